@@ -1,0 +1,113 @@
+import { MiB } from '../base/units.js';
+import { hex } from '../base/words.js';
+import { damaged, damagedEntry } from '../image/damage.js';
+import { replaceByStored } from '../image/refcounts.js';
+import { regionClusters } from '../image/regions.js';
+import { readTable, walkTables } from '../image/walk.js';
+import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
+import { addReferences, anyCopied, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
+import { newCounts, type Counts } from '../refcount/counts.js';
+import type { Survey } from './survey.js';
+
+/** What is known of an image once it was found sound. */
+export interface Audit {
+  readonly scan: Scan;
+  /** The stored refcount of every cluster, with room for clusters past the end of the file. */
+  readonly counts: Counts;
+  /** Clusters whose stored refcount is 0, up to the end of `counts`. */
+  readonly free: ClusterSet;
+  /** By index in the tally: 1 where a table has an entry with the COPIED flag. */
+  readonly hasCopied: Uint8Array;
+  readonly leakedClusters: number;
+}
+
+const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
+
+/**
+ * Counts every reference in the image and compares with what is stored: each L2 table is read
+ * once, weighted by how many L1 entries point at it.
+ *
+ * @param capacityClusters how many clusters the counts must cover: the file and room to grow.
+ * @throws QsnapError IMAGE_DAMAGED at the first finding that makes an edit unsafe.
+ */
+export async function audit(from: Survey, capacityClusters: number): Promise<Audit> {
+  const { image, format, tally, regions } = from;
+  const { geometry } = image;
+  const scan = scanOf(format);
+  const counts = newCounts(capacityClusters, geometry);
+  const touched = new Uint8Array(Math.ceil(capacityClusters / geometry.refcountBlockEntries));
+  for (const region of regions) {
+    const [first, end] = regionClusters(region, geometry.clusterBytes);
+    for (let cluster = first; cluster < end; cluster++) counts.values[cluster]! += 1;
+  }
+  await countBitmapData(from, counts);
+
+  const hasCopied = new Uint8Array(tally.offsets.length);
+  await walkTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
+    const at = tally.offsets[index]!;
+    const before = tally.before[index]!;
+    countPointers(at, before, counts, geometry.clusterBytes);
+    const problem = addReferences(words, scan, before, counts, touched);
+    if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
+    hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
+  });
+
+  const free = new ClusterSet(capacityClusters);
+  const { leakedClusters } = await replaceByStored(
+    image.source,
+    image,
+    from.refcountBlocks,
+    counts,
+    free,
+  );
+  return { scan, counts, free, hasCopied, leakedClusters };
+}
+
+/** Counts pointers to the whole cluster at `at`. */
+function countPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
+  const cluster = at / clusterBytes;
+  const count = counts.values[cluster]! + pointers;
+  if (count > counts.max) throw tooManyReferences(at, 'refcount block', counts.max);
+  counts.values[cluster] = count;
+}
+
+/** Clusters that hold the bits of persistent bitmaps. Spec: Bitmap table. */
+async function countBitmapData(from: Survey, counts: Counts): Promise<void> {
+  const { image, format } = from;
+  for (const { table } of image.bitmaps) {
+    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
+      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
+      const at = table.at + first * 8;
+      const words = await readTable(image.source, at, entries);
+      for (let i = 0; i < words.length; i += 2) {
+        const offset = offsetOf(words[i]!, words[i + 1]!);
+        if (offset === 0) continue;
+        const cluster = offset / image.geometry.clusterBytes;
+        if (!Number.isInteger(cluster) || cluster >= format.fileClusters) {
+          throw damagedEntry('bitmap-table', at + i * 4, 'past-the-end', words[i]!, words[i + 1]!);
+        }
+        countPointers(offset, 1, counts, image.geometry.clusterBytes);
+      }
+    }
+  }
+}
+
+/** The fast loop said that an entry is wrong; the readable rules say how. */
+function explain(words: Uint32Array, entry: number, tableAt: number, scan: Scan): Error {
+  const high = words[entry * scan.stride]!;
+  const low = words[entry * scan.stride + 1]!;
+  const at = tableAt + entry * scan.stride * 4;
+  const problem = judgeL2Entry(high, low, scan.format);
+  if (problem !== undefined) return damagedEntry('L2 table', at, problem, high, low);
+  return tooManyReferences(at, 'L2 table', 2 ** scan.format.geometry.refcountBits - 1);
+}
+
+function tooManyReferences(at: number, structure: string, max: number): Error {
+  return damaged({
+    structure,
+    at,
+    message: `what the entry at ${hex(at)} points at has more references than a refcount can hold`,
+    expected: `at most ${max}`,
+  });
+}

@@ -1,0 +1,84 @@
+import { HIGH_WORD, bytesOfWords } from '../base/words.js';
+import { QsnapError } from '../errors.js';
+import { LIMITS } from '../qcow2/limits.js';
+import { encodeRefcounts } from '../refcount/block.js';
+import type { LiteralWrite, TableWrites } from '../tx/plan.js';
+import type { Ledger } from './ledger.js';
+import type { Survey } from './survey.js';
+
+/** The new refcount table and blocks. They count themselves. */
+export interface PlacedRefcounts {
+  readonly table: { readonly at: number; readonly clusters: number };
+  readonly writes: readonly [TableWrites, LiteralWrite];
+}
+
+/**
+ * Places a new copy of every refcount block in which a count changed, and the table that points at
+ * them. Placing a copy and releasing the old one changes counts too, perhaps in blocks that had
+ * none so far: repeated until nothing new is touched. Each round touches at least one block more,
+ * so it ends.
+ *
+ * @throws QsnapError LIMIT_EXCEEDED when the table would outgrow what QEMU reads.
+ */
+export function placeRefcounts(from: Survey, ledger: Ledger): PlacedRefcounts {
+  const { image, refcountBlocks } = from;
+  const { clusterBytes, refcountBlockEntries } = image.geometry;
+  const old = image.header.refcountTable;
+  const tableClusters = Math.max(
+    old.clusters,
+    Math.ceil((ledger.touched.length * 8) / clusterBytes),
+  );
+  if (tableClusters * clusterBytes > LIMITS.refcountTableBytesMax.value) {
+    throw new QsnapError(
+      'LIMIT_EXCEEDED',
+      `the refcount table would grow to ${tableClusters * clusterBytes} bytes`,
+      {
+        structure: 'refcount table',
+        expected: `at most ${LIMITS.refcountTableBytesMax.value} bytes`,
+        hint: 'make the image anew with larger clusters or narrower refcounts',
+      },
+    );
+  }
+  const tableAt = ledger.placeRun(tableClusters * clusterBytes);
+  ledger.release(old.at, old.clusters * clusterBytes);
+
+  const newPlaces = new Map<number, number>();
+  for (let settled = false; !settled;) {
+    settled = true;
+    for (let block = 0; block < ledger.touched.length; block++) {
+      if (ledger.touched[block] === 0 || newPlaces.has(block)) continue;
+      newPlaces.set(block, ledger.placeTables(1)[0]!);
+      const oldPlace = refcountBlocks[block] ?? 0;
+      if (oldPlace !== 0) ledger.release(oldPlace, clusterBytes);
+      settled = false;
+    }
+  }
+
+  const words = new Uint32Array((tableClusters * clusterBytes) / 4);
+  const entries = words.length / 2;
+  for (let block = 0; block < entries; block++) {
+    const at = newPlaces.get(block) ?? refcountBlocks[block] ?? 0;
+    words[2 * block] = Math.floor(at / HIGH_WORD);
+    words[2 * block + 1] = at % HIGH_WORD;
+  }
+  const byPlace = [...newPlaces].sort(([, a], [, b]) => a - b);
+  const { values } = ledger.counts;
+  return {
+    table: { at: tableAt, clusters: tableClusters },
+    writes: [
+      {
+        kind: 'tables',
+        what: 'refcount blocks',
+        tableBytes: clusterBytes,
+        targets: Float64Array.from(byPlace, ([, at]) => at),
+        sources: undefined,
+        fill: (i, table) => {
+          const first = byPlace[i]![0] * refcountBlockEntries;
+          const counts = values.subarray(first, first + refcountBlockEntries);
+          encodeRefcounts(counts, image.geometry.refcountBits, table);
+        },
+      },
+      { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },
+    ],
+  };
+}

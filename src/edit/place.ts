@@ -1,0 +1,194 @@
+import { hostOffset, roundUp } from '../base/units.js';
+import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
+import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
+import { clearCopied, setCopied } from '../l1l2/scan.js';
+import { indexOfOffset } from '../l1l2/tally.js';
+import type { L1Ref } from '../qcow2/header.js';
+import { encodeSnapshotTable } from '../qcow2/snapshot-table.js';
+import type { LiteralWrite, ShadowWrite, TableWrites } from '../tx/plan.js';
+import type { Audit } from './audit.js';
+import type { Ledger } from './ledger.js';
+import type { NextState } from './next-state.js';
+import type { Survey } from './survey.js';
+
+/** New places of the tables that an edit writes, and the writes that put them there. */
+export interface Placed {
+  readonly activeL1: L1Ref;
+  readonly snapshotTable: { readonly at: number; readonly count: number };
+  readonly shadow: readonly ShadowWrite[];
+}
+
+/** Where an L2 table lies after the edit, for L1 tables that the edit writes. */
+type Relocate = (offset: number) => number;
+
+/**
+ * Places copies of L2 tables, the L1 tables and the snapshot table into free clusters and releases
+ * the old ones. Refcounts of L2 tables move here; those of guest data have moved before.
+ */
+export function placeTables(
+  from: Survey,
+  next: NextState,
+  audited: Audit,
+  copied: readonly number[],
+  ledger: Ledger,
+): Placed {
+  const shadow: ShadowWrite[] = [];
+  const copies = ledger.placeTables(copied.length);
+  const relocate = countL2Tables(from, copied, copies, ledger);
+  if (copied.length > 0) shadow.push(l2Writes(from, audited, copied, copies, ledger));
+  const activeL1 = placeActiveL1(from, next, relocate, ledger, shadow);
+  const refs = next.snapshots.map(({ l1 }) =>
+    l1.kind === 'kept' ? l1.ref : placeSnapshotL1(from, l1.words, relocate, ledger, shadow),
+  );
+  releaseDroppedL1s(from, next, ledger);
+  const snapshotTable = placeSnapshotTable(from, next, refs, ledger, shadow);
+  return { activeL1, snapshotTable, shadow };
+}
+
+/**
+ * Counts pointers to L2 tables as they will be. L1 tables that the edit writes point at the copy;
+ * those that stay point at the original.
+ */
+function countL2Tables(
+  from: Survey,
+  copied: readonly number[],
+  copies: Float64Array,
+  ledger: Ledger,
+): Relocate {
+  const { offsets, before, kept, written } = from.tally;
+  const { clusterBytes } = from.image.geometry;
+  const copyOf = new Float64Array(offsets.length);
+  copied.forEach((index, i) => {
+    copyOf[index] = copies[i]!;
+    // Placing the copy gave it its first reference.
+    ledger.change(copies[i]! / clusterBytes, written[index]! - 1);
+  });
+  for (let index = 0; index < offsets.length; index++) {
+    const stays = copyOf[index] === 0 ? kept[index]! + written[index]! : kept[index]!;
+    ledger.changeMetadata(offsets[index]! / clusterBytes, stays - before[index]!);
+  }
+  return (offset) => {
+    const copy = copyOf[indexOfOffset(offsets, offset)]!;
+    return copy === 0 ? offset : copy;
+  };
+}
+
+function l2Writes(
+  from: Survey,
+  audited: Audit,
+  copied: readonly number[],
+  copies: Float64Array,
+  ledger: Ledger,
+): TableWrites {
+  const { offsets, kept, written } = from.tally;
+  return {
+    kind: 'tables',
+    what: 'L2 tables',
+    tableBytes: from.image.geometry.clusterBytes,
+    targets: copies,
+    sources: Float64Array.from(copied, (index) => offsets[index]!),
+    fill: (i, table) => {
+      const index = copied[i]!;
+      const words = wordsInPlace(table);
+      // Data under a table that two L1s point at is shared whatever its count will become.
+      if (kept[index]! + written[index]! > 1) clearCopied(words, audited.scan);
+      else setCopied(words, audited.scan, ledger.counts);
+      swapWords(words);
+    },
+  };
+}
+
+function placeActiveL1(
+  from: Survey,
+  next: NextState,
+  relocate: Relocate,
+  ledger: Ledger,
+  shadow: ShadowWrite[],
+): L1Ref {
+  const old = from.image.header.activeL1;
+  if (next.activeL1 === undefined) return old;
+  const { clusterBytes } = from.image.geometry;
+  const words = relocatedL1(next.activeL1, relocate, (offset) => {
+    return ledger.counts.values[offset / clusterBytes] === 1;
+  });
+  if (sameWords(words, from.activeL1)) return old;
+  const ref = placeL1('active L1', words, from, ledger, shadow);
+  ledger.release(old.at, old.entries * 8);
+  return ref;
+}
+
+function placeSnapshotL1(
+  from: Survey,
+  entries: Uint32Array,
+  relocate: Relocate,
+  ledger: Ledger,
+  shadow: ShadowWrite[],
+): L1Ref {
+  const words = relocatedL1(entries, relocate, () => false);
+  return placeL1('inactive L1', words, from, ledger, shadow);
+}
+
+function placeL1(
+  what: string,
+  words: Uint32Array,
+  from: Survey,
+  ledger: Ledger,
+  shadow: ShadowWrite[],
+): L1Ref {
+  const write = placeLiteral(what, bytesOfWords(words), from, ledger);
+  shadow.push(write);
+  return { at: hostOffset(write.at), entries: words.length / 2 };
+}
+
+/** L1 entries that point where the L2 tables will be, with the COPIED flags that belong to them. */
+function relocatedL1(
+  entries: Uint32Array,
+  relocate: Relocate,
+  isCopied: (offset: number) => boolean,
+): Uint32Array {
+  const words = new Uint32Array(entries.length);
+  for (let i = 0; i < entries.length; i += 2) {
+    const offset = offsetOf(entries[i]!, entries[i + 1]!);
+    if (offset === 0) continue;
+    const at = relocate(offset);
+    words[i] = Math.floor(at / HIGH_WORD) | (isCopied(at) ? COPIED : 0);
+    words[i + 1] = at & OFFSET_LOW;
+  }
+  return words;
+}
+
+function sameWords(a: Uint32Array, b: Uint32Array): boolean {
+  return a.length === b.length && a.every((word, i) => word === b[i]);
+}
+
+/** Releases the L1 tables of snapshots that the new state no longer has. */
+function releaseDroppedL1s(from: Survey, next: NextState, ledger: Ledger): void {
+  const kept = new Set(next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])));
+  for (const { index, l1 } of from.image.snapshots) {
+    if (!kept.has(index)) ledger.release(l1.at, l1.entries * 8);
+  }
+}
+
+function placeSnapshotTable(
+  from: Survey,
+  next: NextState,
+  refs: readonly L1Ref[],
+  ledger: Ledger,
+  shadow: ShadowWrite[],
+): Placed['snapshotTable'] {
+  const { header, snapshotTableBytes } = from.image;
+  ledger.release(header.snapshotTable.at, snapshotTableBytes);
+  const count = next.snapshots.length;
+  if (count === 0) return { at: 0, count };
+  const entries = next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! }));
+  const write = placeLiteral('snapshot table', encodeSnapshotTable(entries), from, ledger);
+  shadow.push(write);
+  return { at: write.at, count };
+}
+
+/** Places bytes and pads them with zeros to whole clusters, so that no old bytes stay behind. */
+function placeLiteral(what: string, bytes: Uint8Array, from: Survey, ledger: Ledger): LiteralWrite {
+  const padded = new Uint8Array(roundUp(bytes.length, from.image.geometry.clusterBytes));
+  padded.set(bytes);
+  return { kind: 'literal', what, at: ledger.placeRun(bytes.length), bytes: padded };
+}

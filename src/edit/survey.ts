@@ -1,0 +1,62 @@
+import { hex } from '../base/words.js';
+import { damaged } from '../image/damage.js';
+import { tableFormat } from '../image/format.js';
+import type { Image } from '../image/image.js';
+import { checkL1Table, visitL1Tables } from '../image/l1-tables.js';
+import { readRefcountTable } from '../image/refcounts.js';
+import { claimRegions, metadataRegions, type Region } from '../image/regions.js';
+import type { TableFormat } from '../l1l2/entry.js';
+import { L2TallyBuilder, type L2Tally } from '../l1l2/tally.js';
+import type { NextState } from './next-state.js';
+
+/** The image's tables above the L2 level, and how the edit changes who points at which L2 table. */
+export interface Survey {
+  readonly image: Image;
+  readonly format: TableFormat;
+  readonly regions: readonly Region[];
+  /** Host offsets of refcount blocks by index; 0 where none is. */
+  readonly refcountBlocks: Float64Array;
+  readonly activeL1: Uint32Array;
+  readonly tally: L2Tally;
+}
+
+/**
+ * Reads the refcount table and all L1 tables and refuses what can't be right in them.
+ *
+ * @throws QsnapError IMAGE_DAMAGED.
+ */
+export async function survey(image: Image, next: NextState): Promise<Survey> {
+  const format = tableFormat(image);
+  const { clusterBytes } = image.geometry;
+  const refcountBlocks = await readRefcountTable(image);
+  const regions = metadataRegions(image, refcountBlocks);
+  const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
+
+  const builder = new L2TallyBuilder();
+  const keptIndexes = new Set(
+    next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])),
+  );
+  let activeL1: Uint32Array = new Uint32Array(0);
+  const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
+  await visitL1Tables(image.source, refs, (index, words) => {
+    const isActive = index === 0;
+    checkL1Table(isActive ? 'active-l1' : 'inactive-l1', refs[index]!, words, format);
+    if (isActive) activeL1 = words;
+    const stays = isActive ? next.activeL1 === undefined : keptIndexes.has(index - 1);
+    if (stays) builder.add(words, 'before', 'kept');
+    else builder.add(words, 'before');
+  });
+  if (next.activeL1 !== undefined) builder.add(next.activeL1, 'written');
+  for (const { l1 } of next.snapshots) if (l1.kind === 'new') builder.add(l1.words, 'written');
+
+  const tally = builder.finish();
+  for (const offset of tally.offsets) {
+    if (!claimed.has(offset / clusterBytes)) continue;
+    throw damaged({
+      structure: 'L2 table',
+      at: offset,
+      message: `an L1 entry points at ${hex(offset)}, where other metadata lies`,
+    });
+  }
+  return { image, format, regions, refcountBlocks, activeL1, tally };
+}

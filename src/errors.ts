@@ -1,0 +1,123 @@
+/** What kind of thing went wrong; decides nothing but how a caller sorts it. */
+export type ErrorKind = 'image' | 'request' | 'busy' | 'io' | 'internal';
+
+/**
+ * Every error code of the engine with its kind. The codes are API: they are never renamed.
+ * docs/errors.md explains each one, and a test compares the two lists.
+ */
+export const ERROR_CODES = {
+  NOT_QCOW2: 'image',
+  QCOW_VERSION_1: 'image',
+  UNSUPPORTED_VERSION: 'image',
+  HEADER_INVALID: 'image',
+  UNSUPPORTED_FEATURE: 'image',
+  EXTENSION_INVALID: 'image',
+  TABLE_INVALID: 'image',
+  SNAPSHOT_TABLE_INVALID: 'image',
+  BITMAPS_INVALID: 'image',
+  IMAGE_TRUNCATED: 'image',
+  IMAGE_DAMAGED: 'image',
+  IMAGE_DIRTY: 'image',
+  IMAGE_MARKED_CORRUPT: 'image',
+  LIMIT_EXCEEDED: 'image',
+  EXTERNAL_DATA_FILE: 'request',
+  BITMAPS_PRESENT: 'request',
+  SIZE_DIFFERS_IN_V2: 'request',
+  SNAPSHOT_NOT_FOUND: 'request',
+  SNAPSHOT_AMBIGUOUS: 'request',
+  NAME_INVALID: 'request',
+  NAME_IN_USE: 'request',
+  ID_INVALID: 'request',
+  ID_IN_USE: 'request',
+  DATE_INVALID: 'request',
+  TOO_MANY_SNAPSHOTS: 'request',
+  REFCOUNT_OVERFLOW: 'request',
+  UNSAVED_CHANGES: 'request',
+  READ_ONLY: 'request',
+  PLAN_STALE: 'request',
+  IMAGE_IN_USE: 'busy',
+  IMAGE_CHANGED: 'busy',
+  OPEN_FAILED: 'io',
+  NOT_A_FILE: 'io',
+  READ_FAILED: 'io',
+  WRITE_FAILED: 'io',
+  NO_SPACE: 'io',
+  INTERNAL: 'internal',
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * In what state a failed edit left the image.
+ * `unchanged`: nothing was written. `old`: new bytes may lie in free clusters, the content is the
+ * old one. `old-or-new`: the switch was sent and not confirmed; either state is whole. `new`: done.
+ */
+export type ImageState = 'unchanged' | 'old' | 'old-or-new' | 'new';
+
+/** Where and what, for people and programs. All fields optional. */
+export interface ErrorDetails {
+  /** The structure by its field name, such as "active L1" or "snapshot table". */
+  readonly structure?: string;
+  /** Byte offset in the image file where the structure or the wrong value lies. */
+  readonly at?: number;
+  readonly expected?: string;
+  readonly actual?: string;
+  /** What to do about it, as one sentence without a full stop. */
+  readonly hint?: string;
+  /** The state of the image after a failed edit. */
+  readonly imageState?: ImageState;
+  /** Bytes that were missing, for NO_SPACE. */
+  readonly bytesNeeded?: number;
+  /** The process that holds the image, for IMAGE_IN_USE, where the system tells. */
+  readonly holder?: string;
+  /** Texts of the candidates, for SNAPSHOT_AMBIGUOUS. */
+  readonly candidates?: readonly string[];
+  /** The path or label of the file. */
+  readonly file?: string;
+  /** The operating system's error name, such as ENOENT. */
+  readonly systemCode?: string;
+}
+
+const BRAND = Symbol.for('qsnap.error');
+
+/** The one error class of qsnap. `code` is for programs, `message` is one plain sentence. */
+export class QsnapError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+  readonly [BRAND] = true;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'QsnapError';
+    this.code = code;
+    this.details = details;
+  }
+
+  get kind(): ErrorKind {
+    return ERROR_CODES[this.code];
+  }
+
+  /** The same error with more details; for layers that know more than the one that threw. */
+  with(details: ErrorDetails): QsnapError {
+    const more = new QsnapError(this.code, this.message, { ...this.details, ...details });
+    more.cause = this.cause;
+    if (this.stack !== undefined) more.stack = this.stack;
+    return more;
+  }
+
+  /** A plain object for JSON output: code, kind, message and details in kebab case. */
+  toJSON(): Record<string, unknown> {
+    const { code, kind, message } = this;
+    const details = Object.entries(this.details).map(([key, value]) => [kebab(key), value]);
+    return { code, kind, message, ...(Object.fromEntries(details) as Record<string, unknown>) };
+  }
+}
+
+function kebab(camel: string): string {
+  return camel.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** A brand, not `instanceof`: two copies of a package do meet in one process. */
+export function isQsnapError(value: unknown): value is QsnapError {
+  return typeof value === 'object' && value !== null && BRAND in value;
+}

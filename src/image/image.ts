@@ -1,0 +1,48 @@
+import { utf8Text } from '../base/text.js';
+import type { BlockSource } from '../io/device.js';
+import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import type { HeaderExtension } from '../qcow2/extensions.js';
+import type { Geometry } from '../qcow2/geometry.js';
+import type { Header } from '../qcow2/header.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
+
+/**
+ * What an image says of itself: a value, true for the moment it was read. An edit does not change
+ * it; open again to see the new state.
+ */
+export interface Image {
+  readonly source: BlockSource;
+  readonly fileSizeBytes: number;
+  readonly header: Header;
+  readonly geometry: Geometry;
+  /** The first 512 bytes of the file (fewer if it is shorter): what the switch is made from. */
+  readonly headerSector: Uint8Array;
+  readonly extensions: readonly HeaderExtension[];
+  /** The backing file's name as stored; never opened. */
+  readonly backingNameBytes: Uint8Array | undefined;
+  readonly snapshots: readonly Snapshot[];
+  /** Length of the snapshot table in bytes; 0 without snapshots. */
+  readonly snapshotTableBytes: number;
+  /** Persistent bitmaps; empty when the image has none or marks them as not to be trusted. */
+  readonly bitmaps: readonly PersistentBitmap[];
+}
+
+/** The backing file's name decoded as UTF-8, or undefined. Only a name: nothing opens it. */
+export function backingName(image: Image): string | undefined {
+  return image.backingNameBytes === undefined ? undefined : utf8Text(image.backingNameBytes);
+}
+
+/** The format that the image records for its backing file, or undefined. */
+export function backingFormat(image: Image): string | undefined {
+  return extensionText(image, 'backing-format');
+}
+
+/** The external data file's name, or undefined. Only a name: nothing opens it. */
+export function dataFileName(image: Image): string | undefined {
+  return extensionText(image, 'data-file-name');
+}
+
+function extensionText(image: Image, kind: HeaderExtension['kind']): string | undefined {
+  const extension = image.extensions.find((candidate) => candidate.kind === kind);
+  return extension === undefined ? undefined : utf8Text(extension.bytes);
+}

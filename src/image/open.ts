@@ -1,0 +1,112 @@
+import { KiB } from '../base/units.js';
+import { QsnapError } from '../errors.js';
+import type { BlockSource } from '../io/device.js';
+import { parseBitmapDirectory, type PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
+import { parseHeader, type Header } from '../qcow2/header.js';
+import { parseSnapshotTable, type SnapshotTable } from '../qcow2/snapshot-table.js';
+import type { Image } from './image.js';
+
+/** Holds the first cluster of an image with default options, and so all of its header area. */
+const FIRST_READ_BYTES = 64 * KiB;
+/** Room for a dozen snapshots with names of common length. */
+const SNAPSHOT_TABLE_FIRST_READ_BYTES = 4 * KiB;
+
+/**
+ * Reads what an image says of itself: header, extensions, snapshot table, bitmap directory. Three
+ * reads at most for a common image; nothing that the image names is opened, nothing is written.
+ *
+ * @throws QsnapError NOT_QCOW2 and the other `image` codes, READ_FAILED.
+ */
+export async function openImage(source: BlockSource): Promise<Image> {
+  const fileSizeBytes = await source.sizeBytes();
+  const head = new Uint8Array(Math.min(FIRST_READ_BYTES, Math.max(fileSizeBytes, 512)));
+  await source.readBatch([{ at: 0, into: head }]);
+  const header = parseHeader(head, fileSizeBytes);
+  const cluster = await readFirstCluster(source, head, header);
+  const { extensions } = parseExtensions(cluster, header);
+  const { at, bytes } = header.backingName;
+  const table = await readSnapshotTable(source, header, fileSizeBytes);
+  return {
+    source,
+    fileSizeBytes,
+    header,
+    geometry: header.geometry,
+    headerSector: head.slice(0, 512),
+    extensions,
+    backingNameBytes: bytes === 0 ? undefined : cluster.slice(at, at + bytes),
+    snapshots: table.snapshots,
+    snapshotTableBytes: table.bytes,
+    bitmaps: await readBitmaps(source, header, extensions, fileSizeBytes),
+  };
+}
+
+/** The first cluster; the read is repeated only where a large cluster holds more than was read. */
+async function readFirstCluster(
+  source: BlockSource,
+  head: Uint8Array,
+  header: Header,
+): Promise<Uint8Array> {
+  const { clusterBytes } = header.geometry;
+  if (clusterBytes <= head.length) return head.subarray(0, clusterBytes);
+  const cluster = new Uint8Array(clusterBytes);
+  await source.readBatch([{ at: 0, into: cluster }]);
+  return cluster;
+}
+
+async function readSnapshotTable(
+  source: BlockSource,
+  header: Header,
+  fileSizeBytes: number,
+): Promise<SnapshotTable> {
+  const { count, at } = header.snapshotTable;
+  if (count === 0) return { snapshots: [], bytes: 0 };
+  const context = {
+    count,
+    at,
+    diskSizeBytes: header.diskSizeBytes,
+    clusterBytes: header.geometry.clusterBytes,
+    fileSizeBytes,
+  };
+  if (at >= fileSizeBytes) throw pastTheEnd('snapshot table', at, fileSizeBytes);
+  let wanted = Math.min(SNAPSHOT_TABLE_FIRST_READ_BYTES, fileSizeBytes - at);
+  for (;;) {
+    const bytes = new Uint8Array(wanted);
+    await source.readBatch([{ at, into: bytes }]);
+    const read = parseSnapshotTable(bytes, context);
+    if ('snapshots' in read) return read;
+    wanted = read.moreBytes;
+  }
+}
+
+async function readBitmaps(
+  source: BlockSource,
+  header: Header,
+  extensions: readonly HeaderExtension[],
+  fileSizeBytes: number,
+): Promise<readonly PersistentBitmap[]> {
+  const extension = extensions.find((candidate) => candidate.kind === 'bitmaps');
+  if (!header.bitmapsConsistent) return [];
+  if (extension === undefined) {
+    throw new QsnapError('EXTENSION_INVALID', 'the bitmaps bit is set, but there are no bitmaps', {
+      structure: 'header',
+      at: 88,
+      expected: 'a bitmaps extension, or autoclear bit 0 clear',
+    });
+  }
+  const { directoryAt, directoryBytes } = extension.bitmaps;
+  if (directoryAt + directoryBytes > fileSizeBytes) {
+    throw pastTheEnd('bitmap directory', directoryAt, fileSizeBytes);
+  }
+  const bytes = new Uint8Array(directoryBytes);
+  await source.readBatch([{ at: directoryAt, into: bytes }]);
+  return parseBitmapDirectory(bytes, extension.bitmaps, header.geometry.clusterBytes);
+}
+
+function pastTheEnd(structure: string, at: number, fileSizeBytes: number): QsnapError {
+  return new QsnapError(
+    'IMAGE_TRUNCATED',
+    `the ${structure} lies at byte ${at}, but the file ends at ${fileSizeBytes}`,
+    { structure, at, expected: `an offset below ${fileSizeBytes}`, actual: String(at) },
+  );
+}

@@ -1,0 +1,130 @@
+import { isAligned } from '../base/units.js';
+import { hex, swapWords } from '../base/words.js';
+import type { BlockSource } from '../io/device.js';
+import { offsetOf } from '../l1l2/entry.js';
+import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
+import type { ClusterSet } from '../refcount/cluster-set.js';
+import type { Counts } from '../refcount/counts.js';
+import { damaged } from './damage.js';
+import type { Image } from './image.js';
+import { readTable, walkTables } from './walk.js';
+
+/**
+ * Host offsets of all refcount blocks by their index in the refcount table; 0 where none is
+ * allocated. As long as the table itself.
+ *
+ * @throws QsnapError IMAGE_DAMAGED for an entry that points where no block can be.
+ * Spec: Host cluster management.
+ */
+export async function readRefcountTable(image: Image): Promise<Float64Array> {
+  const { at, clusters } = image.header.refcountTable;
+  const { clusterBytes } = image.geometry;
+  const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
+  const offsets = new Float64Array(words.length / 2);
+  for (let i = 0; i < offsets.length; i++) {
+    const high = words[2 * i]!;
+    const low = words[2 * i + 1]!;
+    if ((high | low) === 0) continue;
+    const offset = offsetOf(high, low);
+    const sound =
+      (high & 0xff00_0000) === 0 &&
+      (low & 0x1ff) === 0 &&
+      isAligned(offset, clusterBytes) &&
+      offset !== 0 &&
+      offset < image.fileSizeBytes;
+    if (!sound) {
+      throw damaged({
+        structure: 'refcount table',
+        at: at + i * 8,
+        message: `refcount table entry ${i} points at ${hex(offset)}, where no block can be`,
+        expected: `a multiple of ${clusterBytes} below ${image.fileSizeBytes}`,
+        actual: hex((BigInt(high) << 32n) | BigInt(low)),
+      });
+    }
+    offsets[i] = offset;
+  }
+  return offsets;
+}
+
+/** What comparing the counted references with the stored refcounts gave. */
+export interface Comparison {
+  readonly leakedClusters: number;
+}
+
+/**
+ * Compares references counted from the tables with the refcounts that are stored, and replaces the
+ * counted ones by the stored ones, so that one array serves for both.
+ *
+ * @param counts in: references counted; out: stored refcounts.
+ * @param free filled with the clusters whose stored refcount is 0.
+ * @throws QsnapError IMAGE_DAMAGED when a cluster has fewer refcounts than references: it could
+ *   count as free while it is in use. Counts that are too high are leaks, and harmless.
+ */
+export async function replaceByStored(
+  source: BlockSource,
+  image: Image,
+  blockOffsets: Float64Array,
+  counts: Counts,
+  free: ClusterSet,
+): Promise<Comparison> {
+  const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
+  const { values } = counts;
+  const blocks = Math.ceil(values.length / refcountBlockEntries);
+  const present: number[] = [];
+  let leakedClusters = 0;
+  const stored =
+    values instanceof Uint16Array
+      ? new Uint16Array(refcountBlockEntries)
+      : new Uint32Array(refcountBlockEntries);
+  const settle = (block: number): void => {
+    const first = block * refcountBlockEntries;
+    const end = Math.min(first + refcountBlockEntries, values.length);
+    for (let cluster = first; cluster < end; cluster++) {
+      const is = stored[cluster - first]!;
+      const counted = values[cluster]!;
+      if (is < counted) throw tooLow(image, blockOffsets[block] ?? 0, cluster, is, counted);
+      if (is > counted) leakedClusters++;
+      if (is === 0) free.add(cluster);
+      else values[cluster] = is;
+    }
+  };
+  for (let block = 0; block < blocks; block++) {
+    if ((blockOffsets[block] ?? 0) === 0) settle(block);
+    else present.push(block);
+  }
+  const offsets = Float64Array.from(present, (block) => blockOffsets[block]!);
+  await walkTables(source, offsets, clusterBytes, (index, words) => {
+    swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
+    const block = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    if (decodeRefcounts(block, refcountBits, stored) === TOO_LARGE) {
+      throw damaged({
+        structure: 'refcount block',
+        at: offsets[index]!,
+        message: `the refcount block at ${hex(offsets[index]!)} holds a count above 2^32 - 1`,
+      });
+    }
+    settle(present[index]!);
+  });
+  return { leakedClusters };
+}
+
+function tooLow(
+  image: Image,
+  blockAt: number,
+  cluster: number,
+  stored: number,
+  counted: number,
+): Error {
+  const { refcountBits, refcountBlockEntries, clusterBytes } = image.geometry;
+  const index = cluster % refcountBlockEntries;
+  const at = blockAt === 0 ? 0 : blockAt + Math.floor((index * refcountBits) / 8);
+  return damaged({
+    structure: blockAt === 0 ? 'refcount table' : 'refcount block',
+    at,
+    message:
+      `the host cluster at ${hex(cluster * clusterBytes)} has ${counted} references ` +
+      `but a refcount of ${stored}`,
+    expected: `a refcount of at least ${counted}`,
+    actual: `a refcount of ${stored}`,
+  });
+}

@@ -1,0 +1,66 @@
+import { MiB } from '../base/units.js';
+import { wordsInPlace } from '../base/words.js';
+import type { BlockSource, ReadRequest } from '../io/device.js';
+
+/** Bytes of tables in memory at a time; two such buffers take turns. */
+const BATCH_BYTES = 4 * MiB;
+
+/**
+ * Hands every table to `visit`, in the order given, as (high, low) words in host order. Tables are
+ * read in large batches, and the next batch is on its way while one is visited.
+ *
+ * @param offsets host offsets; ascending order reads fastest.
+ * @param visit synchronous; the words are only lent to it and may be changed.
+ */
+export async function walkTables(
+  source: BlockSource,
+  offsets: Float64Array,
+  tableBytes: number,
+  visit: (index: number, words: Uint32Array) => void,
+): Promise<void> {
+  const perBatch = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), offsets.length);
+  const buffers = [0, 1].map(() => new Uint8Array(perBatch * tableBytes));
+  const read = async (first: number): Promise<Uint8Array> => {
+    const buffer = buffers[(first / perBatch) % 2]!;
+    const count = Math.min(perBatch, offsets.length - first);
+    await source.readBatch(tableRequests(buffer, offsets, first, count, tableBytes));
+    return buffer.subarray(0, count * tableBytes);
+  };
+  let next = offsets.length > 0 ? read(0) : undefined;
+  for (let first = 0; next !== undefined; first += perBatch) {
+    const words = wordsInPlace(await next);
+    next = first + perBatch < offsets.length ? read(first + perBatch) : undefined;
+    // A failure of `visit` must not leave the read that is under way without anyone to take its error.
+    next?.catch(() => undefined);
+    const tableWords = tableBytes / 4;
+    for (let i = 0; i * tableWords < words.length; i++) {
+      visit(first + i, words.subarray(i * tableWords, (i + 1) * tableWords));
+    }
+  }
+}
+
+function tableRequests(
+  buffer: Uint8Array,
+  offsets: Float64Array,
+  first: number,
+  count: number,
+  tableBytes: number,
+): readonly ReadRequest[] {
+  const requests: ReadRequest[] = [];
+  for (let i = 0; i < count; i++) {
+    const into = buffer.subarray(i * tableBytes, (i + 1) * tableBytes);
+    requests.push({ at: offsets[first + i]!, into });
+  }
+  return requests;
+}
+
+/** Reads one table of 8-byte entries, such as an L1 or refcount table, as host-order words. */
+export async function readTable(
+  source: BlockSource,
+  at: number,
+  entries: number,
+): Promise<Uint32Array> {
+  const bytes = new Uint8Array(entries * 8);
+  if (entries > 0) await source.readBatch([{ at, into: bytes }]);
+  return wordsInPlace(bytes);
+}

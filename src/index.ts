@@ -1,0 +1,48 @@
+/**
+ * qsnap: reads and edits internal snapshots of qcow2 images, offline and without QEMU. This entry
+ * runs anywhere; files are opened by `qsnap/node`.
+ */
+export { ERROR_CODES, QsnapError, isQsnapError } from './errors.js';
+export type { ErrorCode, ErrorDetails, ErrorKind, ImageState } from './errors.js';
+export { hexOfBytes, printable, printableText } from './base/text.js';
+export type { HostOffset } from './base/units.js';
+export type {
+  BlockDevice,
+  BlockSource,
+  ByteRange,
+  ReadRequest,
+  WriteRequest,
+} from './io/device.js';
+export { memoryDevice } from './io/memory.js';
+export { blobSource } from './io/blob.js';
+export { httpSource } from './io/http-range.js';
+export { backingFormat, backingName, dataFileName } from './image/image.js';
+export type { Image } from './image/image.js';
+export { openImage } from './image/open.js';
+export type { CompressionType, EncryptionMethod, Header, L1Ref } from './qcow2/header.js';
+export type { BitmapsExtension, EncryptionHeaderRef, HeaderExtension } from './qcow2/extensions.js';
+export type { FeatureName } from './qcow2/features.js';
+export type { Geometry } from './qcow2/geometry.js';
+export type { PersistentBitmap } from './qcow2/bitmap-directory.js';
+export type { Snapshot, SnapshotDate } from './qcow2/snapshot-table.js';
+export { describeSnapshot, findSnapshot } from './snapshot/find.js';
+export type { NameRules } from './snapshot/names.js';
+export { planCreate } from './snapshot/create.js';
+export type { CreateOptions } from './snapshot/create.js';
+export { planApply } from './snapshot/apply.js';
+export type { ApplyOptions } from './snapshot/apply.js';
+export { planDelete } from './snapshot/delete.js';
+export { planRename } from './snapshot/rename.js';
+export { computeUnsavedChanges, snapshotsEqualToActive } from './snapshot/unsaved.js';
+export type { UnsavedChanges } from './snapshot/unsaved.js';
+export { executePlan } from './tx/execute.js';
+export type { ExecuteOptions, ExecuteReport } from './tx/execute.js';
+export { shadowWriteBytes, shadowWriteRanges } from './tx/plan.js';
+export type {
+  EditFacts,
+  EditPlan,
+  LiteralWrite,
+  ShadowWrite,
+  TableWrites,
+  WritePlan,
+} from './tx/plan.js';

@@ -1,0 +1,63 @@
+/**
+ * What bytes live in. Every operation comes in batches, because a batch is what a disk queue, an
+ * HTTP client and a Blob can all do well. `test/contract` holds every implementation to this text.
+ */
+
+/** Fill `into` with the bytes at `at`. */
+export interface ReadRequest {
+  readonly at: number;
+  readonly into: Uint8Array;
+}
+
+/** Put `bytes` at `at`. */
+export interface WriteRequest {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** `length` bytes from `at`. */
+export interface ByteRange {
+  readonly at: number;
+  readonly length: number;
+}
+
+export interface BlockSource {
+  /** What people call it: a path, a URL, "memory". Only for messages. */
+  readonly label: string;
+  /** Size of the file in bytes, now. */
+  sizeBytes(): Promise<number>;
+  /**
+   * Fills every `into`, in any order; neighbouring requests are merged into large reads. Bytes
+   * past the end of the file read as zero. Never short: it fills everything or throws.
+   *
+   * @throws QsnapError READ_FAILED with the system's error as cause.
+   */
+  readBatch(requests: readonly ReadRequest[]): Promise<void>;
+  /** Releases what the source holds. Nothing may be called afterwards. */
+  close(): Promise<void>;
+}
+
+export interface BlockDevice extends BlockSource {
+  /** Whether a write past the end makes the file longer. False for block devices. */
+  readonly growable: boolean;
+  /**
+   * Writes all requests, in any order; they do not overlap. Grows the file as needed. Nothing is
+   * durable, and no order holds, until `flush` resolves.
+   *
+   * @throws QsnapError NO_SPACE when the medium is full, WRITE_FAILED otherwise; some of the
+   *   requests, or parts of them, may have been written.
+   */
+  writeBatch(requests: readonly WriteRequest[]): Promise<void>;
+  /**
+   * A barrier: when it resolves, all earlier writes are on the medium, and no later write was sent
+   * to it before. When it throws, nothing is known about any write since the last one.
+   */
+  flush(): Promise<void>;
+  /** Makes the file this long: cuts it, or adds zeros. */
+  truncate(sizeBytes: number): Promise<void>;
+  /**
+   * Gives ranges back to the host: they then read as zero and take no room. Resolves to the number
+   * of bytes given back; 0 where the host can't.
+   */
+  punchBatch(ranges: readonly ByteRange[]): Promise<number>;
+}

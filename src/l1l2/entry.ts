@@ -1,0 +1,131 @@
+import { hostOffset, type HostOffset } from '../base/units.js';
+import { HIGH_WORD } from '../base/words.js';
+import type { Geometry } from '../qcow2/geometry.js';
+
+/**
+ * One L1 or L2 entry as a sum type: the readable definition. `scan.ts` has the same rules for whole
+ * tables at speed, and a property test holds the two together.
+ */
+
+/** Bit 63, in the high word. */
+export const COPIED = 0x8000_0000;
+/** Bit 62, in the high word. */
+export const COMPRESSED = 0x4000_0000;
+/** Bits 56-55.. of an offset that lie in the high word: bits 32-55. */
+export const OFFSET_HIGH = 0x00ff_ffff;
+/** Bits 9-31 of an offset, in the low word. */
+export const OFFSET_LOW = 0xffff_fe00;
+/** Bit 0: reads as zeros. Version 3 without extended L2 entries. */
+export const ZERO_FLAG = 1;
+
+export type L2Entry =
+  | { readonly kind: 'unallocated' }
+  | { readonly kind: 'zero-plain' }
+  | { readonly kind: 'zero-alloc'; readonly at: HostOffset; readonly copied: boolean }
+  | { readonly kind: 'normal'; readonly at: HostOffset; readonly copied: boolean }
+  | { readonly kind: 'compressed'; readonly at: HostOffset; readonly sectorBytes: number };
+
+/** What an image's tables are read by. */
+export interface TableFormat {
+  readonly geometry: Geometry;
+  readonly version: 2 | 3;
+  /** Clusters of the file: entries may point below this. */
+  readonly fileClusters: number;
+}
+
+/** What can be wrong with an entry. */
+export type EntryProblem =
+  'reserved-bits' | 'misaligned' | 'past-the-end' | 'copied-without-offset' | 'copied-compressed';
+
+export function offsetOf(high: number, low: number): number {
+  return (high & OFFSET_HIGH) * HIGH_WORD + ((low & OFFSET_LOW) >>> 0);
+}
+
+/** High-word bits of a compressed descriptor's offset. Spec: Compressed Clusters Descriptor, x. */
+export function compressedOffsetHighBits(clusterBits: number): number {
+  return 62 - (clusterBits - 8) - 32;
+}
+
+/**
+ * Where the data of a compressed cluster lies: the exact first byte, and how many bytes of whole
+ * sectors it may cover, counted from the start of the sector of the first byte.
+ *
+ * Spec: Compressed Clusters Descriptor.
+ */
+export function compressedExtent(
+  high: number,
+  low: number,
+  clusterBits: number,
+): { at: number; sectorBytes: number } {
+  const highBits = compressedOffsetHighBits(clusterBits);
+  const at = (high & (2 ** highBits - 1)) * HIGH_WORD + (low >>> 0);
+  const sectors = ((high & 0x3fff_ffff) >>> highBits) + 1;
+  return { at, sectorBytes: sectors * 512 };
+}
+
+/** The entry by its kind. Spec: L2 table entry; compressed is tested first, bit 0 is address there. */
+export function decodeL2Entry(high: number, low: number, format: TableFormat): L2Entry {
+  const { geometry } = format;
+  if ((high & COMPRESSED) !== 0) {
+    const { at, sectorBytes } = compressedExtent(high, low, geometry.clusterBits);
+    return { kind: 'compressed', at: hostOffset(at), sectorBytes };
+  }
+  const at = hostOffset(offsetOf(high, low));
+  const copied = (high & COPIED) !== 0;
+  const zero = hasZeroFlag(format) && (low & ZERO_FLAG) !== 0;
+  if (at === 0) return { kind: zero ? 'zero-plain' : 'unallocated' };
+  return { kind: zero ? 'zero-alloc' : 'normal', at, copied };
+}
+
+/** Whether bit 0 is the zero flag in this image. Spec: Standard Cluster Descriptor. */
+export function hasZeroFlag(format: TableFormat): boolean {
+  return format.version === 3 && format.geometry.l2EntryBytes === 8;
+}
+
+/** What is wrong with an L2 entry, or undefined. */
+export function judgeL2Entry(
+  high: number,
+  low: number,
+  format: TableFormat,
+): EntryProblem | undefined {
+  const { clusterBits, clusterBytes } = format.geometry;
+  if ((high & COMPRESSED) !== 0) {
+    if ((high & COPIED) !== 0) return 'copied-compressed';
+    const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
+    if (at >= 2 ** 56) return 'reserved-bits';
+    const last = Math.floor(at / 512) * 512 + sectorBytes - 1;
+    return Math.floor(last / clusterBytes) >= format.fileClusters || at < clusterBytes
+      ? 'past-the-end'
+      : undefined;
+  }
+  const zeroBit = hasZeroFlag(format) ? 0 : ZERO_FLAG;
+  if ((high & 0x3f00_0000) !== 0 || (low & (0x1fe | zeroBit)) !== 0) return 'reserved-bits';
+  return judgeOffset(high, low, format);
+}
+
+/** What is wrong with an L1 entry, or undefined. Spec: L1 table entry. */
+export function judgeL1Entry(
+  high: number,
+  low: number,
+  format: TableFormat,
+): EntryProblem | undefined {
+  if ((high & 0x7f00_0000) !== 0 || (low & 0x1ff) !== 0) return 'reserved-bits';
+  return judgeOffset(high, low, format);
+}
+
+function judgeOffset(high: number, low: number, format: TableFormat): EntryProblem | undefined {
+  const { clusterBytes } = format.geometry;
+  const at = offsetOf(high, low);
+  if (at % clusterBytes !== 0) return 'misaligned';
+  if (at === 0) return (high & COPIED) !== 0 ? 'copied-without-offset' : undefined;
+  return at / clusterBytes >= format.fileClusters ? 'past-the-end' : undefined;
+}
+
+/** The problem in words that complete "the entry …". */
+export const ENTRY_PROBLEM_TEXT: Readonly<Record<EntryProblem, string>> = {
+  'reserved-bits': 'has reserved bits set',
+  misaligned: 'does not point at a cluster boundary',
+  'past-the-end': 'points outside the file',
+  'copied-without-offset': 'has the COPIED flag but points nowhere',
+  'copied-compressed': 'is compressed and has the COPIED flag',
+};

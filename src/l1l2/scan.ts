@@ -1,0 +1,153 @@
+import type { Counts } from '../refcount/counts.js';
+import {
+  COMPRESSED,
+  COPIED,
+  compressedExtent,
+  hasZeroFlag,
+  type TableFormat,
+  ZERO_FLAG,
+} from './entry.js';
+
+/**
+ * Hot loops over whole L2 tables: (high, low) words in host order, no objects, no BigInt. They
+ * notice that something is wrong and where; `entry.ts` says what.
+ */
+export interface Scan {
+  /** Words from one entry to the next: 2, or 4 with extended L2 entries. */
+  readonly stride: number;
+  readonly clusterBits: number;
+  /** What a step of 1 in the high word is worth in clusters. */
+  readonly highScale: number;
+  /** Bits of the low word that must be clear in a standard entry: reserved and misaligned ones. */
+  readonly lowMustBeClear: number;
+  readonly fileClusters: number;
+  readonly format: TableFormat;
+}
+
+export function scanOf(format: TableFormat): Scan {
+  const { clusterBits, clusterBytes, l2EntryBytes } = format.geometry;
+  const zeroBit = hasZeroFlag(format) ? ZERO_FLAG : 0;
+  return {
+    stride: l2EntryBytes / 4,
+    clusterBits,
+    highScale: 2 ** (32 - clusterBits),
+    lowMustBeClear: (clusterBytes - 1) & ~zeroBit,
+    fileClusters: format.fileClusters,
+    format,
+  };
+}
+
+/** The result of a loop that found nothing wrong. */
+export const NO_PROBLEM = -1;
+
+/**
+ * Adds `weight` to the count of every host cluster that the table refers to; a compressed cluster
+ * counts once in each host cluster that it touches.
+ *
+ * @param touched by refcount block: set to 1 where a count was changed.
+ * @returns NO_PROBLEM, or the index of the first entry that is wrong or whose count would leave
+ *   0 to `counts.max`. Counts of earlier entries are changed by then.
+ */
+export function addReferences(
+  words: Uint32Array,
+  scan: Scan,
+  weight: number,
+  counts: Counts,
+  touched: Uint8Array,
+): number {
+  const { stride, clusterBits, highScale, lowMustBeClear, fileClusters } = scan;
+  const { values, max, blockShift } = counts;
+  for (let i = 0; i < words.length; i += stride) {
+    const high = words[i]!;
+    const low = words[i + 1]!;
+    if ((high & COMPRESSED) !== 0) {
+      if (!addCompressed(high, low, scan, weight, counts, touched)) return i / stride;
+      continue;
+    }
+    if ((high & 0x3f00_0000) !== 0 || (low & lowMustBeClear) !== 0) return i / stride;
+    const cluster = (high & 0x00ff_ffff) * highScale + (low >>> clusterBits);
+    if (cluster === 0) {
+      if ((high & COPIED) !== 0) return i / stride;
+      continue;
+    }
+    if (cluster >= fileClusters) return i / stride;
+    const count = values[cluster]! + weight;
+    if (count > max || count < 0) return i / stride;
+    values[cluster] = count;
+    touched[cluster >>> blockShift] = 1;
+  }
+  return NO_PROBLEM;
+}
+
+function addCompressed(
+  high: number,
+  low: number,
+  scan: Scan,
+  weight: number,
+  counts: Counts,
+  touched: Uint8Array,
+): boolean {
+  if ((high & COPIED) !== 0) return false;
+  const { at, sectorBytes } = compressedExtent(high, low, scan.clusterBits);
+  if (at >= 2 ** 56) return false;
+  const clusterBytes = 2 ** scan.clusterBits;
+  const first = Math.floor(at / clusterBytes);
+  const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
+  if (first === 0 || last >= scan.fileClusters) return false;
+  for (let cluster = first; cluster <= last; cluster++) {
+    const count = counts.values[cluster]! + weight;
+    if (count > counts.max || count < 0) return false;
+    counts.values[cluster] = count;
+    touched[cluster >>> counts.blockShift] = 1;
+  }
+  return true;
+}
+
+/** Whether any entry carries the COPIED flag. */
+export function anyCopied(words: Uint32Array, scan: Scan): boolean {
+  let union = 0;
+  for (let i = 0; i < words.length; i += scan.stride) union |= words[i]!;
+  return (union & COPIED) !== 0;
+}
+
+/** Whether any entry's COPIED flag is not what the counts ask for: set at a count of exactly 1. */
+export function anyCopiedWrong(words: Uint32Array, scan: Scan, counts: Counts): boolean {
+  const { stride, clusterBits, highScale } = scan;
+  for (let i = 0; i < words.length; i += stride) {
+    const high = words[i]!;
+    if ((high & COMPRESSED) !== 0) continue;
+    const cluster = (high & 0x00ff_ffff) * highScale + (words[i + 1]! >>> clusterBits);
+    const wanted = cluster !== 0 && counts.values[cluster] === 1;
+    if (high >>> 31 !== (wanted ? 1 : 0)) return true;
+  }
+  return false;
+}
+
+/** Clears every COPIED flag, in place: for tables that more than one L1 points at. */
+export function clearCopied(words: Uint32Array, scan: Scan): void {
+  for (let i = 0; i < words.length; i += scan.stride) words[i] = words[i]! & ~COPIED;
+}
+
+/** Sets every COPIED flag to what the counts ask for, in place. Spec: L2 table entry, bit 63. */
+export function setCopied(words: Uint32Array, scan: Scan, counts: Counts): void {
+  const { stride, clusterBits, highScale } = scan;
+  for (let i = 0; i < words.length; i += stride) {
+    const high = words[i]! & ~COPIED;
+    if ((high & COMPRESSED) !== 0) continue;
+    const cluster = (high & 0x00ff_ffff) * highScale + (words[i + 1]! >>> clusterBits);
+    const wanted = cluster !== 0 && counts.values[cluster] === 1;
+    words[i] = wanted ? high | COPIED : high;
+  }
+}
+
+/** How many entries of two tables differ in anything but the COPIED flag. */
+export function countDifferent(a: Uint32Array, b: Uint32Array, scan: Scan): number {
+  const { stride } = scan;
+  let different = 0;
+  for (let i = 0; i < a.length; i += stride) {
+    let same = ((a[i]! ^ b[i]!) & ~COPIED) === 0;
+    for (let word = i + 1; word < i + stride; word++) same &&= a[word] === b[word];
+    if (!same) different += 1;
+  }
+  return different;
+}

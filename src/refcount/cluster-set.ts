@@ -1,0 +1,62 @@
+/** A set of host clusters below a fixed number: one bit each. */
+export class ClusterSet {
+  readonly #words: Uint32Array;
+  readonly clusters: number;
+
+  constructor(clusters: number) {
+    this.clusters = clusters;
+    this.#words = new Uint32Array(Math.ceil(clusters / 32));
+  }
+
+  has(cluster: number): boolean {
+    return (this.#words[cluster >>> 5]! & (1 << (cluster & 31))) !== 0;
+  }
+
+  add(cluster: number): void {
+    this.#words[cluster >>> 5]! |= 1 << (cluster & 31);
+  }
+
+  delete(cluster: number): void {
+    this.#words[cluster >>> 5]! &= ~(1 << (cluster & 31));
+  }
+
+  /** Adds `first` up to, not including, `end`. */
+  addRange(first: number, end: number): void {
+    let cluster = first;
+    while (cluster < end) {
+      if ((cluster & 31) === 0 && cluster + 32 <= end) {
+        this.#words[cluster >>> 5] = 0xffff_ffff;
+        cluster += 32;
+      } else {
+        this.add(cluster);
+        cluster += 1;
+      }
+    }
+  }
+
+  /** The first member at or after `from`, or `clusters` when there is none. */
+  next(from: number): number {
+    let cluster = from;
+    while (cluster < this.clusters) {
+      const rest = this.#words[cluster >>> 5]! >>> (cluster & 31);
+      if (rest !== 0) {
+        return Math.min(cluster + 31 - Math.clz32(rest & -rest), this.clusters);
+      }
+      cluster = (cluster | 31) + 1;
+    }
+    return this.clusters;
+  }
+
+  /** The first cluster at or after `from` that is not a member; at most `clusters`. */
+  nextMissing(from: number): number {
+    let cluster = from;
+    while (cluster < this.clusters) {
+      const rest = ~this.#words[cluster >>> 5]! >>> (cluster & 31);
+      if (rest !== 0) {
+        return Math.min(cluster + 31 - Math.clz32(rest & -rest), this.clusters);
+      }
+      cluster = (cluster | 31) + 1;
+    }
+    return this.clusters;
+  }
+}

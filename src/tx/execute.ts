@@ -1,0 +1,148 @@
+import { MiB } from '../base/units.js';
+import { sameBytes } from '../base/text.js';
+import { isQsnapError, QsnapError, type ImageState } from '../errors.js';
+import type { BlockDevice, ReadRequest, WriteRequest } from '../io/device.js';
+import { shadowWriteBytes, type ShadowWrite, type TableWrites, type WritePlan } from './plan.js';
+
+/** Bytes of tables that are made and written at a time. */
+const BATCH_BYTES = 4 * MiB;
+
+export interface ExecuteOptions {
+  /** Called as stage 1 goes on: bytes written so far and in all. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+export interface ExecuteReport {
+  /** Bytes that the host took back; 0 where it can't. */
+  readonly punchedBytes: number;
+  readonly fileSizeBytes: number;
+}
+
+/**
+ * Carries a plan out: shadow, flush, switch, flush, tidy.
+ *
+ * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the switch,
+ *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header is no
+ *   longer the one that the plan was made from.
+ */
+export async function executePlan(
+  device: BlockDevice,
+  plan: WritePlan,
+  options: ExecuteOptions = {},
+): Promise<ExecuteReport> {
+  await inState('unchanged', () => refuseIfChanged(device, plan));
+  await writeShadow(device, plan, options);
+  await inState('old-or-new', async () => {
+    await device.writeBatch([plan.switch]);
+    await device.flush();
+  });
+  const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
+  return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
+}
+
+/** Stage 1. When it fails, the old state stays, and the file gets its old length back. */
+async function writeShadow(
+  device: BlockDevice,
+  plan: WritePlan,
+  options: ExecuteOptions,
+): Promise<void> {
+  const totalBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  let doneBytes = 0;
+  const advance = (bytes: number): void => {
+    doneBytes += bytes;
+    options.onProgress?.(doneBytes, totalBytes);
+  };
+  try {
+    for (const write of plan.shadow) await writeOne(device, write, advance);
+    await device.flush();
+    await refuseIfChanged(device, plan);
+  } catch (error) {
+    await abandonShadow(device, plan);
+    throw withState(error, 'old');
+  }
+}
+
+async function writeOne(
+  device: BlockDevice,
+  write: ShadowWrite,
+  advance: (bytes: number) => void,
+): Promise<void> {
+  if (write.kind === 'literal') {
+    await device.writeBatch([write]);
+    advance(write.bytes.length);
+    return;
+  }
+  const perBatch = Math.max(1, Math.floor(BATCH_BYTES / write.tableBytes));
+  let written: Promise<void> = Promise.resolve();
+  for (let first = 0; first < write.targets.length; first += perBatch) {
+    const end = Math.min(first + perBatch, write.targets.length);
+    // One batch is made while the one before is on its way to the disk.
+    const batch = await makeTables(device, write, first, end).catch(async (error: unknown) => {
+      await written.catch(() => undefined);
+      throw error;
+    });
+    await written;
+    written = device.writeBatch(batch).then(() => {
+      advance((end - first) * write.tableBytes);
+    });
+    // The error is taken by the `await` of the next round or below, never lost.
+    written.catch(() => undefined);
+  }
+  await written;
+}
+
+async function makeTables(
+  device: BlockDevice,
+  write: TableWrites,
+  first: number,
+  end: number,
+): Promise<readonly WriteRequest[]> {
+  const memory = new Uint8Array((end - first) * write.tableBytes);
+  const tables: Uint8Array[] = [];
+  for (let i = first; i < end; i++) {
+    const from = (i - first) * write.tableBytes;
+    tables.push(memory.subarray(from, from + write.tableBytes));
+  }
+  const { sources } = write;
+  if (sources !== undefined) {
+    const reads: ReadRequest[] = tables.map((into, i) => ({ at: sources[first + i]!, into }));
+    await device.readBatch(reads);
+  }
+  tables.forEach((table, i) => {
+    write.fill(first + i, table);
+  });
+  return tables.map((bytes, i) => ({ at: write.targets[first + i]!, bytes }));
+}
+
+async function refuseIfChanged(device: BlockDevice, plan: WritePlan): Promise<void> {
+  const now = new Uint8Array(plan.headerSector.length);
+  await device.readBatch([{ at: 0, into: now }]);
+  if (sameBytes(now, plan.headerSector)) return;
+  throw new QsnapError('IMAGE_CHANGED', 'the image was changed by someone else meanwhile', {
+    structure: 'header',
+    at: 0,
+    hint: 'nobody else may use an image while it is edited; look at it again and start over',
+  });
+}
+
+/** Takes back what stage 1 wrote as far as it can: those bytes lie in clusters that are free. */
+async function abandonShadow(device: BlockDevice, plan: WritePlan): Promise<void> {
+  try {
+    const size = await device.sizeBytes();
+    if (device.growable && size > plan.fileSizeBytes) await device.truncate(plan.fileSizeBytes);
+  } catch {
+    // The first error is the one to report; a longer file is the old state all the same.
+  }
+}
+
+async function inState<T>(state: ImageState, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw withState(error, state);
+  }
+}
+
+function withState(error: unknown, imageState: ImageState): unknown {
+  return isQsnapError(error) ? error.with({ imageState }) : error;
+}

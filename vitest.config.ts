@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+const kinds = ['unit', 'contract', 'golden', 'hostile', 'model', 'crash', 'oracle', 'cli', 'package'];
+
+export default defineConfig({
+  test: {
+    testTimeout: 60_000,
+    pool: 'forks',
+    projects: kinds.map((name) => ({
+      extends: true,
+      test: { name, include: [`test/${name}/**/*.test.ts`] },
+    })),
+  },
+});
