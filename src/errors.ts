@@ -108,8 +108,9 @@ export class QsnapError extends Error {
   /** A plain object for JSON output: code, kind, message and details in kebab case. */
   toJSON(): Record<string, unknown> {
     const { code, kind, message } = this;
-    const details = Object.entries(this.details).map(([key, value]) => [kebab(key), value]);
-    return { code, kind, message, ...(Object.fromEntries(details) as Record<string, unknown>) };
+    const details: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(this.details)) details[kebab(key)] = value;
+    return { code, kind, message, ...details };
   }
 }
 

@@ -1,3 +1,4 @@
+import { sameBytes } from '../base/text.js';
 import { hostOffset, roundUp } from '../base/units.js';
 import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
@@ -176,14 +177,17 @@ function placeSnapshotTable(
   ledger: Ledger,
   shadow: ShadowWrite[],
 ): Placed['snapshotTable'] {
-  const { header, snapshotTableBytes } = from.image;
-  ledger.release(header.snapshotTable.at, snapshotTableBytes);
-  const count = next.snapshots.length;
-  if (count === 0) return { at: 0, count };
-  const entries = next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! }));
-  const write = placeLiteral('snapshot table', encodeSnapshotTable(entries), from, ledger);
+  const { header, snapshots, snapshotTableBytes } = from.image;
+  const old = header.snapshotTable;
+  const bytes = encodeSnapshotTable(
+    next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! })),
+  );
+  if (sameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
+  ledger.release(old.at, snapshotTableBytes);
+  if (next.snapshots.length === 0) return { at: 0, count: 0 };
+  const write = placeLiteral('snapshot table', bytes, from, ledger);
   shadow.push(write);
-  return { at: write.at, count };
+  return { at: write.at, count: next.snapshots.length };
 }
 
 /** Places bytes and pads them with zeros to whole clusters, so that no old bytes stay behind. */

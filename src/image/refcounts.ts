@@ -122,8 +122,8 @@ function tooLow(
     structure: blockAt === 0 ? 'refcount table' : 'refcount block',
     at,
     message:
-      `the host cluster at ${hex(cluster * clusterBytes)} has ${counted} references ` +
-      `but a refcount of ${stored}`,
+      `the host cluster at ${hex(cluster * clusterBytes)} is referred to ${counted} ` +
+      `${counted === 1 ? 'time' : 'times'} but has a refcount of ${stored}`,
     expected: `a refcount of at least ${counted}`,
     actual: `a refcount of ${stored}`,
   });

@@ -1,0 +1,92 @@
+/** The layer law of ARCHITECTURE.md. Each comment is what a contributor reads when a rule fails. */
+const layer = (name, allowed, comment) => ({
+  name: `layer-${name}`,
+  severity: 'error',
+  comment,
+  from: { path: `^src/${name}/` },
+  to: { path: '^src/', pathNot: [`^src/(${[name, ...allowed].join('|')})/`, '^src/errors\\.ts$'] },
+});
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'A cycle is two files pretending to be two modules.',
+      from: {},
+      // Types may refer to each other inside one folder of the format.
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    layer('base', [], 'base stands on nothing but the errors.'),
+    layer('qcow2', ['base'], 'src/qcow2 is pure format code and may import only base.'),
+    layer('refcount', ['base', 'qcow2'], 'src/refcount is pure: base and qcow2 only.'),
+    layer('l1l2', ['base', 'qcow2', 'refcount'], 'src/l1l2 is pure: base, qcow2, refcount only.'),
+    layer('io', ['base'], 'Devices know bytes, not the format.'),
+    layer('image', ['base', 'qcow2', 'refcount', 'l1l2', 'io'], 'image gathers; it never writes.'),
+    layer('tx', ['base', 'io'], 'tx carries out plans; it does not know the format.'),
+    layer(
+      'edit',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'tx'],
+      'edit turns a new state into a plan; what the state is, is decided in snapshot.',
+    ),
+    layer(
+      'snapshot',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'tx', 'edit'],
+      'snapshot is the top of the engine.',
+    ),
+    {
+      name: 'cli-front-door',
+      severity: 'error',
+      comment: 'The CLI uses the public API; what it lacks belongs in index.ts or node.ts.',
+      from: { path: '^src/cli/' },
+      to: { path: '^src/', pathNot: ['^src/cli/', '^src/(index|node)\\.ts$'] },
+    },
+    {
+      name: 'node-at-the-edge',
+      severity: 'error',
+      comment: 'The engine runs in browsers: node built-ins only in io/node and cli.',
+      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/cli/', '^src/node\\.ts$'] },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'engine-without-node-face',
+      severity: 'error',
+      comment: 'index.ts must not reach the file devices.',
+      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/cli/', '^src/node\\.ts$'] },
+      to: { path: '^src/io/node/' },
+    },
+    {
+      name: 'engine-without-packages',
+      severity: 'error',
+      comment: 'The engine has no runtime dependencies.',
+      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/cli/'] },
+      to: { dependencyTypes: ['npm', 'npm-optional', 'npm-dev'] },
+    },
+    {
+      name: 'nothing-from-test',
+      severity: 'error',
+      comment: 'Shipped code must not import test code.',
+      from: { path: '^(src|bin)/' },
+      to: { path: '^(test|bench|fixtures)/' },
+    },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      comment: 'A file that nobody imports is dead, or an entry that is not named here.',
+      from: { orphan: true, path: '^src/', pathNot: ['\\.d\\.ts$'] },
+      to: {},
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      comment: 'Every import leads somewhere.',
+      from: { path: '^src/' },
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+  },
+};

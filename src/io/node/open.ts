@@ -1,0 +1,54 @@
+/** Opens image files with the locks that their use asks for. */
+import type { BlockDevice, BlockSource } from '../device.js';
+import { openFileDevice, openFileSource } from './file.js';
+import { NO_LOCK, lockForEdit, lockForRead } from './lock.js';
+import type { FileLock } from './lock.js';
+
+/** What only files of the host have. */
+interface HostFile {
+  /** What is sure about others who have the image open. */
+  readonly lock: FileLock;
+  /** Bytes that the file takes on its medium. */
+  allocatedBytes(): Promise<number>;
+}
+
+export type ImageFile = BlockSource & HostFile;
+export type EditableImageFile = BlockDevice & HostFile;
+
+export interface OpenFileOptions {
+  /** Read whatever others do with the image, without any lock; the answer may be inconsistent. */
+  readonly forceShare?: boolean;
+}
+
+/**
+ * Opens an image for reading, locked as QEMU's readers lock it. Nothing about the file changes.
+ *
+ * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody writes to it.
+ */
+export async function openFile(path: string, options: OpenFileOptions = {}): Promise<ImageFile> {
+  const source = await openFileSource(path);
+  if (options.forceShare === true) return Object.assign(source, { lock: NO_LOCK });
+  return withLock(source, () => lockForRead(source.fd, path));
+}
+
+/**
+ * Opens an image for an edit, locked against everybody. The file must exist.
+ *
+ * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open.
+ */
+export async function openFileForEdit(path: string): Promise<EditableImageFile> {
+  const device = await openFileDevice(path);
+  return withLock(device, () => lockForEdit(device.fd, path));
+}
+
+async function withLock<File extends BlockSource>(
+  file: File,
+  takeLock: () => Promise<FileLock>,
+): Promise<File & { readonly lock: FileLock }> {
+  try {
+    return Object.assign(file, { lock: await takeLock() });
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}

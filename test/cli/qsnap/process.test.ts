@@ -1,0 +1,75 @@
+/** The built program as a process: arguments as bytes, closed pipes, exit codes. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, expect, test } from 'vitest';
+import { expectSound, imageOf } from './harness.js';
+
+const BIN = fileURLToPath(new URL('../../../bin/qsnap.js', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../../dist/cli/qsnap.js', import.meta.url));
+
+beforeAll(() => {
+  if (!existsSync(BUILT)) throw new Error('run `npm run build` first: these tests run dist/');
+});
+
+function runBin(argv: readonly string[], options: { uid?: number } = {}) {
+  const settings = { encoding: 'utf8', env: { ...process.env, TZ: 'UTC' }, ...options } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...argv], settings);
+  return { status, stdout, stderr };
+}
+
+test('an edit and a list', async () => {
+  const image = imageOf('five-snapshots');
+  expect(runBin(['create', image, 'from outside'])).toEqual({
+    status: 0,
+    stdout: `Created snapshot 6 "from outside" in ${image}.\n`,
+    stderr: '',
+  });
+  expect(runBin(['list', image]).stdout).toMatch(/\n\* {2}6 {3}from outside /);
+  await expectSound(image);
+});
+
+test('a failure is exit code 1', () => {
+  const { status, stderr } = runBin(['list', 'no-such-file']);
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr: "qsnap: Can't open no-such-file: there is no such file\n",
+  });
+});
+
+test('a reader that goes away is no failure', async () => {
+  const child = spawn(process.execPath, [BIN, 'list', '--json', imageOf('snapshots-300')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('a name of bytes that are not UTF-8 is refused', async () => {
+  const image = imageOf('five-snapshots');
+  // A shell makes the bytes: Node itself can't pass such an argument.
+  const script = `"$0" "$1" create "$2" "$(printf 'bad\\377name')" 2>&1 || echo "code $?"`;
+  const output = execFileSync('sh', ['-c', script, process.execPath, BIN, image], {
+    encoding: 'utf8',
+  });
+  expect(output).toContain('argument 3 is not valid UTF-8');
+  expect(output).toMatch(/code 1\n$/);
+  await expectSound(image);
+});
+
+test('an image that may not be written is not edited, and can be read', () => {
+  const image = imageOf('five-snapshots');
+  chmodSync(dirname(image), 0o755);
+  chmodSync(image, 0o444);
+  // The superuser may write to anything, so that the child becomes somebody else.
+  const options = process.getuid?.() === 0 ? { uid: 65534 } : {};
+  const { status, stderr } = runBin(['create', image, 'x'], options);
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^qsnap: Can't open .*: /);
+  expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
+  expect(runBin(['create', '--dry-run', image, 'x'], options).status).toBe(0);
+});

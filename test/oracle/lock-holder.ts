@@ -1,0 +1,8 @@
+/** A process of its own that opens an image (`read` or `edit`) and holds it until it is ended. */
+import { openFile, openFileForEdit } from '../../src/io/node/open.js';
+
+const [mode, image] = process.argv.slice(2) as [string, string];
+const file = await (mode === 'edit' ? openFileForEdit(image) : openFile(image));
+process.stdout.write(`ready ${file.lock.guarantee}\n`);
+process.stdin.resume();
+process.stdin.on('end', () => void file.close());

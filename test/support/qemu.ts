@@ -1,0 +1,232 @@
+/**
+ * QEMU's tools as the judge of what qsnap writes: typed calls of qemu-img and qemu-io, and
+ * throw-away directories for the images they work on.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, constants, createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+
+/** Whether qemu-img and qemu-io can be run here. */
+export const qemuAvailable: boolean = ['qemu-img', 'qemu-io'].every(
+  (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0,
+);
+
+/** First line of `qemu-img --version`, or an empty text where QEMU is absent. */
+export function qemuVersion(): string {
+  if (!qemuAvailable) return '';
+  const { stdout } = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' });
+  return stdout.split('\n')[0]!;
+}
+
+/**
+ * `describe` for tests that ask QEMU. Without QEMU they are reported as skipped, with a line that
+ * says so; where `QSNAP_REQUIRE_QEMU=1` is set they fail instead.
+ */
+export function describeWithQemu(name: string, fn: () => void): void {
+  if (qemuAvailable) {
+    describe(name, fn);
+    return;
+  }
+  const reason = 'qemu-img and qemu-io are not installed';
+  if (process.env['QSNAP_REQUIRE_QEMU'] !== '1') {
+    process.stderr.write(`skipped: ${name}: ${reason}\n`);
+  }
+  describe(name, () => {
+    test('needs QEMU', ({ skip }) => {
+      if (process.env['QSNAP_REQUIRE_QEMU'] === '1') throw new Error(reason);
+      skip(reason);
+    });
+  });
+}
+
+export interface ToolResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Exit code. A tool that a signal ended throws. */
+  readonly code: number;
+}
+
+export interface ToolOptions {
+  readonly cwd?: string;
+  /** Added to the environment of this process; times are UTC and messages English by default. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Exit codes that don't throw. Default: only 0. `'any'` accepts all. */
+  readonly okCodes?: readonly number[] | 'any';
+}
+
+function runTool(tool: string, args: readonly string[], options: ToolOptions): Promise<ToolResult> {
+  const ok = options.okCodes ?? [0];
+  const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC', ...options.env };
+  return new Promise((resolve, reject) => {
+    const settings = { env, cwd: options.cwd, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'utf8' };
+    const child = execFile(
+      tool,
+      args,
+      settings as { encoding: 'utf8' },
+      (error, stdout, stderr) => {
+        const code = child.exitCode;
+        if (code !== null && (ok === 'any' || ok.includes(code))) {
+          resolve({ stdout, stderr, code });
+          return;
+        }
+        const end = code === null ? (error?.message ?? 'was ended') : `exit code ${code}`;
+        reject(
+          new Error(`${tool} ${args.join(' ')}: ${end}\n${stdout}${stderr}`, { cause: error }),
+        );
+      },
+    );
+    child.stdin?.end();
+  });
+}
+
+/**
+ * Runs `qemu-img` with these arguments.
+ *
+ * @throws Error with the whole output when the exit code is not one of `okCodes`.
+ */
+export function qemuImg(args: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
+  return runTool('qemu-img', args, options);
+}
+
+export interface QemuIoOptions extends ToolOptions {
+  /** `path` is an option string such as `driver=qcow2,file.filename=…` (`--image-opts`). */
+  readonly imageOpts?: boolean;
+  readonly readOnly?: boolean;
+  readonly forceShare?: boolean;
+  /** Image format; default: what QEMU detects. */
+  readonly format?: string;
+}
+
+/**
+ * Runs `qemu-io` commands on an image, such as `write -P 7 0 64k`. qemu-io ends with code 1 when
+ * a command failed, and a failed verification (`read -P`) counts as one.
+ */
+export function qemuIo(
+  image: string,
+  commands: readonly string[],
+  options: QemuIoOptions = {},
+): Promise<ToolResult> {
+  const args = commands.flatMap((command) => ['-c', command]);
+  if (options.imageOpts === true) args.push('--image-opts');
+  if (options.readOnly === true) args.push('-r');
+  if (options.forceShare === true) args.push('-U');
+  if (options.format !== undefined) args.push('-f', options.format);
+  return runTool('qemu-io', [...args, image], options);
+}
+
+/** What `qemu-img check --output=json` says. Numbers that are 0 are absent. */
+export interface CheckReport {
+  readonly 'check-errors': number;
+  readonly corruptions?: number;
+  readonly leaks?: number;
+  readonly 'corruptions-fixed'?: number;
+  readonly 'leaks-fixed'?: number;
+  readonly 'image-end-offset'?: number;
+  readonly 'total-clusters'?: number;
+  readonly 'allocated-clusters'?: number;
+  readonly 'fragmented-clusters'?: number;
+  readonly 'compressed-clusters'?: number;
+}
+
+export interface CheckResult extends ToolResult {
+  /** Undefined when QEMU could not check the image at all (codes 1 and 63). */
+  readonly report: CheckReport | undefined;
+}
+
+/** `qemu-img check` of a qcow2 image: the report and the exit code, whatever that is. */
+export async function check(image: string): Promise<CheckResult> {
+  const args = ['check', '--output=json', '-f', 'qcow2', image];
+  const result = await qemuImg(args, { okCodes: [0, 1, 2, 3, 63] });
+  const json = result.stdout.trim();
+  const report = json.startsWith('{') ? (JSON.parse(json) as CheckReport) : undefined;
+  return { ...result, report };
+}
+
+/** Expects that `qemu-img check` finds neither corruptions nor leaks nor errors. */
+export async function expectClean(image: string): Promise<void> {
+  const { code, report, stderr } = await check(image);
+  const found = {
+    code,
+    errors: report?.['check-errors'],
+    corruptions: report?.corruptions ?? 0,
+    leaks: report?.leaks ?? 0,
+    stderr,
+  };
+  const clean = { code: 0, errors: 0, corruptions: 0, leaks: 0, stderr: '' };
+  expect(found, `qemu-img check ${image}`).toEqual(clean);
+}
+
+/** A snapshot as `qemu-img info --output=json` prints it. */
+export interface QemuSnapshot {
+  readonly id: string;
+  readonly name: string;
+  readonly 'vm-state-size': number;
+  readonly 'date-sec': number;
+  readonly 'date-nsec': number;
+  readonly 'vm-clock-sec': number;
+  readonly 'vm-clock-nsec': number;
+  readonly icount?: number;
+}
+
+/** The snapshots of an image in table order, by `qemu-img info --output=json`. */
+export async function snapshotList(image: string): Promise<readonly QemuSnapshot[]> {
+  const { stdout } = await qemuImg(['info', '--output=json', '-f', 'qcow2', image]);
+  return (JSON.parse(stdout) as { snapshots?: readonly QemuSnapshot[] }).snapshots ?? [];
+}
+
+/**
+ * SHA-256 in hex of the whole guest content: of the active disk, or of the snapshot with this id.
+ * A snapshot is applied on a copy, since `convert -l` exports a wrong size after a resize.
+ */
+export async function contentHash(image: string, snapshotId?: string): Promise<string> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'qsnap-hash-'));
+  try {
+    let source = image;
+    if (snapshotId !== undefined) {
+      // Beside the original, so that a relative backing name still leads to the same file.
+      source = path.join(path.dirname(image), `${path.basename(directory)}.qcow2`);
+      copyFileSync(image, source, constants.COPYFILE_FICLONE);
+      await qemuImg(['snapshot', '-a', snapshotId, source]);
+    }
+    const raw = path.join(directory, 'content.raw');
+    await qemuImg(['convert', '-f', 'qcow2', '-O', 'raw', source, raw]);
+    if (source !== image) rmSync(source);
+    return await fileHash(raw);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** SHA-256 of a file's bytes, in hex. */
+export async function fileHash(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash);
+  return hash.digest('hex');
+}
+
+const leftToTheFile = new Set<string>();
+afterAll(() => {
+  for (const directory of leftToTheFile) rmSync(directory, { recursive: true, force: true });
+});
+
+/**
+ * A new empty directory under the system's temporary directory. Called inside a test it goes away
+ * with the test; called from a hook, after the last test of the file.
+ */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'qsnap-test-'));
+  try {
+    onTestFinished(() => {
+      rmSync(directory, { recursive: true, force: true });
+    });
+  } catch {
+    leftToTheFile.add(directory);
+  }
+  return directory;
+}

@@ -1,0 +1,85 @@
+/** A web server on 127.0.0.1 that serves one file in byte ranges, or misbehaves as it is told. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface RangeServer {
+  readonly url: string;
+  /** The Range headers of the requests so far. */
+  readonly ranges: (string | undefined)[];
+  /** Bytes of bodies that were sent. */
+  sentBytes(): number;
+  close(): Promise<void>;
+}
+
+export interface Served {
+  bytes: Uint8Array;
+  etag?: string;
+  lastModified?: string;
+  /** Answers every request with the whole file and status 200. */
+  ignoresRanges?: boolean;
+  /** Answers with this status and nothing else. */
+  status?: number;
+  /** Sends at most this many bytes of a range, and says so. */
+  mostBytes?: number;
+  /** Shifts every range that is sent by this many bytes. */
+  shift?: number;
+  /** Ends the connection in the middle of the body. */
+  breaksOff?: boolean;
+}
+
+/** Serves what `served` says at the time of each request. */
+export async function rangeServer(served: Served): Promise<RangeServer> {
+  const ranges: (string | undefined)[] = [];
+  let sent = 0;
+  const server = createServer((request, response) => {
+    ranges.push(request.headers.range);
+    sent += answer(served, request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/disk.qcow2`,
+    ranges,
+    sentBytes: () => sent,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => {
+          resolve();
+        });
+      }),
+  };
+}
+
+/** Sends the answer; how many bytes of body it has. */
+function answer(served: Served, request: IncomingMessage, response: ServerResponse): number {
+  const { bytes, etag, lastModified } = served;
+  if (etag !== undefined) response.setHeader('etag', etag);
+  if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
+  if (served.status !== undefined) {
+    response.writeHead(served.status).end();
+    return 0;
+  }
+  const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+  if (match === null || served.ignoresRanges === true) {
+    response.writeHead(200, { 'content-length': bytes.length });
+    response.end(bytes);
+    return bytes.length;
+  }
+  const first = Number(match[1]) + (served.shift ?? 0);
+  if (first >= bytes.length) {
+    response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
+    return 0;
+  }
+  const asked = Math.min(Number(match[2]) + 1, bytes.length);
+  const end = Math.min(asked, first + (served.mostBytes ?? Infinity));
+  const range = `bytes ${first}-${end - 1}/${bytes.length}`;
+  response.writeHead(206, { 'content-range': range, 'content-length': end - first });
+  if (served.breaksOff === true && end - first > 1) {
+    response.write(bytes.subarray(first, first + 1), () => response.destroy());
+    return 1;
+  }
+  response.end(bytes.subarray(first, end));
+  return end - first;
+}
