@@ -28,7 +28,7 @@ export function loadFixture(name: string): Uint8Array {
   return new Uint8Array(gunzipSync(packed));
 }
 
-/** Writes an unpacked copy of the image as `<name>.qcow2` into a folder that exists; returns its path. */
+/** Writes an unpacked copy as `<name>.qcow2` into a folder that exists; returns its path. */
 export function copyFixture(name: string, directory: string): string {
   const path = join(directory, `${name}.qcow2`);
   writeFileSync(path, loadFixture(name));
@@ -48,12 +48,17 @@ export function copyCompanions(name: string, directory: string): readonly string
   return names;
 }
 
-/** What QEMU printed for this image, as text: `info.txt`, `snapshot-l.txt`, `check.txt`, `map.txt`. */
+/** What QEMU printed, as text: `info.txt`, `snapshot-l.txt`, `check.txt`, `map.txt`. */
 export function expectedText(name: string, file: string): string {
   return readFileSync(fixturePath(name, `expected/${file}`), 'utf8');
 }
 
-/** What QEMU printed for this image, as JSON: `info.json`, `check.json`, `map.json`, `contents.json`. */
+/** The same as bytes: names need not be UTF-8, and QEMU prints them as they are. */
+export function expectedBytes(name: string, file: string): Uint8Array {
+  return new Uint8Array(readFileSync(fixturePath(name, `expected/${file}`)));
+}
+
+/** What QEMU printed, as JSON; null where that was none: `info.json`, `check.json`, `map.json`. */
 export function expectedJson(name: string, file: string): unknown {
   return JSON.parse(expectedText(name, file));
 }
