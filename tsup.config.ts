@@ -1,23 +1,22 @@
 import { defineConfig } from 'tsup';
 
-export default defineConfig([
-  {
-    entry: { index: 'src/index.ts', node: 'src/node.ts' },
-    format: 'esm',
-    target: 'node20',
-    platform: 'neutral',
-    dts: true,
-    clean: true,
-    sourcemap: true,
-    splitting: true,
-    removeNodeProtocol: false,
+const library = { index: 'src/index.ts', node: 'src/node.ts' };
+
+export default defineConfig({
+  // One build for all entries: the command lines share the library's chunks.
+  entry: {
+    ...library,
+    'cli/qsnap': 'src/cli/qsnap/main.ts',
+    'cli/qsnap-img': 'src/cli/qemu-img/main.ts',
   },
-  {
-    entry: { 'cli/qsnap': 'src/cli/qsnap/main.ts', 'cli/qsnap-img': 'src/cli/qemu-img/main.ts' },
-    format: 'esm',
-    target: 'node20',
-    platform: 'node',
-    splitting: true,
-    removeNodeProtocol: false,
-  },
-]);
+  format: 'esm',
+  target: 'node20',
+  platform: 'node',
+  dts: { entry: library },
+  clean: true,
+  sourcemap: true,
+  splitting: true,
+  treeshake: false,
+  removeNodeProtocol: false,
+  external: ['fs-native-extensions'],
+});

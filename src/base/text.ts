@@ -82,3 +82,8 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   if (length === 0 || at + length > bytes.length) return 0;
   return isValidUtf8(bytes.subarray(at, at + length)) ? length : 0;
 }
+
+/** A number with its noun: "1 cluster", "3 clusters". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

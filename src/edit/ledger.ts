@@ -1,3 +1,4 @@
+import { counted } from '../base/text.js';
 import { hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { clustersToHold } from '../base/units.js';
@@ -103,7 +104,7 @@ export function refcountOverflow(at: number, refcountBits: number): QsnapError {
   return new QsnapError(
     'REFCOUNT_OVERFLOW',
     `the host cluster at ${hex(at)} would be shared more often than refcounts of ` +
-      `${refcountBits} ${refcountBits === 1 ? 'bit' : 'bits'} can count`,
+      `${counted(refcountBits, 'bit')} can count`,
     {
       structure: 'refcount block',
       at,

@@ -1,3 +1,4 @@
+import { counted } from '../base/text.js';
 import { isAligned } from '../base/units.js';
 import { hex, swapWords } from '../base/words.js';
 import type { BlockSource } from '../io/device.js';
@@ -81,9 +82,11 @@ export async function replaceByStored(
     const end = Math.min(first + refcountBlockEntries, values.length);
     for (let cluster = first; cluster < end; cluster++) {
       const is = stored[cluster - first]!;
-      const counted = values[cluster]!;
-      if (is < counted) throw tooLow(image, blockOffsets[block] ?? 0, cluster, is, counted);
-      if (is > counted) leakedClusters++;
+      const references = values[cluster]!;
+      if (is < references) {
+        throw tooLow(image, blockOffsets[block] ?? 0, cluster, is, references);
+      }
+      if (is > references) leakedClusters++;
       if (is === 0) free.add(cluster);
       else values[cluster] = is;
     }
@@ -113,7 +116,7 @@ function tooLow(
   blockAt: number,
   cluster: number,
   stored: number,
-  counted: number,
+  references: number,
 ): Error {
   const { refcountBits, refcountBlockEntries, clusterBytes } = image.geometry;
   const index = cluster % refcountBlockEntries;
@@ -122,9 +125,9 @@ function tooLow(
     structure: blockAt === 0 ? 'refcount table' : 'refcount block',
     at,
     message:
-      `the host cluster at ${hex(cluster * clusterBytes)} is referred to ${counted} ` +
-      `${counted === 1 ? 'time' : 'times'} but has a refcount of ${stored}`,
-    expected: `a refcount of at least ${counted}`,
+      `the host cluster at ${hex(cluster * clusterBytes)} is referred to ` +
+      `${counted(references, 'time')} but has a refcount of ${stored}`,
+    expected: `a refcount of at least ${references}`,
     actual: `a refcount of ${stored}`,
   });
 }

@@ -11,7 +11,7 @@ import type { Span, SpanLimits } from './batch.js';
 import type { BlockSource, ReadRequest } from './device.js';
 
 /** A request costs what some hundred kilobytes cost; buffers cost nothing. */
-export const HTTP_READ_LIMITS: SpanLimits = {
+const HTTP_READ_LIMITS: SpanLimits = {
   gapBytes: 256 * KiB,
   spanBytes: 4 * MiB,
   buffers: Infinity,

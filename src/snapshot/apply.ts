@@ -1,4 +1,5 @@
 import { planEdit } from '../edit/plan-edit.js';
+import { counted } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { readTable } from '../image/walk.js';
@@ -68,10 +69,10 @@ export async function planApply(
 /** QEMU refuses too: a bitmap would go on saying what changed in a disk that is no longer there. */
 function refuseBitmaps(image: Image): void {
   if (image.bitmaps.length === 0) return;
-  const names = image.bitmaps.map(({ name }) => name);
   throw new QsnapError(
     'BITMAPS_PRESENT',
-    `the image has persistent bitmaps (${names.length}), which applying a snapshot would make wrong`,
+    `the image has ${counted(image.bitmaps.length, 'persistent bitmap')}, which applying a ` +
+      'snapshot would make wrong',
     {
       structure: 'bitmaps extension',
       hint: 'remove them first: `qemu-img bitmap --remove IMAGE NAME`',
@@ -98,7 +99,9 @@ function refuseResizeInV2(image: Image, snapshot: Snapshot): void {
 function unsavedError(unsaved: UnsavedChanges): QsnapError {
   const { nearest, guestClusters, guestBytes, diskSizeDiffers } = unsaved;
   const what = [
-    ...(guestClusters > 0 ? [`${guestClusters} guest clusters (${guestBytes} bytes)`] : []),
+    ...(guestClusters > 0
+      ? [`${counted(guestClusters, 'guest cluster')} (${guestBytes} bytes)`]
+      : []),
     ...(diskSizeDiffers ? ['its size'] : []),
   ].join(' and ');
   return new QsnapError(

@@ -58,7 +58,7 @@ async function writeShadow(
     await refuseIfChanged(device, plan);
   } catch (error) {
     await abandonShadow(device, plan);
-    throw withState(error, 'old');
+    throw withState(withBytesNeeded(error, totalBytes), 'old');
   }
 }
 
@@ -133,6 +133,13 @@ async function abandonShadow(device: BlockDevice, plan: WritePlan): Promise<void
   } catch {
     // The first error is the one to report; a longer file is the old state all the same.
   }
+}
+
+/** How much room the edit takes, where the medium did not say what is missing. */
+function withBytesNeeded(error: unknown, bytesNeeded: number): unknown {
+  if (!isQsnapError(error) || error.code !== 'NO_SPACE') return error;
+  if (error.details.bytesNeeded !== undefined) return error;
+  return error.with({ bytesNeeded, hint: `the edit needs ${bytesNeeded} bytes of free room` });
 }
 
 async function inState<T>(state: ImageState, action: () => Promise<T>): Promise<T> {

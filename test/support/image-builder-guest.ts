@@ -184,10 +184,13 @@ function writableCluster(disk: PlainDisk, entryAt: number): number {
 
 /** Takes the first cluster that counts as free, growing file and refcount structures as needed. */
 export function allocateCluster(disk: PlainDisk): number {
+  let layout = layoutOf(disk.bytes);
   for (let cluster = 1; ; cluster++) {
-    const layout = layoutOf(disk.bytes);
-    if (blockAt(disk.bytes, layout, cluster) === 0) addBlock(disk, layout, cluster);
-    if (refcountOf(disk.bytes, layoutOf(disk.bytes), cluster) !== 0n) continue;
+    if (blockAt(disk.bytes, layout, cluster) === 0) {
+      addBlock(disk, layout, cluster);
+      layout = layoutOf(disk.bytes);
+    }
+    if (refcountOf(disk.bytes, layout, cluster) !== 0n) continue;
     reach(disk, cluster + 1);
     changeRefcount(disk, cluster, 1n);
     return cluster;

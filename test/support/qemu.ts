@@ -186,21 +186,32 @@ export async function snapshotList(image: string): Promise<readonly QemuSnapshot
  */
 export async function contentHash(image: string, snapshotId?: string): Promise<string> {
   const directory = mkdtempSync(path.join(tmpdir(), 'qsnap-hash-'));
+  // Beside the original, so that a relative backing name still leads to the same file.
+  const copy = path.join(path.dirname(image), `${path.basename(directory)}.qcow2`);
   try {
-    let source = image;
     if (snapshotId !== undefined) {
-      // Beside the original, so that a relative backing name still leads to the same file.
-      source = path.join(path.dirname(image), `${path.basename(directory)}.qcow2`);
-      copyFileSync(image, source, constants.COPYFILE_FICLONE);
-      await qemuImg(['snapshot', '-a', snapshotId, source]);
+      copyFileSync(image, copy, constants.COPYFILE_FICLONE);
+      await removeBitmaps(copy);
+      await qemuImg(['snapshot', '-a', snapshotId, copy]);
     }
+    const source = snapshotId === undefined ? image : copy;
     const raw = path.join(directory, 'content.raw');
     await qemuImg(['convert', '-f', 'qcow2', '-O', 'raw', source, raw]);
-    if (source !== image) rmSync(source);
     return await fileHash(raw);
   } finally {
+    rmSync(copy, { force: true });
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** QEMU applies no snapshot while there are bitmaps. */
+async function removeBitmaps(image: string): Promise<void> {
+  const { stdout } = await qemuImg(['info', '--output=json', '-f', 'qcow2', image]);
+  interface Info {
+    'format-specific'?: { data?: { bitmaps?: readonly { name: string }[] } };
+  }
+  const bitmaps = (JSON.parse(stdout) as Info)['format-specific']?.data?.bitmaps ?? [];
+  for (const { name } of bitmaps) await qemuImg(['bitmap', '--remove', image, name]);
 }
 
 /** SHA-256 of a file's bytes, in hex. */

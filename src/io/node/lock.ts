@@ -37,10 +37,18 @@ export interface LockTools {
   readonly native: NativeFiles | undefined;
 }
 
+/** On Windows a lock would keep ourselves from the bytes too, and QEMU there takes none. */
+async function systemTools(): Promise<LockTools> {
+  return { native: process.platform === 'win32' ? undefined : await nativeFiles() };
+}
+
 const ALL_USED: Bytes = [100, 104];
 const ALL_UNSHARED: Bytes = [200, 204];
 
-/** What an edit contradicts: everything. It uses all permissions and shares none. */
+/**
+ * What an edit contradicts: everything. It uses all permissions and shares none, so it refuses
+ * also while somebody reads who shares all (`-U`), where QEMU would write.
+ */
 const AGAINST_EDIT: readonly Bytes[] = [ALL_USED, ALL_UNSHARED];
 
 /** What a reader takes: it reads, and shares neither writes nor resizes. */
@@ -75,7 +83,7 @@ const NO_LOCKS: ReadonlySet<string> = new Set([
  * @throws QsnapError IMAGE_IN_USE.
  */
 export async function lockForEdit(fd: number, label: string, tools?: LockTools): Promise<FileLock> {
-  const native = tools === undefined ? await nativeFiles() : tools.native;
+  const { native } = tools ?? (await systemTools());
   if (native === undefined) return look(fd, label, AGAINST_EDIT);
   for (const [index, range] of AGAINST_EDIT.entries()) {
     const taken = tryLock(native, fd, label, range, false);
@@ -94,7 +102,7 @@ export async function lockForEdit(fd: number, label: string, tools?: LockTools):
  * @throws QsnapError IMAGE_IN_USE when somebody writes.
  */
 export async function lockForRead(fd: number, label: string, tools?: LockTools): Promise<FileLock> {
-  const native = tools === undefined ? await nativeFiles() : tools.native;
+  const { native } = tools ?? (await systemTools());
   if (native === undefined) return look(fd, label, AGAINST_READER);
   for (const [index, range] of READER.entries()) {
     const taken = tryLock(native, fd, label, range, true);
