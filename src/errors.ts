@@ -33,8 +33,6 @@ export const ERROR_CODES = {
   TOO_MANY_SNAPSHOTS: 'request',
   REFCOUNT_OVERFLOW: 'request',
   UNSAVED_CHANGES: 'request',
-  READ_ONLY: 'request',
-  PLAN_STALE: 'request',
   IMAGE_IN_USE: 'busy',
   IMAGE_CHANGED: 'busy',
   OPEN_FAILED: 'io',

@@ -1,4 +1,4 @@
-import { utf8Text } from '../base/text.js';
+import { printableText, utf8Text } from '../base/text.js';
 import { EXTENSION_TYPE, INCOMPATIBLE } from './spec.js';
 
 /** One entry of the feature name table. Spec: Feature name table. */
@@ -27,7 +27,7 @@ export function decodeFeatureNames(bytes: Uint8Array): readonly FeatureName[] {
 
 /**
  * Names of the incompatible bits that qsnap does not know, by the image's own name table where it
- * has one. Empty when all are known.
+ * has one, printable. Empty when all are known.
  *
  * @param headerBytes the first bytes of the file, with as much of the extensions as was read.
  */
@@ -43,7 +43,7 @@ export function unknownFeatureNames(
   for (let bit = 0; bit < 64; bit++) {
     if ((unknown & (1n << BigInt(bit))) === 0n) continue;
     const entry = table.find((name) => name.kind === 'incompatible' && name.bit === bit);
-    names.push(entry === undefined ? `unknown bit ${bit}` : `${entry.name} (bit ${bit})`);
+    names.push(entry === undefined ? `unknown bit ${bit}` : `${printableText(entry.name)} (bit ${bit})`);
   }
   return names;
 }

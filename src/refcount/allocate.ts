@@ -47,16 +47,16 @@ export class Allocator {
 
   /** Finds `count` clusters, ascending, in runs that are worth a write of their own. */
   takeScattered(count: number): Float64Array | undefined {
-    const worthwhile = this.#scatter(count, Math.min(SHORTEST_RUN, count));
+    const worthwhile = this.#scatter(count, Math.min(SHORTEST_RUN, count), this.#cursor);
     // A medium that can't grow must do with what it has.
-    return worthwhile ?? this.#scatter(count, 1);
+    return worthwhile ?? this.#scatter(count, 1, 1);
   }
 
-  #scatter(count: number, shortestRun: number): Float64Array | undefined {
+  #scatter(count: number, shortestRun: number, start: number): Float64Array | undefined {
     const placed = new Float64Array(count);
     const taken: [number, number][] = [];
     let done = 0;
-    let from = this.#free.next(shortestRun === 1 && count > 1 ? 1 : this.#cursor);
+    let from = this.#free.next(start);
     while (done < count) {
       if (from >= this.#limit) return undefined;
       const runEnd = Math.min(this.#free.nextMissing(from), this.#limit);

@@ -42,7 +42,7 @@ export class ClusterSet {
       if (rest !== 0) {
         return Math.min(cluster + 31 - Math.clz32(rest & -rest), this.clusters);
       }
-      cluster = (cluster | 31) + 1;
+      cluster += 32 - (cluster & 31);
     }
     return this.clusters;
   }
@@ -55,7 +55,7 @@ export class ClusterSet {
       if (rest !== 0) {
         return Math.min(cluster + 31 - Math.clz32(rest & -rest), this.clusters);
       }
-      cluster = (cluster | 31) + 1;
+      cluster += 32 - (cluster & 31);
     }
     return this.clusters;
   }

@@ -1,4 +1,4 @@
-import { isValidUtf8, printable, sameBytes, utf8Bytes } from '../base/text.js';
+import { isValidUtf8, printable, sameBytes, utf8Bytes, utf8Text } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot, SnapshotDate } from '../qcow2/snapshot-table.js';
@@ -46,8 +46,9 @@ function invalidName(what: string, expected: string): QsnapError {
   });
 }
 
+/** Control characters of C0 and C1: U+009B starts an escape sequence as ESC [ does. */
 function hasControl(bytes: Uint8Array): boolean {
-  return bytes.some((byte) => byte < 0x20 || byte === 0x7f);
+  return /\p{Cc}/u.test(utf8Text(bytes));
 }
 
 /**

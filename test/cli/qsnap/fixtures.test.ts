@@ -11,7 +11,10 @@ interface QemuInfo {
 
 interface Listed {
   readonly images: readonly [
-    { readonly error?: unknown; readonly snapshots?: readonly Record<string, unknown>[] },
+    {
+      readonly error?: { readonly code: string };
+      readonly snapshots?: readonly Record<string, unknown>[];
+    },
   ];
 }
 
@@ -27,6 +30,30 @@ const IMAGE_KEYS = [
 /** What QEMU prints of the LUKS header is more than qsnap reads. */
 const DATA_KEYS = ['compat', 'compression-type', 'lazy-refcounts', 'refcount-bits', 'corrupt'];
 const MORE_DATA_KEYS = ['extended-l2', 'bitmaps', 'data-file', 'data-file-raw'];
+
+/** Images that no program of this format's known features can read. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  'feature-incompatible-named': 'UNSUPPORTED_FEATURE',
+  'feature-incompatible-unknown': 'UNSUPPORTED_FEATURE',
+  'qcow-version-1': 'QCOW_VERSION_1',
+};
+
+/** Images that can be read, and in which no snapshot can be made. */
+const NO_CREATE: Readonly<Record<string, string>> = {
+  ...UNREADABLE,
+  corrupt: 'IMAGE_MARKED_CORRUPT',
+  'data-file': 'EXTERNAL_DATA_FILE',
+  'data-file-raw': 'EXTERNAL_DATA_FILE',
+  dirty: 'IMAGE_DIRTY',
+  'l2-past-end': 'IMAGE_DAMAGED',
+  'l2-unaligned': 'IMAGE_DAMAGED',
+  'lazy-refcounts-dirty': 'IMAGE_DIRTY',
+  'refcount-1': 'REFCOUNT_OVERFLOW',
+  'refcount-2': 'REFCOUNT_OVERFLOW',
+  'refcount-4': 'REFCOUNT_OVERFLOW',
+  'refcount-too-low': 'IMAGE_DAMAGED',
+  'refcount-zero': 'IMAGE_DAMAGED',
+};
 
 function pick(from: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(keys.map((key) => [key, from[key]]));
@@ -46,6 +73,7 @@ describe.each(fixtureNames())('%s', (name) => {
     const { images } = parsed('list', stdout) as Listed;
     expectPrintable(stdout);
     expectPrintable(stderr);
+    expect(images[0].error?.code).toBe(UNREADABLE[name]);
     expect(code).toBe(images[0].error === undefined ? 0 : 1);
     if (images[0].snapshots === undefined || qemu === null) return;
     const theirs = qemu.snapshots ?? [];
@@ -65,11 +93,8 @@ describe.each(fixtureNames())('%s', (name) => {
     const { images } = parsed('info', stdout) as { images: [Record<string, unknown>] };
     expectPrintable(stdout);
     expectPrintable(stderr);
-    if (images[0]['error'] !== undefined) {
-      expect(code).toBe(1);
-      return;
-    }
-    expect(code).toBe(0);
+    expect(code).toBe(name in UNREADABLE ? 1 : 0);
+    if (images[0]['error'] !== undefined) return;
     if (qemu !== null) {
       expect(pick(images[0], IMAGE_KEYS)).toEqual(pick(qemu, IMAGE_KEYS));
       const ours = images[0]['format-specific'] as { data: Record<string, unknown> };
@@ -106,7 +131,9 @@ describe.each(fixtureNames())('%s', (name) => {
     ];
     for (const argv of edits) {
       const { stdout, code } = await qsnap([...argv, '--dry-run', '--json']);
-      expect('error' in (parsed('edit', stdout) as object)).toBe(code === 1);
+      const { error } = parsed('edit', stdout) as { error?: { readonly code: string } };
+      expect(error !== undefined).toBe(code === 1);
+      if (argv[0] === 'create') expect(error?.code).toBe(NO_CREATE[name]);
       const human = await qsnap([...argv, '--dry-run']);
       expect(human.code).toBe(code);
       expectPrintable(human.stdout + human.stderr);

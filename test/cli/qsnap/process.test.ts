@@ -1,7 +1,7 @@
 /** The built program as a process: arguments as bytes, closed pipes, exit codes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { expectSound, imageOf } from './harness.js';
@@ -72,4 +72,23 @@ test('an image that may not be written is not edited, and can be read', () => {
   expect(stderr).toMatch(/^qsnap: Can't open .*: /);
   expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
   expect(runBin(['create', '--dry-run', image, 'x'], options).status).toBe(0);
+});
+
+/** The text of a built file and of all that it imports at its start. */
+function startText(file: string, seen = new Set<string>()): string {
+  if (seen.has(file)) return '';
+  seen.add(file);
+  const text = readFileSync(file, 'utf8');
+  const imports = [
+    ...text.matchAll(/^(?:import|\} from) ?"(\.[^"]+)"|^import .* from "(\.[^"]+)"/gm),
+  ];
+  const paths = imports.map(([, bare, from]) => resolve(dirname(file), (bare ?? from)!));
+  return text + paths.map((path) => startText(path, seen)).join('');
+}
+
+test('--version and --help start without the engine', () => {
+  const start = startText(BUILT);
+  expect(start).toContain('async function run(');
+  expect(start).not.toContain('async function openImage(');
+  expect(start.length).toBeLessThan(40_000);
 });

@@ -1,10 +1,9 @@
 /** Sizes, times, columns, colour and progress: what the commands print with. */
-import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { displayWidth, fieldLines, tableLines } from '../../../src/cli/columns.js';
-import { EXIT_CODES } from '../../../src/cli/exit-codes.js';
 import { startProgress } from '../../../src/cli/progress.js';
 import { parseDate } from '../../../src/cli/qsnap/date-option.js';
+import { exactJson } from '../../../src/cli/qsnap/present/snapshot-json.js';
 import {
   exactSizeText,
   jsonText,
@@ -58,6 +57,12 @@ test('oneSafeLine escapes what a terminal obeys', () => {
   expect(oneSafeLine('a\x1b[0m\nb\x9b\u202e\u2028é\\')).toBe(
     'a\\x1b[0m\\nb\\u{9b}\\u{202e}\\u{2028}é\\',
   );
+});
+
+test('numbers past 2^53 - 1 are digits in a string, never rounded', () => {
+  expect(exactJson(2n ** 53n - 1n)).toBe(9007199254740991);
+  expect(exactJson(2n ** 53n)).toBe('9007199254740992');
+  expect(exactJson(2n ** 64n - 2n)).toBe('18446744073709551614');
 });
 
 test('jsonText parses to what it was made from', () => {
@@ -205,12 +210,4 @@ describe('progress', () => {
     progress.stop();
     expect(printed).toEqual([]);
   });
-});
-
-test('docs/cli.md has the table of exit codes', () => {
-  const text = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
-  const rows = [...text.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)];
-  expect(rows.map(([, code, meaning]) => ({ code: Number(code), meaning }))).toEqual(
-    Object.values(EXIT_CODES),
-  );
 });

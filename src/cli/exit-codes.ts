@@ -1,0 +1,12 @@
+/**
+ * Exit codes of `qsnap`. docs/cli.md has the same table; a test compares the two.
+ *
+ * Ours: a usage error is 1 as any other failure, so that 2, 3 and 63 keep the meaning that
+ * `qemu-img check` gave them.
+ */
+export const EXIT_CODES = {
+  done: { code: 0, meaning: 'everything that was asked for is done' },
+  notDone: { code: 1, meaning: 'something was not done: wrong usage, a refusal or a failure' },
+} as const;
+
+export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code'];

@@ -1,0 +1,40 @@
+import { planApply, type Snapshot } from '../../../index.js';
+import type { ExitCode } from '../../exit-codes.js';
+import type { Context } from '../context.js';
+import { edit } from '../editing.js';
+import { appliedLines } from '../present/edit-text.js';
+import { dateNow } from '../snapshot-date.js';
+import { selectSnapshot } from '../selection.js';
+
+export interface ApplyFlags {
+  readonly discardChanges?: boolean;
+  readonly saveAs?: string;
+  readonly dryRun?: boolean;
+}
+
+/** `qsnap apply IMAGE SNAPSHOT` */
+export function apply(
+  path: string,
+  selector: string,
+  flags: ApplyFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const { saveAs, discardChanges = false } = flags;
+  const date = dateNow(context.io);
+  let applied: Snapshot | undefined;
+  return edit(
+    {
+      path,
+      dryRun: flags.dryRun === true,
+      plan: (image) => {
+        applied = selectSnapshot(image, selector);
+        return planApply(image, applied, {
+          discardChanges,
+          ...(saveAs !== undefined && { saveAs: { name: saveAs, date } }),
+        });
+      },
+      doneLines: (plan, report, image) => appliedLines(path, applied!, plan, report, image),
+    },
+    context,
+  );
+}

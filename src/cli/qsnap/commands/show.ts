@@ -1,0 +1,28 @@
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { printJson, printLines, type Context } from '../context.js';
+import { snapshotDetailJson } from '../present/snapshot-json.js';
+import { snapshotDetailLines } from '../present/snapshot-text.js';
+import { activeStateOf, withImage } from '../reading.js';
+import { errorJson, reportFailure } from '../report.js';
+import { selectSnapshot } from '../selection.js';
+
+/** `qsnap show IMAGE SNAPSHOT` */
+export async function show(path: string, selector: string, context: Context): Promise<ExitCode> {
+  try {
+    const told = await withImage(path, context, async (open) => {
+      const snapshot = selectSnapshot(open.image, selector);
+      const active = await activeStateOf(open, context);
+      return {
+        json: { filename: path, snapshot: snapshotDetailJson(snapshot, active) },
+        lines: snapshotDetailLines(path, snapshot, active),
+      };
+    });
+    if (context.json) printJson(context, told.json);
+    else printLines(context, told.lines);
+    return EXIT_CODES.done.code;
+  } catch (error) {
+    reportFailure(error, path, 'read', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'read') });
+    return EXIT_CODES.notDone.code;
+  }
+}

@@ -1,0 +1,95 @@
+import {
+  executePlan,
+  isQsnapError,
+  openImage,
+  printableText,
+  type EditPlan,
+  type ExecuteReport,
+  type Image,
+} from '../../index.js';
+import { openFile, openFileForEdit } from '../../node.js';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { startProgress } from '../progress.js';
+import { printJson, printLines, printWarning, type Context } from './context.js';
+import { doneJson, dryRunJson } from './present/plan-json.js';
+import { dryRunLines } from './present/plan-text.js';
+import { errorJson, reportFailure } from './report.js';
+
+/** One edit: how its plan is made, and what is said when it is done. */
+export interface Edit {
+  readonly path: string;
+  readonly dryRun: boolean;
+  plan(image: Image): Promise<EditPlan>;
+  doneLines(plan: EditPlan, report: ExecuteReport, image: Image): readonly string[];
+}
+
+/**
+ * Opens the image, plans, and carries the plan out or, in a dry run, prints it. A dry run opens the
+ * file for reading only.
+ */
+export async function edit(what: Edit, context: Context): Promise<ExitCode> {
+  try {
+    if (what.dryRun) await planOnly(what, context);
+    else await carryOut(what, context);
+    return EXIT_CODES.done.code;
+  } catch (error) {
+    reportFailure(error, what.path, 'edit', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'edit') });
+    return EXIT_CODES.notDone.code;
+  }
+}
+
+async function planOnly(what: Edit, context: Context): Promise<void> {
+  const progress = startProgress(context.io.stderr, !context.quiet);
+  progress.phase(`planning the edit of ${what.path}`);
+  try {
+    const source = await openFile(what.path, { forceShare: context.forceShare });
+    try {
+      const image = await openImage(source);
+      const plan = await what.plan(image);
+      progress.stop();
+      if (context.json) printJson(context, dryRunJson(what.path, plan, image));
+      else printLines(context, dryRunLines(what.path, plan, image));
+    } finally {
+      await source.close();
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+async function carryOut(what: Edit, context: Context): Promise<void> {
+  const progress = startProgress(context.io.stderr, !context.quiet);
+  progress.phase(`planning the edit of ${what.path}`);
+  let complete = false;
+  try {
+    const device = await openFileForEdit(what.path);
+    try {
+      warnOfLock(what.path, device.lock.guarantee, context);
+      const image = await openImage(device);
+      const plan = await what.plan(image);
+      progress.phase(`writing to ${what.path}`);
+      const report = await executePlan(device, plan, { onProgress: progress.update });
+      complete = true;
+      progress.stop();
+      if (context.json) printJson(context, doneJson(what.path, plan, report, image));
+      else if (!context.quiet) printLines(context, what.doneLines(plan, report, image));
+    } finally {
+      await device.close();
+    }
+  } catch (error) {
+    throw complete && isQsnapError(error) ? error.with({ imageState: 'new' }) : error;
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Without a lock nothing keeps another program out: the reader of the terminal has to know. */
+function warnOfLock(path: string, guarantee: 'locked' | 'looked' | 'none', context: Context): void {
+  if (guarantee === 'locked') return;
+  const known =
+    guarantee === 'looked'
+      ? 'nobody was using it at the start, but nothing keeps others from opening it meanwhile'
+      : 'whether anybody is using it is not known';
+  printWarning(context, `${printableText(path)}: the image can't be locked here: ${known}`);
+}

@@ -1,0 +1,53 @@
+/** What the help of each command closes with. */
+
+export const SELECTOR_HELP = 'id:3, name:nightly, or a word that means only one';
+
+function examples(lines: readonly (readonly [command: string, does: string])[]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  const rows = lines.map(([command, does]) => `  ${command.padEnd(width)}  ${does}`);
+  return `\nExamples:\n${rows.join('\n')}`;
+}
+
+export const EXAMPLES = {
+  qsnap:
+    examples([
+      ['qsnap list disk.qcow2', 'which snapshots there are'],
+      ['qsnap create disk.qcow2 "before upgrade"', 'take one'],
+      ['qsnap apply disk.qcow2 "before upgrade"', 'go back to it'],
+      ['qsnap delete --dry-run disk.qcow2 id:1 id:2', 'what deleting two would free'],
+    ]) + '\n\n`qsnap COMMAND --help` has more. Exit codes: 0 done, 1 not done.',
+  info: examples([
+    ['qsnap info disk.qcow2', 'all header fields in words'],
+    ['qsnap info --json *.qcow2', 'the same of many images, for programs'],
+  ]),
+  list: examples([
+    ['qsnap list disk.qcow2', 'a table'],
+    ['qsnap list --json a.qcow2 b.qcow2', 'two images, for programs'],
+    ['qsnap list -U disk.qcow2', 'of an image that a guest is using'],
+  ]),
+  show: examples([
+    ['qsnap show disk.qcow2 nightly', 'by name or id'],
+    ['qsnap show disk.qcow2 id:2', 'by id only'],
+  ]),
+  create: examples([
+    ['qsnap create disk.qcow2 nightly', 'dated now'],
+    ['qsnap create --date @0 disk.qcow2 golden', 'a date that never differs'],
+    ['qsnap create --dry-run disk.qcow2 x', 'what would be written'],
+  ]),
+  apply: examples([
+    ['qsnap apply disk.qcow2 nightly', 'if nothing would be lost'],
+    ['qsnap apply --save-as "as of today" disk.qcow2 id:1', 'keep the present state'],
+    ['qsnap apply --discard-changes disk.qcow2 id:1', 'lose it'],
+  ]),
+  delete: examples([
+    ['qsnap delete disk.qcow2 nightly', 'one'],
+    ['qsnap delete disk.qcow2 id:1 id:2 name:old', 'three in one pass'],
+    ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
+  ]),
+  rename: examples([
+    ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
+    ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],
+  ]),
+} as const;
+
+export type CommandName = Exclude<keyof typeof EXAMPLES, 'qsnap'>;

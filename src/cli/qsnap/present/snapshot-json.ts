@@ -1,0 +1,63 @@
+import { hexOfBytes, type Snapshot } from '../../../index.js';
+import { utcTimeText } from '../../text.js';
+import { isUtf8 } from './bytes.js';
+
+/** Extra data that the format defines: VM state size, disk size, icount. */
+const KNOWN_EXTRA_BYTES = 24;
+
+/**
+ * A 64-bit number as JSON readers can hold it: a number where that is exact, decimal digits in a
+ * string above 2^53 - 1.
+ */
+export function exactJson(value: bigint): number | string {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+}
+
+/**
+ * A snapshot for programs: QEMU's keys, and new ones after them. docs/schema/snapshot.json.
+ *
+ * @param active indexes of the snapshots that the active disk equals, if that is known.
+ */
+export function snapshotJson(
+  snapshot: Snapshot,
+  active: ReadonlySet<number> | undefined,
+): Record<string, unknown> {
+  const clock = snapshot.vmClockNanoseconds;
+  return {
+    id: snapshot.id,
+    name: snapshot.name,
+    'vm-state-size': snapshot.vmStateBytes,
+    'date-sec': snapshot.date.seconds,
+    'date-nsec': snapshot.date.nanoseconds,
+    'vm-clock-sec': Number(clock / 1_000_000_000n),
+    'vm-clock-nsec': Number(clock % 1_000_000_000n),
+    ...(snapshot.icount !== undefined && { icount: exactJson(snapshot.icount) }),
+    'disk-size': snapshot.diskSizeBytes,
+    date: utcTimeText(snapshot.date),
+    ...(active !== undefined && { 'is-active-state': active.has(snapshot.index) }),
+    'l1-offset': snapshot.l1.at,
+    'l1-entries': snapshot.l1.entries,
+    ...(!isUtf8(snapshot.idBytes) && { 'id-bytes': hexOfBytes(snapshot.idBytes) }),
+    ...(!snapshot.nameIsUtf8 && { 'name-bytes': hexOfBytes(snapshot.nameBytes) }),
+  };
+}
+
+/** All that the table holds of a snapshot. docs/schema/show.json. */
+export function snapshotDetailJson(
+  snapshot: Snapshot,
+  active: ReadonlySet<number> | undefined,
+): Record<string, unknown> {
+  return {
+    ...snapshotJson(snapshot, active),
+    index: snapshot.index,
+    'table-entry-offset': snapshot.at,
+    'vm-state-size-32': snapshot.vmStateBytes32,
+    'extra-data-size': snapshot.extraData.length,
+    'extra-data-unknown': hexOfBytes(unknownExtra(snapshot)),
+  };
+}
+
+/** The extra data that no version of the format known here defines. */
+export function unknownExtra(snapshot: Snapshot): Uint8Array {
+  return snapshot.extraData.subarray(KNOWN_EXTRA_BYTES);
+}

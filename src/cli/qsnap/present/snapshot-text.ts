@@ -1,0 +1,101 @@
+import {
+  describeSnapshot,
+  hexOfBytes,
+  printable,
+  printableText,
+  type Snapshot,
+} from '../../../index.js';
+import { fieldLines, tableLines, type Column } from '../../columns.js';
+import type { Style } from '../../style.js';
+import {
+  countText,
+  exactSizeText,
+  hexText,
+  localTimeText,
+  sizeText,
+  utcTimeText,
+  vmClockText,
+} from '../../text.js';
+import { unknownExtra } from './snapshot-json.js';
+
+const MARKER = '*';
+
+/** A name longer than this pushes its own row only. */
+const NAME_WIDTH_MAX = 40;
+
+const COLUMNS: readonly Column[] = [
+  { title: '', align: 'left' },
+  { title: 'ID', align: 'left', widthMax: 12 },
+  { title: 'NAME', align: 'left', widthMax: NAME_WIDTH_MAX },
+  { title: 'DATE', align: 'left' },
+  { title: 'DISK', align: 'right' },
+  { title: 'VM STATE', align: 'right' },
+  { title: 'VM CLOCK', align: 'right' },
+];
+
+/** The table of `list`, with a line below that explains the marker where there is one. */
+export function snapshotTableLines(
+  snapshots: readonly Snapshot[],
+  active: ReadonlySet<number> | undefined,
+  style: Style,
+): string[] {
+  const rows = snapshots.map((snapshot) => [
+    active?.has(snapshot.index) === true ? MARKER : ' ',
+    printable(snapshot.idBytes),
+    printable(snapshot.nameBytes),
+    localTimeText(snapshot.date.seconds),
+    sizeText(snapshot.diskSizeBytes),
+    snapshot.vmStateBytes === 0 ? '-' : sizeText(snapshot.vmStateBytes),
+    snapshot.vmClockNanoseconds === 0n ? '-' : vmClockText(snapshot.vmClockNanoseconds),
+  ]);
+  const [titles, ...lines] = tableLines(COLUMNS, rows);
+  const painted = lines.map((line) =>
+    line.startsWith(MARKER) ? style.marker(MARKER) + line.slice(MARKER.length) : line,
+  );
+  const marked = active !== undefined && active.size > 0;
+  return [titles!, ...painted, ...(marked ? [`${MARKER} equals the active disk`] : [])];
+}
+
+/** All fields of one snapshot. */
+export function snapshotDetailLines(
+  path: string,
+  snapshot: Snapshot,
+  active: ReadonlySet<number> | undefined,
+): string[] {
+  const { date, vmStateBytes, l1, extraData, icount } = snapshot;
+  const state = active?.has(snapshot.index);
+  const unknown = unknownExtra(snapshot);
+  const utc = utcTimeText(date).replace('T', ' ').replace('Z', ' UTC');
+  return [
+    `Snapshot ${describeSnapshot(snapshot)} of ${printableText(path)}`,
+    ...fieldLines([
+      ['id', printable(snapshot.idBytes)],
+      ['name', printable(snapshot.nameBytes)],
+      ...(snapshot.nameIsUtf8
+        ? []
+        : [['name bytes', `${hexOfBytes(snapshot.nameBytes)} (not UTF-8)`] as const]),
+      ['equals the active disk', state === undefined ? 'not known' : state ? 'yes' : 'no'],
+      ['date', utc],
+      ['date as stored', `${date.seconds} s and ${date.nanoseconds} ns since 1970`],
+      ['disk size', exactSizeText(snapshot.diskSizeBytes)],
+      ['VM state', vmStateBytes === 0 ? 'none' : exactSizeText(vmStateBytes)],
+      ['VM clock', vmClockField(snapshot.vmClockNanoseconds)],
+      ['icount', icount === undefined ? 'none' : icount.toString()],
+      ['L1 table', `at ${hexText(l1.at)}, ${countText(l1.entries, 'entry', 'entries')}`],
+      ['table entry', `at ${hexText(snapshot.at)}, number ${snapshot.index} from 0`],
+      ['extra data', countText(extraData.length, 'byte')],
+      ...(unknown.length === 0
+        ? []
+        : [
+            [
+              'unknown extra data',
+              `${countText(unknown.length, 'byte')}: ${hexOfBytes(unknown)}`,
+            ] as const,
+          ]),
+    ]),
+  ];
+}
+
+function vmClockField(nanoseconds: bigint): string {
+  return `${vmClockText(nanoseconds)} (${nanoseconds} ns)`;
+}

@@ -1,0 +1,202 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { ExitCode } from '../exit-codes.js';
+import type { CliStreams } from '../streams.js';
+import type { ApplyFlags } from './commands/apply.js';
+import type { CreateFlags } from './commands/create.js';
+import { contextOf, type Context, type GlobalOptions } from './context.js';
+import { parseDate, type DateValue } from './date-option.js';
+import { EXAMPLES, SELECTOR_HELP, type CommandName } from './help-texts.js';
+import { VERSION } from './version.js';
+
+/** Receives the exit code of the command that ran. */
+type Settle = (code: ExitCode) => void;
+
+/**
+ * The commands, their options and their help. What a command does is imported when it runs, so
+ * that `--version` and `--help` load nothing else.
+ */
+export function buildProgram(io: CliStreams, settle: Settle): Command {
+  const program = new Command('qsnap')
+    .description('Lists and edits the internal snapshots of qcow2 images that no program has open.')
+    .configureOutput({
+      writeOut: (text) => {
+        io.stdout.write(text);
+      },
+      writeErr: (text) => {
+        io.stderr.write(text);
+      },
+      // run() prints usage errors, in the form of all other errors.
+      outputError: () => undefined,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      getOutHelpWidth: () => 80,
+      getErrHelpWidth: () => 80,
+    })
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: commandTerm })
+    .exitOverride()
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .version(VERSION, '--version', 'print the version')
+    .option('--json', 'print one JSON document on stdout')
+    .addOption(new Option('-U, --force-share', 'read even while another program writes'))
+    .option('--no-color', 'print without colour, as with NO_COLOR=1')
+    .option('-q, --quiet', 'no confirmations, warnings or progress')
+    .addHelpText('after', EXAMPLES.qsnap);
+
+  const contextFor = (command: Command): Context =>
+    contextOf(io, command.optsWithGlobals<GlobalOptions>());
+  program.commandsGroup('Commands that read:');
+  addInfo(program, contextFor, settle);
+  addList(program, contextFor, settle);
+  addShow(program, contextFor, settle);
+  program.commandsGroup('Commands that edit:');
+  addCreate(program, contextFor, settle);
+  addApply(program, contextFor, settle);
+  addDelete(program, contextFor, settle);
+  addRename(program, contextFor, settle);
+  return program;
+}
+
+/**
+ * The context of a command that edits.
+ *
+ * @throws CommanderError when it is told to share the image, which an edit can't.
+ */
+function editContext(contextFor: ContextFor, command: Command, dryRun = false): Context {
+  const context = contextFor(command);
+  if (context.forceShare && !dryRun) {
+    command.error('error: --force-share is for reading: an edit needs the image for itself');
+  }
+  return context;
+}
+
+/** `apply|revert <image> <snapshot>`: that there are options need not be said of each. */
+function commandTerm(command: Command): string {
+  const names = [command.name(), ...command.aliases()].join('|');
+  const parts = command.registeredArguments.map((argument) => {
+    return `<${argument.name()}${argument.variadic ? '...' : ''}>`;
+  });
+  return [names, ...parts].join(' ');
+}
+
+type ContextFor = (command: Command) => Context;
+
+function subcommand(program: Command, name: CommandName, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', EXAMPLES[name]);
+}
+
+function dryRunOption(): Option {
+  return new Option('-n, --dry-run', 'print what would be written, and write nothing');
+}
+
+function addInfo(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'info', 'Print what an image says of itself.')
+    .argument('<image...>', 'qcow2 images')
+    .action(async (images: string[], _options: unknown, command: Command) => {
+      const { info } = await import('./commands/info.js');
+      settle(await info(images, contextFor(command)));
+    });
+}
+
+function addList(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'list', 'List the snapshots of images.')
+    .argument('<image...>', 'qcow2 images')
+    .action(async (images: string[], _options: unknown, command: Command) => {
+      const { list } = await import('./commands/list.js');
+      settle(await list(images, contextFor(command)));
+    });
+}
+
+function addShow(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'show', 'Print all fields of one snapshot.')
+    .argument('<image>', 'a qcow2 image')
+    .argument('<snapshot>', SELECTOR_HELP)
+    .action(async (image: string, selector: string, _options: unknown, command: Command) => {
+      const { show } = await import('./commands/show.js');
+      settle(await show(image, selector, contextFor(command)));
+    });
+}
+
+function addCreate(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'create', 'Take a snapshot of the disk as it is.')
+    .argument('<image>', 'a qcow2 image')
+    .argument('<name>', 'name of the new snapshot: 1 to 255 bytes')
+    .addOption(
+      new Option('--date <date>', 'date to record instead of now: ISO 8601, or @SECONDS').argParser(
+        parseDateArgument,
+      ),
+    )
+    .option('--id <id>', 'id to record instead of the next free number')
+    .addOption(dryRunOption())
+    .action(async (image: string, name: string, flags: CreateFlags, command: Command) => {
+      const { create } = await import('./commands/create.js');
+      settle(await create(image, name, flags, editContext(contextFor, command, flags.dryRun)));
+    });
+}
+
+function parseDateArgument(text: string): DateValue {
+  const date = parseDate(text);
+  if (date !== undefined) return date;
+  throw new InvalidArgumentError(
+    'Write 2026-11-22T14:03:12Z, 2026-11-22 14:03:12 (local time) or @1795356192, 1970 to 2106.',
+  );
+}
+
+function addApply(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'apply', 'Make the disk what it was in a snapshot.')
+    .alias('revert')
+    .argument('<image>', 'a qcow2 image')
+    .argument('<snapshot>', SELECTOR_HELP)
+    .addOption(
+      new Option('--discard-changes', 'lose what the disk holds and no snapshot has').conflicts(
+        'saveAs',
+      ),
+    )
+    .option('--save-as <name>', 'keep what the disk holds in a new snapshot first')
+    .addOption(dryRunOption())
+    .action(async (image: string, selector: string, flags: ApplyFlags, command: Command) => {
+      const { apply } = await import('./commands/apply.js');
+      settle(await apply(image, selector, flags, editContext(contextFor, command, flags.dryRun)));
+    });
+}
+
+interface DryRunFlag {
+  readonly dryRun?: boolean;
+}
+
+function addDelete(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'delete', 'Delete snapshots, all in one pass.')
+    .argument('<image>', 'a qcow2 image')
+    .argument('<snapshot...>', SELECTOR_HELP)
+    .addOption(dryRunOption())
+    .action(async (image: string, selectors: string[], flags: DryRunFlag, command: Command) => {
+      const { deleteSnapshots } = await import('./commands/delete.js');
+      const context = editContext(contextFor, command, flags.dryRun);
+      settle(await deleteSnapshots(image, selectors, flags, context));
+    });
+}
+
+function addRename(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'rename', 'Give a snapshot another name.')
+    .argument('<image>', 'a qcow2 image')
+    .argument('<snapshot>', SELECTOR_HELP)
+    .argument('<new-name>', 'the new name: 1 to 255 bytes')
+    .addOption(dryRunOption())
+    .action(
+      async (
+        image: string,
+        selector: string,
+        newName: string,
+        flags: DryRunFlag,
+        command: Command,
+      ) => {
+        const { rename } = await import('./commands/rename.js');
+        const context = editContext(contextFor, command, flags.dryRun);
+        settle(await rename(image, selector, newName, flags, context));
+      },
+    );
+}

@@ -1,0 +1,113 @@
+import {
+  isQsnapError,
+  openImage,
+  printableText,
+  snapshotsEqualToActive,
+  type Image,
+} from '../../index.js';
+import { openFile } from '../../node.js';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { startProgress, type Progress } from '../progress.js';
+import { oneSafeLine } from '../text.js';
+import { printJson, printWarning, type Context } from './context.js';
+import { errorJson, reportFailure } from './report.js';
+
+/** A file as `openFile` gives it. */
+export type ReadSource = Awaited<ReturnType<typeof openFile>>;
+
+export interface OpenImage {
+  readonly path: string;
+  readonly image: Image;
+  readonly source: ReadSource;
+  readonly progress: Progress;
+}
+
+/** Opens an image for reading, hands it to `use`, and closes it whatever happens. */
+export async function withImage<T>(
+  path: string,
+  context: Context,
+  use: (open: OpenImage) => Promise<T>,
+): Promise<T> {
+  const progress = startProgress(context.io.stderr, !context.quiet);
+  progress.phase(`reading ${path}`);
+  try {
+    const source = await openFile(path, { forceShare: context.forceShare });
+    try {
+      warnOfUnknownWriters(path, source, context);
+      return await use({ path, image: await openImage(source), source, progress });
+    } finally {
+      await source.close();
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Where nobody can tell whether the image is being written to, the reader has to know. */
+function warnOfUnknownWriters(path: string, source: ReadSource, context: Context): void {
+  if (context.forceShare || source.lock.guarantee !== 'none') return;
+  printWarning(
+    context,
+    `${printableText(path)}: whether another program writes to the image can't be told here; ` +
+      'if one does, what is printed may be wrong',
+  );
+}
+
+/** What is said of one image: an object for programs, or lines for people. */
+export interface Told {
+  readonly json: Record<string, unknown>;
+  readonly lines: readonly string[];
+}
+
+/**
+ * Tells of several images in their order. What is wrong with one doesn't stop the others; it makes
+ * the exit code 1 in the end.
+ */
+export async function tellOfImages(
+  paths: readonly string[],
+  context: Context,
+  tell: (open: OpenImage) => Promise<Told>,
+): Promise<ExitCode> {
+  const images: Record<string, unknown>[] = [];
+  let code: ExitCode = EXIT_CODES.done.code;
+  let printed = false;
+  for (const path of paths) {
+    try {
+      const { json, lines } = await withImage(path, context, tell);
+      images.push({ filename: path, ...json });
+      if (!context.json && lines.length > 0) {
+        context.io.stdout.write(`${printed ? '\n' : ''}${lines.join('\n')}\n`);
+        printed = true;
+      }
+    } catch (error) {
+      reportFailure(error, path, 'read', context);
+      images.push({ filename: path, error: errorJson(error, 'read') });
+      code = EXIT_CODES.notDone.code;
+    }
+  }
+  if (context.json) printJson(context, { images });
+  return code;
+}
+
+/**
+ * Indexes of the snapshots that the active disk equals. Undefined where tables are too damaged to
+ * tell: what can be listed is listed all the same.
+ */
+export async function activeStateOf(
+  open: OpenImage,
+  context: Context,
+): Promise<ReadonlySet<number> | undefined> {
+  open.progress.phase(`comparing the snapshots of ${open.path} with the active disk`);
+  try {
+    return await snapshotsEqualToActive(open.image);
+  } catch (error) {
+    if (!isQsnapError(error) || error.kind !== 'image') throw error;
+    open.progress.stop();
+    printWarning(
+      context,
+      `${printableText(open.path)}: can't tell which snapshot the active disk equals: ` +
+        oneSafeLine(error.message),
+    );
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+
+/** Where a face writes. */
+export interface CliOutput {
+  write(text: string | Uint8Array): void;
+  /** Whether a person's terminal reads it: only then progress lines and colour. */
+  readonly isTerminal: boolean;
+}
+
+/** All that a face takes from its process; tests pass their own. */
+export interface CliStreams {
+  readonly stdout: CliOutput;
+  readonly stderr: CliOutput;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  now(): Date;
+  /** False when the arguments held bytes that are not UTF-8, which Node turns into U+FFFD. */
+  argumentsAreExact(): boolean;
+}
+
+/** The streams of the running process. A reader that went away (EPIPE) is no error. */
+export function processStreams(): CliStreams {
+  return {
+    stdout: outputOf(process.stdout),
+    stderr: outputOf(process.stderr),
+    env: process.env,
+    now: () => new Date(),
+    argumentsAreExact: () => commandLineIsUtf8(),
+  };
+}
+
+function outputOf(stream: NodeJS.WriteStream): CliOutput {
+  // An edit that is under way goes on to its end even if nobody reads its report.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  return {
+    write: (text) => {
+      stream.write(text);
+    },
+    // Node leaves `isTTY` undefined where the stream is a file or a pipe.
+    isTerminal: (stream.isTTY as boolean | undefined) === true,
+  };
+}
+
+/** Looks at the bytes of the command line where the system shows them; elsewhere says no. */
+function commandLineIsUtf8(): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(readFileSync('/proc/self/cmdline'));
+    return true;
+  } catch {
+    return false;
+  }
+}

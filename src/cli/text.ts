@@ -1,0 +1,85 @@
+/** Numbers, sizes and times as text for people. */
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
+
+/** A size with three significant digits and a binary unit, such as `1.21 MiB`. */
+export function sizeText(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  // 1000 and not 1024, so that three digits are enough before the point.
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${Number(value.toPrecision(3))} ${UNITS[unit]!}`;
+}
+
+/** A size for people and, where that rounds or hides it, in bytes: `64 MiB (67108864 bytes)`. */
+export function exactSizeText(bytes: number): string {
+  return bytes < 1000 ? countText(bytes, 'byte') : `${sizeText(bytes)} (${bytes} bytes)`;
+}
+
+/** `1 cluster`, `2 clusters`. */
+export function countText(count: number, singular: string, plural = `${singular}s`): string {
+  return `${count} ${count === 1 ? singular : plural}`;
+}
+
+export function hexText(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
+/** Seconds since the Epoch in the time zone of the process: `2026-11-22 14:03:12`. */
+export function localTimeText(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/**
+ * ISO 8601 in UTC with nanoseconds: `2026-11-22T14:03:12.000000000Z`. Nanoseconds past a second, as
+ * damaged tables have them, are carried over.
+ */
+export function utcTimeText(time: { seconds: number; nanoseconds: number }): string {
+  const seconds = time.seconds + Math.floor(time.nanoseconds / 1e9);
+  const fraction = String(time.nanoseconds % 1e9).padStart(9, '0');
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${fraction}Z`;
+}
+
+/** How long a guest had run: `00:01:02.345`; hours go past 99 where they must. */
+export function vmClockText(nanoseconds: bigint): string {
+  const milliseconds = nanoseconds / 1_000_000n;
+  const seconds = Number(milliseconds / 1000n);
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return `${parts.map(two).join(':')}.${String(milliseconds % 1000n).padStart(3, '0')}`;
+}
+
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/**
+ * A message as one line that is safe to print: control and format characters become `\xNN` or
+ * `\u{N}`. Backslashes stay, since a message may quote what is escaped already.
+ */
+export function oneSafeLine(message: string): string {
+  return message.replace(UNSAFE, (character) => {
+    const code = character.codePointAt(0)!;
+    if (character === '\n') return '\\n';
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return `\\u{${code.toString(16)}}`;
+  });
+}
+
+/** A JSON document for stdout, with escapes for all that a terminal must not be given. */
+export function jsonText(document: unknown): string {
+  const text = JSON.stringify(document, undefined, 2);
+  const safe = text.replace(UNSAFE, (character) => {
+    // The line breaks between members; those inside strings are escaped already.
+    if (character === '\n') return character;
+    const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  });
+  return `${safe}\n`;
+}

@@ -1,0 +1,67 @@
+/** docs/cli.md: every output that it prints is what the commands print, in the order of the page. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { EXIT_CODES } from '../../../src/cli/exit-codes.js';
+import { STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
+import { loadFixture } from '../../support/fixture.js';
+import { temporaryDirectory } from '../../support/qemu.js';
+import { expectSound, qsnap } from './harness.js';
+
+const PAGE = fileURLToPath(new URL('../../../docs/cli.md', import.meta.url));
+const home = process.cwd();
+afterAll(() => {
+  process.chdir(home);
+});
+
+/** Splits a command line as a shell does, as far as the page needs it. */
+function words(line: string): string[] {
+  return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+}
+
+/** What depends on the file system stays as the page has it. */
+function settled(output: string, page: string): string {
+  const taken = /taken on the host +.*/;
+  return output
+    .replace(taken, taken.exec(page)![0])
+    .replace(/^(Gave .* back to the host.*|The host could take nothing back.*)\n/m, '');
+}
+
+/** A console block with each command followed by what it prints now. */
+async function replayed(block: string, page: string): Promise<string> {
+  const commands = block.split('\n').filter((line) => line.startsWith('$ '));
+  let text = '';
+  for (const command of commands) {
+    const [program, ...argv] = words(command.slice(2));
+    expect(program).toBe('qsnap');
+    const { stdout, stderr } = await qsnap(argv);
+    text += `${command}\n${settled(stdout + stderr, page)}`;
+  }
+  return text;
+}
+
+test('the page prints what the commands print', async () => {
+  const page = readFileSync(PAGE, 'utf8');
+  process.chdir(temporaryDirectory());
+  writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
+  let rendered = '';
+  for (const part of page.split(/(?<=```console\n)([^`]*?)(?=```)/)) {
+    rendered += part.startsWith('$ ') ? await replayed(part, page) : part;
+  }
+  await expect(rendered).toMatchFileSnapshot(PAGE);
+  await expectSound('disk.qcow2');
+});
+
+test('the page has the table of what is said after a failed edit', () => {
+  const page = readFileSync(PAGE, 'utf8');
+  const rows = [...page.matchAll(/^\| `([\w-]+)` +\| (The image .+?) +\|$/gm)];
+  expect(Object.fromEntries(rows.map(([, state, line]) => [state, line]))).toEqual(STATE_SENTENCES);
+});
+
+test('the page has the table of exit codes', () => {
+  const page = readFileSync(PAGE, 'utf8');
+  const rows = [...page.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)];
+  expect(rows.map(([, code, meaning]) => ({ code: Number(code), meaning }))).toEqual(
+    Object.values(EXIT_CODES),
+  );
+});

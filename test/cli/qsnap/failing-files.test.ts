@@ -1,0 +1,90 @@
+/** Files that fail, or can't be locked: what the commands say then. */
+import { describe, expect, test, vi } from 'vitest';
+import { STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
+import { QsnapError, type ImageState } from '../../../src/index.js';
+import * as node from '../../../src/node.js';
+import { expectSound, imageOf, parsed, qsnap } from './harness.js';
+
+vi.mock('../../../src/node.js', { spy: true });
+const actual = await vi.importActual<typeof node>('../../../src/node.js');
+
+/** The next edit's file fails with these details when it is opened. */
+function failWith(imageState: ImageState | undefined): void {
+  vi.mocked(node.openFileForEdit).mockRejectedValueOnce(
+    new QsnapError(
+      'WRITE_FAILED',
+      "Can't write: the medium has an error",
+      imageState === undefined ? {} : { imageState },
+    ),
+  );
+}
+
+describe('after a failed edit the last line says in which state the image is', () => {
+  test.each(Object.entries(STATE_SENTENCES))('%s', async (state, line) => {
+    failWith(state as ImageState);
+    const { code, stdout, stderr } = await qsnap(['create', '--json', 'disk.qcow2', 'x']);
+    expect(code).toBe(1);
+    expect(stderr).toBe(`qsnap: disk.qcow2: Can't write: the medium has an error\n${line}\n`);
+    expect(parsed('edit', stdout)).toMatchObject({ error: { 'image-state': state } });
+  });
+
+  test('an error that says nothing came before any write', async () => {
+    failWith(undefined);
+    const { stderr } = await qsnap(['delete', 'disk.qcow2', 'x']);
+    expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
+  });
+
+  test('a file that fails to close after the edit is an edit that is done', async () => {
+    const image = imageOf('five-snapshots');
+    vi.mocked(node.openFileForEdit).mockImplementationOnce(async (path) => {
+      const device = await actual.openFileForEdit(path);
+      const close = device.close.bind(device);
+      device.close = async () => {
+        await close();
+        throw new QsnapError('WRITE_FAILED', "Can't close the file");
+      };
+      return device;
+    });
+    const { code, stderr } = await qsnap(['create', image, 'new']);
+    expect(code).toBe(1);
+    expect(stderr).toContain(STATE_SENTENCES.new);
+    expect((await qsnap(['show', image, 'new'])).code).toBe(0);
+    await expectSound(image);
+  });
+});
+
+describe('where images can not be locked', () => {
+  test.each([
+    ['looked', 'nobody was using it at the start, but nothing keeps others from opening it'],
+    ['none', 'whether anybody is using it is not known'],
+  ] as const)('an edit warns: %s', async (guarantee, sentence) => {
+    const image = imageOf('five-snapshots');
+    const unlocked = async (path: string) => {
+      const device = await actual.openFileForEdit(path);
+      return Object.assign(device, { lock: { ...device.lock, guarantee } });
+    };
+    vi.mocked(node.openFileForEdit).mockImplementationOnce(unlocked);
+    const { code, stderr } = await qsnap(['create', image, 'new']);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^warning: .*: the image can't be locked here: /);
+    expect(stderr).toContain(sentence);
+    vi.mocked(node.openFileForEdit).mockImplementationOnce(unlocked);
+    expect((await qsnap(['-q', 'create', image, 'newer'])).stderr).toBe('');
+    await expectSound(image);
+  });
+
+  test.each([
+    ['none', [], /^warning: .*: whether another program writes to the image can't be told here/],
+    ['none', ['-U'], /^$/],
+    ['looked', [], /^$/],
+  ] as const)('a list with guarantee %s and %j', async (guarantee, argv, warning) => {
+    const image = imageOf('five-snapshots');
+    vi.mocked(node.openFile).mockImplementationOnce(async (path, options) => {
+      const source = await actual.openFile(path, options);
+      return Object.assign(source, { lock: { ...source.lock, guarantee } });
+    });
+    const { code, stderr } = await qsnap(['list', ...argv, image]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(warning);
+  });
+});
