@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   INTERNAL: 'internal',
 } as const satisfies Record<string, ErrorKind>;
 
+/** A code of the table above. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**

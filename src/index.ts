@@ -23,6 +23,8 @@ export type { CompressionType, EncryptionMethod, Header, L1Ref } from './qcow2/h
 export type { BitmapsExtension, EncryptionHeaderRef, HeaderExtension } from './qcow2/extensions.js';
 export type { FeatureName } from './qcow2/features.js';
 export type { Geometry } from './qcow2/geometry.js';
+export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
+export type { LuksHeader } from './qcow2/luks.js';
 export type { PersistentBitmap } from './qcow2/bitmap-directory.js';
 export type { Snapshot, SnapshotDate } from './qcow2/snapshot-table.js';
 export { describeSnapshot, findSnapshot } from './snapshot/find.js';

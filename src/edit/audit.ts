@@ -7,7 +7,7 @@ import { readTable, walkTables } from '../image/walk.js';
 import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
 import { addReferences, anyCopied, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
-import { newCounts, type Counts } from '../refcount/counts.js';
+import { changeCount, newCounts, type Counts } from '../refcount/counts.js';
 import type { Survey } from './survey.js';
 
 /** What is known of an image once it was found sound. */
@@ -36,10 +36,9 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
   const { geometry } = image;
   const scan = scanOf(format);
   const counts = newCounts(capacityClusters, geometry);
-  const touched = new Uint8Array(Math.ceil(capacityClusters / geometry.refcountBlockEntries));
   for (const region of regions) {
     const [first, end] = regionClusters(region, geometry.clusterBytes);
-    for (let cluster = first; cluster < end; cluster++) counts.values[cluster]! += 1;
+    for (let cluster = first; cluster < end; cluster++) changeCount(counts, cluster, 1);
   }
   await countBitmapData(from, counts);
 
@@ -48,11 +47,12 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     const at = tally.offsets[index]!;
     const before = tally.before[index]!;
     countPointers(at, before, counts, geometry.clusterBytes);
-    const problem = addReferences(words, scan, before, counts, touched);
+    const problem = addReferences(words, scan, before, counts);
     if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
     hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
   });
 
+  refuseSharedMetadata(from, counts);
   const free = new ClusterSet(capacityClusters);
   const { leakedClusters } = await replaceByStored(
     image.source,
@@ -61,15 +61,41 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     counts,
     free,
   );
+  counts.touched.fill(0);
   return { scan, counts, free, hasCopied, leakedClusters };
 }
 
 /** Counts pointers to the whole cluster at `at`. */
 function countPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
-  const cluster = at / clusterBytes;
-  const count = counts.values[cluster]! + pointers;
-  if (count > counts.max) throw tooManyReferences(at, 'refcount block', counts.max);
-  counts.values[cluster] = count;
+  if (changeCount(counts, at / clusterBytes, pointers)) return;
+  throw tooManyReferences(at, 'refcount block', counts.max);
+}
+
+/**
+ * Metadata has no references but those of its owner: guest data that lies over a table would change
+ * with it, and the table with the guest data.
+ */
+function refuseSharedMetadata(from: Survey, counts: Counts): void {
+  const { clusterBytes } = from.image.geometry;
+  const refuse = (structure: string, cluster: number): never => {
+    const at = cluster * clusterBytes;
+    throw damaged({
+      structure,
+      at,
+      message: `guest data or a bitmap lies over the ${structure} at ${hex(at)}`,
+    });
+  };
+  for (const region of from.regions) {
+    const [first, end] = regionClusters(region, clusterBytes);
+    for (let cluster = first; cluster < end; cluster++) {
+      if (counts.values[cluster] !== 1) refuse(region.owner, cluster);
+    }
+  }
+  const { offsets, before } = from.tally;
+  offsets.forEach((offset, index) => {
+    const cluster = offset / clusterBytes;
+    if (counts.values[cluster] !== before[index]) refuse('L2 table', cluster);
+  });
 }
 
 /** Clusters that hold the bits of persistent bitmaps. Spec: Bitmap table. */

@@ -5,7 +5,7 @@ import { clustersToHold } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { Allocator } from '../refcount/allocate.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
-import type { Counts } from '../refcount/counts.js';
+import { changeCount, type Counts } from '../refcount/counts.js';
 
 /** No room among the clusters that the ledger covers; a larger ledger may have some. */
 export class OutOfClusters extends Error {
@@ -22,8 +22,6 @@ export class OutOfClusters extends Error {
  */
 export class Ledger {
   readonly counts: Counts;
-  /** By refcount block: 1 where a count changed. */
-  readonly touched: Uint8Array;
   /** Clusters that were free before the edit and still are. */
   readonly free: ClusterSet;
   readonly #allocator: Allocator;
@@ -38,10 +36,9 @@ export class Ledger {
     fileClusters: number,
     growable: boolean,
   ) {
-    const { clusterBytes, refcountBits, refcountBlockEntries } = image.geometry;
+    const { clusterBytes, refcountBits } = image.geometry;
     this.counts = counts;
     this.free = free;
-    this.touched = new Uint8Array(Math.ceil(counts.values.length / refcountBlockEntries));
     const limit = growable ? counts.values.length : fileClusters;
     this.#allocator = new Allocator(free, fileClusters, limit);
     this.#clusterBytes = clusterBytes;
@@ -90,12 +87,9 @@ export class Ledger {
   /** @throws QsnapError REFCOUNT_OVERFLOW when the width can't hold the new count. */
   change(cluster: number, by: number): void {
     if (by === 0) return;
-    const count = this.counts.values[cluster]! + by;
-    if (count > this.counts.max) {
+    if (!changeCount(this.counts, cluster, by)) {
       throw refcountOverflow(cluster * this.#clusterBytes, this.#refcountBits);
     }
-    this.counts.values[cluster] = count;
-    this.touched[cluster >>> this.counts.blockShift] = 1;
   }
 }
 

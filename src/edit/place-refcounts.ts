@@ -1,6 +1,4 @@
 import { HIGH_WORD, bytesOfWords } from '../base/words.js';
-import { QsnapError } from '../errors.js';
-import { LIMITS } from '../qcow2/limits.js';
 import { encodeRefcounts } from '../refcount/block.js';
 import type { LiteralWrite, TableWrites } from '../tx/plan.js';
 import type { Ledger } from './ledger.js';
@@ -17,8 +15,6 @@ export interface PlacedRefcounts {
  * them. Placing a copy and releasing the old one changes counts too, perhaps in blocks that had
  * none so far: repeated until nothing new is touched. Each round touches at least one block more,
  * so it ends.
- *
- * @throws QsnapError LIMIT_EXCEEDED when the table would outgrow what QEMU reads.
  */
 export function placeRefcounts(from: Survey, ledger: Ledger): PlacedRefcounts {
   const { image, refcountBlocks } = from;
@@ -26,27 +22,16 @@ export function placeRefcounts(from: Survey, ledger: Ledger): PlacedRefcounts {
   const old = image.header.refcountTable;
   const tableClusters = Math.max(
     old.clusters,
-    Math.ceil((ledger.touched.length * 8) / clusterBytes),
+    Math.ceil((ledger.counts.touched.length * 8) / clusterBytes),
   );
-  if (tableClusters * clusterBytes > LIMITS.refcountTableBytesMax.value) {
-    throw new QsnapError(
-      'LIMIT_EXCEEDED',
-      `the refcount table would grow to ${tableClusters * clusterBytes} bytes`,
-      {
-        structure: 'refcount table',
-        expected: `at most ${LIMITS.refcountTableBytesMax.value} bytes`,
-        hint: 'make the image anew with larger clusters or narrower refcounts',
-      },
-    );
-  }
   const tableAt = ledger.placeRun(tableClusters * clusterBytes);
   ledger.release(old.at, old.clusters * clusterBytes);
 
   const newPlaces = new Map<number, number>();
   for (let settled = false; !settled;) {
     settled = true;
-    for (let block = 0; block < ledger.touched.length; block++) {
-      if (ledger.touched[block] === 0 || newPlaces.has(block)) continue;
+    for (let block = 0; block < ledger.counts.touched.length; block++) {
+      if (ledger.counts.touched[block] === 0 || newPlaces.has(block)) continue;
       newPlaces.set(block, ledger.placeTables(1)[0]!);
       const oldPlace = refcountBlocks[block] ?? 0;
       if (oldPlace !== 0) ledger.release(oldPlace, clusterBytes);

@@ -1,10 +1,12 @@
 import { sameBytes } from '../base/text.js';
 import { hostOffset, roundUp } from '../base/units.js';
 import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
+import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { clearCopied, setCopied } from '../l1l2/scan.js';
 import { indexOfOffset } from '../l1l2/tally.js';
 import type { L1Ref } from '../qcow2/header.js';
+import { LIMITS } from '../qcow2/limits.js';
 import { encodeSnapshotTable } from '../qcow2/snapshot-table.js';
 import type { LiteralWrite, ShadowWrite, TableWrites } from '../tx/plan.js';
 import type { Audit } from './audit.js';
@@ -183,11 +185,23 @@ function placeSnapshotTable(
     next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! })),
   );
   if (sameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
+  refuseOversizedTable(bytes.length);
   ledger.release(old.at, snapshotTableBytes);
   if (next.snapshots.length === 0) return { at: 0, count: 0 };
   const write = placeLiteral('snapshot table', bytes, from, ledger);
   shadow.push(write);
   return { at: write.at, count: next.snapshots.length };
+}
+
+function refuseOversizedTable(bytes: number): void {
+  const max = LIMITS.snapshotTableBytesMax.value;
+  if (bytes <= max) return;
+  throw new QsnapError('LIMIT_EXCEEDED', `the snapshot table would grow to ${bytes} bytes`, {
+    structure: 'snapshot table',
+    expected: `at most ${max} bytes`,
+    actual: `${bytes} bytes`,
+    hint: 'delete snapshots first',
+  });
 }
 
 /** Places bytes and pads them with zeros to whole clusters, so that no old bytes stay behind. */

@@ -2,6 +2,7 @@ import { clustersToHold, hostOffset, roundUp } from '../base/units.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
+import { LIMITS } from '../qcow2/limits.js';
 import { AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import type { ByteRange } from '../io/device.js';
 import { shadowWriteBytes, type EditPlan, type WritePlan } from '../tx/plan.js';
@@ -34,8 +35,9 @@ export async function planEdit(
   const surveyed = await survey(image, next);
   const growable = !('growable' in image.source) || image.source.growable === true;
   for (let attempt = 0; ; attempt++) {
-    const extra = LEDGER_GROWTH ** attempt;
-    const audited = await audit(surveyed, ledgerClusters(surveyed, next) * extra);
+    const clusters = ledgerClusters(surveyed, next) * LEDGER_GROWTH ** attempt;
+    refuseUncountable(clusters, image);
+    const audited = await audit(surveyed, clusters);
     const { fileClusters } = surveyed.format;
     const ledger = new Ledger(image, audited.counts, audited.free, fileClusters, growable);
     try {
@@ -75,6 +77,18 @@ function refuseUnfit(image: Image): void {
       },
     );
   }
+}
+
+/** A file of more clusters than the largest refcount table that QEMU reads can count. */
+function refuseUncountable(clusters: number, image: Image): void {
+  const tableBytes = Math.ceil(clusters / image.geometry.refcountBlockEntries) * 8;
+  const max = LIMITS.refcountTableBytesMax.value;
+  if (tableBytes <= max) return;
+  throw new QsnapError('LIMIT_EXCEEDED', `the edit needs a refcount table of ${tableBytes} bytes`, {
+    structure: 'refcount table',
+    expected: `at most ${max} bytes`,
+    hint: 'make the image anew with larger clusters or narrower refcounts',
+  });
 }
 
 /**
@@ -164,8 +178,8 @@ function freedRanges(ledger: Ledger, image: Image): readonly ByteRange[] {
   const { clusterBytes, refcountBlockEntries } = image.geometry;
   const { values } = ledger.counts;
   const ranges: { at: number; length: number }[] = [];
-  for (let block = 0; block < ledger.touched.length; block++) {
-    if (ledger.touched[block] === 0) continue;
+  for (let block = 0; block < ledger.counts.touched.length; block++) {
+    if (ledger.counts.touched[block] === 0) continue;
     const first = block * refcountBlockEntries;
     for (let cluster = first; cluster < first + refcountBlockEntries; cluster++) {
       if (values[cluster] !== 0 || ledger.free.has(cluster)) continue;

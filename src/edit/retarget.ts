@@ -28,7 +28,7 @@ export async function moveDataRefcounts(
     await walkTables(image.source, at, image.geometry.clusterBytes, (i, words) => {
       const by = difference(indexes[i]!);
       const { scan } = audited;
-      const problem = addReferences(words, scan, by, ledger.counts, ledger.touched);
+      const problem = addReferences(words, scan, by, ledger.counts);
       if (problem === NO_PROBLEM) return;
       const high = words[problem * scan.stride]!;
       const low = words[problem * scan.stride + 1]!;

@@ -92,8 +92,11 @@ export async function replaceByStored(
     }
   };
   for (let block = 0; block < blocks; block++) {
-    if ((blockOffsets[block] ?? 0) === 0) settle(block);
-    else present.push(block);
+    const first = block * refcountBlockEntries;
+    if ((blockOffsets[block] ?? 0) !== 0) present.push(block);
+    else if (counts.touched[block] === 1) settle(block);
+    // Without a block and without references: free, whatever lies there. Files may be very sparse.
+    else free.addRange(first, Math.min(first + refcountBlockEntries, values.length));
   }
   const offsets = Float64Array.from(present, (block) => blockOffsets[block]!);
   await walkTables(source, offsets, clusterBytes, (index, words) => {

@@ -21,6 +21,7 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** Something that bytes can be read from. */
 export interface BlockSource {
   /** What people call it: a path, a URL, "memory". Only for messages. */
   readonly label: string;
@@ -37,6 +38,7 @@ export interface BlockSource {
   close(): Promise<void>;
 }
 
+/** A source that can be written to as well. */
 export interface BlockDevice extends BlockSource {
   /** Whether a write past the end makes the file longer. False for block devices. */
   readonly growable: boolean;

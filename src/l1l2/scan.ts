@@ -1,4 +1,4 @@
-import type { Counts } from '../refcount/counts.js';
+import { changeCount, type Counts } from '../refcount/counts.js';
 import {
   COMPRESSED,
   COPIED,
@@ -44,7 +44,6 @@ export const NO_PROBLEM = -1;
  * Adds `weight` to the count of every host cluster that the table refers to; a compressed cluster
  * counts once in each host cluster that it touches.
  *
- * @param touched by refcount block: set to 1 where a count was changed.
  * @returns NO_PROBLEM, or the index of the first entry that is wrong or whose count would leave
  *   0 to `counts.max`. Counts of earlier entries are changed by then.
  */
@@ -53,15 +52,14 @@ export function addReferences(
   scan: Scan,
   weight: number,
   counts: Counts,
-  touched: Uint8Array,
 ): number {
   const { stride, clusterBits, highScale, lowMustBeClear, fileClusters } = scan;
-  const { values, max, blockShift } = counts;
+  const { values, max, blockShift, touched } = counts;
   for (let i = 0; i < words.length; i += stride) {
     const high = words[i]!;
     const low = words[i + 1]!;
     if ((high & COMPRESSED) !== 0) {
-      if (!addCompressed(high, low, scan, weight, counts, touched)) return i / stride;
+      if (!addCompressed(high, low, scan, weight, counts)) return i / stride;
       continue;
     }
     if ((high & 0x3f00_0000) !== 0 || (low & lowMustBeClear) !== 0) return i / stride;
@@ -85,7 +83,6 @@ function addCompressed(
   scan: Scan,
   weight: number,
   counts: Counts,
-  touched: Uint8Array,
 ): boolean {
   if ((high & COPIED) !== 0) return false;
   const { at, sectorBytes } = compressedExtent(high, low, scan.clusterBits);
@@ -95,10 +92,7 @@ function addCompressed(
   const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
   if (first === 0 || last >= scan.fileClusters) return false;
   for (let cluster = first; cluster <= last; cluster++) {
-    const count = counts.values[cluster]! + weight;
-    if (count > counts.max || count < 0) return false;
-    counts.values[cluster] = count;
-    touched[cluster >>> counts.blockShift] = 1;
+    if (!changeCount(counts, cluster, weight)) return false;
   }
   return true;
 }

@@ -43,7 +43,9 @@ export function unknownFeatureNames(
   for (let bit = 0; bit < 64; bit++) {
     if ((unknown & (1n << BigInt(bit))) === 0n) continue;
     const entry = table.find((name) => name.kind === 'incompatible' && name.bit === bit);
-    names.push(entry === undefined ? `unknown bit ${bit}` : `${printableText(entry.name)} (bit ${bit})`);
+    names.push(
+      entry === undefined ? `unknown bit ${bit}` : `${printableText(entry.name)} (bit ${bit})`,
+    );
   }
   return names;
 }

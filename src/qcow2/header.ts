@@ -42,7 +42,9 @@ export interface RawHeader {
   readonly compressionType: number;
 }
 
+/** How guest data is encrypted. Metadata never is. Spec: Data encryption. */
 export type EncryptionMethod = 'none' | 'aes' | 'luks';
+/** How compressed clusters are packed; "zlib" is raw deflate. Spec: Additional fields. */
 export type CompressionType = 'zlib' | 'zstd';
 
 /** Where an L1 table lies and how many 8-byte entries it has. */

@@ -34,6 +34,6 @@ export const LIMITS = {
   bitmapTableEntriesMax: qemu(0x8000000),
   bitmapNameBytesMax: qemu(1023),
   encryptionHeaderBytesMax: ours(1 * GiB),
-  /** Cluster indexes are 32-bit words in qsnap's arrays: 256 TiB of file at 64 KiB clusters. */
-  hostClustersMax: ours(2 ** 32),
+  /** Clusters of the file: 64 TiB at 64 KiB clusters. Each takes 2 or 4 bytes of memory. */
+  hostClustersMax: ours(2 ** 30),
 } as const satisfies Record<string, Limit>;

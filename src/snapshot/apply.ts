@@ -3,6 +3,8 @@ import { counted } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { readTable } from '../image/walk.js';
+import { l1EntriesFor } from '../qcow2/geometry.js';
+import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import {
@@ -16,6 +18,7 @@ import {
 import { describeSnapshot } from './find.js';
 import { computeUnsavedChanges, type UnsavedChanges } from './unsaved.js';
 
+/** What becomes of the active disk when it holds what no snapshot holds. */
 export interface ApplyOptions {
   /** Go on although the active disk holds what no snapshot holds. */
   readonly discardChanges?: boolean;
@@ -37,6 +40,7 @@ export async function planApply(
 ): Promise<EditPlan> {
   refuseBitmaps(image);
   refuseResizeInV2(image, snapshot);
+  refuseOversized(image, snapshot);
   if (options.discardChanges !== true && options.saveAs === undefined) {
     const unsaved = await computeUnsavedChanges(image);
     if (unsaved !== undefined) throw unsavedError(unsaved);
@@ -92,6 +96,23 @@ function refuseResizeInV2(image: Image, snapshot: Snapshot): void {
       structure: 'snapshot table',
       at: snapshot.at,
       hint: '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+    },
+  );
+}
+
+/** A disk size that needs a larger L1 than QEMU opens. The list shows it; nobody can use it. */
+function refuseOversized(image: Image, snapshot: Snapshot): void {
+  const entries = l1EntriesFor(snapshot.diskSizeBytes, image.geometry);
+  const max = LIMITS.l1BytesMax.value / 8;
+  if (entries <= max) return;
+  throw new QsnapError(
+    'SNAPSHOT_TABLE_INVALID',
+    `the snapshot claims a disk of ${snapshot.diskSizeBytes} bytes, which no image can map`,
+    {
+      structure: 'snapshot table',
+      at: snapshot.at,
+      expected: `a size that an L1 of ${max} entries maps`,
+      actual: `a size that takes ${entries} entries`,
     },
   );
 }

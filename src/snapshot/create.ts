@@ -11,6 +11,7 @@ import type { EditPlan } from '../tx/plan.js';
 import { describeSnapshot } from './find.js';
 import { checkedDate, newId, newName, type NameRules } from './names.js';
 
+/** What a new snapshot is to be called and dated. */
 export interface CreateOptions extends NameRules {
   readonly name: string | Uint8Array;
   /** Time of the snapshot; it comes from outside, so that the same input gives the same bytes. */

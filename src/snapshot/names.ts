@@ -78,6 +78,8 @@ export function newId(id: string | undefined, others: readonly Snapshot[]): Uint
 function nextId(others: readonly Snapshot[], taken: ReadonlySet<string>): string {
   const numbers = others.map(({ id }) => BigInt(/^[ \t-\r]*\+?(\d+)/.exec(id)?.[1] ?? 0));
   let next = numbers.reduce((max, number) => (number > max ? number : max), 0n) + 1n;
+  // Past the highest number that an id has room for, the lowest free one has to do.
+  if (String(next).length > LIMITS.snapshotIdBytesMax.value) next = 1n;
   while (taken.has(String(next))) next += 1n;
   return String(next);
 }

@@ -1,5 +1,6 @@
 import type { Image } from '../image/image.js';
 import { checkL1Table, visitL1Tables } from '../image/l1-tables.js';
+import { claimRegions, metadataRegions } from '../image/regions.js';
 import { walkTables } from '../image/walk.js';
 import { tableFormat } from '../image/format.js';
 import { offsetOf } from '../l1l2/entry.js';
@@ -93,6 +94,9 @@ async function collectPairs(
   scan: Scan,
 ): Promise<Map<string, { pair: TablePair; snapshots: number[] }>> {
   const { header, snapshots, geometry } = image;
+  // Tables that lie in the file and not over each other are no more to read than the file has.
+  const regions = metadataRegions(image, new Float64Array(0));
+  claimRegions(regions, geometry.clusterBytes, scan.format.fileClusters);
   const users = new Map<string, { pair: TablePair; snapshots: number[] }>();
   let active: Uint32Array = new Uint32Array(0);
   const refs = [header.activeL1, ...snapshots.map(({ l1 }) => l1)];

@@ -7,11 +7,13 @@ import { shadowWriteBytes, type ShadowWrite, type TableWrites, type WritePlan } 
 /** Bytes of tables that are made and written at a time. */
 const BATCH_BYTES = 4 * MiB;
 
+/** What a caller may ask of the execution. */
 export interface ExecuteOptions {
   /** Called as stage 1 goes on: bytes written so far and in all. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
+/** What the execution did beyond what the plan says. */
 export interface ExecuteReport {
   /** Bytes that the host took back; 0 where it can't. */
   readonly punchedBytes: number;
@@ -125,9 +127,13 @@ async function refuseIfChanged(device: BlockDevice, plan: WritePlan): Promise<vo
   });
 }
 
-/** Takes back what stage 1 wrote as far as it can: those bytes lie in clusters that are free. */
+/**
+ * Takes back what stage 1 wrote as far as it can: those bytes lie in clusters that are free. Where
+ * somebody else has changed the image, what lies past the old end may be theirs, and stays.
+ */
 async function abandonShadow(device: BlockDevice, plan: WritePlan): Promise<void> {
   try {
+    await refuseIfChanged(device, plan);
     const size = await device.sizeBytes();
     if (device.growable && size > plan.fileSizeBytes) await device.truncate(plan.fileSizeBytes);
   } catch {

@@ -29,6 +29,7 @@ export interface TableWrites {
   readonly fill: (index: number, table: Uint8Array) => void;
 }
 
+/** One part of stage 1. */
 export type ShadowWrite = LiteralWrite | TableWrites;
 
 /** What an edit writes, in three stages with a flush after the first and the second. */

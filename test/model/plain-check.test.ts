@@ -1,6 +1,7 @@
 /** The plain checker and reader, held to what QEMU says of the fixtures. */
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { executePlan, memoryDevice, openImage, planCreate } from '../../src/index.js';
 import {
   expectedContents,
   expectedExits,
@@ -8,7 +9,15 @@ import {
   fixtureNames,
   loadFixture,
 } from '../support/fixture.js';
-import { checkImage, layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
+import {
+  buildImage,
+  checkImage,
+  guestWrite,
+  layoutOf,
+  readGuest,
+  snapshotsOf,
+  type PlainDisk,
+} from '../support/image-builder.js';
 
 interface QemuCheck {
   readonly corruptions?: number;
@@ -51,6 +60,42 @@ describe('the plain reader reads what QEMU reads', () => {
       sha256: hash(readGuest(bytes, snapshot)),
     }));
     expect(snapshots).toEqual(expected.snapshots.map(({ id, sha256 }) => ({ id, sha256 })));
+  });
+});
+
+describe('the plain guest', () => {
+  const disk: PlainDisk = { bytes: new Uint8Array(0) };
+  const before = async (): Promise<Uint8Array> => {
+    const options = { version: 3, clusterBits: 9, refcountOrder: 4, extendedL2: false } as const;
+    disk.bytes = buildImage({ ...options, diskSizeBytes: 8 * 512 });
+    guestWrite(disk, 2, 0x11);
+    const device = memoryDevice(disk.bytes);
+    const date = { seconds: 0, nanoseconds: 0 };
+    const plan = await planCreate(await openImage(device), { name: 'kept', date });
+    await executePlan(device, plan);
+    disk.bytes = device.snapshotBytes();
+    return snapshotContent();
+  };
+  const snapshotContent = (): Uint8Array => {
+    return readGuest(disk.bytes, snapshotsOf(disk.bytes).snapshots[0]!).slice();
+  };
+
+  test('leaves a snapshot alone where the flags are right', async () => {
+    const kept = await before();
+    guestWrite(disk, 2, 0x22);
+    expect(snapshotContent()).toEqual(kept);
+    expect(checkImage(disk.bytes)).toEqual({ corruptions: [], leaks: [] });
+  });
+
+  test('harms it where a COPIED flag lies, and the checker sees the flag', async () => {
+    const kept = await before();
+    const { l1At } = layoutOf(disk.bytes);
+    disk.bytes[l1At] = disk.bytes[l1At]! | 0x80;
+    expect(checkImage(disk.bytes).corruptions).toHaveLength(1);
+    const l2At = new DataView(disk.bytes.buffer).getUint32(l1At + 4);
+    disk.bytes[l2At + 2 * 8] = disk.bytes[l2At + 2 * 8]! | 0x80;
+    guestWrite(disk, 2, 0x22);
+    expect(snapshotContent()).not.toEqual(kept);
   });
 });
 

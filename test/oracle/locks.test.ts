@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lockForEdit, lockForRead } from '../../src/io/node/lock.js';
 import { openFile, openFileForEdit } from '../../src/io/node/open.js';
+import { systemLocks } from '../../src/io/node/proc-locks.js';
 import {
   describeWithQemu,
   expectClean,
@@ -141,7 +142,39 @@ describeWithQemu('locks: what QEMU holds', () => {
   });
 });
 
+/** The bytes of the image that anybody has locked, in order. */
+async function lockedBytes(): Promise<[number, number][]> {
+  const { ino } = await stat(image);
+  const locks = (await systemLocks())!.filter(({ file }) => file.endsWith(`:${ino}`));
+  const ranges = locks.map(({ first, last }): [number, number] => [first, last]);
+  return ranges.sort(([a], [b]) => a - b);
+}
+
 describeWithQemu('locks: what qsnap holds', () => {
+  test('a reader locks the bytes that a reader of QEMU locks', async () => {
+    const file = await openFile(image);
+    const ours = await lockedBytes();
+    await file.close();
+    expect(await lockedBytes()).toEqual([]);
+    await holdWithQemuIo('-r');
+    expect(ours).toEqual(await lockedBytes());
+    expect(ours).toEqual([
+      [100, 100],
+      [201, 201],
+      [203, 203],
+    ]);
+  });
+
+  test('an edit locks all bytes that stand for something', async () => {
+    const file = await openFileForEdit(image);
+    expect(await lockedBytes()).toEqual([
+      [100, 104],
+      [200, 204],
+    ]);
+    await file.close();
+    expect(await lockedBytes()).toEqual([]);
+  });
+
   test('an edit keeps QEMU out in its usual words until it is closed', async () => {
     const file = await openFileForEdit(image);
     const info = await qemuImg(['info', image], { okCodes: [1] });

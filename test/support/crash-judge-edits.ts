@@ -8,6 +8,7 @@ import { planCreate } from '../../src/snapshot/create.js';
 import { planDelete } from '../../src/snapshot/delete.js';
 import { planRename } from '../../src/snapshot/rename.js';
 import type { EditPlan } from '../../src/tx/plan.js';
+import { readPlain } from './crash-judge-image.js';
 import { checkPlain, contentsOf, type Content, type Contents } from './crash-judge.js';
 
 export interface Edit {
@@ -82,6 +83,12 @@ export const EDITS: readonly Edit[] = [
   },
 ];
 
+/** The edits for which an image has snapshots enough. */
+export function editsFor(file: Uint8Array): readonly Edit[] {
+  const { length } = readPlain(file).snapshots;
+  return EDITS.filter(({ needs }) => needs <= length);
+}
+
 /** One of the edits by its name. */
 export function editNamed(name: string): Edit {
   const edit = EDITS.find((candidate) => candidate.name === name);
@@ -93,9 +100,7 @@ function sameContent(found: Content, expected: Content): boolean {
   const facts = expected.facts.startsWith('* ')
     ? found.facts.replace(/^[0-9a-f]*/, '*')
     : found.facts;
-  return (
-    facts === expected.facts && found.disk === expected.disk && found.whole === expected.whole
-  );
+  return facts === expected.facts && found.disk === expected.disk && found.whole === expected.whole;
 }
 
 /** Whether two images hold the same disks under the same names. */

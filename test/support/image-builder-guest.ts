@@ -3,19 +3,15 @@
  * does. What it finds shared it copies, what it finds marked COPIED it overwrites in place, so a
  * flag that lies harms a snapshot here just as it would under QEMU.
  */
-import { inflateRawSync, constants } from 'node:zlib';
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { allocateCluster, changeRefcount } from './image-builder-allocate.js';
 import {
-  blockAt,
-  blockEntries,
   COMPRESSED_BIT,
   compressedClusters,
   COPIED_BIT,
   layoutOf,
   OFFSET_MASK,
-  putRefcountAt,
-  putU32,
   putU64,
-  refcountOf,
   u64,
   ZERO_BIT,
   type PlainDisk,
@@ -126,6 +122,8 @@ export function guestZero(disk: PlainDisk, cell: number, keep: boolean): void {
   const layout = layoutOf(disk.bytes);
   const { cluster, subcluster } = placeOfCell(layout, cell);
   const entryAt = writableEntry(disk, layout, cluster);
+  const packed = (u64(disk.bytes, entryAt) & COMPRESSED_BIT) !== 0n;
+  if (packed && layout.extendedL2) writableCluster(disk, entryAt);
   const { bytes } = disk;
   const entry = u64(bytes, entryAt);
   if (layout.extendedL2) {
@@ -133,13 +131,66 @@ export function guestZero(disk: PlainDisk, cell: number, keep: boolean): void {
     putU64(bytes, entryAt + 8, (u64(bytes, entryAt + 8) & ~bit) | (bit << 32n));
     return;
   }
-  const at = Number(entry & OFFSET_MASK);
-  if (keep && at !== 0 && layout.version >= 3) {
+  if (keep && !packed && (entry & OFFSET_MASK) !== 0n && layout.version >= 3) {
     putU64(bytes, entryAt, entry | ZERO_BIT);
     return;
   }
   putU64(bytes, entryAt, layout.version >= 3 ? ZERO_BIT : 0n);
-  if (at !== 0) changeRefcount(disk, at / layout.clusterBytes, -1n);
+  release(disk, layout, entry);
+}
+
+/** Takes one reference from every host cluster that an L2 entry refers to. */
+function release(disk: PlainDisk, layout: PlainLayout, entry: bigint): void {
+  const at = Number(entry & OFFSET_MASK);
+  if ((entry & COMPRESSED_BIT) === 0n) {
+    if (at !== 0) changeRefcount(disk, at / layout.clusterBytes, -1n);
+    return;
+  }
+  const { first, last } = compressedClusters(entry, layout);
+  for (let cluster = first; cluster <= last; cluster++) changeRefcount(disk, cluster, -1n);
+}
+
+/**
+ * Fills guest clusters in a row with a byte each, compressed and packed behind one another as far
+ * as their host clusters are neighbours. Every other one is stored without compression inside the
+ * deflate stream, which makes it longer than a cluster.
+ */
+export function guestWriteCompressed(disk: PlainDisk, from: number, fills: Uint8Array): void {
+  const layout = layoutOf(disk.bytes);
+  const { clusterBytes, refcountBits, clusterBits } = layout;
+  const offsetBits = BigInt(62 - (clusterBits - 8));
+  let free = { at: 0, end: 0 };
+  fills.forEach((fill, i) => {
+    const entryAt = writableEntry(disk, layout, from + i);
+    const level = i % 2 === 1 && clusterBits > 10 ? 0 : 9;
+    const packed = deflateRawSync(new Uint8Array(clusterBytes).fill(fill), { level });
+    // A refcount of few bits can't count many compressed clusters in one host cluster.
+    if (refcountBits < 16) free = { at: 0, end: 0 };
+    const taken: number[] = [];
+    while (free.end - free.at < packed.length) {
+      const cluster = allocateCluster(disk);
+      taken.push(cluster);
+      if (cluster * clusterBytes !== free.end) free.at = cluster * clusterBytes;
+      free.end = (cluster + 1) * clusterBytes;
+    }
+    const { at } = free;
+    disk.bytes.set(packed, at);
+    free = { at: at + packed.length, end: free.end };
+    const sectors = Math.ceil(((at % 512) + packed.length) / 512);
+    const entry = COMPRESSED_BIT | (BigInt(sectors - 1) << offsetBits) | BigInt(at);
+    const { first, last } = compressedClusters(entry, layout);
+    for (let cluster = first; cluster <= last; cluster++) {
+      // Allocation gave new ones their first reference.
+      if (!taken.includes(cluster)) changeRefcount(disk, cluster, 1n);
+    }
+    for (const cluster of taken) {
+      if (cluster < first || cluster > last) changeRefcount(disk, cluster, -1n);
+    }
+    const old = u64(disk.bytes, entryAt);
+    putU64(disk.bytes, entryAt, entry);
+    if (layout.extendedL2) putU64(disk.bytes, entryAt + 8, 0n);
+    release(disk, layout, old);
+  });
 }
 
 function placeOfCell(layout: PlainLayout, cell: number): { cluster: number; subcluster: number } {
@@ -170,81 +221,16 @@ function writableCluster(disk: PlainDisk, entryAt: number): number {
   const layout = layoutOf(disk.bytes);
   const { clusterBytes } = layout;
   const entry = u64(disk.bytes, entryAt);
-  const old = Number(entry & OFFSET_MASK);
+  const packed = (entry & COMPRESSED_BIT) !== 0n;
+  const old = packed ? 0 : Number(entry & OFFSET_MASK);
   if (old !== 0 && (entry & COPIED_BIT) !== 0n) return old;
+  const content = new Uint8Array(clusterBytes);
+  if (packed) readCluster(disk.bytes, layout, entryAt, content);
+  else if (old !== 0) content.set(disk.bytes.subarray(old, old + clusterBytes));
   const at = allocateCluster(disk) * clusterBytes;
-  if (old === 0) {
-    disk.bytes.fill(0, at, at + clusterBytes);
-    return at;
-  }
-  disk.bytes.copyWithin(at, old, old + clusterBytes);
-  changeRefcount(disk, old / clusterBytes, -1n);
+  disk.bytes.set(content, at);
+  putU64(disk.bytes, entryAt, BigInt(at) | COPIED_BIT);
+  if (packed && layout.extendedL2) putU64(disk.bytes, entryAt + 8, 0xffff_ffffn);
+  release(disk, layout, entry);
   return at;
-}
-
-/** Takes the first cluster that counts as free, growing file and refcount structures as needed. */
-export function allocateCluster(disk: PlainDisk): number {
-  let layout = layoutOf(disk.bytes);
-  for (let cluster = 1; ; cluster++) {
-    if (blockAt(disk.bytes, layout, cluster) === 0) {
-      addBlock(disk, layout, cluster);
-      layout = layoutOf(disk.bytes);
-    }
-    if (refcountOf(disk.bytes, layout, cluster) !== 0n) continue;
-    reach(disk, cluster + 1);
-    changeRefcount(disk, cluster, 1n);
-    return cluster;
-  }
-}
-
-/** Makes the free cluster `cluster`, the first without a refcount block, the block itself. */
-function addBlock(disk: PlainDisk, layout: PlainLayout, cluster: number): void {
-  const { clusterBytes, refcountBits, refcountTableAt, refcountTableClusters } = layout;
-  const index = Math.floor(cluster / blockEntries(layout));
-  reach(disk, cluster + 1);
-  const block = cluster * clusterBytes;
-  disk.bytes.fill(0, block, block + clusterBytes);
-  putRefcountAt(disk.bytes, block, refcountBits, cluster % blockEntries(layout), 1n);
-  if (index < (refcountTableClusters * clusterBytes) / 8) {
-    putU64(disk.bytes, refcountTableAt + index * 8, BigInt(block));
-    return;
-  }
-  // A longer table goes right behind the new block, which counts it.
-  const clusters = refcountTableClusters + 1;
-  if (1 + clusters > blockEntries(layout)) throw new RangeError('a block too small for the table');
-  const tableAt = (cluster + 1) * clusterBytes;
-  reach(disk, cluster + 1 + clusters);
-  const { bytes } = disk;
-  bytes.fill(0, tableAt, tableAt + clusters * clusterBytes);
-  bytes.copyWithin(
-    tableAt,
-    refcountTableAt,
-    refcountTableAt + refcountTableClusters * clusterBytes,
-  );
-  putU64(bytes, tableAt + index * 8, BigInt(block));
-  for (let i = 1; i <= clusters; i++) {
-    putRefcountAt(bytes, block, refcountBits, (cluster + i) % blockEntries(layout), 1n);
-  }
-  putU64(bytes, 48, BigInt(tableAt));
-  putU32(bytes, 56, clusters);
-  for (let i = 0; i < refcountTableClusters; i++) {
-    changeRefcount(disk, refcountTableAt / clusterBytes + i, -1n);
-  }
-}
-
-function reach(disk: PlainDisk, clusters: number): void {
-  const length = clusters * layoutOf(disk.bytes).clusterBytes;
-  if (length <= disk.bytes.length) return;
-  const longer = new Uint8Array(length);
-  longer.set(disk.bytes);
-  disk.bytes = longer;
-}
-
-function changeRefcount(disk: PlainDisk, cluster: number, by: bigint): void {
-  const layout = layoutOf(disk.bytes);
-  const block = blockAt(disk.bytes, layout, cluster);
-  if (block === 0) throw new RangeError(`cluster ${cluster} has no refcount block`);
-  const count = refcountOf(disk.bytes, layout, cluster) + by;
-  if (count < 0n) throw new RangeError(`cluster ${cluster} has a refcount of 0 already`);
-  putRefcountAt(disk.bytes, block, layout.refcountBits, cluster % blockEntries(layout), count);
 }

@@ -6,7 +6,13 @@ import { blockEntries, layoutOf, putRefcountAt, putU32, putU64 } from './image-b
 
 export { checkImage } from './image-builder-check.js';
 export type { PlainReport } from './image-builder-check.js';
-export { cellBytesOf, guestWrite, guestZero, readGuest } from './image-builder-guest.js';
+export {
+  cellBytesOf,
+  guestWrite,
+  guestWriteCompressed,
+  guestZero,
+  readGuest,
+} from './image-builder-guest.js';
 export type { PlainMapping } from './image-builder-guest.js';
 export { layoutOf, snapshotsOf } from './image-builder-layout.js';
 export type { PlainDisk, PlainLayout, PlainSnapshot } from './image-builder-layout.js';

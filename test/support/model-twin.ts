@@ -107,7 +107,7 @@ export function guestCommands(
   const cluster = CLUSTER_BYTES[options.cluster];
   const commands: string[] = [];
   for (let i = 2 + random.below(5); i > 0; i--) {
-    const longest = Math.min(diskBytes, cluster * random.pick([1, 2, 5]));
+    const longest = Math.min(diskBytes, 2 ** 21, cluster * random.pick([1, 2, 5]));
     const bytes = 512 * (1 + random.below(longest / 512));
     const at = 512 * random.below((diskBytes - bytes) / 512 + 1);
     const range = `${at} ${bytes}`;

@@ -6,7 +6,7 @@ import type { CreateFlags } from './commands/create.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, SELECTOR_HELP, type CommandName } from './help-texts.js';
-import { VERSION } from './version.js';
+import { VERSION } from '../version.js';
 
 /** Receives the exit code of the command that ran. */
 type Settle = (code: ExitCode) => void;

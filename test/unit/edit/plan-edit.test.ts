@@ -46,7 +46,7 @@ const REFUSED: Readonly<Record<string, ErrorCode>> = {
   'refcount-zero': 'IMAGE_DAMAGED',
 };
 /** Refcounts that can't count one snapshot more. */
-const FULL = new Set(['refcount-1', 'refcount-2']);
+const FULL = new Set(['refcount-1', 'refcount-2', 'refcount-4']);
 
 type Operation = 'create' | 'rename' | 'apply' | 'apply-and-save' | 'delete' | 'delete-all';
 const OPERATIONS: readonly Operation[] = [

@@ -1,0 +1,63 @@
+/** What qsnap-img takes from its process, and how it prints. */
+import type { SnapshotDate } from '../../index.js';
+import type { CliOutput } from '../streams.js';
+import { byteString, bytesOf, terminalSafe } from './bytes.js';
+
+export interface QemuImgStreams {
+  readonly stdout: CliOutput;
+  readonly stderr: CliOutput;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The time of a new snapshot, to the microsecond as QEMU has it. */
+  now(): SnapshotDate;
+}
+
+export interface QemuImgIo {
+  readonly now: () => SnapshotDate;
+  /** Prints lines to stdout, each with its end. Byte strings. */
+  readonly printLines: (lines: readonly string[]) => void;
+  /** Prints a byte string to stderr as it is. */
+  readonly printError: (text: string) => void;
+  /** Prints a message to stderr after the program's name. */
+  readonly warn: (text: string, end?: string) => void;
+  /** A string from the image as stdout may have it: a terminal gets no control characters. */
+  readonly show: (text: string) => string;
+}
+
+export const PROGRAM = 'qsnap-img';
+
+export function printerOf(streams: QemuImgStreams): QemuImgIo {
+  const { stdout, stderr } = streams;
+  const printError = (text: string) => {
+    stderr.write(bytesOf(text));
+  };
+  return {
+    now: () => streams.now(),
+    printLines: (lines) => {
+      if (lines.length > 0) stdout.write(bytesOf(`${lines.join('\n')}\n`));
+    },
+    printError,
+    warn: (text, end = '\n') => {
+      printError(`${PROGRAM}: ${text}${end}`);
+    },
+    show: stdout.isTerminal ? terminalSafe : (text) => text,
+  };
+}
+
+/**
+ * The process's own arguments as byte strings. Node decodes them as UTF-8 and loses what is not;
+ * the kernel still has the bytes.
+ *
+ * @param decoded the arguments as Node has them.
+ * @param readCommandLine gives /proc/self/cmdline.
+ */
+export function exactArguments(
+  decoded: readonly string[],
+  readCommandLine: () => Uint8Array,
+): string[] {
+  if (!decoded.some((argument) => argument.includes('\ufffd'))) {
+    return decoded.map((argument) => byteString(new TextEncoder().encode(argument)));
+  }
+  // Every argument ends with a zero, the last one too.
+  const all = byteString(readCommandLine()).split('\0').slice(0, -1);
+  return all.slice(all.length - decoded.length);
+}

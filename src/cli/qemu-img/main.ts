@@ -1,0 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import type { SnapshotDate } from '../../index.js';
+import { processStreams } from '../streams.js';
+import { exactArguments } from './io.js';
+import { run } from './run.js';
+
+function now(): SnapshotDate {
+  const microseconds = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  return {
+    seconds: Math.floor(microseconds / 1e6),
+    nanoseconds: (microseconds % 1e6) * 1000,
+  };
+}
+
+const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'));
+const { stdout, stderr, env } = processStreams();
+process.exitCode = await run(argv, { stdout, stderr, env, now });

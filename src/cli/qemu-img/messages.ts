@@ -1,0 +1,297 @@
+/**
+ * The only file that knows QEMU's wording. Each text is what qemu-img 7.2 was seen to print; where
+ * qsnap refuses what QEMU does not, the engine's own sentence stands. All texts are byte strings.
+ */
+import type { QsnapError } from '../../index.js';
+import { byteStringOfText } from './bytes.js';
+import { Refusal } from './refusal.js';
+
+const TRY_HELP = "Try 'qsnap-img --help' for more information";
+
+/** Wrong usage: the sentence and where help is. */
+export function usageError(text: string): Refusal {
+  return new Refusal(`${text}\n${TRY_HELP}`);
+}
+
+export const USAGE = {
+  noCommand: 'Not enough arguments',
+  unknownCommand: (name: string) => `Command not found: ${name}`,
+  unsupportedCommand: (name: string) =>
+    `Command '${name}' is not supported, only 'info' and 'snapshot' are: use qemu-img for it`,
+  unrecognized: (argument: string) => `unrecognized option '${argument}'`,
+  missingValue: (argument: string) => `missing argument for option '${argument}'`,
+  oneFile: 'Expecting one image file name',
+  mixedActions: "Cannot mix '-l', '-a', '-c', '-d'",
+  outputFormat: '--output must be used with human or json as argument.',
+  imageOptsAndFormat: '--image-opts and --format are mutually exclusive',
+} as const;
+
+/** What `--object` and `--image-opts` are refused with. */
+export const OPTION_STRINGS = {
+  typeMissing: "Parameter 'qom-type' is missing",
+  typeUnknown: (type: string) => `Parameter 'qom-type' does not accept value '${type}'`,
+  idMissing: "Parameter 'id' is missing",
+  idInvalid:
+    "Parameter 'id' expects an identifier\n" +
+    "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
+  idTwice: (id: string) => `attempt to add duplicate property '${id}' to object (type 'container')`,
+  invalidKey: (key: string) => `Invalid parameter '${key}'`,
+  unexpected: (key: string) => `Parameter '${key}' is unexpected`,
+  noSecret: "Either 'file' or 'data' must be provided",
+  twoSecrets: "'file' and 'data' are mutually exclusive",
+  noDriver: 'Must specify either driver or file',
+  noFile: 'A block device must be specified for "file"',
+  noSuchNode: (name: string) => `Cannot find device='${name}' nor node-name='${name}'`,
+  noSuchOption: (driver: string, key: string) =>
+    `Block format '${driver}' does not support the option '${key}'`,
+} as const;
+
+export function couldNotOpen(shown: string, reason: string): Refusal {
+  return new Refusal(`Could not open '${shown}': ${reason}`);
+}
+
+export const OPEN_REASONS = {
+  forceShareForEdit: 'force-share=on can only be used with read-only images',
+  unknownDriver: (name: string) => `Unknown driver '${name}'`,
+  unknownProtocol: (name: string) => `Unknown protocol '${name}'`,
+  noFileName: "The 'file' block driver requires a file name",
+  notInQcow2Format: 'Image is not in qcow2 format',
+  markedCorrupt: 'qcow2: Image is corrupt; cannot be opened read/write',
+  dataFileMissing: "'data-file' is required for this image",
+  unsupportedFormat: (name: string) =>
+    `the image format '${name}' is not supported, only qcow2 and raw are: use qemu-img for it`,
+  unsupportedProtocol: (name: string) =>
+    `the protocol '${name}' is not supported, only files are: use qemu-img for it`,
+  unsupportedOption: (key: string) =>
+    `the option '${key}' is not supported in --image-opts: use qemu-img for it`,
+  pathNotUtf8: 'a path has to be valid UTF-8 here',
+} as const;
+
+/** What QEMU says of a raw image whose format it had to guess, before it opens it for writing. */
+export function guessedRawWarning(shown: string): string {
+  return (
+    `WARNING: Image format was not specified for '${shown}' and probing guessed raw.\n` +
+    '         Automatically detecting the format is dangerous for raw images, write operations ' +
+    'on block 0 will be restricted.\n' +
+    "         Specify the 'raw' format explicitly to remove the restrictions."
+  );
+}
+
+/** QEMU prints it without a line end. */
+export const INCONSISTENT_BITMAPS_WARNING =
+  'warning: a program lacking bitmap support modified this file, so all bitmaps are now ' +
+  "considered inconsistent\nSome clusters may be leaked, run 'qemu-img check -r' on the image " +
+  'file to fix.';
+
+export const BACKING_CHAIN_REFUSED =
+  '--backing-chain is not supported for an image with a backing file, which qsnap-img never ' +
+  'opens: use qemu-img for it';
+
+/** The C library's words for what may go wrong with a file. */
+const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EBUSY: 'Device or resource busy',
+  EDQUOT: 'Disk quota exceeded',
+  EFBIG: 'File too large',
+  EIO: 'Input/output error',
+  EISDIR: 'Is a directory',
+  ELOOP: 'Too many levels of symbolic links',
+  EMFILE: 'Too many open files',
+  ENAMETOOLONG: 'File name too long',
+  ENFILE: 'Too many open files in system',
+  ENOENT: 'No such file or directory',
+  ENOMEDIUM: 'No medium found',
+  ENOSPC: 'No space left on device',
+  ENOTDIR: 'Not a directory',
+  ENXIO: 'No such device or address',
+  EPERM: 'Operation not permitted',
+  EROFS: 'Read-only file system',
+  ETXTBSY: 'Text file busy',
+};
+
+export function sentenceOf(error: QsnapError): string {
+  const { hint } = error.details;
+  return byteStringOfText(hint === undefined ? error.message : `${error.message} (${hint})`);
+}
+
+/** How a file was to be opened, for the words about a failure. */
+export interface OpenAttempt {
+  readonly path: string;
+  readonly forEdit: boolean;
+  /** What lies at the path, if it is no file. */
+  readonly isDirectory: boolean;
+  readonly isSocket: boolean;
+}
+
+/** Why an image could not be opened: what follows `Could not open 'FILE': `. */
+export function openReason(error: QsnapError, attempt: OpenAttempt): string {
+  return (
+    FILE_REASONS[error.code]?.(error, attempt) ??
+    FORMAT_REASONS[error.code]?.(error) ??
+    sentenceOf(error)
+  );
+}
+
+type Code = QsnapError['code'];
+
+function systemReason(path: string, systemCode: string): string | undefined {
+  const text = SYSTEM_TEXTS[systemCode];
+  return text === undefined ? undefined : `Could not open '${path}': ${text}`;
+}
+
+/** What the file itself, or somebody who has it, stands against. */
+const FILE_REASONS: Partial<
+  Record<Code, (error: QsnapError, attempt: OpenAttempt) => string | undefined>
+> = {
+  OPEN_FAILED: (error, { path }) => systemReason(path, error.details.systemCode ?? ''),
+  NOT_A_FILE: (_, { path, forEdit, isSocket, isDirectory }) => {
+    if (isSocket) return systemReason(path, 'ENXIO');
+    if (isDirectory && forEdit) return systemReason(path, 'EISDIR');
+    return `'file' driver requires '${path}' to be a regular file`;
+  },
+  IMAGE_IN_USE: (_, { path, forEdit }) =>
+    `Failed to get ${forEdit ? '' : 'shared '}"write" lock\n` +
+    `Is another process using the image [${path}]?`,
+};
+
+/** An image that is not as it should be. */
+const FORMAT_REASONS: Partial<Record<Code, (error: QsnapError) => string | undefined>> = {
+  NOT_QCOW2: () => OPEN_REASONS.notInQcow2Format,
+  QCOW_VERSION_1: versionReason,
+  UNSUPPORTED_VERSION: versionReason,
+  IMAGE_TRUNCATED: ({ details }) =>
+    details.structure === 'header' ? 'qcow2 header too short' : undefined,
+  UNSUPPORTED_FEATURE: (error) => `Unsupported qcow2 feature(s): ${featureNames(error)}`,
+  EXTENSION_INVALID: ({ details }) =>
+    details.structure === 'header extension' ? 'Header extension too large' : undefined,
+  HEADER_INVALID: (error) => HEADER_REASONS[error.details.at!]?.(error.details.actual!, error),
+  TABLE_INVALID: ({ details }) =>
+    TABLE_REASONS[details.at!]?.(details.actual!, details.expected ?? ''),
+  SNAPSHOT_TABLE_INVALID: snapshotTableReason,
+};
+
+function versionReason(error: QsnapError): string {
+  return `Unsupported qcow2 version ${/\d+/.exec(error.details.actual!)![0]}`;
+}
+
+/** The features that the image names itself, then the bits that nobody names, in hex. */
+function featureNames(error: QsnapError): string {
+  const list = error.message.slice(error.message.indexOf(': ') + 2);
+  const named = [...list.matchAll(/(?:^|, )(?:(.+?) \(bit (\d+)\)|unknown bit \d+)(?=, |$)/g)];
+  const names = named.flatMap(([, name]) => (name === undefined ? [] : [byteStringOfText(name)]));
+  const namedBits = named.reduce(
+    (mask, [, , bit]) => (bit === undefined ? mask : mask | (1n << BigInt(bit))),
+    0n,
+  );
+  const rest = BigInt(error.details.actual!) & ~KNOWN_FEATURES & ~namedBits;
+  if (rest !== 0n) names.push(`Unknown incompatible feature: ${rest.toString(16)}`);
+  return names.join(', ');
+}
+
+/** Incompatible feature bits that 7.2 knows. */
+const KNOWN_FEATURES = 0x1fn;
+
+/** By the position of the wrong field in the header. */
+const HEADER_REASONS: Readonly<
+  Record<number, (actual: string, error: QsnapError) => string | undefined>
+> = {
+  8: backingNameReason,
+  20: (actual, error) =>
+    (error.details.expected ?? '').startsWith('cluster_bits')
+      ? `Unsupported subcluster size: ${2 ** Number(actual) / 32}`
+      : `Unsupported cluster size: 2^${actual}`,
+  // QEMU prints this one as a signed number.
+  32: (actual) => `Unsupported encryption method ${Number(actual) | 0}`,
+  96: () => 'Reference count entry width too large; may not exceed 64 bits',
+  100: (actual) => {
+    if (Number(actual) < 104) return 'qcow2 header too short';
+    return Number(actual) % 8 === 0 ? 'qcow2 header exceeds cluster size' : undefined;
+  },
+  104: compressionTypeReason,
+};
+
+function backingNameReason(actual: string, error: QsnapError): string {
+  const offset = BigInt(/0x[0-9a-f]+/.exec(actual)?.[0] ?? '0');
+  const clusterBytes = BigInt(/(\d+)$/.exec(error.details.expected ?? '')?.[1] ?? '0');
+  return offset > clusterBytes ? 'Invalid backing file offset' : 'Backing file name too long';
+}
+
+function compressionTypeReason(actual: string): string {
+  const type = Number(/\d+/.exec(actual)?.[0] ?? '0');
+  if (type > 1) return `qcow2: unknown compression type: ${type}`;
+  const state = type === 0 ? 'must not be set' : 'must be set';
+  return `qcow2: Compression type incompatible feature bit ${state}`;
+}
+
+/** By the position of the field that says where or how long the table is. */
+const TABLE_REASONS: Readonly<Record<number, (actual: string, expected: string) => string>> = {
+  36: (actual, expected) => {
+    if (Number(actual) * 8 > 32 * 1024 * 1024) return 'Active L1 table too large';
+    const needed = Number(/^at least (\d+)/.exec(expected)?.[1] ?? '0');
+    return needed > 2 ** 31 - 1 ? 'Image is too big' : 'L1 table is too small';
+  },
+  40: () => 'Active L1 table offset invalid',
+  48: () => 'Reference count table offset invalid',
+  56: (actual) =>
+    actual.startsWith('0 ')
+      ? 'Image does not contain a reference count table'
+      : 'Reference count table too large',
+  64: () => 'Snapshot table offset invalid',
+};
+
+function snapshotTableReason(error: QsnapError): string | undefined {
+  if (error.details.at === 60) return 'Snapshot table too large';
+  const entry = /entry (\d+) claims \d+ bytes of extra data/.exec(error.message)?.[1];
+  if (entry === undefined) return undefined;
+  return (
+    `Too much extra metadata in snapshot table entry ${entry}\n` +
+    'You can force-remove this extra metadata with qemu-img check -r all'
+  );
+}
+
+export type Action = 'create' | 'apply' | 'delete';
+
+/** Why an action on a snapshot was not done. */
+export function actionFailed(action: Action, name: string, reason: string): Refusal {
+  return new Refusal(`Could not ${action} snapshot '${name}': ${reason}`);
+}
+
+export const ACTION_REASONS = {
+  notFound: 'snapshot not found',
+  notFoundToApply: 'Failed to load snapshot: No such file or directory',
+  bitmaps: 'Device has active dirty bitmaps',
+  noSnapshots: 'Block driver does not support snapshots',
+  createUnsupported: '-95 (Operation not supported)',
+  applyUnsupported: 'Failed to load snapshot: Operation not supported',
+} as const;
+
+/** Error numbers that QEMU shows when an edit fails. */
+const EDIT_ERRNO: Partial<Record<QsnapError['code'], readonly [number, string]>> = {
+  REFCOUNT_OVERFLOW: [22, 'Invalid argument'],
+  EXTERNAL_DATA_FILE: [95, 'Operation not supported'],
+  SIZE_DIFFERS_IN_V2: [95, 'Operation not supported'],
+  TOO_MANY_SNAPSHOTS: [27, 'File too large'],
+  NO_SPACE: [28, 'No space left on device'],
+  READ_FAILED: [5, 'Input/output error'],
+  WRITE_FAILED: [5, 'Input/output error'],
+};
+
+/** An edit's failure in QEMU's words, or in the engine's where QEMU has none. */
+export function editFailed(action: Action, name: string, error: QsnapError): Refusal {
+  if (action === 'apply' && error.code === 'BITMAPS_PRESENT') {
+    return actionFailed(action, name, ACTION_REASONS.bitmaps);
+  }
+  const known = EDIT_ERRNO[error.code];
+  if (known === undefined) return actionFailed(action, name, sentenceOf(error));
+  const [number, text] = known;
+  if (action === 'create') return actionFailed(action, name, `-${number} (${text})`);
+  if (action === 'delete') return actionFailed(action, name, text);
+  const before =
+    error.code === 'SIZE_DIFFERS_IN_V2'
+      ? ["qsnap-img: Can't resize a v2 image which has snapshots\n"]
+      : [];
+  return new Refusal(
+    `Could not apply snapshot '${name}': Failed to load snapshot: ${text}`,
+    before,
+  );
+}

@@ -1,0 +1,93 @@
+/** Opening the image of a command, with QEMU's words for what goes wrong. */
+import { statSync } from 'node:fs';
+import { isQsnapError, openImage, type Image, type QsnapError } from '../../index.js';
+import { openFile, openFileForEdit } from '../../node.js';
+import { byteString } from './bytes.js';
+import { PROBE_BYTES, otherFormatOf } from './formats.js';
+import { OPEN_REASONS, couldNotOpen, openReason } from './messages.js';
+import type { Target } from './target.js';
+
+export type ReadableFile = Awaited<ReturnType<typeof openFile>>;
+export type EditableFile = Awaited<ReturnType<typeof openFileForEdit>>;
+
+/** An image, or a file that is none and so counts as a raw disk. */
+export type Opened<File> =
+  | { readonly kind: 'qcow2'; readonly file: File; readonly image: Image }
+  | { readonly kind: 'raw'; readonly file: File; readonly guessed: boolean };
+
+/** Opens for reading, hands the image to `use`, and closes. */
+export async function withImage<Result>(
+  target: Target,
+  forceShare: boolean,
+  use: (opened: Opened<ReadableFile>) => Promise<Result>,
+): Promise<Result> {
+  return withOpened(target, false, () => openFile(target.path, { forceShare }), use);
+}
+
+/** Opens for writing under an exclusive lock, hands the image to `use`, and closes. */
+export async function withEditableImage<Result>(
+  target: Target,
+  use: (opened: Opened<EditableFile>) => Promise<Result>,
+): Promise<Result> {
+  return withOpened(target, true, () => openFileForEdit(target.path), use);
+}
+
+async function withOpened<File extends ReadableFile, Result>(
+  target: Target,
+  forEdit: boolean,
+  open: () => Promise<File>,
+  use: (opened: Opened<File>) => Promise<Result>,
+): Promise<Result> {
+  const file = await inQemusWords(target, forEdit, open);
+  try {
+    return await use(await inQemusWords(target, forEdit, () => identify(file, target)));
+  } finally {
+    await file.close();
+  }
+}
+
+async function inQemusWords<Result>(
+  target: Target,
+  forEdit: boolean,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    const found =
+      error.code === 'NOT_A_FILE' ? statSync(target.path, { throwIfNoEntry: false }) : undefined;
+    const attempt = {
+      path: target.shown,
+      forEdit,
+      isDirectory: found?.isDirectory() === true,
+      isSocket: found?.isSocket() === true,
+    };
+    throw couldNotOpen(target.operand, openReason(error, attempt));
+  }
+}
+
+async function identify<File extends ReadableFile>(
+  file: File,
+  target: Target,
+): Promise<Opened<File>> {
+  if (target.format === 'raw') return { kind: 'raw', file, guessed: false };
+  try {
+    return { kind: 'qcow2', file, image: await openImage(file) };
+  } catch (error) {
+    if (!isQsnapError(error) || target.format === 'qcow2' || !isForeign(error)) throw error;
+  }
+  const head = new Uint8Array(PROBE_BYTES);
+  await file.readBatch([{ at: 0, into: head }]);
+  const other = otherFormatOf(byteString(head));
+  if (other !== undefined) {
+    throw couldNotOpen(target.operand, OPEN_REASONS.unsupportedFormat(other));
+  }
+  return { kind: 'raw', file, guessed: true };
+}
+
+/** No qcow2 image at all. QEMU does not take version 0 for one either. */
+function isForeign(error: QsnapError): boolean {
+  const isVersion0 = error.code === 'UNSUPPORTED_VERSION' && error.details.actual === 'version 0';
+  return error.code === 'NOT_QCOW2' || error.code === 'QCOW_VERSION_1' || isVersion0;
+}

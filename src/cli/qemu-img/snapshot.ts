@@ -1,0 +1,175 @@
+/** `snapshot`: list, create, apply, delete. */
+import {
+  executePlan,
+  isQsnapError,
+  planApply,
+  planCreate,
+  planDelete,
+  type EditPlan,
+  type Image,
+  type Snapshot,
+} from '../../index.js';
+import type { SnapshotAction, SnapshotRequest } from './argv.js';
+import { bytesOf, cString } from './bytes.js';
+import type { QemuImgIo } from './io.js';
+import {
+  ACTION_REASONS,
+  INCONSISTENT_BITMAPS_WARNING,
+  OPEN_REASONS,
+  actionFailed,
+  couldNotOpen,
+  editFailed,
+  guessedRawWarning,
+} from './messages.js';
+import { withEditableImage, withImage, type EditableFile, type Opened } from './opened.js';
+import { Refusal } from './refusal.js';
+import { NAME_ARRAY_BYTES, snapshotName, snapshotTableLines } from './table.js';
+import { targetOf, type Target } from './target.js';
+
+type Edit = Extract<SnapshotAction, { readonly name: string }>;
+
+export async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Promise<void> {
+  const { action, forceShare, operand } = request;
+  // Without an action, too, QEMU opens the image for writing.
+  if (forceShare && action.kind !== 'list') {
+    throw couldNotOpen(operand, OPEN_REASONS.forceShareForEdit);
+  }
+  const target = targetOf(operand, request.imageOpts);
+  if (action.kind === 'list') {
+    await list(target, forceShare, io);
+    return;
+  }
+  await withEditableImage(target, async (opened) => {
+    warnAboutLock(opened.file, io);
+    if (opened.kind === 'raw') {
+      editRaw(action, opened, target, io);
+      return;
+    }
+    refuseUnwritable(opened.image, target);
+    warnAboutBitmaps(opened.image, io);
+    if ('name' in action) {
+      await edit(action, opened.image, opened.file, io);
+    }
+  });
+}
+
+async function list(target: Target, forceShare: boolean, io: QemuImgIo): Promise<void> {
+  await withImage(target, forceShare, (opened) => {
+    if (opened.kind === 'qcow2') {
+      refuseWithoutDataFile(opened.image, target);
+      warnAboutBitmaps(opened.image, io);
+      io.printLines(snapshotTableLines(listedSnapshots(opened.image), io.show));
+    }
+    return Promise.resolve();
+  });
+}
+
+/** QEMU knows no snapshots of an image with an external data file. */
+export function listedSnapshots(image: Image): readonly Snapshot[] {
+  return image.header.externalDataFile ? [] : image.snapshots;
+}
+
+/** QEMU says so whenever it opens such an image. */
+export function warnAboutBitmaps(image: Image, io: QemuImgIo): void {
+  const { extensions, header } = image;
+  if (header.version === 2 || header.bitmapsConsistent) return;
+  if (extensions.some(({ kind }) => kind === 'bitmaps')) io.warn(INCONSISTENT_BITMAPS_WARNING, '');
+}
+
+/** Ours: QEMU says nothing where a file system has no locks, but there its locks are known. */
+function warnAboutLock(file: EditableFile, io: QemuImgIo): void {
+  if (file.lock.guarantee === 'locked') return;
+  io.warn('warning: the image could not be locked against other programs');
+}
+
+function refuseWithoutDataFile(image: Image, target: Target): void {
+  const isNamed = image.extensions.some(({ kind }) => kind === 'data-file-name');
+  if (!image.header.externalDataFile || isNamed) return;
+  throw couldNotOpen(target.operand, OPEN_REASONS.dataFileMissing);
+}
+
+function refuseUnwritable(image: Image, target: Target): void {
+  refuseWithoutDataFile(image, target);
+  if (!image.header.markedCorrupt) return;
+  throw couldNotOpen(target.operand, OPEN_REASONS.markedCorrupt);
+}
+
+/** A raw disk can't have snapshots. QEMU opens it again to apply one, and warns again. */
+function editRaw(
+  action: SnapshotAction,
+  opened: Extract<Opened<EditableFile>, { kind: 'raw' }>,
+  target: Target,
+  io: QemuImgIo,
+): void {
+  if (opened.guessed) {
+    const times = action.kind === 'apply' ? 2 : 1;
+    for (let i = 0; i < times; i++) io.printError(`${guessedRawWarning(target.shown)}\n`);
+  }
+  switch (action.kind) {
+    case 'create':
+      throw actionFailed('create', action.name, ACTION_REASONS.createUnsupported);
+    case 'apply':
+      throw actionFailed('apply', action.name, ACTION_REASONS.noSnapshots);
+    case 'delete':
+      throw actionFailed('delete', action.name, ACTION_REASONS.notFound);
+    case 'none':
+    case 'list':
+      return;
+  }
+}
+
+async function edit(
+  action: Edit,
+  image: Image,
+  device: EditableFile,
+  io: QemuImgIo,
+): Promise<void> {
+  try {
+    await executePlan(device, await planOf(action, image, io));
+  } catch (error) {
+    if (error instanceof Refusal || !isQsnapError(error)) throw error;
+    throw editFailed(action.kind, action.name, error);
+  }
+}
+
+function planOf(action: Edit, image: Image, io: QemuImgIo): Promise<EditPlan> {
+  switch (action.kind) {
+    case 'create':
+      if (image.header.externalDataFile) {
+        throw actionFailed('create', action.name, ACTION_REASONS.createUnsupported);
+      }
+      return planCreate(image, {
+        name: bytesOf(action.name).subarray(0, NAME_ARRAY_BYTES - 1),
+        date: io.now(),
+        // QEMU writes 0 too, where -1 would say that nothing was counted.
+        icount: 0n,
+        allowDuplicateName: true,
+        anyName: true,
+      });
+    case 'apply':
+      return planApply(image, snapshotToApply(action.name, image), { discardChanges: true });
+    case 'delete':
+      return planDelete(image, [snapshotToDelete(action.name, image)]);
+  }
+}
+
+/** By id, else by name; the first in the table wins. */
+function snapshotToApply(name: string, image: Image): Snapshot {
+  if (image.bitmaps.length > 0) throw actionFailed('apply', name, ACTION_REASONS.bitmaps);
+  if (image.header.externalDataFile) {
+    throw actionFailed('apply', name, ACTION_REASONS.applyUnsupported);
+  }
+  const { snapshots } = image;
+  const found =
+    snapshots.find((snapshot) => cString(snapshot.idBytes) === name) ??
+    snapshots.find((snapshot) => cString(snapshot.nameBytes) === name);
+  if (found === undefined) throw actionFailed('apply', name, ACTION_REASONS.notFoundToApply);
+  return found;
+}
+
+/** By name alone; then QEMU deletes the first that has both the id and the name of what it found. */
+function snapshotToDelete(name: string, image: Image): Snapshot {
+  const found = listedSnapshots(image).find((snapshot) => snapshotName(snapshot) === name);
+  if (found === undefined) throw actionFailed('delete', name, ACTION_REASONS.notFound);
+  return found;
+}

@@ -1,0 +1,152 @@
+/** qsnap-img against what qemu-img printed when the fixtures were made: needs no QEMU. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { byteString, byteStringOfText } from '../../../src/cli/qemu-img/bytes.js';
+import {
+  copyFixture,
+  expectedBytes,
+  expectedExits,
+  fixtureNames,
+  loadFixture,
+} from '../../support/fixture.js';
+import { check, qemuAvailable, temporaryDirectory } from '../../support/qemu.js';
+import { runInMemory } from './streams.js';
+
+const zone = process.env['TZ'];
+beforeAll(() => {
+  process.env['TZ'] = 'UTC';
+});
+afterAll(() => {
+  if (zone === undefined) delete process.env['TZ'];
+  else process.env['TZ'] = zone;
+});
+
+/** QEMU wanted a key, a file that is not there, or knows the format. */
+const NOT_ALIKE = new Set([
+  'aes',
+  'luks',
+  'backing-json-name',
+  'backing-missing',
+  'qcow-version-1',
+]);
+
+test.each(fixtureNames().filter((name) => !NOT_ALIKE.has(name)))('snapshot -l %s', async (name) => {
+  const file = copyFixture(name, temporaryDirectory());
+  const { code, stdout } = await runInMemory(['snapshot', '-l', file]);
+  expect(stdout).toBe(byteString(expectedBytes(name, 'snapshot-l.txt')));
+  expect(code).toBe(expectedExits(name)['snapshot-l.txt']?.code ?? 0);
+});
+
+test('create, list, apply and delete on one image', async () => {
+  const file = copyFixture('version-3', temporaryDirectory());
+  expect(await runInMemory(['snapshot', '-c', 'new', file])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: '',
+  });
+  const listed = await runInMemory(['snapshot', '-l', file]);
+  expect(listed.stdout).toMatch(/^\d+ +new +0 B 2023-11-14 22:13:20 00:00:00\.000 +0$/m);
+  expect((await runInMemory(['snapshot', '-a', 'new', file])).code).toBe(0);
+  expect((await runInMemory(['snapshot', '-d', 'new', file])).code).toBe(0);
+  expect((await runInMemory(['snapshot', '-l', file])).stdout).not.toContain('new');
+  if (qemuAvailable) expect((await check(file)).code).toBe(0);
+});
+
+test('a name of any bytes is kept, cut to 255', async () => {
+  const file = copyFixture('no-snapshots', temporaryDirectory());
+  const name = `\xff${'\xc3\xa9'.repeat(150)}`;
+  expect((await runInMemory(['snapshot', '-c', name, file])).code).toBe(0);
+  const { stdout } = await runInMemory(['snapshot', '-l', file]);
+  expect(stdout).toContain(` ${name.slice(0, 255)} `);
+  const whole = await runInMemory(['snapshot', '-d', name, file]);
+  expect(whole.stderr).toContain('snapshot not found');
+  if (qemuAvailable) expect((await check(file)).code).toBe(0);
+});
+
+test('a terminal gets no control characters, a pipe gets the bytes', async () => {
+  const file = copyFixture('no-snapshots', temporaryDirectory());
+  await runInMemory(['snapshot', '-c', 'a\x1b[2J\nb', file]);
+  const piped = await runInMemory(['snapshot', '-l', file]);
+  expect(piped.stdout).toContain('a\x1b[2J\nb');
+  const shown = await runInMemory(['snapshot', '-l', file], { isTerminal: true });
+  expect(shown.stdout).toContain('a\\x1b[2J\\nb');
+  const info = await runInMemory(['info', file], { isTerminal: true });
+  expect(info.stdout).toContain('a\\x1b[2J\\nb');
+  if (qemuAvailable) expect((await check(file)).code).toBe(0);
+});
+
+test('a path that is not UTF-8 is refused', async () => {
+  const { code, stderr } = await runInMemory(['info', 'a\xff']);
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: "qsnap-img: Could not open 'a\xff': a path has to be valid UTF-8 here\n",
+  });
+});
+
+test('POSIXLY_CORRECT ends the options at the first operand', async () => {
+  const env = { POSIXLY_CORRECT: '1' };
+  const { stderr } = await runInMemory(['info', 'a', '-U'], { env });
+  expect(stderr).toMatch(/^qsnap-img: Expecting one image file name\n/);
+});
+
+test.each(['check', 'convert', 'create', 'resize', 'rebase'])(
+  '%s is refused by name',
+  async (name) => {
+    const { code, stdout, stderr } = await runInMemory([name, 'x']);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(`Command '${name}' is not supported`);
+  },
+);
+
+test('help names what is there and closes with examples', async () => {
+  const { code, stdout, stderr } = await runInMemory(['--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^qsnap-img version \d+\.\d+\.\d+ /);
+  expect(stdout).toMatch(/Examples:\n( {2}qsnap-img .*\n)+$/);
+  expect(stdout).not.toContain('convert');
+});
+
+test('other formats are refused by name, a raw disk is shown', async () => {
+  const directory = temporaryDirectory();
+  const file = path.join(directory, 'disk');
+  const heads = { vmdk: 'KDMV', vhdx: 'vhdxfile', qed: 'QED\0', luks: 'LUKS\xba\xbe' };
+  for (const [format, head] of Object.entries(heads)) {
+    writeFileSync(file, Buffer.from(head, 'latin1'));
+    const { code, stderr } = await runInMemory(['info', file]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`the image format '${format}' is not supported`);
+  }
+  writeFileSync(file, new Uint8Array(1000));
+  expect((await runInMemory(['info', file])).stdout).toContain(
+    'file format: raw\nvirtual size: 1 KiB (1024 bytes)\n',
+  );
+});
+
+test('a new snapshot has the time that it was given and an icount of 0', async () => {
+  const file = copyFixture('no-snapshots', temporaryDirectory());
+  await runInMemory(['snapshot', '-c', byteStringOfText('caf\u00e9'), file]);
+  const { stdout } = await runInMemory(['info', '--output=json', file]);
+  const { snapshots } = JSON.parse(stdout) as { snapshots: unknown[] };
+  expect(snapshots).toEqual([
+    {
+      id: '1',
+      name: 'caf\u00e9',
+      icount: 0,
+      'vm-state-size': 0,
+      'date-sec': 1_700_000_000,
+      'date-nsec': 123_456_000,
+      'vm-clock-sec': 0,
+      'vm-clock-nsec': 0,
+    },
+  ]);
+  if (qemuAvailable) expect((await check(file)).code).toBe(0);
+});
+
+test('an image that is only read keeps its bytes', async () => {
+  const file = copyFixture('version-3', temporaryDirectory());
+  await runInMemory(['info', file]);
+  await runInMemory(['snapshot', '-l', file]);
+  await runInMemory(['snapshot', file]);
+  expect(new Uint8Array(readFileSync(file))).toEqual(loadFixture('version-3'));
+});

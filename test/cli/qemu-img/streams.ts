@@ -1,0 +1,29 @@
+import { run } from '../../../src/cli/qemu-img/run.js';
+
+/** What a command line printed and how it ended. */
+export interface Printed {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs qsnap-img in memory. Arguments and output are byte strings. */
+export async function runInMemory(
+  argv: readonly string[],
+  options: { readonly isTerminal?: boolean; readonly env?: Record<string, string> } = {},
+): Promise<Printed> {
+  const written = { stdout: '', stderr: '' };
+  const output = (name: 'stdout' | 'stderr') => ({
+    isTerminal: options.isTerminal ?? false,
+    write: (text: string | Uint8Array) => {
+      written[name] += Buffer.from(text as Uint8Array).toString('latin1');
+    },
+  });
+  const code = await run(argv, {
+    stdout: output('stdout'),
+    stderr: output('stderr'),
+    env: options.env ?? {},
+    now: () => ({ seconds: 1_700_000_000, nanoseconds: 123_456_000 }),
+  });
+  return { code, ...written };
+}

@@ -1,0 +1,135 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { isQsnapError } from '../../src/errors.js';
+import { openImage } from '../../src/image/open.js';
+import { memoryDevice } from '../../src/io/memory.js';
+import { executePlan } from '../../src/tx/execute.js';
+import { checkPlain, contentsOf } from '../support/crash-judge.js';
+import { cutEverywhere } from '../support/crash-judge-cuts.js';
+import { editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
+import { withFullRefcountTable } from '../support/crash-judge-growth.js';
+import { copyCompanions, loadFixture } from '../support/fixture.js';
+import { seededRandom } from '../support/mutate.js';
+import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+
+const SEED = Number(process.env['QSNAP_SEED'] ?? 4711);
+/** All subsets of up to 12 writes in flight by `QSNAP_CRASH_SUBSETS=12`; 4,096 states each. */
+const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 8);
+const SAMPLES = Number(process.env['QSNAP_CRASH_SAMPLES'] ?? 24);
+const QEMU_STATES = Number(process.env['QSNAP_CRASH_QEMU'] ?? 60);
+
+const FIXTURES = [
+  ...['cluster-512', 'refcount-2', 'refcount-4', 'refcount-8', 'refcount-16', 'refcount-32'],
+  ...['refcount-64', 'refcount-many-blocks', 'extended-l2-16k', 'everything', 'compressed-v2'],
+  ...['compressed-spanning', 'bitmaps-snapshots', 'backing-chain', 'resized-larger'],
+  ...['resized-smaller', 'l1-larger-than-needed', 'names-odd', 'refcount-leaks', 'zeros'],
+  ...['zeros-v2', 'extra-data-v2', 'vm-state-v2', 'vm-state-5gib', 'empty-disk-snapshot'],
+  ...['feature-autoclear-unknown', 'lazy-refcounts', 'applied-and-deleted', 'ids-with-gaps'],
+];
+
+/** Refusals that are right: the image forbids the edit. */
+const RIGHT_REFUSALS = ['REFCOUNT_OVERFLOW', 'BITMAPS_PRESENT'];
+
+interface Sample {
+  readonly fixture: string;
+  readonly edit: string;
+  readonly bytes: Uint8Array;
+}
+
+const random = seededRandom(SEED);
+const forQemu: Sample[] = [];
+const total = { edits: 0, states: 0, short: 0, again: 0, refused: 0 };
+
+async function applies(bytes: Uint8Array, edit: Edit): Promise<boolean> {
+  const image = await openImage(memoryDevice(bytes));
+  try {
+    await edit.plan(image);
+    return true;
+  } catch (error) {
+    if (!isQsnapError(error) || !RIGHT_REFUSALS.includes(error.code)) throw error;
+    total.refused += 1;
+    return false;
+  }
+}
+
+/** The edit once more on an image that still is in the old state. */
+async function again(bytes: Uint8Array, edit: Edit): Promise<void> {
+  const device = memoryDevice(bytes);
+  const contents = [edit.model(contentsOf(bytes))];
+  const { leaks } = checkPlain(bytes);
+  await executePlan(device, await edit.plan(await openImage(device)));
+  expect(shortcomings(device.snapshotBytes(), { contents, leaks })).toEqual([]);
+  total.again += 1;
+}
+
+async function tryEdit(fixture: string, bytes: Uint8Array, edit: Edit): Promise<void> {
+  if (!(await applies(bytes, edit))) return;
+  let chosen: Uint8Array | undefined;
+  let seen = 0;
+  const { states, short } = await cutEverywhere(bytes, edit, {
+    seed: SEED,
+    subsetLimit: SUBSETS,
+    samples: SAMPLES,
+    visit: async (state, isNew) => {
+      seen += 1;
+      if (random(seen) === 0) chosen = state;
+      if (!isNew && random(40) === 0) await again(state, edit);
+    },
+  });
+  total.edits += 1;
+  total.states += states;
+  total.short += short.length;
+  if (chosen !== undefined) forQemu.push({ fixture, edit: edit.name, bytes: chosen });
+  expect(short.slice(0, 5), `seed ${SEED}, ${fixture}, ${edit.name}`).toEqual([]);
+}
+
+describe('a power cut at any moment leaves the old state or the new one', () => {
+  describe.each(FIXTURES)('%s', (fixture) => {
+    const bytes = loadFixture(fixture);
+    test.each(editsFor(bytes))('$name', (edit) => tryEdit(fixture, bytes, edit));
+  });
+
+  describe('a refcount table that has to grow', () => {
+    const bytes = withFullRefcountTable(loadFixture('refcount-many-blocks'));
+
+    test.each(editsFor(bytes))('$name', async (edit) => {
+      await tryEdit('refcount-many-blocks', bytes, edit);
+      const device = memoryDevice(bytes);
+      const image = await openImage(device);
+      await executePlan(device, await edit.plan(image));
+      const { header } = await openImage(device);
+      expect(header.refcountTable.clusters).toBeGreaterThan(image.header.refcountTable.clusters);
+    });
+  });
+
+  afterAll(() => {
+    console.log(
+      `seed ${SEED}: ${total.states} crash states of ${total.edits} edits judged, ` +
+        `${total.short} fell short; ${total.again} edits made again on one; ` +
+        `${total.refused} edits refused`,
+    );
+  });
+});
+
+describeWithQemu('QEMU agrees', () => {
+  test('on a sample of the states', { timeout: 120_000 }, async () => {
+    const directory = temporaryDirectory();
+    const samples = [...forQemu];
+    while (samples.length > QEMU_STATES) samples.splice(random(samples.length), 1);
+    for (const { fixture, edit, bytes } of samples) {
+      copyCompanions(fixture, directory);
+      const path = join(directory, 'cut.qcow2');
+      writeFileSync(path, bytes);
+      const what = `seed ${SEED}, ${fixture}, ${edit}`;
+      const { code, stderr } = await qemuImg(['check', '-f', 'qcow2', path], { okCodes: 'any' });
+      // 3 says that there are leaks: only where the fixture had them.
+      const leaks = checkPlain(bytes).leaks.size;
+      expect(leaks > 0 && code === 3 ? 0 : code, `${what}: ${stderr}`).toBe(0);
+      const list = await qemuImg(['snapshot', '-l', path]);
+      const count = (await openImage(memoryDevice(bytes))).snapshots.length;
+      expect(list.stdout.split('\n').length > 2, what).toBe(count > 0);
+    }
+    expect(samples.length).toBe(Math.min(QEMU_STATES, total.edits));
+  });
+});

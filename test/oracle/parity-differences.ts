@@ -1,0 +1,115 @@
+/**
+ * Where qsnap-img differs from qemu-img 7.2, and means to. docs/parity.md explains each one under
+ * the same name; a test compares the two lists.
+ */
+import type { Pair } from './parity.js';
+
+export interface Difference {
+  /** How it shows in what both tools printed and how they ended. */
+  readonly shows: (pair: Pair) => boolean;
+}
+
+const ourSentence = (text: string) => ({
+  shows: ({ ours }: Pair) => ours.code === 1 && ours.stderr.includes(text),
+});
+const theirSentence = (text: string) => ({
+  shows: ({ qemu, ours }: Pair) =>
+    qemu.code === 1 && qemu.stderr.includes(text) && !ours.stderr.includes(text),
+});
+
+/** Seen in a single run of one command. */
+export const DIFFERENCES = {
+  'no-key-needed': theirSentence("Parameter 'encrypt.key-secret' is required for cipher"),
+  'backing-never-opened': theirSentence('Could not open backing file'),
+  'data-file-never-opened': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === 0 && /: Could not open 'guest\.data': /.test(qemu.stderr),
+  },
+  'backing-chain-refused': ourSentence('--backing-chain is not supported for an image with'),
+  'other-formats': ourSentence("the image format '"),
+  'other-protocols': ourSentence("the protocol '"),
+  'other-commands': ourSentence("only 'info' and 'snapshot' are"),
+  'other-image-options': ourSentence('is not supported in --image-opts'),
+  'other-objects': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.stderr.includes('invalid object type') && ours.stderr.includes('does not accept value'),
+  },
+  'secrets-not-read': theirSentence('Unable to read'),
+  'trace-ignored': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === qemu.code && ours.stderr.includes('tracing is not supported'),
+  },
+  'own-help': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.code === 0 && ours.code === 0 && /^qemu-img version /.test(ours.stdout),
+  },
+  'dirty-refused': ourSentence('was not closed properly'),
+  'no-repair-on-open': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === qemu.code && /^(Leaked cluster|ERROR cluster)/.test(qemu.stderr),
+  },
+  'damage-refused': ourSentence('the image is damaged'),
+  'table-past-the-end': ourSentence('but the file ends at'),
+  'bitmaps-bit-alone': ourSentence('the bitmaps bit is set, but there are no bitmaps'),
+  'header-length-odd': ourSentence('header_length is'),
+  'huge-numbers': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === 1 &&
+      (ours.stderr.includes('more than qsnap handles') || qemu.stderr.includes('File too large')),
+  },
+  'table-out-of-range': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.code === 0 && ours.stderr.includes('table offset invalid'),
+  },
+  'own-words': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.code === 1 &&
+      ours.code === 1 &&
+      /bitmaps_ext|CRYPTO header|bitmaps found/.test(qemu.stderr),
+  },
+  'luks-header-missing': {
+    shows: ({ qemu, ours }: Pair) => qemu.code >= 128 && ours.code === 0,
+  },
+  'short-header': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.stderr.includes('qcow2 header too short') && qemu.stderr !== ours.stderr,
+  },
+  'apply-at-full-count': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === 0 && qemu.stderr.includes('Failed to load snapshot: Invalid argument'),
+  },
+  'devices-refused': ourSentence("'file' driver requires"),
+} as const satisfies Record<string, Difference>;
+
+/** Seen only on disk, after an edit that both did alike. */
+export const ON_DISK_DIFFERENCES = [
+  'old-entries-completed',
+  'stale-bitmaps-kept',
+  'vm-state-not-active',
+] as const;
+
+/** Not to be had from two runs side by side; each has a test of its own or a reason in the text. */
+export const OTHER_DIFFERENCES = [
+  'program-name',
+  'terminal-escapes',
+  'paths-are-utf8',
+  'lock-warning',
+  'posix-time-zones',
+] as const;
+
+/** The names of all differences, sorted. */
+export function differenceNames(): string[] {
+  return [...Object.keys(DIFFERENCES), ...ON_DISK_DIFFERENCES, ...OTHER_DIFFERENCES].sort();
+}
+
+export type DifferenceName = keyof typeof DIFFERENCES;
+
+/** The differences that a pair shows; none when both are equal. */
+export function differencesOf(pair: Pair): DifferenceName[] {
+  const { qemu, ours } = pair;
+  const isEqual =
+    qemu.code === ours.code && qemu.stdout === ours.stdout && qemu.stderr === ours.stderr;
+  if (isEqual) return [];
+  const names = Object.keys(DIFFERENCES) as DifferenceName[];
+  return names.filter((name) => DIFFERENCES[name].shows(pair));
+}

@@ -1,0 +1,158 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import {
+  copyCompanions,
+  copyFixture,
+  expectedJson,
+  expectedText,
+  fixtureNames,
+  fixturePath,
+} from '../support/fixture.js';
+import { check, describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import {
+  differencesOf,
+  type DifferenceName,
+  type ON_DISK_DIFFERENCES,
+} from './parity-differences.js';
+import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+
+/** By fixture: what all of its edits show. */
+const EXPECTED: Readonly<Record<string, DifferenceName>> = {
+  aes: 'no-key-needed',
+  luks: 'no-key-needed',
+  'backing-json-name': 'backing-never-opened',
+  'backing-missing': 'backing-never-opened',
+  'qcow-version-1': 'other-formats',
+  dirty: 'dirty-refused',
+  'lazy-refcounts-dirty': 'dirty-refused',
+  'l2-past-end': 'damage-refused',
+  'l2-unaligned': 'damage-refused',
+  'refcount-too-low': 'damage-refused',
+  'refcount-zero': 'damage-refused',
+};
+
+/** Applying a snapshot where every count is at its highest: QEMU counts up before it counts down. */
+const APPLIED_AT_FULL_COUNT = new Set(['refcount-2', 'refcount-4']);
+
+/** `check` of QEMU's result ends with code 2, of ours with 0: the old entries lack what v3 asks. */
+const COMPLETED_ENTRIES = new Set(['extra-data']);
+
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+function snapshotsOf(fixture: string): readonly Named[] {
+  if (!existsSync(fixturePath(fixture, 'expected/info.json'))) return [];
+  if (!expectedText(fixture, 'info.json').startsWith('{')) return [];
+  const info = expectedJson(fixture, 'info.json') as { readonly snapshots?: readonly Named[] };
+  return info.snapshots ?? [];
+}
+
+function editsOf(fixture: string): string[][] {
+  const [first] = snapshotsOf(fixture);
+  const always = [['-c', 'fresh']];
+  return first === undefined ? always : [...always, ['-a', first.id], ['-d', first.name]];
+}
+
+/** A listing without the time that a new snapshot got. */
+async function listing(image: string): Promise<string> {
+  const { stdout } = await qemuOutcome(['snapshot', '-l', image], path.dirname(image));
+  return stdout.replace(/^(\d+ +fresh .*)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/m, '$1');
+}
+
+/** Same snapshots, same guest disk, no more findings than in QEMU's own result. */
+async function expectSameResult(fixture: string, argv: string, pair: EditedPair): Promise<void> {
+  const theirs = path.join(pair.qemuDirectory, `${fixture}.qcow2`);
+  const ours = path.join(pair.ourDirectory, `${fixture}.qcow2`);
+  expect(await listing(ours), argv).toEqual(await listing(theirs));
+  const [theirCheck, ourCheck] = [await check(theirs), await check(ours)];
+  if (COMPLETED_ENTRIES.has(fixture)) expect(ourCheck.code, argv).toBe(0);
+  else expect(ourCheck.code, `${argv}: ${ourCheck.stderr}`).toBe(theirCheck.code);
+  expect(ourCheck.report?.corruptions ?? 0, argv).toBe(0);
+  await qemuImg(['compare', '-f', 'qcow2', '-F', 'qcow2', theirs, ours]);
+}
+
+describeWithQemu('edits of every fixture end as with qemu-img', () => {
+  test.each(fixtureNames())('%s', { timeout: 120_000 }, async (name) => {
+    const file = `${name}.qcow2`;
+    const top = temporaryDirectory();
+    for (const [index, action] of editsOf(name).entries()) {
+      const parent = path.join(top, String(index));
+      mkdirSync(parent);
+      const pair = await editBoth(['snapshot', ...action, file], parent, (directory) => {
+        copyFixture(name, directory);
+        copyCompanions(name, directory);
+      });
+      const argv = action.join(' ');
+      const atFullCount = action[0] === '-a' && APPLIED_AT_FULL_COUNT.has(name);
+      const expected = atFullCount ? 'apply-at-full-count' : EXPECTED[name];
+      const found = differencesOf(pair);
+      const told = `${argv}: ${JSON.stringify(pair)}`;
+      if (expected !== undefined) {
+        expect(found, told).toContain(expected);
+        continue;
+      }
+      expect(pair.ours, told).toEqual(pair.qemu);
+      if (pair.qemu.code === 0) await expectSameResult(name, argv, pair);
+    }
+  });
+
+  test('what QEMU repairs when it opens an image, qsnap-img leaves alone', async () => {
+    const name = 'lazy-refcounts-dirty';
+    const argv = ['snapshot', `${name}.qcow2`];
+    const pair = await editBoth(argv, temporaryDirectory(), (directory) => {
+      copyFixture(name, directory);
+    });
+    expect(differencesOf(pair)).toEqual(['no-repair-on-open']);
+    expect(pair.ours).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  /** Runs one edit with both tools; they print the same and end with 0. */
+  async function editedAlike(name: string, action: readonly string[]): Promise<EditedPair> {
+    const pair = await editBoth(
+      ['snapshot', ...action, `${name}.qcow2`],
+      temporaryDirectory(),
+      (at) => {
+        copyFixture(name, at);
+      },
+    );
+    expect(pair.ours).toEqual(pair.qemu);
+    expect(pair.qemu.code).toBe(0);
+    return pair;
+  }
+
+  const checksOf = async (name: string, pair: EditedPair) => ({
+    qemu: await check(path.join(pair.qemuDirectory, `${name}.qcow2`)),
+    ours: await check(path.join(pair.ourDirectory, `${name}.qcow2`)),
+  });
+
+  const ON_DISK: Record<(typeof ON_DISK_DIFFERENCES)[number], () => Promise<void>> = {
+    'old-entries-completed': async () => {
+      const pair = await editedAlike('extra-data', ['-a', '1']);
+      const { qemu, ours } = await checksOf('extra-data', pair);
+      expect(qemu.stderr).toContain('snapshot table entry 0 is incomplete');
+      expect([qemu.code, ours.code]).toEqual([2, 0]);
+    },
+    'stale-bitmaps-kept': async () => {
+      const name = 'bitmaps-autoclear-off';
+      const pair = await editedAlike(name, ['-c', 'fresh']);
+      const { qemu, ours } = await checksOf(name, pair);
+      const warning = 'all bitmaps are now considered inconsistent';
+      expect([qemu.stderr.includes(warning), ours.stderr.includes(warning)]).toEqual([false, true]);
+      expect(ours.report?.leaks).toBe(qemu.report?.leaks);
+    },
+    'vm-state-not-active': async () => {
+      const pair = await editedAlike('vm-state', ['-a', '1']);
+      const { qemu, ours } = await checksOf('vm-state', pair);
+      expect([qemu.code, ours.code]).toEqual([0, 0]);
+      const allocated = [qemu, ours].map(({ report }) => report?.['allocated-clusters'] ?? 0);
+      expect(allocated[1]).toBeLessThan(allocated[0]!);
+    },
+  };
+
+  test.each(Object.entries(ON_DISK))('on disk: %s', async (_, show) => {
+    await show();
+  });
+});

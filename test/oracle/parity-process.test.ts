@@ -1,0 +1,140 @@
+/** What needs processes: the built program, bytes in argv, locks, images made on the spot. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { copyFixture } from '../support/fixture.js';
+import { describeWithQemu, expectClean, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { readBoth, underOneName, type Outcome } from './parity.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));
+const ENV = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+
+function finished(program: string, argv: readonly string[], cwd: string): Outcome {
+  const { status, stdout, stderr } = spawnSync(program, argv, {
+    cwd,
+    env: ENV,
+    encoding: 'latin1',
+  });
+  return { code: status ?? 128, stdout, stderr };
+}
+
+const qemu = (argv: readonly string[], cwd: string) => finished('qemu-img', argv, cwd);
+const ours = (argv: readonly string[], cwd: string) =>
+  underOneName(finished(process.execPath, [PROGRAM, ...argv], cwd));
+
+describeWithQemu('the built program', () => {
+  test('prints and ends as qemu-img does', () => {
+    const directory = temporaryDirectory();
+    copyFixture('five-snapshots', directory);
+    const disk = 'five-snapshots.qcow2';
+    const lines = [
+      ['snapshot', '-l', disk],
+      ['info', disk],
+      ['info', '--output=json', disk],
+      ['snapshot', '-d', 'nosuch', disk],
+      ['snapshot', '-l', '-c', 'x', disk],
+      [],
+    ];
+    for (const argv of lines)
+      expect(ours(argv, directory), argv.join(' ')).toEqual(qemu(argv, directory));
+  });
+
+  test('a name that is not UTF-8 comes through byte for byte', async () => {
+    const directory = temporaryDirectory();
+    const disk = copyFixture('no-snapshots', directory);
+    const script = `exec "$0" "$1" snapshot -c "$(printf 'b\\377\\303\\251')" "$2"`;
+    execFileSync('sh', ['-c', script, process.execPath, PROGRAM, disk], { env: ENV });
+    const listed = qemu(['snapshot', '-l', disk], directory);
+    expect(listed.stdout).toMatch(/^1 +b\xff\xc3\xa9 +0 B 20/m);
+    expect(ours(['snapshot', '-l', disk], directory)).toEqual(listed);
+    await expectClean(disk);
+  });
+
+  test('the time of a new snapshot is now, to the microsecond', async () => {
+    const directory = temporaryDirectory();
+    const disk = copyFixture('no-snapshots', directory);
+    const before = Date.now();
+    expect(ours(['snapshot', '-c', 'now', disk], directory).code).toBe(0);
+    const { stdout } = await qemuImg(['info', '--output=json', disk]);
+    const [made] = (JSON.parse(stdout) as { snapshots: Record<string, number>[] }).snapshots;
+    const at = made!['date-sec']! * 1000 + made!['date-nsec']! / 1e6;
+    expect(at).toBeGreaterThanOrEqual(before - 5);
+    expect(at).toBeLessThanOrEqual(Date.now() + 5);
+    expect(made!['date-nsec']! % 1000).toBe(0);
+    await expectClean(disk);
+  });
+});
+
+/** qemu-io with the image open, until `work` is done. */
+async function whileOpen(flags: string[], image: string, work: () => Promise<void>): Promise<void> {
+  const holder = spawn('qemu-io', [...flags, image], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    await once(holder.stdout, 'data');
+    await work();
+  } finally {
+    const gone = once(holder, 'exit');
+    holder.stdin.end('quit\n');
+    await gone;
+  }
+}
+
+describeWithQemu('an image in use', () => {
+  const commands = [
+    ['info'],
+    ['info', '-U'],
+    ['snapshot', '-l'],
+    ['snapshot', '-l', '-U'],
+    ['snapshot'],
+    ['snapshot', '-c', 'x'],
+    ['snapshot', '-a', 'first'],
+    ['snapshot', '-d', 'first'],
+  ];
+
+  test.each([
+    { by: 'a writer', flags: [] },
+    { by: 'a reader', flags: ['-r'] },
+  ])('by $by is refused, or not, in the same words', async ({ flags }) => {
+    const directory = temporaryDirectory();
+    const disk = copyFixture('version-3', directory);
+    await whileOpen(flags, disk, async () => {
+      for (const command of commands) {
+        const pair = await readBoth([...command, path.basename(disk)], directory);
+        expect(pair.ours, command.join(' ')).toEqual(pair.qemu);
+      }
+    });
+    await expectClean(disk);
+  });
+});
+
+describeWithQemu('encryption', () => {
+  const ciphers = [
+    'encrypt.cipher-alg=aes-128,encrypt.cipher-mode=xts',
+    'encrypt.cipher-alg=twofish-128,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=essiv,' +
+      'encrypt.ivgen-hash-alg=sha256,encrypt.hash-alg=sha512',
+    'encrypt.cipher-alg=serpent-256,encrypt.ivgen-alg=plain',
+  ];
+
+  test.each(ciphers)('LUKS with %s', async (options) => {
+    const directory = temporaryDirectory();
+    const luks = 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10';
+    const secret = ['--object', 'secret,id=s,data=abc'];
+    const image = path.join(directory, 'disk.qcow2');
+    await qemuImg([
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      ...secret,
+      '-o',
+      `${luks},${options}`,
+      image,
+      '1M',
+    ]);
+    for (const command of [['info'], ['info', '--output=json']]) {
+      const pair = await readBoth([...command, 'disk.qcow2'], directory);
+      expect(pair.ours).toEqual(pair.qemu);
+    }
+  });
+});

@@ -1,0 +1,127 @@
+/** The same command line given to qemu-img and to qsnap-img, and what came of it. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { run } from '../../src/cli/qemu-img/run.js';
+import { byteStringOfText } from '../../src/cli/qemu-img/bytes.js';
+import type { QemuImgStreams } from '../../src/cli/qemu-img/io.js';
+
+/** What a command printed and how it ended. Byte strings: names need not be UTF-8. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Of both tools, the program's name made equal. */
+export interface Pair {
+  readonly qemu: Outcome;
+  readonly ours: Outcome;
+}
+
+const ENV = { LC_ALL: 'C', TZ: 'UTC' };
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs qemu-img. A crash counts as exit code 128 and more, as a shell has it. */
+export function qemuOutcome(
+  argv: readonly string[],
+  cwd: string,
+  options: CommandOptions = {},
+): Promise<Outcome> {
+  const env = { ...process.env, ...ENV, ...options.env };
+  return new Promise((resolve) => {
+    const settings = { cwd, env, encoding: 'latin1', timeout: 20_000 } as const;
+    const child = execFile('qemu-img', argv, settings, (error, stdout, stderr) => {
+      const code = error === null ? 0 : (child.exitCode ?? 139);
+      resolve({ code, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
+}
+
+/** Runs qsnap-img inside this process, in the directory and with the time zone of qemu-img. */
+export async function ourOutcome(
+  argv: readonly string[],
+  cwd: string,
+  options: CommandOptions = {},
+): Promise<Outcome> {
+  const back = process.cwd();
+  const zone = process.env['TZ'];
+  const env = { ...ENV, ...options.env };
+  const written = { stdout: '', stderr: '' };
+  const output = (name: 'stdout' | 'stderr') => ({
+    isTerminal: false,
+    write: (text: string | Uint8Array) => {
+      const bytes = typeof text === 'string' ? byteStringOfText(text) : text;
+      written[name] += typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('latin1');
+    },
+  });
+  const streams: QemuImgStreams = {
+    stdout: output('stdout'),
+    stderr: output('stderr'),
+    env,
+    now: () => ({ seconds: Math.floor(Date.now() / 1000), nanoseconds: 123_456_000 }),
+  };
+  process.chdir(cwd);
+  process.env['TZ'] = env.TZ;
+  try {
+    const code = await run(argv.map(byteStringOfText), streams);
+    return { code, ...written };
+  } finally {
+    process.chdir(back);
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+  }
+}
+
+/** The only difference that is always there: each tool calls itself by its name. */
+export function underOneName(outcome: Outcome): Outcome {
+  return {
+    code: outcome.code,
+    stdout: outcome.stdout.replaceAll('qsnap-img', 'qemu-img'),
+    stderr: outcome.stderr.replaceAll('qsnap-img', 'qemu-img'),
+  };
+}
+
+/** Runs a command that changes nothing with both tools on the same files. */
+export async function readBoth(
+  argv: readonly string[],
+  cwd: string,
+  options: CommandOptions = {},
+): Promise<Pair> {
+  const qemu = await qemuOutcome(argv, cwd, options);
+  const ours = await ourOutcome(argv, cwd, options);
+  return { qemu, ours: underOneName(ours) };
+}
+
+export interface EditedPair extends Pair {
+  /** Folders with what each tool made of the files. */
+  readonly qemuDirectory: string;
+  readonly ourDirectory: string;
+}
+
+/**
+ * Runs a command with both tools, each on files made by `setUp` in a folder of the same name, so
+ * that even messages with paths are equal.
+ */
+export async function editBoth(
+  argv: readonly string[],
+  parent: string,
+  setUp: (directory: string) => void | Promise<void>,
+): Promise<EditedPair> {
+  const work = path.join(parent, 'work');
+  const made = async (name: string, tool: typeof qemuOutcome): Promise<[Outcome, string]> => {
+    mkdirSync(work);
+    await setUp(work);
+    const outcome = await tool(argv, work);
+    const kept = path.join(parent, name);
+    renameSync(work, kept);
+    return [outcome, kept];
+  };
+  const [qemu, qemuDirectory] = await made('by-qemu', qemuOutcome);
+  const [ours, ourDirectory] = await made('by-qsnap', ourOutcome);
+  return { qemu, ours: underOneName(ours), qemuDirectory, ourDirectory };
+}

@@ -1,0 +1,165 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import vm from 'node:vm';
+import { build, type BuildResult } from 'esbuild';
+import { beforeAll, describe, expect, test } from 'vitest';
+import * as engine from '../../src/index.js';
+import * as files from '../../src/node.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
+  type: string;
+  bin: Record<string, string>;
+  exports: Record<string, unknown>;
+  dependencies: Record<string, string>;
+  optionalDependencies: Record<string, string>;
+};
+
+function npx(...args: readonly string[]): {
+  stdout: string;
+  stderr: string;
+  status: number | null;
+} {
+  const [tool, ...rest] = args;
+  return spawnSync(tool!, rest, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+}
+
+beforeAll(() => {
+  if (existsSync(`${ROOT}dist/index.js`) && existsSync(`${ROOT}dist/node.js`)) return;
+  const built = npx('npx', 'tsup');
+  expect(built.status, built.stderr).toBe(0);
+}, 120_000);
+
+describe('public names', () => {
+  test('of the engine', () => {
+    expect(Object.keys(engine).sort()).toMatchInlineSnapshot(`
+      [
+        "ERROR_CODES",
+        "QsnapError",
+        "backingFormat",
+        "backingName",
+        "blobSource",
+        "computeUnsavedChanges",
+        "dataFileName",
+        "describeSnapshot",
+        "executePlan",
+        "findSnapshot",
+        "hexOfBytes",
+        "httpSource",
+        "isQsnapError",
+        "memoryDevice",
+        "openImage",
+        "planApply",
+        "planCreate",
+        "planDelete",
+        "planRename",
+        "printable",
+        "printableText",
+        "shadowWriteBytes",
+        "shadowWriteRanges",
+        "snapshotsEqualToActive",
+      ]
+    `);
+  });
+
+  test('of the Node entry', () => {
+    expect(Object.keys(files).sort()).toMatchInlineSnapshot(`
+      [
+        "openFile",
+        "openFileForEdit",
+      ]
+    `);
+  });
+
+  test('the built files export the same', async () => {
+    for (const [entry, source] of [
+      ['index', engine],
+      ['node', files],
+    ] as const) {
+      const url = pathToFileURL(`${ROOT}dist/${entry}.js`).href;
+      const built = (await import(url)) as Record<string, unknown>;
+      expect(Object.keys(built).sort()).toEqual(Object.keys(source).sort());
+    }
+  });
+
+  test('nothing deeper can be imported', () => {
+    expect(Object.keys(manifest.exports)).toEqual(['.', './node', './package.json']);
+  });
+});
+
+describe('the engine runs anywhere', () => {
+  /** One script without imports, for a browser; what it can't resolve fails the build. */
+  async function bundle(): Promise<BuildResult<{ write: false; metafile: true }>> {
+    return build({
+      entryPoints: [`${ROOT}dist/index.js`],
+      bundle: true,
+      platform: 'browser',
+      format: 'iife',
+      globalName: 'qsnap',
+      write: false,
+      metafile: true,
+      logLevel: 'silent',
+    });
+  }
+
+  test('no built-in module of Node is imported, by either of its names', async () => {
+    const { metafile } = await bundle();
+    const imports = Object.values(metafile.inputs).flatMap(({ imports: of }) => of);
+    const bare = new Set(builtinModules);
+    const ofNode = imports.filter(({ path }) => path.startsWith('node:') || bare.has(path));
+    expect(ofNode).toEqual([]);
+    for (const path of Object.keys(metafile.inputs)) {
+      expect(readFileSync(`${ROOT}${path}`, 'utf8')).not.toMatch(/from\s*['"]node:/);
+    }
+  });
+
+  test('it works in a world that has only what browsers have', async () => {
+    const { outputFiles } = await bundle();
+    const world = vm.createContext({ TextDecoder, TextEncoder, Blob, AbortController, URL });
+    const script = `${outputFiles[0]!.text};
+      qsnap.openImage(qsnap.memoryDevice(new Uint8Array(600))).then(
+        () => 'opened', (error) => qsnap.isQsnapError(error) + ' ' + error.code);`;
+    await expect(vm.runInContext(script, world)).resolves.toBe('true NOT_QCOW2');
+  });
+});
+
+describe('the package', () => {
+  test('depends on commander alone, and optionally on the lock add-on', () => {
+    expect(Object.keys(manifest.dependencies)).toEqual(['commander']);
+    expect(Object.keys(manifest.optionalDependencies)).toEqual(['fs-native-extensions']);
+    const versions = { ...manifest.dependencies, ...manifest.optionalDependencies };
+    for (const version of Object.values(versions)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(manifest.type).toBe('module');
+  });
+
+  test('holds the programs, the library, the documents and nothing of the workshop', () => {
+    const packed = npx('npm', 'pack', '--dry-run', '--json', '--ignore-scripts');
+    expect(packed.status, packed.stderr).toBe(0);
+    const [{ files: listed }] = JSON.parse(packed.stdout) as [{ files: { path: string }[] }];
+    const paths = listed.map(({ path }) => path);
+    const bins = Object.values(manifest.bin);
+    expect(bins).toEqual(['bin/qsnap.js', 'bin/qsnap-img.js']);
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        ...bins,
+        'package.json',
+        'README.md',
+        'LICENSE',
+        'dist/index.js',
+        'dist/index.d.ts',
+        'dist/node.js',
+        'dist/node.d.ts',
+        'docs/errors.md',
+      ]),
+    );
+    expect(paths.filter((path) => /^(src|test|fixtures|bench|node_modules)\//.test(path))).toEqual(
+      [],
+    );
+  });
+});

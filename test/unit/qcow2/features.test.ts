@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { decodeFeatureNames, unknownFeatureNames } from '../../../src/qcow2/features.js';
+import { decodeHeader } from '../../../src/qcow2/header.js';
+import { loadFixture } from '../../support/fixture.js';
+import { bytesOf } from './header-bytes.js';
+
+function entry(kind: number, bit: number, name: string): number[] {
+  const bytes = new Uint8Array(48);
+  bytes.set([kind, bit]);
+  bytes.set(new TextEncoder().encode(name).subarray(0, 46), 2);
+  return [...bytes];
+}
+
+test('H15: 48 bytes each; a name of full length has no zero byte at its end', () => {
+  const long = 'n'.repeat(46);
+  const table = Uint8Array.from([...entry(0, 1, 'one'), ...entry(2, 63, long), ...entry(1, 0, '')]);
+  expect(decodeFeatureNames(table)).toEqual([
+    { kind: 'incompatible', bit: 1, name: 'one' },
+    { kind: 'autoclear', bit: 63, name: long },
+    { kind: 'compatible', bit: 0, name: '' },
+  ]);
+});
+
+test('H15: an entry of unknown kind and a cut one are passed over', () => {
+  const table = Uint8Array.from([...entry(3, 1, 'other'), ...entry(0, 2, 'two'), 0, 9, 65]);
+  expect(decodeFeatureNames(table)).toEqual([{ kind: 'incompatible', bit: 2, name: 'two' }]);
+});
+
+test('H2, H15: an unknown bit is called by the name in the image, or by its number', () => {
+  const named = loadFixture('feature-incompatible-named');
+  expect(unknownFeatureNames(decodeHeader(named), named)).toEqual([
+    expect.stringMatching(/^from the future \(bit \d+\)$/) as string,
+  ]);
+  const bare = loadFixture('feature-incompatible-unknown');
+  expect(unknownFeatureNames(decodeHeader(bare), bare)).toEqual(['unknown bit 60']);
+});
+
+test('H2: the five bits of the specification are known', () => {
+  expect(
+    unknownFeatureNames({ incompatible: 0x1fn, headerBytes: 104 }, new Uint8Array(512)),
+  ).toEqual([]);
+});
+
+test('H6: a table that lies about its length ends the search', () => {
+  const bytes = new Uint8Array(160);
+  bytes.set(bytesOf('11111111 ffffffff'), 104);
+  const unknown = unknownFeatureNames({ incompatible: 1n << 40n, headerBytes: 104 }, bytes);
+  expect(unknown).toEqual(['unknown bit 40']);
+});
