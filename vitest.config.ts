@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     pool: 'forks',
+    maxWorkers: 2,
     projects: kinds.map((name) => ({
       extends: true,
       test: { name, include: [`test/${name}/**/*.test.ts`] },

@@ -4,11 +4,15 @@ import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { expectedJson, fixtureNames, loadFixture } from '../support/fixture.js';
 import type { CheckReport } from '../support/qemu.js';
 
-/** The judge of the crash tests is itself held to what QEMU said of every fixture. */
-describe.each(fixtureNames())('%s', (name) => {
-  const expected = expectedJson(name, 'check.json') as CheckReport | null;
+const reportOf = (name: string) => expectedJson(name, 'check.json') as CheckReport | null;
+/** QEMU says nothing of images that it can't open. */
+const judgedByQemu = fixtureNames().filter((name) => reportOf(name) !== null);
 
-  test.runIf(expected !== null)('is judged as qemu-img check judges it', () => {
+/** The judge of the crash tests is itself held to what QEMU said of every fixture. */
+describe.each(judgedByQemu)('%s', (name) => {
+  const expected = reportOf(name);
+
+  test('is judged as qemu-img check judges it', () => {
     const image = loadFixture(name);
     const { corruptions, leaks } = checkPlain(image);
     const fileClusters = Math.ceil(image.length / readPlain(image).clusterBytes);
@@ -18,7 +22,7 @@ describe.each(fixtureNames())('%s', (name) => {
     if (corruptions.length === 0) expect(inFile.length).toBe(expected?.leaks ?? 0);
   });
 
-  test.runIf(expected !== null)('has contents that can be told apart', () => {
+  test('has contents that can be told apart', () => {
     const { active, snapshots } = contentsOf(loadFixture(name));
     expect(active.disk).toMatch(/^[0-9a-f]{40}$/);
     expect(new Set(snapshots.map(({ facts }) => facts)).size).toBe(snapshots.length);

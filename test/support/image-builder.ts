@@ -5,7 +5,6 @@
 import { blockEntries, layoutOf, putRefcountAt, putU32, putU64 } from './image-builder-layout.js';
 
 export { checkImage } from './image-builder-check.js';
-export type { PlainReport } from './image-builder-check.js';
 export {
   cellBytesOf,
   guestWrite,
@@ -13,9 +12,8 @@ export {
   guestZero,
   readGuest,
 } from './image-builder-guest.js';
-export type { PlainMapping } from './image-builder-guest.js';
 export { layoutOf, snapshotsOf } from './image-builder-layout.js';
-export type { PlainDisk, PlainLayout, PlainSnapshot } from './image-builder-layout.js';
+export type { PlainDisk } from './image-builder-layout.js';
 
 export interface BuildOptions {
   readonly version: 2 | 3;

@@ -17,13 +17,6 @@ export const qemuAvailable: boolean = ['qemu-img', 'qemu-io'].every(
   (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0,
 );
 
-/** First line of `qemu-img --version`, or an empty text where QEMU is absent. */
-export function qemuVersion(): string {
-  if (!qemuAvailable) return '';
-  const { stdout } = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' });
-  return stdout.split('\n')[0]!;
-}
-
 /**
  * `describe` for tests that ask QEMU. Without QEMU they are reported as skipped, with a line that
  * says so; where `QSNAP_REQUIRE_QEMU=1` is set they fail instead.

@@ -100,4 +100,3 @@ export function recordingDevice(
   };
 }
 export { crashStates } from './crash-states.js';
-export type { CrashOptions, CrashState } from './crash-states.js';
