@@ -71,6 +71,10 @@ export interface ErrorDetails {
   readonly holder?: string;
   /** Texts of the candidates, for SNAPSHOT_AMBIGUOUS. */
   readonly candidates?: readonly string[];
+  /** The incompatible features that are not known, for UNSUPPORTED_FEATURE. */
+  readonly features?: readonly { readonly bit: number; readonly name: string | undefined }[];
+  /** Position in the snapshot table, for SNAPSHOT_TABLE_INVALID. */
+  readonly entry?: number;
   /** The path or label of the file. */
   readonly file?: string;
   /** The operating system's error name, such as ENOENT. */

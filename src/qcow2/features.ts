@@ -25,29 +25,38 @@ export function decodeFeatureNames(bytes: Uint8Array): readonly FeatureName[] {
   return names;
 }
 
+/** An incompatible feature bit that qsnap does not know. */
+export interface UnknownFeature {
+  readonly bit: number;
+  /** What the image's own name table calls it, as stored; undefined where it does not. */
+  readonly name: string | undefined;
+}
+
 /**
- * Names of the incompatible bits that qsnap does not know, by the image's own name table where it
- * has one, printable. Empty when all are known.
+ * The incompatible bits that qsnap does not know, ascending. Empty when all are known.
  *
  * @param headerBytes the first bytes of the file, with as much of the extensions as was read.
  */
-export function unknownFeatureNames(
+export function unknownFeatures(
   header: { readonly incompatible: bigint; readonly headerBytes: number },
   headerBytes: Uint8Array,
-): readonly string[] {
+): readonly UnknownFeature[] {
   const known = Object.values(INCOMPATIBLE).reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n);
   const unknown = header.incompatible & ~known;
   if (unknown === 0n) return [];
   const table = findFeatureNames(headerBytes, header.headerBytes);
-  const names: string[] = [];
+  const features: UnknownFeature[] = [];
   for (let bit = 0; bit < 64; bit++) {
     if ((unknown & (1n << BigInt(bit))) === 0n) continue;
     const entry = table.find((name) => name.kind === 'incompatible' && name.bit === bit);
-    names.push(
-      entry === undefined ? `unknown bit ${bit}` : `${printableText(entry.name)} (bit ${bit})`,
-    );
+    features.push({ bit, name: entry?.name });
   }
-  return names;
+  return features;
+}
+
+/** An unknown feature as messages name it, printable. */
+export function describeFeature({ bit, name }: UnknownFeature): string {
+  return name === undefined ? `unknown bit ${bit}` : `${printableText(name)} (bit ${bit})`;
 }
 
 /** The feature name table among extensions that nobody has judged yet; stops at the first oddity. */

@@ -2,7 +2,7 @@ import { decodeStruct, encodeStruct } from '../base/struct.js';
 import { isValidUtf8, utf8Text } from '../base/text.js';
 import { hostOffset, roundUp } from '../base/units.js';
 import { exactNumber, hex } from '../base/words.js';
-import { QsnapError } from '../errors.js';
+import { QsnapError, type ErrorDetails } from '../errors.js';
 import type { L1Ref } from './header.js';
 import { LIMITS } from './limits.js';
 import {
@@ -73,12 +73,15 @@ export interface SnapshotTableContext {
   readonly fileSizeBytes: number;
 }
 
-function invalid(message: string, at: number, expected: string, actual: string): QsnapError {
+function invalid(
+  entry: number,
+  message: string,
+  details: Required<Pick<ErrorDetails, 'at' | 'expected' | 'actual'>>,
+): QsnapError {
   return new QsnapError('SNAPSHOT_TABLE_INVALID', message, {
     structure: 'snapshot table',
-    at,
-    expected,
-    actual,
+    entry,
+    ...details,
   });
 }
 
@@ -104,7 +107,11 @@ export function parseSnapshotTable(
     if (at > LIMITS.snapshotTableBytesMax.value) {
       const max = LIMITS.snapshotTableBytesMax.value;
       const where = context.at + at;
-      throw invalid(`the snapshot table is longer than ${max} bytes`, where, `${max}`, `${at}`);
+      throw invalid(index, `the snapshot table is longer than ${max} bytes`, {
+        at: where,
+        expected: `at most ${max} bytes`,
+        actual: `${at} bytes`,
+      });
     }
   }
   return { snapshots, bytes: at };
@@ -138,12 +145,12 @@ function entryLength(
   const raw = decodeStruct(SNAPSHOT_ENTRY, bytes, at);
   const max = LIMITS.snapshotExtraBytesMax.value;
   if (raw.extraDataBytes > max) {
-    throw invalid(
-      `snapshot table entry ${index} claims ${raw.extraDataBytes} bytes of extra data`,
-      context.at + at + SNAPSHOT_ENTRY.extraDataBytes.at,
-      `at most ${max}`,
-      String(raw.extraDataBytes),
-    );
+    const message = `snapshot table entry ${index} claims ${raw.extraDataBytes} bytes of extra data`;
+    throw invalid(index, message, {
+      at: context.at + at + SNAPSHOT_ENTRY.extraDataBytes.at,
+      expected: `at most ${max}`,
+      actual: String(raw.extraDataBytes),
+    });
   }
   return SNAPSHOT_ENTRY_BYTES + raw.extraDataBytes + raw.idBytes + raw.nameBytes;
 }
@@ -215,19 +222,22 @@ function checkedL1(
   const max = LIMITS.l1BytesMax.value / 8;
   if (entries > max) {
     throw invalid(
+      index,
       `the L1 table of snapshot table entry ${index} claims ${entries} entries`,
-      context.at + entryAt + SNAPSHOT_ENTRY.l1Entries.at,
-      `at most ${max}`,
-      String(entries),
+      {
+        at: context.at + entryAt + SNAPSHOT_ENTRY.l1Entries.at,
+        expected: `at most ${max}`,
+        actual: String(entries),
+      },
     );
   }
   if (at % BigInt(context.clusterBytes) !== 0n || at >= 2n ** 56n) {
-    throw invalid(
-      `the L1 table of snapshot table entry ${index} lies at ${hex(at)}, where none can be`,
-      context.at + entryAt,
-      `a multiple of the cluster size ${context.clusterBytes}`,
-      hex(at),
-    );
+    const message = `the L1 table of snapshot table entry ${index} lies at ${hex(at)}, where none can be`;
+    throw invalid(index, message, {
+      at: context.at + entryAt,
+      expected: `a multiple of the cluster size ${context.clusterBytes}`,
+      actual: hex(at),
+    });
   }
   return { at: hostOffset(exactNumber(at, 'the L1 offset of a snapshot')), entries };
 }

@@ -1,6 +1,6 @@
 import { hex } from '../base/words.js';
 import { QsnapError, type ErrorCode, type ErrorDetails } from '../errors.js';
-import { unknownFeatureNames } from './features.js';
+import { describeFeature, unknownFeatures } from './features.js';
 import { geometryOf } from './geometry.js';
 import type { RawHeader } from './header.js';
 import { LIMITS } from './limits.js';
@@ -94,12 +94,14 @@ function checkBackingNamePosition(raw: RawHeader): void {
 }
 
 function checkFeatures(raw: RawHeader, bytes: Uint8Array): void {
-  const unknown = unknownFeatureNames(raw, bytes);
-  if (unknown.length === 0) return;
-  fail('UNSUPPORTED_FEATURE', `the image needs features that qsnap lacks: ${unknown.join(', ')}`, {
+  const features = unknownFeatures(raw, bytes);
+  if (features.length === 0) return;
+  const names = features.map(describeFeature).join(', ');
+  fail('UNSUPPORTED_FEATURE', `the image needs features that qsnap lacks: ${names}`, {
     at: HEADER_V3.incompatible.at,
     expected: 'incompatible feature bits 0 to 4',
     actual: hex(raw.incompatible),
+    features,
   });
 }
 

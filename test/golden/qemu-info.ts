@@ -4,8 +4,11 @@ type Json = Record<string, unknown>;
 
 /** What `qemu-img info --output=json` printed, as far as the image itself decides it. */
 export function comparableInfo(info: Json): Json {
-  const comparable = { ...info };
-  for (const key of ['filename', 'full-backing-filename']) delete comparable[key];
+  // Both name the path of the file that QEMU was given.
+  const places = ['filename', 'full-backing-filename'];
+  const comparable: Json = Object.fromEntries(
+    Object.entries(info).filter(([key]) => !places.includes(key)),
+  );
   const specific = comparable['format-specific'] as { data: Json };
   const { encrypt, ...data } = specific.data;
   if (encrypt !== undefined) data['encrypt'] = { format: (encrypt as Json)['format'] };

@@ -41,6 +41,7 @@ describe('public names', () => {
     expect(Object.keys(engine).sort()).toMatchInlineSnapshot(`
       [
         "ERROR_CODES",
+        "LUKS_HEADER_BYTES",
         "QsnapError",
         "backingFormat",
         "backingName",
@@ -55,6 +56,7 @@ describe('public names', () => {
         "isQsnapError",
         "memoryDevice",
         "openImage",
+        "parseLuksHeader",
         "planApply",
         "planCreate",
         "planDelete",

@@ -81,7 +81,13 @@ test('BigInt is used only where the list says why', () => {
 
 describe('files', () => {
   test('no leftover marks', () => {
-    const marks = new RegExp(`\\b(TO${'DO'}|FIX${'ME'}|X{3})\\b`);
+    // Spelled in parts, so that this file does not find itself.
+    const words = [
+      ['TO', 'DO'],
+      ['FIX', 'ME'],
+      ['X', 'XX'],
+    ].map((parts) => parts.join(''));
+    const marks = new RegExp(`\\b(${words.join('|')})\\b`);
     const paths = [...SRC, ...TESTS, ...filesBelow('docs', '.md'), ...filesBelow('bench')];
     expect(paths.filter((path) => marks.test(textOf(path)))).toEqual([]);
   });
@@ -107,6 +113,17 @@ describe('files', () => {
 /** Source files without a unit test of their own, and where they are tested instead. */
 const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/edit/next-state.ts': /^types only: test\/unit\/edit\/plan-edit\.test\.ts$/,
+  // Steps of one plan: held to by every edit of every fixture.
+  'src/edit/audit.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/ledger.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/place.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/place-refcounts.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/retarget.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/survey.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/image/image.ts': /^test\/unit\/image\/open\.test\.ts$/,
+  'src/image/format.ts': /^test\/unit\/image\/regions\.test\.ts$/,
+  'src/image/damage.ts': /^test\/unit\/image\/walk\.test\.ts$/,
+  'src/image/l1-tables.ts': /^test\/unit\/image\/walk\.test\.ts$/,
   'src/io/device.ts': /^types only: test\/contract\/device-contract\.ts$/,
   'src/io/blob.ts': /^test\/contract\/blob\.test\.ts$/,
   'src/io/node/block-size.ts': /^test\/contract\/file\.test\.ts$/,
@@ -149,7 +166,7 @@ describe('errors', () => {
     '%s: meaning, cause, what to do, and a sentence that the program can print',
     (code, section) => {
       expect(section).toMatch(
-        /^- Means: .+\n(  .+\n)*- Cause: .+\n(  .+\n)*- Do: .+\n(  .+\n)*- Printed: /m,
+        /^- Means: .+\n( {2}.+\n)*- Cause: .+\n( {2}.+\n)*- Do: .+\n( {2}.+\n)*- Printed: /m,
       );
       const kind = page
         .slice(0, page.indexOf(`### ${code}\n`))

@@ -175,21 +175,18 @@ function versionReason(error: QsnapError): string {
 }
 
 /** The features that the image names itself, then the bits that nobody names, in hex. */
-function featureNames(error: QsnapError): string {
-  const list = error.message.slice(error.message.indexOf(': ') + 2);
-  const named = [...list.matchAll(/(?:^|, )(?:(.+?) \(bit (\d+)\)|unknown bit \d+)(?=, |$)/g)];
-  const names = named.flatMap(([, name]) => (name === undefined ? [] : [byteStringOfText(name)]));
-  const namedBits = named.reduce(
-    (mask, [, , bit]) => (bit === undefined ? mask : mask | (1n << BigInt(bit))),
+function featureNames({ details }: QsnapError): string {
+  const features = details.features ?? [];
+  const names = features.flatMap(({ name }) =>
+    name === undefined ? [] : [byteStringOfText(name)],
+  );
+  const rest = features.reduce(
+    (mask, { bit, name }) => (name === undefined ? mask | (1n << BigInt(bit)) : mask),
     0n,
   );
-  const rest = BigInt(error.details.actual!) & ~KNOWN_FEATURES & ~namedBits;
   if (rest !== 0n) names.push(`Unknown incompatible feature: ${rest.toString(16)}`);
   return names.join(', ');
 }
-
-/** Incompatible feature bits that 7.2 knows. */
-const KNOWN_FEATURES = 0x1fn;
 
 /** By the position of the wrong field in the header. */
 const HEADER_REASONS: Readonly<
@@ -241,8 +238,8 @@ const TABLE_REASONS: Readonly<Record<number, (actual: string, expected: string) 
 
 function snapshotTableReason(error: QsnapError): string | undefined {
   if (error.details.at === 60) return 'Snapshot table too large';
-  const entry = /entry (\d+) claims \d+ bytes of extra data/.exec(error.message)?.[1];
-  if (entry === undefined) return undefined;
+  const { entry } = error.details;
+  if (entry === undefined || !error.message.endsWith('bytes of extra data')) return undefined;
   return (
     `Too much extra metadata in snapshot table entry ${entry}\n` +
     'You can force-remove this extra metadata with qemu-img check -r all'

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { decodeFeatureNames, unknownFeatureNames } from '../../../src/qcow2/features.js';
+import {
+  decodeFeatureNames,
+  describeFeature,
+  unknownFeatures,
+} from '../../../src/qcow2/features.js';
 import { decodeHeader } from '../../../src/qcow2/header.js';
 import { loadFixture } from '../../support/fixture.js';
 import { bytesOf } from './header-bytes.js';
@@ -28,22 +32,27 @@ test('H15: an entry of unknown kind and a cut one are passed over', () => {
 
 test('H2, H15: an unknown bit is called by the name in the image, or by its number', () => {
   const named = loadFixture('feature-incompatible-named');
-  expect(unknownFeatureNames(decodeHeader(named), named)).toEqual([
-    expect.stringMatching(/^from the future \(bit \d+\)$/) as string,
+  expect(unknownFeatures(decodeHeader(named), named).map(describeFeature)).toEqual([
+    'from the future (bit 40)',
   ]);
   const bare = loadFixture('feature-incompatible-unknown');
-  expect(unknownFeatureNames(decodeHeader(bare), bare)).toEqual(['unknown bit 60']);
+  expect(unknownFeatures(decodeHeader(bare), bare)).toEqual([{ bit: 60, name: undefined }]);
+  expect(describeFeature({ bit: 60, name: undefined })).toBe('unknown bit 60');
+});
+
+test('E3: a name with control characters is described escaped', () => {
+  expect(describeFeature({ bit: 5, name: 'a\u001b[31mb' })).toBe('a\\x1b[31mb (bit 5)');
 });
 
 test('H2: the five bits of the specification are known', () => {
-  expect(
-    unknownFeatureNames({ incompatible: 0x1fn, headerBytes: 104 }, new Uint8Array(512)),
-  ).toEqual([]);
+  expect(unknownFeatures({ incompatible: 0x1fn, headerBytes: 104 }, new Uint8Array(512))).toEqual(
+    [],
+  );
 });
 
 test('H6: a table that lies about its length ends the search', () => {
   const bytes = new Uint8Array(160);
   bytes.set(bytesOf('11111111 ffffffff'), 104);
-  const unknown = unknownFeatureNames({ incompatible: 1n << 40n, headerBytes: 104 }, bytes);
-  expect(unknown).toEqual(['unknown bit 40']);
+  const unknown = unknownFeatures({ incompatible: 1n << 40n, headerBytes: 104 }, bytes);
+  expect(unknown).toEqual([{ bit: 40, name: undefined }]);
 });

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { readRefcountTable, replaceByStored } from '../../../src/image/refcounts.js';
+import { memoryDevice, openImage } from '../../../src/index.js';
+import { ClusterSet } from '../../../src/refcount/cluster-set.js';
+import { newCounts } from '../../../src/refcount/counts.js';
+import { layoutOf } from '../../support/image-builder.js';
+import { refcountOf } from '../../support/image-builder-layout.js';
+import { loadFixture } from '../../support/fixture.js';
+
+async function stored(name: string, referencesOfCluster1: number) {
+  const bytes = loadFixture(name);
+  const image = await openImage(memoryDevice(bytes));
+  const clusters = Math.ceil(bytes.length / image.geometry.clusterBytes);
+  const counts = newCounts(clusters, image.geometry);
+  counts.values[1] = referencesOfCluster1;
+  counts.touched[0] = 1;
+  const free = new ClusterSet(clusters);
+  const blocks = await readRefcountTable(image);
+  const { leakedClusters } = await replaceByStored(image.source, image, blocks, counts, free);
+  return { bytes, counts, free, leakedClusters, clusters };
+}
+
+test.each([1, 2, 4, 8, 16, 32, 64])(
+  'R2: refcounts of %i bits are what a plain reader reads',
+  async (bits) => {
+    const { bytes, counts, free, clusters, leakedClusters } = await stored(`refcount-${bits}`, 1);
+    const layout = layoutOf(bytes);
+    expect(layout.refcountBits).toBe(bits);
+    const plain = Array.from({ length: clusters }, (_, cluster) =>
+      Number(refcountOf(bytes, layout, cluster)),
+    );
+    expect([...counts.values]).toEqual(plain);
+    expect(plain.every((count, cluster) => free.has(cluster) === (count === 0))).toBe(true);
+    // All but cluster 1 had no reference counted.
+    const used = plain.filter((count, cluster) => count > (cluster === 1 ? 1 : 0)).length;
+    expect(leakedClusters).toBe(used);
+  },
+);
+
+test('R8: fewer refcounts than references: refused, with the place of the refcount', async () => {
+  await expect(stored('refcount-16', 2)).rejects.toMatchObject({
+    code: 'IMAGE_DAMAGED',
+    details: { structure: 'refcount block', expected: 'a refcount of at least 2' },
+  });
+});
+
+test('R11: a refcount table entry that points nowhere near a block', async () => {
+  const bytes = loadFixture('version-3');
+  const { refcountTableAt } = layoutOf(bytes);
+  for (const [offset, value] of [
+    [7, 0x08], // reserved bits
+    [6, 0x02], // not on a cluster boundary
+    [1, 0x01], // past the end
+  ] as const) {
+    const bad = bytes.slice();
+    bad[refcountTableAt + offset] = value;
+    const image = await openImage(memoryDevice(bad));
+    await expect(readRefcountTable(image)).rejects.toMatchObject({
+      code: 'IMAGE_DAMAGED',
+      details: { structure: 'refcount table', at: refcountTableAt },
+    });
+  }
+});
