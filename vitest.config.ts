@@ -1,6 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
-const kinds = ['unit', 'contract', 'golden', 'hostile', 'model', 'crash', 'oracle', 'cli', 'package'];
+const kinds = [
+  'unit',
+  'contract',
+  'golden',
+  'hostile',
+  'model',
+  'crash',
+  'oracle',
+  'cli',
+  'package',
+];
 
 export default defineConfig({
   test: {
