@@ -12,6 +12,7 @@ import { systemLocks } from '../../src/io/node/proc-locks.js';
 import {
   describeWithQemu,
   expectClean,
+  qemuAvailable,
   qemuImg,
   qemuIo,
   temporaryDirectory,
@@ -21,12 +22,14 @@ const children: ChildProcess[] = [];
 let image = '';
 
 beforeEach(async () => {
+  if (!qemuAvailable) return;
   image = path.join(temporaryDirectory(), 'image.qcow2');
   await qemuImg(['create', '-q', '-f', 'qcow2', image, '64M']);
   await qemuIo(image, ['write -P 7 0 32M']);
 });
 
 afterEach(async () => {
+  if (!qemuAvailable) return;
   await Promise.all(children.splice(0).map(end));
   await expectClean(image);
 });
