@@ -1,7 +1,6 @@
 import { walkTables } from '../image/walk.js';
-import { offsetOf } from '../l1l2/entry.js';
+import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { addReferences, anyCopiedWrong, NO_PROBLEM } from '../l1l2/scan.js';
-import { compressedExtent, COMPRESSED } from '../l1l2/entry.js';
 import type { Audit } from './audit.js';
 import { refcountOverflow, type Ledger } from './ledger.js';
 import type { Survey } from './survey.js';

@@ -54,6 +54,8 @@ export const INCOMPATIBLE = {
 } as const;
 export const COMPATIBLE = { 'lazy refcounts': 0 } as const;
 export const AUTOCLEAR = { bitmaps: 0, 'raw external data': 1 } as const;
+/** The autoclear bits that a writer who knows this specification may leave set. */
+export const KNOWN_AUTOCLEAR = 0b11n;
 
 /** Spec: Header extensions. */
 export const EXTENSION_TYPE = {

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { refuseUncountable, refuseUnfit } from '../../../src/edit/refuse.js';
+import { memoryDevice, openImage, type Image } from '../../../src/index.js';
+import { loadFixture } from '../../support/fixture.js';
+
+/** A fixture with an incompatible feature bit set: 1 dirty, 2 corrupt. */
+async function marked(name: string, bits: number): Promise<Image> {
+  const bytes = loadFixture(name);
+  bytes[79] = bytes[79]! | bits;
+  return openImage(memoryDevice(bytes));
+}
+
+test('H2, H16: dirty and corrupt images are refused, with what to do', async () => {
+  const dirty = await marked('five-snapshots', 1);
+  expect(() => {
+    refuseUnfit(dirty);
+  }).toThrow(expect.objectContaining({ code: 'IMAGE_DIRTY' }) as Error);
+  const corrupt = await marked('five-snapshots', 2);
+  expect(() => {
+    refuseUnfit(corrupt);
+  }).toThrow(expect.objectContaining({ code: 'IMAGE_MARKED_CORRUPT' }) as Error);
+});
+
+// Stock qemu-img 7.2 drops every snapshot when it repairs an image with persistent bitmaps.
+test('H16: nobody is sent to a repair that drops their snapshots without being told', async () => {
+  const hintFor = (image: Image): string => {
+    try {
+      refuseUnfit(image);
+      return 'not refused';
+    } catch (error) {
+      return (error as { details: { hint: string } }).details.hint;
+    }
+  };
+  expect(hintFor(await marked('five-snapshots', 1))).toContain('repairs it and takes the mark');
+  expect(hintFor(await marked('bitmaps-snapshots', 1))).toContain('drop all snapshots');
+  expect(hintFor(await marked('bitmaps', 1))).toContain('repairs it and takes the mark');
+});
+
+test('R11: more clusters than the largest refcount table counts', async () => {
+  const image = await openImage(memoryDevice(loadFixture('cluster-512')));
+  const most = (2 ** 23 / 8) * image.geometry.refcountBlockEntries;
+  expect(() => {
+    refuseUncountable(most, image);
+  }).not.toThrow();
+  expect(() => {
+    refuseUncountable(most + 1, image);
+  }).toThrow('the edit needs a refcount table of 8388616 bytes');
+});
