@@ -85,9 +85,8 @@ async function runHistory(options: ImageOptions, own: number): Promise<void> {
     for (let step = 0; step < count; step++) {
       await takeStep(history);
       await compareTwins(history);
-      if (step === Math.floor(count / 2)) await compareSnapshots(history);
+      await compareSnapshots(history);
     }
-    await compareSnapshots(history);
   } catch (error) {
     console.log(`seed ${own}, steps:\n${history.steps.join('\n')}`);
     throw error;
