@@ -114,16 +114,11 @@ describe('files', () => {
 const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/edit/next-state.ts': /^types only: test\/unit\/edit\/plan-edit\.test\.ts$/,
   // Steps of one plan: held to by every edit of every fixture.
-  'src/edit/audit.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
-  'src/edit/ledger.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/place.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
-  'src/edit/place-refcounts.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/room.ts': /^test\/oracle\/growth\.test\.ts$/,
   'src/edit/retarget.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/survey.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/image/image.ts': /^test\/unit\/image\/open\.test\.ts$/,
-  'src/image/format.ts': /^test\/unit\/image\/regions\.test\.ts$/,
-  'src/image/damage.ts': /^test\/unit\/image\/walk\.test\.ts$/,
   'src/image/l1-tables.ts': /^test\/unit\/image\/walk\.test\.ts$/,
   'src/io/device.ts': /^types only: test\/contract\/device-contract\.ts$/,
   'src/io/blob.ts': /^test\/contract\/blob\.test\.ts$/,

@@ -13,7 +13,7 @@ async function codeOf(bytes: Uint8Array): Promise<unknown> {
   );
 }
 
-test('names that the image holds are given, not opened', async () => {
+test('H7: names that the image holds are given, not opened', async () => {
   const backing = await opened('backing');
   expect([backingName(backing), backingFormat(backing)]).toEqual(['base.raw', 'raw']);
   expect(backingName(await opened('version-3'))).toBeUndefined();
