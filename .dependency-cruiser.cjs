@@ -25,14 +25,49 @@ module.exports = {
     layer('image', ['base', 'qcow2', 'refcount', 'l1l2', 'io'], 'image gathers; it never writes.'),
     layer('tx', ['base', 'io'], 'tx carries out plans; it does not know the format.'),
     layer(
+      'check',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image'],
+      'check judges an image; it never writes.',
+    ),
+    layer(
+      'guest',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image'],
+      'guest reads virtual disks; it never writes.',
+    ),
+    layer(
+      'make',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io'],
+      'make writes new images; it knows none that exist.',
+    ),
+    layer(
+      'copy',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'guest', 'make'],
+      'copy moves guest data from a disk to a new image.',
+    ),
+    layer(
       'edit',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'tx'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx'],
       'edit turns a new state into a plan; what the state is, is decided in snapshot.',
     ),
     layer(
       'snapshot',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'tx', 'edit'],
-      'snapshot is the top of the engine.',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
+      'snapshot says what the new state is; edit plans it.',
+    ),
+    layer(
+      'repair',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
+      'repair mends what check finds, by the planner of all edits.',
+    ),
+    layer(
+      'resize',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
+      'resize says what the new state is; edit plans it.',
+    ),
+    layer(
+      'node',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'guest', 'make', 'copy'],
+      'node gives the engine what only Node has.',
     ),
     {
       name: 'cli-front-door',
@@ -45,21 +80,27 @@ module.exports = {
       name: 'node-at-the-edge',
       severity: 'error',
       comment: 'The engine runs in browsers: node built-ins only in io/node and cli.',
-      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/cli/', '^src/node\\.ts$'] },
+      from: {
+        path: '^src/',
+        pathNot: ['^src/io/node/', '^src/node/', '^src/cli/', '^src/node\\.ts$'],
+      },
       to: { dependencyTypes: ['core'] },
     },
     {
       name: 'engine-without-node-face',
       severity: 'error',
       comment: 'index.ts must not reach the file devices.',
-      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/cli/', '^src/node\\.ts$'] },
-      to: { path: '^src/io/node/' },
+      from: {
+        path: '^src/',
+        pathNot: ['^src/io/node/', '^src/node/', '^src/cli/', '^src/node\\.ts$'],
+      },
+      to: { path: '^src/(io/)?node/' },
     },
     {
       name: 'engine-without-packages',
       severity: 'error',
       comment: 'The engine has no runtime dependencies.',
-      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/cli/'] },
+      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/node/', '^src/cli/'] },
       to: { dependencyTypes: ['npm', 'npm-optional', 'npm-dev'] },
     },
     {

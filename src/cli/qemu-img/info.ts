@@ -1,10 +1,18 @@
 /** `info`: what an image says of itself. */
-import type { InfoRequest } from './argv.js';
+import {
+  eachOption,
+  FILE_LONG,
+  fileRequest,
+  oneOperand,
+  type ArgvContext,
+  type FileRequest,
+} from './argv.js';
 import { byteString } from './bytes.js';
+import type { Run } from './command.js';
 import { sizeText, treeLines } from './human.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText, type Tree } from './json.js';
-import { BACKING_CHAIN_REFUSED } from './messages.js';
+import { BACKING_CHAIN_REFUSED, USAGE } from './messages.js';
 import { withImage, type Opened, type ReadableFile } from './opened.js';
 import { qcow2Specific } from './qcow2-specific.js';
 import { Refusal } from './refusal.js';
@@ -22,7 +30,39 @@ interface Facts {
   readonly allocatedBytes: number;
 }
 
-export async function runInfo(request: InfoRequest, io: QemuImgIo): Promise<void> {
+interface InfoRequest extends FileRequest {
+  readonly format: string | undefined;
+  readonly json: boolean;
+  readonly backingChain: boolean;
+}
+
+const GRAMMAR = {
+  short: { h: false, f: true, U: false },
+  long: { ...FILE_LONG, format: true, output: true, 'backing-chain': false },
+};
+
+/** Parses the arguments of `info`. */
+export function parseInfo(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const values = new Map<string, string>();
+  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
+    values.set(name, value);
+  });
+  if (operands === undefined) return undefined;
+  const file = fileRequest(oneOperand(operands), values);
+  const format = values.get('format');
+  const output = values.get('output') ?? 'human';
+  if (output !== 'json' && output !== 'human') throw new Refusal(USAGE.outputFormat);
+  if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
+  const request = {
+    ...file,
+    format,
+    json: output === 'json',
+    backingChain: values.has('backing-chain'),
+  };
+  return (io) => runInfo(request, io);
+}
+
+async function runInfo(request: InfoRequest, io: QemuImgIo): Promise<number> {
   const target = targetOf(request.operand, request.imageOpts, request.format);
   await withImage(target, request.forceShare, async (opened) => {
     const image = opened.kind === 'qcow2' ? opened.image : undefined;
@@ -39,6 +79,7 @@ export async function runInfo(request: InfoRequest, io: QemuImgIo): Promise<void
     const tree = jsonTree(facts, image, specific);
     io.printLines([jsonText(request.backingChain ? [tree] : tree)]);
   });
+  return 0;
 }
 
 /** QEMU counts disks in sectors: it cuts what a qcow2 header has over, and rounds a file up. */

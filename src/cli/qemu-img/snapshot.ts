@@ -9,26 +9,72 @@ import {
   type Image,
   type Snapshot,
 } from '../../index.js';
-import type { SnapshotAction, SnapshotRequest } from './argv.js';
+import {
+  eachOption,
+  FILE_LONG,
+  fileRequest,
+  oneOperand,
+  type ArgvContext,
+  type FileRequest,
+} from './argv.js';
 import { bytesOf, cString } from './bytes.js';
+import type { Run } from './command.js';
 import type { QemuImgIo } from './io.js';
 import {
   ACTION_REASONS,
   INCONSISTENT_BITMAPS_WARNING,
   OPEN_REASONS,
+  USAGE,
   actionFailed,
   couldNotOpen,
   editFailed,
   guessedRawWarning,
+  usageError,
 } from './messages.js';
 import { withEditableImage, withImage, type EditableFile, type Opened } from './opened.js';
 import { Refusal } from './refusal.js';
 import { NAME_ARRAY_BYTES, snapshotName, snapshotTableLines } from './table.js';
 import { targetOf, type Target } from './target.js';
 
+type SnapshotAction =
+  | { readonly kind: 'none' | 'list' }
+  | { readonly kind: 'create' | 'apply' | 'delete'; readonly name: string };
+
+interface SnapshotRequest extends FileRequest {
+  readonly action: SnapshotAction;
+}
+
+const GRAMMAR = {
+  short: { h: false, l: false, a: true, c: true, d: true, q: false, U: false },
+  long: FILE_LONG,
+};
+
+const ACTIONS: Readonly<Record<string, 'apply' | 'create' | 'delete' | 'list'>> = {
+  a: 'apply',
+  c: 'create',
+  d: 'delete',
+  l: 'list',
+};
+
+/** Parses the arguments of `snapshot`. */
+export function parseSnapshot(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const actions: SnapshotAction[] = [];
+  const flags = new Set<string>();
+  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
+    const kind = ACTIONS[name];
+    if (kind === undefined) flags.add(name);
+    else if (actions.length > 0) throw usageError(USAGE.mixedActions);
+    else actions.push(kind === 'list' ? { kind } : { kind, name: value });
+  });
+  if (operands === undefined) return undefined;
+  const file = fileRequest(oneOperand(operands), flags);
+  const request = { ...file, action: actions[0] ?? ({ kind: 'none' } as const) };
+  return (io) => runSnapshot(request, io);
+}
+
 type Edit = Extract<SnapshotAction, { readonly name: string }>;
 
-export async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Promise<void> {
+async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Promise<number> {
   const { action, forceShare, operand } = request;
   // Without an action, too, QEMU opens the image for writing.
   if (forceShare && action.kind !== 'list') {
@@ -37,7 +83,7 @@ export async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Prom
   const target = targetOf(operand, request.imageOpts);
   if (action.kind === 'list') {
     await list(target, forceShare, io);
-    return;
+    return 0;
   }
   await withEditableImage(target, async (opened) => {
     warnAboutLock(opened.file, io);
@@ -51,6 +97,7 @@ export async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Prom
       await edit(action, opened.image, opened.file, io);
     }
   });
+  return 0;
 }
 
 async function list(target: Target, forceShare: boolean, io: QemuImgIo): Promise<void> {

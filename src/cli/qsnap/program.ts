@@ -1,15 +1,18 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ExitCode } from '../exit-codes.js';
 import type { CliStreams } from '../streams.js';
 import type { ApplyFlags } from './commands/apply.js';
 import type { CreateFlags } from './commands/create.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
-import { EXAMPLES, SELECTOR_HELP, type CommandName } from './help-texts.js';
+import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
+import {
+  dryRunOption,
+  editContext,
+  subcommand,
+  type ContextFor,
+  type Settle,
+} from './subcommand.js';
 import { VERSION } from '../version.js';
-
-/** Receives the exit code of the command that ran. */
-type Settle = (code: ExitCode) => void;
 
 /**
  * The commands, their options and their help. What a command does is imported when it runs, so
@@ -57,19 +60,6 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
   return program;
 }
 
-/**
- * The context of a command that edits.
- *
- * @throws CommanderError when it is told to share the image, which an edit can't.
- */
-function editContext(contextFor: ContextFor, command: Command, dryRun = false): Context {
-  const context = contextFor(command);
-  if (context.forceShare && !dryRun) {
-    command.error('error: --force-share is for reading: an edit needs the image for itself');
-  }
-  return context;
-}
-
 /** `apply|revert <image> <snapshot>`: that there are options need not be said of each. */
 function commandTerm(command: Command): string {
   const names = [command.name(), ...command.aliases()].join('|');
@@ -77,20 +67,6 @@ function commandTerm(command: Command): string {
     return `<${argument.name()}${argument.variadic ? '...' : ''}>`;
   });
   return [names, ...parts].join(' ');
-}
-
-type ContextFor = (command: Command) => Context;
-
-function subcommand(program: Command, name: CommandName, description: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .helpOption('-h, --help', 'print this help')
-    .addHelpText('after', EXAMPLES[name]);
-}
-
-function dryRunOption(): Option {
-  return new Option('-n, --dry-run', 'print what would be written, and write nothing');
 }
 
 function addInfo(program: Command, contextFor: ContextFor, settle: Settle): void {

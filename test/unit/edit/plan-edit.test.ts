@@ -214,6 +214,7 @@ describe.each(FIXTURES)('%s', (name) => {
       expectSound(name, before, after);
       expectRightDisks(op, before, after);
       expectPunched(made, before, after);
+      expectSameHeader(bytes, device.snapshotBytes());
     },
   );
 });

@@ -1,0 +1,37 @@
+/** What a command of qsnap-img is to the program. */
+import type { ArgvContext } from './argv.js';
+import type { QemuImgIo } from './io.js';
+
+/** Does what the arguments asked for; resolves to the exit code. */
+export type Run = (io: QemuImgIo) => Promise<number>;
+
+/**
+ * Parses the arguments of one command; the first is its name.
+ *
+ * @returns undefined when help was asked for.
+ * @throws Refusal for wrong usage, in QEMU's words.
+ */
+export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Run | undefined;
+
+/** The commands, each loaded when it is called. */
+export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
+  info: async () => (await import('./info.js')).parseInfo,
+  snapshot: async () => (await import('./snapshot.js')).parseSnapshot,
+};
+
+/** Commands of qemu-img that qsnap-img has not. */
+export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
+  'amend',
+  'bench',
+  'bitmap',
+  'check',
+  'commit',
+  'compare',
+  'convert',
+  'create',
+  'dd',
+  'map',
+  'measure',
+  'rebase',
+  'resize',
+]);
