@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   TOO_MANY_SNAPSHOTS: 'request',
   REFCOUNT_OVERFLOW: 'request',
   UNSAVED_CHANGES: 'request',
+  UNDO_FILE_INVALID: 'request',
   IMAGE_IN_USE: 'busy',
   IMAGE_CHANGED: 'busy',
   OPEN_FAILED: 'io',

@@ -88,6 +88,8 @@ export interface SwitchFields {
   readonly snapshotTable: { readonly at: HostOffset; readonly count: number };
   /** Ignored in version 2, which has no feature words. */
   readonly autoclear: bigint;
+  /** Undefined: as it is. */
+  readonly incompatible?: bigint;
 }
 
 export function hasBit(word: bigint, bit: number): boolean {
@@ -198,6 +200,10 @@ export function encodeSwitch(
     },
     bytes,
   );
-  if (version === 3) encodeStruct(HEADER_V3, { autoclear: fields.autoclear }, bytes);
+  if (version === 3) {
+    const { autoclear, incompatible } = fields;
+    encodeStruct(HEADER_V3, { autoclear }, bytes);
+    if (incompatible !== undefined) encodeStruct(HEADER_V3, { incompatible }, bytes);
+  }
   return bytes.subarray(SWITCH_FROM);
 }

@@ -1,11 +1,8 @@
-import { MiB } from '../base/units.js';
 import { sameBytes } from '../base/text.js';
 import { isQsnapError, QsnapError, type ImageState } from '../errors.js';
-import type { BlockDevice, ReadRequest, WriteRequest } from '../io/device.js';
-import { shadowWriteBytes, type ShadowWrite, type TableWrites, type WritePlan } from './plan.js';
-
-/** Bytes of tables that are made and written at a time. */
-const BATCH_BYTES = 4 * MiB;
+import type { BlockDevice } from '../io/device.js';
+import { shadowBatches } from './shadow-batches.js';
+import { shadowWriteBytes, type ShadowWrite, type WritePlan } from './plan.js';
 
 /** What a caller may ask of the execution. */
 export interface ExecuteOptions {
@@ -69,51 +66,22 @@ async function writeOne(
   write: ShadowWrite,
   advance: (bytes: number) => void,
 ): Promise<void> {
-  if (write.kind === 'literal') {
-    await device.writeBatch([write]);
-    advance(write.bytes.length);
-    return;
-  }
-  const perBatch = Math.max(1, Math.floor(BATCH_BYTES / write.tableBytes));
   let written: Promise<void> = Promise.resolve();
-  for (let first = 0; first < write.targets.length; first += perBatch) {
-    const end = Math.min(first + perBatch, write.targets.length);
-    // One batch is made while the one before is on its way to the disk.
-    const batch = await makeTables(device, write, first, end).catch(async (error: unknown) => {
-      await written.catch(() => undefined);
-      throw error;
-    });
-    await written;
-    written = device.writeBatch(batch).then(() => {
-      advance((end - first) * write.tableBytes);
-    });
-    // The error is taken by the `await` of the next round or below, never lost.
-    written.catch(() => undefined);
+  try {
+    for await (const batch of shadowBatches(device, write)) {
+      // One batch is made while the one before is on its way to the disk.
+      await written;
+      written = device.writeBatch(batch).then(() => {
+        advance(batch.reduce((sum, { bytes }) => sum + bytes.length, 0));
+      });
+      // The error is taken by the `await` of the next round or below, never lost.
+      written.catch(() => undefined);
+    }
+  } catch (error) {
+    await written.catch(() => undefined);
+    throw error;
   }
   await written;
-}
-
-async function makeTables(
-  device: BlockDevice,
-  write: TableWrites,
-  first: number,
-  end: number,
-): Promise<readonly WriteRequest[]> {
-  const memory = new Uint8Array((end - first) * write.tableBytes);
-  const tables: Uint8Array[] = [];
-  for (let i = first; i < end; i++) {
-    const from = (i - first) * write.tableBytes;
-    tables.push(memory.subarray(from, from + write.tableBytes));
-  }
-  const { sources } = write;
-  if (sources !== undefined) {
-    const reads: ReadRequest[] = tables.map((into, i) => ({ at: sources[first + i]!, into }));
-    await device.readBatch(reads);
-  }
-  tables.forEach((table, i) => {
-    write.fill(first + i, table);
-  });
-  return tables.map((bytes, i) => ({ at: write.targets[first + i]!, bytes }));
 }
 
 async function refuseIfChanged(device: BlockDevice, plan: WritePlan): Promise<void> {

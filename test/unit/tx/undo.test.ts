@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Hasher } from '../../../src/base/hasher.js';
+import { isQsnapError } from '../../../src/errors.js';
+import { memoryDevice, type MemoryDevice } from '../../../src/io/memory.js';
+import { executePlan } from '../../../src/tx/execute.js';
+import type { WritePlan } from '../../../src/tx/plan.js';
+import { executeUndo, saveUndo } from '../../../src/tx/undo.js';
+import { readUndoIndex } from '../../../src/tx/undo-file.js';
+
+const CLUSTER = 512;
+const CLUSTERS = 24;
+
+function newHasher(): Hasher {
+  const hash = createHash('sha256');
+  return {
+    update: (bytes) => {
+      hash.update(bytes);
+    },
+    digest: () => hash.digest('hex'),
+  };
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => 'done',
+    (error: unknown) => (isQsnapError(error) ? error.code : error),
+  );
+}
+
+/** An image of clusters with random bytes, some of them zero, and a plan over it. */
+const situations = fc
+  .record({
+    bytes: fc.uint8Array({ minLength: CLUSTERS * CLUSTER, maxLength: CLUSTERS * CLUSTER }),
+    zeros: fc.uniqueArray(fc.integer({ min: 1, max: CLUSTERS - 1 }), { maxLength: 8 }),
+    roles: fc.array(fc.constantFrom('stays', 'literal', 'table', 'punch'), {
+      minLength: CLUSTERS + 5,
+      maxLength: CLUSTERS + 5,
+    }),
+  })
+  .map(({ bytes, zeros, roles }) => {
+    for (const cluster of zeros) bytes.fill(0, cluster * CLUSTER, (cluster + 1) * CLUSTER);
+    const at = (role: string, end: number): number[] =>
+      roles.flatMap((is, i) => (is === role && i > 0 && i < end ? [i * CLUSTER] : []));
+    const plan: WritePlan = {
+      headerSector: bytes.slice(0, 512),
+      fileSizeBytes: bytes.length,
+      shadow: [
+        ...at('literal', roles.length).map((offset) => ({
+          kind: 'literal' as const,
+          what: 'active L1',
+          at: offset,
+          bytes: new Uint8Array(CLUSTER).fill(offset / CLUSTER),
+        })),
+        {
+          kind: 'tables',
+          what: 'L2 tables',
+          tableBytes: CLUSTER,
+          targets: Float64Array.from(at('table', roles.length)),
+          sources: undefined,
+          fill: (i, table) => table.fill(100 + i),
+        },
+      ],
+      switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+      punch: at('punch', CLUSTERS).map((offset) => ({ at: offset, length: CLUSTER })),
+    };
+    return { bytes, plan };
+  });
+
+async function edited(
+  bytes: Uint8Array,
+  plan: WritePlan,
+): Promise<{ device: MemoryDevice; file: MemoryDevice }> {
+  const device = memoryDevice(bytes.slice());
+  const file = memoryDevice(new Uint8Array(0));
+  await saveUndo(device, plan, file, newHasher, { image: 'disk.qcow2', operation: 'repair' });
+  expect(Buffer.compare(device.snapshotBytes(), bytes), 'saving writes nothing').toBe(0);
+  await executePlan(device, plan);
+  return { device, file };
+}
+
+describe('an edit that is undone', () => {
+  test('leaves every byte as it was, and so does undoing it again', async () => {
+    await fc.assert(
+      fc.asyncProperty(situations, async ({ bytes, plan }) => {
+        const { device, file } = await edited(bytes, plan);
+        const report = await executeUndo(device, file, newHasher);
+        expect(report.switched).toBe(true);
+        expect(Buffer.compare(device.snapshotBytes(), bytes)).toBe(0);
+        expect(await executeUndo(device, file, newHasher)).toEqual({
+          switched: false,
+          restoredBytes: 0,
+        });
+        expect(Buffer.compare(device.snapshotBytes(), bytes)).toBe(0);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('is refused once a table, the header or the length is another', async () => {
+    await fc.assert(
+      fc.asyncProperty(situations, fc.integer({ min: 0, max: 2 }), async (situation, what) => {
+        const { bytes, plan } = situation;
+        const { device, file } = await edited(bytes, plan);
+        const index = await readUndoIndex(file, newHasher);
+        const size = await device.sizeBytes();
+        const [table] = index.shadow;
+        const at = [100, size, table?.at ?? 100][what]!;
+        const old = new Uint8Array(1);
+        await device.readBatch([{ at, into: old }]);
+        await device.writeBatch([{ at, bytes: Uint8Array.of(old[0]! ^ 0xff) }]);
+        const before = device.snapshotBytes();
+        expect(await codeOf(executeUndo(device, file, newHasher))).toBe('IMAGE_CHANGED');
+        expect(Buffer.compare(device.snapshotBytes(), before)).toBe(0);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('does nothing where the edit was never made, whatever free clusters hold by now', async () => {
+    await fc.assert(
+      fc.asyncProperty(situations, async ({ bytes, plan }) => {
+        const device = memoryDevice(bytes.slice());
+        const file = memoryDevice(new Uint8Array(0));
+        await saveUndo(device, plan, file, newHasher, { image: 'x', operation: 'repair' });
+        const used = bytes.slice();
+        used.fill(77, CLUSTER);
+        const later = memoryDevice(used.slice());
+        expect((await executeUndo(later, file, newHasher)).switched).toBe(false);
+        expect(Buffer.compare(later.snapshotBytes(), used)).toBe(0);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
