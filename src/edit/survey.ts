@@ -6,7 +6,7 @@ import { checkL1Table, visitL1Tables } from '../image/l1-tables.js';
 import { readRefcountTable } from '../image/refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../image/regions.js';
 import type { TableFormat } from '../l1l2/entry.js';
-import { L2TallyBuilder, type L2Tally } from '../l1l2/tally.js';
+import { EDIT_SIDES, L2TallyBuilder, type L2Tally } from '../l1l2/tally.js';
 import type { NextState } from './next-state.js';
 
 /** The image's tables above the L2 level, and how the edit changes who points at which L2 table. */
@@ -32,7 +32,7 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
   const regions = metadataRegions(image, refcountBlocks);
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 
-  const builder = new L2TallyBuilder();
+  const builder = new L2TallyBuilder(EDIT_SIDES);
   const keptIndexes = new Set(
     next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])),
   );

@@ -19,25 +19,44 @@ const SNAPSHOT_TABLE_FIRST_READ_BYTES = 4 * KiB;
  * @throws QsnapError NOT_QCOW2 and the other `image` codes, READ_FAILED.
  */
 export async function openImage(source: BlockSource): Promise<Image> {
+  const opened = await readHead(source, parseHeader);
+  const { header, fileSizeBytes } = opened;
+  const table = await readSnapshotTable(source, header, fileSizeBytes);
+  return {
+    ...opened,
+    snapshots: table.snapshots,
+    snapshotTableBytes: table.bytes,
+    bitmaps: await readBitmaps(source, header, opened.extensions, fileSizeBytes),
+  };
+}
+
+/** What the first cluster says. */
+export type ImageHead = Omit<Image, 'snapshots' | 'snapshotTableBytes' | 'bitmaps'>;
+
+/**
+ * Reads the first cluster: header, extensions, backing name.
+ *
+ * @param parse judges the header.
+ * @throws QsnapError what `parse` throws, and EXTENSION_INVALID.
+ */
+export async function readHead(
+  source: BlockSource,
+  parse: (head: Uint8Array, fileSizeBytes: number) => Header,
+): Promise<ImageHead> {
   const fileSizeBytes = await source.sizeBytes();
   const head = new Uint8Array(Math.min(FIRST_READ_BYTES, Math.max(fileSizeBytes, 512)));
   await source.readBatch([{ at: 0, into: head }]);
-  const header = parseHeader(head, fileSizeBytes);
+  const header = parse(head, fileSizeBytes);
   const cluster = await readFirstCluster(source, head, header);
-  const { extensions } = parseExtensions(cluster, header);
   const { at, bytes } = header.backingName;
-  const table = await readSnapshotTable(source, header, fileSizeBytes);
   return {
     source,
     fileSizeBytes,
     header,
     geometry: header.geometry,
     headerSector: head.slice(0, 512),
-    extensions,
+    extensions: parseExtensions(cluster, header).extensions,
     backingNameBytes: bytes === 0 ? undefined : cluster.slice(at, at + bytes),
-    snapshots: table.snapshots,
-    snapshotTableBytes: table.bytes,
-    bitmaps: await readBitmaps(source, header, extensions, fileSizeBytes),
   };
 }
 
@@ -79,7 +98,12 @@ async function readSnapshotTable(
   }
 }
 
-async function readBitmaps(
+/**
+ * The persistent bitmaps, by their directory; none where the image says that they are stale.
+ *
+ * @throws QsnapError EXTENSION_INVALID, BITMAPS_INVALID, IMAGE_TRUNCATED.
+ */
+export async function readBitmaps(
   source: BlockSource,
   header: Header,
   extensions: readonly HeaderExtension[],

@@ -44,18 +44,20 @@ export const NO_PROBLEM = -1;
  * Adds `weight` to the count of every host cluster that the table refers to; a compressed cluster
  * counts once in each host cluster that it touches.
  *
+ * @param from index of the entry to begin with.
  * @returns NO_PROBLEM, or the index of the first entry that is wrong or whose count would leave
- *   0 to `counts.max`. Counts of earlier entries are changed by then.
+ *   0 to `counts.max`. Counts of earlier entries are changed by then, those of this entry are not.
  */
 export function addReferences(
   words: Uint32Array,
   scan: Scan,
   weight: number,
   counts: Counts,
+  from = 0,
 ): number {
   const { stride, clusterBits, highScale, lowMustBeClear, fileClusters } = scan;
   const { values, max, blockShift, touched } = counts;
-  for (let i = 0; i < words.length; i += stride) {
+  for (let i = from * stride; i < words.length; i += stride) {
     const high = words[i]!;
     const low = words[i + 1]!;
     if ((high & COMPRESSED) !== 0) {
@@ -92,8 +94,10 @@ function addCompressed(
   const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
   if (first === 0 || last >= scan.fileClusters) return false;
   for (let cluster = first; cluster <= last; cluster++) {
-    if (!changeCount(counts, cluster, weight)) return false;
+    const count = counts.values[cluster]! + weight;
+    if (count > counts.max || count < 0) return false;
   }
+  for (let cluster = first; cluster <= last; cluster++) changeCount(counts, cluster, weight);
   return true;
 }
 

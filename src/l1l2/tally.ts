@@ -16,22 +16,41 @@ export interface L2Tally {
   readonly written: Uint32Array;
 }
 
-export type TallySide = 'before' | 'kept' | 'written';
+/** Whose pointers the tally of an edit tells apart. */
+export const EDIT_SIDES = ['before', 'kept', 'written'] as const;
+
+/** Host offsets of L2 tables, ascending, and how often each side points at them. */
+export type TallyOf<Side extends string> = { readonly offsets: Float64Array } & Readonly<
+  Record<Side, Uint32Array>
+>;
 
 /** Collects pointers L1 by L1; `finish` sorts. */
-export class L2TallyBuilder {
+export class L2TallyBuilder<Side extends string> {
   readonly #slots = new Map<number, number>();
   readonly #offsets: number[] = [];
-  readonly #counts: Record<TallySide, number[]> = { before: [], kept: [], written: [] };
+  readonly #counts: Record<Side, number[]>;
+  readonly #sides: readonly Side[];
+
+  constructor(sides: readonly Side[]) {
+    this.#sides = sides;
+    this.#counts = Object.fromEntries(sides.map((side) => [side, []])) as unknown as Record<
+      Side,
+      number[]
+    >;
+  }
 
   /** Adds every pointer of an L1 table. Entries of 0 point nowhere. */
-  add(words: Uint32Array, ...sides: readonly TallySide[]): void {
+  add(words: Uint32Array, ...sides: readonly Side[]): void {
     for (let i = 0; i < words.length; i += 2) {
       const offset = offsetOf(words[i]!, words[i + 1]!);
-      if (offset === 0) continue;
-      const slot = this.#slotOf(offset);
-      for (const side of sides) this.#counts[side][slot]! += 1;
+      if (offset !== 0) this.addPointers(offset, 1, sides);
     }
+  }
+
+  /** Adds pointers to one table. */
+  addPointers(offset: number, pointers: number, sides: readonly Side[]): void {
+    const slot = this.#slotOf(offset);
+    for (const side of sides) this.#counts[side][slot]! += pointers;
   }
 
   #slotOf(offset: number): number {
@@ -40,21 +59,18 @@ export class L2TallyBuilder {
     const slot = this.#offsets.length;
     this.#slots.set(offset, slot);
     this.#offsets.push(offset);
-    for (const side of Object.values(this.#counts)) side.push(0);
+    for (const side of this.#sides) this.#counts[side].push(0);
     return slot;
   }
 
-  finish(): L2Tally {
+  finish(): TallyOf<Side> {
     const order = Uint32Array.from(this.#offsets.keys());
     order.sort((a, b) => this.#offsets[a]! - this.#offsets[b]!);
-    const sorted = (side: TallySide): Uint32Array =>
+    const sorted = (side: Side): Uint32Array =>
       Uint32Array.from(order, (slot) => this.#counts[side][slot]!);
-    return {
-      offsets: Float64Array.from(order, (slot) => this.#offsets[slot]!),
-      before: sorted('before'),
-      kept: sorted('kept'),
-      written: sorted('written'),
-    };
+    const sides = Object.fromEntries(this.#sides.map((side) => [side, sorted(side)]));
+    const offsets = Float64Array.from(order, (slot) => this.#offsets[slot]!);
+    return { offsets, ...sides } as TallyOf<Side>;
   }
 }
 

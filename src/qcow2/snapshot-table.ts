@@ -102,7 +102,7 @@ export function parseSnapshotTable(
     if (at + SNAPSHOT_ENTRY_BYTES > bytes.length) return more(bytes, context, at, index);
     const entryBytes = entryLength(bytes, at, context, index);
     if (at + entryBytes > bytes.length) return more(bytes, context, at + entryBytes, index);
-    snapshots.push(decodeEntry(bytes, at, context, index));
+    snapshots.push(decodeSnapshotEntry(bytes, at, context, index));
     at += roundUp(entryBytes, 8);
     if (at > LIMITS.snapshotTableBytesMax.value) {
       const max = LIMITS.snapshotTableBytesMax.value;
@@ -155,11 +155,31 @@ function entryLength(
   return SNAPSHOT_ENTRY_BYTES + raw.extraDataBytes + raw.idBytes + raw.nameBytes;
 }
 
-function decodeEntry(
+/** How decoded fields become values that the engine can use; throws, or puts another in place. */
+export interface SnapshotNarrowing {
+  l1(at: bigint, entries: number, context: SnapshotTableContext, entryAt: number, index: number): L1Ref;
+  /** A size of 64 bits. `what` completes "… of a snapshot". */
+  size(value: bigint, what: 'VM state size' | 'disk size', entryAt: number, index: number): number;
+}
+
+const STRICT: SnapshotNarrowing = {
+  l1: checkedL1,
+  size: (value, what) => exactNumber(value, `the ${what} of a snapshot`),
+};
+
+/**
+ * Decodes one entry that lies wholly in `bytes`.
+ *
+ * @param at where it begins in `bytes`.
+ * @throws QsnapError what `narrowing` throws.
+ * Spec: Snapshots.
+ */
+export function decodeSnapshotEntry(
   bytes: Uint8Array,
   at: number,
   context: SnapshotTableContext,
   index: number,
+  narrowing: SnapshotNarrowing = STRICT,
 ): Snapshot {
   const raw = decodeStruct(SNAPSHOT_ENTRY, bytes, at);
   const extraAt = at + SNAPSHOT_ENTRY_BYTES;
@@ -168,6 +188,8 @@ function decodeEntry(
   const extraData = bytes.slice(extraAt, idAt);
   const idBytes = bytes.slice(idAt, nameAt);
   const nameBytes = bytes.slice(nameAt, nameAt + raw.nameBytes);
+  const size = (value: bigint, what: 'VM state size' | 'disk size'): number =>
+    narrowing.size(value, what, at, index);
   return {
     index,
     id: utf8Text(idBytes),
@@ -178,8 +200,8 @@ function decodeEntry(
     date: { seconds: raw.dateSeconds, nanoseconds: raw.dateNanoseconds },
     vmClockNanoseconds: raw.vmClockNanoseconds,
     vmStateBytes32: raw.vmStateBytes32,
-    ...decodeExtra(extraData, raw.vmStateBytes32, context.diskSizeBytes),
-    l1: checkedL1(raw.l1At, raw.l1Entries, context, at, index),
+    ...decodeExtra(extraData, raw.vmStateBytes32, context.diskSizeBytes, size),
+    l1: narrowing.l1(raw.l1At, raw.l1Entries, context, at, index),
     extraData,
     at: context.at + at,
   };
@@ -190,6 +212,7 @@ function decodeExtra(
   extraData: Uint8Array,
   vmStateBytes32: number,
   activeDiskSizeBytes: number,
+  size: (value: bigint, what: 'VM state size' | 'disk size') => number,
 ): Pick<Snapshot, 'vmStateBytes' | 'diskSizeBytes' | 'icount'> {
   const padded = new Uint8Array(SNAPSHOT_EXTRA_BYTES);
   padded.set(extraData.subarray(0, SNAPSHOT_EXTRA_BYTES));
@@ -198,11 +221,11 @@ function decodeExtra(
   return {
     vmStateBytes:
       extraData.length >= 8
-        ? exactNumber(raw.vmStateBytes, 'the VM state size of a snapshot')
+        ? size(raw.vmStateBytes, 'VM state size')
         : vmStateBytes32,
     diskSizeBytes:
       extraData.length >= SNAPSHOT_EXTRA_BYTES_V3
-        ? exactNumber(raw.diskSizeBytes, 'the disk size of a snapshot')
+        ? size(raw.diskSizeBytes, 'disk size')
         : activeDiskSizeBytes,
     icount: hasIcount ? raw.icount : undefined,
   };

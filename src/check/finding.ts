@@ -1,0 +1,66 @@
+import type { RegionOwner } from '../image/regions.js';
+import type { FindingCode } from './catalog.js';
+
+/**
+ * How bad a finding is. `corruption`, `leak` and `check-error` are QEMU's words, and what its
+ * totals count; a `note` is worth knowing and wrong in no way that a check could count.
+ */
+export type Severity = 'corruption' | 'leak' | 'check-error' | 'note';
+
+/**
+ * What mends a finding: `leaks` and `all` are the classes of a repair; `manual` needs a decision
+ * that no program should take alone; `none` needs nothing.
+ */
+export type Remedy = 'leaks' | 'all' | 'manual' | 'none';
+
+/** Where a wrong value lies, by the names of QEMU's overlap checks where it has one. */
+export type Structure = RegionOwner | 'active-l2' | 'inactive-l2';
+
+/** What refers to a cluster, or lies in it. */
+export type OwnerKind = Structure | 'guest-data' | 'compressed-data' | 'vm-state' | 'bitmap-data';
+
+/** One reference to a host cluster. */
+export interface Owner {
+  readonly kind: OwnerKind;
+  /** Position in the snapshot table; undefined for the active state and what belongs to the file. */
+  readonly snapshot: number | undefined;
+  /** Byte offset in the file of the entry or field that refers to the cluster. */
+  readonly at: number;
+  /** Byte on the virtual disk, or in the VM state for `vm-state`; undefined for metadata. */
+  readonly guestOffset: number | undefined;
+}
+
+/** Numbers and texts that a finding is told with; keys are listed in docs/findings.md. */
+export type Facts = Readonly<Record<string, number | string | boolean>>;
+
+/** One thing that a check found. A value: findings never refer back to the image. */
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** Not in QEMU's totals: QEMU doesn't look for it, or calls it sound. */
+  readonly beyondQemu: boolean;
+  readonly structure: Structure;
+  /** Byte offset in the file of the wrong value, or of what leads to it. */
+  readonly at: number;
+  /** Index of the host cluster concerned; undefined where there is none. */
+  readonly cluster: number | undefined;
+  /** How often QEMU counts it: an L2 table is visited once for every pointer to it. */
+  readonly times: number;
+  readonly found: number | string | undefined;
+  readonly expected: number | string | undefined;
+  readonly facts: Facts;
+  /** Who refers to `cluster`: at most `OWNERS_MAX` of them. Empty where nobody does. */
+  readonly owners: readonly Owner[];
+  /** References to `cluster` that `owners` leaves out. */
+  readonly ownersLeftOut: number;
+  /** What is wrong, one sentence without a full stop. */
+  readonly message: string;
+  /** What it may lead to. */
+  readonly consequence: string;
+  readonly remedy: Remedy;
+  /** What to do about it. */
+  readonly advice: string;
+}
+
+/** Owners that a finding lists; more are only counted. */
+export const OWNERS_MAX = 16;

@@ -1,0 +1,57 @@
+import type { Finding } from './finding.js';
+
+/** Exit codes of `qemu-img check`: sound, not (wholly) checked, corruption, only leaks. */
+export type CheckExitCode = 0 | 1 | 2 | 3;
+
+/** The numbers of `qemu-img check --output=json`, exact however many findings are kept. */
+export interface CheckTotals {
+  readonly checkErrors: number;
+  readonly corruptions: number;
+  readonly leaks: number;
+  /** End of the last host cluster that is in use or has a refcount, in bytes. */
+  readonly imageEndOffset: number;
+  /** Guest clusters of the virtual disk. */
+  readonly totalClusters: number;
+  /** Guest clusters of the active state that are allocated, the VM state included. */
+  readonly allocatedClusters: number;
+  /** Allocated guest clusters that do not follow their predecessor in the file. */
+  readonly fragmentedClusters: number;
+  readonly compressedClusters: number;
+}
+
+/** Where QEMU gives up without a report. */
+export interface QemuFailure {
+  /** `open`: it can't open the image; `check`: it stops within the check. */
+  readonly stage: 'open' | 'check';
+  /** The error as strerror prints it. */
+  readonly error: string;
+}
+
+/** What a check found. */
+export interface CheckReport {
+  readonly totals: CheckTotals;
+  /** Findings that QEMU does not count, each as often as it occurs. */
+  readonly beyondQemu: { readonly corruptions: number; readonly notes: number };
+  /** Set where QEMU prints no report; its exit code is 1 then. */
+  readonly qemuFailure: QemuFailure | undefined;
+  /** How `qemu-img check` ends. */
+  readonly qemuExitCode: CheckExitCode;
+  /** How `qsnap check` ends: as QEMU does, or 2 where QEMU overlooks damage that loses data. */
+  readonly exitCode: CheckExitCode;
+  /** The gravest first, in the order in which they were found. */
+  readonly findings: readonly Finding[];
+  /** Findings beyond `maxFindings`; the totals have them. */
+  readonly findingsLeftOut: number;
+  /** Snapshots that could be read, of those that the header claims. */
+  readonly snapshots: { readonly read: number; readonly claimed: number };
+}
+
+/** Options of a check. */
+export interface CheckOptions {
+  /** Findings that are kept; default 1000. The totals are exact whatever it is. */
+  readonly maxFindings?: number;
+  /** Whether to find out who refers to the clusters of the findings; default true. */
+  readonly owners?: boolean;
+  /** Called now and then with the share of the work that is done, from 0 to 1. */
+  readonly onProgress?: (done: number) => void;
+}

@@ -1,0 +1,118 @@
+import { decodeStruct } from '../base/struct.js';
+import { hostOffset, isAligned, roundUp } from '../base/units.js';
+import { LIMITS } from './limits.js';
+import { SNAPSHOT_ENTRY, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_EXTRA } from './spec.js';
+import {
+  decodeSnapshotEntry,
+  type Snapshot,
+  type SnapshotNarrowing,
+  type SnapshotTableContext,
+} from './snapshot-table.js';
+
+/** A field of an entry that holds what no such field can, while the rest of the entry is readable. */
+export interface SnapshotFault {
+  readonly index: number;
+  readonly field: 'l1-offset' | 'l1-entries' | 'VM state size' | 'disk size';
+  /** Byte offset of the field in the file. */
+  readonly at: number;
+  readonly value: bigint;
+  /** The L1 offset and entries as stored. */
+  readonly l1At: bigint;
+  readonly l1Entries: number;
+}
+
+/** Why reading ended before the last entry. */
+export interface SnapshotTableStop {
+  readonly reason: 'extra-data-too-long' | 'table-too-long';
+  readonly index: number;
+  /** Byte offset in the file. */
+  readonly at: number;
+  /** The length that is too much, in bytes. */
+  readonly value: number;
+}
+
+/** All that a snapshot table gave. */
+export interface LenientSnapshotTable {
+  /** Entries in order; an L1 table that can't be right counts as one of no entries. */
+  readonly snapshots: readonly Snapshot[];
+  /** Length of what was read, without the padding of the last entry. */
+  readonly bytes: number;
+  readonly faults: readonly SnapshotFault[];
+  readonly stop: SnapshotTableStop | undefined;
+}
+
+/**
+ * Reads as many entries of a snapshot table as can be read, from a prefix of it; what lies past the
+ * end of the file is to be given as zeros. Throws nothing.
+ *
+ * QEMU: block/qcow2-snapshot.c, qcow2_do_read_snapshots. Spec: Snapshots.
+ */
+export function readSnapshotTableLeniently(
+  bytes: Uint8Array,
+  context: SnapshotTableContext,
+): LenientSnapshotTable | { readonly moreBytes: number } {
+  const snapshots: Snapshot[] = [];
+  const faults: SnapshotFault[] = [];
+  const tableMax = LIMITS.snapshotTableBytesMax.value;
+  let end = 0;
+  for (let index = 0; index < context.count; index++) {
+    const at = roundUp(end, 8);
+    if (at + SNAPSHOT_ENTRY_BYTES > bytes.length) return more(bytes, at);
+    const raw = decodeStruct(SNAPSHOT_ENTRY, bytes, at);
+    if (raw.extraDataBytes > LIMITS.snapshotExtraBytesMax.value) {
+      const where = context.at + at + SNAPSHOT_ENTRY.extraDataBytes.at;
+      const value = raw.extraDataBytes;
+      const stop = { reason: 'extra-data-too-long', index, at: where, value } as const;
+      return { snapshots, bytes: end, faults, stop };
+    }
+    const after = at + SNAPSHOT_ENTRY_BYTES + raw.extraDataBytes + raw.idBytes + raw.nameBytes;
+    if (after > bytes.length) return more(bytes, after);
+    if (after > tableMax) {
+      const stop = { reason: 'table-too-long', index, at: context.at + at, value: after } as const;
+      return { snapshots, bytes: end, faults, stop };
+    }
+    const narrowing = lenient(context, raw, faults);
+    snapshots.push(decodeSnapshotEntry(bytes, at, context, index, narrowing));
+    end = after;
+  }
+  return { snapshots, bytes: end, faults, stop: undefined };
+}
+
+function more(bytes: Uint8Array, neededBytes: number): { readonly moreBytes: number } {
+  return { moreBytes: Math.max(neededBytes + SNAPSHOT_ENTRY_BYTES, bytes.length * 4) };
+}
+
+/** What no field can hold becomes a fault, and is replaced by what its absence would mean. */
+function lenient(
+  context: SnapshotTableContext,
+  raw: { readonly l1At: bigint; readonly l1Entries: number },
+  faults: SnapshotFault[],
+): SnapshotNarrowing {
+  const { l1At, l1Entries } = raw;
+  const fault = (one: Pick<SnapshotFault, 'index' | 'field' | 'at' | 'value'>): void => {
+    faults.push({ ...one, l1At, l1Entries });
+  };
+  return {
+    l1: (at, entries, _context, entryAt, index) => {
+      const fileAt = context.at + entryAt;
+      // QEMU looks at the place first, and then no more.
+      if (at >= 2n ** 53n || !isAligned(Number(at), context.clusterBytes)) {
+        fault({ index, field: 'l1-offset', at: fileAt, value: at });
+        return { at: hostOffset(0), entries: 0 };
+      }
+      if (entries > LIMITS.l1BytesMax.value / 8) {
+        const where = fileAt + SNAPSHOT_ENTRY.l1Entries.at;
+        fault({ index, field: 'l1-entries', at: where, value: BigInt(entries) });
+        return { at: hostOffset(0), entries: 0 };
+      }
+      return { at: hostOffset(Number(at)), entries };
+    },
+    size: (value, field, entryAt, index) => {
+      if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+      const part = field === 'disk size' ? SNAPSHOT_EXTRA.diskSizeBytes : SNAPSHOT_EXTRA.vmStateBytes;
+      const at = context.at + entryAt + SNAPSHOT_ENTRY_BYTES + part.at;
+      fault({ index, field, at, value });
+      return field === 'disk size' ? context.diskSizeBytes : 0;
+    },
+  };
+}
