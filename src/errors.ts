@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   REFCOUNT_OVERFLOW: 'request',
   UNSAVED_CHANGES: 'request',
   UNDO_FILE_INVALID: 'request',
+  REPAIR_REFUSED: 'request',
   IMAGE_IN_USE: 'busy',
   IMAGE_CHANGED: 'busy',
   OPEN_FAILED: 'io',

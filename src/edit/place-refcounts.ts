@@ -1,8 +1,15 @@
 import { HIGH_WORD, bytesOfWords } from '../base/words.js';
 import { encodeRefcounts } from '../refcount/block.js';
 import type { LiteralWrite, TableWrites } from '../tx/plan.js';
+import type { Geometry } from '../qcow2/geometry.js';
 import type { Ledger } from './ledger.js';
-import type { Survey } from './survey.js';
+
+/** Where refcounts lie before an edit. */
+export interface RefcountPlaces {
+  readonly table: { readonly at: number; readonly clusters: number };
+  /** Host offsets of refcount blocks by index; 0 where none is. */
+  readonly blocks: Float64Array;
+}
 
 /** The new refcount table and blocks. They count themselves. */
 export interface PlacedRefcounts {
@@ -16,10 +23,13 @@ export interface PlacedRefcounts {
  * none so far: repeated until nothing new is touched. Each round touches at least one block more,
  * so it ends.
  */
-export function placeRefcounts(from: Survey, ledger: Ledger): PlacedRefcounts {
-  const { image, refcountBlocks } = from;
-  const { clusterBytes, refcountBlockEntries } = image.geometry;
-  const old = image.header.refcountTable;
+export function placeRefcounts(
+  geometry: Geometry,
+  before: RefcountPlaces,
+  ledger: Ledger,
+): PlacedRefcounts {
+  const { clusterBytes, refcountBlockEntries, refcountBits } = geometry;
+  const { table: old, blocks: refcountBlocks } = before;
   const tableClusters = Math.max(
     old.clusters,
     Math.ceil((ledger.counts.touched.length * 8) / clusterBytes),
@@ -60,7 +70,7 @@ export function placeRefcounts(from: Survey, ledger: Ledger): PlacedRefcounts {
         fill: (i, table) => {
           const first = byPlace[i]![0] * refcountBlockEntries;
           const counts = values.subarray(first, first + refcountBlockEntries);
-          encodeRefcounts(counts, image.geometry.refcountBits, table);
+          encodeRefcounts(counts, refcountBits, table);
         },
       },
       { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },

@@ -62,7 +62,11 @@ async function place(
   const copied =
     next.activeL1 === undefined ? [] : await tablesToCopy(surveyed, audited, ledger, moved);
   const placed = placeTables(surveyed, next, audited, copied, ledger);
-  const refcounts = placeRefcounts(surveyed, ledger);
+  const refcounts = placeRefcounts(
+    image.geometry,
+    { table: image.header.refcountTable, blocks: surveyed.refcountBlocks },
+    ledger,
+  );
   const freed = freedRanges(ledger, image);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
   const shadow = [...placed.shadow, ...refcounts.writes];

@@ -8,9 +8,9 @@ import { executePlan } from '../../../src/tx/execute.js';
 import type { WritePlan } from '../../../src/tx/plan.js';
 import { executeUndo, saveUndo } from '../../../src/tx/undo.js';
 import { readUndoIndex } from '../../../src/tx/undo-file.js';
+import { situations } from '../../support/plans.js';
 
 const CLUSTER = 512;
-const CLUSTERS = 24;
 
 function newHasher(): Hasher {
   const hash = createHash('sha256');
@@ -28,45 +28,6 @@ async function codeOf(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => (isQsnapError(error) ? error.code : error),
   );
 }
-
-/** An image of clusters with random bytes, some of them zero, and a plan over it. */
-const situations = fc
-  .record({
-    bytes: fc.uint8Array({ minLength: CLUSTERS * CLUSTER, maxLength: CLUSTERS * CLUSTER }),
-    zeros: fc.uniqueArray(fc.integer({ min: 1, max: CLUSTERS - 1 }), { maxLength: 8 }),
-    roles: fc.array(fc.constantFrom('stays', 'literal', 'table', 'punch'), {
-      minLength: CLUSTERS + 5,
-      maxLength: CLUSTERS + 5,
-    }),
-  })
-  .map(({ bytes, zeros, roles }) => {
-    for (const cluster of zeros) bytes.fill(0, cluster * CLUSTER, (cluster + 1) * CLUSTER);
-    const at = (role: string, end: number): number[] =>
-      roles.flatMap((is, i) => (is === role && i > 0 && i < end ? [i * CLUSTER] : []));
-    const plan: WritePlan = {
-      headerSector: bytes.slice(0, 512),
-      fileSizeBytes: bytes.length,
-      shadow: [
-        ...at('literal', roles.length).map((offset) => ({
-          kind: 'literal' as const,
-          what: 'active L1',
-          at: offset,
-          bytes: new Uint8Array(CLUSTER).fill(offset / CLUSTER),
-        })),
-        {
-          kind: 'tables',
-          what: 'L2 tables',
-          tableBytes: CLUSTER,
-          targets: Float64Array.from(at('table', roles.length)),
-          sources: undefined,
-          fill: (i, table) => table.fill(100 + i),
-        },
-      ],
-      switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
-      punch: at('punch', CLUSTERS).map((offset) => ({ at: offset, length: CLUSTER })),
-    };
-    return { bytes, plan };
-  });
 
 async function edited(
   bytes: Uint8Array,

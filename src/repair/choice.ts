@@ -1,0 +1,42 @@
+import type { FindingCode } from '../check/catalog.js';
+
+/**
+ * What is mended beyond what makes writing safe.
+ *
+ * - `all`: everything that changes nothing a guest reads: leaks that surely are leaks, stray bits,
+ *   incomplete snapshot table entries, the dirty and the corrupt mark;
+ * - `leaks`: leaks, also where something unreadable might own them;
+ * - `unreadable`: entries that point where no data can be; the guest then reads zeros there.
+ */
+export type RepairClass = 'all' | 'leaks' | 'unreadable';
+
+/** A finding to mend: all of its code, or the one at a byte offset in the file. */
+export interface ChosenFinding {
+  readonly code: FindingCode;
+  readonly at: number | undefined;
+}
+
+/** What a repair is to do. */
+export interface RepairChoice {
+  readonly classes: readonly RepairClass[];
+  readonly findings?: readonly ChosenFinding[];
+  /** Positions in the snapshot table of snapshots to drop. A repair drops no others. */
+  readonly dropSnapshots?: readonly number[];
+  /** Drops the snapshots behind the first table entry that can't be read, and it. */
+  readonly dropUnreadSnapshots?: boolean;
+}
+
+export function choseClass(choice: RepairChoice, name: RepairClass): boolean {
+  return choice.classes.includes(name);
+}
+
+/** Whether a finding of one of these codes at this place was chosen by name. */
+export function choseFinding(
+  choice: RepairChoice,
+  codes: readonly FindingCode[],
+  at: number,
+): boolean {
+  return (choice.findings ?? []).some(
+    (chosen) => codes.includes(chosen.code) && (chosen.at === undefined || chosen.at === at),
+  );
+}

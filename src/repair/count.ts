@@ -1,0 +1,172 @@
+import { MiB } from '../base/units.js';
+import { refcountOverflow } from '../edit/ledger.js';
+import type { Image } from '../image/image.js';
+import { metadataRegions, regionClusters, type Region } from '../image/regions.js';
+import { readTable, walkTables } from '../image/walk.js';
+import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
+import { addReferences, anyCopied, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
+import { changeCount, type Counts } from '../refcount/counts.js';
+import { isChanged, nextBadBitmap } from './mend-tables.js';
+import type { MendedTree } from './tree.js';
+import type { Unknowns } from './unknowns.js';
+
+const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
+
+/** What counting all references of a mended tree gave. `counts` has the references themselves. */
+export interface Counted {
+  readonly counts: Counts;
+  /** Indexes in the tally of L2 tables in which something is mended. */
+  readonly mendedL2s: ReadonlySet<number>;
+  /** By index in the tally: 1 where a table has an entry with the COPIED flag. */
+  readonly hasCopied: Uint8Array;
+  /** Regions that share a cluster with something else, or reach behind the end of the file. */
+  readonly misplaced: ReadonlySet<Region>;
+  readonly regions: readonly Region[];
+}
+
+/**
+ * Counts every reference of the image as a repair leaves it. Metadata that can't be where it is
+ * counts too, as far as it lies in the file: where it moves away, the caller takes that back.
+ *
+ * @param refcountBlocks of the blocks that can be read.
+ * @throws QsnapError REFCOUNT_OVERFLOW where the width can't hold what the tables ask for.
+ */
+export async function countMended(
+  tree: MendedTree,
+  scan: Scan,
+  refcountBlocks: Float64Array,
+  counts: Counts,
+  unknowns: Unknowns,
+): Promise<Counted> {
+  const image = { ...tree.image, snapshots: tree.kept };
+  const regions = metadataRegions(image, refcountBlocks);
+  const crowded = countRegions(regions, scan, counts, unknowns);
+  await countBitmapData(image, scan, counts, unknowns);
+
+  const { offsets, active, inactive } = tree.tally;
+  const { clusterBytes } = image.geometry;
+  const mendedL2s = new Set<number>();
+  const hasCopied = new Uint8Array(offsets.length);
+  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
+    const at = offsets[index]!;
+    const pointers = active[index]! + inactive[index]!;
+    if (!changeCount(counts, at / clusterBytes, pointers)) throw overflow(at, scan);
+    hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
+    if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
+  });
+  const shared = regions.filter((region) => isShared(region, scan, counts));
+  return { counts, mendedL2s, hasCopied, misplaced: new Set([...crowded, ...shared]), regions };
+}
+
+/** Counts regions; those that reach behind the file or whose cluster is full are returned. */
+function countRegions(
+  regions: readonly Region[],
+  scan: Scan,
+  counts: Counts,
+  unknowns: Unknowns,
+): readonly Region[] {
+  const { clusterBytes } = scan.format.geometry;
+  return regions.filter((region) => {
+    const [first, end] = regionClusters(region, clusterBytes);
+    unknowns.avoid(region.at, region.bytes);
+    let fits = end <= scan.fileClusters;
+    for (let cluster = first; cluster < Math.min(end, scan.fileClusters); cluster++) {
+      fits = changeCount(counts, cluster, 1) && fits;
+    }
+    return !fits;
+  });
+}
+
+function isShared(region: Region, scan: Scan, counts: Counts): boolean {
+  const [first, end] = regionClusters(region, scan.format.geometry.clusterBytes);
+  for (let cluster = first; cluster < Math.min(end, scan.fileClusters); cluster++) {
+    if (counts.values[cluster] !== 1) return true;
+  }
+  return false;
+}
+
+/** Clusters that hold the bits of persistent bitmaps. Entries that can't be right stay as they are. */
+async function countBitmapData(
+  image: Image,
+  scan: Scan,
+  counts: Counts,
+  unknowns: Unknowns,
+): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  for (const { table } of image.bitmaps) {
+    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
+      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
+      const words = await readTable(image.source, table.at + first * 8, entries);
+      for (let i = 0; i < words.length; i += 2) {
+        const at = offsetOf(words[i]!, words[i + 1]!);
+        if (at === 0) continue;
+        const cluster = at / clusterBytes;
+        if (!Number.isInteger(cluster) || cluster >= scan.fileClusters) {
+          unknowns.unreadable(at, clusterBytes);
+        } else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
+      }
+    }
+  }
+}
+
+/** Mends an L2 table in place and counts what it then refers to. Returns whether it was mended. */
+function countTable(
+  words: Uint32Array,
+  at: number,
+  pointers: number,
+  tree: MendedTree,
+  scan: Scan,
+  counts: Counts,
+  unknowns: Unknowns,
+): boolean {
+  let mended = false;
+  for (let i = nextBadBitmap(words, scan, 0); i >= 0; i = nextBadBitmap(words, scan, i + 1)) {
+    mended = isChanged(tree.mender.mendL2(words, i, at, scan)) || mended;
+  }
+  for (let from = 0; ;) {
+    const index = addReferences(words, scan, pointers, counts, from);
+    if (index === NO_PROBLEM) return mended;
+    const mending = tree.mender.mendL2(words, index, at, scan);
+    // It was the count that did not fit.
+    if (mending === 'sound') throw overflow(targetOf(words, index, scan).at, scan);
+    if (mending === 'zeroed') unknowns.addOwner();
+    mended ||= isChanged(mending);
+    if (!isChanged(mending)) countFlawed(words, index, pointers, scan, counts, unknowns);
+    from = isChanged(mending) ? index : index + 1;
+  }
+}
+
+/** Counts an entry that keeps its flaw, in every cluster of the file that its bytes touch. */
+function countFlawed(
+  words: Uint32Array,
+  index: number,
+  pointers: number,
+  scan: Scan,
+  counts: Counts,
+  unknowns: Unknowns,
+): void {
+  const { clusterBytes } = scan.format.geometry;
+  const { at, bytes } = targetOf(words, index, scan);
+  if (at === 0) return;
+  const last = Math.floor((at + bytes - 1) / clusterBytes);
+  const end = Math.min(last + 1, scan.fileClusters);
+  for (let cluster = Math.floor(at / clusterBytes); cluster < end; cluster++) {
+    if (!changeCount(counts, cluster, pointers)) throw overflow(cluster * clusterBytes, scan);
+  }
+  const isStrayBitsAlone = at % clusterBytes === 0 && last < scan.fileClusters;
+  if (!isStrayBitsAlone) unknowns.unreadable(at, bytes);
+}
+
+/** The bytes that an entry names, whatever else is wrong with it. */
+function targetOf(words: Uint32Array, index: number, scan: Scan): { at: number; bytes: number } {
+  const [high, low] = [words[index * scan.stride]!, words[index * scan.stride + 1]!];
+  if ((high & COMPRESSED) === 0) {
+    return { at: offsetOf(high, low), bytes: scan.format.geometry.clusterBytes };
+  }
+  const { at, sectorBytes } = compressedExtent(high, low, scan.clusterBits);
+  return { at: Math.floor(at / 512) * 512, bytes: sectorBytes };
+}
+
+function overflow(at: number, scan: Scan): Error {
+  return refcountOverflow(at, scan.format.geometry.refcountBits);
+}

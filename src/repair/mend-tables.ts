@@ -1,0 +1,97 @@
+import type { Image } from '../image/image.js';
+import { COMPRESSED, offsetOf, OFFSET_HIGH, type TableFormat } from '../l1l2/entry.js';
+import type { Scan } from '../l1l2/scan.js';
+import { choseClass, choseFinding, type RepairChoice } from './choice.js';
+import { codesOfL1Entry, codesOfL2Entry } from './entry-codes.js';
+import {
+  flawOfL1Entry,
+  flawOfL2Entry,
+  mendedL1Entry,
+  mendedL2Entry,
+  zeroingOf,
+  type EntryWords,
+  type Flaw,
+  type Zeroing,
+} from './mend-entry.js';
+
+/**
+ * How an entry stands after mending: it was `sound`; it is `mended`; it is `zeroed`, so that what it
+ * may have meant is out of reach; or it has a flaw that stays.
+ */
+export type Mending = 'sound' | 'mended' | 'zeroed' | Flaw;
+
+/** Whether the entry was changed. */
+export function isChanged(mending: Mending): boolean {
+  return mending === 'mended' || mending === 'zeroed';
+}
+
+/** Mends the entries of tables as a choice says. Deterministic: the same table, the same result. */
+export class TableMender {
+  readonly format: TableFormat;
+  readonly #choice: RepairChoice;
+  readonly #zeroing: Zeroing;
+
+  constructor(image: Image, format: TableFormat, choice: RepairChoice) {
+    this.format = format;
+    this.#choice = choice;
+    this.#zeroing = zeroingOf(format, image.backingNameBytes !== undefined);
+  }
+
+  /**
+   * Mends one L1 entry in place.
+   *
+   * @param index of the entry.
+   * @param tableAt host offset of the table.
+   */
+  mendL1(words: Uint32Array, index: number, tableAt: number): Mending {
+    const [high, low] = [words[2 * index]!, words[2 * index + 1]!];
+    const flaw = flawOfL1Entry(high, low, this.format);
+    if (flaw === undefined) return 'sound';
+    const codes = (): ReturnType<typeof codesOfL1Entry> => codesOfL1Entry(high, low, this.format);
+    if (flaw === 'unreadable' && this.#zeroing === 'impossible') return flaw;
+    if (!this.#chose(flaw, codes, tableAt + index * 8)) return flaw;
+    words.set(mendedL1Entry(high, low, flaw), 2 * index);
+    return flaw === 'unreadable' ? 'zeroed' : 'mended';
+  }
+
+  /** Mends one L2 entry in place. */
+  mendL2(words: Uint32Array, index: number, tableAt: number, scan: Scan): Mending {
+    const from = index * scan.stride;
+    const entry: EntryWords = Array.from(words.subarray(from, from + scan.stride));
+    const flaw = flawOfL2Entry(entry, this.format);
+    if (flaw === undefined) return 'sound';
+    const codes = (): ReturnType<typeof codesOfL2Entry> => codesOfL2Entry(entry, this.format);
+    if (!this.#chose(flaw, codes, tableAt + from * 4)) return flaw;
+    const mended = mendedL2Entry(entry, flaw, this.format, this.#zeroing);
+    if (mended === undefined) return flaw;
+    words.set(mended, from);
+    return flaw === 'unreadable' ? 'zeroed' : 'mended';
+  }
+
+  /** Mends all entries of an L2 table in place. For tables that are known to need it. */
+  mendWholeL2(words: Uint32Array, tableAt: number, scan: Scan): void {
+    for (let index = 0; index * scan.stride < words.length; index++) {
+      this.mendL2(words, index, tableAt, scan);
+    }
+  }
+
+  #chose(flaw: Flaw, codes: () => Parameters<typeof choseFinding>[1], at: number): boolean {
+    if (choseClass(this.#choice, flaw === 'bits' ? 'all' : 'unreadable')) return true;
+    return choseFinding(this.#choice, codes(), at);
+  }
+}
+
+/** Index of the next extended entry whose bitmap can't be right, or -1. Spec: Extended L2 Entries. */
+export function nextBadBitmap(words: Uint32Array, scan: Scan, from: number): number {
+  if (scan.stride !== 4) return -1;
+  for (let i = from * 4; i < words.length; i += 4) {
+    const zeroBits = words[i + 2]!;
+    const allocatedBits = words[i + 3]!;
+    if ((zeroBits | allocatedBits) === 0) continue;
+    const high = words[i]!;
+    if ((high & COMPRESSED) !== 0) return i / 4;
+    const hasCluster = offsetOf(high & OFFSET_HIGH, words[i + 1]!) !== 0;
+    if ((zeroBits & allocatedBits) !== 0 || (!hasCluster && allocatedBits !== 0)) return i / 4;
+  }
+  return -1;
+}

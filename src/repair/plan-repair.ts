@@ -1,0 +1,270 @@
+import { clustersToHold, hostOffset, roundUp } from '../base/units.js';
+import { Ledger } from '../edit/ledger.js';
+import { placeRefcounts, type RefcountPlaces } from '../edit/place-refcounts.js';
+import { refuseUncountable } from '../edit/refuse.js';
+import { sameBytes } from '../base/text.js';
+import { tableFormat } from '../image/format.js';
+import type { CheckedImage } from '../image/open-for-check.js';
+import type { TableFormat } from '../l1l2/entry.js';
+import { scanOf } from '../l1l2/scan.js';
+import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
+import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
+import { newCounts, type Counts } from '../refcount/counts.js';
+import { shadowWriteBytes, type EditPlan, type ShadowWrite } from '../tx/plan.js';
+import { assertSafe } from '../tx/rules.js';
+import { choseClass, choseFinding, type RepairChoice } from './choice.js';
+import { countMended } from './count.js';
+import { TableMender } from './mend-tables.js';
+import { placeSnapshotTable } from './place-snapshot-table.js';
+import { placeTree } from './place-tree.js';
+import { refuseUnmendable } from './refuse.js';
+import {
+  readStoredRefcounts,
+  settleRefcounts,
+  type Settled,
+  type StoredRefcounts,
+  type Vacated,
+} from './settle.js';
+import { l1Clusters, readTree, type MendedTree } from './tree.js';
+import { Unknowns } from './unknowns.js';
+import { movesOf, vacate, type Moves } from './vacate.js';
+
+/** How a repair is planned. */
+export interface RepairPlanning {
+  /** Takes the dirty and the corrupt mark away: only where a check of the result finds nothing. */
+  readonly clearMarks: boolean;
+}
+
+/** What a planned repair does to refcounts. */
+export interface RepairFacts {
+  /** Clusters whose refcount was too low. */
+  readonly raisedClusters: number;
+  /** Clusters whose refcount was too high and no longer is. */
+  readonly loweredClusters: number;
+  /** Clusters whose refcount stays too high. */
+  readonly leakedClusters: number;
+}
+
+/** A repair as a plan; undefined where nothing has to be written. */
+export interface PlannedRepair {
+  readonly plan: EditPlan | undefined;
+  readonly facts: RepairFacts;
+}
+
+/**
+ * Plans a repair. Whatever is chosen, the image is made safe to write to: no refcount below the
+ * references, refcount structures that can be read, COPIED flags by the refcounts, no table that
+ * lies over something else. Guest data stays where it is, and so do the bytes of all that moves:
+ * new copies go behind the end of the file unless the medium can't grow, and nothing is given back.
+ *
+ * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
+ */
+export async function planRepair(
+  checked: CheckedImage,
+  choice: RepairChoice,
+  planning: RepairPlanning,
+): Promise<PlannedRepair> {
+  refuseUnmendable(checked, choice);
+  const { image } = checked;
+  const format = tableFormat(image);
+  const unknowns = new Unknowns(hasUnknownOwners(checked, choice), format);
+  const mender = new TableMender(image, format, choice);
+  const tree = await readTree(image, mender, new Set(choice.dropSnapshots), unknowns);
+  const stored = await readStoredRefcounts(image);
+
+  const scan = scanOf(format);
+  const clusters = clustersToCount(tree, stored, unknowns, format);
+  refuseUncountable(clusters, image);
+  const counts = newCounts(clusters, image.geometry);
+  const roomy = { ...counts, max: counts.values instanceof Uint16Array ? 0xffff : 0xffff_ffff };
+  const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
+  const brokenRefcounts =
+    stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
+  const moves = movesOf(tree, counted, brokenRefcounts);
+  const vacated = vacate(tree, counted, moves);
+  const settled = await settle(checked, stored, counts, vacated, unknowns, choice, format);
+  const ledger = newLedger(checked, counts, settled, unknowns, format);
+
+  const placed = await placeTree(tree, counted, moves, scan, ledger);
+  const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
+  const refcounts = placeAllRefcounts(checked, stored, settled, moves, ledger);
+  const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
+  const plan = assembled(checked, shadow, planning, ledger, settled, {
+    activeL1: placed.activeL1,
+    snapshotTable: { at: hostOffset(table.at), count: table.count },
+    refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
+  });
+  return {
+    plan,
+    facts: {
+      raisedClusters: settled.raised,
+      loweredClusters: settled.lowered,
+      leakedClusters: settled.leaksLeft,
+    },
+  };
+}
+
+/** Whether clusters may have owners that no table of this image leads to. */
+function hasUnknownOwners(
+  { image, table, bitmapsMissing }: CheckedImage,
+  choice: RepairChoice,
+): boolean {
+  const dropped = new Set(choice.dropSnapshots);
+  const lostL1 = table.faults.some(
+    ({ index, field }) => field.startsWith('l1-') && !dropped.has(index),
+  );
+  return lostL1 || bitmapsMissing || image.extensions.some(({ kind }) => kind === 'unknown');
+}
+
+/** The file, and room for a copy of everything that a repair may move. */
+function clustersToCount(
+  tree: MendedTree,
+  stored: StoredRefcounts,
+  unknowns: Unknowns,
+  { fileClusters, geometry }: TableFormat,
+): number {
+  const { clusterBytes, refcountBlockEntries } = geometry;
+  const tableBytes = tree.image.snapshotTableBytes + tree.kept.length * 32;
+  const moved =
+    tree.tally.offsets.length + l1Clusters(tree) + clustersToHold(tableBytes, clusterBytes);
+  const oldTable = clustersToHold(stored.blocks.length * 8, clusterBytes);
+  let covered = fileClusters + moved;
+  for (;;) {
+    // New refcount blocks are clusters that have to be counted too.
+    const blocks = clustersToHold(covered, refcountBlockEntries);
+    const table = Math.max(oldTable, clustersToHold(blocks * 8, clusterBytes));
+    const behind = unknowns.clustersToCover(moved + blocks + table);
+    if (fileClusters + behind <= covered) return roundUp(covered, refcountBlockEntries);
+    covered = fileClusters + behind;
+  }
+}
+
+async function settle(
+  { image, table }: CheckedImage,
+  stored: StoredRefcounts,
+  counts: Counts,
+  vacated: Vacated,
+  unknowns: Unknowns,
+  choice: RepairChoice,
+  { fileClusters, geometry }: TableFormat,
+): Promise<Settled> {
+  const isSure = !unknowns.ownersUnknown && table.stop === undefined;
+  const lowersAll =
+    choseClass(choice, 'leaks') ||
+    (isSure && (choseClass(choice, 'all') || (choice.dropSnapshots ?? []).length > 0));
+  const entryAt = (cluster: number): number => {
+    const block = Math.floor(cluster / geometry.refcountBlockEntries);
+    const bit = (cluster % geometry.refcountBlockEntries) * geometry.refcountBits;
+    return stored.blocks[block]! + Math.floor(bit / 8);
+  };
+  return settleRefcounts(image, stored, counts, {
+    vacated,
+    ownersUnknown: !isSure,
+    fileClusters,
+    lowers: (cluster, _, references) =>
+      lowersAll ||
+      choseFinding(
+        choice,
+        [references === 0 ? 'CLUSTER_LEAKED' : 'REFCOUNT_TOO_HIGH'],
+        entryAt(cluster),
+      ),
+  });
+}
+
+/** New copies go behind the end; where the medium can't grow, into clusters that are surely free. */
+function newLedger(
+  { image }: CheckedImage,
+  counts: Counts,
+  { storedFree }: Settled,
+  unknowns: Unknowns,
+  { fileClusters }: TableFormat,
+): Ledger {
+  const growable = !('growable' in image.source) || image.source.growable === true;
+  const free = new ClusterSet(counts.values.length);
+  if (growable) unknowns.addFree(free);
+  else if (!unknowns.ownersUnknown) {
+    for (let c = storedFree.next(1); c < fileClusters; c = storedFree.next(c + 1)) {
+      if (counts.values[c] === 0) free.add(c);
+    }
+  }
+  return new Ledger(image, counts, free, fileClusters, growable);
+}
+
+/** New refcount structures as far as anything changes in them. */
+function placeAllRefcounts(
+  { image }: CheckedImage,
+  stored: StoredRefcounts,
+  settled: Settled,
+  moves: Moves,
+  ledger: Ledger,
+): { readonly table: RefcountPlaces['table']; readonly writes: readonly ShadowWrite[] } {
+  const { touched } = ledger.counts;
+  const table = image.header.refcountTable;
+  if (!moves.refcounts) {
+    if (!touched.includes(1)) return { table, writes: [] };
+    return placeRefcounts(image.geometry, { table, blocks: stored.blocks }, ledger);
+  }
+  settled.inUse.forEach((inUse, block) => {
+    if (inUse === 1) touched[block] = 1;
+  });
+  const none = { table: { at: 0, clusters: 0 }, blocks: new Float64Array(0) };
+  return placeRefcounts(image.geometry, none, ledger);
+}
+
+type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTable'>;
+
+/** The plan, or undefined when the image already is what it would make of it. */
+function assembled(
+  { image }: CheckedImage,
+  shadow: readonly ShadowWrite[],
+  planning: RepairPlanning,
+  ledger: Ledger,
+  settled: Settled,
+  places: NewPlaces,
+): EditPlan | undefined {
+  const { header, headerSector, fileSizeBytes, geometry } = image;
+  const marks = (1n << BigInt(INCOMPATIBLE.dirty)) | (1n << BigInt(INCOMPATIBLE.corrupt));
+  const bytes = encodeSwitch(header.version, headerSector, {
+    ...places,
+    diskSizeBytes: header.diskSizeBytes,
+    autoclear: header.autoclear & KNOWN_AUTOCLEAR,
+    ...(planning.clearMarks && { incompatible: header.incompatible & ~marks }),
+  });
+  const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
+  if (shadow.length === 0 && sameBytes(bytes, stored)) return undefined;
+  const plan: EditPlan = {
+    operation: 'repair',
+    summary: 'repair the image',
+    created: [],
+    headerSector,
+    fileSizeBytes,
+    shadow,
+    switch: { at: SWITCH_FROM, bytes },
+    // Nothing is given back to the host: what looks leaked may be what somebody looks for.
+    punch: [],
+    facts: {
+      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
+      growthBytes: Math.max(0, ledger.endCluster * geometry.clusterBytes - fileSizeBytes),
+      freedBytes: freedClusters(ledger, settled) * geometry.clusterBytes,
+      freedDataBytes: 0,
+      leakedClusters: settled.leaksLeft,
+    },
+  };
+  assertSafe(plan);
+  return plan;
+}
+
+/** Clusters that count as free from now on, and did not before. */
+function freedClusters({ counts, endCluster }: Ledger, { storedFree }: Settled): number {
+  let freed = 0;
+  for (let block = 0; block < counts.touched.length; block++) {
+    if (counts.touched[block] === 0) continue;
+    const first = block * 2 ** counts.blockShift;
+    const end = Math.min(first + 2 ** counts.blockShift, endCluster);
+    for (let cluster = first; cluster < end; cluster++) {
+      if (counts.values[cluster] === 0 && !storedFree.has(cluster)) freed += 1;
+    }
+  }
+  return freed;
+}

@@ -1,0 +1,171 @@
+import { isAligned } from '../base/units.js';
+import { swapWords } from '../base/words.js';
+import { refcountOverflow } from '../edit/ledger.js';
+import type { Image } from '../image/image.js';
+import { readTable, walkTables } from '../image/walk.js';
+import { offsetOf } from '../l1l2/entry.js';
+import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
+import type { Counts } from '../refcount/counts.js';
+
+/** The refcount table as far as it makes sense. */
+export interface StoredRefcounts {
+  /** Host offsets of the blocks by index; 0 where none is or none can be. */
+  readonly blocks: Float64Array;
+  /** Entries that point where no block can be, by index. Their clusters' refcounts are not known. */
+  readonly lost: ReadonlySet<number>;
+  /** Whether an entry has bits set that mean nothing. */
+  readonly hasStrayBits: boolean;
+}
+
+/** Reads the refcount table without judging the image by it. Spec: Refcount table entry. */
+export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts> {
+  const { at, clusters } = image.header.refcountTable;
+  const { clusterBytes } = image.geometry;
+  const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
+  const blocks = new Float64Array(words.length / 2);
+  const lost = new Set<number>();
+  const seen = new Set<number>();
+  let hasStrayBits = false;
+  for (let i = 0; i < blocks.length; i++) {
+    const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
+    if ((high | low) === 0) continue;
+    hasStrayBits ||= (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
+    const offset = offsetOf(high, low);
+    if (offset === 0) continue;
+    const readable = isAligned(offset, clusterBytes) && offset < image.fileSizeBytes;
+    // Two entries with one block: its counts can be right for one of them at most.
+    if (!readable || seen.has(offset)) lost.add(i);
+    else blocks[i] = offset;
+    seen.add(offset);
+  }
+  return { blocks, lost, hasStrayBits };
+}
+
+/** How many references a repair takes from clusters: by refcount block, then by cluster. */
+export class Vacated {
+  readonly #byBlock = new Map<number, Map<number, number>>();
+  readonly #blockEntries: number;
+
+  constructor(refcountBlockEntries: number) {
+    this.#blockEntries = refcountBlockEntries;
+  }
+
+  add(cluster: number, references: number): void {
+    const block = Math.floor(cluster / this.#blockEntries);
+    const clusters = this.#byBlock.get(block) ?? new Map<number, number>();
+    this.#byBlock.set(block, clusters.set(cluster, (clusters.get(cluster) ?? 0) + references));
+  }
+
+  in(block: number): ReadonlyMap<number, number> | undefined {
+    return this.#byBlock.get(block);
+  }
+}
+
+/** How stored refcounts that are too high are to end. */
+export interface SettleRules {
+  /** Whether the count of a cluster is lowered to its references. */
+  readonly lowers: (cluster: number, stored: number, references: number) => boolean;
+  /** References that the repair itself takes away, by cluster. What was stored shrinks with them. */
+  readonly vacated: Vacated;
+  /** Whether clusters with unknown refcounts may have owners that nobody knows. */
+  readonly ownersUnknown: boolean;
+  readonly fileClusters: number;
+}
+
+/** What settling found. */
+export interface Settled {
+  /** Clusters whose stored refcount is 0. */
+  readonly storedFree: ClusterSet;
+  /** Blocks in which a count is not 0, by index. */
+  readonly inUse: Uint8Array;
+  readonly raised: number;
+  readonly lowered: number;
+  /** Counts that stay too high. */
+  readonly leaksLeft: number;
+}
+
+/**
+ * Turns counted references into the refcounts that the image is to have, in place: never below the
+ * references, and as they are stored where they are higher and not to be lowered. Blocks in which
+ * a refcount has to change are marked as touched, all others are not.
+ *
+ * @throws QsnapError REFCOUNT_OVERFLOW where the width can't hold the references.
+ */
+export async function settleRefcounts(
+  image: Image,
+  stored: StoredRefcounts,
+  counts: Counts,
+  rules: SettleRules,
+): Promise<Settled> {
+  const { refcountBlockEntries, refcountBits, refcountMax, clusterBytes } = image.geometry;
+  const { values, touched } = counts;
+  const referenced = touched.slice();
+  touched.fill(0);
+  const storedFree = new ClusterSet(values.length);
+  const inUse = new Uint8Array(touched.length);
+  let [raised, lowered, leaksLeft] = [0, 0, 0];
+  const is =
+    values instanceof Uint16Array
+      ? new Uint16Array(refcountBlockEntries)
+      : new Uint32Array(refcountBlockEntries);
+
+  const settle = (block: number): void => {
+    const first = block * refcountBlockEntries;
+    const end = Math.min(first + refcountBlockEntries, values.length);
+    const vacated = rules.vacated.in(block);
+    for (let cluster = first; cluster < end; cluster++) {
+      const references = values[cluster]!;
+      let count = is[cluster - first]!;
+      if (references > refcountMax) throw refcountOverflow(cluster * clusterBytes, refcountBits);
+      if (count === 0) storedFree.add(cluster);
+      if (vacated?.has(cluster) === true) {
+        count = Math.max(0, count - vacated.get(cluster)!);
+        touched[block] = 1;
+      }
+      if (count < references) {
+        raised += 1;
+        touched[block] = 1;
+      } else if (count > references) {
+        if (rules.lowers(cluster, count, references)) {
+          lowered += 1;
+          touched[block] = 1;
+        } else {
+          leaksLeft += 1;
+          values[cluster] = count;
+        }
+      }
+      if (values[cluster] !== 0) inUse[block] = 1;
+    }
+  };
+  const settleWithout = (block: number): void => {
+    const first = block * refcountBlockEntries;
+    const unknown = stored.lost.has(block) && rules.ownersUnknown;
+    is.fill(0);
+    if (unknown) is.fill(1, 0, Math.max(0, Math.min(rules.fileClusters - first, is.length)));
+    if (unknown || referenced[block] === 1) settle(block);
+    else storedFree.addRange(first, Math.min(first + refcountBlockEntries, values.length));
+  };
+
+  const present: number[] = [];
+  for (let block = 0; block < touched.length; block++) {
+    if ((stored.blocks[block] ?? 0) !== 0) present.push(block);
+    else settleWithout(block);
+  }
+  const offsets = Float64Array.from(present, (block) => stored.blocks[block]!);
+  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
+    swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    if (decodeRefcounts(bytes, refcountBits, is) === TOO_LARGE) capTooLarge(bytes, is);
+    settle(present[index]!);
+  });
+  return { storedFree, inUse, raised, lowered, leaksLeft };
+}
+
+/** Counts of 64 bits that no image can reach stay as high as can be told. */
+function capTooLarge(bytes: Uint8Array, into: Uint16Array | Uint32Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let i = 0; i < into.length; i++) {
+    into[i] = view.getUint32(8 * i) !== 0 ? 0xffff_ffff : view.getUint32(8 * i + 4);
+  }
+}

@@ -1,0 +1,85 @@
+import { clustersToHold } from '../base/units.js';
+import type { Image } from '../image/image.js';
+import { visitL1Tables } from '../image/l1-tables.js';
+import { offsetOf } from '../l1l2/entry.js';
+import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
+import { isChanged, type Mending, type TableMender } from './mend-tables.js';
+import type { Unknowns } from './unknowns.js';
+
+/** Whose pointers to L2 tables a repair tells apart: COPIED flags mean something in one of them. */
+const SIDES = ['active', 'inactive'] as const;
+export type TreeTally = TallyOf<(typeof SIDES)[number]>;
+
+/** The L1 tables as a repair leaves them, and the L2 tables that they point at. */
+export interface MendedTree {
+  readonly image: Image;
+  readonly mender: TableMender;
+  /** The active L1: mended, and as it is stored. */
+  readonly activeL1: Uint32Array;
+  readonly storedActiveL1: Uint32Array;
+  /** Snapshots that stay. */
+  readonly kept: readonly Snapshot[];
+  /** Indexes of snapshots with an L1 table in which something was mended. */
+  readonly mendedL1s: ReadonlySet<number>;
+  readonly tally: TreeTally;
+}
+
+/** Reads and mends all L1 tables but those of snapshots that are dropped. */
+export async function readTree(
+  image: Image,
+  mender: TableMender,
+  dropped: ReadonlySet<number>,
+  unknowns: Unknowns,
+): Promise<MendedTree> {
+  const { clusterBytes } = image.geometry;
+  const kept = image.snapshots.filter(({ index }) => !dropped.has(index));
+  const builder = new L2TallyBuilder(SIDES);
+  const mendedL1s = new Set<number>();
+  let activeL1: Uint32Array = new Uint32Array(0);
+  let storedActiveL1 = activeL1;
+  const refs = [image.header.activeL1, ...kept.map(({ l1 }) => l1)];
+  await visitL1Tables(image.source, refs, (position, words) => {
+    const isActive = position === 0;
+    const stored = isActive ? words.slice() : words;
+    const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
+      if (mending === 'unreadable') unknowns.unreadable(offset, clusterBytes);
+      else if (mending === 'zeroed') unknowns.addOwner();
+      else builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
+    });
+    if (isActive) [activeL1, storedActiveL1] = [words, stored];
+    else if (mended) mendedL1s.add(kept[position - 1]!.index);
+  });
+  const tally = builder.finish();
+  return { image, mender, activeL1, storedActiveL1, kept, mendedL1s, tally };
+}
+
+/**
+ * Mends an L1 table in place.
+ *
+ * @param visit gets every entry that points somewhere, and how it stands.
+ * @returns whether anything was mended.
+ */
+export function mendL1(
+  words: Uint32Array,
+  at: number,
+  mender: TableMender,
+  visit?: (offset: number, mending: Mending) => void,
+): boolean {
+  let mended = false;
+  for (let index = 0; index * 2 < words.length; index++) {
+    if ((words[2 * index]! | words[2 * index + 1]!) === 0) continue;
+    const mending = mender.mendL1(words, index, at);
+    mended ||= isChanged(mending);
+    const offset = offsetOf(words[2 * index]!, words[2 * index + 1]!);
+    if (offset !== 0 || mending === 'zeroed') visit?.(offset, mending);
+  }
+  return mended;
+}
+
+/** Clusters of all L1 tables that stay. */
+export function l1Clusters(tree: MendedTree): number {
+  const { header, geometry } = tree.image;
+  const refs = [header.activeL1, ...tree.kept.map(({ l1 }) => l1)];
+  return refs.reduce((sum, l1) => sum + clustersToHold(l1.entries * 8, geometry.clusterBytes), 0);
+}
