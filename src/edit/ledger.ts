@@ -63,6 +63,16 @@ export class Ledger {
     return first * this.#clusterBytes;
   }
 
+  /**
+   * Finds clusters for guest data, in a row past the end of the file, where all reads as zeros. The
+   * references that tables will have to them are not counted here. Returns the host offset.
+   */
+  findDataRun(clusters: number): number {
+    const first = this.#allocator.takeRunPastEnd(clusters);
+    if (first === undefined) throw new OutOfClusters(clusters);
+    return first * this.#clusterBytes;
+  }
+
   /** Places tables of one cluster each. Returns their host offsets, ascending. */
   placeTables(count: number): Float64Array {
     const placed = this.#allocator.takeScattered(count);

@@ -13,6 +13,31 @@ export interface NextState {
    */
   readonly activeL1: Uint32Array | undefined;
   readonly snapshots: readonly NextSnapshot[];
+  /** L2 tables that the new active L1 gets besides those that it points at. */
+  readonly newL2Tables?: readonly NewL2Table[];
+  /** Clusters for what these tables map. */
+  readonly newData?: NewData;
+}
+
+/** An L2 table that is made anew, for the active disk alone. */
+export interface NewL2Table {
+  /** Which entry of the active L1 points at it; that entry is 0 in `activeL1`. */
+  readonly l1Index: number;
+  /**
+   * Writes the entries as host-order words, COPIED flags of no meaning, into words that are 0. Pure.
+   *
+   * @param dataAt host offset of the first cluster of `newData`.
+   */
+  readonly fill: (words: Uint32Array, dataAt: number) => void;
+}
+
+/** Guest data that comes with an edit: clusters in a row past the end of the file. */
+export interface NewData {
+  readonly clusters: number;
+  /** What the first one holds; the others hold zeros. */
+  readonly first: Uint8Array | undefined;
+  /** Write the zeros too, so that the medium has room for them. */
+  readonly written: boolean;
 }
 
 export interface NextSnapshot {

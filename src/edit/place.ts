@@ -12,6 +12,7 @@ import type { LiteralWrite, ShadowWrite, TableWrites } from '../tx/plan.js';
 import type { Audit } from './audit.js';
 import type { Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
+import { newTableWrites, type NewTables } from './new-tables.js';
 import type { Survey } from './survey.js';
 
 /** New places of the tables that an edit writes, and the writes that put them there. */
@@ -19,6 +20,13 @@ export interface Placed {
   readonly activeL1: L1Ref;
   readonly snapshotTable: { readonly at: number; readonly count: number };
   readonly shadow: readonly ShadowWrite[];
+}
+
+/** L2 tables that an edit writes. */
+export interface WrittenL2Tables {
+  /** Indexes in the tally of tables that need a copy. */
+  readonly copied: readonly number[];
+  readonly added: NewTables;
 }
 
 /** Where an L2 table lies after the edit, for L1 tables that the edit writes. */
@@ -32,14 +40,19 @@ export function placeTables(
   from: Survey,
   next: NextState,
   audited: Audit,
-  copied: readonly number[],
+  { copied, added }: WrittenL2Tables,
   ledger: Ledger,
 ): Placed {
-  const shadow: ShadowWrite[] = [];
+  const shadow: ShadowWrite[] = [...added.dataWrites];
+  const newPlaces = ledger.placeTables(added.tables.length);
+  if (added.tables.length > 0) {
+    shadow.push(newTableWrites(added, newPlaces, from, audited, ledger));
+  }
   const copies = ledger.placeTables(copied.length);
   const relocate = countL2Tables(from, copied, copies, ledger);
   if (copied.length > 0) shadow.push(l2Writes(from, audited, copied, copies, ledger));
-  const activeL1 = placeActiveL1(from, next, relocate, ledger, shadow);
+  const pointers = added.tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
+  const activeL1 = placeActiveL1(from, next, { relocate, pointers }, ledger, shadow);
   const refs = next.snapshots.map(({ l1 }) =>
     l1.kind === 'kept' ? l1.ref : placeSnapshotL1(from, l1.words, relocate, ledger, shadow),
   );
@@ -101,10 +114,16 @@ function l2Writes(
   };
 }
 
+/** What the active L1 points at: tables that were there before, and new ones. */
+interface ActivePointers {
+  readonly relocate: Relocate;
+  readonly pointers: readonly { readonly l1Index: number; readonly at: number }[];
+}
+
 function placeActiveL1(
   from: Survey,
   next: NextState,
-  relocate: Relocate,
+  { relocate, pointers }: ActivePointers,
   ledger: Ledger,
   shadow: ShadowWrite[],
 ): L1Ref {
@@ -114,6 +133,10 @@ function placeActiveL1(
   const words = relocatedL1(next.activeL1, relocate, (offset) => {
     return ledger.counts.values[offset / clusterBytes] === 1;
   });
+  for (const { l1Index, at } of pointers) {
+    words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;
+    words[2 * l1Index + 1] = at & OFFSET_LOW;
+  }
   if (sameWords(words, from.activeL1)) return old;
   const ref = placeL1('active L1', words, from, ledger, shadow);
   ledger.release(old.at, old.entries * 8);

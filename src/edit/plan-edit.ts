@@ -9,6 +9,7 @@ import { assertSafe } from '../tx/rules.js';
 import { audit, type Audit } from './audit.js';
 import { Ledger, OutOfClusters } from './ledger.js';
 import type { NextState } from './next-state.js';
+import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
 import { refuseUncountable, refuseUnfit } from './refuse.js';
@@ -59,9 +60,13 @@ async function place(
   const { image } = surveyed;
   const { clusterBytes } = image.geometry;
   const moved = await moveDataRefcounts(surveyed, audited, ledger);
+  const added = countNewTables(surveyed, next, audited, ledger);
+  const refcountsMoved = moved || added.tables.length > 0;
   const copied =
-    next.activeL1 === undefined ? [] : await tablesToCopy(surveyed, audited, ledger, moved);
-  const placed = placeTables(surveyed, next, audited, copied, ledger);
+    next.activeL1 === undefined
+      ? []
+      : await tablesToCopy(surveyed, audited, ledger, refcountsMoved);
+  const placed = placeTables(surveyed, next, audited, { copied, added }, ledger);
   const refcounts = placeRefcounts(
     image.geometry,
     { table: image.header.refcountTable, blocks: surveyed.refcountBlocks },

@@ -15,7 +15,9 @@ export function clustersToCover(from: Survey, next: NextState): number {
   const copies = from.tally.written.reduce((sum, pointers) => sum + Math.min(pointers, 1), 0);
   const tables = [...newL1Bytes(next), snapshotTableBytes(next)];
   const placed = tables.reduce((sum, bytes) => sum + clustersToHold(bytes, clusterBytes), copies);
-  const withoutRefcounts = from.format.fileClusters + placed + header.refcountTable.clusters;
+  const fresh = (next.newL2Tables?.length ?? 0) + (next.newData?.clusters ?? 0);
+  const withoutRefcounts =
+    from.format.fileClusters + placed + fresh + header.refcountTable.clusters;
 
   // More clusters take more refcount blocks, which are clusters that have to be counted too.
   let covered = withoutRefcounts;

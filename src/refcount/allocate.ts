@@ -33,7 +33,23 @@ export class Allocator {
 
   /** Finds `count` clusters in a row, the first gap that holds them; undefined: no room. */
   takeRun(count: number): number | undefined {
-    let from = this.#free.next(1);
+    return this.#takeRunFrom(1, count);
+  }
+
+  /** Finds `count` clusters in a row past the end of the file; undefined: no room. */
+  takeRunPastEnd(count: number): number | undefined {
+    return this.#takeRunFrom(this.#end, count);
+  }
+
+  /** Finds `count` clusters, ascending, in runs that are worth a write of their own. */
+  takeScattered(count: number): Float64Array | undefined {
+    const worthwhile = this.#scatter(count, Math.min(SHORTEST_RUN, count), this.#cursor);
+    // A medium that can't grow must do with what it has.
+    return worthwhile ?? this.#scatter(count, 1, 1);
+  }
+
+  #takeRunFrom(start: number, count: number): number | undefined {
+    let from = this.#free.next(start);
     while (from + count <= this.#limit) {
       const end = Math.min(this.#free.nextMissing(from), from + count);
       if (end - from === count) {
@@ -43,13 +59,6 @@ export class Allocator {
       from = this.#free.next(end);
     }
     return undefined;
-  }
-
-  /** Finds `count` clusters, ascending, in runs that are worth a write of their own. */
-  takeScattered(count: number): Float64Array | undefined {
-    const worthwhile = this.#scatter(count, Math.min(SHORTEST_RUN, count), this.#cursor);
-    // A medium that can't grow must do with what it has.
-    return worthwhile ?? this.#scatter(count, 1, 1);
   }
 
   #scatter(count: number, shortestRun: number, start: number): Float64Array | undefined {

@@ -60,19 +60,11 @@ export function vacate(tree: MendedTree, counted: Counted, moves: Moves): Vacate
 }
 
 function isMoved({ owner, at }: Region, moves: Moves): boolean {
-  switch (owner) {
-    case 'active-l1':
-      return moves.activeL1;
-    case 'inactive-l1':
-      return moves.inactiveL1s.has(at);
-    case 'snapshot-table':
-      return moves.snapshotTable;
-    case 'refcount-table':
-    case 'refcount-block':
-      return moves.refcounts;
-    default:
-      return false;
-  }
+  if (owner === 'active-l1') return moves.activeL1;
+  if (owner === 'inactive-l1') return moves.inactiveL1s.has(at);
+  if (owner === 'snapshot-table') return moves.snapshotTable;
+  const isRefcounts = owner === 'refcount-table' || owner === 'refcount-block';
+  return isRefcounts && moves.refcounts;
 }
 
 function clustersInFile(region: Region, tree: MendedTree, geometry: Geometry): readonly number[] {

@@ -61,7 +61,7 @@ export interface EditFacts {
 
 /** A plan with what it means to people. */
 export interface EditPlan extends WritePlan {
-  readonly operation: 'create' | 'apply' | 'delete' | 'rename' | 'repair';
+  readonly operation: 'create' | 'apply' | 'delete' | 'rename' | 'repair' | 'resize';
   /** One sentence without a full stop: what the edit does. */
   readonly summary: string;
   readonly facts: EditFacts;
