@@ -34,7 +34,6 @@ const cluster = (told: Told): string => `host cluster ${String(told.cluster)}`;
 const REPAIR_ALL = 'a repair of class all mends it';
 const ENTRY_MENDED =
   'a repair of class all clears the stray bits, or makes an entry that leads nowhere read as zeros';
-const FOREIGN = 'no program should choose which of the two owners keeps the cluster: copy out first';
 
 /**
  * Every finding by its code. Codes are API: never renamed, never used again for something else.
@@ -78,7 +77,7 @@ export const CATALOG = {
     remedy: 'all',
     message: ({ at, facts }) =>
       `the refcounts of ${counted(Number(facts['clusters']), 'cluster')} can't be read: the ` +
-      `refcount-table entry at ${hex(at)} points at ${String(facts['offset'])}`,
+      `refcount-table entry at ${hex(at)} points where no block can be`,
     consequence: 'whether these clusters are in use can be told from their references alone',
     advice: 'a repair of class all makes new refcounts from the references',
   },
@@ -212,13 +211,14 @@ export const CATALOG = {
     severity: 'corruption',
     beyondQemu: true,
     losesData: true,
-    remedy: 'manual',
+    remedy: 'all',
     message: (told) =>
       `${cluster(told)} holds the ${told.structure} and has ` +
       counted(Number(told.facts['others']), 'reference') +
       ' from elsewhere',
     consequence: 'a write to one of its owners destroys what the other has there',
-    advice: FOREIGN,
+    advice:
+      'a repair of class all gives the metadata a place of its own; look at both owners first',
   },
   REFCOUNT_TABLE_ENTRY_RESERVED_BITS: {
     severity: 'corruption',
@@ -290,7 +290,7 @@ export const CATALOG = {
     advice: 'the snapshot is lost unless its true size is known; dropping it has to be asked for',
   },
   SNAPSHOT_L1_UNREADABLE: {
-    severity: 'check-error',
+    severity: 'corruption',
     remedy: 'manual',
     message: (told) => `the L1 table of ${snapshotOf(told)} lies at ${told.found}, out of reach`,
     consequence: 'the snapshot can not be read, and what only it holds looks leaked',

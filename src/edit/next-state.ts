@@ -16,7 +16,7 @@ export interface NextState {
   /** L2 tables that the new active L1 gets besides those that it points at. */
   readonly newL2Tables?: readonly NewL2Table[];
   /** Clusters for what these tables map. */
-  readonly newData?: NewData;
+  readonly newData?: NewData | undefined;
 }
 
 /** An L2 table that is made anew, for the active disk alone. */

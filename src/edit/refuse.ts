@@ -46,11 +46,19 @@ function repairHint(image: Image): string {
 }
 
 /**
- * Refuses a file of more clusters than the largest refcount table that QEMU reads can count.
+ * Refuses a file of more clusters than qsnap counts, or than the largest refcount table that QEMU
+ * reads can count.
  *
  * @throws QsnapError LIMIT_EXCEEDED.
  */
 export function refuseUncountable(clusters: number, image: Image): void {
+  const mostClusters = LIMITS.hostClustersMax.value;
+  if (clusters > mostClusters) {
+    throw new QsnapError('LIMIT_EXCEEDED', `the edit makes a file of ${clusters} clusters`, {
+      expected: `at most ${mostClusters}`,
+      actual: String(clusters),
+    });
+  }
   const tableBytes = Math.ceil(clusters / image.geometry.refcountBlockEntries) * 8;
   const max = LIMITS.refcountTableBytesMax.value;
   if (tableBytes <= max) return;

@@ -45,8 +45,10 @@ const EMPTY: LenientSnapshotTable = { snapshots: [], bytes: 0, faults: [], stop:
 export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   let pointer: SnapshotTablePointer = { claimed: 0, at: 0n, problem: undefined };
   const head = await readHead(source, (bytes, fileSizeBytes) => {
-    const header = parseHeader(withoutSnapshots(bytes), fileSizeBytes);
     const raw = decodeStruct(HEADER_V2, bytes);
+    const parsed = parseHeader(withoutSnapshots(bytes), fileSizeBytes);
+    const refcountTable = { ...parsed.refcountTable, clusters: raw.refcountTableClusters };
+    const header = { ...parsed, refcountTable };
     pointer = pointerOf(raw.snapshotCount, raw.snapshotTableAt, header);
     if (pointer.problem !== undefined) return header;
     const snapshotTable = { at: hostOffset(Number(pointer.at)), count: pointer.claimed };
@@ -68,9 +70,14 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   return { image, pointer, table, bitmapsMissing };
 }
 
-/** The header with no snapshot table, so that a bad one is no reason not to open the image. */
+/**
+ * The header with no snapshot table and some refcount table, so that a bad one or none is no reason
+ * not to open the image.
+ */
 function withoutSnapshots(head: Uint8Array): Uint8Array {
   const bytes = head.slice();
+  const { at } = HEADER_V2.refcountTableClusters;
+  if (bytes.subarray(at, at + 4).every((byte) => byte === 0)) bytes[at + 3] = 1;
   bytes.fill(0, HEADER_V2.snapshotCount.at, HEADER_V2.snapshotTableAt.at + 8);
   return bytes;
 }
@@ -78,8 +85,13 @@ function withoutSnapshots(head: Uint8Array): Uint8Array {
 /** QEMU: block/qcow2.c, qcow2_validate_table: a place is judged even where no snapshots are. */
 function pointerOf(claimed: number, at: bigint, { geometry }: Header): SnapshotTablePointer {
   if (claimed > LIMITS.snapshotsMax.value) return { claimed, at, problem: 'too-many' };
-  const placed = at < 2n ** 53n && isAligned(Number(at), geometry.clusterBytes);
+  const placed = isExact(at) && isAligned(Number(at), geometry.clusterBytes);
   return { claimed, at, problem: placed ? undefined : 'misplaced' };
+}
+
+/** Whether a number holds the value. Multiples of 512 below 2^62 are exact; QEMU reads up to 2^63. */
+function isExact(value: bigint): boolean {
+  return value < 2n ** 63n && BigInt(Number(value)) === value;
 }
 
 async function readTable(
@@ -98,7 +110,7 @@ async function readTable(
   };
   for (let wanted = FIRST_READ_BYTES; ;) {
     const bytes = new Uint8Array(wanted);
-    await source.readBatch([{ at, into: bytes }]);
+    if (at < fileSizeBytes) await source.readBatch([{ at, into: bytes }]);
     const read = readSnapshotTableLeniently(bytes, context);
     if ('snapshots' in read) return read;
     wanted = read.moreBytes;

@@ -4,6 +4,8 @@ import {
   COPIED,
   compressedExtent,
   hasZeroFlag,
+  OFFSET_LOW,
+  offsetOf,
   type TableFormat,
   ZERO_FLAG,
 } from './entry.js';
@@ -101,6 +103,21 @@ function addCompressed(
   return true;
 }
 
+/** Index of the next extended entry whose bitmap can't be right, or NO_PROBLEM. Spec: Extended L2 Entries. */
+export function nextBadBitmap(words: Uint32Array, scan: Scan, from: number): number {
+  if (scan.stride !== 4) return NO_PROBLEM;
+  for (let i = from * 4; i < words.length; i += 4) {
+    const zeroBits = words[i + 2]!;
+    const allocatedBits = words[i + 3]!;
+    if ((zeroBits | allocatedBits) === 0) continue;
+    const high = words[i]!;
+    if ((high & COMPRESSED) !== 0) return i / 4;
+    const hasCluster = offsetOf(high, words[i + 1]!) !== 0;
+    if ((zeroBits & allocatedBits) !== 0 || (!hasCluster && allocatedBits !== 0)) return i / 4;
+  }
+  return NO_PROBLEM;
+}
+
 /** Whether any entry carries the COPIED flag. */
 export function anyCopied(words: Uint32Array, scan: Scan): boolean {
   let union = 0;
@@ -136,6 +153,50 @@ export function setCopied(words: Uint32Array, scan: Scan, counts: Counts): void 
     const wanted = cluster !== 0 && counts.values[cluster] === 1;
     words[i] = wanted ? high | COPIED : high;
   }
+}
+
+/** How the allocated guest clusters of an L2 table follow each other in the file. */
+export interface Layout {
+  allocated: number;
+  /** Allocated ones that do not follow their predecessor; compressed ones never do. */
+  fragmented: number;
+  compressed: number;
+}
+
+/**
+ * Adds a table's layout to `to`, `times` times.
+ *
+ * @param external whether guest data lies in a file of its own, where it may begin at 0.
+ * QEMU: check_refcounts_l2 with CHECK_FRAG_INFO.
+ */
+export function addLayout(
+  words: Uint32Array,
+  scan: Scan,
+  times: number,
+  external: boolean,
+  to: Layout,
+): void {
+  const { stride, clusterBits, highScale } = scan;
+  let [allocated, fragmented, compressed] = [0, 0, 0];
+  let next = 0;
+  for (let i = 0; i < words.length; i += stride) {
+    const high = words[i]!;
+    if ((high & COMPRESSED) !== 0) {
+      // One with a subcluster bitmap, or beside a data file, is no cluster at all.
+      if (external) continue;
+      if (stride === 2 || (words[i + 2]! | words[i + 3]!) === 0) compressed += 1;
+      continue;
+    }
+    // In clusters; entries that point off a cluster's start are no whole number of them.
+    const at = (high & 0x00ff_ffff) * highScale + (words[i + 1]! & OFFSET_LOW) / 2 ** clusterBits;
+    if (at === 0 && !(external && (high & COPIED) !== 0)) continue;
+    allocated += 1;
+    if (next !== 0 && at !== next) fragmented += 1;
+    next = at + 1;
+  }
+  to.allocated += (allocated + compressed) * times;
+  to.fragmented += (fragmented + compressed) * times;
+  to.compressed += compressed * times;
 }
 
 /** How many entries of two tables differ in anything but the COPIED flag. */

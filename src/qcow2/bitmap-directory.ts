@@ -17,6 +17,8 @@ export interface PersistentBitmap {
   readonly inUse: boolean;
   /** Tracks all changes of the disk ("enabled"). */
   readonly auto: boolean;
+  /** Why the entry can't be used, in words that complete "the bitmap …"; undefined: it can. */
+  readonly problem: string | undefined;
   readonly table: { readonly at: HostOffset; readonly entries: number };
 }
 
@@ -79,8 +81,24 @@ function decodeEntry(
     granularityBytes: 2 ** raw.granularityBits,
     inUse: (raw.flags & 1) !== 0,
     auto: (raw.flags & 2) !== 0,
+    problem: problemOf(raw),
     table: { at: hostOffset(tableAt), entries: raw.tableEntries },
   };
+}
+
+/** QEMU: block/qcow2-bitmap.c, check_dir_entry. Whether it covers the disk is for others to judge. */
+function problemOf(raw: {
+  readonly tableAt: bigint;
+  readonly tableEntries: number;
+  readonly flags: number;
+  readonly type: number;
+  readonly granularityBits: number;
+}): string | undefined {
+  if (raw.tableEntries === 0 || raw.tableAt === 0n) return 'has no table';
+  if (raw.type !== 1) return `is of unknown type ${raw.type}`;
+  if ((raw.flags & ~3) !== 0) return `has unknown flags ${hex(raw.flags >>> 0)}`;
+  const { granularityBits: bits } = raw;
+  return bits < 9 || bits > 31 ? `has granularity bits ${bits}` : undefined;
 }
 
 function invalid(message: string, at: number): QsnapError {

@@ -58,10 +58,14 @@ export function parseExtensions(cluster: Uint8Array, header: Header): ExtensionA
   const view = new DataView(cluster.buffer, cluster.byteOffset, cluster.byteLength);
   const extensions: HeaderExtension[] = [];
   let at = header.headerBytes;
-  while (at + 8 <= limit) {
+  while (at < limit) {
+    if (at + 8 > limit) {
+      const message = `a header extension begins at ${hex(at)}, and its area ends at ${hex(limit)}`;
+      throw invalid('header extension', at, message, 'room for a type and a length, or none');
+    }
     const type = view.getUint32(at);
     const length = view.getUint32(at + 4);
-    if (type === EXTENSION_TYPE.end) return { extensions, endAt: at + 8 };
+    // QEMU: the length of the end marker is judged like any other.
     if (length > limit - at - 8) {
       throw invalid(
         'header extension',
@@ -70,6 +74,7 @@ export function parseExtensions(cluster: Uint8Array, header: Header): ExtensionA
         `at most ${limit - at - 8} bytes`,
       );
     }
+    if (type === EXTENSION_TYPE.end) return { extensions, endAt: at + 8 };
     extensions.push(decodeExtension(type, at, cluster.slice(at + 8, at + 8 + length), header));
     at += 8 + Math.ceil(length / 8) * 8;
   }

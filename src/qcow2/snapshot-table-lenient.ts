@@ -96,7 +96,7 @@ function lenient(
     l1: (at, entries, _context, entryAt, index) => {
       const fileAt = context.at + entryAt;
       // QEMU looks at the place first, and then no more.
-      if (at >= 2n ** 53n || !isAligned(Number(at), context.clusterBytes)) {
+      if (at >= 2n ** 62n || !isAligned(Number(at), context.clusterBytes)) {
         fault({ index, field: 'l1-offset', at: fileAt, value: at });
         return { at: hostOffset(0), entries: 0 };
       }
@@ -109,7 +109,8 @@ function lenient(
     },
     size: (value, field, entryAt, index) => {
       if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
-      const part = field === 'disk size' ? SNAPSHOT_EXTRA.diskSizeBytes : SNAPSHOT_EXTRA.vmStateBytes;
+      const part =
+        field === 'disk size' ? SNAPSHOT_EXTRA.diskSizeBytes : SNAPSHOT_EXTRA.vmStateBytes;
       const at = context.at + entryAt + SNAPSHOT_ENTRY_BYTES + part.at;
       fault({ index, field, at, value });
       return field === 'disk size' ? context.diskSizeBytes : 0;

@@ -157,7 +157,13 @@ function entryLength(
 
 /** How decoded fields become values that the engine can use; throws, or puts another in place. */
 export interface SnapshotNarrowing {
-  l1(at: bigint, entries: number, context: SnapshotTableContext, entryAt: number, index: number): L1Ref;
+  l1(
+    at: bigint,
+    entries: number,
+    context: SnapshotTableContext,
+    entryAt: number,
+    index: number,
+  ): L1Ref;
   /** A size of 64 bits. `what` completes "… of a snapshot". */
   size(value: bigint, what: 'VM state size' | 'disk size', entryAt: number, index: number): number;
 }
@@ -219,10 +225,7 @@ function decodeExtra(
   const raw = decodeStruct(SNAPSHOT_EXTRA, padded);
   const hasIcount = extraData.length >= SNAPSHOT_EXTRA_BYTES && raw.icount !== ICOUNT_DISABLED;
   return {
-    vmStateBytes:
-      extraData.length >= 8
-        ? size(raw.vmStateBytes, 'VM state size')
-        : vmStateBytes32,
+    vmStateBytes: extraData.length >= 8 ? size(raw.vmStateBytes, 'VM state size') : vmStateBytes32,
     diskSizeBytes:
       extraData.length >= SNAPSHOT_EXTRA_BYTES_V3
         ? size(raw.diskSizeBytes, 'disk size')

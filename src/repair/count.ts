@@ -4,9 +4,9 @@ import type { Image } from '../image/image.js';
 import { metadataRegions, regionClusters, type Region } from '../image/regions.js';
 import { readTable, walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
-import { addReferences, anyCopied, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
+import { addReferences, anyCopied, nextBadBitmap, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
 import { changeCount, type Counts } from '../refcount/counts.js';
-import { isChanged, nextBadBitmap } from './mend-tables.js';
+import { isChanged } from './mend-tables.js';
 import type { MendedTree } from './tree.js';
 import type { Unknowns } from './unknowns.js';
 

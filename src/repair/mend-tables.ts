@@ -1,5 +1,5 @@
 import type { Image } from '../image/image.js';
-import { COMPRESSED, offsetOf, OFFSET_HIGH, type TableFormat } from '../l1l2/entry.js';
+import type { TableFormat } from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
 import { choseClass, choseFinding, type RepairChoice } from './choice.js';
 import { codesOfL1Entry, codesOfL2Entry } from './entry-codes.js';
@@ -79,19 +79,4 @@ export class TableMender {
     if (choseClass(this.#choice, flaw === 'bits' ? 'all' : 'unreadable')) return true;
     return choseFinding(this.#choice, codes(), at);
   }
-}
-
-/** Index of the next extended entry whose bitmap can't be right, or -1. Spec: Extended L2 Entries. */
-export function nextBadBitmap(words: Uint32Array, scan: Scan, from: number): number {
-  if (scan.stride !== 4) return -1;
-  for (let i = from * 4; i < words.length; i += 4) {
-    const zeroBits = words[i + 2]!;
-    const allocatedBits = words[i + 3]!;
-    if ((zeroBits | allocatedBits) === 0) continue;
-    const high = words[i]!;
-    if ((high & COMPRESSED) !== 0) return i / 4;
-    const hasCluster = offsetOf(high & OFFSET_HIGH, words[i + 1]!) !== 0;
-    if ((zeroBits & allocatedBits) !== 0 || (!hasCluster && allocatedBits !== 0)) return i / 4;
-  }
-  return -1;
 }

@@ -28,7 +28,7 @@ export const DIFFERENCES = {
   'backing-chain-refused': ourSentence('--backing-chain is not supported for an image with'),
   'other-formats': ourSentence("the image format '"),
   'other-protocols': ourSentence("the protocol '"),
-  'other-commands': ourSentence("only 'info' and 'snapshot' are"),
+  'other-commands': ourSentence('is not supported here: use qemu-img for it'),
   'other-image-options': ourSentence('is not supported in --image-opts'),
   'other-objects': {
     shows: ({ qemu, ours }: Pair) =>
@@ -78,6 +78,9 @@ export const DIFFERENCES = {
     shows: ({ qemu, ours }: Pair) =>
       ours.code === 0 && qemu.stderr.includes('Failed to load snapshot: Invalid argument'),
   },
+  'backing-content-needed': ourSentence('the disk ends inside a cluster whose rest would show'),
+  'bitmaps-not-resized': ourSentence('which would have to be resized with the disk'),
+  'data-file-not-resized': ourSentence('which would have to be resized with it'),
   'devices-refused': ourSentence("'file' driver requires"),
 } as const satisfies Record<string, Difference>;
 

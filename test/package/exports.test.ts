@@ -61,6 +61,7 @@ describe('public names', () => {
         "planCreate",
         "planDelete",
         "planRename",
+        "planResize",
         "printable",
         "printableText",
         "shadowWriteBytes",

@@ -115,9 +115,15 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/edit/next-state.ts': /^types only: test\/unit\/edit\/plan-edit\.test\.ts$/,
   // Steps of one plan: held to by every edit of every fixture.
   'src/edit/place.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/new-tables.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
   'src/edit/room.ts': /^test\/oracle\/growth\.test\.ts$/,
   'src/edit/retarget.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/survey.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  // Parts of one plan, which the test makes of every kind of image.
+  'src/resize/growth.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
+  'src/resize/refuse.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
+  'src/resize/shrink.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
+  'src/resize/tables.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
   'src/image/image.ts': /^test\/unit\/image\/open\.test\.ts$/,
   'src/image/l1-tables.ts': /^test\/unit\/image\/walk\.test\.ts$/,
   'src/io/device.ts': /^types only: test\/contract\/device-contract\.ts$/,

@@ -15,6 +15,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
+  resize: async () => (await import('./resize.js')).parseResize,
   info: async () => (await import('./info.js')).parseInfo,
   snapshot: async () => (await import('./snapshot.js')).parseSnapshot,
 };
@@ -33,5 +34,4 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'map',
   'measure',
   'rebase',
-  'resize',
 ]);

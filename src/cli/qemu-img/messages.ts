@@ -17,10 +17,11 @@ export const USAGE = {
   noCommand: 'Not enough arguments',
   unknownCommand: (name: string) => `Command not found: ${name}`,
   unsupportedCommand: (name: string) =>
-    `Command '${name}' is not supported, only 'info' and 'snapshot' are: use qemu-img for it`,
+    `Command '${name}' is not supported here: use qemu-img for it`,
   unrecognized: (argument: string) => `unrecognized option '${argument}'`,
   missingValue: (argument: string) => `missing argument for option '${argument}'`,
   oneFile: 'Expecting one image file name',
+  fileAndSize: 'Expecting image file name and size',
   mixedActions: "Cannot mix '-l', '-a', '-c', '-d'",
   outputFormat: '--output must be used with human or json as argument.',
   imageOptsAndFormat: '--image-opts and --format are mutually exclusive',
@@ -292,3 +293,45 @@ export function editFailed(action: Action, name: string, error: QsnapError): Ref
     before,
   );
 }
+
+/** What is wrong with a size or what goes with it. */
+export const SIZE_REASONS = {
+  invalid:
+    "Parameter 'size' expects a non-negative number below 2^64\n" +
+    'Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n' +
+    'and exabytes, respectively.',
+  outOfRange: (text: string) => `Value '${text}' is out of range for parameter 'size'`,
+  hexSuffix: (text: string) =>
+    `warning: Using a multiplier suffix on hex numbers is deprecated: ${text}`,
+  unknownPreallocation: (mode: string) => `Invalid preallocation mode '${mode}'`,
+} as const;
+
+export const RESIZE_REASONS = {
+  notPositive: 'New image size must be positive',
+  onlyGrowing: 'Preallocation can only be used for growing images',
+  shrinkNeeded: 'Use the --shrink option to perform a shrink operation.',
+  shrinkWarning:
+    "warning: Shrinking an image will delete all data beyond the shrunken image's end. Before " +
+    'performing such an operation, make sure there is no important data there.',
+  noMetadata: 'Unsupported preallocation mode: metadata',
+  fileTooLarge: 'Could not resize file: File too large',
+} as const;
+
+/** A resize's failure in QEMU's words, or in the engine's where QEMU has none. */
+export function resizeFailed(error: QsnapError): Refusal {
+  return new Refusal(RESIZE_ERRORS[error.code]?.(error) ?? sentenceOf(error));
+}
+
+const RESIZE_ERRORS: Partial<Record<Code, (error: QsnapError) => string | undefined>> = {
+  SIZE_INVALID: () => 'The new size must be a multiple of 512',
+  SIZE_DIFFERS_IN_V2: () => "Can't resize a v2 image which has snapshots",
+  LIMIT_EXCEEDED: ({ details }) =>
+    details.structure === 'active L1' ? 'Failed to grow the L1 table: File too large' : undefined,
+  // Version 2 has no zero clusters to hide the backing file with.
+  GROWTH_SHOWS_BACKING: ({ details }) =>
+    details.structure === 'header'
+      ? 'Failed to zero out new clusters: Operation not supported'
+      : undefined,
+  WRITE_FAILED: ({ details }) =>
+    details.systemCode === 'EFBIG' ? RESIZE_REASONS.fileTooLarge : undefined,
+};

@@ -124,7 +124,7 @@ export function warnAboutBitmaps(image: Image, io: QemuImgIo): void {
 }
 
 /** Ours: QEMU says nothing where a file system has no locks, but there its locks are known. */
-function warnAboutLock(file: EditableFile, io: QemuImgIo): void {
+export function warnAboutLock(file: EditableFile, io: QemuImgIo): void {
   if (file.lock.guarantee === 'locked') return;
   io.warn('warning: the image could not be locked against other programs');
 }
@@ -135,7 +135,7 @@ function refuseWithoutDataFile(image: Image, target: Target): void {
   throw couldNotOpen(target.operand, OPEN_REASONS.dataFileMissing);
 }
 
-function refuseUnwritable(image: Image, target: Target): void {
+export function refuseUnwritable(image: Image, target: Target): void {
   refuseWithoutDataFile(image, target);
   if (!image.header.markedCorrupt) return;
   throw couldNotOpen(target.operand, OPEN_REASONS.markedCorrupt);

@@ -95,6 +95,11 @@ export class FileSource implements BlockSource {
 
   /** Reads until all buffers are full; past the end of the file they become zero. */
   async #fill(buffers: readonly Uint8Array[], at: number): Promise<void> {
+    // Tables may point anywhere below 2^62; no file is that long.
+    if (at > Number.MAX_SAFE_INTEGER) {
+      for (const buffer of buffers) buffer.fill(0);
+      return;
+    }
     assertPlace(at);
     let rest = buffers;
     let place = at;

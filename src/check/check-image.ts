@@ -1,0 +1,128 @@
+import { clustersToHold } from '../base/units.js';
+import { openForCheck, type CheckedImage } from '../image/open-for-check.js';
+import { tableFormat } from '../image/format.js';
+import type { BlockSource } from '../io/device.js';
+import { FindingCollector } from './collector.js';
+import { compareRefcounts } from './compare.js';
+import { checkCopiedFlags } from './copied-flags.js';
+import { countReferences, type References } from './count-references.js';
+import { checkHeader, checkSnapshotTable } from './notes.js';
+import { checkOverlaps } from './overlaps.js';
+import { withOwners } from './owners.js';
+import type {
+  CheckExitCode,
+  CheckOptions,
+  CheckReport,
+  CheckTotals,
+  QemuFailure,
+} from './report.js';
+import { checkRefcountTable } from './stored-refcounts.js';
+
+const MAX_FINDINGS = 1000;
+
+/**
+ * Checks an image: counts every reference to every host cluster and compares with the refcounts
+ * that are stored, judges every table entry, and tells of each finding what it means. Nothing is
+ * written, and nothing that the image names is opened.
+ *
+ * Memory: 2 bytes for each host cluster of the file (4 with refcounts wider than 16 bits), 8 for
+ * each L2 table, and a fixed part of about 30 MiB.
+ *
+ * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
+ *   READ_FAILED.
+ */
+export async function checkImage(
+  source: BlockSource,
+  options: CheckOptions = {},
+): Promise<CheckReport> {
+  return checkOpened(await openForCheck(source), options);
+}
+
+/** `checkImage` of an image that is open. */
+export async function checkOpened(
+  checked: CheckedImage,
+  options: CheckOptions = {},
+): Promise<CheckReport> {
+  const { image } = checked;
+  const format = tableFormat(image);
+  const collector = new FindingCollector(options.maxFindings ?? MAX_FINDINGS);
+  const progress = options.onProgress ?? ((): void => undefined);
+  checkHeader(checked, collector);
+  checkSnapshotTable(checked, collector);
+  const references = await countReferences(image, format, collector, (done) => {
+    progress(done * 0.7);
+  });
+  const { counter } = references;
+  const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
+  checkOverlaps(image, table, references, collector);
+  const endCluster = await compareRefcounts(image, table, counter, collector);
+  progress(0.8);
+  await checkCopiedFlags(image, table, references, collector);
+  const { findings, leftOut } = collector.finish();
+  const owned =
+    options.owners === false ? findings : await withOwners(image, table, references, findings);
+  progress(1);
+  const totals = totalsOf(checked, references, endCluster, collector);
+  const qemuFailure = failureOf(checked, references.bitmapFailure);
+  const qemuExitCode = qemuFailure === undefined ? exitCodeOf(totals) : 1;
+  return {
+    totals,
+    beyondQemu: {
+      corruptions: collector.beyondQemu.corruption,
+      notes: collector.beyondQemu.note,
+    },
+    qemuFailure,
+    qemuExitCode,
+    exitCode: collector.losesData && qemuExitCode !== 1 ? 2 : qemuExitCode,
+    findings: owned,
+    findingsLeftOut: leftOut,
+    snapshots: { read: image.snapshots.length, claimed: checked.pointer.claimed },
+  };
+}
+
+function totalsOf(
+  { image }: CheckedImage,
+  { layout }: References,
+  endCluster: number,
+  { counts }: FindingCollector,
+): CheckTotals {
+  const { geometry, header } = image;
+  const sectors = Math.floor(header.diskSizeBytes / 512);
+  return {
+    checkErrors: counts['check-error'],
+    corruptions: counts.corruption,
+    leaks: counts.leak,
+    imageEndOffset: endCluster * geometry.clusterBytes,
+    totalClusters: clustersToHold(sectors * 512, geometry.clusterBytes),
+    allocatedClusters: layout.allocated,
+    fragmentedClusters: layout.fragmented,
+    compressedClusters: layout.compressed,
+  };
+}
+
+function exitCodeOf({ checkErrors, corruptions, leaks }: CheckTotals): CheckExitCode {
+  if (checkErrors > 0) return 1;
+  if (corruptions > 0) return 2;
+  return leaks > 0 ? 3 : 0;
+}
+
+/** Where QEMU gives up: it reads the snapshot table whole or checks nothing. */
+function failureOf(
+  { image, pointer, table }: CheckedImage,
+  bitmaps: References['bitmapFailure'],
+): QemuFailure | undefined {
+  if (bitmaps !== undefined) return { stage: bitmaps, error: 'Invalid argument' };
+  const { rawExternalData, externalDataFile } = image.header;
+  const hasName = image.extensions.some(({ kind }) => kind === 'data-file-name');
+  if (externalDataFile && !hasName) return { stage: 'open', error: 'Invalid argument' };
+  if (rawExternalData && !externalDataFile) return { stage: 'open', error: 'Invalid argument' };
+  if (pointer.problem === 'too-many') return { stage: 'check', error: 'File too large' };
+  if (pointer.problem !== undefined) return { stage: 'check', error: 'Invalid argument' };
+  if (table.stop?.reason === 'table-too-long') return { stage: 'check', error: 'File too large' };
+  // QEMU reads such an L1 at a negative offset.
+  const negative = table.faults.some(
+    ({ field, value, l1Entries }) => field === 'l1-offset' && value >= 2n ** 63n && l1Entries > 0,
+  );
+  if (negative && table.stop === undefined) return { stage: 'check', error: 'Input/output error' };
+  return table.stop === undefined ? undefined : { stage: 'check', error: 'Invalid argument' };
+}

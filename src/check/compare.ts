@@ -1,0 +1,72 @@
+import type { Image } from '../image/image.js';
+import type { FindingCode } from './catalog.js';
+import type { FindingCollector } from './collector.js';
+import type { ReferenceCounter } from './reference-counter.js';
+import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
+
+/**
+ * Compares the references counted with the refcounts stored, cluster by cluster, and replaces the
+ * former by the latter, so that one array serves for both.
+ *
+ * @returns the cluster behind the last one that is referred to or has a refcount.
+ * QEMU: block/qcow2-refcount.c, compare_refcounts.
+ */
+export async function compareRefcounts(
+  image: Image,
+  table: StoredRefcountTable,
+  counter: ReferenceCounter,
+  collector: FindingCollector,
+): Promise<number> {
+  const { refcountBlockEntries } = image.geometry;
+  const { values, touched } = counter.counts;
+  const { clusters } = counter;
+  let end = 1;
+  const endBlock = Math.ceil(clusters / refcountBlockEntries);
+  await visitStoredRefcounts(image, table, 0, endBlock, (block, stored) => {
+    const first = block * refcountBlockEntries;
+    const last = Math.min(first + refcountBlockEntries, clusters);
+    if (table.unreadable.has(block)) {
+      const facts = { clusters: last - first, entry: block };
+      const at = table.at + block * 8;
+      collector.add('REFCOUNT_UNREADABLE', {
+        structure: 'refcount-table',
+        at,
+        times: last - first,
+        facts,
+      });
+      return;
+    }
+    if ((table.blocks[block] ?? 0) === 0 && touched[block] !== 1) return;
+    for (let cluster = first; cluster < last; cluster++) {
+      const is = stored[cluster - first]!;
+      const references = values[cluster]!;
+      if ((is | references) !== 0) end = cluster + 1;
+      if (is === references) continue;
+      values[cluster] = is;
+      addDifference(cluster, is, references, image, table, collector);
+    }
+  });
+  return end;
+}
+
+function addDifference(
+  cluster: number,
+  found: number,
+  expected: number,
+  image: Image,
+  table: StoredRefcountTable,
+  collector: FindingCollector,
+): void {
+  const { refcountBlockEntries, refcountBits } = image.geometry;
+  const block = Math.floor(cluster / refcountBlockEntries);
+  const blockAt = table.blocks[block] ?? 0;
+  const bit = (cluster % refcountBlockEntries) * refcountBits;
+  const structure = blockAt === 0 ? 'refcount-table' : 'refcount-block';
+  const at = blockAt === 0 ? table.at + block * 8 : blockAt + Math.floor(bit / 8);
+  collector.add(codeOf(found, expected), { structure, at, cluster, found, expected });
+}
+
+function codeOf(found: number, expected: number): FindingCode {
+  if (found < expected) return found === 0 ? 'REFCOUNT_ZERO' : 'REFCOUNT_TOO_LOW';
+  return expected === 0 ? 'CLUSTER_LEAKED' : 'REFCOUNT_TOO_HIGH';
+}

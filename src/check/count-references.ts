@@ -1,0 +1,197 @@
+import { printableText } from '../base/text.js';
+import { MiB } from '../base/units.js';
+import type { Image } from '../image/image.js';
+import { visitL1Tables } from '../image/l1-tables.js';
+import { metadataRegions, type Region } from '../image/regions.js';
+import { readTable, walkTables } from '../image/walk.js';
+import { offsetOf, type TableFormat } from '../l1l2/entry.js';
+import {
+  addLayout,
+  addReferences,
+  anyCopied,
+  nextBadBitmap,
+  NO_PROBLEM,
+  scanOf,
+  type Layout,
+  type Scan,
+} from '../l1l2/scan.js';
+import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
+import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import type { FindingCollector, Found } from './collector.js';
+import { factsOf, judgeEntry } from './judge-entry.js';
+import { ReferenceCounter } from './reference-counter.js';
+
+/** Whose pointers to L2 tables a check tells apart. */
+export const CHECK_SIDES = ['active', 'inactive'] as const;
+export type CheckTally = TallyOf<(typeof CHECK_SIDES)[number]>;
+
+const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
+
+/** All that the one walk over an image's tables gives. */
+export interface References {
+  readonly counter: ReferenceCounter;
+  readonly scan: Scan;
+  readonly tally: CheckTally;
+  readonly activeL1: Uint32Array;
+  readonly layout: Layout;
+  /** By index in the tally: 1 where a table has an entry with the COPIED flag. */
+  readonly hasCopied: Uint8Array;
+  /** By index in the tally: 1 where an entry needed a closer look. */
+  readonly odd: Uint8Array;
+  /** Where QEMU fails to load a bitmap: when it opens the image, or when it checks it. */
+  readonly bitmapFailure: 'open' | 'check' | undefined;
+  /** Metadata but refcount blocks and L2 tables, as far as it was counted. */
+  readonly regions: readonly Region[];
+}
+
+/**
+ * Counts every reference of an image but those to refcount blocks, and judges every entry on the
+ * way. Each L2 table is read once, weighted by how many L1 entries point at it.
+ *
+ * QEMU: block/qcow2-refcount.c, calculate_refcounts.
+ */
+export async function countReferences(
+  image: Image,
+  format: TableFormat,
+  collector: FindingCollector,
+  onProgress: (done: number) => void,
+): Promise<References> {
+  const scan = scanOf(format);
+  const external = image.header.externalDataFile;
+  const counter = new ReferenceCounter(format, image.fileSizeBytes, collector);
+  const regions = metadataRegions(image, new Float64Array(0));
+  for (const { owner, at, bytes } of regions) {
+    counter.count(at, bytes, 1, 'METADATA_PAST_END', () => ({ structure: owner, at }));
+  }
+  const { tally, activeL1 } = await countL2Tables(image, counter, collector);
+  const layout: Layout = { allocated: 0, fragmented: 0, compressed: 0 };
+  const hasCopied = new Uint8Array(tally.offsets.length);
+  const odd = new Uint8Array(tally.offsets.length);
+  const { offsets, active, inactive } = tally;
+  await walkTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
+    const pointers = active[index]! + inactive[index]!;
+    const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
+    const judge = (entry: number): void => {
+      odd[index] = 1;
+      judgeEntry(words, entry, { scan, structure, tableAt: offsets[index]!, pointers }, image, {
+        counter,
+        collector,
+      });
+    };
+    countTable(words, scan, pointers, counter, external, judge);
+    if (active[index] !== 0) addLayout(words, scan, active[index]!, external, layout);
+    hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
+    if ((index & 0x3ff) === 0) onProgress(index / offsets.length);
+  });
+  const bitmapFailure = await countBitmapData(image, counter, collector);
+  return { counter, scan, tally, activeL1, layout, hasCopied, odd, bitmapFailure, regions };
+}
+
+/** Counts L2 tables, pointer by pointer, and collects who points at which. */
+async function countL2Tables(
+  image: Image,
+  counter: ReferenceCounter,
+  collector: FindingCollector,
+): Promise<Pick<References, 'tally' | 'activeL1'>> {
+  const { clusterBytes } = image.geometry;
+  const builder = new L2TallyBuilder(CHECK_SIDES);
+  let activeL1: Uint32Array = new Uint32Array(0);
+  const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
+  await visitL1Tables(image.source, refs, (position, words) => {
+    const isActive = position === 0;
+    if (isActive) activeL1 = words;
+    const structure = isActive ? 'active-l1' : 'inactive-l1';
+    for (let i = 0; i < words.length; i += 2) {
+      const [high, low] = [words[i]!, words[i + 1]!];
+      if ((high | low) === 0) continue;
+      const offset = offsetOf(high, low);
+      const at = refs[position]!.at + i * 4;
+      const where = (): Found => ({ structure, at, facts: factsOf(high, low) });
+      if ((high & 0x7f00_0000) !== 0 || (low & 0x1ff) !== 0) {
+        collector.add('L1_ENTRY_RESERVED_BITS', where());
+      }
+      if (offset === 0) collector.add('COPIED_WITHOUT_CLUSTER', where());
+      // QEMU takes the header for a table where an entry has flags and no offset.
+      counter.count(offset, clusterBytes, 1, 'L1_ENTRY_PAST_END', where);
+      if (offset % clusterBytes !== 0) collector.add('L1_ENTRY_MISALIGNED', where());
+      builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
+    }
+  });
+  return { tally: builder.finish(), activeL1 };
+}
+
+/** The fast loop counts; where it stops, or where it would overlook something, `judge` looks. */
+function countTable(
+  words: Uint32Array,
+  scan: Scan,
+  pointers: number,
+  counter: ReferenceCounter,
+  externalDataFile: boolean,
+  judge: (entry: number) => void,
+): void {
+  if (externalDataFile || nextBadBitmap(words, scan, 0) !== NO_PROBLEM) {
+    for (let entry = 0; entry * scan.stride < words.length; entry++) judge(entry);
+    return;
+  }
+  let entry = addReferences(words, scan, pointers, counter.counts);
+  while (entry !== NO_PROBLEM) {
+    judge(entry);
+    entry = addReferences(words, scan, pointers, counter.counts, entry + 1);
+  }
+}
+
+/**
+ * Counts the clusters that hold the bits of persistent bitmaps.
+ *
+ * @returns where QEMU fails to load one. Spec: Bitmap table.
+ */
+async function countBitmapData(
+  image: Image,
+  counter: ReferenceCounter,
+  collector: FindingCollector,
+): Promise<References['bitmapFailure']> {
+  const { clusterBytes } = image.geometry;
+  let failure: References['bitmapFailure'];
+  for (const bitmap of image.bitmaps) {
+    const { name, table, inUse } = bitmap;
+    const problem = problemOf(bitmap, image);
+    if (problem !== undefined) {
+      const facts = { name: printableText(name), problem };
+      collector.add('BITMAP_UNREADABLE', { structure: 'bitmap-directory', at: table.at, facts });
+      failure = 'open';
+    }
+    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
+      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
+      const at = table.at + first * 8;
+      const words = await readTable(image.source, at, entries);
+      for (let i = 0; i < words.length; i += 2) {
+        const [high, low] = [words[i]!, words[i + 1]!];
+        if ((high | low) === 0) continue;
+        const offset = offsetOf(high, low);
+        const where = (): Found => {
+          const facts = { ...factsOf(high, low), name: printableText(name) };
+          return { structure: 'bitmap-table', at: at + i * 4, facts };
+        };
+        const strayBits = (high & 0xff00_0000) !== 0 || (low & 0x1fe) !== 0;
+        const badOffset = offset !== 0 && (offset % clusterBytes !== 0 || (low & 1) !== 0);
+        if (strayBits || badOffset) {
+          collector.add('BITMAP_TABLE_ENTRY_INVALID', where());
+          // One that was not saved properly is not loaded when the image is opened.
+          if (!inUse) failure = 'open';
+          failure ??= 'check';
+        } else if (offset !== 0) {
+          counter.count(offset, clusterBytes, 1, 'BITMAP_TABLE_ENTRY_INVALID', where);
+        }
+      }
+    }
+  }
+  return failure;
+}
+
+/** QEMU: block/qcow2-bitmap.c, check_dir_entry. */
+function problemOf(bitmap: PersistentBitmap, { header, geometry }: Image): string | undefined {
+  const { problem, inUse, table, granularityBytes } = bitmap;
+  if (problem !== undefined || inUse) return problem;
+  const bits = table.entries * geometry.clusterBytes * 8;
+  return header.diskSizeBytes > bits * granularityBytes ? 'is too short for the disk' : undefined;
+}

@@ -1,0 +1,78 @@
+import { hex } from '../base/words.js';
+import type { Image } from '../image/image.js';
+import { COMPRESSED, compressedExtent, COPIED, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
+import type { Scan } from '../l1l2/scan.js';
+import type { FindingCode } from './catalog.js';
+import type { FindingCollector, Found } from './collector.js';
+import type { Facts, Structure } from './finding.js';
+import type { ReferenceCounter } from './reference-counter.js';
+
+/** The table that an entry is in. */
+export interface EntryPlace {
+  readonly scan: Scan;
+  readonly structure: Structure;
+  readonly tableAt: number;
+  readonly pointers: number;
+}
+
+interface Sinks {
+  readonly counter: ReferenceCounter;
+  readonly collector: FindingCollector;
+}
+
+/**
+ * Judges one L2 entry and counts what it refers to, as QEMU does: an entry can have several things
+ * wrong with it and still count.
+ *
+ * QEMU: block/qcow2-refcount.c, check_refcounts_l2.
+ */
+export function judgeEntry(
+  words: Uint32Array,
+  index: number,
+  place: EntryPlace,
+  image: Image,
+  { counter, collector }: Sinks,
+): void {
+  const { scan, structure, tableAt, pointers } = place;
+  const i = index * scan.stride;
+  const [high, low] = [words[i]!, words[i + 1]!];
+  const [zeroBits, allocatedBits] = scan.stride === 4 ? [words[i + 2]!, words[i + 3]!] : [0, 0];
+  const where = (): Found & { facts: Facts } => {
+    return { structure, at: tableAt + i * 4, times: pointers, facts: factsOf(high, low) };
+  };
+  const add = (code: FindingCode): void => {
+    collector.add(code, where());
+  };
+  const { clusterBytes } = scan.format.geometry;
+  const { externalDataFile } = image.header;
+  if ((high & COMPRESSED) !== 0) {
+    if ((high & COPIED) !== 0) add('L2_COMPRESSED_COPIED');
+    if (externalDataFile) add('L2_COMPRESSED_IN_DATA_FILE_IMAGE');
+    else if ((zeroBits | allocatedBits) !== 0) add('L2_COMPRESSED_WITH_SUBCLUSTERS');
+    else {
+      const { at, sectorBytes } = compressedExtent(high, low, scan.clusterBits);
+      counter.count(at, sectorBytes - (at % 512), pointers, 'L2_ENTRY_PAST_END', where);
+    }
+    return;
+  }
+  if ((high & 0x3f00_0000) !== 0 || (low & 0x1fe) !== 0) add('L2_ENTRY_RESERVED_BITS');
+  const zeroFlagMeans = scan.format.version === 3 && scan.stride === 2;
+  if ((low & ZERO_FLAG) !== 0 && !zeroFlagMeans) add('ZERO_FLAG_MEANINGLESS');
+  const offset = offsetOf(high, low);
+  if (offset === 0) {
+    if (allocatedBits !== 0) add('L2_SUBCLUSTERS_WITHOUT_CLUSTER');
+    else if ((high & COPIED) !== 0 && !externalDataFile) add('COPIED_WITHOUT_CLUSTER');
+    return;
+  }
+  if ((zeroBits & allocatedBits) !== 0) add('L2_SUBCLUSTERS_CONTRADICT');
+  if (offset % clusterBytes !== 0) add('L2_ENTRY_MISALIGNED');
+  if (!externalDataFile) {
+    counter.count(offset, clusterBytes, pointers, 'L2_ENTRY_PAST_END', where);
+  }
+}
+
+/** An entry as findings print it, and where it points. */
+export function factsOf(high: number, low: number): { entry: string; offset: string } {
+  const entry = hex((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
+  return { entry, offset: hex(offsetOf(high, low)) };
+}

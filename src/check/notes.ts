@@ -1,0 +1,125 @@
+import { printable, printableText } from '../base/text.js';
+import { hex } from '../base/words.js';
+import type { CheckedImage } from '../image/open-for-check.js';
+import type { Image } from '../image/image.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
+import { HEADER_V2, HEADER_V3, KNOWN_AUTOCLEAR, SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
+import { l1EntriesFor } from '../qcow2/geometry.js';
+import { LIMITS } from '../qcow2/limits.js';
+import type { FindingCollector } from './collector.js';
+import type { Facts } from './finding.js';
+
+/** Findings that the header, its extensions and the snapshot table give without any walk. */
+export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: FindingCollector): void {
+  const { header } = image;
+  const incompatible = { structure: 'main-header', at: HEADER_V3.incompatible.at } as const;
+  const autoclear = { structure: 'main-header', at: HEADER_V3.autoclear.at } as const;
+  if (header.dirty) to.add('MARKED_DIRTY', incompatible);
+  if (header.markedCorrupt) to.add('MARKED_CORRUPT', incompatible);
+  const unknown = header.autoclear & ~KNOWN_AUTOCLEAR;
+  if (unknown !== 0n) to.add('AUTOCLEAR_UNKNOWN', { ...autoclear, found: hex(unknown) });
+  if (bitmapsMissing) to.add('BITMAPS_EXTENSION_MISSING', autoclear);
+  for (const extension of image.extensions) {
+    const { at } = extension;
+    if (extension.kind === 'unknown') {
+      const facts = { type: hex(extension.type) };
+      to.add('EXTENSION_UNKNOWN', { structure: 'main-header', at, facts });
+    }
+    if (extension.kind === 'bitmaps' && !header.bitmapsConsistent) {
+      to.add('BITMAPS_STALE', { structure: 'bitmap-directory', at });
+    }
+  }
+  for (const { name, inUse, table } of image.bitmaps) {
+    if (!inUse) continue;
+    to.add('BITMAP_IN_USE', {
+      structure: 'bitmap-directory',
+      at: table.at,
+      facts: { name: printableText(name) },
+    });
+  }
+}
+
+/**
+ * Judges the snapshot table.
+ *
+ * QEMU: block/qcow2-snapshot.c, qcow2_check_read_snapshot_table.
+ */
+export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector): void {
+  const { image, pointer, table } = checked;
+  const { snapshots } = image;
+  const counts = { read: snapshots.length, claimed: pointer.claimed };
+  const atHeader = { structure: 'main-header', at: HEADER_V2.snapshotTableAt.at } as const;
+  if (pointer.problem !== undefined) {
+    const problem =
+      pointer.problem === 'too-many'
+        ? `the header claims ${pointer.claimed} snapshots, and ${LIMITS.snapshotsMax.value} is the most`
+        : `it can't lie at ${hex(pointer.at)}`;
+    to.add('SNAPSHOT_TABLE_UNREADABLE', { ...atHeader, facts: { problem, ...counts } });
+  }
+  if (table.stop !== undefined) {
+    const { reason, index, at, value } = table.stop;
+    const where = { structure: 'snapshot-table', at, found: value } as const;
+    if (reason === 'extra-data-too-long')
+      to.add('SNAPSHOT_EXTRA_TOO_LONG', { ...where, facts: { index } });
+    else {
+      const facts = {
+        problem: `it is longer than ${LIMITS.snapshotTableBytesMax.value} bytes`,
+        ...counts,
+      };
+      to.add('SNAPSHOT_TABLE_UNREADABLE', { ...where, facts });
+    }
+  }
+  if (image.header.externalDataFile && snapshots.length > 0) {
+    to.add('SNAPSHOTS_IN_DATA_FILE_IMAGE', { ...atHeader, found: snapshots.length });
+  }
+  for (const { index, field, at, value, l1Entries } of table.faults) {
+    const facts = { ...snapshotFacts(snapshots[index]!), field };
+    const where = { structure: 'snapshot-table', at, facts } as const;
+    if (field === 'l1-offset') {
+      const isAligned = value % BigInt(image.geometry.clusterBytes) === 0n;
+      const code = isAligned ? 'SNAPSHOT_L1_UNREADABLE' : 'SNAPSHOT_L1_MISALIGNED';
+      if (!isAligned || l1Entries > 0) to.add(code, { ...where, found: hex(value) });
+    } else if (field === 'l1-entries')
+      to.add('SNAPSHOT_L1_TOO_LARGE', { ...where, found: Number(value) });
+    else to.add('SNAPSHOT_SIZE_TOO_LARGE', { ...where, found: hex(value) });
+  }
+  checkSnapshots(image, checked.table.faults, to);
+}
+
+function checkSnapshots(
+  image: Image,
+  faults: CheckedImage['table']['faults'],
+  to: FindingCollector,
+): void {
+  const { snapshots, header, geometry } = image;
+  const ids = new Map<string, Snapshot>();
+  const names = new Map<string, Snapshot>();
+  const faulty = new Set(faults.map(({ index }) => index));
+  for (const snapshot of snapshots) {
+    const where = {
+      structure: 'snapshot-table',
+      at: snapshot.at,
+      facts: snapshotFacts(snapshot),
+    } as const;
+    const { extraData, id, idBytes, name, nameBytes, l1, index } = snapshot;
+    if (header.version === 3 && extraData.length < SNAPSHOT_EXTRA_BYTES_V3) {
+      to.add('SNAPSHOT_EXTRA_MISSING', { ...where, found: extraData.length });
+    }
+    const wanted = l1EntriesFor(snapshot.diskSizeBytes, geometry);
+    if (!faulty.has(index) && l1.entries < wanted) {
+      to.add('SNAPSHOT_L1_TOO_SHORT', { ...where, found: l1.entries, expected: wanted });
+    }
+    if (printable(idBytes) !== id || printable(nameBytes) !== name)
+      to.add('SNAPSHOT_NAME_UNPRINTABLE', where);
+    const [sameId, sameName] = [ids.get(id), names.get(name)];
+    if (sameId !== undefined) to.add('SNAPSHOT_ID_DUPLICATE', { ...where, found: sameId.index });
+    if (sameName !== undefined)
+      to.add('SNAPSHOT_NAME_DUPLICATE', { ...where, found: sameName.index });
+    if (sameId === undefined) ids.set(id, snapshot);
+    if (sameName === undefined) names.set(name, snapshot);
+  }
+}
+
+function snapshotFacts({ index, idBytes, nameBytes }: Snapshot): Facts {
+  return { index, id: printable(idBytes), name: printable(nameBytes) };
+}

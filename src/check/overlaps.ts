@@ -1,0 +1,50 @@
+import type { Image } from '../image/image.js';
+import { regionClusters, type Region } from '../image/regions.js';
+import type { FindingCollector } from './collector.js';
+import type { References } from './count-references.js';
+import type { StoredRefcountTable } from './stored-refcounts.js';
+
+/**
+ * Metadata has no references but those of its owner. QEMU counts another one and calls the image
+ * sound if the refcount agrees; a write through one owner then destroys what the other has.
+ */
+export function checkOverlaps(
+  image: Image,
+  table: StoredRefcountTable,
+  references: References,
+  collector: FindingCollector,
+): void {
+  const { clusterBytes } = image.geometry;
+  const { values } = references.counter.counts;
+  const { fileClusters } = references.scan.format;
+  const seen = new Set<number>();
+  const add = (
+    structure: Region['owner'] | 'active-l2' | 'inactive-l2',
+    cluster: number,
+    own: number,
+  ): void => {
+    const others = values[cluster]! - own;
+    if (others <= 0 || seen.has(cluster)) return;
+    seen.add(cluster);
+    const at = cluster * clusterBytes;
+    collector.add('METADATA_OVERLAP', { structure, at, cluster, facts: { others } });
+  };
+  const blocks = Array.from(new Set(table.blocks), (at): Region => {
+    return { owner: 'refcount-block', at, bytes: clusterBytes };
+  });
+  for (const region of [...references.regions, ...blocks]) {
+    // What lies nowhere, off a cluster's start or behind the end has a finding of its own.
+    if (region.owner === 'refcount-block' && (region.at === 0 || region.at % clusterBytes !== 0))
+      continue;
+    const [first, end] = regionClusters(region, clusterBytes);
+    for (let cluster = first; cluster < Math.min(end, fileClusters); cluster++)
+      add(region.owner, cluster, 1);
+  }
+  const { offsets, active, inactive } = references.tally;
+  offsets.forEach((offset, index) => {
+    if (offset === 0 || offset % clusterBytes !== 0 || offset / clusterBytes >= fileClusters)
+      return;
+    const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
+    add(structure, offset / clusterBytes, active[index]! + inactive[index]!);
+  });
+}

@@ -1,0 +1,191 @@
+import { MiB } from '../base/units.js';
+import type { Image } from '../image/image.js';
+import { visitL1Tables } from '../image/l1-tables.js';
+import { metadataRegions, regionClusters } from '../image/regions.js';
+import { readTable, walkTables } from '../image/walk.js';
+import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
+import { indexOfOffset } from '../l1l2/tally.js';
+import { l1EntriesFor } from '../qcow2/geometry.js';
+import type { References } from './count-references.js';
+import { OWNERS_MAX, type Finding, type Owner, type OwnerKind } from './finding.js';
+import type { StoredRefcountTable } from './stored-refcounts.js';
+
+const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
+
+/** Who points at an L2 table: the L1 entry, and the first guest byte that the table maps. */
+interface Pointer {
+  readonly at: number;
+  readonly snapshot: number | undefined;
+  readonly index: number;
+  readonly diskSizeBytes: number;
+}
+
+/** Collects owners of the clusters that are asked for, and only counts the others. */
+class Owners {
+  readonly #byCluster = new Map<number, { owners: Owner[]; leftOut: number }>();
+
+  constructor(clusters: Iterable<number>) {
+    for (const cluster of clusters) this.#byCluster.set(cluster, { owners: [], leftOut: 0 });
+  }
+
+  has(cluster: number): boolean {
+    return this.#byCluster.has(cluster);
+  }
+
+  add(cluster: number, owner: () => Owner): void {
+    const of = this.#byCluster.get(cluster);
+    if (of === undefined) return;
+    if (of.owners.length < OWNERS_MAX) of.owners.push(owner());
+    else of.leftOut += 1;
+  }
+
+  of(cluster: number): { readonly owners: readonly Owner[]; readonly leftOut: number } {
+    return this.#byCluster.get(cluster) ?? { owners: [], leftOut: 0 };
+  }
+}
+
+/** The same findings with all that refers to the clusters that they are about. */
+export async function withOwners(
+  image: Image,
+  table: StoredRefcountTable,
+  references: References,
+  findings: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const clusters = findings.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster]));
+  if (clusters.length === 0) return findings;
+  const owners = new Owners(clusters);
+  addRegions(image, table, owners);
+  await addTables(image, references, owners);
+  await addBitmapData(image, owners);
+  return findings.map((finding) => {
+    if (finding.cluster === undefined) return finding;
+    const { owners: list, leftOut } = owners.of(finding.cluster);
+    return { ...finding, owners: list, ownersLeftOut: leftOut };
+  });
+}
+
+function addRegions(image: Image, table: StoredRefcountTable, owners: Owners): void {
+  const { clusterBytes } = image.geometry;
+  const blocks = table.blocks.filter((at) => at % clusterBytes === 0);
+  let snapshot = 0;
+  for (const region of metadataRegions(image, blocks)) {
+    const [first, end] = regionClusters(region, clusterBytes);
+    const of =
+      region.owner === 'inactive-l1' ? snapshotWithL1(image, region.at, snapshot) : undefined;
+    if (of !== undefined) snapshot = of + 1;
+    for (let cluster = first; cluster < end; cluster++) {
+      owners.add(cluster, () => {
+        return { kind: region.owner, snapshot: of, at: region.at, guestOffset: undefined };
+      });
+    }
+  }
+}
+
+/** Regions come in the order of the snapshots; those without entries have none. */
+function snapshotWithL1(image: Image, at: number, from: number): number | undefined {
+  return image.snapshots.findIndex(
+    (one) => one.index >= from && one.l1.at === at && one.l1.entries > 0,
+  );
+}
+
+async function addTables(image: Image, { tally, scan }: References, owners: Owners): Promise<void> {
+  const { geometry } = image;
+  const pointers: Pointer[][] = Array.from(tally.offsets, () => []);
+  const leftOut = new Uint32Array(tally.offsets.length);
+  const tables = [
+    { l1: image.header.activeL1, snapshot: undefined, diskSizeBytes: image.header.diskSizeBytes },
+    ...image.snapshots.map(({ l1, index, diskSizeBytes }) => ({
+      l1,
+      snapshot: index,
+      diskSizeBytes,
+    })),
+  ];
+  await visitL1Tables(
+    image.source,
+    tables.map(({ l1 }) => l1),
+    (position, words) => {
+      const { l1, snapshot, diskSizeBytes } = tables[position]!;
+      for (let i = 0; i < words.length; i += 2) {
+        const offset = offsetOf(words[i]!, words[i + 1]!);
+        const pointer = { at: l1.at + i * 4, snapshot, index: i / 2, diskSizeBytes };
+        if (offset === 0) continue;
+        const known = indexOfOffset(tally.offsets, offset);
+        if (pointers[known]!.length < OWNERS_MAX) pointers[known]!.push(pointer);
+        else leftOut[known]! += 1;
+        const kind = snapshot === undefined ? 'active-l2' : 'inactive-l2';
+        const at = pointer.at;
+        addRange(owners, offset, geometry.clusterBytes, geometry.clusterBytes, () => {
+          return { kind, snapshot, at, guestOffset: undefined };
+        });
+      }
+    },
+  );
+  await walkTables(image.source, tally.offsets, geometry.clusterBytes, (table, words) => {
+    for (let i = 0; i < words.length; i += scan.stride) {
+      const [high, low] = [words[i]!, words[i + 1]!];
+      const isCompressed = (high & COMPRESSED) !== 0;
+      const extent = isCompressed ? compressedExtent(high, low, scan.clusterBits) : undefined;
+      const target = extent === undefined ? offsetOf(high, low) : Math.floor(extent.at / 512) * 512;
+      if (target === 0 || image.header.externalDataFile) continue;
+      const bytes = extent?.sectorBytes ?? geometry.clusterBytes;
+      for (const pointer of pointers[table]!) {
+        addRange(owners, target, bytes, geometry.clusterBytes, () => {
+          const at = tally.offsets[table]! + i * 4;
+          return dataOwner(image, pointer, i / scan.stride, at, isCompressed);
+        });
+      }
+    }
+  });
+}
+
+function addRange(
+  owners: Owners,
+  at: number,
+  bytes: number,
+  clusterBytes: number,
+  owner: () => Owner,
+): void {
+  const last = Math.floor((at + bytes - 1) / clusterBytes);
+  for (let cluster = Math.floor(at / clusterBytes); cluster <= last; cluster++)
+    owners.add(cluster, owner);
+}
+
+function dataOwner(
+  image: Image,
+  { snapshot, index, diskSizeBytes }: Pointer,
+  entry: number,
+  at: number,
+  isCompressed: boolean,
+): Owner {
+  const { geometry } = image;
+  const diskEntries = l1EntriesFor(diskSizeBytes, geometry);
+  const inTable = entry * geometry.clusterBytes;
+  // What is mapped behind the disk is the saved machine.
+  const isVmState = index >= diskEntries;
+  const from = isVmState ? index - diskEntries : index;
+  const kind: OwnerKind = isVmState ? 'vm-state' : isCompressed ? 'compressed-data' : 'guest-data';
+  return { kind, snapshot, at, guestOffset: from * geometry.l2CoverageBytes + inTable };
+}
+
+async function addBitmapData(image: Image, owners: Owners): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  for (const { table } of image.bitmaps) {
+    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
+      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
+      const at = table.at + first * 8;
+      const words = await readTable(image.source, at, entries);
+      for (let i = 0; i < words.length; i += 2) {
+        const offset = offsetOf(words[i]!, words[i + 1]!);
+        if (offset === 0) continue;
+        addRange(owners, offset, clusterBytes, clusterBytes, () => {
+          return {
+            kind: 'bitmap-data',
+            snapshot: undefined,
+            at: at + i * 4,
+            guestOffset: undefined,
+          };
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { HIGH_WORD, swapWords } from '../base/words.js';
+import type { Image } from '../image/image.js';
+import { readTable, walkTables } from '../image/walk.js';
+import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
+import type { FindingCollector, Found } from './collector.js';
+import { factsOf } from './judge-entry.js';
+import type { ReferenceCounter } from './reference-counter.js';
+
+/** The refcount table as it is stored, sound or not. */
+export interface StoredRefcountTable {
+  readonly at: number;
+  /** By index: host offset of the block, 0 for none. It need not be where a block can be. */
+  readonly blocks: Float64Array;
+  /** Indexes of blocks that QEMU can't read, because they lie off a cluster's start. */
+  readonly unreadable: ReadonlySet<number>;
+}
+
+/**
+ * Reads the refcount table, judges its entries and counts the blocks that they point at.
+ *
+ * QEMU: block/qcow2-refcount.c, check_refblocks. Spec: Refcount table entry.
+ */
+export async function checkRefcountTable(
+  image: Image,
+  fileClusters: number,
+  counter: ReferenceCounter,
+  collector: FindingCollector,
+): Promise<StoredRefcountTable> {
+  const { at, clusters } = image.header.refcountTable;
+  const { clusterBytes } = image.geometry;
+  const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
+  const blocks = new Float64Array(words.length / 2);
+  const unreadable = new Set<number>();
+  for (let i = 0; i < blocks.length; i++) {
+    const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
+    if ((high | low) === 0) continue;
+    // QEMU: the high bits, reserved as they are, count as part of the offset.
+    const offset = high * HIGH_WORD + ((low & ~0x1ff) >>> 0);
+    const where = (): Found => {
+      return { structure: 'refcount-table', at: at + i * 8, facts: factsOf(high, low) };
+    };
+    const cluster = offset / clusterBytes;
+    if (!Number.isInteger(cluster) || high >= 0x8000_0000) unreadable.add(i);
+    // A block behind the end of the file reads as zeros, as one that is not there.
+    else if (cluster < fileClusters) blocks[i] = offset;
+    if ((low & 0x1ff) !== 0) {
+      collector.add('REFCOUNT_TABLE_ENTRY_RESERVED_BITS', where());
+    } else if (!Number.isInteger(cluster)) {
+      collector.add('REFCOUNT_BLOCK_MISALIGNED', where());
+    } else if (cluster >= fileClusters) {
+      collector.add('REFCOUNT_BLOCK_PAST_END', where());
+    } else if (offset !== 0) {
+      counter.count(offset, clusterBytes, 1, 'REFCOUNT_BLOCK_PAST_END', where);
+      const found = counter.counts.values[cluster]!;
+      if (found !== 1) collector.add('REFCOUNT_BLOCK_SHARED', { ...where(), cluster, found });
+    }
+  }
+  return { at, blocks, unreadable };
+}
+
+/**
+ * Hands the stored refcounts of all clusters below `clusters` to `visit`, block by block and in
+ * order; the first cluster of the block and its counts, which are only lent.
+ */
+export async function visitStoredRefcounts(
+  image: Image,
+  { blocks }: StoredRefcountTable,
+  fromBlock: number,
+  endBlock: number,
+  visit: (block: number, stored: Uint16Array | Uint32Array) => void,
+): Promise<void> {
+  const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
+  const isNarrow = refcountBits <= 16;
+  const stored = new (isNarrow ? Uint16Array : Uint32Array)(refcountBlockEntries);
+  const present: number[] = [];
+  for (let block = fromBlock; block < endBlock; block++) {
+    if ((blocks[block] ?? 0) !== 0) present.push(block);
+  }
+  let next = fromBlock;
+  const visitAbsentBelow = (block: number): void => {
+    if (next >= block) return;
+    stored.fill(0);
+    for (; next < block; next++) visit(next, stored);
+  };
+  const offsets = Float64Array.from(present, (block) => blocks[block]!);
+  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
+    visitAbsentBelow(present[index]!);
+    swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    if (decodeRefcounts(bytes, refcountBits, stored) === TOO_LARGE) decodeCapped(bytes, stored);
+    visit(present[index]!, stored);
+    next = present[index]! + 1;
+  });
+  visitAbsentBelow(endBlock);
+}
+
+/** Counts of 64 bits that no image can reach end as the highest that is told apart. */
+function decodeCapped(bytes: Uint8Array, into: Uint16Array | Uint32Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let i = 0; i < into.length; i++) {
+    into[i] = view.getUint32(8 * i) !== 0 ? 0xffff_ffff : view.getUint32(8 * i + 4);
+  }
+}

@@ -1,0 +1,202 @@
+/** `resize`: another size for the disk. */
+import {
+  executePlan,
+  isQsnapError,
+  planResize,
+  type Image,
+  type Preallocation,
+  type ResizeOptions,
+} from '../../index.js';
+import { eachOption, type ArgvContext } from './argv.js';
+import { backingSizeOf } from './backing-size.js';
+import type { Run } from './command.js';
+import type { QemuImgIo } from './io.js';
+import {
+  guessedRawWarning,
+  RESIZE_REASONS,
+  resizeFailed,
+  SIZE_REASONS,
+  USAGE,
+  usageError,
+} from './messages.js';
+import { withEditableImage, type EditableFile } from './opened.js';
+import { Refusal } from './refusal.js';
+import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
+import { refuseUnwritable, warnAboutBitmaps, warnAboutLock } from './snapshot.js';
+import { targetOf } from './target.js';
+
+interface ResizeRequest {
+  readonly operand: string;
+  readonly imageOpts: boolean;
+  readonly format: string | undefined;
+  /** As typed: a sign makes it relative to the size that there is. */
+  readonly size: string;
+  readonly shrink: boolean;
+  readonly quiet: boolean;
+  readonly preallocation: Preallocation;
+}
+
+const GRAMMAR = {
+  short: { f: true, h: false, q: false },
+  long: {
+    help: false,
+    object: true,
+    'image-opts': false,
+    preallocation: true,
+    shrink: false,
+  },
+};
+
+const PREALLOCATIONS: readonly string[] = ['off', 'metadata', 'falloc', 'full'];
+const SECTOR_BYTES = 512n;
+/** Zeros that a raw disk is given at a time. */
+const ZERO_BATCH_BYTES = 4 * 1024 * 1024;
+
+/** Parses the arguments of `resize`. The last one is the size, whatever it looks like. */
+export function parseResize(argv: readonly string[], context: ArgvContext): Run | undefined {
+  if (argv.length < 3) throw usageError(USAGE.noCommand);
+  const size = argv.at(-1)!;
+  const flags = new Set<string>();
+  let format: string | undefined;
+  let preallocation = 'off';
+  const operands = eachOption(argv.slice(0, -1), GRAMMAR, context, ({ name, value }) => {
+    if (name === 'format') format = value;
+    else if (name === 'preallocation') preallocation = checkedPreallocation(value);
+    else flags.add(name);
+  });
+  if (operands === undefined) return undefined;
+  const [operand] = operands;
+  if (operand === undefined || operands.length !== 1) throw usageError(USAGE.fileAndSize);
+  const imageOpts = flags.has('image-opts');
+  const request: ResizeRequest = {
+    operand,
+    imageOpts,
+    format,
+    size,
+    shrink: flags.has('shrink'),
+    quiet: flags.has('q'),
+    preallocation: preallocation as Preallocation,
+  };
+  return (io) => runResize(request, io);
+}
+
+function checkedPreallocation(value: string): string {
+  if (PREALLOCATIONS.includes(value)) return value;
+  throw new Refusal(SIZE_REASONS.unknownPreallocation(value));
+}
+
+async function runResize(request: ResizeRequest, io: QemuImgIo): Promise<number> {
+  const change = changeOf(request.size, io);
+  if (request.imageOpts && request.format !== undefined) {
+    throw new Refusal(USAGE.imageOptsAndFormat);
+  }
+  const target = targetOf(request.operand, request.imageOpts, request.format);
+  await withEditableImage(target, async (opened) => {
+    warnAboutLock(opened.file, io);
+    if (opened.kind === 'raw') {
+      if (opened.guessed) io.printError(`${guessedRawWarning(target.shown)}\n`);
+      await resizeRaw(opened.file, change, request, io);
+    } else {
+      refuseUnwritable(opened.image, target);
+      warnAboutBitmaps(opened.image, io);
+      const current = opened.image.header.diskSizeBytes;
+      const size = newSizeOf(BigInt(current), change, request, io);
+      const { preallocation } = request;
+      await resizeImage(opened.image, opened.file, {
+        diskSizeBytes: Number(size),
+        shrink: true,
+        preallocation,
+        ...(size > current && (await knownBacking(opened.image, target.shown))),
+      });
+    }
+  });
+  if (!request.quiet) io.printLines(['Image resized.']);
+  return 0;
+}
+
+/** From the size that a disk has to the one that was asked for. Numbers wrap as QEMU's do. */
+type Change = (current: bigint) => bigint;
+
+/** @throws Refusal for what is no size. */
+function changeOf(typed: string, io: QemuImgIo): Change {
+  const sign = /^[-+]/.exec(typed)?.[0];
+  const text = sign === undefined ? typed : typed.slice(1);
+  const size = parseSizeArgument(text);
+  if (size === 'invalid') throw new Refusal(SIZE_REASONS.invalid);
+  if (size === 'out of range') throw new Refusal(SIZE_REASONS.outOfRange(text));
+  if (hasHexSuffix(text)) io.warn(SIZE_REASONS.hexSuffix(text));
+  const bytes = BigInt.asIntN(64, size);
+  if (sign === undefined) return () => bytes;
+  return (current) => BigInt.asIntN(64, sign === '+' ? current + bytes : current - bytes);
+}
+
+/** The new size, once it is sure that it may be had. */
+function newSizeOf(current: bigint, change: Change, request: ResizeRequest, io: QemuImgIo): bigint {
+  const size = change(current);
+  if (size <= 0n) throw new Refusal(RESIZE_REASONS.notPositive);
+  if (size <= current && request.preallocation !== 'off') {
+    throw new Refusal(RESIZE_REASONS.onlyGrowing);
+  }
+  if (size < current && !request.shrink) {
+    io.warn(RESIZE_REASONS.shrinkNeeded);
+    throw new Refusal(RESIZE_REASONS.shrinkWarning);
+  }
+  return size;
+}
+
+async function knownBacking(
+  image: Image,
+  imagePath: string,
+): Promise<Pick<ResizeOptions, 'backingSizeBytes'>> {
+  const bytes = await backingSizeOf(image, imagePath);
+  return bytes === undefined ? {} : { backingSizeBytes: bytes };
+}
+
+async function resizeImage(
+  image: Image,
+  device: EditableFile,
+  options: ResizeOptions,
+): Promise<void> {
+  try {
+    await executePlan(device, await planResize(image, options));
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    throw resizeFailed(error);
+  }
+}
+
+/** A raw disk is its file. QEMU counts its size in whole sectors. */
+async function resizeRaw(
+  file: EditableFile,
+  change: Change,
+  request: ResizeRequest,
+  io: QemuImgIo,
+): Promise<void> {
+  const bytes = await file.sizeBytes();
+  const current = ((BigInt(bytes) + SECTOR_BYTES - 1n) / SECTOR_BYTES) * SECTOR_BYTES;
+  const size = newSizeOf(current, change, request, io);
+  if (request.preallocation === 'metadata') throw new Refusal(RESIZE_REASONS.noMetadata);
+  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refusal(RESIZE_REASONS.fileTooLarge);
+  try {
+    if (request.preallocation !== 'off') await writeZeros(file, bytes, Number(size));
+    await file.truncate(Number(size));
+    await file.flush();
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    throw resizeFailed(error);
+  }
+}
+
+/** Takes room on the medium for what a raw disk grows by. A failure leaves the old size. */
+async function writeZeros(file: EditableFile, from: number, end: number): Promise<void> {
+  const zeros = new Uint8Array(ZERO_BATCH_BYTES);
+  try {
+    for (let at = from; at < end; at += ZERO_BATCH_BYTES) {
+      const bytes = zeros.subarray(0, Math.min(ZERO_BATCH_BYTES, end - at));
+      await file.writeBatch([{ at, bytes }]);
+    }
+  } catch (error) {
+    await file.truncate(from).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,34 @@
+/** Sizes as qemu-img takes them: `10G`, `1.5M`, `0x1000`. */
+
+/** What a text means as a size in bytes, below 2^64; or what is wrong with it. */
+export type SizeArgument = bigint | 'invalid' | 'out of range';
+
+const UNITS = 'BKMGTPE';
+const END = 1n << 64n;
+
+/** Blanks and a sign may come first, as the C library has it. */
+const HEX = /^\s*\+?0[xX]([0-9a-fA-F]+)([bkmgtp]?)$/i;
+const DECIMAL = /^\s*\+?(\d+)(\.\d*)?([bkmgtpe]?)$/i;
+
+export function parseSizeArgument(text: string): SizeArgument {
+  const hex = HEX.exec(text);
+  if (hex !== null) return scaled(BigInt(`0x${hex[1]!}`), '.', hex[2]!);
+  const decimal = DECIMAL.exec(text);
+  if (decimal === null) return 'invalid';
+  return scaled(BigInt(decimal[1]!), decimal[2] ?? '.', decimal[3]!);
+}
+
+/** Whether a unit follows a hexadecimal number, which QEMU takes with a warning. */
+export function hasHexSuffix(text: string): boolean {
+  return (HEX.exec(text)?.[2] ?? '') !== '';
+}
+
+/** QEMU: a fraction is a 64-bit fixed-point number, and halves of a byte go up. */
+function scaled(whole: bigint, fraction: string, unit: string): SizeArgument {
+  const part = BigInt(Math.floor(Number(`0${fraction}`) * 2 ** 64));
+  const scale = 1n << BigInt(10 * Math.max(0, UNITS.indexOf(unit.toUpperCase())));
+  if (whole >= END) return 'out of range';
+  if (scale === 1n && part !== 0n) return 'invalid';
+  const size = whole * scale + (part * scale + (END >> 1n)) / END;
+  return size < END ? size : 'out of range';
+}
