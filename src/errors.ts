@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   UNSAVED_CHANGES: 'request',
   UNDO_FILE_INVALID: 'request',
   REPAIR_REFUSED: 'request',
+  REPAIR_CHOICE_INVALID: 'request',
   IMAGE_IN_USE: 'busy',
   IMAGE_CHANGED: 'busy',
   OPEN_FAILED: 'io',

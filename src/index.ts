@@ -40,6 +40,33 @@ export type { UnsavedChanges } from './snapshot/unsaved.js';
 export { planResize } from './resize/plan-resize.js';
 export type { ResizeOptions } from './resize/plan-resize.js';
 export type { Preallocation } from './resize/growth.js';
+export { checkImage } from './check/check-image.js';
+export type { FindingCode } from './check/catalog.js';
+export type {
+  Facts,
+  Finding,
+  Owner,
+  OwnerKind,
+  Remedy,
+  Severity,
+  Structure,
+} from './check/finding.js';
+export type {
+  CheckExitCode,
+  CheckOptions,
+  CheckReport,
+  CheckTotals,
+  QemuFailure,
+} from './check/report.js';
+export { proposeRepair } from './repair/propose.js';
+export type { ProposedRepair } from './repair/propose.js';
+export type { RepairFacts } from './repair/plan-repair.js';
+export { parseRepairWords } from './repair/choice.js';
+export type { ChosenFinding, RepairChoice, RepairClass } from './repair/choice.js';
+export { executeUndo, saveUndo } from './tx/undo.js';
+export type { UndoAbout, UndoReport } from './tx/undo.js';
+export type { UndoIndex } from './tx/undo-file.js';
+export type { Hasher, NewHasher } from './base/hasher.js';
 export { executePlan } from './tx/execute.js';
 export type { ExecuteOptions, ExecuteReport } from './tx/execute.js';
 export { shadowWriteBytes, shadowWriteRanges } from './tx/plan.js';

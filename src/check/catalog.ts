@@ -455,6 +455,11 @@ export const CATALOG = {
 /** A code of the table above. */
 export type FindingCode = keyof typeof CATALOG;
 
+/** Whether this is the code of a finding. */
+export function isFindingCode(text: string): text is FindingCode {
+  return Object.hasOwn(CATALOG, text);
+}
+
 /** What is said of a code. */
 export function catalogEntry(code: FindingCode): CatalogEntry {
   return CATALOG[code];

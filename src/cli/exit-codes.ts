@@ -7,6 +7,8 @@
 export const EXIT_CODES = {
   done: { code: 0, meaning: 'everything that was asked for is done' },
   notDone: { code: 1, meaning: 'something was not done: wrong usage, a refusal or a failure' },
+  corrupt: { code: 2, meaning: 'a check found corruptions, or a repair left some' },
+  leaks: { code: 3, meaning: 'a check found leaks and nothing worse, or a repair left some' },
 } as const;
 
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code'];

@@ -1,4 +1,6 @@
-import type { FindingCode } from '../check/catalog.js';
+import { printableText } from '../base/text.js';
+import { isFindingCode, type FindingCode } from '../check/catalog.js';
+import { QsnapError } from '../errors.js';
 
 /**
  * What is mended beyond what makes writing safe.
@@ -38,5 +40,33 @@ export function choseFinding(
 ): boolean {
   return (choice.findings ?? []).some(
     (chosen) => codes.includes(chosen.code) && (chosen.at === undefined || chosen.at === at),
+  );
+}
+
+const CLASSES: readonly string[] = ['all', 'leaks', 'unreadable'] satisfies RepairClass[];
+
+/**
+ * A choice as people write it: classes, and findings as `CODE` or `CODE@OFFSET`. Nothing said means
+ * `all`.
+ *
+ * @throws QsnapError REPAIR_CHOICE_INVALID for a word that is neither.
+ */
+export function parseRepairWords(
+  words: readonly string[],
+): Pick<RepairChoice, 'classes' | 'findings'> {
+  if (words.length === 0) return { classes: ['all'] };
+  return {
+    classes: words.filter((word) => CLASSES.includes(word)) as RepairClass[],
+    findings: words.filter((word) => !CLASSES.includes(word)).map(parseFinding),
+  };
+}
+
+function parseFinding(word: string): ChosenFinding {
+  const [, code = '', at] = /^(\w+)(?:@(0x[0-9a-fA-F]+|\d+))?$/.exec(word) ?? [];
+  if (isFindingCode(code)) return { code, at: at === undefined ? undefined : Number(at) };
+  throw new QsnapError(
+    'REPAIR_CHOICE_INVALID',
+    `"${printableText(word)}" is neither a class of repairs nor a finding`,
+    { hint: 'write all, leaks, unreadable, or a finding as `qsnap check` prints it' },
   );
 }

@@ -16,6 +16,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   resize: async () => (await import('./resize.js')).parseResize,
+  check: async () => (await import('./check.js')).parseCheck,
   info: async () => (await import('./info.js')).parseInfo,
   snapshot: async () => (await import('./snapshot.js')).parseSnapshot,
 };
@@ -25,7 +26,6 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'amend',
   'bench',
   'bitmap',
-  'check',
   'commit',
   'compare',
   'convert',

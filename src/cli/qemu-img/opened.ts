@@ -32,6 +32,37 @@ export async function withEditableImage<Result>(
   return withOpened(target, true, () => openFileForEdit(target.path), use);
 }
 
+/** A file for a check: whether it is qcow2 is told by its first bytes alone, sound or not. */
+export interface UnreadFile<File> {
+  readonly kind: 'qcow2' | 'raw';
+  readonly file: File;
+}
+
+/**
+ * Opens for a check, hands the file to `use`, and closes. What `use` fails with is told in the words
+ * for an image that can't be opened.
+ */
+export async function withUnreadImage<File extends ReadableFile, Result>(
+  target: Target,
+  forEdit: boolean,
+  open: () => Promise<File>,
+  use: (opened: UnreadFile<File>) => Promise<Result>,
+): Promise<Result> {
+  const file = await inQemusWords(target, forEdit, open);
+  try {
+    return await inQemusWords(target, forEdit, async () => {
+      const head = new Uint8Array(4);
+      await file.readBatch([{ at: 0, into: head }]);
+      const isQcow2 = target.format !== 'raw' && byteString(head) === 'QFI\xfb';
+      if (isQcow2 || target.format === 'qcow2') return use({ kind: 'qcow2', file });
+      const { kind } = await identify(file, target);
+      return use({ kind, file });
+    });
+  } finally {
+    await file.close();
+  }
+}
+
 async function withOpened<File extends ReadableFile, Result>(
   target: Target,
   forEdit: boolean,

@@ -85,7 +85,11 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
 }
 
 /** Without a lock nothing keeps another program out: the reader of the terminal has to know. */
-function warnOfLock(path: string, guarantee: 'locked' | 'looked' | 'none', context: Context): void {
+export function warnOfLock(
+  path: string,
+  guarantee: 'locked' | 'looked' | 'none',
+  context: Context,
+): void {
   if (guarantee === 'locked') return;
   const known =
     guarantee === 'looked'

@@ -25,6 +25,10 @@ export const EXAMPLES = {
     ['qsnap list --json a.qcow2 b.qcow2', 'two images, for programs'],
     ['qsnap list -U disk.qcow2', 'of an image that a guest is using'],
   ]),
+  check: examples([
+    ['qsnap check disk.qcow2', 'exit code 0, 2 (corruption) or 3 (leaks)'],
+    ['qsnap check --json *.qcow2', 'all about each finding, for programs'],
+  ]),
   show: examples([
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],
@@ -44,6 +48,13 @@ export const EXAMPLES = {
     ['qsnap delete disk.qcow2 id:1 id:2 name:old', 'three in one pass'],
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
   ]),
+  repair: examples([
+    ['qsnap repair --plan disk.qcow2', 'every write, and what a check finds after it'],
+    ['qsnap repair --undo before.undo disk.qcow2', 'all that changes no guest data'],
+    ['qsnap repair disk.qcow2 leaks', 'leaks alone'],
+    ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding of a check'],
+  ]),
+  undo: examples([['qsnap undo before.undo disk.qcow2', 'put back what a repair overwrote']]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],

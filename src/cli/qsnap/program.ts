@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CliStreams } from '../streams.js';
 import type { ApplyFlags } from './commands/apply.js';
+import type { CheckFlags } from './commands/check.js';
 import type { CreateFlags } from './commands/create.js';
+import type { RepairFlags } from './commands/repair.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
@@ -52,11 +54,14 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
   addInfo(program, contextFor, settle);
   addList(program, contextFor, settle);
   addShow(program, contextFor, settle);
+  addCheck(program, contextFor, settle);
   program.commandsGroup('Commands that edit:');
   addCreate(program, contextFor, settle);
   addApply(program, contextFor, settle);
   addDelete(program, contextFor, settle);
   addRename(program, contextFor, settle);
+  addRepair(program, contextFor, settle);
+  addUndo(program, contextFor, settle);
   return program;
 }
 
@@ -94,6 +99,46 @@ function addShow(program: Command, contextFor: ContextFor, settle: Settle): void
     .action(async (image: string, selector: string, _options: unknown, command: Command) => {
       const { show } = await import('./commands/show.js');
       settle(await show(image, selector, contextFor(command)));
+    });
+}
+
+function addCheck(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'check', 'Count all references and judge every table of images.')
+    .argument('<image...>', 'qcow2 images')
+    .option('--max-findings <n>', 'findings to keep of each image', parseCount, 1000)
+    .action(async (images: string[], flags: CheckFlags, command: Command) => {
+      const { check } = await import('./commands/check.js');
+      settle(await check(images, flags, contextFor(command)));
+    });
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Write a number.');
+}
+
+function addRepair(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'repair', 'Mend what a check finds, without loss of guest data.')
+    .argument('<image>', 'a qcow2 image')
+    .argument('[what...]', 'all (default), leaks, unreadable, or CODE or CODE@OFFSET of findings')
+    .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
+    .option('--undo <file>', 'keep in a new file what is overwritten')
+    .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
+    .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')
+    .action(async (image: string, what: string[], flags: RepairFlags, command: Command) => {
+      const { repair } = await import('./commands/repair.js');
+      const context = editContext(contextFor, command, flags.plan);
+      settle(await repair(image, what, flags, context));
+    });
+}
+
+function addUndo(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'undo', 'Put back what a repair overwrote.')
+    .argument('<file>', 'what `repair --undo` wrote')
+    .argument('<image>', 'the image, as the repair left it')
+    .action(async (file: string, image: string, _options: unknown, command: Command) => {
+      const { undo } = await import('./commands/undo.js');
+      settle(await undo(file, image, editContext(contextFor, command)));
     });
 }
 

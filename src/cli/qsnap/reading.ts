@@ -15,18 +15,32 @@ import { errorJson, reportFailure } from './report.js';
 /** A file as `openFile` gives it. */
 export type ReadSource = Awaited<ReturnType<typeof openFile>>;
 
-export interface OpenImage {
+export interface OpenSource {
   readonly path: string;
-  readonly image: Image;
   readonly source: ReadSource;
   readonly progress: Progress;
 }
 
+export interface OpenImage extends OpenSource {
+  readonly image: Image;
+}
+
 /** Opens an image for reading, hands it to `use`, and closes it whatever happens. */
-export async function withImage<T>(
+export function withImage<T>(
   path: string,
   context: Context,
   use: (open: OpenImage) => Promise<T>,
+): Promise<T> {
+  return withSource(path, context, async (open) => {
+    return use({ ...open, image: await openImage(open.source) });
+  });
+}
+
+/** Opens a file for reading, hands it to `use`, and closes it whatever happens. */
+export async function withSource<T>(
+  path: string,
+  context: Context,
+  use: (open: OpenSource) => Promise<T>,
 ): Promise<T> {
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`reading ${path}`);
@@ -34,7 +48,7 @@ export async function withImage<T>(
     const source = await openFile(path, { forceShare: context.forceShare });
     try {
       warnOfUnknownWriters(path, source, context);
-      return await use({ path, image: await openImage(source), source, progress });
+      return await use({ path, source, progress });
     } finally {
       await source.close();
     }

@@ -37,13 +37,18 @@ export function dryRunJson(path: string, plan: EditPlan, image: Image): Record<s
   return {
     ...editJson(path, plan, image),
     'dry-run': true,
-    plan: {
-      shadow: plan.shadow.flatMap((write) =>
-        shadowWriteRanges(write).map((range) => ({ structure: write.what, ...rangeJson(range) })),
-      ),
-      switch: { offset: plan.switch.at, length: plan.switch.bytes.length },
-      punch: plan.punch.map(rangeJson),
-    },
+    plan: planJson(plan),
+  };
+}
+
+/** The writes of a plan in their stages. docs/schema/edit.json. */
+export function planJson(plan: EditPlan): Record<string, unknown> {
+  return {
+    shadow: plan.shadow.flatMap((write) =>
+      shadowWriteRanges(write).map((range) => ({ structure: write.what, ...rangeJson(range) })),
+    ),
+    switch: { offset: plan.switch.at, length: plan.switch.bytes.length },
+    punch: plan.punch.map(rangeJson),
   };
 }
 

@@ -1,0 +1,192 @@
+/** `check`: counts all references, and repairs what it is told to. */
+import {
+  checkImage,
+  executePlan,
+  proposeRepair,
+  type BlockSource,
+  type CheckReport,
+  type CheckTotals,
+  type Finding,
+  type RepairClass,
+} from '../../index.js';
+import { openFile, openFileForEdit } from '../../node.js';
+import {
+  eachOption,
+  FILE_LONG,
+  fileRequest,
+  oneOperand,
+  type ArgvContext,
+  type FileRequest,
+} from './argv.js';
+import { byteStringOfText } from './bytes.js';
+import type { Run } from './command.js';
+import type { QemuImgIo } from './io.js';
+import { jsonText, type Tree } from './json.js';
+import { CHECK, couldNotOpen, OPEN_REASONS, USAGE, usageError } from './messages.js';
+import { withUnreadImage, type UnreadFile } from './opened.js';
+import { Refusal } from './refusal.js';
+import { targetOf, type Target } from './target.js';
+
+interface CheckRequest extends FileRequest {
+  readonly format: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly repair: 'leaks' | 'all' | undefined;
+}
+
+const GRAMMAR = {
+  short: { h: false, f: true, r: true, T: true, U: false, q: false },
+  long: { ...FILE_LONG, format: true, repair: true, output: true },
+};
+
+const CLASSES: Readonly<Record<'leaks' | 'all', readonly RepairClass[]>> = {
+  leaks: ['leaks'],
+  all: ['all', 'leaks'],
+};
+
+/** Parses the arguments of `check`. */
+export function parseCheck(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const values = new Map<string, string>();
+  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
+    const long = name === 'r' ? 'repair' : name;
+    if (long === 'repair' && value !== 'leaks' && value !== 'all') {
+      throw usageError(CHECK.repairValue(value));
+    }
+    values.set(long, value);
+  });
+  if (operands === undefined) return undefined;
+  const file = fileRequest(oneOperand(operands), values);
+  const output = values.get('output') ?? 'human';
+  if (output !== 'json' && output !== 'human') throw new Refusal(USAGE.outputFormat);
+  const format = values.get('format');
+  if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
+  const repair = values.get('repair') as CheckRequest['repair'];
+  const request = { ...file, format, json: output === 'json', quiet: values.has('q'), repair };
+  return (io) => runCheck(request, io);
+}
+
+async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
+  const target = targetOf(request.operand, request.imageOpts, request.format);
+  if (request.repair === undefined) {
+    const open = (): ReturnType<typeof openFile> => openFile(target.path, request);
+    return withUnreadImage(target, false, open, async (opened) => {
+      return report(await checked(opened), undefined, request, target, io);
+    });
+  }
+  if (request.forceShare) throw couldNotOpen(target.operand, OPEN_REASONS.forceShareForEdit);
+  const classes = CLASSES[request.repair];
+  return withUnreadImage(
+    target,
+    true,
+    () => openFileForEdit(target.path),
+    async (opened) => {
+      refuseRaw(opened);
+      const { before, plan } = await proposeRepair(opened.file, () => ({ classes }));
+      if (plan !== undefined) await executePlan(opened.file, plan);
+      const after = await checkImage(opened.file);
+      return report(after, before, request, target, io);
+    },
+  );
+}
+
+async function checked(opened: UnreadFile<BlockSource>): Promise<CheckReport> {
+  refuseRaw(opened);
+  return checkImage(opened.file);
+}
+
+function refuseRaw({ kind }: UnreadFile<BlockSource>): void {
+  if (kind === 'raw') throw new Refusal(CHECK.unsupportedFormat, [], 63);
+}
+
+/** What a double check leaves less than the check found has been repaired. */
+function fixedOf(
+  now: CheckTotals,
+  before: CheckReport | undefined,
+): { leaks: number; corruptions: number } {
+  if (before === undefined) return { leaks: 0, corruptions: 0 };
+  const { leaks, corruptions } = before.totals;
+  return {
+    leaks: Math.max(0, leaks - now.leaks),
+    corruptions: Math.max(0, corruptions - now.corruptions),
+  };
+}
+
+function report(
+  found: CheckReport,
+  before: CheckReport | undefined,
+  request: CheckRequest,
+  target: Target,
+  io: QemuImgIo,
+): number {
+  const { totals, qemuFailure, qemuExitCode } = found;
+  if (!request.json && !request.quiet) {
+    for (const finding of (before ?? found).findings)
+      printFinding(finding, before !== undefined, io);
+  }
+  if (qemuFailure !== undefined) throw new Refusal(CHECK.failed(qemuFailure.error));
+  const fixed = fixedOf(totals, before);
+  if (request.json) io.printLines([jsonText(jsonTree(totals, fixed, target))]);
+  else if (!request.quiet) io.printLines(humanLines(totals, fixed));
+  if (totals.checkErrors > 0) throw new Refusal(CHECK.failedAtAll);
+  return qemuExitCode;
+}
+
+/** The one text that scripts read; other findings are told in the engine's words. */
+function printFinding(finding: Finding, repairs: boolean, io: QemuImgIo): void {
+  const { severity, cluster, found, expected, beyondQemu, message } = finding;
+  if (beyondQemu || severity === 'note') return;
+  const isRefcount = /^(REFCOUNT_ZERO|REFCOUNT_TOO_|CLUSTER_LEAKED)/.test(finding.code);
+  const lead = repairs ? 'Repairing' : severity === 'leak' ? 'Leaked' : 'ERROR';
+  const text = isRefcount
+    ? `${lead} cluster ${cluster} refcount=${found} reference=${expected}`
+    : `${lead === 'Leaked' ? 'ERROR' : lead} ${message}`;
+  io.printError(`${byteStringOfText(text)}\n`);
+}
+
+function humanLines(totals: CheckTotals, fixed: { leaks: number; corruptions: number }): string[] {
+  const { corruptions, leaks, checkErrors, allocatedClusters, totalClusters } = totals;
+  const percent = (part: number, whole: number): string => ((part * 100) / whole).toFixed(2);
+  const isFine = corruptions + leaks + checkErrors === 0;
+  const { fragmentedClusters, compressedClusters, imageEndOffset } = totals;
+  return [
+    ...(fixed.leaks + fixed.corruptions === 0
+      ? []
+      : CHECK.repaired(fixed.leaks, fixed.corruptions)),
+    ...(isFine ? [CHECK.noErrors] : []),
+    ...(corruptions > 0 ? CHECK.corruptions(corruptions) : []),
+    ...(leaks > 0 ? CHECK.leaks(leaks) : []),
+    ...(checkErrors > 0 ? CHECK.checkErrors(checkErrors) : []),
+    ...(totalClusters > 0 && allocatedClusters > 0
+      ? [
+          `${allocatedClusters}/${totalClusters} = ` +
+            `${percent(allocatedClusters, totalClusters)}% allocated, ` +
+            `${percent(fragmentedClusters, allocatedClusters)}% fragmented, ` +
+            `${percent(compressedClusters, allocatedClusters)}% compressed clusters`,
+        ]
+      : []),
+    ...(imageEndOffset > 0 ? [`Image end offset: ${imageEndOffset}`] : []),
+  ];
+}
+
+/** Members in the order that QEMU prints them, as measured; those that are 0 are left out. */
+function jsonTree(
+  totals: CheckTotals,
+  fixed: { leaks: number; corruptions: number },
+  target: Target,
+): Tree {
+  const some = (key: string, value: number): Tree => (value === 0 ? {} : { [key]: value });
+  return {
+    ...some('image-end-offset', totals.imageEndOffset),
+    ...some('total-clusters', totals.totalClusters),
+    'check-errors': totals.checkErrors,
+    ...some('corruptions-fixed', fixed.corruptions),
+    ...some('leaks', totals.leaks),
+    ...some('leaks-fixed', fixed.leaks),
+    ...some('corruptions', totals.corruptions),
+    ...some('allocated-clusters', totals.allocatedClusters),
+    filename: target.shown,
+    format: 'qcow2',
+    ...some('fragmented-clusters', totals.fragmentedClusters),
+    ...some('compressed-clusters', totals.compressedClusters),
+  } as Tree;
+}

@@ -1,0 +1,116 @@
+import { unlink } from 'node:fs/promises';
+import {
+  checkImage,
+  executePlan,
+  parseRepairWords,
+  proposeRepair,
+  saveUndo,
+  type BlockDevice,
+  type BlockSource,
+  type EditPlan,
+  type Image,
+  type ProposedRepair,
+  type RepairChoice,
+} from '../../../index.js';
+import { createNewFile, newSha256, openFile, openFileForEdit } from '../../../node.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { printJson, printLines, type Context } from '../context.js';
+import { warnOfLock } from '../editing.js';
+import { repairDoneJson, repairPlanJson } from '../present/repair-json.js';
+import { repairDoneLines, repairPlanLines } from '../present/repair-text.js';
+import { errorJson, reportFailure } from '../report.js';
+import { selectSnapshot } from '../selection.js';
+
+/** Flags of `repair`. */
+export interface RepairFlags {
+  readonly plan?: boolean;
+  readonly undo?: string;
+  readonly dropSnapshot?: readonly string[];
+  readonly dropUnreadSnapshots?: boolean;
+}
+
+/** `qsnap repair IMAGE [WHAT…]` */
+export async function repair(
+  path: string,
+  what: readonly string[],
+  flags: RepairFlags,
+  context: Context,
+): Promise<ExitCode> {
+  try {
+    const choose = (image: Image): RepairChoice => choiceOf(what, flags, image);
+    if (flags.plan === true) return await planOnly(path, choose, context);
+    return await carryOut(path, choose, flags.undo, context);
+  } catch (error) {
+    reportFailure(error, path, 'edit', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'edit') });
+    return EXIT_CODES.notDone.code;
+  }
+}
+
+async function planOnly(
+  path: string,
+  choose: (image: Image) => RepairChoice,
+  context: Context,
+): Promise<ExitCode> {
+  const source: BlockSource = await openFile(path, { forceShare: context.forceShare });
+  try {
+    const proposal = await proposeRepair(source, choose);
+    if (context.json) printJson(context, repairPlanJson(path, proposal));
+    else printLines(context, repairPlanLines(path, proposal));
+    return proposal.after.exitCode;
+  } finally {
+    await source.close();
+  }
+}
+
+async function carryOut(
+  path: string,
+  choose: (image: Image) => RepairChoice,
+  undoFile: string | undefined,
+  context: Context,
+): Promise<ExitCode> {
+  const device = await openFileForEdit(path);
+  try {
+    warnOfLock(path, device.lock.guarantee, context);
+    const proposal = await proposeRepair(device, choose);
+    const { plan } = proposal;
+    if (plan !== undefined) {
+      if (undoFile !== undefined) await keepUndo(device, plan, path, undoFile);
+      await executePlan(device, plan);
+    }
+    // What the plan promised is looked for in the file itself.
+    const done: ProposedRepair = { ...proposal, after: await checkImage(device) };
+    const undo = plan === undefined ? undefined : undoFile;
+    if (context.json) printJson(context, repairDoneJson(path, done, undo));
+    else if (!context.quiet) printLines(context, repairDoneLines(path, done, undo));
+    return done.after.exitCode;
+  } finally {
+    await device.close();
+  }
+}
+
+/** The file is whole and on the medium before anything is overwritten; else there is none. */
+async function keepUndo(
+  device: BlockDevice,
+  plan: EditPlan,
+  path: string,
+  undoFile: string,
+): Promise<void> {
+  const file = await createNewFile(undoFile);
+  try {
+    await saveUndo(device, plan, file, newSha256, { image: path, operation: plan.operation });
+  } catch (error) {
+    await unlink(undoFile);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+function choiceOf(what: readonly string[], flags: RepairFlags, image: Image): RepairChoice {
+  return {
+    ...parseRepairWords(what),
+    dropSnapshots: (flags.dropSnapshot ?? []).map((text) => selectSnapshot(image, text).index),
+    ...(flags.dropUnreadSnapshots === true && { dropUnreadSnapshots: true }),
+  };
+}

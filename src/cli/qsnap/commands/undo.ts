@@ -1,0 +1,37 @@
+import { executeUndo, printableText } from '../../../index.js';
+import { newSha256, openFile, openFileForEdit } from '../../../node.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { printJson, printLines, type Context } from '../context.js';
+import { warnOfLock } from '../editing.js';
+import { errorJson, reportFailure } from '../report.js';
+
+/** `qsnap undo FILE IMAGE` */
+export async function undo(file: string, path: string, context: Context): Promise<ExitCode> {
+  try {
+    const kept = await openFile(file);
+    try {
+      const device = await openFileForEdit(path);
+      try {
+        warnOfLock(path, device.lock.guarantee, context);
+        const { switched, restoredBytes } = await executeUndo(device, kept, newSha256);
+        const shown = printableText(path);
+        const line = switched
+          ? `Undone: ${shown} is again what it was.`
+          : `${shown} is what it was already: nothing was written.`;
+        if (context.json) {
+          const document = { filename: path, operation: 'undo', undone: switched };
+          printJson(context, { ...document, 'restored-bytes': restoredBytes });
+        } else if (!context.quiet) printLines(context, [line]);
+      } finally {
+        await device.close();
+      }
+    } finally {
+      await kept.close();
+    }
+    return EXIT_CODES.done.code;
+  } catch (error) {
+    reportFailure(error, path, 'edit', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'edit') });
+    return EXIT_CODES.notDone.code;
+  }
+}

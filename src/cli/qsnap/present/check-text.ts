@@ -1,0 +1,52 @@
+import { printableText, type CheckReport, type Finding } from '../../../index.js';
+import { tableLines, type Column } from '../../columns.js';
+import { countText, hexText, oneSafeLine } from '../../text.js';
+
+/** More findings than this are counted instead of listed; `--json` has them all. */
+const FINDINGS_SHOWN_MAX = 40;
+
+const COLUMNS: readonly Column[] = [
+  { title: 'SEVERITY', align: 'left' },
+  { title: 'FINDING', align: 'left' },
+  { title: 'WHAT IS WRONG', align: 'left' },
+];
+
+/** A finding as `qsnap repair` takes it. */
+export function findingName({ code, at }: Finding): string {
+  return `${code}@${hexText(at)}`;
+}
+
+/** `2 corruptions, 1 leak`, or that there is nothing. */
+export function verdictText({ totals, beyondQemu }: CheckReport): string {
+  const parts = [
+    [totals.corruptions + beyondQemu.corruptions, 'corruption'] as const,
+    [totals.checkErrors, 'check error'] as const,
+    [totals.leaks, 'leak'] as const,
+    [beyondQemu.notes, 'note'] as const,
+  ].flatMap(([count, what]) => (count === 0 ? [] : [countText(count, what)]));
+  return parts.length === 0 ? 'no errors' : parts.join(', ');
+}
+
+/** What a check found, for people. */
+export function reportLines(path: string, report: CheckReport): readonly string[] {
+  const file = printableText(path);
+  const { findings, findingsLeftOut, totals, snapshots } = report;
+  const shown = findings.slice(0, FINDINGS_SHOWN_MAX);
+  const rows = shown.map((finding) => [
+    finding.severity,
+    findingName(finding),
+    oneSafeLine(finding.message),
+  ]);
+  const [titles, ...lines] = tableLines(COLUMNS, rows);
+  const more = findings.length - shown.length + findingsLeftOut;
+  const isMendable = findings.some(({ remedy }) => remedy === 'all' || remedy === 'leaks');
+  const unread = snapshots.claimed - snapshots.read;
+  return [
+    `${file}: ${verdictText(report)}`,
+    `  ${countText(totals.allocatedClusters, 'guest cluster')} of ${totals.totalClusters} allocated`,
+    ...(unread > 0 ? [`  ${countText(unread, 'snapshot')} can not be read`] : []),
+    ...(rows.length === 0 ? [] : [titles!, ...lines]),
+    ...(more === 0 ? [] : [`and ${more} more: \`--json\` has them`]),
+    ...(isMendable ? [`\`qsnap repair --plan ${file}\` shows what a repair would do`] : []),
+  ];
+}

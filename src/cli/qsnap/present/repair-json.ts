@@ -1,0 +1,42 @@
+import type { ProposedRepair } from '../../../index.js';
+import { totalsJson } from './check-json.js';
+import { planJson } from './plan-json.js';
+
+function repairJson(
+  path: string,
+  { before, after, facts, plan }: ProposedRepair,
+): Record<string, unknown> {
+  return {
+    filename: path,
+    operation: 'repair',
+    before: totalsJson(before.totals),
+    after: { ...totalsJson(after.totals), 'exit-code': after.exitCode },
+    'raised-clusters': facts.raisedClusters,
+    'lowered-clusters': facts.loweredClusters,
+    'written-bytes': plan === undefined ? 0 : plan.facts.shadowBytes + plan.switch.bytes.length,
+    'growth-bytes': plan?.facts.growthBytes ?? 0,
+  };
+}
+
+/** A repair that was not carried out. docs/schema/repair.json. */
+export function repairPlanJson(path: string, proposal: ProposedRepair): Record<string, unknown> {
+  const { plan } = proposal;
+  return {
+    ...repairJson(path, proposal),
+    'dry-run': true,
+    ...(plan !== undefined && { plan: planJson(plan) }),
+  };
+}
+
+/** A repair that is done. docs/schema/repair.json. */
+export function repairDoneJson(
+  path: string,
+  done: ProposedRepair,
+  undoFile: string | undefined,
+): Record<string, unknown> {
+  return {
+    ...repairJson(path, done),
+    'dry-run': false,
+    ...(undoFile !== undefined && { 'undo-file': undoFile }),
+  };
+}
