@@ -131,21 +131,29 @@ function report(
   return qemuExitCode;
 }
 
+const REFCOUNTS = /^(?:REFCOUNT_ZERO|REFCOUNT_TOO_LOW|REFCOUNT_TOO_HIGH|CLUSTER_LEAKED)$/;
+
+/** Tables first, then clusters by number, then COPIED flags. */
+function inQemusOrder(findings: readonly Finding[]): readonly Finding[] {
+  const passOf = ({ code }: Finding): number =>
+    REFCOUNTS.test(code) ? 1 : /^L[12]_COPIED/.test(code) ? 2 : 0;
+  const clusterOf = (finding: Finding): number =>
+    passOf(finding) === 1 ? (finding.cluster ?? 0) : 0;
+  return findings.toSorted((a, b) => passOf(a) - passOf(b) || clusterOf(a) - clusterOf(b));
+}
+
 /** The one text that scripts read; other findings are told in the engine's words. */
-function printFinding(finding: Finding, repairs: boolean, io: QemuImgIo): void {
-  const { severity, cluster, found, expected, beyondQemu, message } = finding;
+function printFinding(finding: Finding, io: QemuImgIo): void {
+  const { code, severity, cluster, found, expected, beyondQemu, message } = finding;
   if (beyondQemu || severity === 'note') return;
-  const isRefcount = /^(REFCOUNT_ZERO|REFCOUNT_TOO_|CLUSTER_LEAKED)/.test(finding.code);
-  const lead = repairs ? 'Repairing' : severity === 'leak' ? 'Leaked' : 'ERROR';
-  const text = isRefcount
-    ? `${lead} cluster ${cluster} refcount=${found} reference=${expected}`
-    : `${lead === 'Leaked' ? 'ERROR' : lead} ${message}`;
+  const text = REFCOUNTS.test(code)
+    ? `${severity === 'leak' ? 'Leaked' : 'ERROR'} cluster ${cluster} refcount=${found} reference=${expected}`
+    : `ERROR ${message}`;
   io.printError(`${byteStringOfText(text)}\n`);
 }
 
 function humanLines(totals: CheckTotals, fixed: { leaks: number; corruptions: number }): string[] {
   const { corruptions, leaks, checkErrors, allocatedClusters, totalClusters } = totals;
-  const percent = (part: number, whole: number): string => ((part * 100) / whole).toFixed(2);
   const isFine = corruptions + leaks + checkErrors === 0;
   const { fragmentedClusters, compressedClusters, imageEndOffset } = totals;
   return [
@@ -168,25 +176,36 @@ function humanLines(totals: CheckTotals, fixed: { leaks: number; corruptions: nu
   ];
 }
 
+/** Two places, ties to the even digit, as printf rounds. */
+function percent(part: number, whole: number): string {
+  const hundredths = (part * 10_000) / whole;
+  const below = Math.floor(hundredths);
+  const isTie = hundredths - below === 0.5;
+  const rounded = isTie && below % 2 === 0 ? below : Math.round(hundredths);
+  return (rounded / 100).toFixed(2);
+}
+
 /** Members in the order that QEMU prints them, as measured; those that are 0 are left out. */
 function jsonTree(
   totals: CheckTotals,
   fixed: { leaks: number; corruptions: number },
   target: Target,
 ): Tree {
-  const some = (key: string, value: number): Tree => (value === 0 ? {} : { [key]: value });
-  return {
-    ...some('image-end-offset', totals.imageEndOffset),
-    ...some('total-clusters', totals.totalClusters),
-    'check-errors': totals.checkErrors,
-    ...some('corruptions-fixed', fixed.corruptions),
-    ...some('leaks', totals.leaks),
-    ...some('leaks-fixed', fixed.leaks),
-    ...some('corruptions', totals.corruptions),
-    ...some('allocated-clusters', totals.allocatedClusters),
-    filename: target.shown,
-    format: 'qcow2',
-    ...some('fragmented-clusters', totals.fragmentedClusters),
-    ...some('compressed-clusters', totals.compressedClusters),
-  } as Tree;
+  const members: readonly (readonly [key: string, value: Tree])[] = [
+    ['image-end-offset', totals.imageEndOffset],
+    ['compressed-clusters', totals.compressedClusters],
+    ['total-clusters', totals.totalClusters],
+    ['corruptions', totals.corruptions],
+    ['check-errors', totals.checkErrors],
+    ['leaks', totals.leaks],
+    ['corruptions-fixed', fixed.corruptions],
+    ['leaks-fixed', fixed.leaks],
+    ['allocated-clusters', totals.allocatedClusters],
+    ['filename', target.shown],
+    ['format', 'qcow2'],
+    ['fragmented-clusters', totals.fragmentedClusters],
+  ];
+  return Object.fromEntries(
+    members.filter(([key, value]) => value !== 0 || key === 'check-errors'),
+  );
 }

@@ -49,10 +49,10 @@ export const EXAMPLES = {
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
   ]),
   repair: examples([
-    ['qsnap repair --plan disk.qcow2', 'every write, and what a check finds after it'],
-    ['qsnap repair --undo before.undo disk.qcow2', 'all that changes no guest data'],
+    ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
+    ['qsnap repair --undo old.undo disk.qcow2', 'all, and keep a way back'],
     ['qsnap repair disk.qcow2 leaks', 'leaks alone'],
-    ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding of a check'],
+    ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding'],
   ]),
   undo: examples([['qsnap undo before.undo disk.qcow2', 'put back what a repair overwrote']]),
   rename: examples([
