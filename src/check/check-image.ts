@@ -6,7 +6,7 @@ import { FindingCollector } from './collector.js';
 import { compareRefcounts } from './compare.js';
 import { checkCopiedFlags } from './copied-flags.js';
 import { countReferences, type References } from './count-references.js';
-import { checkHeader, checkSnapshotTable } from './notes.js';
+import { checkHeader, checkSnapshotTable, checkTables } from './notes.js';
 import { checkOverlaps } from './overlaps.js';
 import { withOwners } from './owners.js';
 import type {
@@ -58,6 +58,7 @@ export async function checkOpened(
   const endCluster = await compareRefcounts(image, table, counter, collector);
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
+  checkTables(image, references, collector);
   const { findings, leftOut } = collector.finish();
   const owned =
     options.owners === false ? findings : await withOwners(image, table, references, findings);

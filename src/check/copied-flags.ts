@@ -18,7 +18,7 @@ type StoredOf = (cluster: number) => number | undefined;
  * where a refcount is exactly 1. Flags below snapshots mean nothing.
  *
  * @param references their counts have been replaced by the stored refcounts.
- * QEMU: block/qcow2-refcount.c, check_oflag_copied. Spec: L1 and L2 table entry, bit 63.
+ * QEMU: block/qcow2-refcount.c, check_oflag_copied. Spec: L2 table entry, bit 63.
  */
 export async function checkCopiedFlags(
   image: Image,

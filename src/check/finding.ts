@@ -8,10 +8,10 @@ import type { FindingCode } from './catalog.js';
 export type Severity = 'corruption' | 'leak' | 'check-error' | 'note';
 
 /**
- * What mends a finding: `leaks` and `all` are the classes of a repair; `manual` needs a decision
- * that no program should take alone; `none` needs nothing.
+ * What mends a finding: `leaks`, `all` and `unreadable` are classes of a repair; `manual` needs a
+ * decision that no program should take alone; `none` needs nothing.
  */
-export type Remedy = 'leaks' | 'all' | 'manual' | 'none';
+export type Remedy = 'leaks' | 'all' | 'unreadable' | 'manual' | 'none';
 
 /** Where a wrong value lies, by the names of QEMU's overlap checks where it has one. */
 export type Structure = RegionOwner | 'active-l2' | 'inactive-l2';

@@ -7,6 +7,7 @@ import { HEADER_V2, HEADER_V3, KNOWN_AUTOCLEAR, SNAPSHOT_EXTRA_BYTES_V3 } from '
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { FindingCollector } from './collector.js';
+import type { References } from './count-references.js';
 import type { Facts } from './finding.js';
 
 /** Findings that the header, its extensions and the snapshot table give without any walk. */
@@ -122,4 +123,29 @@ function checkSnapshots(
 
 function snapshotFacts({ index, idBytes, nameBytes }: Snapshot): Facts {
   return { index, id: printable(idBytes), name: printable(nameBytes) };
+}
+
+/** What no entry is wrong about, but a person may want to know of the tables as a whole. */
+export function checkTables(
+  { header, geometry }: Image,
+  { tally, hasCopied, activeL1 }: References,
+  to: FindingCollector,
+): void {
+  const forDisk = l1EntriesFor(header.diskSizeBytes, geometry);
+  let [vmState, stale] = [0, 0];
+  for (let i = forDisk; 2 * i < activeL1.length; i++) {
+    if ((activeL1[2 * i]! | activeL1[2 * i + 1]!) !== 0) vmState += 1;
+  }
+  if (vmState > 0) {
+    const at = header.activeL1.at + forDisk * 8;
+    to.add('VM_STATE_IN_ACTIVE', { structure: 'active-l1', at, found: vmState });
+  }
+  let at = 0;
+  for (let i = hasCopied.length - 1; i >= 0; i--) {
+    if (hasCopied[i] === 0 || tally.active[i] !== 0) continue;
+    stale += 1;
+    at = tally.offsets[i]!;
+  }
+  if (stale > 0)
+    to.add('STALE_COPIED_IN_SNAPSHOTS', { structure: 'inactive-l2', at, found: stale });
 }

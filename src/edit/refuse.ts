@@ -1,7 +1,9 @@
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { LIMITS } from '../qcow2/limits.js';
-import { HEADER_V3, KNOWN_AUTOCLEAR } from '../qcow2/spec.js';
+import { HEADER_V3 } from '../qcow2/spec.js';
+
+const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 
 /**
  * Refuses what no edit may touch, whatever it does.
@@ -19,30 +21,18 @@ export function refuseUnfit(image: Image): void {
     );
   }
   if (header.markedCorrupt) {
-    const hint = repairHint(image);
     throw new QsnapError('IMAGE_MARKED_CORRUPT', 'the image is marked as corrupt', {
       ...where,
-      hint,
+      hint: REPAIR_HINT,
     });
   }
   if (header.dirty) {
     throw new QsnapError(
       'IMAGE_DIRTY',
       'the image was not closed properly, so its refcounts may be wrong',
-      { ...where, hint: repairHint(image) },
+      { ...where, hint: REPAIR_HINT },
     );
   }
-}
-
-/** QEMU: the repair of 7.2 drops all snapshots of an image that has bitmaps or unknown such bits. */
-function repairHint(image: Image): string {
-  const { autoclear } = image.header;
-  const hasBitmaps = image.extensions.some(({ kind }) => kind === 'bitmaps');
-  const losesSnapshots = hasBitmaps || (autoclear & ~KNOWN_AUTOCLEAR) !== 0n;
-  if (losesSnapshots && image.snapshots.length > 0) {
-    return 'make a backup; `qemu-img check -r` of QEMU 7.2 would repair it and drop all snapshots';
-  }
-  return 'after a backup, `qemu-img check -r all` repairs it and takes the mark away';
 }
 
 /**

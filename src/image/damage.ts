@@ -17,7 +17,7 @@ export function damaged(damage: Damage): QsnapError {
   const { message, ...details } = damage;
   return new QsnapError('IMAGE_DAMAGED', `the image is damaged: ${message}`, {
     ...details,
-    hint: 'an edit could overwrite data that counts as free; see all findings with `qemu-img check`',
+    hint: 'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',
   });
 }
 

@@ -123,6 +123,8 @@ export async function settleRefcounts(
         count = Math.max(0, count - vacated.get(cluster)!);
         touched[block] = 1;
       }
+      // Behind the end of the file is nothing that a refcount could be about.
+      if (cluster >= rules.fileClusters) count = Math.min(count, references);
       if (count < references) {
         raised += 1;
         touched[block] = 1;

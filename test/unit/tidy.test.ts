@@ -6,7 +6,7 @@ import { filesBelow, isNamed, patternsOf, placesOf, syntaxOf, textOf } from './s
 
 /** The rules that no linter knows. Where one names exceptions, each has its reason. */
 const SRC = filesBelow('src');
-const ENGINE = SRC.filter((path) => !/^src\/(cli\/|io\/node\/|node\.ts)/.test(path));
+const ENGINE = SRC.filter((path) => !/^src\/(cli\/|io\/node\/|node\/|node\.ts)/.test(path));
 const TESTS = filesBelow('test');
 
 const places = (paths: readonly string[], rule: (node: ts.Node) => boolean): string[] =>
@@ -52,6 +52,13 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/qcow2/snapshot-table.ts': 'icount and the VM clock have 64 bits',
   'src/qcow2/spec.ts': 'the value of a disabled icount',
   'src/qcow2/validate.ts': 'header fields are judged before they are narrowed',
+  'src/qcow2/snapshot-table-lenient.ts': 'fields of damaged entries are kept as they are',
+  'src/check/check-image.ts': 'where QEMU reads a 64-bit offset as a negative number',
+  'src/check/judge-entry.ts': 'a wrong entry is printed in full',
+  'src/check/notes.ts': 'fields of damaged entries, and feature words',
+  'src/repair/plan-repair.ts': 'the autoclear word',
+  'src/tx/undo-file.ts': '64-bit fields of the undo file',
+  'src/image/open-for-check.ts': 'fields are judged before they are narrowed',
   'src/image/damage.ts': 'a wrong entry is printed in full',
   'src/image/refcounts.ts': 'a wrong entry is printed in full',
   'src/edit/refuse.ts': 'the autoclear word',

@@ -120,8 +120,7 @@ function report(
 ): number {
   const { totals, qemuFailure, qemuExitCode } = found;
   if (!request.json && !request.quiet) {
-    for (const finding of (before ?? found).findings)
-      printFinding(finding, before !== undefined, io);
+    for (const finding of inQemusOrder((before ?? found).findings)) printFinding(finding, io);
   }
   if (qemuFailure !== undefined) throw new Refusal(CHECK.failed(qemuFailure.error));
   const fixed = fixedOf(totals, before);

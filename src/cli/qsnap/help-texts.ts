@@ -54,7 +54,7 @@ export const EXAMPLES = {
     ['qsnap repair disk.qcow2 leaks', 'leaks alone'],
     ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding'],
   ]),
-  undo: examples([['qsnap undo before.undo disk.qcow2', 'put back what a repair overwrote']]),
+  undo: examples([['qsnap undo old.undo disk.qcow2', 'put back what a repair overwrote']]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],

@@ -44,6 +44,7 @@ test('the page prints what the commands print', async () => {
   const page = readFileSync(PAGE, 'utf8');
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
+  writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
   let rendered = '';
   for (const part of page.split(/(?<=```console\n)([^`]*?)(?=```)/)) {
     rendered += part.startsWith('$ ') ? await replayed(part, page) : part;

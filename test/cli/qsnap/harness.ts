@@ -68,7 +68,10 @@ export async function expectSound(image: string): Promise<void> {
   if (qemuAvailable) await expectClean(image);
 }
 
-const SCHEMAS = ['snapshot', 'error', 'info', 'list', 'show', 'edit'] as const;
+const SCHEMAS = [
+  ...(['snapshot', 'error', 'info', 'list', 'show', 'check'] as const),
+  ...(['edit', 'repair', 'undo'] as const),
+];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
 for (const name of SCHEMAS) {
   const file = new URL(`../../../docs/schema/${name}.json`, import.meta.url);

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import manifest from '../../../package.json' with { type: 'json' };
 import { qsnap } from './harness.js';
 
-const COMMANDS = ['info', 'list', 'show', 'create', 'apply', 'delete', 'rename'];
+const READING = ['info', 'list', 'show', 'check'];
+const COMMANDS = [...READING, 'create', 'apply', 'delete', 'rename', 'repair', 'undo'];
 
 test('--help', async () => {
   const { code, stdout, stderr } = await qsnap(['--help']);

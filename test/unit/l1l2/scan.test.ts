@@ -141,13 +141,15 @@ describe('addReferences', () => {
         const modelTouched = new Set<number>();
         const expected = plainly(made).findIndex(({ entry, problem }) => {
           if (problem !== undefined) return true;
-          return clustersOf(entry, clusterBytes).some((cluster) => {
-            const count = model[cluster]! + by;
-            if (count > max || count < 0) return true;
-            model[cluster] = count;
+          const clusters = clustersOf(entry, clusterBytes);
+          const after = clusters.map((cluster) => model[cluster]! + by);
+          // An entry counts whole or not at all, so that its clusters can be told one by one.
+          if (after.some((count) => count > max || count < 0)) return true;
+          for (const cluster of clusters) {
+            model[cluster] = model[cluster]! + by;
             modelTouched.add(cluster >>> counts.blockShift);
-            return false;
-          });
+          }
+          return false;
         });
         expect(result).toBe(expected === -1 ? NO_PROBLEM : expected);
         expect([...counts.values]).toEqual(model);

@@ -1,0 +1,188 @@
+/** The commands that check and mend: what they say, how they end, and what they leave. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { fixtureNames } from '../../support/fixture.js';
+import { qemuAvailable, qemuImg } from '../../support/qemu.js';
+import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
+
+interface Finding {
+  readonly code: string;
+  readonly offset: number;
+}
+interface Checked {
+  readonly images: readonly { readonly findings: readonly Finding[] }[];
+}
+
+describe('check', () => {
+  test('of a sound image: one line with the verdict, exit code 0, nothing written', async () => {
+    const image = imageOf('five-snapshots');
+    const before = { bytes: readFileSync(image), mtime: statSync(image).mtimeMs };
+    const { code, stdout, stderr } = await qsnap(['check', image]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(shown(stdout, image)).toMatch(/^five-snapshots\.qcow2: no errors\n/);
+    expect(readFileSync(image).equals(before.bytes)).toBe(true);
+    expect(statSync(image).mtimeMs).toBe(before.mtime);
+  });
+
+  test.each([
+    ['refcount-leaks', 3],
+    ['refcount-too-low', 2],
+    ['copied-flags-wrong', 2],
+    ['dirty', 0],
+  ])('of %s ends with %i, as qemu-img does', async (fixture, code) => {
+    const image = imageOf(fixture);
+    const ran = await qsnap(['check', image]);
+    expect(ran.code).toBe(code);
+    expect(shown(ran.stdout, image)).toMatchSnapshot();
+    if (qemuAvailable) {
+      const qemu = await qemuImg(['check', '-f', 'qcow2', image]).then(
+        () => 0,
+        (error: unknown) => (error as { code: number }).code,
+      );
+      expect(ran.code).toBe(qemu);
+    }
+  });
+
+  test.each(fixtureNames())('%s: --json is as its schema says', async (fixture) => {
+    const image = imageOf(fixture);
+    const { code, stdout } = await qsnap(['check', '--json', image]);
+    const { images } = parsed('check', stdout) as Checked;
+    expect(images).toHaveLength(1);
+    expect([0, 1, 2, 3]).toContain(code);
+  });
+
+  test('of several: the gravest exit code, and a wrong one does not stop the others', async () => {
+    const images = [imageOf('refcount-leaks'), imageOf('qcow-version-1'), imageOf('version-3')];
+    const { code, stdout, stderr } = await qsnap(['check', ...images]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('this is a qcow image (version 1)');
+    expect(stdout).toContain('version-3.qcow2: no errors');
+  });
+
+  test('--max-findings lists fewer and counts all', async () => {
+    const image = imageOf('refcount-leaks');
+    const all = await qsnap(['check', '--json', image]);
+    const few = await qsnap(['check', '--json', '--max-findings', '1', image]);
+    const [one] = (parsed('check', few.stdout) as Checked).images;
+    const [whole] = (parsed('check', all.stdout) as Checked).images;
+    expect(one!.findings).toHaveLength(1);
+    expect({ ...one, findings: 0, 'findings-left-out': 0 }).toEqual({
+      ...whole,
+      findings: 0,
+      'findings-left-out': 0,
+    });
+  });
+
+  test('--quiet prints nothing of a sound image and all of a damaged one', async () => {
+    expect((await qsnap(['-q', 'check', imageOf('version-3')])).stdout).toBe('');
+    expect((await qsnap(['-q', 'check', imageOf('refcount-leaks')])).stdout).not.toBe('');
+  });
+});
+
+describe('repair', () => {
+  test('--plan prints every write and leaves the file as it is', async () => {
+    const image = imageOf('refcount-too-low');
+    const before = { bytes: readFileSync(image), mtime: statSync(image).mtimeMs };
+    const { code, stdout } = await qsnap(['repair', '--plan', image]);
+    expect(code).toBe(0);
+    expect(shown(stdout, image)).toMatchSnapshot();
+    expect(readFileSync(image).equals(before.bytes)).toBe(true);
+    expect(statSync(image).mtimeMs).toBe(before.mtime);
+    const json = await qsnap(['repair', '-n', '--json', image]);
+    expect(parsed('repair', json.stdout)).toMatchObject({ 'dry-run': true, plan: {} });
+  });
+
+  test.each(['refcount-too-low', 'refcount-leaks', 'copied-flags-wrong', 'dirty', 'corrupt'])(
+    'mends %s, and undo puts back every byte',
+    async (fixture) => {
+      const image = imageOf(fixture);
+      const before = readFileSync(image);
+      const undo = path.join(path.dirname(image), 'old.undo');
+      const { code, stdout, stderr } = await qsnap(['repair', '--undo', undo, image]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain('A check finds: no errors.\n');
+      expect(stdout).toContain(`qsnap undo ${undo} ${image}`);
+      expect((await qsnap(['check', image])).code).toBe(0);
+      await expectSound(image);
+
+      const undone = await qsnap(['undo', '--json', undo, image]);
+      expect(parsed('undo', undone.stdout)).toMatchObject({ undone: true });
+      expect(readFileSync(image).equals(before)).toBe(true);
+      const again = await qsnap(['undo', undo, image]);
+      expect(again.stdout).toContain('is what it was already: nothing was written.');
+      expect(readFileSync(image).equals(before)).toBe(true);
+    },
+  );
+
+  test('of a sound image does nothing, and makes no undo file', async () => {
+    const image = imageOf('version-3');
+    const before = readFileSync(image);
+    const undo = path.join(path.dirname(image), 'old.undo');
+    const { code, stdout } = await qsnap(['repair', '--undo', undo, image]);
+    expect(code).toBe(0);
+    expect(shown(stdout, image)).toContain('nothing of what was chosen needs a repair');
+    expect(existsSync(undo)).toBe(false);
+    expect(readFileSync(image).equals(before)).toBe(true);
+  });
+
+  test('of one finding mends that one and says what is left', async () => {
+    const image = imageOf('refcount-leaks');
+    const found = await qsnap(['check', '--json', image]);
+    const { findings } = (parsed('check', found.stdout) as Checked).images[0]!;
+    const [{ code: name, offset }] = findings as [Finding];
+    const { code } = await qsnap(['repair', image, `${name}@${offset}`]);
+    expect(code).toBe(3);
+    const left = await qsnap(['check', '--json', image]);
+    const after = (parsed('check', left.stdout) as Checked).images[0]!.findings;
+    expect(after).toEqual(findings.slice(1));
+    await qsnap(['repair', image]);
+    await expectSound(image);
+  });
+
+  test('never writes over an undo file', async () => {
+    const image = imageOf('refcount-leaks');
+    const before = readFileSync(image);
+    const { code, stderr } = await qsnap(['repair', '--undo', image, image]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
+    expect(readFileSync(image).equals(before)).toBe(true);
+  });
+
+  test('REPAIR_CHOICE_INVALID: refuses a word that names nothing', async () => {
+    const image = imageOf('refcount-leaks');
+    const before = readFileSync(image);
+    const { code, stderr } = await qsnap(['repair', image, 'leek']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('"leek" is neither a class of repairs nor a finding');
+    const json = await qsnap(['repair', '--json', image, 'leek']);
+    expect(parsed('repair', json.stdout)).toMatchObject({
+      error: { code: 'REPAIR_CHOICE_INVALID' },
+    });
+    expect(readFileSync(image).equals(before)).toBe(true);
+  });
+
+  test('drops a snapshot that is named, and no other', async () => {
+    const image = imageOf('five-snapshots');
+    const { code } = await qsnap(['repair', image, '--drop-snapshot', 'id:2']);
+    expect(code).toBe(0);
+    const { stdout } = await qsnap(['list', '--json', image]);
+    const list = parsed('list', stdout) as { images: [{ snapshots: { id: string }[] }] };
+    expect(list.images[0].snapshots.map(({ id }) => id)).toEqual(['1', '3', '4', '5']);
+    await expectSound(image);
+  });
+});
+
+test('undo refuses a file that is none, and an image that was changed since', async () => {
+  const image = imageOf('refcount-leaks');
+  const undo = path.join(path.dirname(image), 'old.undo');
+  const other = imageOf('version-3');
+  const wrong = await qsnap(['undo', '--json', other, image]);
+  expect(parsed('undo', wrong.stdout)).toMatchObject({ error: { code: 'UNDO_FILE_INVALID' } });
+  await qsnap(['repair', '--undo', undo, image]);
+  await qsnap(['create', image, 'later']);
+  const late = await qsnap(['undo', undo, image]);
+  expect(late.code).toBe(1);
+  expect(late.stderr).toMatch(/\nThe image is unchanged\.\n$/);
+  await expectSound(image);
+});
