@@ -1,0 +1,26 @@
+import type { BlockSource } from '../io/device.js';
+import type { Image } from '../image/image.js';
+
+/** A file that an image names, opened, with the format to read it as. */
+export interface OpenedLayer {
+  readonly source: BlockSource;
+  /** Undefined: qcow2 if it begins like one, else raw. */
+  readonly format: 'qcow2' | 'raw' | undefined;
+  /** What identifies the file, so that a chain that leads back to itself is noticed. */
+  readonly identity: string;
+}
+
+/**
+ * Who may open what an image names. Without a gate nothing is opened: an untrusted image could name
+ * any file of the host.
+ */
+export interface Gate {
+  /**
+   * Opens the backing file of `image`.
+   *
+   * @throws QsnapError BACKING_REFUSED where this name may not be opened, OPEN_FAILED.
+   */
+  openBacking(image: Image): Promise<OpenedLayer>;
+  /** Opens the external data file of `image`, which is raw. */
+  openDataFile(image: Image): Promise<BlockSource>;
+}

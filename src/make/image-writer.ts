@@ -1,0 +1,37 @@
+import type { CompressionType } from '../qcow2/header.js';
+
+/** What a new qcow2 image is made by. Sizes are bytes. */
+export interface NewImageOptions {
+  readonly diskSizeBytes: number;
+  readonly version: 2 | 3;
+  readonly clusterBytes: number;
+  readonly refcountBits: 1 | 2 | 4 | 8 | 16 | 32 | 64;
+  readonly extendedL2: boolean;
+  readonly lazyRefcounts: boolean;
+  readonly compressionType: CompressionType;
+  /** The name as bytes, kept as it is; nothing opens it. */
+  readonly backing?: { readonly name: Uint8Array; readonly format: string | undefined };
+}
+
+/**
+ * A stretch of guest data for a new image. It begins and ends at boundaries of guest clusters,
+ * but for the end of the disk. A `compressed` one is one guest cluster.
+ */
+export type GuestWrite =
+  | { readonly kind: 'data'; readonly at: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'compressed'; readonly at: number; readonly packed: Uint8Array }
+  | { readonly kind: 'zero'; readonly at: number; readonly length: number };
+
+/**
+ * Takes guest data in ascending order and makes an image of it. What is never written reads as the
+ * backing file does, or as zeros. Until `finish` has resolved, the file is no image.
+ */
+export interface ImageWriter {
+  /** What stretches are aligned to: bytes of a guest cluster; 512 for a raw disk. */
+  readonly clusterBytes: number;
+  readonly takesCompressed: boolean;
+  /** Ascending, without overlap, also from batch to batch. The bytes are not kept. */
+  writeBatch(writes: readonly GuestWrite[]): Promise<void>;
+  /** Writes the tables, flushes, writes the header, flushes. */
+  finish(): Promise<void>;
+}
