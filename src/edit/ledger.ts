@@ -117,3 +117,13 @@ export function refcountOverflow(at: number, refcountBits: number): QsnapError {
     },
   );
 }
+
+/** What to tell of a medium that can't grow. */
+export function noRoom(error: OutOfClusters, image: Image): QsnapError {
+  const bytesNeeded = error.clusters * image.geometry.clusterBytes;
+  return new QsnapError(
+    'NO_SPACE',
+    `the edit needs ${bytesNeeded} bytes more than the medium has free`,
+    { bytesNeeded, imageState: 'unchanged' },
+  );
+}

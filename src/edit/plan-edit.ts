@@ -1,5 +1,4 @@
 import { hostOffset } from '../base/units.js';
-import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
 import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
@@ -7,7 +6,7 @@ import type { ByteRange } from '../io/device.js';
 import { shadowWriteBytes, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
 import { audit, type Audit } from './audit.js';
-import { Ledger, OutOfClusters } from './ledger.js';
+import { Ledger, noRoom, OutOfClusters } from './ledger.js';
 import type { NextState } from './next-state.js';
 import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
@@ -121,13 +120,4 @@ function freedRanges(ledger: Ledger, image: Image): readonly ByteRange[] {
     }
   }
   return ranges;
-}
-
-function noRoom(error: OutOfClusters, image: Image): QsnapError {
-  const bytesNeeded = error.clusters * image.geometry.clusterBytes;
-  return new QsnapError(
-    'NO_SPACE',
-    `the edit needs ${bytesNeeded} bytes more than the medium has free`,
-    { bytesNeeded, imageState: 'unchanged' },
-  );
 }

@@ -126,12 +126,14 @@ function countTable(
   for (let from = 0; ;) {
     const index = addReferences(words, scan, pointers, counts, from);
     if (index === NO_PROBLEM) return mended;
+    const target = targetOf(words, index, scan);
     const mending = tree.mender.mendL2(words, index, at, scan);
     // It was the count that did not fit.
-    if (mending === 'sound') throw overflow(targetOf(words, index, scan).at, scan);
+    if (mending === 'sound') throw overflow(target.at, scan);
     if (mending === 'zeroed') unknowns.addOwner();
     mended ||= isChanged(mending);
-    if (!isChanged(mending)) countFlawed(words, index, pointers, scan, counts, unknowns);
+    if (isChanged(mending)) unknowns.spare(target.at, target.bytes);
+    else countFlawed(words, index, pointers, scan, counts, unknowns);
     from = isChanged(mending) ? index : index + 1;
   }
 }

@@ -1,5 +1,5 @@
-import { clustersToHold, hostOffset, roundUp } from '../base/units.js';
-import { Ledger } from '../edit/ledger.js';
+import { hostOffset } from '../base/units.js';
+import { Ledger, noRoom, OutOfClusters } from '../edit/ledger.js';
 import { placeRefcounts, type RefcountPlaces } from '../edit/place-refcounts.js';
 import { refuseUncountable } from '../edit/refuse.js';
 import { sameBytes } from '../base/text.js';
@@ -9,7 +9,6 @@ import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
-import { ClusterSet } from '../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
 import { shadowWriteBytes, type EditPlan, type ShadowWrite } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
@@ -18,7 +17,8 @@ import { countMended } from './count.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
-import { refuseUnmendable } from './refuse.js';
+import { refuseUnmendable, tooManyUnreadable } from './refuse.js';
+import { clustersNamed, clustersToCount, freeClusters, isGrowable, roomyMax } from './room.js';
 import {
   readStoredRefcounts,
   settleRefcounts,
@@ -26,7 +26,7 @@ import {
   type StoredRefcounts,
   type Vacated,
 } from './settle.js';
-import { l1Clusters, readTree, type MendedTree } from './tree.js';
+import { readTree } from './tree.js';
 import { Unknowns } from './unknowns.js';
 import { movesOf, vacate, type Moves } from './vacate.js';
 
@@ -69,22 +69,46 @@ export async function planRepair(
   const { image } = checked;
   const format = tableFormat(image);
   const unknowns = new Unknowns(hasUnknownOwners(checked, choice), format);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await planWith(checked, choice, planning, format, unknowns);
+    } catch (error) {
+      if (!(error instanceof OutOfClusters)) throw error;
+      if (!isGrowable(image)) throw noRoom(error, image);
+      // What the first attempt read tells how much is to be left out.
+      if (attempt > 0) throw tooManyUnreadable();
+    }
+  }
+}
+
+async function planWith(
+  checked: CheckedImage,
+  choice: RepairChoice,
+  planning: RepairPlanning,
+  format: TableFormat,
+  unknowns: Unknowns,
+): Promise<PlannedRepair> {
+  const { image } = checked;
   const mender = new TableMender(image, format, choice);
   const tree = await readTree(image, mender, new Set(choice.dropSnapshots), unknowns);
   const stored = await readStoredRefcounts(image);
+  for (const at of stored.lost.values()) unknowns.spare(at, image.geometry.clusterBytes);
 
   const scan = scanOf(format);
   const clusters = clustersToCount(tree, stored, unknowns, format);
   refuseUncountable(clusters, image);
   const counts = newCounts(clusters, image.geometry);
-  const roomy = { ...counts, max: counts.values instanceof Uint16Array ? 0xffff : 0xffff_ffff };
+  const roomy = { ...counts, max: roomyMax(counts) };
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
   const brokenRefcounts =
     stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
   const moves = movesOf(tree, counted, brokenRefcounts);
   const vacated = vacate(tree, counted, moves);
   const settled = await settle(checked, stored, counts, vacated, unknowns, choice, format);
-  const ledger = newLedger(checked, counts, settled, unknowns, format);
+  const named = clustersNamed(stored, format);
+  const leave = (cluster: number): boolean => named.has(cluster) || vacated.has(cluster);
+  const free = await freeClusters(checked, counts, settled, leave, unknowns, choice, mender);
+  const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image));
 
   const placed = await placeTree(tree, counted, moves, scan, ledger);
   const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
@@ -117,29 +141,6 @@ function hasUnknownOwners(
   return lostL1 || bitmapsMissing || image.extensions.some(({ kind }) => kind === 'unknown');
 }
 
-/** The file, and room for a copy of everything that a repair may move. */
-function clustersToCount(
-  tree: MendedTree,
-  stored: StoredRefcounts,
-  unknowns: Unknowns,
-  { fileClusters, geometry }: TableFormat,
-): number {
-  const { clusterBytes, refcountBlockEntries } = geometry;
-  const tableBytes = tree.image.snapshotTableBytes + tree.kept.length * 32;
-  const moved =
-    tree.tally.offsets.length + l1Clusters(tree) + clustersToHold(tableBytes, clusterBytes);
-  const oldTable = clustersToHold(stored.blocks.length * 8, clusterBytes);
-  let covered = fileClusters + moved;
-  for (;;) {
-    // New refcount blocks are clusters that have to be counted too.
-    const blocks = clustersToHold(covered, refcountBlockEntries);
-    const table = Math.max(oldTable, clustersToHold(blocks * 8, clusterBytes));
-    const behind = unknowns.clustersToCover(moved + blocks + table);
-    if (fileClusters + behind <= covered) return roundUp(covered, refcountBlockEntries);
-    covered = fileClusters + behind;
-  }
-}
-
 async function settle(
   { image, table }: CheckedImage,
   stored: StoredRefcounts,
@@ -170,25 +171,6 @@ async function settle(
         entryAt(cluster),
       ),
   });
-}
-
-/** New copies go behind the end; where the medium can't grow, into clusters that are surely free. */
-function newLedger(
-  { image }: CheckedImage,
-  counts: Counts,
-  { storedFree }: Settled,
-  unknowns: Unknowns,
-  { fileClusters }: TableFormat,
-): Ledger {
-  const growable = !('growable' in image.source) || image.source.growable === true;
-  const free = new ClusterSet(counts.values.length);
-  if (growable) unknowns.addFree(free);
-  else if (!unknowns.ownersUnknown) {
-    for (let c = storedFree.next(1); c < fileClusters; c = storedFree.next(c + 1)) {
-      if (counts.values[c] === 0) free.add(c);
-    }
-  }
-  return new Ledger(image, counts, free, fileClusters, growable);
 }
 
 /** New refcount structures as far as anything changes in them. */

@@ -35,3 +35,16 @@ export function refuseUnmendable(
     },
   );
 }
+
+/** So many entries name places behind the end of the file that no place is left for new copies. */
+export function tooManyUnreadable(): QsnapError {
+  return new QsnapError(
+    'REPAIR_REFUSED',
+    'too many entries name places behind the end of the file, where new copies would have to go',
+    {
+      structure: 'L2 table',
+      hint: 'look for a complete copy of the file, or repair the class unreadable too',
+      imageState: 'unchanged',
+    },
+  );
+}

@@ -12,8 +12,10 @@ import type { Counts } from '../refcount/counts.js';
 export interface StoredRefcounts {
   /** Host offsets of the blocks by index; 0 where none is or none can be. */
   readonly blocks: Float64Array;
-  /** Entries that point where no block can be, by index. Their clusters' refcounts are not known. */
-  readonly lost: ReadonlySet<number>;
+  /**
+   * Where entries point that lead to no block, by index. Their clusters' refcounts are not known.
+   */
+  readonly lost: ReadonlyMap<number, number>;
   /** Whether an entry has bits set that mean nothing. */
   readonly hasStrayBits: boolean;
 }
@@ -24,7 +26,7 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
   const { clusterBytes } = image.geometry;
   const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
   const blocks = new Float64Array(words.length / 2);
-  const lost = new Set<number>();
+  const lost = new Map<number, number>();
   const seen = new Set<number>();
   let hasStrayBits = false;
   for (let i = 0; i < blocks.length; i++) {
@@ -35,7 +37,7 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
     if (offset === 0) continue;
     const readable = isAligned(offset, clusterBytes) && offset < image.fileSizeBytes;
     // Two entries with one block: its counts can be right for one of them at most.
-    if (!readable || seen.has(offset)) lost.add(i);
+    if (!readable || seen.has(offset)) lost.set(i, offset);
     else blocks[i] = offset;
     seen.add(offset);
   }
@@ -59,6 +61,10 @@ export class Vacated {
 
   in(block: number): ReadonlyMap<number, number> | undefined {
     return this.#byBlock.get(block);
+  }
+
+  has(cluster: number): boolean {
+    return this.in(Math.floor(cluster / this.#blockEntries))?.has(cluster) === true;
   }
 }
 

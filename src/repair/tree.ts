@@ -44,8 +44,10 @@ export async function readTree(
     const stored = isActive ? words.slice() : words;
     const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
       if (mending === 'unreadable') unknowns.unreadable(offset, clusterBytes);
-      else if (mending === 'zeroed') unknowns.addOwner();
-      else builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
+      else if (mending === 'zeroed') {
+        unknowns.addOwner();
+        unknowns.spare(offset, clusterBytes);
+      } else builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
     });
     if (isActive) [activeL1, storedActiveL1] = [words, stored];
     else if (mended) mendedL1s.add(kept[position - 1]!.index);
@@ -57,7 +59,8 @@ export async function readTree(
 /**
  * Mends an L1 table in place.
  *
- * @param visit gets every entry that points somewhere, and how it stands.
+ * @param visit gets where every entry points that points somewhere, and how it stands; a zeroed one
+ *   with where it pointed.
  * @returns whether anything was mended.
  */
 export function mendL1(
@@ -69,9 +72,9 @@ export function mendL1(
   let mended = false;
   for (let index = 0; index * 2 < words.length; index++) {
     if ((words[2 * index]! | words[2 * index + 1]!) === 0) continue;
+    const offset = offsetOf(words[2 * index]!, words[2 * index + 1]!);
     const mending = mender.mendL1(words, index, at);
     mended ||= isChanged(mending);
-    const offset = offsetOf(words[2 * index]!, words[2 * index + 1]!);
     if (offset !== 0 || mending === 'zeroed') visit?.(offset, mending);
   }
   return mended;

@@ -3,6 +3,8 @@ import { ClusterSet } from '../refcount/cluster-set.js';
 
 /** Clusters behind the end of the file that a repair may need, beyond as many as the file has. */
 const SPARE_CLUSTERS = 2 ** 20;
+/** So many clusters are left out at most for the sake of a cut: a file may have lost terabytes. */
+const SPARED_MAX = 2 ** 16;
 
 /**
  * What a repair can't know of an image: what entries mean that can't be read and are not mended.
@@ -11,18 +13,19 @@ const SPARE_CLUSTERS = 2 ** 20;
  */
 export class Unknowns {
   #ownersUnknown: boolean;
-  #avoidedClusters = 0;
   readonly #fileClusters: number;
   readonly #clusterBytes: number;
-  /** By the number of clusters behind the end. */
-  readonly #avoided: ClusterSet;
+  /** Both by the number of clusters behind the end. */
+  readonly #avoided: CountedSet;
+  readonly #spared: CountedSet;
 
   /** @param ownersUnknown whether something is known beforehand to be unreadable. */
   constructor(ownersUnknown: boolean, { fileClusters, geometry }: TableFormat) {
     this.#ownersUnknown = ownersUnknown;
     this.#fileClusters = fileClusters;
     this.#clusterBytes = geometry.clusterBytes;
-    this.#avoided = new ClusterSet(fileClusters + SPARE_CLUSTERS);
+    this.#avoided = new CountedSet(fileClusters + SPARE_CLUSTERS);
+    this.#spared = new CountedSet(fileClusters + SPARE_CLUSTERS);
   }
 
   /** Whether a cluster that nothing refers to may have an owner all the same. */
@@ -43,27 +46,57 @@ export class Unknowns {
 
   /** These bytes are named by something that stays as it is. */
   avoid(at: number, bytes: number): void {
+    this.#addBehind(this.#avoided, at, bytes);
+  }
+
+  /**
+   * These bytes are named by something that is mended: by the switch, so that a cut before it leaves
+   * an image that still names them. They are left out unless there are very many.
+   */
+  spare(at: number, bytes: number): void {
+    this.#addBehind(this.#spared, at, bytes);
+  }
+
+  #addBehind(set: CountedSet, at: number, bytes: number): void {
     const first = Math.max(Math.floor(at / this.#clusterBytes), this.#fileClusters);
     const last = Math.floor((at + bytes - 1) / this.#clusterBytes);
-    const end = Math.min(last + 1, this.#fileClusters + this.#avoided.clusters);
-    for (let cluster = first; cluster < end; cluster++) {
-      const behind = cluster - this.#fileClusters;
-      if (!this.#avoided.has(behind)) this.#avoidedClusters += 1;
-      this.#avoided.add(behind);
-    }
+    const end = Math.min(last + 1, this.#fileClusters + set.clusters.clusters);
+    for (let cluster = first; cluster < end; cluster++) set.add(cluster - this.#fileClusters);
+  }
+
+  /** What is not to be used behind the end of the file. */
+  get #leftOut(): readonly CountedSet[] {
+    return this.#spared.size > SPARED_MAX ? [this.#avoided] : [this.#avoided, this.#spared];
   }
 
   /** How many clusters have to be covered behind the end of the file so that `needed` are free. */
   clustersToCover(needed: number): number {
-    return Math.min(needed + this.#avoidedClusters, this.#avoided.clusters);
+    const leftOut = this.#leftOut.reduce((sum, { size }) => sum + size, 0);
+    return Math.min(needed + leftOut, this.#avoided.clusters.clusters);
   }
 
   /** Adds every cluster from the end of the file on that nothing names to `free`. */
   addFree(free: ClusterSet): void {
     free.addRange(this.#fileClusters, free.clusters);
     const end = free.clusters - this.#fileClusters;
-    for (let i = this.#avoided.next(0); i < end; i = this.#avoided.next(i + 1)) {
-      free.delete(this.#fileClusters + i);
+    for (const { clusters } of this.#leftOut) {
+      for (let i = clusters.next(0); i < end; i = clusters.next(i + 1)) {
+        free.delete(this.#fileClusters + i);
+      }
     }
+  }
+}
+
+class CountedSet {
+  readonly clusters: ClusterSet;
+  size = 0;
+
+  constructor(clusters: number) {
+    this.clusters = new ClusterSet(clusters);
+  }
+
+  add(cluster: number): void {
+    if (!this.clusters.has(cluster)) this.size += 1;
+    this.clusters.add(cluster);
   }
 }

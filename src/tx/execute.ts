@@ -116,7 +116,8 @@ function withBytesNeeded(error: unknown, bytesNeeded: number): unknown {
   return error.with({ bytesNeeded, hint: `the edit needs ${bytesNeeded} bytes of free room` });
 }
 
-async function inState<T>(state: ImageState, action: () => Promise<T>): Promise<T> {
+/** Says in what state an I/O error that the action ends with leaves the image. */
+export async function inState<T>(state: ImageState, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {

@@ -1,153 +1,56 @@
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { hexOfBytes, sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
-import type { BlockDevice, BlockSource, ByteRange } from '../io/device.js';
-import { executePlan } from './execute.js';
-import type { WritePlan } from './plan.js';
-import { shadowBatches } from './shadow-batches.js';
+import type { BlockDevice, BlockSource } from '../io/device.js';
+import { executePlan, inState } from './execute.js';
 import {
   readKept,
   readUndoIndex,
-  UndoWriter,
   type KeptStretch,
   type ShadowStretch,
   type UndoIndex,
 } from './undo-file.js';
 
-const CHUNK_BYTES = 4 * MiB;
 /** The header's fields that an edit may change end here. */
 const SWITCH_END = 96;
-
-/** What an undo file is about. */
-export interface UndoAbout {
-  /** What the image is called. */
-  readonly image: string;
-  readonly operation: string;
-}
-
-/**
- * Keeps everything that a plan is going to overwrite or give back, before it is carried out.
- *
- * @param file a new, empty file; it is whole and on the medium when this resolves.
- */
-export async function saveUndo(
-  source: BlockSource,
-  plan: WritePlan,
-  file: BlockDevice,
-  newHasher: NewHasher,
-  about: UndoAbout,
-): Promise<UndoIndex> {
-  const writer = await UndoWriter.start(file, newHasher);
-  const shadow: ShadowStretch[] = [];
-  let sizeAfter = plan.fileSizeBytes;
-  for (const write of plan.shadow) {
-    for await (const batch of shadowBatches(source, write)) {
-      for (const { at, bytes } of joined(batch)) {
-        const hasher = newHasher();
-        hasher.update(bytes);
-        const sha256After = hasher.digest();
-        const kept = await keepStretch(source, plan, writer, { at, length: bytes.length });
-        shadow.push({ ...kept, sha256After });
-        sizeAfter = Math.max(sizeAfter, at + bytes.length);
-      }
-    }
-  }
-  const punched: KeptStretch[] = [];
-  for (const range of plan.punch.flatMap(chunksOf)) {
-    punched.push(await keepStretch(source, plan, writer, range));
-  }
-  const headerAfter = plan.headerSector.slice();
-  headerAfter.set(plan.switch.bytes, plan.switch.at);
-  const index: UndoIndex = {
-    ...about,
-    sizeBefore: plan.fileSizeBytes,
-    sizeAfter,
-    switchAt: plan.switch.at,
-    headerBefore: hexOfBytes(plan.headerSector),
-    headerAfter: hexOfBytes(headerAfter),
-    shadow,
-    punched,
-  };
-  await writer.finish(index);
-  return index;
-}
-
-/** Requests of a batch that are neighbours, as one. */
-function joined(
-  batch: readonly { readonly at: number; readonly bytes: Uint8Array }[],
-): { at: number; bytes: Uint8Array }[] {
-  const runs: { at: number; parts: Uint8Array[]; length: number }[] = [];
-  for (const { at, bytes } of batch) {
-    const last = runs.at(-1);
-    if (last !== undefined && last.at + last.length === at) {
-      last.parts.push(bytes);
-      last.length += bytes.length;
-    } else {
-      runs.push({ at, parts: [bytes], length: bytes.length });
-    }
-  }
-  return runs.map(({ at, parts, length }) => {
-    const bytes = new Uint8Array(length);
-    let to = 0;
-    for (const part of parts) {
-      bytes.set(part, to);
-      to += part.length;
-    }
-    return { at, bytes };
-  });
-}
-
-async function keepStretch(
-  source: BlockSource,
-  plan: WritePlan,
-  writer: UndoWriter,
-  range: ByteRange,
-): Promise<KeptStretch> {
-  if (range.at >= plan.fileSizeBytes) return range;
-  const into = new Uint8Array(range.length);
-  await source.readBatch([{ at: range.at, into }]);
-  const keptAt = await writer.keep(into);
-  return { ...range, ...(keptAt !== undefined && { keptAt }) };
-}
-
-function chunksOf({ at, length }: ByteRange): ByteRange[] {
-  const chunks: ByteRange[] = [];
-  for (let done = 0; done < length; done += CHUNK_BYTES) {
-    chunks.push({ at: at + done, length: Math.min(CHUNK_BYTES, length - done) });
-  }
-  return chunks;
-}
+const CHUNK_BYTES = 4 * MiB;
 
 /** What an undo did. */
 export interface UndoReport {
-  /** False where the image was in the state from before already, and nothing was written. */
+  /** False where the image was in the state from before already. */
   readonly switched: boolean;
   /** Bytes put back where the edit had written or given back. */
   readonly restoredBytes: number;
+  /** Bytes cut off that the edit had added to the file. */
+  readonly cutBytes: number;
 }
 
 /**
  * Puts back what the edit overwrote: first what it gave back to the host, then, by one write of the
  * header, the old state, then the bytes that lay in free clusters, and the length of the file. Each
- * step leaves an image that is whole: the old one or the new one.
+ * step leaves an image that is whole: the old one or the new one. What a cut left undone of the last
+ * steps is done when it is undone again.
  *
  * @throws QsnapError UNDO_FILE_INVALID; IMAGE_CHANGED when the image is neither what the edit left
- *   nor what it found. Nothing is written then.
+ *   nor what it found. Nothing is written then. `imageState` in the details of an I/O error means
+ *   the undoing: `old` is what the edit had left.
  */
 export async function executeUndo(
   device: BlockDevice,
   file: BlockSource,
   newHasher: NewHasher,
 ): Promise<UndoReport> {
-  const index = await readUndoIndex(file, newHasher);
+  const index = await inState('unchanged', () => readUndoIndex(file, newHasher));
   const headerBefore = bytesOfHex(index.headerBefore);
   const header = new Uint8Array(headerBefore.length);
-  await device.readBatch([{ at: 0, into: header }]);
-  // What lies in free clusters then may be anybody's by now.
-  if (sameBytes(header, headerBefore)) return { switched: false, restoredBytes: 0 };
-  await refuseIfUsed(device, index, header, newHasher);
-  let restoredBytes = await restore(device, file, index.punched);
+  await inState('unchanged', () => device.readBatch([{ at: 0, into: header }]));
+  if (sameBytes(header, headerBefore)) {
+    const left = await inState('unchanged', () => leftBehind(device, index, newHasher));
+    return { switched: false, ...(await inState('new', () => tidy(device, file, index, left))) };
+  }
+  await inState('unchanged', () => refuseIfUsed(device, index, header, newHasher));
+  const punchedBytes = await inState('old', () => restore(device, file, index.punched));
   await executePlan(device, {
     headerSector: header,
     fileSizeBytes: index.sizeAfter,
@@ -155,13 +58,94 @@ export async function executeUndo(
     switch: { at: index.switchAt, bytes: headerBefore.subarray(index.switchAt, SWITCH_END) },
     punch: [],
   });
-  const inside = index.shadow.filter(({ at }) => at < index.sizeBefore);
-  restoredBytes += await restore(device, file, inside);
-  if (index.sizeAfter > index.sizeBefore && device.growable) {
-    await device.truncate(index.sizeBefore);
+  const stretches = index.shadow.filter(({ at }) => at < index.sizeBefore);
+  const hasTail = device.growable && index.sizeAfter > index.sizeBefore;
+  const tidied = await inState('new', () => tidy(device, file, index, { stretches, hasTail }));
+  return { switched: true, ...tidied, restoredBytes: punchedBytes + tidied.restoredBytes };
+}
+
+/** What the edit wrote that the old state does not refer to. */
+interface Rest {
+  readonly stretches: readonly KeptStretch[];
+  readonly hasTail: boolean;
+}
+
+async function tidy(
+  device: BlockDevice,
+  file: BlockSource,
+  index: UndoIndex,
+  { stretches, hasTail }: Rest,
+): Promise<Pick<UndoReport, 'restoredBytes' | 'cutBytes'>> {
+  const restoredBytes = await restore(device, file, stretches);
+  if (hasTail) await device.truncate(index.sizeBefore);
+  if (hasTail || stretches.length > 0) await device.flush();
+  return { restoredBytes, cutBytes: hasTail ? index.sizeAfter - index.sizeBefore : 0 };
+}
+
+/**
+ * What is still there, in an image that has its old header, of what the edit wrote. Clusters that
+ * are free then may be anybody's by now: only what is byte for byte the edit's counts.
+ */
+async function leftBehind(
+  device: BlockDevice,
+  index: UndoIndex,
+  newHasher: NewHasher,
+): Promise<Rest> {
+  const { sizeBefore, sizeAfter, shadow } = index;
+  const inside: KeptStretch[] = [];
+  for (const stretch of shadow.filter(({ at }) => at < sizeBefore)) {
+    const bytes = await readStretch(device, stretch);
+    // Zeros may be what somebody else has there.
+    if (bytes.some((byte) => byte !== 0) && isAsWritten(bytes, stretch, newHasher)) {
+      inside.push(stretch);
+    }
   }
-  await device.flush();
-  return { switched: true, restoredBytes };
+  const hasLength = sizeAfter > sizeBefore && (await device.sizeBytes()) === sizeAfter;
+  const hasTail = device.growable && hasLength && (await isTailOurs(device, index, newHasher));
+  return { stretches: inside, hasTail };
+}
+
+/** Whether the file holds behind its old end what the edit wrote there, and nothing else. */
+async function isTailOurs(
+  device: BlockDevice,
+  { sizeBefore, sizeAfter, shadow }: UndoIndex,
+  newHasher: NewHasher,
+): Promise<boolean> {
+  let at = sizeBefore;
+  const behind = shadow.filter((one) => one.at + one.length > sizeBefore);
+  for (const stretch of behind.toSorted((a, b) => a.at - b.at)) {
+    if (!(await isZero(device, at, stretch.at))) return false;
+    if (!isAsWritten(await readStretch(device, stretch), stretch, newHasher)) return false;
+    at = stretch.at + stretch.length;
+  }
+  return isZero(device, at, sizeAfter);
+}
+
+async function isZero(device: BlockDevice, from: number, end: number): Promise<boolean> {
+  for (let at = from; at < end; at += CHUNK_BYTES) {
+    const bytes = await readStretch(device, { at, length: Math.min(CHUNK_BYTES, end - at) });
+    if (bytes.some((byte) => byte !== 0)) return false;
+  }
+  return true;
+}
+
+async function readStretch(
+  device: BlockDevice,
+  { at, length }: { readonly at: number; readonly length: number },
+): Promise<Uint8Array> {
+  const into = new Uint8Array(length);
+  await device.readBatch([{ at, into }]);
+  return into;
+}
+
+function isAsWritten(
+  bytes: Uint8Array,
+  { sha256After }: ShadowStretch,
+  newHasher: NewHasher,
+): boolean {
+  const hasher = newHasher();
+  hasher.update(bytes);
+  return hasher.digest() === sha256After;
 }
 
 async function restore(
@@ -199,11 +183,8 @@ async function refuseIfUsed(
   const size = await device.sizeBytes();
   if (device.growable && size !== index.sizeAfter) refuse('file length');
   for (const stretch of index.shadow) {
-    const into = new Uint8Array(stretch.length);
-    await device.readBatch([{ at: stretch.at, into }]);
-    const hasher = newHasher();
-    hasher.update(into);
-    if (hasher.digest() !== stretch.sha256After) refuse('tables');
+    const bytes = await readStretch(device, stretch);
+    if (!isAsWritten(bytes, stretch, newHasher)) refuse('tables');
   }
 }
 

@@ -6,7 +6,8 @@ import { isQsnapError } from '../../../src/errors.js';
 import { memoryDevice, type MemoryDevice } from '../../../src/io/memory.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import type { WritePlan } from '../../../src/tx/plan.js';
-import { executeUndo, saveUndo } from '../../../src/tx/undo.js';
+import { saveUndo } from '../../../src/tx/save-undo.js';
+import { executeUndo } from '../../../src/tx/undo.js';
 import { readUndoIndex } from '../../../src/tx/undo-file.js';
 import { situations } from '../../support/plans.js';
 
@@ -52,6 +53,7 @@ describe('an edit that is undone', () => {
         expect(await executeUndo(device, file, newHasher)).toEqual({
           switched: false,
           restoredBytes: 0,
+          cutBytes: 0,
         });
         expect(Buffer.compare(device.snapshotBytes(), bytes)).toBe(0);
       }),

@@ -13,13 +13,18 @@ export async function undo(file: string, path: string, context: Context): Promis
       const device = await openFileForEdit(path);
       try {
         warnOfLock(path, device.lock.guarantee, context);
-        const { switched, restoredBytes } = await executeUndo(device, kept, newSha256);
+        const { switched, restoredBytes, cutBytes } = await executeUndo(device, kept, newSha256);
         const shown = printableText(path);
-        const line = switched
-          ? `Undone: ${shown} is again what it was.`
-          : `${shown} is what it was already: nothing was written.`;
+        const line =
+          switched || restoredBytes + cutBytes > 0
+            ? `Undone: ${shown} is again what it was.`
+            : `${shown} is what it was already: nothing was written.`;
         if (context.json) {
-          const document = { filename: path, operation: 'undo', undone: switched };
+          const document = {
+            filename: path,
+            operation: 'undo',
+            undone: switched || restoredBytes + cutBytes > 0,
+          };
           printJson(context, { ...document, 'restored-bytes': restoredBytes });
         } else if (!context.quiet) printLines(context, [line]);
       } finally {

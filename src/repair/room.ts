@@ -1,0 +1,93 @@
+import { clustersToHold, roundUp } from '../base/units.js';
+import type { Image } from '../image/image.js';
+import type { CheckedImage } from '../image/open-for-check.js';
+import type { TableFormat } from '../l1l2/entry.js';
+import { scanOf } from '../l1l2/scan.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
+import { newCounts, type Counts } from '../refcount/counts.js';
+import type { RepairChoice } from './choice.js';
+import { countMended } from './count.js';
+import type { TableMender } from './mend-tables.js';
+import type { Settled, StoredRefcounts } from './settle.js';
+import { l1Clusters, readTree, type MendedTree } from './tree.js';
+import { Unknowns } from './unknowns.js';
+
+/** The most references that can be counted, whatever the width of the refcounts. */
+export const roomyMax = ({ values }: Counts): number =>
+  values instanceof Uint16Array ? 0xffff : 0xffff_ffff;
+
+/** The file, and room for a copy of everything that a repair may move. */
+export function clustersToCount(
+  tree: MendedTree,
+  stored: StoredRefcounts,
+  unknowns: Unknowns,
+  { fileClusters, geometry }: TableFormat,
+): number {
+  const { clusterBytes, refcountBlockEntries } = geometry;
+  const tableBytes = tree.image.snapshotTableBytes + tree.kept.length * 32;
+  const moved =
+    tree.tally.offsets.length + l1Clusters(tree) + clustersToHold(tableBytes, clusterBytes);
+  const oldTable = clustersToHold(stored.blocks.length * 8, clusterBytes);
+  let covered = fileClusters + moved;
+  for (;;) {
+    // New refcount blocks are clusters that have to be counted too.
+    const blocks = clustersToHold(covered, refcountBlockEntries);
+    const table = Math.max(oldTable, clustersToHold(blocks * 8, clusterBytes));
+    const behind = unknowns.clustersToCover(moved + blocks + table);
+    if (fileClusters + behind <= covered) return roundUp(covered, refcountBlockEntries);
+    covered = fileClusters + behind;
+  }
+}
+
+export const isGrowable = ({ source }: Image): boolean =>
+  !('growable' in source) || source.growable === true;
+
+/**
+ * Where new copies may go: behind the end; where the medium can't grow, into clusters that nothing
+ * refers to in the old state either, be it what moves or what is dropped.
+ */
+export async function freeClusters(
+  checked: CheckedImage,
+  counts: Counts,
+  { storedFree }: Settled,
+  leave: (cluster: number) => boolean,
+  unknowns: Unknowns,
+  choice: RepairChoice,
+  mender: TableMender,
+): Promise<ClusterSet> {
+  const { image, table } = checked;
+  const free = new ClusterSet(counts.values.length);
+  if (isGrowable(image)) unknowns.addFree(free);
+  if (isGrowable(image) || unknowns.ownersUnknown || table.stop !== undefined) return free;
+  const { fileClusters } = mender.format;
+  const isDropping = (choice.dropSnapshots ?? []).length > 0;
+  const before = isDropping ? await countUndropped(image, mender, counts) : counts;
+  for (let c = storedFree.next(1); c < fileClusters; c = storedFree.next(c + 1)) {
+    if (counts.values[c] === 0 && before.values[c] === 0 && !leave(c)) free.add(c);
+  }
+  return free;
+}
+
+/** Clusters in which a refcount block is said to lie that can't lie there. */
+export function clustersNamed(
+  { lost }: StoredRefcounts,
+  { geometry }: TableFormat,
+): ReadonlySet<number> {
+  const { clusterBytes } = geometry;
+  return new Set(
+    [...lost.values()].flatMap((at) => {
+      const last = Math.floor((at + clusterBytes - 1) / clusterBytes);
+      return [Math.floor(at / clusterBytes), last];
+    }),
+  );
+}
+
+/** The references of an image with all its snapshots. */
+async function countUndropped(image: Image, mender: TableMender, of: Counts): Promise<Counts> {
+  const unknowns = new Unknowns(false, mender.format);
+  const tree = await readTree(image, mender, new Set(), unknowns);
+  const counts = newCounts(of.values.length, image.geometry);
+  const roomy = { ...counts, max: roomyMax(counts) };
+  await countMended(tree, scanOf(mender.format), new Float64Array(0), roomy, unknowns);
+  return counts;
+}
