@@ -55,7 +55,9 @@ export async function checkOpened(
   const { counter } = references;
   const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
   checkOverlaps(image, table, references, collector);
-  const endCluster = await compareRefcounts(image, table, counter, collector);
+  // What only a snapshot holds is not leaked because that can't be read.
+  const isWhole = checked.pointer.problem === undefined && checked.table.stop === undefined;
+  const endCluster = await compareRefcounts(image, table, counter, collector, isWhole);
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
   checkTables(image, references, collector);
@@ -119,11 +121,10 @@ function failureOf(
   if (rawExternalData && !externalDataFile) return { stage: 'open', error: 'Invalid argument' };
   if (pointer.problem === 'too-many') return { stage: 'check', error: 'File too large' };
   if (pointer.problem !== undefined) return { stage: 'check', error: 'Invalid argument' };
-  if (table.stop?.reason === 'table-too-long') return { stage: 'check', error: 'File too large' };
   // QEMU reads such an L1 at a negative offset.
   const negative = table.faults.some(
     ({ field, value, l1Entries }) => field === 'l1-offset' && value >= 2n ** 63n && l1Entries > 0,
   );
   if (negative && table.stop === undefined) return { stage: 'check', error: 'Input/output error' };
-  return table.stop === undefined ? undefined : { stage: 'check', error: 'Invalid argument' };
+  return table.stop === undefined ? undefined : { stage: 'check', error: 'File too large' };
 }

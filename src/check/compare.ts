@@ -1,3 +1,4 @@
+import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
@@ -8,6 +9,7 @@ import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcoun
  * Compares the references counted with the refcounts stored, cluster by cluster, and replaces the
  * former by the latter, so that one array serves for both.
  *
+ * @param ownersKnown false where snapshots can't be read: then nothing counts as leaked.
  * @returns the cluster behind the last one that is referred to or has a refcount.
  * QEMU: block/qcow2-refcount.c, compare_refcounts.
  */
@@ -16,6 +18,7 @@ export async function compareRefcounts(
   table: StoredRefcountTable,
   counter: ReferenceCounter,
   collector: FindingCollector,
+  ownersKnown: boolean,
 ): Promise<number> {
   const { refcountBlockEntries } = image.geometry;
   const { values, touched } = counter.counts;
@@ -26,11 +29,16 @@ export async function compareRefcounts(
     const first = block * refcountBlockEntries;
     const last = Math.min(first + refcountBlockEntries, clusters);
     if (table.unreadable.has(block)) {
-      const facts = { clusters: last - first, entry: block };
+      const facts = {
+        clusters: last - first,
+        index: block,
+        offset: hex(table.unreadable.get(block)!),
+      };
       const at = table.at + block * 8;
       collector.add('REFCOUNT_UNREADABLE', {
         structure: 'refcount-table',
         at,
+        cluster: first,
         times: last - first,
         facts,
       });
@@ -43,6 +51,7 @@ export async function compareRefcounts(
       if ((is | references) !== 0) end = cluster + 1;
       if (is === references) continue;
       values[cluster] = is;
+      if (is > references && !ownersKnown) continue;
       addDifference(cluster, is, references, image, table, collector);
     }
   });

@@ -122,7 +122,7 @@ function checkL1(
     const at = image.header.activeL1.at + i * 4;
     collector.add(isCopied ? 'L1_COPIED_SET' : 'L1_COPIED_MISSING', {
       ...{ structure: 'active-l1', at, cluster, found },
-      facts: factsOf(high, low),
+      facts: { ...factsOf(high, low), index: i / 2 },
     });
   }
 }

@@ -30,7 +30,7 @@ export interface Owner {
   readonly guestOffset: number | undefined;
 }
 
-/** Numbers and texts that a finding is told with; keys are listed in docs/findings.md. */
+/** Numbers and texts that a finding is told with. */
 export type Facts = Readonly<Record<string, number | string | boolean>>;
 
 /** One thing that a check found. A value: findings never refer back to the image. */

@@ -38,7 +38,9 @@ export function judgeEntry(
   const [high, low] = [words[i]!, words[i + 1]!];
   const [zeroBits, allocatedBits] = scan.stride === 4 ? [words[i + 2]!, words[i + 3]!] : [0, 0];
   const where = (): Found & { facts: Facts } => {
-    return { structure, at: tableAt + i * 4, times: pointers, facts: factsOf(high, low) };
+    const isReserve = scan.stride === 2 && (low & ZERO_FLAG) !== 0;
+    const facts = { ...factsOf(high, low, scan.clusterBits), index, zero: isReserve };
+    return { structure, at: tableAt + i * 4, times: pointers, facts };
   };
   const add = (code: FindingCode): void => {
     collector.add(code, where());
@@ -71,8 +73,18 @@ export function judgeEntry(
   }
 }
 
-/** An entry as findings print it, and where it points. */
-export function factsOf(high: number, low: number): { entry: string; offset: string } {
+/**
+ * An entry as findings print it, and where it points.
+ *
+ * @param clusterBits only for L2 entries, which may be compressed.
+ */
+export function factsOf(
+  high: number,
+  low: number,
+  clusterBits?: number,
+): { entry: string; offset: string } {
   const entry = hex((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
-  return { entry, offset: hex(offsetOf(high, low)) };
+  const isCompressed = clusterBits !== undefined && (high & COMPRESSED) !== 0;
+  const at = isCompressed ? compressedExtent(high, low, clusterBits).at : offsetOf(high, low);
+  return { entry, offset: hex(at) };
 }

@@ -74,7 +74,7 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
     to.add('SNAPSHOTS_IN_DATA_FILE_IMAGE', { ...atHeader, found: snapshots.length });
   }
   for (const { index, field, at, value, l1Entries } of table.faults) {
-    const facts = { ...snapshotFacts(snapshots[index]!), field };
+    const facts = { ...snapshotFacts(snapshots[index]!), field, size: l1Entries * 8 };
     const where = { structure: 'snapshot-table', at, facts } as const;
     if (field === 'l1-offset') {
       const isAligned = value % BigInt(image.geometry.clusterBytes) === 0n;

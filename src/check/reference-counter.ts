@@ -74,6 +74,7 @@ export class ReferenceCounter {
       cluster,
       times: count - max,
       expected: max,
+      facts: { offset: hex(cluster * this.#clusterBytes) },
     });
   }
 }

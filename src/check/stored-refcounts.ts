@@ -11,8 +11,8 @@ export interface StoredRefcountTable {
   readonly at: number;
   /** By index: host offset of the block, 0 for none. It need not be where a block can be. */
   readonly blocks: Float64Array;
-  /** Indexes of blocks that QEMU can't read, because they lie off a cluster's start. */
-  readonly unreadable: ReadonlySet<number>;
+  /** By index: where blocks are said to lie that QEMU can't read, off a cluster's start. */
+  readonly unreadable: ReadonlyMap<number, number>;
 }
 
 /**
@@ -30,17 +30,18 @@ export async function checkRefcountTable(
   const { clusterBytes } = image.geometry;
   const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
   const blocks = new Float64Array(words.length / 2);
-  const unreadable = new Set<number>();
+  const unreadable = new Map<number, number>();
   for (let i = 0; i < blocks.length; i++) {
     const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
     if ((high | low) === 0) continue;
     // QEMU: the high bits, reserved as they are, count as part of the offset.
     const offset = high * HIGH_WORD + ((low & ~0x1ff) >>> 0);
     const where = (): Found => {
-      return { structure: 'refcount-table', at: at + i * 8, facts: factsOf(high, low) };
+      const facts = { ...factsOf(high, low), index: i };
+      return { structure: 'refcount-table', at: at + i * 8, facts };
     };
     const cluster = offset / clusterBytes;
-    if (!Number.isInteger(cluster) || high >= 0x8000_0000) unreadable.add(i);
+    if (!Number.isInteger(cluster) || high >= 0x8000_0000) unreadable.set(i, offset);
     // A block behind the end of the file reads as zeros, as one that is not there.
     else if (cluster < fileClusters) blocks[i] = offset;
     if ((low & 0x1ff) !== 0) {

@@ -9,6 +9,7 @@ export const EXIT_CODES = {
   notDone: { code: 1, meaning: 'something was not done: wrong usage, a refusal or a failure' },
   corrupt: { code: 2, meaning: 'a check found corruptions, or a repair left some' },
   leaks: { code: 3, meaning: 'a check found leaks and nothing worse, or a repair left some' },
+  noCheck: { code: 63, meaning: 'a check of a file that is no qcow2 image' },
 } as const;
 
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code'];

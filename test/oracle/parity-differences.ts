@@ -17,6 +17,9 @@ const theirSentence = (text: string) => ({
     qemu.code === 1 && qemu.stderr.includes(text) && !ours.stderr.includes(text),
 });
 
+const sameLines = (one: string, other: string): boolean =>
+  one.split('\n').sort().join('\n') === other.split('\n').sort().join('\n');
+
 /** Seen in a single run of one command. */
 export const DIFFERENCES = {
   'no-key-needed': theirSentence("Parameter 'encrypt.key-secret' is required for cipher"),
@@ -46,7 +49,9 @@ export const DIFFERENCES = {
   'dirty-refused': ourSentence('was not closed properly'),
   'no-repair-on-open': {
     shows: ({ qemu, ours }: Pair) =>
-      ours.code === qemu.code && /^(Leaked cluster|ERROR cluster)/.test(qemu.stderr),
+      ours.code === qemu.code &&
+      /^(Leaked cluster|ERROR cluster)/.test(qemu.stderr) &&
+      !/^(Leaked cluster|ERROR cluster)/.test(ours.stderr),
   },
   'damage-refused': ourSentence('the image is damaged'),
   'table-past-the-end': ourSentence('but the file ends at'),
@@ -81,6 +86,15 @@ export const DIFFERENCES = {
   'backing-content-needed': ourSentence('the disk ends inside a cluster whose rest would show'),
   'bitmaps-not-resized': ourSentence('which would have to be resized with the disk'),
   'data-file-not-resized': ourSentence('which would have to be resized with it'),
+  'check-line-order': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.code === ours.code && qemu.stdout === ours.stdout && sameLines(qemu.stderr, ours.stderr),
+  },
+  'repair-own-way': {
+    shows: ({ qemu, ours }: Pair) =>
+      /^Repairing |^Rebuilding |need to rebuild|Marking image as corrupt/m.test(qemu.stderr) ||
+      /-fixed"/.test(ours.stdout),
+  },
   'devices-refused': ourSentence("'file' driver requires"),
 } as const satisfies Record<string, Difference>;
 

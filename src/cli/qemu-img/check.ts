@@ -22,7 +22,15 @@ import { byteStringOfText } from './bytes.js';
 import type { Run } from './command.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText, type Tree } from './json.js';
-import { CHECK, couldNotOpen, OPEN_REASONS, USAGE, usageError } from './messages.js';
+import { CHECK, failureText, findingText, openFailureText } from './messages-check.js';
+import {
+  couldNotOpen,
+  guessedRawWarning,
+  INCONSISTENT_BITMAPS_WARNING,
+  OPEN_REASONS,
+  USAGE,
+  usageError,
+} from './messages.js';
 import { withUnreadImage, type UnreadFile } from './opened.js';
 import { Refusal } from './refusal.js';
 import { targetOf, type Target } from './target.js';
@@ -39,6 +47,12 @@ const GRAMMAR = {
   long: { ...FILE_LONG, format: true, repair: true, output: true },
 };
 
+/** How QEMU may cache the file, which is none of our business. */
+const CACHE_MODES = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
+
+/** QEMU prints every finding, and not who refers to what. */
+const CHECKING = { maxFindings: 100_000, owners: false } as const;
+
 const CLASSES: Readonly<Record<'leaks' | 'all', readonly RepairClass[]>> = {
   leaks: ['leaks'],
   all: ['all', 'leaks'],
@@ -51,6 +65,9 @@ export function parseCheck(argv: readonly string[], context: ArgvContext): Run |
     const long = name === 'r' ? 'repair' : name;
     if (long === 'repair' && value !== 'leaks' && value !== 'all') {
       throw usageError(CHECK.repairValue(value));
+    }
+    if (name === 'T' && !CACHE_MODES.includes(value)) {
+      throw new Refusal(CHECK.sourceCache(value));
     }
     values.set(long, value);
   });
@@ -80,10 +97,13 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
     true,
     () => openFileForEdit(target.path),
     async (opened) => {
+      if (opened.kind === 'raw' && opened.guessed) {
+        io.printError(`${guessedRawWarning(target.shown)}\n`);
+      }
       refuseRaw(opened);
       const { before, plan } = await proposeRepair(opened.file, () => ({ classes }));
       if (plan !== undefined) await executePlan(opened.file, plan);
-      const after = await checkImage(opened.file);
+      const after = await checkImage(opened.file, CHECKING);
       return report(after, before, request, target, io);
     },
   );
@@ -91,7 +111,7 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
 
 async function checked(opened: UnreadFile<BlockSource>): Promise<CheckReport> {
   refuseRaw(opened);
-  return checkImage(opened.file);
+  return checkImage(opened.file, CHECKING);
 }
 
 function refuseRaw({ kind }: UnreadFile<BlockSource>): void {
@@ -119,18 +139,25 @@ function report(
   io: QemuImgIo,
 ): number {
   const { totals, qemuFailure, qemuExitCode } = found;
-  if (!request.json && !request.quiet) {
-    for (const finding of inQemusOrder((before ?? found).findings)) printFinding(finding, io);
+  const { findings } = before ?? found;
+  if (qemuFailure?.stage === 'open') {
+    throw couldNotOpen(target.operand, openFailureText(findings, qemuFailure.error));
   }
+  const failure = qemuFailure === undefined ? undefined : failureText(findings);
+  if (failure === undefined) printFindings(findings, io);
+  else io.warn(failure);
   if (qemuFailure !== undefined) throw new Refusal(CHECK.failed(qemuFailure.error));
   const fixed = fixedOf(totals, before);
-  if (request.json) io.printLines([jsonText(jsonTree(totals, fixed, target))]);
-  else if (!request.quiet) io.printLines(humanLines(totals, fixed));
+  if (request.quiet) {
+    // Only what is wrong is said.
+  } else if (request.json) io.printLines([jsonText(jsonTree(totals, fixed, target))]);
+  else io.printLines(humanLines(totals, fixed));
   if (totals.checkErrors > 0) throw new Refusal(CHECK.failedAtAll);
   return qemuExitCode;
 }
 
-const REFCOUNTS = /^(?:REFCOUNT_ZERO|REFCOUNT_TOO_LOW|REFCOUNT_TOO_HIGH|CLUSTER_LEAKED)$/;
+const REFCOUNTS =
+  /^(?:REFCOUNT_ZERO|REFCOUNT_TOO_LOW|REFCOUNT_TOO_HIGH|REFCOUNT_UNREADABLE|CLUSTER_LEAKED)$/;
 
 /** Tables first, then clusters by number, then COPIED flags. */
 function inQemusOrder(findings: readonly Finding[]): readonly Finding[] {
@@ -141,14 +168,18 @@ function inQemusOrder(findings: readonly Finding[]): readonly Finding[] {
   return findings.toSorted((a, b) => passOf(a) - passOf(b) || clusterOf(a) - clusterOf(b));
 }
 
-/** The one text that scripts read; other findings are told in the engine's words. */
-function printFinding(finding: Finding, io: QemuImgIo): void {
-  const { code, severity, cluster, found, expected, beyondQemu, message } = finding;
-  if (beyondQemu || severity === 'note') return;
-  const text = REFCOUNTS.test(code)
-    ? `${severity === 'leak' ? 'Leaked' : 'ERROR'} cluster ${cluster} refcount=${found} reference=${expected}`
-    : `ERROR ${message}`;
-  io.printError(`${byteStringOfText(text)}\n`);
+/** Findings go to stderr whatever is asked of stdout; a table that is visited again, again. */
+function printFindings(findings: readonly Finding[], io: QemuImgIo): void {
+  if (findings.some(({ code }) => code === 'BITMAPS_STALE'))
+    io.warn(INCONSISTENT_BITMAPS_WARNING, '');
+  let isFirstUnreadable = true;
+  for (const finding of inQemusOrder(findings)) {
+    if (finding.beyondQemu || finding.severity === 'note') continue;
+    const text = byteStringOfText(findingText(finding, isFirstUnreadable));
+    const isUnreadable = finding.code === 'REFCOUNT_UNREADABLE';
+    if (isUnreadable) isFirstUnreadable = false;
+    for (let i = 0; i < (isUnreadable ? 1 : finding.times); i++) io.printError(`${text}\n`);
+  }
 }
 
 function humanLines(totals: CheckTotals, fixed: { leaks: number; corruptions: number }): string[] {

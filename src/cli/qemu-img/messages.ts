@@ -27,35 +27,6 @@ export const USAGE = {
   imageOptsAndFormat: '--image-opts and --format are mutually exclusive',
 } as const;
 
-/** `check`. */
-export const CHECK = {
-  repairValue: (value: string) =>
-    `Unknown option value for -r (expecting 'leaks' or 'all'): ${value}`,
-  unsupportedFormat: 'This image format does not support checks',
-  failed: (error: string) => `Check failed: ${error}`,
-  failedAtAll: 'Check failed',
-  repaired: (leaks: number, corruptions: number) => [
-    'The following inconsistencies were found and repaired:',
-    '',
-    `    ${leaks} leaked clusters`,
-    `    ${corruptions} corruptions`,
-    '',
-    'Double checking the fixed image now...',
-  ],
-  noErrors: 'No errors were found on the image.',
-  corruptions: (count: number) => [
-    '',
-    `${count} errors were found on the image.`,
-    'Data may be corrupted, or further writes to the image may corrupt it.',
-  ],
-  leaks: (count: number) => [
-    '',
-    `${count} leaked clusters were found on the image.`,
-    'This means waste of disk space, but no harm to data.',
-  ],
-  checkErrors: (count: number) => ['', `${count} internal errors have occurred during the check.`],
-} as const;
-
 /** What `--object` and `--image-opts` are refused with. */
 export const OPTION_STRINGS = {
   typeMissing: "Parameter 'qom-type' is missing",

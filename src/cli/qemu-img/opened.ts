@@ -33,10 +33,9 @@ export async function withEditableImage<Result>(
 }
 
 /** A file for a check: whether it is qcow2 is told by its first bytes alone, sound or not. */
-export interface UnreadFile<File> {
-  readonly kind: 'qcow2' | 'raw';
-  readonly file: File;
-}
+export type UnreadFile<File> =
+  | { readonly kind: 'qcow2'; readonly file: File }
+  | { readonly kind: 'raw'; readonly file: File; readonly guessed: boolean };
 
 /**
  * Opens for a check, hands the file to `use`, and closes. What `use` fails with is told in the words
@@ -51,12 +50,15 @@ export async function withUnreadImage<File extends ReadableFile, Result>(
   const file = await inQemusWords(target, forEdit, open);
   try {
     return await inQemusWords(target, forEdit, async () => {
-      const head = new Uint8Array(4);
+      const head = new Uint8Array(8);
       await file.readBatch([{ at: 0, into: head }]);
-      const isQcow2 = target.format !== 'raw' && byteString(head) === 'QFI\xfb';
-      if (isQcow2 || target.format === 'qcow2') return use({ kind: 'qcow2', file });
-      const { kind } = await identify(file, target);
-      return use({ kind, file });
+      const isQcow = target.format !== 'raw' && byteString(head.subarray(0, 4)) === 'QFI\xfb';
+      // Version 1 is another format, which QEMU knows and does not check either.
+      if (isQcow && head[7] === 1 && target.format === undefined) {
+        return use({ kind: 'raw', file, guessed: false });
+      }
+      if (isQcow || target.format === 'qcow2') return use({ kind: 'qcow2', file });
+      return use(await identify(file, target));
     });
   } finally {
     await file.close();

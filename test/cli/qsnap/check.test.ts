@@ -1,9 +1,9 @@
 /** The commands that check and mend: what they say, how they end, and what they leave. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fixtureNames } from '../../support/fixture.js';
-import { qemuAvailable, qemuImg } from '../../support/qemu.js';
+import { qemuAvailable, qemuImg, temporaryDirectory } from '../../support/qemu.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 
 interface Finding {
@@ -46,15 +46,36 @@ describe('check', () => {
     const { code, stdout } = await qsnap(['check', '--json', image]);
     const { images } = parsed('check', stdout) as Checked;
     expect(images).toHaveLength(1);
-    expect([0, 1, 2, 3]).toContain(code);
+    expect([0, 1, 2, 3, 63]).toContain(code);
   });
 
   test('of several: the gravest exit code, and a wrong one does not stop the others', async () => {
     const images = [imageOf('refcount-leaks'), imageOf('qcow-version-1'), imageOf('version-3')];
     const { code, stdout, stderr } = await qsnap(['check', ...images]);
-    expect(code).toBe(1);
+    expect(code).toBe(63);
+    expect((await qsnap(['check', ...images, `${images[0]}.none`])).code).toBe(1);
     expect(stderr).toContain('this is a qcow image (version 1)');
     expect(stdout).toContain('version-3.qcow2: no errors');
+  });
+
+  test('of what is no qcow2 image ends with 63, as qemu-img does', async () => {
+    const file = path.join(temporaryDirectory(), 'raw.img');
+    writeFileSync(file, Buffer.alloc(5000, 'hello'));
+    const ran = await qsnap(['check', file]);
+    expect(ran.code).toBe(63);
+    expect(ran.stderr).toContain('not a qcow2 image');
+    if (qemuAvailable) expect((await qemuImg(['check', file], { okCodes: 'any' })).code).toBe(63);
+  });
+
+  test('of an image of which snapshots can not be read: nothing counts as leaked', async () => {
+    const image = imageOf('five-snapshots');
+    const bytes = readFileSync(image);
+    bytes.writeUInt32BE(1025, Number(bytes.readBigUInt64BE(64)) + 36);
+    writeFileSync(image, bytes);
+    const { code, stdout } = await qsnap(['check', '--json', image]);
+    const { findings } = (parsed('check', stdout) as Checked).images[0]!;
+    expect(code).toBe(1);
+    expect(findings.map((finding) => finding.code)).toEqual(['SNAPSHOT_EXTRA_TOO_LONG']);
   });
 
   test('--max-findings lists fewer and counts all', async () => {

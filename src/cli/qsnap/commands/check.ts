@@ -1,4 +1,4 @@
-import { checkImage, type CheckExitCode } from '../../../index.js';
+import { checkImage, isQsnapError } from '../../../index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, type Context } from '../context.js';
 import { reportJson } from '../present/check-json.js';
@@ -12,7 +12,7 @@ export interface CheckFlags {
 }
 
 /** The gravest first: what could not be checked is worse than what was found. */
-const GRAVEST: readonly CheckExitCode[] = [1, 2, 3, 0];
+const GRAVEST: readonly ExitCode[] = [1, 63, 2, 3, 0];
 
 /** `qsnap check IMAGE…` */
 export async function check(
@@ -21,7 +21,7 @@ export async function check(
   context: Context,
 ): Promise<ExitCode> {
   const images: Record<string, unknown>[] = [];
-  const codes: CheckExitCode[] = [];
+  const codes: ExitCode[] = [];
   for (const path of paths) {
     try {
       await withSource(path, context, async ({ source, progress }) => {
@@ -42,9 +42,14 @@ export async function check(
     } catch (error) {
       reportFailure(error, path, 'read', context);
       images.push({ filename: path, error: errorJson(error, 'read') });
-      codes.push(EXIT_CODES.notDone.code);
+      codes.push(isForeign(error) ? EXIT_CODES.noCheck.code : EXIT_CODES.notDone.code);
     }
   }
   if (context.json) printJson(context, { images });
   return GRAVEST.find((code) => codes.includes(code)) ?? EXIT_CODES.done.code;
+}
+
+/** What qemu-img ends with when it knows no check for a format. */
+function isForeign(error: unknown): boolean {
+  return isQsnapError(error) && (error.code === 'NOT_QCOW2' || error.code === 'QCOW_VERSION_1');
 }
