@@ -177,7 +177,10 @@ export function addLayout(
   to: Layout,
 ): void {
   const { stride, clusterBits, highScale } = scan;
-  let [allocated, fragmented, compressed] = [0, 0, 0];
+  const lowScale = 2 ** -clusterBits;
+  let allocated = 0;
+  let fragmented = 0;
+  let compressed = 0;
   let next = 0;
   for (let i = 0; i < words.length; i += stride) {
     const high = words[i]!;
@@ -188,7 +191,7 @@ export function addLayout(
       continue;
     }
     // In clusters; entries that point off a cluster's start are no whole number of them.
-    const at = (high & 0x00ff_ffff) * highScale + (words[i + 1]! & OFFSET_LOW) / 2 ** clusterBits;
+    const at = (high & 0x00ff_ffff) * highScale + ((words[i + 1]! & OFFSET_LOW) >>> 0) * lowScale;
     if (at === 0 && !(external && (high & COPIED) !== 0)) continue;
     allocated += 1;
     if (next !== 0 && at !== next) fragmented += 1;

@@ -1,0 +1,68 @@
+/** What a check takes in memory, of the built files in a process of their own. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, expect, test } from 'vitest';
+import { check, describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const MiB = 2 ** 20;
+const SCRIPT = `
+  const { checkImage } = await import(process.argv[1]);
+  const { openFile } = await import(process.argv[2]);
+  const file = await openFile(process.argv[3]);
+  const { totals } = await checkImage(file);
+  await file.close();
+  console.log(JSON.stringify({ totals, peakKiB: process.resourceUsage().maxRSS }));
+`;
+
+interface Measured {
+  readonly totals: Readonly<Record<string, number>>;
+  readonly peakKiB: number;
+}
+
+async function measure(image: string): Promise<Measured> {
+  const urls = ['index', 'node'].map((name) => pathToFileURL(`${ROOT}dist/${name}.js`).href);
+  const args = ['--max-old-space-size=64', '--input-type=module', '-e', SCRIPT, '--', ...urls];
+  const { stdout } = await run(process.execPath, [...args, image]);
+  return JSON.parse(stdout) as Measured;
+}
+
+/** An image whose disk is mapped from end to end, and holds nothing. */
+async function mapped(directory: string, size: string): Promise<string> {
+  const image = path.join(directory, `${size}.qcow2`);
+  const args = ['create', '-q', '-f', 'qcow2', '-o', 'preallocation=metadata', image, size];
+  await qemuImg(args);
+  return image;
+}
+
+describeWithQemu('memory of a check', () => {
+  beforeAll(async () => {
+    if (!existsSync(`${ROOT}dist/index.js`)) await run('npx', ['tsup'], { cwd: ROOT });
+  }, 120_000);
+
+  test('2 bytes for each host cluster and a fixed part', { timeout: 180_000 }, async () => {
+    const directory = temporaryDirectory();
+    const none = await measure(await mapped(directory, '64k'));
+    const small = await measure(await mapped(directory, '64G'));
+    const image = await mapped(directory, '512G');
+    const large = await measure(image);
+    const clusters = large.totals['totalClusters']! - small.totals['totalClusters']!;
+    expect(clusters).toBe((448 * 2 ** 30) / 65_536);
+    const grown = (large.peakKiB - small.peakKiB) * 1024;
+    expect(grown).toBeGreaterThan(clusters);
+    expect(grown).toBeLessThan(2 * clusters + 12 * MiB);
+    const fixed = (small.peakKiB - none.peakKiB) * 1024 - 2 * small.totals['totalClusters']!;
+    expect(fixed).toBeLessThan(30 * MiB);
+    const { report } = await check(image);
+    expect(large.totals).toMatchObject({
+      totalClusters: report!['total-clusters'],
+      allocatedClusters: report!['allocated-clusters'],
+      fragmentedClusters: report!['fragmented-clusters'] ?? 0,
+      imageEndOffset: report!['image-end-offset'],
+    });
+  });
+});
