@@ -1,30 +1,42 @@
 /** Texts of --help and --version. */
 import { VERSION } from '../version.js';
 
-export const VERSION_TEXT = `qsnap-img version ${VERSION} (takes the arguments of qemu-img 7.2 for: info, snapshot)`;
+export const VERSION_TEXT = `qsnap-img version ${VERSION} (takes the arguments of qemu-img 7.2 for: check, info, resize, snapshot)`;
 
 export const HELP_TEXT = `${VERSION_TEXT}
 usage: qsnap-img [standard options] command [command options]
-Internal snapshots of qcow2 images, with qemu-img's arguments, output and exit codes
+Checks, sizes and internal snapshots of qcow2 images, with qemu-img's arguments, output and exit codes
 
     '-h', '--help'       display this help and exit
     '-V', '--version'    output version information and exit
     '-T', '--trace'      accepted and ignored
 
 Command syntax:
+  check [--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename
   info [--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename
+  resize [--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] filename [+ | -]size
   snapshot [--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename
 
 Command parameters:
-  'filename' is a qcow2 image, or a raw disk for info; with --image-opts it is
+  'filename' is a qcow2 image, or a raw disk for info and resize; with --image-opts it is
     driver=qcow2,file.filename=PATH
   'objectdef' is a secret, which is accepted and not needed: nothing is decrypted
   'fmt' is qcow2 or raw. It is guessed in most cases
   'ofmt' is human (default) or json
   '-U' reads an image although another process may be writing to it
-  '-q' is accepted: nothing but errors is printed anyway
+  '-q' prints nothing but errors and findings
   '--backing-chain' works for images without a backing file: no other file is
     ever opened
+
+Parameters to check subcommand:
+  '-r leaks' repairs leaks and refcounts that are too low, '-r all' all that loses
+       no data; no snapshot is ever dropped
+  'src_cache' is accepted and changes nothing
+
+Parameters to resize subcommand:
+  'size' is in bytes, or with one of the suffixes k, M, G, T, P and E
+  '--shrink' allows a smaller size; what lies past the new end is lost
+  'prealloc' is off (default), metadata, falloc or full
 
 Parameters to snapshot subcommand:
   'snapshot' is the name of the snapshot to create, apply or delete
