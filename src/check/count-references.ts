@@ -1,9 +1,9 @@
 import { printableText } from '../base/text.js';
-import { MiB } from '../base/units.js';
+import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { metadataRegions, type Region } from '../image/regions.js';
-import { readTable, walkTables } from '../image/walk.js';
+import { walkTables } from '../image/walk.js';
 import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import {
   addLayout,
@@ -24,8 +24,6 @@ import { ReferenceCounter } from './reference-counter.js';
 /** Whose pointers to L2 tables a check tells apart. */
 export const CHECK_SIDES = ['active', 'inactive'] as const;
 export type CheckTally = TallyOf<(typeof CHECK_SIDES)[number]>;
-
-const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
 
 /** All that the one walk over an image's tables gives. */
 export interface References {
@@ -153,38 +151,30 @@ async function countBitmapData(
   const { clusterBytes } = image.geometry;
   let failure: References['bitmapFailure'];
   for (const bitmap of image.bitmaps) {
-    const { name, table, inUse } = bitmap;
     const problem = problemOf(bitmap, image);
-    if (problem !== undefined) {
-      const facts = { name: printableText(name), problem };
-      collector.add('BITMAP_UNREADABLE', { structure: 'bitmap-directory', at: table.at, facts });
-      failure = 'open';
-    }
-    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
-      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
-      const at = table.at + first * 8;
-      const words = await readTable(image.source, at, entries);
-      for (let i = 0; i < words.length; i += 2) {
-        const [high, low] = [words[i]!, words[i + 1]!];
-        if ((high | low) === 0) continue;
-        const offset = offsetOf(high, low);
-        const where = (): Found => {
-          const facts = { ...factsOf(high, low), name: printableText(name) };
-          return { structure: 'bitmap-table', at: at + i * 4, facts };
-        };
-        const strayBits = (high & 0xff00_0000) !== 0 || (low & 0x1fe) !== 0;
-        const badOffset = offset !== 0 && (offset % clusterBytes !== 0 || (low & 1) !== 0);
-        if (strayBits || badOffset) {
-          collector.add('BITMAP_TABLE_ENTRY_INVALID', where());
-          // One that was not saved properly is not loaded when the image is opened.
-          if (!inUse) failure = 'open';
-          failure ??= 'check';
-        } else if (offset !== 0) {
-          counter.count(offset, clusterBytes, 1, 'BITMAP_TABLE_ENTRY_INVALID', where);
-        }
-      }
-    }
+    if (problem === undefined) continue;
+    const facts = { name: printableText(bitmap.name), problem };
+    const at = bitmap.table.at;
+    collector.add('BITMAP_UNREADABLE', { structure: 'bitmap-directory', at, facts });
+    failure = 'open';
   }
+  await visitBitmapEntries(image, image.bitmaps, (high, low, at, { name, inUse }) => {
+    const offset = offsetOf(high, low);
+    const where = (): Found => {
+      const facts = { ...factsOf(high, low), name: printableText(name) };
+      return { structure: 'bitmap-table', at, facts };
+    };
+    const strayBits = (high & 0xff00_0000) !== 0 || (low & 0x1fe) !== 0;
+    const badOffset = offset !== 0 && (offset % clusterBytes !== 0 || (low & 1) !== 0);
+    if (strayBits || badOffset) {
+      collector.add('BITMAP_TABLE_ENTRY_INVALID', where());
+      // One that was not saved properly is not loaded when the image is opened.
+      if (!inUse) failure = 'open';
+      failure ??= 'check';
+    } else if (offset !== 0) {
+      counter.count(offset, clusterBytes, 1, 'BITMAP_TABLE_ENTRY_INVALID', where);
+    }
+  });
   return failure;
 }
 

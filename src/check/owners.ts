@@ -1,16 +1,14 @@
-import { MiB } from '../base/units.js';
+import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { metadataRegions, regionClusters } from '../image/regions.js';
-import { readTable, walkTables } from '../image/walk.js';
+import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { indexOfOffset } from '../l1l2/tally.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import type { References } from './count-references.js';
 import { OWNERS_MAX, type Finding, type Owner, type OwnerKind } from './finding.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
-
-const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
 
 /** Who points at an L2 table: the L1 entry, and the first guest byte that the table maps. */
 interface Pointer {
@@ -169,23 +167,11 @@ function dataOwner(
 
 async function addBitmapData(image: Image, owners: Owners): Promise<void> {
   const { clusterBytes } = image.geometry;
-  for (const { table } of image.bitmaps) {
-    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
-      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
-      const at = table.at + first * 8;
-      const words = await readTable(image.source, at, entries);
-      for (let i = 0; i < words.length; i += 2) {
-        const offset = offsetOf(words[i]!, words[i + 1]!);
-        if (offset === 0) continue;
-        addRange(owners, offset, clusterBytes, clusterBytes, () => {
-          return {
-            kind: 'bitmap-data',
-            snapshot: undefined,
-            at: at + i * 4,
-            guestOffset: undefined,
-          };
-        });
-      }
-    }
-  }
+  await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
+    const offset = offsetOf(high, low);
+    if (offset === 0) return;
+    addRange(owners, offset, clusterBytes, clusterBytes, () => {
+      return { kind: 'bitmap-data', snapshot: undefined, at, guestOffset: undefined };
+    });
+  });
 }

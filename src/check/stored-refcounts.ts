@@ -1,7 +1,7 @@
 import { HIGH_WORD, swapWords } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkTables } from '../image/walk.js';
-import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
+import { decodeRefcountsCapped } from '../refcount/block.js';
 import type { FindingCollector, Found } from './collector.js';
 import { factsOf } from './judge-entry.js';
 import type { ReferenceCounter } from './reference-counter.js';
@@ -88,17 +88,9 @@ export async function visitStoredRefcounts(
     visitAbsentBelow(present[index]!);
     swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    if (decodeRefcounts(bytes, refcountBits, stored) === TOO_LARGE) decodeCapped(bytes, stored);
+    decodeRefcountsCapped(bytes, refcountBits, stored);
     visit(present[index]!, stored);
     next = present[index]! + 1;
   });
   visitAbsentBelow(endBlock);
-}
-
-/** Counts of 64 bits that no image can reach end as the highest that is told apart. */
-function decodeCapped(bytes: Uint8Array, into: Uint16Array | Uint32Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let i = 0; i < into.length; i++) {
-    into[i] = view.getUint32(8 * i) !== 0 ? 0xffff_ffff : view.getUint32(8 * i + 4);
-  }
 }

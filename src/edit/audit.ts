@@ -1,9 +1,9 @@
-import { MiB } from '../base/units.js';
 import { hex } from '../base/words.js';
+import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import { damaged, damagedEntry } from '../image/damage.js';
 import { replaceByStored } from '../image/refcounts.js';
 import { regionClusters } from '../image/regions.js';
-import { readTable, walkTables } from '../image/walk.js';
+import { walkTables } from '../image/walk.js';
 import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
 import { addReferences, anyCopied, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -21,8 +21,6 @@ export interface Audit {
   readonly hasCopied: Uint8Array;
   readonly leakedClusters: number;
 }
-
-const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
 
 /**
  * Counts every reference in the image and compares with what is stored: each L2 table is read
@@ -101,22 +99,16 @@ function refuseSharedMetadata(from: Survey, counts: Counts): void {
 /** Clusters that hold the bits of persistent bitmaps. Spec: Bitmap table. */
 async function countBitmapData(from: Survey, counts: Counts): Promise<void> {
   const { image, format } = from;
-  for (const { table } of image.bitmaps) {
-    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
-      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
-      const at = table.at + first * 8;
-      const words = await readTable(image.source, at, entries);
-      for (let i = 0; i < words.length; i += 2) {
-        const offset = offsetOf(words[i]!, words[i + 1]!);
-        if (offset === 0) continue;
-        const cluster = offset / image.geometry.clusterBytes;
-        if (!Number.isInteger(cluster) || cluster >= format.fileClusters) {
-          throw damagedEntry('bitmap-table', at + i * 4, 'past-the-end', words[i]!, words[i + 1]!);
-        }
-        countPointers(offset, 1, counts, image.geometry.clusterBytes);
-      }
+  const { clusterBytes } = image.geometry;
+  await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
+    const offset = offsetOf(high, low);
+    if (offset === 0) return;
+    const cluster = offset / clusterBytes;
+    if (!Number.isInteger(cluster) || cluster >= format.fileClusters) {
+      throw damagedEntry('bitmap-table', at, 'past-the-end', high, low);
     }
-  }
+    countPointers(offset, 1, counts, clusterBytes);
+  });
 }
 
 /** The fast loop said that an entry is wrong; the readable rules say how. */

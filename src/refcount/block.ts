@@ -91,6 +91,21 @@ function encodePacked(
   }
 }
 
+/**
+ * Decodes a whole block of an image that may be damaged: counts that no image can have end as the
+ * highest that is told apart.
+ */
+export function decodeRefcountsCapped(
+  block: Uint8Array,
+  refcountBits: number,
+  into: Uint16Array | Uint32Array,
+): void {
+  if (decodeRefcounts(block, refcountBits, into) !== TOO_LARGE) return;
+  for (let i = 0; i < into.length; i++) {
+    into[i] = word(block, 8 * i) !== 0 ? 0xffff_ffff : word(block, 8 * i + 4);
+  }
+}
+
 function word(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0

@@ -1,16 +1,14 @@
-import { MiB } from '../base/units.js';
 import { refcountOverflow } from '../edit/ledger.js';
+import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import type { Image } from '../image/image.js';
 import { metadataRegions, regionClusters, type Region } from '../image/regions.js';
-import { readTable, walkTables } from '../image/walk.js';
+import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { addReferences, anyCopied, nextBadBitmap, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
 import { changeCount, type Counts } from '../refcount/counts.js';
 import { isChanged } from './mend-tables.js';
 import type { MendedTree } from './tree.js';
 import type { Unknowns } from './unknowns.js';
-
-const BITMAP_TABLE_BATCH_ENTRIES = (4 * MiB) / 8;
 
 /** What counting all references of a mended tree gave. `counts` has the references themselves. */
 export interface Counted {
@@ -93,20 +91,14 @@ async function countBitmapData(
   unknowns: Unknowns,
 ): Promise<void> {
   const { clusterBytes } = image.geometry;
-  for (const { table } of image.bitmaps) {
-    for (let first = 0; first < table.entries; first += BITMAP_TABLE_BATCH_ENTRIES) {
-      const entries = Math.min(BITMAP_TABLE_BATCH_ENTRIES, table.entries - first);
-      const words = await readTable(image.source, table.at + first * 8, entries);
-      for (let i = 0; i < words.length; i += 2) {
-        const at = offsetOf(words[i]!, words[i + 1]!);
-        if (at === 0) continue;
-        const cluster = at / clusterBytes;
-        if (!Number.isInteger(cluster) || cluster >= scan.fileClusters) {
-          unknowns.unreadable(at, clusterBytes);
-        } else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
-      }
-    }
-  }
+  await visitBitmapEntries(image, image.bitmaps, (high, low) => {
+    const at = offsetOf(high, low);
+    const cluster = at / clusterBytes;
+    if (at === 0) return;
+    if (!Number.isInteger(cluster) || cluster >= scan.fileClusters) {
+      unknowns.unreadable(at, clusterBytes);
+    } else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
+  });
 }
 
 /** Mends an L2 table in place and counts what it then refers to. Returns whether it was mended. */

@@ -4,7 +4,7 @@ import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkTables } from '../image/walk.js';
 import { offsetOf } from '../l1l2/entry.js';
-import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
+import { decodeRefcountsCapped } from '../refcount/block.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import type { Counts } from '../refcount/counts.js';
 
@@ -164,16 +164,8 @@ export async function settleRefcounts(
   await walkTables(image.source, offsets, clusterBytes, (index, words) => {
     swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    if (decodeRefcounts(bytes, refcountBits, is) === TOO_LARGE) capTooLarge(bytes, is);
+    decodeRefcountsCapped(bytes, refcountBits, is);
     settle(present[index]!);
   });
   return { storedFree, inUse, raised, lowered, leaksLeft };
-}
-
-/** Counts of 64 bits that no image can reach stay as high as can be told. */
-function capTooLarge(bytes: Uint8Array, into: Uint16Array | Uint32Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let i = 0; i < into.length; i++) {
-    into[i] = view.getUint32(8 * i) !== 0 ? 0xffff_ffff : view.getUint32(8 * i + 4);
-  }
 }

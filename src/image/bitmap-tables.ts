@@ -1,0 +1,30 @@
+import { MiB } from '../base/units.js';
+import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import type { Image } from './image.js';
+import { readTable } from './walk.js';
+
+/** Entries that are read at a time. */
+const BATCH_ENTRIES = (4 * MiB) / 8;
+
+/**
+ * Hands every entry of the tables of persistent bitmaps that is not 0 to `visit`: its two words and
+ * where it lies in the file. Spec: Bitmap table.
+ */
+export async function visitBitmapEntries(
+  { source }: Image,
+  bitmaps: readonly PersistentBitmap[],
+  visit: (high: number, low: number, at: number, bitmap: PersistentBitmap) => void,
+): Promise<void> {
+  for (const bitmap of bitmaps) {
+    const { table } = bitmap;
+    for (let first = 0; first < table.entries; first += BATCH_ENTRIES) {
+      const entries = Math.min(BATCH_ENTRIES, table.entries - first);
+      const at = table.at + first * 8;
+      const words = await readTable(source, at, entries);
+      for (let i = 0; i < words.length; i += 2) {
+        const [high, low] = [words[i]!, words[i + 1]!];
+        if ((high | low) !== 0) visit(high, low, at + i * 4, bitmap);
+      }
+    }
+  }
+}
