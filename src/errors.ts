@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   TOO_MANY_SNAPSHOTS: 'request',
   REFCOUNT_OVERFLOW: 'request',
   UNSAVED_CHANGES: 'request',
+  NEW_IMAGE_INVALID: 'request',
   UNDO_FILE_INVALID: 'request',
   REPAIR_REFUSED: 'request',
   REPAIR_CHOICE_INVALID: 'request',

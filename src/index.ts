@@ -61,6 +61,10 @@ export type {
 export { proposeRepair } from './repair/propose.js';
 export type { ProposedRepair } from './repair/propose.js';
 export type { RepairFacts } from './repair/plan-repair.js';
+export { newQcow2Writer } from './make/qcow2-writer.js';
+export { newRawWriter, newStreamWriter } from './make/raw-writer.js';
+export type { ByteSink } from './make/raw-writer.js';
+export type { GuestWrite, ImageWriter, NewImageOptions } from './make/image-writer.js';
 export { parseRepairWords } from './repair/choice.js';
 export type { ChosenFinding, RepairChoice, RepairClass } from './repair/choice.js';
 export { executeUndo, saveUndo } from './tx/undo.js';
