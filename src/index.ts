@@ -58,6 +58,18 @@ export type {
   CheckTotals,
   QemuFailure,
 } from './check/report.js';
+export type { Extent, ExtentKind, GuestDisk } from './guest/disk.js';
+export type { Gate, OpenedLayer } from './guest/gate.js';
+export { openGuestDisk } from './guest/open-guest-disk.js';
+export type { GuestDiskOptions } from './guest/open-guest-disk.js';
+export type {
+  CipherName,
+  Compressor,
+  Cryptography,
+  Decompressor,
+  SectorCipher,
+} from './guest/ports.js';
+export { rawDisk } from './guest/raw-disk.js';
 export { proposeRepair } from './repair/propose.js';
 export type { ProposedRepair } from './repair/propose.js';
 export type { RepairFacts } from './repair/plan-repair.js';
