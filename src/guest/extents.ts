@@ -1,7 +1,8 @@
 import { MiB } from '../base/units.js';
-import type { ByteRange } from '../io/device.js';
+import type { BlockSource, ByteRange } from '../io/device.js';
 import type { Extent } from './disk.js';
 import { stretchesByReading } from './holes.js';
+import { joinExtents } from './join-extents.js';
 import type { Layer } from './layer.js';
 import type { L2Tables, LoadedTables } from './l2-tables.js';
 import { mapPiece, piecesOf, type Piece } from './pieces.js';
@@ -122,20 +123,20 @@ async function* withHoles(
       yield [extentOf(run, depth)];
       continue;
     }
-    let open: Extent | undefined;
-    for await (const stretches of stretchesByReading(layer.data, run.at, run.length)) {
-      const done: Extent[] = [];
-      for (const { at, length, isHole } of stretches) {
-        const kind = isHole ? 'preallocated' : 'data';
-        if (open?.kind === kind) open = { ...open, length: open.length + length };
-        else {
-          if (open !== undefined) done.push(open);
-          open = { start: run.start + at - run.at, length, kind, depth, at };
-        }
-      }
-      if (done.length > 0) yield done;
-    }
-    if (open !== undefined) yield [open];
+    yield* joinExtents(stretchesOfRun(layer.data, run, depth));
+  }
+}
+
+async function* stretchesOfRun(
+  data: BlockSource,
+  run: Run,
+  depth: number,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const stretches of stretchesByReading(data, run.at, run.length)) {
+    yield stretches.map(({ at, length, isHole }) => {
+      const start = run.start + at - run.at;
+      return { start, length, kind: isHole ? 'preallocated' : 'data', depth, at };
+    });
   }
 }
 
