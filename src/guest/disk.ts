@@ -28,8 +28,8 @@ export interface Extent {
   readonly depth: number;
   /**
    * Offset of the first byte in the file of that layer (its data file, if it has one): for `data`,
-   * `preallocated`, and for `zero` where a cluster is kept in reserve. Neighbours in one extent are
-   * neighbours in the file, too.
+   * `preallocated`, and for `zero` and `unallocated` where a cluster is kept in reserve. Neighbours in
+   * one extent are neighbours in the file, too.
    */
   readonly at?: number;
 }

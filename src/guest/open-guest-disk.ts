@@ -16,6 +16,8 @@ import { openRawLayer } from './raw-disk.js';
 import { tableMapOf } from './table-map.js';
 import { unlock } from './unlock.js';
 
+const SECTOR_BYTES = 512;
+
 /** What a disk is read with. All optional: what is missing is asked for by name when it is needed. */
 export interface GuestDiskOptions {
   /** The disk as it was in this snapshot, and as long as it was then; undefined: the active disk. */
@@ -28,7 +30,8 @@ export interface GuestDiskOptions {
   readonly gate?: Gate | undefined;
   /**
    * Take what QEMU takes: reserved bits in table entries are ignored, and what lies past the end of
-   * the file reads as zeros. Without it such entries are errors.
+   * the file reads as zeros; without it such entries are errors. Disks count in sectors: a qcow2
+   * disk ends with its last whole one, a raw file's last one is filled up.
    */
   readonly tolerant?: boolean | undefined;
 }
@@ -56,7 +59,8 @@ async function openLayer(
   const { snapshot, gate } = options;
   const tolerant = options.tolerant === true;
   const format = tableFormat(image);
-  const diskSizeBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(opened.splice(0).map((one) => one.close()));
@@ -131,7 +135,7 @@ async function openBelow(
 ): Promise<LayerDisk> {
   const { source, format, passphrase } = layer;
   const isQcow2 = format === 'qcow2' || (format === undefined && (await looksLikeQcow2(source)));
-  if (!isQcow2) return openRawLayer(source);
+  if (!isQcow2) return openRawLayer(source, options);
   const image = await openImage(source);
   return openLayer(image, { ...options, snapshot: undefined, passphrase }, guard);
 }
