@@ -206,6 +206,7 @@ function pairsOf(options: readonly string[]): string[] {
 /** Command lines on which they differ, and what shows it. */
 const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] = [
   ['own-help', 'create', '-h'],
+  ['huge-numbers', ...o('cluster_size=2M', '1E')],
   ['other-formats', 'create', '-f', 'vdi', 'x', '1M'],
   ['other-formats', 'create', '-f', 'luks', 'x', '1M'],
   ['other-formats', ...q('-b', 'base', '-F', 'vmdk', 'x', '1M')],

@@ -1,7 +1,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { copyFixture, fixtureNames, writeNamedFiles } from '../support/fixture.js';
+import { copyFixture, fixtureNames, copyCompanions } from '../support/fixture.js';
 import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { readBoth } from './parity.js';
@@ -12,7 +12,7 @@ const files = temporaryDirectory();
 async function makeFiles(): Promise<void> {
   for (const name of fixtureNames()) {
     copyFixture(name, files);
-    writeNamedFiles(name, files);
+    copyCompanions(name, files);
   }
   writeFileSync(path.join(files, 'full'), Buffer.alloc(300_000, 'data\n'));
   await qemuImg(['create', '-q', '-f', 'qcow2', 'empty', '10M'], { cwd: files });
@@ -67,12 +67,8 @@ const EQUAL: readonly (readonly string[])[] = [
     '1.5M',
     '200T',
   ]
-    .concat(['2T', '128T', '2199023255553', '1152921504606846976'])
-    .flatMap((size) => [
-      of('--size', size),
-      of('--size', size, '-o', 'cluster_size=2M'),
-      ['measure', '--size', size],
-    ]),
+    .concat(['2T', '128T', '2199023255553'])
+    .flatMap((size) => [of('--size', size), ['measure', '--size', size]]),
   of('--size', '128G', '-o', 'cluster_size=512'),
   of('--size', '128G', '-o', 'cluster_size=512,refcount_bits=64'),
   of('--size', '129G', '-o', 'cluster_size=512'),
@@ -111,6 +107,7 @@ const EQUAL: readonly (readonly string[])[] = [
     'cluster_size=3,refcount_bits=3,compat=9,preallocation=foo',
     'refcount_bits=3,compat=9,preallocation=foo',
     'refcount_bits=3,compat=9',
+    'refcount_bits=3,preallocation=foo',
     'compat=0.10,refcount_bits=3',
     'cluster_size=4k,extended_l2=on,preallocation=foo',
   ].map(withOptions),
@@ -164,6 +161,7 @@ const EQUAL: readonly (readonly string[])[] = [
 
 /** Command lines on which they differ, and what shows it. */
 const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] = [
+  ['huge-numbers', ...of('--size', '1E', '-o', 'cluster_size=2M')],
   ['own-help', 'measure', '-h'],
   ['measure-usage', 'measure', '-s', '1'],
   ['measure-usage', 'measure', '-O'],

@@ -17,6 +17,7 @@ import { jsonText } from './json.js';
 import { USAGE } from './messages.js';
 import { NEW_IMAGE, OPTION_CONFLICTS } from './messages-create.js';
 import { MEASURE } from './messages-measure.js';
+import { refuseHuge } from './new-image.js';
 import {
   checkOptionList,
   isOn,
@@ -204,7 +205,7 @@ async function measured(
   const { version, ...options } = qcow2Options(given);
   const { clusterBytes } = options;
   try {
-    if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refusal(MEASURE.tooLarge);
+    refuseHuge(size, options, MEASURE.tooLarge, (reason) => new Refusal(reason));
     const bytes = Number(size);
     // The least is not known where the data may show through from a backing file.
     const dataBytes = given.has('backing_file')
@@ -212,8 +213,7 @@ async function measured(
       : await dataBytesOf(source, clusterBytes);
     const image = source?.image;
     const hasBitmaps = version === 3 && image?.header.version === 3;
-    const known = image?.bitmaps.filter(({ inUse }) => !inUse) ?? [];
-    const bitmaps = hasBitmaps ? measureBitmaps(known, bytes, clusterBytes) : undefined;
+    const bitmaps = hasBitmaps ? measureBitmaps(image.bitmaps, bytes, clusterBytes) : undefined;
     const inImage = source === undefined ? 0 : dataBytes;
     return { ...measureQcow2(bytes, inImage, options), bitmaps };
   } catch (error) {
@@ -241,13 +241,13 @@ function qcow2Options(given: GivenOptions): MeasureOptions & { readonly version:
     refuse(OPTION_CONFLICTS.clusterSize);
   }
   if (extendedL2 && cluster < 16384n) refuse(OPTION_CONFLICTS.extendedL2Cluster);
+  const isOld = compat === '0.10';
+  if (!isOld && compat !== '1.1') refuse(MEASURE.invalidLevel(compat));
+  if (!isPowerOfTwo(width) || width > 64n) refuse(OPTION_CONFLICTS.refcountWidth);
+  if (isOld && width !== 16n) refuse(MEASURE.refcountVersion);
   if (!['off', 'metadata', 'falloc', 'full'].includes(preallocation)) {
     refuse(NEW_IMAGE.invalidValue(preallocation));
   }
-  const isOld = compat === '0.10' || compat === 'v2';
-  if (!isOld && compat !== '1.1' && compat !== 'v3') refuse(MEASURE.invalidLevel(compat));
-  if (!isPowerOfTwo(width) || width > 64n) refuse(OPTION_CONFLICTS.refcountWidth);
-  if (isOld && width !== 16n) refuse(MEASURE.refcountVersion);
   return {
     version: isOld ? 2 : 3,
     clusterBytes: Number(cluster),

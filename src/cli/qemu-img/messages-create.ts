@@ -51,6 +51,7 @@ export const NEW_IMAGE = {
     const hint = format === 'qcow2' ? ' (try using a larger cluster size)' : '';
     return `The image size is too large for file format '${format}'${hint}`;
   },
+  huge: (size: bigint) => `the disk size is ${size}, more than qsnap handles (2^53 - 1)`,
   noPreallocation: (mode: string) => `Unsupported preallocation mode: ${mode}`,
   backingNameTooLong: (name: string, format: string, bytes: number) =>
     `Could not assign backing file '${name}' with format '${format}': ` +

@@ -13,7 +13,7 @@ const PREALLOCATIONS: readonly string[] = ['off', 'metadata', 'falloc', 'full'];
 const COMPRESSION_TYPES: readonly string[] = ['zlib', 'zstd'];
 const SECTOR_BYTES = 512n;
 /** More than any format of today holds, and still exact. */
-const LARGEST = BigInt(Number.MAX_SAFE_INTEGER) - SECTOR_BYTES;
+const LARGEST = BigInt(Number.MAX_SAFE_INTEGER) - 4n * 1024n * 1024n * 1024n;
 
 /** Options of files that this system's file interface has no words for. */
 export function ignoredHints(given: GivenOptions): string[] {
@@ -54,14 +54,17 @@ export function qcow2Options(given: GivenOptions, fail: Fail): CreateImageOption
   refuseConflicts({ given, version, preallocation, compressionType }, fail);
   const size = BigInt(option('size', '0'));
   if (size < 0n) throw fail(NEW_IMAGE.negativeSize);
-  if (size > LARGEST) throw fail(NEW_IMAGE.tooLarge('qcow2'));
+  const sizes = {
+    clusterBytes: Number(option('cluster_size', '65536')),
+    extendedL2: isOn(given.get('extended_l2')),
+  };
+  refuseHuge(size, sizes, NEW_IMAGE.tooLarge('qcow2'), fail);
   const dataFile = given.get('data_file');
   return {
     diskSizeBytes: Number(((size + SECTOR_BYTES - 1n) / SECTOR_BYTES) * SECTOR_BYTES),
     version,
-    clusterBytes: Number(option('cluster_size', '65536')),
+    ...sizes,
     refcountBits: Number(option('refcount_bits', '16')) as CreateImageOptions['refcountBits'],
-    extendedL2: isOn(given.get('extended_l2')),
     lazyRefcounts: isOn(given.get('lazy_refcounts')),
     compressionType: compressionType as CreateImageOptions['compressionType'],
     preallocation: preallocation as NonNullable<CreateImageOptions['preallocation']>,
@@ -70,6 +73,26 @@ export function qcow2Options(given: GivenOptions, fail: Fail): CreateImageOption
       ? {}
       : { dataFile: { name: bytesOf(dataFile), raw: isOn(given.get('data_file_raw')) } }),
   };
+}
+
+/** The longest L1 table. */
+const L1_ENTRIES = 4n * 1024n * 1024n;
+
+/**
+ * Refuses sizes past what is exact here: as too large where no image can have them, else by name.
+ *
+ * @throws Refusal.
+ */
+export function refuseHuge(
+  size: bigint,
+  image: { readonly clusterBytes: number; readonly extendedL2: boolean },
+  tooLarge: string,
+  fail: Fail,
+): void {
+  if (size <= LARGEST) return;
+  const cluster = BigInt(image.clusterBytes);
+  const tableCovers = (cluster / (image.extendedL2 ? 16n : 8n)) * cluster;
+  throw fail(size > L1_ENTRIES * tableCovers ? tooLarge : NEW_IMAGE.huge(size));
 }
 
 function backingOf(given: GivenOptions, fail: Fail): CreateImageOptions['backing'] {
