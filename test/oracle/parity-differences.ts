@@ -96,6 +96,7 @@ export const DIFFERENCES = {
 /** Seen only on disk, after an edit that both did alike. */
 export const ON_DISK_DIFFERENCES = [
   'old-entries-completed',
+  'create-keeps-file',
   'stale-bitmaps-kept',
   'vm-state-not-active',
 ] as const;
