@@ -45,7 +45,7 @@ const COMMAND_LINES = [
   'map disk.qcow2 base.raw',
   'map no-such-file',
   'map -f foo disk.qcow2',
-  'map -f raw disk.qcow2',
+  'map -f raw key64',
   'map -f qcow2 base.raw',
   'map --output=xml disk.qcow2',
   'map --output=json empty.raw',
