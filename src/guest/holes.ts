@@ -36,34 +36,39 @@ export async function allocationOf(source: BlockSource): Promise<'all' | 'some' 
   return allocated === 0 ? 'nothing' : 'some';
 }
 
-/** The stretches of a part of a file, in batches, by looking for zeros. */
+/** The stretches of a part of a file, in batches, by looking for blocks of zeros. */
 export async function* stretchesByReading(
   source: BlockSource,
   at: number,
   length: number,
 ): AsyncGenerator<readonly FileStretch[]> {
   const end = at + length;
-  const buffer = new Uint8Array(Math.min(LOOK_BYTES, roundUp(length, 4) + HOLE_BYTES));
-  for (let from = at; from < end;) {
-    // Blocks are those of the file, wherever the part begins.
-    const block = Math.floor(from / HOLE_BYTES) * HOLE_BYTES;
-    const to = Math.min(block + buffer.length - (buffer.length % HOLE_BYTES), end);
-    const bytes = buffer.subarray(0, to - from);
+  // Blocks are the file's, wherever the part begins and ends in them.
+  const lastBlockEnd = roundUp(end, HOLE_BYTES);
+  const firstBlock = at - (at % HOLE_BYTES);
+  const buffer = new Uint8Array(Math.min(LOOK_BYTES, lastBlockEnd - firstBlock));
+  for (let from = firstBlock; from < end; from += buffer.length) {
+    const bytes = buffer.subarray(0, Math.min(buffer.length, lastBlockEnd - from));
     await source.readBatch([{ at: from, into: bytes }]);
-    yield stretchesOf(bytes, from);
-    from = to;
+    yield stretchesOf(bytes, from, at, end);
   }
 }
 
-function stretchesOf(bytes: Uint8Array, at: number): readonly FileStretch[] {
+/** What of whole blocks from `blocksAt` on lies between `from` and `to`. */
+function stretchesOf(
+  bytes: Uint8Array,
+  blocksAt: number,
+  from: number,
+  to: number,
+): readonly FileStretch[] {
   const stretches: { at: number; length: number; isHole: boolean }[] = [];
-  for (let from = 0; from < bytes.length;) {
-    const to = Math.min(from + HOLE_BYTES - ((at + from) % HOLE_BYTES), bytes.length);
-    const isHole = isZero(bytes, from, to);
+  for (let block = 0; block < bytes.length; block += HOLE_BYTES) {
+    const isHole = isZero(bytes, block, block + HOLE_BYTES);
+    const at = Math.max(from, blocksAt + block);
+    const length = Math.min(to, blocksAt + block + HOLE_BYTES) - at;
     const last = stretches.at(-1);
-    if (last?.isHole === isHole) last.length += to - from;
-    else stretches.push({ at: at + from, length: to - from, isHole });
-    from = to;
+    if (last?.isHole === isHole) last.length += length;
+    else stretches.push({ at, length, isHole });
   }
   return stretches;
 }

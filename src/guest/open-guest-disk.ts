@@ -3,6 +3,7 @@ import type { Image } from '../image/image.js';
 import { tableFormat } from '../image/format.js';
 import { openImage } from '../image/open.js';
 import type { BlockSource } from '../io/device.js';
+import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { ChainGuard, looksLikeQcow2 } from './backing.js';
 import type { GuestDisk } from './disk.js';
@@ -31,7 +32,8 @@ export interface GuestDiskOptions {
   /**
    * Take what QEMU takes: reserved bits in table entries are ignored, and what lies past the end of
    * the file reads as zeros; without it such entries are errors. Disks count in sectors: a qcow2
-   * disk ends with its last whole one, a raw file's last one is filled up.
+   * disk ends with its last whole one, a raw file's last one is filled up. Extents tell holes below
+   * mapped clusters (`preallocated`), in files of up to 16 GiB: this takes reading them.
    */
   readonly tolerant?: boolean | undefined;
 }
@@ -90,15 +92,23 @@ async function openLayer(
       cipher,
       decompressor: options.decompressor,
       backing,
-      hasHoles: () =>
-        (hasHoles ??=
-          header.encryption === 'none' ? isPreallocated(image) : Promise.resolve(false)),
+      hasHoles: () => (hasHoles ??= looksForHoles(image, tolerant)),
       close,
     });
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/**
+ * Whether to look for holes below mapped clusters. It means reading all of them, so only what has
+ * to match QEMU does it, and not in files that would take minutes.
+ */
+function looksForHoles(image: Image, tolerant: boolean): Promise<boolean> {
+  const isShort = image.fileSizeBytes <= LIMITS.preallocationLookBytesMax.value;
+  const looks = tolerant && isShort && image.header.encryption === 'none';
+  return looks ? isPreallocated(image) : Promise.resolve(false);
 }
 
 async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCipher | undefined> {

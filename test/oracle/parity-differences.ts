@@ -107,6 +107,7 @@ export const OTHER_DIFFERENCES = [
   'terminal-escapes',
   'paths-are-utf8',
   'lock-warning',
+  'holes-by-reading',
   'posix-time-zones',
 ] as const;
 

@@ -156,7 +156,11 @@ describe('the engine runs anywhere', () => {
 
 describe('the package', () => {
   test('depends on commander alone, and optionally on the lock add-on', () => {
-    expect(Object.keys(manifest.dependencies)).toEqual(['commander']);
+    expect(Object.keys(manifest.dependencies)).toEqual([
+      '@hpcc-js/wasm-zstd',
+      'commander',
+      'fzstd',
+    ]);
     expect(Object.keys(manifest.optionalDependencies)).toEqual(['fs-native-extensions']);
     const versions = { ...manifest.dependencies, ...manifest.optionalDependencies };
     for (const version of Object.values(versions)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);

@@ -14,13 +14,14 @@ Internal snapshots of qcow2 images, with qemu-img's arguments, output and exit c
 Command syntax:
   create [--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]
   info [--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename
+  map [--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename
   measure [--output=ofmt] [-O output_fmt] [-o options] [--size N | [--object objectdef] [--image-opts] [-f fmt] [-l snapshot_param] filename]
   snapshot [--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename
 
 Command parameters:
   'filename' is a qcow2 image, or a raw disk for info; with --image-opts it is
     driver=qcow2,file.filename=PATH
-  'objectdef' is a secret, which is accepted and not needed: nothing is decrypted
+  'objectdef' is a secret: map decrypts with it, other commands accept it
   'fmt' is qcow2 or raw. It is guessed in most cases
   'ofmt' is human (default) or json
   '-U' reads an image although another process may be writing to it

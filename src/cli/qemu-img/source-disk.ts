@@ -150,7 +150,8 @@ class OpenedChain implements Gate {
     const prefix = BACKING_PREFIX.repeat(depth + 1);
     const name = byteString(image.backingNameBytes!).replace(/\0.*$/s, '');
     const format = this.#formatOf(image, prefix);
-    const target = this.#targetFor(depth, name, prefix, format);
+    const full = fullBackingName(this.#paths[depth]!, name);
+    const target = targetFor(full, prefix, format);
     const { file, opened } = await failingWith(target, prefix, async () => {
       const opening = await openFile(target.path, { forceShare: this.#forceShare });
       try {
@@ -177,7 +178,8 @@ class OpenedChain implements Gate {
     const prefix = BACKING_PREFIX.repeat(depth);
     const extension = image.extensions.find(({ kind }) => kind === 'data-file-name');
     if (extension === undefined) throw new OpenFailure(prefix + OPEN_REASONS.dataFileMissing);
-    const target = this.#targetFor(depth, byteString(extension.bytes), prefix, 'raw');
+    // Unlike a backing file, it is looked for from the current folder.
+    const target = targetFor(byteString(extension.bytes), prefix, 'raw');
     const open = () => openFile(target.path, { forceShare: this.#forceShare });
     const file = await failingWith(target, prefix, open);
     this.#dataPaths[depth] = target.shown;
@@ -192,23 +194,23 @@ class OpenedChain implements Gate {
       prefix + (isOtherFormat(format) ? unsupportedFormat(format) : unknownDriver(format)),
     );
   }
+}
 
-  #targetFor(depth: number, name: string, prefix: string, format: Target['format']): Target {
-    const full = fullBackingName(this.#paths[depth]!, name);
-    const protocol = protocolOf(full);
-    if (protocol !== undefined && protocol !== 'file') {
-      const { unsupportedProtocol, unknownProtocol } = OPEN_REASONS;
-      const known = isOtherProtocol(protocol);
-      throw new OpenFailure(
-        prefix + (known ? unsupportedProtocol(protocol) : unknownProtocol(protocol)),
-      );
-    }
-    const shown = protocol === 'file' ? full.slice('file:'.length) : full;
-    const path = textOf(shown);
-    if (path === undefined) throw new OpenFailure(prefix + OPEN_REASONS.pathNotUtf8);
-    if (path === '') throw new OpenFailure(prefix + OPEN_REASONS.noFileName);
-    return { operand: shown, shown, path, format };
+/** The file that a name in an image means. */
+function targetFor(name: string, prefix: string, format: Target['format']): Target {
+  const protocol = protocolOf(name);
+  if (protocol !== undefined && protocol !== 'file') {
+    const { unsupportedProtocol, unknownProtocol } = OPEN_REASONS;
+    const known = isOtherProtocol(protocol);
+    throw new OpenFailure(
+      prefix + (known ? unsupportedProtocol(protocol) : unknownProtocol(protocol)),
+    );
   }
+  const shown = protocol === 'file' ? name.slice('file:'.length) : name;
+  const path = textOf(shown);
+  if (path === undefined) throw new OpenFailure(prefix + OPEN_REASONS.pathNotUtf8);
+  if (path === '') throw new OpenFailure(prefix + OPEN_REASONS.noFileName);
+  return { operand: shown, shown, path, format };
 }
 
 async function failingWith<Result>(
