@@ -144,6 +144,8 @@ function* tableWrites(image: EmptyImage, geometry: Geometry): Generator<WriteReq
   const { clusterBytes } = geometry;
   if (endBytes > 0) yield { at: endBytes - 1, bytes: new Uint8Array(1) };
   const reused = new Set([l1Cluster, ...l2Clusters]);
+  // QEMU leaves old tables as they are. Where guest data lies in their place now they would show on
+  // the new disk, as they do there; here they don't.
   for (const { cluster, clusters, blocks } of placement.leftTables) {
     const bytes = encodeTable(blocks, clusterBytes);
     for (let i = 0; i < clusters; i += 1) {
