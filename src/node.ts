@@ -1,4 +1,9 @@
 /** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
 export { openFile, openFileForEdit } from './io/node/open.js';
-export { createNewFile } from './io/node/new-file.js';
+export { createNewFile, openFileToReplace } from './io/node/new-file.js';
+export type { ReplaceableFile } from './io/node/new-file.js';
+export { nodeCompressor } from './node/compressor.js';
+export { nodeCryptography } from './node/cryptography.js';
+export { nodeDecompressor } from './node/decompressor.js';
+export { fileGate } from './node/file-gate.js';
 export { newSha256 } from './node/sha256.js';

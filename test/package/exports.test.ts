@@ -46,8 +46,10 @@ describe('public names', () => {
         "backingFormat",
         "backingName",
         "blobSource",
+        "checkCreateOptions",
         "checkImage",
         "computeUnsavedChanges",
+        "createImage",
         "dataFileName",
         "describeSnapshot",
         "executePlan",
@@ -56,7 +58,14 @@ describe('public names', () => {
         "hexOfBytes",
         "httpSource",
         "isQsnapError",
+        "measureBitmaps",
+        "measureQcow2",
+        "measuredDataBytes",
         "memoryDevice",
+        "newQcow2Writer",
+        "newRawWriter",
+        "newStreamWriter",
+        "openGuestDisk",
         "openImage",
         "parseLuksHeader",
         "parseRepairWords",
@@ -68,6 +77,7 @@ describe('public names', () => {
         "printable",
         "printableText",
         "proposeRepair",
+        "rawDisk",
         "saveUndo",
         "shadowWriteBytes",
         "shadowWriteRanges",
@@ -80,9 +90,14 @@ describe('public names', () => {
     expect(Object.keys(files).sort()).toMatchInlineSnapshot(`
       [
         "createNewFile",
+        "fileGate",
         "newSha256",
+        "nodeCompressor",
+        "nodeCryptography",
+        "nodeDecompressor",
         "openFile",
         "openFileForEdit",
+        "openFileToReplace",
       ]
     `);
   });
@@ -141,7 +156,11 @@ describe('the engine runs anywhere', () => {
 
 describe('the package', () => {
   test('depends on commander alone, and optionally on the lock add-on', () => {
-    expect(Object.keys(manifest.dependencies)).toEqual(['commander']);
+    expect(Object.keys(manifest.dependencies)).toEqual([
+      '@hpcc-js/wasm-zstd',
+      'commander',
+      'fzstd',
+    ]);
     expect(Object.keys(manifest.optionalDependencies)).toEqual(['fs-native-extensions']);
     const versions = { ...manifest.dependencies, ...manifest.optionalDependencies };
     for (const version of Object.values(versions)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);

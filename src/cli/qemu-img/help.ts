@@ -1,7 +1,7 @@
 /** Texts of --help and --version. */
 import { VERSION } from '../version.js';
 
-export const VERSION_TEXT = `qsnap-img version ${VERSION} (takes the arguments of qemu-img 7.2 for: check, info, resize, snapshot)`;
+export const VERSION_TEXT = `qsnap-img version ${VERSION} (takes the arguments of qemu-img 7.2 for: check, create, info, map, measure, resize, snapshot)`;
 
 export const HELP_TEXT = `${VERSION_TEXT}
 usage: qsnap-img [standard options] command [command options]
@@ -13,14 +13,17 @@ Checks, sizes and internal snapshots of qcow2 images, with qemu-img's arguments,
 
 Command syntax:
   check [--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename
+  create [--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]
   info [--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename
+  map [--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename
+  measure [--output=ofmt] [-O output_fmt] [-o options] [--size N | [--object objectdef] [--image-opts] [-f fmt] [-l snapshot_param] filename]
   resize [--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] filename [+ | -]size
   snapshot [--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename
 
 Command parameters:
-  'filename' is a qcow2 image, or a raw disk for info and resize; with --image-opts it is
+  'filename' is a qcow2 image, or a raw disk for all but check and snapshot; with --image-opts it is
     driver=qcow2,file.filename=PATH
-  'objectdef' is a secret, which is accepted and not needed: nothing is decrypted
+  'objectdef' is a secret: map decrypts with it, other commands accept it
   'fmt' is qcow2 or raw. It is guessed in most cases
   'ofmt' is human (default) or json
   '-U' reads an image although another process may be writing to it

@@ -69,7 +69,7 @@ export async function expectSound(image: string): Promise<void> {
 }
 
 const SCHEMAS = [
-  ...(['snapshot', 'error', 'info', 'list', 'show', 'check'] as const),
+  ...(['snapshot', 'error', 'info', 'list', 'show', 'check', 'map'] as const),
   ...(['edit', 'repair', 'undo'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });

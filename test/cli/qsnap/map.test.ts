@@ -1,0 +1,98 @@
+/** `map`: for people and for programs, alone and through the chain. */
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { copyCompanions, expectedJson, fixtureNames } from '../../support/fixture.js';
+import { imageOf, parsed, qsnap, shown } from './harness.js';
+
+interface Extent {
+  readonly start: number;
+  readonly length: number;
+  readonly kind: string;
+}
+interface Mapped {
+  readonly map: readonly Extent[];
+  readonly 'virtual-size': number;
+}
+
+/** Keys that only qsnap has, and runs that QEMU takes together. */
+function asQemu(entries: readonly Extent[]): unknown[] {
+  const joined: Record<string, unknown>[] = [];
+  for (const { kind: _, ...entry } of entries) {
+    const { start, length, encrypted, ...rest } = entry as Record<string, unknown>;
+    if (encrypted === true) delete rest['offset'];
+    const last = joined.at(-1);
+    const { start: __, length: lastLength, ...lastRest } = last ?? {};
+    const offset = rest['offset'] as number | undefined;
+    const goesOn =
+      last !== undefined &&
+      JSON.stringify({ ...rest, offset: 0 }) === JSON.stringify({ ...lastRest, offset: 0 }) &&
+      Object.keys(rest).length === Object.keys(lastRest).length &&
+      (offset === undefined || offset === (lastRest['offset'] as number) + (lastLength as number));
+    if (goesOn) last['length'] = (lastLength as number) + (length as number);
+    else joined.push({ start, length, ...rest });
+  }
+  return joined;
+}
+
+test.each(fixtureNames())(
+  '%s: what qemu-img map says, in the documented shape',
+  async (fixture) => {
+    const image = imageOf(fixture);
+    copyCompanions(fixture, path.dirname(image));
+    const before = { bytes: readFileSync(image), mtime: statSync(image).mtimeMs };
+    const { code, stdout } = await qsnap(['map', '--json', '--backing', image]);
+    const document = parsed('map', stdout) as Partial<Mapped>;
+    const expected = expectedJson(fixture, 'map.json') as unknown[] | null;
+    // Holes are looked for only where QEMU's answer is asked for; an entry past the end is an error.
+    const differs = ['preallocated-metadata', 'l2-past-end', 'qcow-version-1'].includes(fixture);
+    if (expected !== null && !differs) {
+      expect(code).toBe(0);
+      expect(asQemu(document.map!)).toEqual(document['virtual-size'] === 0 ? [] : expected);
+    }
+    expect(readFileSync(image).equals(before.bytes)).toBe(true);
+    expect(statSync(image).mtimeMs).toBe(before.mtime);
+  },
+);
+
+test('without --backing what falls through is shown as that', async () => {
+  const image = imageOf('backing');
+  const { code, stdout, stderr } = await qsnap(['map', image, 'first']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(shown(stdout, image)).toMatchInlineSnapshot(`
+    "START           LENGTH          KIND          HOST OFFSET     FILE
+    0x0             0x10000         backing       -               base.raw (not opened)
+    0x10000         0x10000         data          0x50000         backing.qcow2
+    0x20000         0xe0000         backing       -               base.raw (not opened)
+    \`--backing\` opens the backing file and maps what lies in it
+    "
+  `);
+  expect((await qsnap(['-q', 'map', image])).stdout).not.toContain('--backing');
+});
+
+test('a wrong entry ends the map, after what comes before it', async () => {
+  const image = imageOf('l2-unaligned');
+  const { code, stdout } = await qsnap(['map', '--json', image]);
+  expect(code).toBe(1);
+  const { map } = parsed('map', stdout) as Mapped;
+  expect(map.length).toBeGreaterThan(0);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'IMAGE_DAMAGED' } });
+});
+
+test('a snapshot is mapped with its own size', async () => {
+  const image = imageOf('resized-smaller');
+  const sizes = await Promise.all(
+    [[], ['id:1']].map(async (selector) => {
+      const { stdout } = await qsnap(['map', '--json', image, ...selector]);
+      return (parsed('map', stdout) as Mapped)['virtual-size'];
+    }),
+  );
+  expect(sizes[1]).toBeGreaterThan(sizes[0]!);
+});
+
+test('an image without the snapshot, and one that is none', async () => {
+  const image = imageOf('version-3');
+  const { code, stdout } = await qsnap(['map', '--json', image, 'no-such']);
+  expect(code).toBe(1);
+  expect(parsed('map', stdout)).toMatchObject({ error: { code: 'SNAPSHOT_NOT_FOUND' } });
+});

@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { NOWHERE, RunList, type Run } from '../../../src/guest/runs.js';
+import { mapTable, NO_PROBLEM, tableMapOf } from '../../../src/guest/table-map.js';
+import { COMPRESSED, decodeL2Entry, judgeL2Entry } from '../../../src/l1l2/entry.js';
+import type { TableFormat } from '../../../src/l1l2/entry.js';
+import { geometryOf } from '../../../src/qcow2/geometry.js';
+
+const FILE_CLUSTERS = 40;
+
+const format: fc.Arbitrary<TableFormat> = fc
+  .record({
+    bits: fc.integer({ min: 9, max: 21 }),
+    version: fc.constantFrom(2 as const, 3 as const),
+  })
+  .map(({ bits, version }) => ({
+    geometry: geometryOf(bits, 4, false),
+    version,
+    fileClusters: FILE_CLUSTERS,
+  }));
+
+const entry = (bits: number): fc.Arbitrary<readonly [number, number]> =>
+  fc
+    .record({
+      cluster: fc.integer({ min: 0, max: FILE_CLUSTERS + 1 }),
+      flags: fc.constantFrom(0, 0, 0, 0x8000_0000, 0x0100_0000),
+      low: fc.constantFrom(0, 0, 0, 1, 2),
+    })
+    .map(({ cluster, flags, low }) => {
+      const at = cluster * 2 ** bits;
+      return [(Math.floor(at / 2 ** 32) | flags) >>> 0, (at % 2 ** 32) + low] as const;
+    });
+
+/** One cluster after the other, by the readable rules. */
+function plainRuns(words: Uint32Array, of: TableFormat): { runs: Run[]; problem: number } {
+  const { clusterBytes } = of.geometry;
+  const list = new RunList(true);
+  for (let i = 0; 2 * i < words.length; i++) {
+    const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
+    const problem = judgeL2Entry(high, low, of);
+    if (problem !== undefined && problem !== 'copied-without-offset') {
+      return { runs: [...list.take(0)], problem: i };
+    }
+    const found = decodeL2Entry(high, low, of);
+    list.within(i * clusterBytes, (i + 1) * clusterBytes);
+    if (found.kind === 'normal') list.add('data', i * clusterBytes, clusterBytes, found.at);
+    else if (found.kind === 'zero-alloc')
+      list.add('zero', i * clusterBytes, clusterBytes, found.at);
+    else if (found.kind === 'zero-plain') list.add('zero', i * clusterBytes, clusterBytes, NOWHERE);
+    else list.add('unallocated', i * clusterBytes, clusterBytes, NOWHERE);
+  }
+  return { runs: [...list.take(0)], problem: NO_PROBLEM };
+}
+
+test('the fast loop maps as the readable rules do, up to the first wrong entry', () => {
+  const tables = format.chain((of) =>
+    fc.tuple(fc.constant(of), fc.array(entry(of.geometry.clusterBits), { maxLength: 30 })),
+  );
+  fc.assert(
+    fc.property(tables, ([of, entries]) => {
+      const words = Uint32Array.from(entries.flat());
+      const { clusterBytes } = of.geometry;
+      const map = tableMapOf(of, FILE_CLUSTERS * clusterBytes, false, false);
+      const runs = new RunList(true);
+      runs.within(0, entries.length * clusterBytes);
+      const problem = mapTable(words, map, 0, entries.length, 0, runs);
+      expect({ runs: [...runs.take(0)], problem }).toEqual(plainRuns(words, of));
+    }),
+  );
+});
+
+test('subclusters one by one equal subclusters by whole words', () => {
+  const geometry = geometryOf(14, 4, true);
+  const of: TableFormat = { geometry, version: 3, fileClusters: 100 };
+  const map = tableMapOf(of, 100 * geometry.clusterBytes, false, false);
+  const bitmaps = fc.tuple(fc.integer(), fc.integer()).map(([a, b]) => [a >>> 0, (b & ~a) >>> 0]);
+  const words = fc.constantFrom([0, 0], [0xffff_ffff, 0], [0, 0xffff_ffff]);
+  fc.assert(
+    fc.property(fc.oneof(words, bitmaps), ([allocated, zeros]) => {
+      const runs = new RunList(true);
+      runs.within(0, geometry.clusterBytes);
+      const table = Uint32Array.from([0, 5 * geometry.clusterBytes, zeros!, allocated!]);
+      expect(mapTable(table, map, 0, 1, 0, runs)).toBe(NO_PROBLEM);
+      const kinds: string[] = [];
+      for (const { kind, length, start, at } of runs.take(0)) {
+        expect(at).toBe(5 * geometry.clusterBytes + start);
+        for (let i = 0; i < length / 512; i++) kinds.push(kind);
+      }
+      const wanted = Array.from({ length: 32 }, (_, i) => {
+        if (((allocated! >>> i) & 1) === 1) return 'data';
+        return ((zeros! >>> i) & 1) === 1 ? 'zero' : 'unallocated';
+      });
+      expect(kinds).toEqual(wanted);
+    }),
+  );
+});
+
+test('a compressed entry beside a data file is wrong, and so is one out of its place', () => {
+  const geometry = geometryOf(12, 4, false);
+  const of: TableFormat = { geometry, version: 3, fileClusters: 100 };
+  const map = tableMapOf(of, 409_600, true, true);
+  const runs = new RunList(true);
+  runs.within(0, 3 * 4096);
+  const COPIED = 0x8000_0000;
+  const good = [COPIED, 0, COPIED, 4096, 0, 0];
+  expect(mapTable(Uint32Array.from(good), map, 0, 3, 0, runs)).toBe(NO_PROBLEM);
+  expect(runs.take(0).map(({ kind, at }) => [kind, at])).toEqual([
+    ['data', 0],
+    ['unallocated', NOWHERE],
+  ]);
+  expect(mapTable(Uint32Array.from([COPIED, 4096]), map, 0, 1, 0, runs)).toBe(0);
+  expect(mapTable(Uint32Array.from([COMPRESSED, 4096]), map, 0, 1, 0, runs)).toBe(0);
+});
