@@ -94,3 +94,7 @@ export type {
   TableWrites,
   WritePlan,
 } from './tx/plan.js';
+export { copyDisk } from './copy/copy-disk.js';
+export type { CopyOptions, CopyReport } from './copy/copy-disk.js';
+export { hashContent } from './copy/content.js';
+export type { Content, ContentListener } from './copy/content.js';
