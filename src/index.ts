@@ -96,5 +96,5 @@ export type {
 } from './tx/plan.js';
 export { copyDisk } from './copy/copy-disk.js';
 export type { CopyOptions, CopyReport } from './copy/copy-disk.js';
-export { hashContent } from './copy/content.js';
+export { hashContent, hashSource } from './copy/content.js';
 export type { Content, ContentListener } from './copy/content.js';

@@ -1,5 +1,6 @@
 import type { Hasher } from '../base/hasher.js';
 import { MiB } from '../base/units.js';
+import type { BlockSource } from '../io/device.js';
 
 /** Guest bytes, or so many zeros. */
 export type Content =
@@ -29,4 +30,19 @@ export function hashContent(hasher: Hasher): ContentListener {
     contents.forEach(add);
     return Promise.resolve();
   };
+}
+
+/** Bytes of a file that are hashed at a time. */
+const HASH_BYTES = 4 * MiB;
+
+/** Hashes a file as it is, from its first byte to its last. */
+export async function hashSource(source: BlockSource, hasher: Hasher): Promise<string> {
+  const sizeBytes = await source.sizeBytes();
+  const memory = new Uint8Array(Math.min(sizeBytes, HASH_BYTES));
+  for (let at = 0; at < sizeBytes; at += memory.length) {
+    const into = memory.subarray(0, Math.min(memory.length, sizeBytes - at));
+    await source.readBatch([{ at, into }]);
+    hasher.update(into);
+  }
+  return hasher.digest();
 }
