@@ -6,5 +6,6 @@ export type { OutputFile, OutputFileOptions } from './io/node/output-file.js';
 export { nodeCompressor } from './node/compressor.js';
 export { nodeCryptography } from './node/cryptography.js';
 export { nodeDecompressor } from './node/decompressor.js';
+export { equalBytes } from './node/equal-bytes.js';
 export { fileGate } from './node/file-gate.js';
 export { newSha256 } from './node/sha256.js';

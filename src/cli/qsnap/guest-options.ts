@@ -16,32 +16,33 @@ export interface GuestFlags {
   readonly passphraseFile?: string;
 }
 
+/** What guest data of an image is read with. */
+export function guestOptions(
+  { backing, passphraseFile }: GuestFlags,
+  context: Context,
+): Omit<GuestDiskOptions, 'snapshot'> {
+  return {
+    decompressor: nodeDecompressor(),
+    cryptography: nodeCryptography(),
+    ...(backing === true && { gate: fileGate({ forceShare: context.forceShare }) }),
+    ...(passphraseFile !== undefined && { passphrase: readPassphrase(passphraseFile) }),
+  };
+}
+
 /**
- * What guest data of an image is read with.
+ * Refuses a disk that can't be read whole, before the work and not in the middle of it.
  *
  * @throws QsnapError BACKING_REFUSED where the image has a backing file and nobody said that it may
  *   be opened.
  */
-export function guestOptions(
-  image: Image,
-  flags: GuestFlags,
-  context: Context,
-): Omit<GuestDiskOptions, 'snapshot'> {
+export function refuseWithoutBacking(image: Image, { backing }: GuestFlags): void {
   const name = backingName(image);
-  if (name !== undefined && flags.backing !== true) {
-    throw new QsnapError(
-      'BACKING_REFUSED',
-      `the disk needs the backing file "${printableText(name)}", which was not opened`,
-      { file: image.source.label, hint: 'if you trust the image, --backing opens what it names' },
-    );
-  }
-  const { passphraseFile } = flags;
-  return {
-    decompressor: nodeDecompressor(),
-    cryptography: nodeCryptography(),
-    ...(flags.backing === true && { gate: fileGate({ forceShare: context.forceShare }) }),
-    ...(passphraseFile !== undefined && { passphrase: readPassphrase(passphraseFile) }),
-  };
+  if (name === undefined || backing === true) return;
+  throw new QsnapError(
+    'BACKING_REFUSED',
+    `the disk needs the backing file "${printableText(name)}", which was not opened`,
+    { file: image.source.label, hint: 'if you trust the image, --backing opens what it names' },
+  );
 }
 
 /** The files that a disk is read from, by path. */

@@ -1,9 +1,54 @@
 /** The commands that read guest data. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { CompareFlags } from './commands/compare.js';
 import type { ExportFlags } from './commands/export.js';
 import { formatOf } from './export-format.js';
 import { SELECTOR_HELP } from './help-texts.js';
 import { subcommand, type ContextFor, type Settle } from './subcommand.js';
+
+function backingOption(): Option {
+  return new Option('--backing', 'open the files that an image names');
+}
+
+function passphraseOption(): Option {
+  return new Option('--passphrase-file <file>', 'for an encrypted image; - for stdin');
+}
+
+function formatOption(flags: string, description: string): Option {
+  return new Option(flags, description).choices(['raw', 'qcow2']);
+}
+
+/** Adds `compare`. */
+export function addCompare(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'compare', 'Compare what two disks hold, of images or of snapshots.')
+    .argument('<image>', 'a qcow2 image or a raw disk')
+    .argument('[other]', 'another one; without it <image> itself')
+    .option('-s, --snapshot <snapshot>', 'of <image>, instead of its active disk')
+    .option('-w, --with-snapshot <snapshot>', 'of <other>, instead of its active disk')
+    .addOption(formatOption('--format <format>', 'of <image>; without it as it begins'))
+    .addOption(formatOption('--with-format <format>', 'of <other>'))
+    .option('--max-ranges <n>', 'ranges that differ to print', parseRanges, 10)
+    .addOption(backingOption())
+    .addOption(passphraseOption())
+    .action(
+      async (image: string, other: string | undefined, flags: CompareFlags, command: Command) => {
+        if (
+          other === undefined &&
+          flags.snapshot === undefined &&
+          flags.withSnapshot === undefined
+        ) {
+          command.error('error: one disk is nothing to compare: name another, or a --snapshot');
+        }
+        const { compare } = await import('./commands/compare.js');
+        settle(await compare(image, other, flags, contextFor(command)));
+      },
+    );
+}
+
+function parseRanges(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Write a number below a million.');
+}
 
 /** Adds `export`. */
 export function addExport(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -11,12 +56,7 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
     .argument('<image>', 'a qcow2 image')
     .argument('[snapshot]', `${SELECTOR_HELP}; without it the active disk`)
     .requiredOption('-o, --output <file>', 'the new file; - for stdout')
-    .addOption(
-      new Option('-f, --format <format>', 'qcow2 if FILE ends in .qcow2, else raw').choices([
-        'raw',
-        'qcow2',
-      ]),
-    )
+    .addOption(formatOption('-f, --format <format>', 'qcow2 if FILE ends in .qcow2, else raw'))
     .addOption(
       new Option('-c, --compress [type]', 'compress a qcow2 image: deflate or zstd').argParser(
         parseCompression,
@@ -30,8 +70,8 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
     .option('--sha256', 'print the hash of FILE as sha256sum does')
     .option('--manifest <file>', 'write where the disk is from, and hashes, to a new file')
     .option('--force', 'replace files that are there')
-    .option('--backing', 'open the files that the image names')
-    .option('--passphrase-file <file>', 'for an encrypted image; - for stdin')
+    .addOption(backingOption())
+    .addOption(passphraseOption())
     .action(
       async (
         image: string,

@@ -7,7 +7,7 @@ import type { RepairFlags } from './commands/repair.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
-import { addExport } from './program-guest.js';
+import { addCompare, addExport } from './program-guest.js';
 import {
   dryRunOption,
   editContext,
@@ -56,6 +56,7 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
   addList(program, contextFor, settle);
   addShow(program, contextFor, settle);
   addCheck(program, contextFor, settle);
+  addCompare(program, contextFor, settle);
   addExport(program, contextFor, settle);
   program.commandsGroup('Commands that edit:');
   addCreate(program, contextFor, settle);

@@ -11,7 +11,7 @@ import { interruptible } from '../../interruption.js';
 import { printJson, printLines, type Context } from '../context.js';
 import type { ExportFormat } from '../export-format.js';
 import { openTarget, type ExportTarget } from '../export-target.js';
-import { filesOf, guestOptions, type GuestFlags } from '../guest-options.js';
+import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
 import { checksumLine, exportedLine } from '../present/export-text.js';
 import { manifestJson, type ExportFacts } from '../present/manifest.js';
 import { withImage, type OpenImage } from '../reading.js';
@@ -58,7 +58,8 @@ async function exportFrom(
 ): Promise<void> {
   const { image, progress } = open;
   const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
-  const disk = await openGuestDisk(image, { ...guestOptions(image, flags, context), snapshot });
+  refuseWithoutBacking(image, flags);
+  const disk = await openGuestDisk(image, { ...guestOptions(flags, context), snapshot });
   const inputs = [open.path, ...filesOf(disk)];
   const outputs: Discardable[] = [];
   try {
