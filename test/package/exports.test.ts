@@ -46,10 +46,12 @@ describe('public names', () => {
         "backingFormat",
         "backingName",
         "blobSource",
+        "checkImage",
         "computeUnsavedChanges",
         "dataFileName",
         "describeSnapshot",
         "executePlan",
+        "executeUndo",
         "findSnapshot",
         "hexOfBytes",
         "httpSource",
@@ -57,6 +59,7 @@ describe('public names', () => {
         "memoryDevice",
         "openImage",
         "parseLuksHeader",
+        "parseRepairWords",
         "planApply",
         "planCreate",
         "planDelete",
@@ -64,6 +67,8 @@ describe('public names', () => {
         "planResize",
         "printable",
         "printableText",
+        "proposeRepair",
+        "saveUndo",
         "shadowWriteBytes",
         "shadowWriteRanges",
         "snapshotsEqualToActive",
@@ -74,6 +79,8 @@ describe('public names', () => {
   test('of the Node entry', () => {
     expect(Object.keys(files).sort()).toMatchInlineSnapshot(`
       [
+        "createNewFile",
+        "newSha256",
         "openFile",
         "openFileForEdit",
       ]
