@@ -92,8 +92,10 @@ export interface ErrorDetails {
   readonly candidates?: readonly string[];
   /** The incompatible features that are not known, for UNSUPPORTED_FEATURE. */
   readonly features?: readonly { readonly bit: number; readonly name: string | undefined }[];
-  /** Position in the snapshot table, for SNAPSHOT_TABLE_INVALID. */
+  /** Position in the table, for SNAPSHOT_TABLE_INVALID and entries of L1 and L2 tables. */
   readonly entry?: number;
+  /** Byte offset of the table that the entry is in, for entries of L1 and L2 tables. */
+  readonly tableAt?: number;
   /** The path or label of the file. */
   readonly file?: string;
   /** The operating system's error name, such as ENOENT. */

@@ -70,6 +70,7 @@ export type {
   SectorCipher,
 } from './guest/ports.js';
 export { rawDisk } from './guest/raw-disk.js';
+export type { RawDiskOptions } from './guest/raw-disk.js';
 export { proposeRepair } from './repair/propose.js';
 export type { ProposedRepair } from './repair/propose.js';
 export type { RepairFacts } from './repair/plan-repair.js';

@@ -6,7 +6,7 @@ import type { BlockSource } from '../io/device.js';
  * - `data`: guest bytes lie as they are (or encrypted) in the host file;
  * - `compressed`: they lie compressed;
  * - `preallocated`: clusters are mapped for it, but the host file has a hole there: nothing was ever
- *   written, and they read as zeros. Told from `data` only where the file says that it has holes;
+ *   written, and they read as zeros. Told from `data` only where a disk is opened as QEMU would;
  * - `zero`: the layer says that they read as zeros, whether or not it has clusters for them; also a
  *   hole of a raw file;
  * - `backing`: the image leaves them to its backing file, which was not opened;
@@ -28,8 +28,8 @@ export interface Extent {
   readonly depth: number;
   /**
    * Offset of the first byte in the file of that layer (its data file, if it has one): for `data`,
-   * `preallocated`, and for `zero` where a cluster is kept in reserve. Neighbours in one extent are
-   * neighbours in the file, too.
+   * `preallocated`, and for `zero` and `unallocated` where a cluster is kept in reserve. Neighbours in
+   * one extent are neighbours in the file, too.
    */
   readonly at?: number;
 }

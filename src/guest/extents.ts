@@ -1,7 +1,8 @@
 import { MiB } from '../base/units.js';
-import type { ByteRange } from '../io/device.js';
+import type { BlockSource, ByteRange } from '../io/device.js';
 import type { Extent } from './disk.js';
 import { stretchesByReading } from './holes.js';
+import { joinExtents } from './join-extents.js';
 import type { Layer } from './layer.js';
 import type { L2Tables, LoadedTables } from './l2-tables.js';
 import { mapPiece, piecesOf, type Piece } from './pieces.js';
@@ -15,22 +16,27 @@ const BATCH_PIECES = 4096;
 const EXTENTS_MAX = 16_384;
 
 /** The extents of ascending ranges, of this layer and of those below it. */
-export async function* extentsOfLayer(
+export function extentsOfLayer(
+  layer: Layer,
+  ranges: readonly ByteRange[],
+  depth: number,
+): AsyncIterable<readonly Extent[]> {
+  const own = extentsAlone(layer, ranges, depth);
+  const { backing } = layer;
+  if (backing.kind === 'none') return own;
+  // What was apart for its place in this layer may be one below.
+  return joinExtents(backing.kind === 'open' ? overlaid(own, backing, depth) : leftToBacking(own));
+}
+
+async function* extentsAlone(
   layer: Layer,
   ranges: readonly ByteRange[],
   depth: number,
 ): AsyncGenerator<readonly Extent[]> {
-  const { backing, diskSizeBytes } = layer;
   const hasHoles = await layer.hasHoles();
-  for await (const runs of runsIn(layer, insideOf(ranges, diskSizeBytes))) {
-    const all = hasHoles
-      ? withHoles(layer, runs, depth)
-      : [runs.map((run) => extentOf(run, depth))];
-    for await (const extents of all) {
-      if (backing.kind === 'open') yield* overlaid(extents, backing, depth);
-      else if (backing.kind === 'closed') yield extents.map(leftToBacking);
-      else yield extents;
-    }
+  for await (const runs of runsIn(layer, insideOf(ranges, layer.diskSizeBytes))) {
+    if (hasHoles) yield* withHoles(layer, runs, depth);
+    else yield runs.map((run) => extentOf(run, depth));
   }
 }
 
@@ -45,8 +51,15 @@ function extentOf({ kind, start, length, at }: Run, depth: number): Extent {
   return at === NOWHERE ? { start, length, kind, depth } : { start, length, kind, depth, at };
 }
 
-function leftToBacking(extent: Extent): Extent {
-  return extent.kind === 'unallocated' ? { ...extent, kind: 'backing' } : extent;
+async function* leftToBacking(
+  batches: AsyncIterable<readonly Extent[]>,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const extents of batches) {
+    yield extents.map((extent) => {
+      const { start, length, kind, depth } = extent;
+      return kind === 'unallocated' ? { start, length, kind: 'backing', depth } : extent;
+    });
+  }
 }
 
 interface Batch {
@@ -74,13 +87,13 @@ async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerat
       try {
         mapPiece(piece, batch.loaded, map, runs);
       } catch (error) {
-        yield runs.take(1);
+        yield runs.take(0);
         throw error;
       }
       if (runs.length > EXTENTS_MAX) yield runs.take(1);
     }
     if (batch.failure !== undefined) {
-      yield runs.take(1);
+      yield runs.take(0);
       throw batch.failure;
     }
   }
@@ -122,55 +135,76 @@ async function* withHoles(
       yield [extentOf(run, depth)];
       continue;
     }
-    let open: Extent | undefined;
-    for await (const stretches of stretchesByReading(layer.data, run.at, run.length)) {
-      const done: Extent[] = [];
-      for (const { at, length, isHole } of stretches) {
-        const kind = isHole ? 'preallocated' : 'data';
-        if (open?.kind === kind) open = { ...open, length: open.length + length };
-        else {
-          if (open !== undefined) done.push(open);
-          open = { start: run.start + at - run.at, length, kind, depth, at };
-        }
-      }
-      if (done.length > 0) yield done;
-    }
-    if (open !== undefined) yield [open];
+    yield* joinExtents(stretchesOfRun(layer.data, run, depth));
+  }
+}
+
+async function* stretchesOfRun(
+  data: BlockSource,
+  run: Run,
+  depth: number,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const stretches of stretchesByReading(data, run.at, run.length)) {
+    yield stretches.map(({ at, length, isHole }) => {
+      const start = run.start + at - run.at;
+      return { start, length, kind: isHole ? 'preallocated' : 'data', depth, at };
+    });
   }
 }
 
 /** Puts what the disk below says in the place of what this layer says nothing of. */
 async function* overlaid(
-  extents: readonly Extent[],
-  backing: Extract<Layer['backing'], { kind: 'open' }>,
+  batches: AsyncIterable<readonly Extent[]>,
+  { disk, sizeBytes }: Extract<Layer['backing'], { kind: 'open' }>,
   depth: number,
 ): AsyncGenerator<readonly Extent[]> {
-  const { disk, sizeBytes } = backing;
-  const pieces = extents.flatMap((extent) => cutAt(extent, sizeBytes));
-  const isBelow = ({ kind, start }: Extent): boolean => kind === 'unallocated' && start < sizeBytes;
-  const holes = pieces.filter(isBelow).map(({ start, length }) => ({ at: start, length }));
-  let i = 0;
-  if (holes.length > 0) {
-    for await (const below of disk.extentsIn(holes, depth + 1)) {
-      const out: Extent[] = [];
-      for (const extent of below) {
-        while (!isBelow(pieces[i]!)) out.push(pieces[i++]!);
-        out.push(extent);
-        const hole = pieces[i]!;
-        if (extent.start + extent.length === hole.start + hole.length) i += 1;
+  for await (const extents of batches) {
+    const pieces = extents.flatMap((extent) => cutAt(extent, sizeBytes));
+    const holes = holesIn(pieces, sizeBytes);
+    let i = 0;
+    if (holes.length > 0) {
+      for await (const below of disk.extentsIn(holes, depth + 1)) {
+        const out: Extent[] = [];
+        for (const extent of below) {
+          while (!isBelow(pieces[i]!, sizeBytes)) out.push(pieces[i++]!);
+          out.push(extent);
+          const end = extent.start + extent.length;
+          while (i < pieces.length && endOf(pieces[i]!) <= end) i += 1;
+        }
+        yield out;
       }
-      if (out.length > 0) yield out;
     }
+    if (i < pieces.length) yield pieces.slice(i);
   }
-  if (i < pieces.length) yield pieces.slice(i);
+}
+
+function endOf({ start, length }: Extent): number {
+  return start + length;
+}
+
+function isBelow({ kind, start }: Extent, sizeBytes: number): boolean {
+  return kind === 'unallocated' && start < sizeBytes;
+}
+
+/** What to ask the disk below for: ranges that don't touch. */
+function holesIn(pieces: readonly Extent[], sizeBytes: number): readonly ByteRange[] {
+  const holes: { at: number; length: number }[] = [];
+  for (const piece of pieces) {
+    if (!isBelow(piece, sizeBytes)) continue;
+    const last = holes.at(-1);
+    if (last !== undefined && last.at + last.length === piece.start) last.length += piece.length;
+    else holes.push({ at: piece.start, length: piece.length });
+  }
+  return holes;
 }
 
 /** Two extents where the disk below ends inside an unallocated one. */
-function cutAt(extent: Extent, at: number): readonly Extent[] {
-  const { start, length, kind } = extent;
-  if (kind !== 'unallocated' || start >= at || start + length <= at) return [extent];
+function cutAt(extent: Extent, end: number): readonly Extent[] {
+  const { start, length, kind, at } = extent;
+  if (kind !== 'unallocated' || start >= end || start + length <= end) return [extent];
+  const rest = { ...extent, start: end, length: start + length - end };
   return [
-    { ...extent, length: at - start },
-    { ...extent, start: at, length: start + length - at },
+    { ...extent, length: end - start },
+    at === undefined ? rest : { ...rest, at: at + end - start },
   ];
 }

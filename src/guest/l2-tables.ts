@@ -84,8 +84,8 @@ export class L2Tables {
     const high = this.#l1[2 * index] ?? 0;
     const low = this.#l1[2 * index + 1] ?? 0;
     if ((high | low) === 0) return 0;
-    const at = this.#ref.at + index * 8;
-    const wrong = wrongL1Entry(this.#structure, at, high, low, this.#format, this.#tolerant);
+    const place = { structure: this.#structure, tableAt: this.#ref.at, entry: index };
+    const wrong = wrongL1Entry(place, high, low, this.#format, this.#tolerant);
     if (wrong !== undefined) throw wrong;
     return offsetOf(high, low);
   }

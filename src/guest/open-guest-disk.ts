@@ -3,6 +3,7 @@ import type { Image } from '../image/image.js';
 import { tableFormat } from '../image/format.js';
 import { openImage } from '../image/open.js';
 import type { BlockSource } from '../io/device.js';
+import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { ChainGuard, looksLikeQcow2 } from './backing.js';
 import type { GuestDisk } from './disk.js';
@@ -16,6 +17,8 @@ import { openRawLayer } from './raw-disk.js';
 import { tableMapOf } from './table-map.js';
 import { unlock } from './unlock.js';
 
+const SECTOR_BYTES = 512;
+
 /** What a disk is read with. All optional: what is missing is asked for by name when it is needed. */
 export interface GuestDiskOptions {
   /** The disk as it was in this snapshot, and as long as it was then; undefined: the active disk. */
@@ -28,7 +31,9 @@ export interface GuestDiskOptions {
   readonly gate?: Gate | undefined;
   /**
    * Take what QEMU takes: reserved bits in table entries are ignored, and what lies past the end of
-   * the file reads as zeros. Without it such entries are errors.
+   * the file reads as zeros; without it such entries are errors. Disks count in sectors: a qcow2
+   * disk ends with its last whole one, a raw file's last one is filled up. Extents tell holes below
+   * mapped clusters (`preallocated`), in files of up to 16 GiB: this takes reading them.
    */
   readonly tolerant?: boolean | undefined;
 }
@@ -56,7 +61,8 @@ async function openLayer(
   const { snapshot, gate } = options;
   const tolerant = options.tolerant === true;
   const format = tableFormat(image);
-  const diskSizeBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(opened.splice(0).map((one) => one.close()));
@@ -86,15 +92,23 @@ async function openLayer(
       cipher,
       decompressor: options.decompressor,
       backing,
-      hasHoles: () =>
-        (hasHoles ??=
-          header.encryption === 'none' ? isPreallocated(image) : Promise.resolve(false)),
+      hasHoles: () => (hasHoles ??= looksForHoles(image, tolerant)),
       close,
     });
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/**
+ * Whether to look for holes below mapped clusters. It means reading all of them, so only what has
+ * to match QEMU does it, and not in files that would take minutes.
+ */
+function looksForHoles(image: Image, tolerant: boolean): Promise<boolean> {
+  const isShort = image.fileSizeBytes <= LIMITS.preallocationLookBytesMax.value;
+  const looks = tolerant && isShort && image.header.encryption === 'none';
+  return looks ? isPreallocated(image) : Promise.resolve(false);
 }
 
 async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCipher | undefined> {
@@ -131,7 +145,7 @@ async function openBelow(
 ): Promise<LayerDisk> {
   const { source, format, passphrase } = layer;
   const isQcow2 = format === 'qcow2' || (format === undefined && (await looksLikeQcow2(source)));
-  if (!isQcow2) return openRawLayer(source);
+  if (!isQcow2) return openRawLayer(source, options);
   const image = await openImage(source);
   return openLayer(image, { ...options, snapshot: undefined, passphrase }, guard);
 }

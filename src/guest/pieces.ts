@@ -64,5 +64,5 @@ export function mapPiece(piece: Piece, loaded: LoadedTables, map: TableMap, runs
   const problem = mapTable(words, map, first, end, guestAt, runs);
   if (problem === NO_PROBLEM) return;
   const entry = words.subarray((problem * l2EntryBytes) / 4, ((problem + 1) * l2EntryBytes) / 4);
-  throw wrongL2Entry(entry, tableAt + problem * l2EntryBytes, map);
+  throw wrongL2Entry(entry, tableAt, problem, map);
 }

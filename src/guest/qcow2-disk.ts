@@ -1,4 +1,5 @@
 import { MiB } from '../base/units.js';
+import { dataFileName } from '../image/image.js';
 import { runInFlight } from '../io/batch.js';
 import type { ByteRange, ReadRequest } from '../io/device.js';
 import type { Extent } from './disk.js';
@@ -28,7 +29,7 @@ export class Qcow2Disk implements LayerDisk {
   constructor(layer: Layer) {
     const { image, data, backing } = layer;
     this.label = image.source.label;
-    this.dataLabel = data?.label ?? this.label;
+    this.dataLabel = data?.label ?? dataFileName(image) ?? this.label;
     this.clusterBytes = image.geometry.clusterBytes;
     this.encrypted = image.header.encryption !== 'none';
     this.chain =

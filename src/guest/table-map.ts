@@ -234,7 +234,7 @@ function addSubclusters(
 ): void {
   if (allocated === ALL_SUBCLUSTERS) runs.add('data', start, clusterBytes, at);
   else if (zeros === ALL_SUBCLUSTERS) runs.add('zero', start, clusterBytes, at);
-  else if ((zeros | allocated) === 0) runs.add('unallocated', start, clusterBytes, NOWHERE);
+  else if ((zeros | allocated) === 0) runs.add('unallocated', start, clusterBytes, at);
   else {
     const bytes = clusterBytes / SUBCLUSTERS;
     for (let i = 0; i < SUBCLUSTERS; i++) {
@@ -243,7 +243,7 @@ function addSubclusters(
       const place = at === NOWHERE ? NOWHERE : at + offset;
       if ((allocated & bit) !== 0) runs.add('data', start + offset, bytes, place);
       else if ((zeros & bit) !== 0) runs.add('zero', start + offset, bytes, place);
-      else runs.add('unallocated', start + offset, bytes, NOWHERE);
+      else runs.add('unallocated', start + offset, bytes, place);
     }
   }
 }

@@ -10,13 +10,18 @@ import {
 } from '../l1l2/entry.js';
 import type { TableMap } from './table-map.js';
 
+/** Which entry of which table. */
+export interface EntryPlace {
+  readonly structure: string;
+  /** Byte offset of the table in the file. */
+  readonly tableAt: number;
+  readonly entry: number;
+}
+
 /** The error for a table entry that a read stumbled over. */
-function wrongEntry(
-  structure: string,
-  at: number,
-  problem: string,
-  words: readonly number[],
-): QsnapError {
+function wrongEntry(place: EntryPlace, problem: string, words: readonly number[]): QsnapError {
+  const { structure, tableAt, entry } = place;
+  const at = tableAt + entry * words.length * 4;
   const value = words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
   return new QsnapError(
     'IMAGE_DAMAGED',
@@ -24,8 +29,10 @@ function wrongEntry(
     {
       structure,
       at,
+      entry,
+      tableAt,
       expected: 'an entry that the specification allows',
-      actual: `0x${value.replace(/^0+(?=.)/, '')}`,
+      actual: `0x${value}`,
       hint: '`qsnap check` shows all that is wrong',
     },
   );
@@ -33,8 +40,7 @@ function wrongEntry(
 
 /** What is wrong with an L1 entry for a reader, or undefined. */
 export function wrongL1Entry(
-  structure: string,
-  at: number,
+  place: EntryPlace,
   high: number,
   low: number,
   format: TableFormat,
@@ -44,17 +50,22 @@ export function wrongL1Entry(
   // A COPIED flag without a table says nothing to a reader.
   if (problem === undefined || problem === 'copied-without-offset') return undefined;
   if (tolerant && offsetOf(high, low) % format.geometry.clusterBytes === 0) return undefined;
-  return wrongEntry(structure, at, ENTRY_PROBLEM_TEXT[problem], [high, low]);
+  return wrongEntry(place, ENTRY_PROBLEM_TEXT[problem], [high, low]);
 }
 
 /**
  * The error for the L2 entry that `mapTable` stopped at.
  *
  * @param words the entry's own: two, or four with its bitmap.
- * @param at its byte offset in the file.
  */
-export function wrongL2Entry(words: Uint32Array, at: number, map: TableMap): QsnapError {
-  return wrongEntry('L2 table', at, problemText(words, map), [...words]);
+export function wrongL2Entry(
+  words: Uint32Array,
+  tableAt: number,
+  entry: number,
+  map: TableMap,
+): QsnapError {
+  const place = { structure: 'L2 table', tableAt, entry };
+  return wrongEntry(place, problemText(words, map), [...words]);
 }
 
 function problemText(words: Uint32Array, map: TableMap): string {

@@ -29,6 +29,11 @@ export const EXAMPLES = {
     ['qsnap check disk.qcow2', 'exit code 0, 2 (corruption) or 3 (leaks)'],
     ['qsnap check --json *.qcow2', 'all about each finding, for programs'],
   ]),
+  map: examples([
+    ['qsnap map disk.qcow2', 'where each part of the disk lies'],
+    ['qsnap map disk.qcow2 nightly', 'the same of a snapshot'],
+    ['qsnap map --backing --json disk.qcow2', 'through the backing files, for programs'],
+  ]),
   show: examples([
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],
