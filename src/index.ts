@@ -74,6 +74,8 @@ export type { RawDiskOptions } from './guest/raw-disk.js';
 export { proposeRepair } from './repair/propose.js';
 export type { ProposedRepair } from './repair/propose.js';
 export type { RepairFacts } from './repair/plan-repair.js';
+export { checkCreateOptions, createImage } from './make/create-image.js';
+export type { CreateImageOptions, NewPreallocation } from './make/create-image.js';
 export { newQcow2Writer } from './make/qcow2-writer.js';
 export { newRawWriter, newStreamWriter } from './make/raw-writer.js';
 export type { ByteSink } from './make/raw-writer.js';

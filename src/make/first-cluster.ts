@@ -20,7 +20,7 @@ import { invalidOption } from './new-image.js';
 const HEADER_V3_BYTES_WRITTEN = 112;
 const NAME_ENTRY_BYTES = 48;
 /** QEMU: smaller clusters have no room for the names of features. */
-const NAMES_FROM_CLUSTER_BYTES = 4096;
+const NAMES_FROM_CLUSTER_BYTES = 8192;
 
 /** What the header of a new image says beside its options. */
 export interface NewHeader {
