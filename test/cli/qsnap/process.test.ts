@@ -84,8 +84,8 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     let stderr = '';
     child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
     // Nobody reads stdout, so that the export waits in its middle.
-    await new Promise((settle) => setTimeout(settle, 1500));
-    expect(readdirSync(folder)).toContain('.m.json.qsnap-partial');
+    await vi.waitUntil(() => readdirSync(folder).includes('.m.json.qsnap-partial'), 20_000);
+    await new Promise((settle) => child.stdout.once('readable', settle));
     child.kill(signal);
     child.stdout.resume();
     const ended = await new Promise((settle) => {
