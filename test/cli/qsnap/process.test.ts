@@ -99,6 +99,19 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   },
 );
 
+test('where there is no room for an export, nothing is left of it', () => {
+  const image = imageOf('five-snapshots');
+  // The shell's limit is in units of 512 bytes or of 1 KiB; the disk has 4 MiB.
+  const script = 'ulimit -f 1000; exec "$0" "$1" export --json "$2" -o "$3"';
+  const out = resolve(dirname(image), 'out.raw');
+  const argv = ['-c', script, process.execPath, BIN, image, out];
+  const { status, stdout, stderr } = spawnSync('sh', argv, { encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'NO_SPACE' } });
+  expect(stderr).toContain('the file would become longer than the system allows');
+  expect(readdirSync(dirname(image))).toEqual(['five-snapshots.qcow2']);
+});
+
 /** The text of a built file and of all that it imports at its start. */
 function startText(file: string, seen = new Set<string>()): string {
   if (seen.has(file)) return '';

@@ -87,19 +87,11 @@ function withHint(error: unknown): unknown {
 
 /** Two disks of one image. */
 async function compareWithin(open: OpenSource, request: Request): Promise<CompareReport> {
-  const { flags } = request;
+  const { flags, reading } = request;
   const image = await openImage(open.source);
-  const a = await openSide(open.path, image, flags.snapshot, request.reading);
-  try {
-    const b = await openSide(open.path, image, flags.withSnapshot, request.reading);
-    try {
-      return await compareSides(a, b, true, open, request);
-    } finally {
-      await b.disk.close();
-    }
-  } finally {
-    await a.disk.close();
-  }
+  const side = (selector: string | undefined) => openSide(open.path, image, selector, reading);
+  const sides = [() => side(flags.snapshot), () => side(flags.withSnapshot)] as const;
+  return compareOpened(sides, true, open, request);
 }
 
 async function compareFiles(
@@ -108,11 +100,25 @@ async function compareFiles(
   request: Request,
 ): Promise<CompareReport> {
   const { flags, reading } = request;
-  const a = await openFileSide(open, flags.format, flags.snapshot, reading);
+  const sides = [
+    () => openFileSide(open, flags.format, flags.snapshot, reading),
+    () => openFileSide(other, flags.withFormat, flags.withSnapshot, reading),
+  ] as const;
+  return compareOpened(sides, false, open, request);
+}
+
+/** Opens both sides, compares them, and closes them whatever happens. */
+async function compareOpened(
+  [openA, openB]: readonly [() => Promise<OpenSide>, () => Promise<OpenSide>],
+  sameImage: boolean,
+  open: OpenSource,
+  request: Request,
+): Promise<CompareReport> {
+  const a = await openA();
   try {
-    const b = await openFileSide(other, flags.withFormat, flags.withSnapshot, reading);
+    const b = await openB();
     try {
-      return await compareSides(a, b, false, open, request);
+      return await compareSides(a, b, sameImage, open, request);
     } finally {
       await b.disk.close();
     }
