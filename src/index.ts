@@ -101,3 +101,10 @@ export type {
   TableWrites,
   WritePlan,
 } from './tx/plan.js';
+export { compareDisks } from './copy/compare-disks.js';
+export type { CompareOptions, CompareReport } from './copy/compare-disks.js';
+export type { DifferentRange } from './copy/differences.js';
+export { copyDisk } from './copy/copy-disk.js';
+export type { CopyOptions, CopyReport } from './copy/copy-disk.js';
+export { hashContent, hashSource } from './copy/content.js';
+export type { Content, ContentListener } from './copy/content.js';

@@ -194,6 +194,10 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/node/compressor.ts': /^test\/unit\/node\/decompressor\.test\.ts$/,
   'src/node/cryptography.ts': /^test\/unit\/guest\/open-guest-disk\.test\.ts$/,
   'src/node/zstd-frame.ts': /^test\/unit\/node\/decompressor\.test\.ts$/,
+  // Steps of one copy and of one comparison, which the tests make of random disks.
+  'src/copy/writes.ts': /^test\/unit\/copy\/copy-disk\.test\.ts$/,
+  'src/copy/compare-steps.ts': /^test\/unit\/copy\/compare-disks\.test\.ts$/,
+  'src/copy/extent-cursor.ts': /^test\/unit\/copy\/compare-disks\.test\.ts$/,
   'src/image/image.ts': /^test\/unit\/image\/open\.test\.ts$/,
   'src/image/l1-tables.ts': /^test\/unit\/image\/walk\.test\.ts$/,
   'src/io/device.ts': /^types only: test\/contract\/device-contract\.ts$/,

@@ -60,6 +60,16 @@ export const EXAMPLES = {
     ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding'],
   ]),
   undo: examples([['qsnap undo old.undo disk.qcow2', 'put back what a repair overwrote']]),
+  compare: examples([
+    ['qsnap compare a.qcow2 b.raw', 'exit code 0 same, 1 different, 2 error'],
+    ['qsnap compare a.qcow2 -s nightly', 'a snapshot with the active disk'],
+    ['qsnap compare a.qcow2 -s id:1 -w id:2', 'two snapshots of one image'],
+  ]),
+  export: examples([
+    ['qsnap export disk.qcow2 -o disk.raw', 'the active disk'],
+    ['qsnap export disk.qcow2 nightly -o old.qcow2 -c', 'a snapshot, compressed'],
+    ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
+  ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],

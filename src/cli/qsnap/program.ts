@@ -8,6 +8,7 @@ import type { RepairFlags } from './commands/repair.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
+import { addCompare, addExport } from './program-guest.js';
 import {
   dryRunOption,
   editContext,
@@ -57,6 +58,8 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
   addShow(program, contextFor, settle);
   addCheck(program, contextFor, settle);
   addMap(program, contextFor, settle);
+  addCompare(program, contextFor, settle);
+  addExport(program, contextFor, settle);
   program.commandsGroup('Commands that edit:');
   addCreate(program, contextFor, settle);
   addApply(program, contextFor, settle);
@@ -71,7 +74,8 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
 function commandTerm(command: Command): string {
   const names = [command.name(), ...command.aliases()].join('|');
   const parts = command.registeredArguments.map((argument) => {
-    return `<${argument.name()}${argument.variadic ? '...' : ''}>`;
+    const word = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? `<${word}>` : `[${word}]`;
   });
   return [names, ...parts].join(' ');
 }
