@@ -20,6 +20,8 @@ export const ERROR_CODES = {
   IMAGE_DIRTY: 'image',
   IMAGE_MARKED_CORRUPT: 'image',
   LIMIT_EXCEEDED: 'image',
+  CLUSTER_DATA_INVALID: 'image',
+  BACKING_LOOP: 'image',
   EXTERNAL_DATA_FILE: 'request',
   BITMAPS_PRESENT: 'request',
   SIZE_DIFFERS_IN_V2: 'request',
@@ -37,9 +39,19 @@ export const ERROR_CODES = {
   TOO_MANY_SNAPSHOTS: 'request',
   REFCOUNT_OVERFLOW: 'request',
   UNSAVED_CHANGES: 'request',
+  NEW_IMAGE_INVALID: 'request',
   UNDO_FILE_INVALID: 'request',
   REPAIR_REFUSED: 'request',
   REPAIR_CHOICE_INVALID: 'request',
+  BACKING_REFUSED: 'request',
+  DATA_FILE_REFUSED: 'request',
+  ENCRYPTED: 'request',
+  PASSPHRASE_WRONG: 'request',
+  UNSUPPORTED_ENCRYPTION: 'request',
+  UNSUPPORTED_COMPRESSION: 'request',
+  ABORTED: 'request',
+  OUTPUT_EXISTS: 'request',
+  OUTPUT_IS_INPUT: 'request',
   IMAGE_IN_USE: 'busy',
   IMAGE_CHANGED: 'busy',
   OPEN_FAILED: 'io',
@@ -80,8 +92,10 @@ export interface ErrorDetails {
   readonly candidates?: readonly string[];
   /** The incompatible features that are not known, for UNSUPPORTED_FEATURE. */
   readonly features?: readonly { readonly bit: number; readonly name: string | undefined }[];
-  /** Position in the snapshot table, for SNAPSHOT_TABLE_INVALID. */
+  /** Position in the table, for SNAPSHOT_TABLE_INVALID and entries of L1 and L2 tables. */
   readonly entry?: number;
+  /** Byte offset of the table that the entry is in, for entries of L1 and L2 tables. */
+  readonly tableAt?: number;
   /** The path or label of the file. */
   readonly file?: string;
   /** The operating system's error name, such as ENOENT. */

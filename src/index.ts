@@ -58,9 +58,28 @@ export type {
   CheckTotals,
   QemuFailure,
 } from './check/report.js';
+export type { Extent, ExtentKind, GuestDisk } from './guest/disk.js';
+export type { Gate, OpenedLayer } from './guest/gate.js';
+export { openGuestDisk } from './guest/open-guest-disk.js';
+export type { GuestDiskOptions } from './guest/open-guest-disk.js';
+export type {
+  CipherName,
+  Compressor,
+  Cryptography,
+  Decompressor,
+  SectorCipher,
+} from './guest/ports.js';
+export { rawDisk } from './guest/raw-disk.js';
+export type { RawDiskOptions } from './guest/raw-disk.js';
 export { proposeRepair } from './repair/propose.js';
 export type { ProposedRepair } from './repair/propose.js';
 export type { RepairFacts } from './repair/plan-repair.js';
+export { checkCreateOptions, createImage } from './make/create-image.js';
+export type { CreateImageOptions, NewPreallocation } from './make/create-image.js';
+export { newQcow2Writer } from './make/qcow2-writer.js';
+export { newRawWriter, newStreamWriter } from './make/raw-writer.js';
+export type { ByteSink } from './make/raw-writer.js';
+export type { GuestWrite, ImageWriter, NewImageOptions } from './make/image-writer.js';
 export { parseRepairWords } from './repair/choice.js';
 export type { ChosenFinding, RepairChoice, RepairClass } from './repair/choice.js';
 export { executeUndo, saveUndo } from './tx/undo.js';
@@ -78,3 +97,10 @@ export type {
   TableWrites,
   WritePlan,
 } from './tx/plan.js';
+export { compareDisks } from './copy/compare-disks.js';
+export type { CompareOptions, CompareReport } from './copy/compare-disks.js';
+export type { DifferentRange } from './copy/differences.js';
+export { copyDisk } from './copy/copy-disk.js';
+export type { CopyOptions, CopyReport } from './copy/copy-disk.js';
+export { hashContent, hashSource } from './copy/content.js';
+export type { Content, ContentListener } from './copy/content.js';

@@ -1,4 +1,11 @@
 /** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
 export { openFile, openFileForEdit } from './io/node/open.js';
 export { createNewFile } from './io/node/new-file.js';
+export { createOutputFile } from './io/node/output-file.js';
+export type { OutputFile, OutputFileOptions } from './io/node/output-file.js';
+export { nodeCompressor } from './node/compressor.js';
+export { nodeCryptography } from './node/cryptography.js';
+export { nodeDecompressor } from './node/decompressor.js';
+export { equalBytes } from './node/equal-bytes.js';
+export { fileGate } from './node/file-gate.js';
 export { newSha256 } from './node/sha256.js';

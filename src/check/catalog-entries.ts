@@ -146,7 +146,7 @@ export const ENTRY_FINDINGS = {
     beyondQemu: true,
     remedy: 'none',
     message: (told) =>
-      `COPIED flags are set in ${counted(Number(told.found), 'L2 table')} that only snapshots have`,
+      `in ${counted(Number(told.found), 'L2 table')} that only snapshots have, COPIED flags are set`,
     consequence: 'none: the flag means something in the active state only',
     advice: 'nothing needs to be done, unless a program that ignores snapshots wrote to the image',
   },

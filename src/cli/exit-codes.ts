@@ -11,4 +11,16 @@ export const EXIT_CODES = {
   leaks: { code: 3, meaning: 'a check found leaks and nothing worse, or a repair left some' },
 } as const;
 
-export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code'];
+/**
+ * Exit codes of `qsnap compare`, which has those of `cmp`, `diff` and `qemu-img compare`: a script
+ * that compares expects them. Also wrong usage of it is 2.
+ */
+export const COMPARE_EXIT_CODES = {
+  same: { code: 0, meaning: 'the disks have the same content' },
+  different: { code: 1, meaning: 'the disks differ' },
+  notCompared: { code: 2, meaning: 'they were not compared: wrong usage, a refusal or a failure' },
+} as const;
+
+export type ExitCode =
+  | (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code']
+  | (typeof COMPARE_EXIT_CODES)[keyof typeof COMPARE_EXIT_CODES]['code'];

@@ -3,6 +3,11 @@ import { readFileSync } from 'node:fs';
 /** Where a face writes. */
 export interface CliOutput {
   write(text: string | Uint8Array): void;
+  /**
+   * Writes bytes of which there are many: resolves when more may come, rejects when the reader went
+   * away. Where it is missing, `write` never has to wait.
+   */
+  send?(bytes: Uint8Array): Promise<void>;
   /** Whether a person's terminal reads it: only then progress lines and colour. */
   readonly isTerminal: boolean;
 }
@@ -37,6 +42,13 @@ function outputOf(stream: NodeJS.WriteStream): CliOutput {
     write: (text) => {
       stream.write(text);
     },
+    send: (bytes) =>
+      new Promise((resolve, reject) => {
+        stream.write(bytes, (error) => {
+          if (error == null) resolve();
+          else reject(error);
+        });
+      }),
     // Node leaves `isTTY` undefined where the stream is a file or a pipe.
     isTerminal: (stream.isTTY as boolean | undefined) === true,
   };

@@ -5,10 +5,15 @@ import type { BlockSource } from '../io/device.js';
  *
  * - `data`: guest bytes lie as they are (or encrypted) in the host file;
  * - `compressed`: they lie compressed;
- * - `zero`: the layer says that they read as zeros, whether or not it has clusters for them;
+ * - `preallocated`: clusters are mapped for it, but the host file has a hole there: nothing was ever
+ *   written, and they read as zeros. Told from `data` only where a disk is opened as QEMU would;
+ * - `zero`: the layer says that they read as zeros, whether or not it has clusters for them; also a
+ *   hole of a raw file;
+ * - `backing`: the image leaves them to its backing file, which was not opened;
  * - `unallocated`: no layer of the chain says anything: they read as zeros.
  */
-export type ExtentKind = 'data' | 'compressed' | 'zero' | 'unallocated';
+export type ExtentKind =
+  'data' | 'compressed' | 'preallocated' | 'zero' | 'backing' | 'unallocated';
 
 /** A stretch of a virtual disk that is kept in one way and in one place. */
 export interface Extent {
@@ -16,28 +21,40 @@ export interface Extent {
   readonly start: number;
   readonly length: number;
   readonly kind: ExtentKind;
-  /** Which layer of the chain decides: 0 is the image itself, 1 its backing file, and so on. */
+  /**
+   * Which layer of the chain decides: 0 is the image itself, 1 its backing file, and so on. For
+   * `unallocated` the lowest layer that is long enough to be asked.
+   */
   readonly depth: number;
   /**
-   * Host offset of the first byte in the file of that layer: for `data`, and for `zero` where a
-   * cluster is kept in reserve. Neighbours in one extent are neighbours in the file, too.
+   * Offset of the first byte in the file of that layer (its data file, if it has one): for `data`,
+   * `preallocated`, and for `zero` and `unallocated` where a cluster is kept in reserve. Neighbours in
+   * one extent are neighbours in the file, too.
    */
   readonly at?: number;
 }
 
 /**
  * A virtual disk as a guest sees it: the active disk or a snapshot's, through compression,
- * encryption and backing files. It can be read like any other source, `sizeBytes` is the size of
- * the disk, and bytes past its end read as zero.
+ * encryption and backing files. It can be read like any other source: `label` is the file's,
+ * `sizeBytes` is the size of the disk, and bytes past its end read as zero. `close` closes what was
+ * opened for this disk, backing and data files; the file that the caller gave stays open.
  */
 export interface GuestDisk extends BlockSource {
+  readonly format: 'qcow2' | 'raw';
   /** Of this layer alone; 0 for a raw disk. */
   readonly clusterBytes: number;
+  /** Whether guest data of this layer is encrypted in its file. */
+  readonly encrypted: boolean;
+  /** What people call the file that guest data of this layer lies in; `label` without a data file. */
+  readonly dataLabel: string;
   /** The disks below, the nearest first; a raw file has none. */
   readonly chain: readonly GuestDisk[];
   /**
    * The extents of the guest range `from` to `to`, ascending and without gaps, in batches of what
    * was read together. Neighbours that could be one extent are one, also across batches.
+   *
+   * @throws QsnapError IMAGE_DAMAGED for an entry that can't be right, after all extents before it.
    */
   extents(from: number, to: number): AsyncIterable<readonly Extent[]>;
 }

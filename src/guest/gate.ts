@@ -8,6 +8,8 @@ export interface OpenedLayer {
   readonly format: 'qcow2' | 'raw' | undefined;
   /** What identifies the file, so that a chain that leads back to itself is noticed. */
   readonly identity: string;
+  /** For an image that is encrypted itself. */
+  readonly passphrase?: Uint8Array;
 }
 
 /**

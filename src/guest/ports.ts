@@ -8,16 +8,16 @@ import type { CompressionType } from '../qcow2/header.js';
 /** Unpacks clusters, many at a time, so that an implementation may use several threads. */
 export interface Decompressor {
   /**
-   * Unpacks every packed cluster to exactly `bytes` bytes. The packed bytes may be followed by
-   * others that are not theirs; a stream that ends early is an error.
+   * Unpacks every packed cluster to exactly `bytes` bytes; undefined for one that is no such stream
+   * or ends early. The packed bytes may be followed by others that are not theirs.
    *
-   * @throws QsnapError CLUSTER_DATA_INVALID with `index` of the cluster in the batch as cause.
+   * @throws QsnapError UNSUPPORTED_COMPRESSION where this platform can't unpack that.
    */
   decompress(
     type: CompressionType,
     packed: readonly Uint8Array[],
     bytes: number,
-  ): Promise<readonly Uint8Array[]>;
+  ): Promise<readonly (Uint8Array | undefined)[]>;
 }
 
 /** Packs clusters, many at a time. */
@@ -60,5 +60,5 @@ export interface CipherName {
   readonly ivHash: string | undefined;
 }
 
-/** Decrypts whole sectors of 512 bytes in place; `firstSector` numbers the first one. */
+/** Decrypts whole sectors of 512 bytes in place; `firstSector` numbers the first one, below 2^53. */
 export type SectorCipher = (bytes: Uint8Array, firstSector: number) => void;

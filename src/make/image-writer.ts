@@ -25,13 +25,19 @@ export type GuestWrite =
 /**
  * Takes guest data in ascending order and makes an image of it. What is never written reads as the
  * backing file does, or as zeros. Until `finish` has resolved, the file is no image.
+ *
+ * A failure is for good: every later call fails with it, too.
  */
 export interface ImageWriter {
   /** What stretches are aligned to: bytes of a guest cluster; 512 for a raw disk. */
   readonly clusterBytes: number;
   readonly takesCompressed: boolean;
-  /** Ascending, without overlap, also from batch to batch. The bytes are not kept. */
+  /**
+   * Ascending, without overlap, also from batch to batch. May be called again before it has
+   * resolved, so that a batch is read while the one before is written; the bytes belong to the
+   * writer until then, and not longer.
+   */
   writeBatch(writes: readonly GuestWrite[]): Promise<void>;
-  /** Writes the tables, flushes, writes the header, flushes. */
+  /** Waits for all batches, writes the tables, flushes, writes the header, flushes. */
   finish(): Promise<void>;
 }

@@ -34,6 +34,14 @@ export const LIMITS = {
   bitmapTableEntriesMax: qemu(0x8000000),
   bitmapNameBytesMax: qemu(1023),
   encryptionHeaderBytesMax: ours(1 * GiB),
+  /** Rounds of a key derivation; a minute or so. cryptsetup makes a few million. */
+  luksIterationsMax: ours(2 ** 26),
+  /** The LUKS1 specification's constant. QEMU takes no other. */
+  luksStripes: spec(4000),
+  /** Backing files below one image. */
+  backingDepthMax: ours(200),
+  /** Longest file that is read to tell where its holes are: some ten seconds. */
+  preallocationLookBytesMax: ours(16 * GiB),
   /** Clusters of the file: 64 TiB at 64 KiB clusters. Each takes 2 or 4 bytes of memory. */
   hostClustersMax: ours(2 ** 30),
 } as const satisfies Record<string, Limit>;

@@ -8,6 +8,7 @@ export interface LuksSlot {
   readonly active: boolean;
   /** Rounds of the key derivation; says nothing in an inactive slot. */
   readonly iterations: number;
+  readonly salt: Uint8Array;
   readonly stripes: number;
   /** Where the key material lies, in bytes from the start of the LUKS header. */
   readonly keyOffset: number;
@@ -26,6 +27,9 @@ export interface LuksHeader {
   readonly hash: string;
   readonly masterKeyBytes: number;
   readonly masterKeyIterations: number;
+  readonly masterKeySalt: Uint8Array;
+  /** What the master key's derivation gives, by which a right passphrase is known. */
+  readonly masterKeyDigest: Uint8Array;
   /** Where the payload begins, in bytes. In a qcow2 image the payload lies elsewhere. */
   readonly payloadOffset: number;
   readonly uuid: string;
@@ -44,6 +48,8 @@ const HEADER = {
 const CIPHER_NAME = { at: 8, bytes: 32 };
 const CIPHER_MODE = { at: 40, bytes: 32 };
 const HASH_NAME = { at: 72, bytes: 32 };
+const MASTER_KEY_DIGEST = { at: 112, bytes: 20 };
+const MASTER_KEY_SALT = { at: 132, bytes: 32 };
 const UUID = { at: 168, bytes: 40 };
 
 /** LUKS1 on-disk format, figure 2: a key slot. */
@@ -53,6 +59,7 @@ const SLOT = {
   keySectors: { at: 40, type: 'u32' },
   stripes: { at: 44, type: 'u32' },
 } as const satisfies Layout;
+const SLOT_SALT = { at: 8, bytes: 32 };
 const SLOTS_AT = 208;
 const SLOT_BYTES = 48;
 const SLOT_COUNT = 8;
@@ -95,6 +102,8 @@ export function parseLuksHeader(bytes: Uint8Array, at = 0): LuksHeader {
     hash: field(bytes, HASH_NAME),
     masterKeyBytes: raw.masterKeyBytes,
     masterKeyIterations: raw.masterKeyIterations,
+    masterKeySalt: part(bytes, MASTER_KEY_SALT),
+    masterKeyDigest: part(bytes, MASTER_KEY_DIGEST),
     payloadOffset: raw.payloadSectors * SECTOR_BYTES,
     uuid: field(bytes, UUID),
     slots: Array.from({ length: SLOT_COUNT }, (_, i) => decodeSlot(bytes, i)),
@@ -102,18 +111,29 @@ export function parseLuksHeader(bytes: Uint8Array, at = 0): LuksHeader {
 }
 
 function decodeSlot(bytes: Uint8Array, index: number): LuksSlot {
-  const raw = decodeStruct(SLOT, bytes, SLOTS_AT + index * SLOT_BYTES);
+  const at = SLOTS_AT + index * SLOT_BYTES;
+  const raw = decodeStruct(SLOT, bytes, at);
   return {
     active: raw.active === SLOT_ENABLED,
     iterations: raw.iterations,
+    salt: part(bytes, { ...SLOT_SALT, at: at + SLOT_SALT.at }),
     stripes: raw.stripes,
     keyOffset: raw.keySectors * SECTOR_BYTES,
   };
 }
 
+interface Place {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+function part(bytes: Uint8Array, place: Place): Uint8Array {
+  return bytes.slice(place.at, place.at + place.bytes);
+}
+
 /** A text field; it ends at the first zero byte. */
-function field(bytes: Uint8Array, place: { readonly at: number; readonly bytes: number }): string {
-  const raw = bytes.subarray(place.at, place.at + place.bytes);
+function field(bytes: Uint8Array, place: Place): string {
+  const raw = part(bytes, place);
   const end = raw.indexOf(0);
   return utf8Text(end === -1 ? raw : raw.subarray(0, end));
 }

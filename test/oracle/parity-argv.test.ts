@@ -227,7 +227,7 @@ const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] 
   ['trace-ignored', '-T', 'foo'],
   ['trace-ignored', '-Tfoo', 'foo'],
   ['trace-ignored', '--trace=foo', 'snapshot', '-l', DISK],
-  ['other-commands', 'check', DISK],
+  ['other-commands', 'amend', DISK],
   ['other-commands', 'convert', DISK, 'out.qcow2'],
   ['other-formats', 'info', '-f', 'vdi', DISK],
   ['other-formats', 'info', '-f', 'file', DISK],

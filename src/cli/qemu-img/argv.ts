@@ -1,7 +1,7 @@
 /** What all commands share of the command line. */
 import { getopt, type Grammar } from './getopt.js';
 import { USAGE, usageError } from './messages.js';
-import { acceptObject } from './option-strings.js';
+import { acceptObject, type Secrets } from './option-strings.js';
 
 /** The image that a command names, and how to open it. */
 export interface FileRequest {
@@ -61,6 +61,7 @@ const LONG_NAMES: Readonly<Record<string, string>> = {
  * ends it all.
  *
  * @param argv the command's name and its arguments.
+ * @param secrets takes the secrets that are defined, for a command that needs them.
  * @returns the operands, or undefined once help was asked for.
  */
 export function eachOption(
@@ -68,8 +69,8 @@ export function eachOption(
   grammar: CommandGrammar,
   context: ArgvContext,
   take: (option: GivenOption) => void,
+  secrets: Secrets = new Map(),
 ): string[] | undefined {
-  const ids = new Set<string>();
   const found = optionsOf(argv, { ...grammar, stopAtOperand: context.posixlyCorrect });
   for (;;) {
     const next = found.next();
@@ -77,7 +78,7 @@ export function eachOption(
     const { name: typed, value } = next.value;
     const name = LONG_NAMES[typed] ?? typed;
     if (name === 'help') return undefined;
-    if (name === 'object') acceptObject(value, ids);
+    if (name === 'object') acceptObject(value, secrets);
     else take({ name, value });
   }
 }

@@ -17,6 +17,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   resize: async () => (await import('./resize.js')).parseResize,
   check: async () => (await import('./check.js')).parseCheck,
+  map: async () => (await import('./map.js')).parseMap,
   info: async () => (await import('./info.js')).parseInfo,
   snapshot: async () => (await import('./snapshot.js')).parseSnapshot,
 };
@@ -31,7 +32,6 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'convert',
   'create',
   'dd',
-  'map',
   'measure',
   'rebase',
 ]);

@@ -164,6 +164,11 @@ export function openReason(error: QsnapError, attempt: OpenAttempt): string {
 
 type Code = QsnapError['code'];
 
+/** What the C library says of an error number; undefined for one that is not in the list. */
+export function systemText(systemCode: string): string | undefined {
+  return SYSTEM_TEXTS[systemCode];
+}
+
 function systemReason(path: string, systemCode: string): string | undefined {
   const text = SYSTEM_TEXTS[systemCode];
   return text === undefined ? undefined : `Could not open '${path}': ${text}`;
@@ -198,6 +203,7 @@ const FORMAT_REASONS: Partial<Record<Code, (error: QsnapError) => string | undef
   TABLE_INVALID: ({ details }) =>
     TABLE_REASONS[details.at!]?.(details.actual!, details.expected ?? ''),
   SNAPSHOT_TABLE_INVALID: snapshotTableReason,
+  PASSPHRASE_WRONG: () => 'Invalid password, cannot unlock any keyslot',
 };
 
 function versionReason(error: QsnapError): string {

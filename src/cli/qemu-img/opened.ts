@@ -86,19 +86,28 @@ async function inQemusWords<Result>(
     return await work();
   } catch (error) {
     if (!isQsnapError(error)) throw error;
-    const found =
-      error.code === 'NOT_A_FILE' ? statSync(target.path, { throwIfNoEntry: false }) : undefined;
-    const attempt = {
-      path: target.shown,
-      forEdit,
-      isDirectory: found?.isDirectory() === true,
-      isSocket: found?.isSocket() === true,
-    };
-    throw couldNotOpen(target.operand, openReason(error, attempt));
+    throw couldNotOpen(target.operand, openingReason(error, target, forEdit));
   }
 }
 
-async function identify<File extends ReadableFile>(
+/** Why a file could not be opened, in QEMU's words: what follows `Could not open 'FILE': `. */
+export function openingReason(error: QsnapError, target: Target, forEdit: boolean): string {
+  const found =
+    error.code === 'NOT_A_FILE' ? statSync(target.path, { throwIfNoEntry: false }) : undefined;
+  return openReason(error, {
+    path: target.shown,
+    forEdit,
+    isDirectory: found?.isDirectory() === true,
+    isSocket: found?.isSocket() === true,
+  });
+}
+
+/**
+ * What a file is, by the format that was asked for or by its first bytes.
+ *
+ * @throws Refusal for other formats; QsnapError for a qcow2 image that can't be opened.
+ */
+export async function identify<File extends ReadableFile>(
   file: File,
   target: Target,
 ): Promise<Opened<File>> {

@@ -28,13 +28,25 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   'iv',
 ]);
 
+/** A secret as `--object` defines it; nothing is read yet. Byte strings. */
+export interface SecretDefinition {
+  readonly id: string;
+  readonly data: string | undefined;
+  readonly file: string | undefined;
+  readonly format: string | undefined;
+  readonly keyId: string | undefined;
+}
+
+/** Secrets by their id, in the order of the command line. */
+export type Secrets = Map<string, SecretDefinition>;
+
 /**
- * Judges an object definition. qsnap-img needs no secret, since it decrypts nothing: one is
- * accepted for the sake of command lines that pass it, and never read.
+ * Judges an object definition. A command that decrypts nothing accepts a secret for the sake of
+ * command lines that pass one, and never reads it.
  *
- * @param ids of the objects before; the new one is added.
+ * @param secrets defined before; the new one is added.
  */
-export function acceptObject(text: string, ids: Set<string>): void {
+export function acceptObject(text: string, secrets: Secrets): void {
   const items = text.trimStart().startsWith('{') ? jsonItems(text) : impliedType(itemsOf(text));
   const invalid = items.find(([key]) => !IDENTIFIER.test(key));
   if (invalid !== undefined) throw new Refusal(OPTION_STRINGS.invalidKey(invalid[0]));
@@ -50,8 +62,9 @@ export function acceptObject(text: string, ids: Set<string>): void {
   const sources = ['file', 'data'].filter((key) => value(key) !== undefined);
   if (sources.length === 0) throw new Refusal(OPTION_STRINGS.noSecret);
   if (sources.length === 2) throw new Refusal(OPTION_STRINGS.twoSecrets);
-  if (ids.has(id)) throw new Refusal(OPTION_STRINGS.idTwice(id));
-  ids.add(id);
+  if (secrets.has(id)) throw new Refusal(OPTION_STRINGS.idTwice(id));
+  const [data, file, format, keyId] = ['data', 'file', 'format', 'keyid'].map(value);
+  secrets.set(id, { id, data, file, format, keyId });
 }
 
 /** The first item may be the type alone. */
@@ -75,9 +88,13 @@ function jsonItems(text: string): Item[] {
 export interface ImageOptions {
   readonly format: 'qcow2' | 'raw' | undefined;
   readonly path: string;
+  /** Id of the secret that opens an encrypted image. */
+  readonly keySecret: string | undefined;
+  /** How the image is said to be encrypted. */
+  readonly keyFormat: string | undefined;
 }
 
-/** Options that name a secret or its format: accepted, and not needed. */
+/** Options that name a secret or its format. */
 const KEY_OPTIONS: ReadonlySet<string> = new Set(['encrypt.key-secret', 'encrypt.format']);
 
 /** @throws Refusal for anything but a file with its format. */
@@ -108,5 +125,10 @@ export function parseImageOptions(text: string): ImageOptions {
     );
   }
   if (path === undefined) return refuse(OPTION_STRINGS.noFile);
-  return { format: driver as 'qcow2' | 'raw' | undefined, path };
+  return {
+    format: driver as 'qcow2' | 'raw' | undefined,
+    path,
+    keySecret: values.get('encrypt.key-secret'),
+    keyFormat: values.get('encrypt.format'),
+  };
 }

@@ -13,6 +13,10 @@ export interface Target {
   readonly path: string;
   /** The format that was asked for; undefined: to be found out. */
   readonly format: 'qcow2' | 'raw' | undefined;
+  /** Id of the secret that opens an encrypted image, where one is named. */
+  readonly keySecret?: string | undefined;
+  /** How the image is said to be encrypted. */
+  readonly keyFormat?: string | undefined;
 }
 
 /** The protocol that a file name begins with: what stands before a colon, if no slash does. */
@@ -24,7 +28,8 @@ export function protocolOf(name: string): string | undefined {
 export function targetOf(operand: string, imageOpts: boolean, format?: string): Target {
   if (imageOpts) {
     const options = parseImageOptions(operand);
-    return { operand, ...pathOf(operand, options.path), format: options.format };
+    const { format: named, keySecret, keyFormat } = options;
+    return { operand, ...pathOf(operand, options.path), format: named, keySecret, keyFormat };
   }
   const asked = askedFormat(operand, format);
   const protocol = protocolOf(operand);

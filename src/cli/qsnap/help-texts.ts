@@ -29,6 +29,11 @@ export const EXAMPLES = {
     ['qsnap check disk.qcow2', 'exit code 0, 2 (corruption) or 3 (leaks)'],
     ['qsnap check --json *.qcow2', 'all about each finding, for programs'],
   ]),
+  map: examples([
+    ['qsnap map disk.qcow2', 'where each part of the disk lies'],
+    ['qsnap map disk.qcow2 nightly', 'the same of a snapshot'],
+    ['qsnap map --backing --json disk.qcow2', 'through the backing files, for programs'],
+  ]),
   show: examples([
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],
@@ -55,6 +60,16 @@ export const EXAMPLES = {
     ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding'],
   ]),
   undo: examples([['qsnap undo old.undo disk.qcow2', 'put back what a repair overwrote']]),
+  compare: examples([
+    ['qsnap compare a.qcow2 b.raw', 'exit code 0 same, 1 different, 2 error'],
+    ['qsnap compare a.qcow2 -s nightly', 'a snapshot with the active disk'],
+    ['qsnap compare a.qcow2 -s id:1 -w id:2', 'two snapshots of one image'],
+  ]),
+  export: examples([
+    ['qsnap export disk.qcow2 -o disk.raw', 'the active disk'],
+    ['qsnap export disk.qcow2 nightly -o old.qcow2 -c', 'a snapshot, compressed'],
+    ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
+  ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],

@@ -3,10 +3,12 @@ import type { CliStreams } from '../streams.js';
 import type { ApplyFlags } from './commands/apply.js';
 import type { CheckFlags } from './commands/check.js';
 import type { CreateFlags } from './commands/create.js';
+import type { MapFlags } from './commands/map.js';
 import type { RepairFlags } from './commands/repair.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
+import { addCompare, addExport } from './program-guest.js';
 import {
   dryRunOption,
   editContext,
@@ -55,6 +57,9 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
   addList(program, contextFor, settle);
   addShow(program, contextFor, settle);
   addCheck(program, contextFor, settle);
+  addMap(program, contextFor, settle);
+  addCompare(program, contextFor, settle);
+  addExport(program, contextFor, settle);
   program.commandsGroup('Commands that edit:');
   addCreate(program, contextFor, settle);
   addApply(program, contextFor, settle);
@@ -69,7 +74,8 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
 function commandTerm(command: Command): string {
   const names = [command.name(), ...command.aliases()].join('|');
   const parts = command.registeredArguments.map((argument) => {
-    return `<${argument.name()}${argument.variadic ? '...' : ''}>`;
+    const word = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? `<${word}>` : `[${word}]`;
   });
   return [names, ...parts].join(' ');
 }
@@ -110,6 +116,19 @@ function addCheck(program: Command, contextFor: ContextFor, settle: Settle): voi
       const { check } = await import('./commands/check.js');
       settle(await check(images, flags, contextFor(command)));
     });
+}
+
+function addMap(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'map', 'Print where the data of a disk or snapshot lies.')
+    .argument('<image>', 'a qcow2 image')
+    .argument('[snapshot]', `${SELECTOR_HELP}; without it, the disk`)
+    .option('--backing', 'open the backing and data files that the image names')
+    .action(
+      async (image: string, selector: string | undefined, flags: MapFlags, command: Command) => {
+        const { map } = await import('./commands/map.js');
+        settle(await map(image, selector, flags, contextFor(command)));
+      },
+    );
 }
 
 function parseCount(text: string): number {

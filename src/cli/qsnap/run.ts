@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { COMPARE_EXIT_CODES, EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import type { CliStreams } from '../streams.js';
 import { styleFor } from '../style.js';
 import { jsonText, oneSafeLine } from '../text.js';
@@ -28,7 +28,7 @@ export async function run(argv: readonly string[], io: CliStreams): Promise<Exit
     if (error.exitCode === 0) return EXIT_CODES.done.code;
     // Called without a command: commander has printed the help to stderr.
     if (error.code !== 'commander.help') reportUsage(error, argv, io);
-    return EXIT_CODES.notDone.code;
+    return failureCode(argv);
   }
 }
 
@@ -47,6 +47,15 @@ function refuseMangledArguments(argv: readonly string[], io: CliStreams): void {
   );
 }
 
+function commandIn(argv: readonly string[]): string | undefined {
+  return argv.find((argument) => COMMAND_NAMES.has(argument));
+}
+
+function failureCode(argv: readonly string[]): ExitCode {
+  if (commandIn(argv) === 'compare') return COMPARE_EXIT_CODES.notCompared.code;
+  return EXIT_CODES.notDone.code;
+}
+
 function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   return (end === -1 ? argv : argv.slice(0, end)).includes('--json');
@@ -59,7 +68,7 @@ function printErrorObject(error: Record<string, unknown>, io: CliStreams): void 
 function reportUsage(error: CommanderError, argv: readonly string[], io: CliStreams): void {
   const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
   const message = oneSafeLine(first);
-  const command = argv.find((argument) => COMMAND_NAMES.has(argument));
+  const command = commandIn(argv);
   const help = command === undefined ? 'qsnap --help' : `qsnap ${command} --help`;
   const hints = [
     ...more.map((line) => oneSafeLine(line).replace(/^\((.*)\)$/, '$1')),
@@ -86,5 +95,5 @@ function reportBug(error: unknown, argv: readonly string[], io: CliStreams): Exi
   if (wantsJson(argv)) {
     printErrorObject({ code: 'INTERNAL', kind: 'internal', message: oneSafeLine(message) }, io);
   }
-  return EXIT_CODES.notDone.code;
+  return failureCode(argv);
 }

@@ -1,6 +1,6 @@
 /** A file or a block device of the host as a device. */
 import { constants } from 'node:fs';
-import type { Stats } from 'node:fs';
+import type { Stats, StatsBase } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { printableText } from '../../base/text.js';
@@ -71,7 +71,8 @@ async function openChecked(
   }
 }
 
-function refuseOthers(path: string, stats: Stats): void {
+/** @throws QsnapError NOT_A_FILE for what is neither a file nor a block device. */
+export function refuseOthers(path: string, stats: StatsBase<number | bigint>): void {
   if (stats.isFile() || stats.isBlockDevice()) return;
   const kind = stats.isDirectory()
     ? 'a directory'

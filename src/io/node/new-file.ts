@@ -26,7 +26,8 @@ export async function createNewFile(file: string): Promise<BlockDevice> {
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+/** Makes sure that the names in a directory stay. */
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY);
   try {
     await handle.sync();

@@ -36,11 +36,8 @@ describe('check', () => {
     expect(ran.code).toBe(code);
     expect(shown(ran.stdout, image)).toMatchSnapshot();
     if (qemuAvailable) {
-      const qemu = await qemuImg(['check', '-f', 'qcow2', image]).then(
-        () => 0,
-        (error: unknown) => (error as { code: number }).code,
-      );
-      expect(ran.code).toBe(qemu);
+      const qemu = await qemuImg(['check', '-f', 'qcow2', image], { okCodes: 'any' });
+      expect(ran.code).toBe(qemu.code);
     }
   });
 
@@ -135,7 +132,10 @@ describe('repair', () => {
     expect(code).toBe(3);
     const left = await qsnap(['check', '--json', image]);
     const after = (parsed('check', left.stdout) as Checked).images[0]!.findings;
-    expect(after).toEqual(findings.slice(1));
+    // A refcount block in which a count changes is written anew: the others lie there now.
+    const placeless = (all: readonly Finding[]) =>
+      all.map((one) => ({ ...one, offset: undefined }));
+    expect(placeless(after)).toEqual(placeless(findings.slice(1)));
     await qsnap(['repair', image]);
     await expectSound(image);
   });

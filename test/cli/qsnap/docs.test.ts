@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { EXIT_CODES } from '../../../src/cli/exit-codes.js';
+import { COMPARE_EXIT_CODES, EXIT_CODES } from '../../../src/cli/exit-codes.js';
 import { STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
 import { loadFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/qemu.js';
@@ -62,7 +62,8 @@ test('the page has the table of what is said after a failed edit', () => {
 test('the page has the table of exit codes', () => {
   const page = readFileSync(PAGE, 'utf8');
   const rows = [...page.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)];
-  expect(rows.map(([, code, meaning]) => ({ code: Number(code), meaning }))).toEqual(
-    Object.values(EXIT_CODES),
-  );
+  expect(rows.map(([, code, meaning]) => ({ code: Number(code), meaning }))).toEqual([
+    ...Object.values(EXIT_CODES),
+    ...Object.values(COMPARE_EXIT_CODES),
+  ]);
 });

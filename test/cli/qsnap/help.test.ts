@@ -4,7 +4,17 @@ import manifest from '../../../package.json' with { type: 'json' };
 import { qsnap } from './harness.js';
 
 const READING = ['info', 'list', 'show', 'check'];
-const COMMANDS = [...READING, 'create', 'apply', 'delete', 'rename', 'repair', 'undo'];
+const COMMANDS = [
+  ...READING,
+  'compare',
+  'export',
+  'create',
+  'apply',
+  'delete',
+  'rename',
+  'repair',
+  'undo',
+];
 
 test('--help', async () => {
   const { code, stdout, stderr } = await qsnap(['--help']);

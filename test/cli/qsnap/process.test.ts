@@ -1,9 +1,9 @@
 /** The built program as a process: arguments as bytes, closed pipes, exit codes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { expectSound, imageOf } from './harness.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/qsnap.js', import.meta.url));
@@ -72,6 +72,44 @@ test('an image that may not be written is not edited, and can be read', () => {
   expect(stderr).toMatch(/^qsnap: Can't open .*: /);
   expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
   expect(runBin(['create', '--dry-run', image, 'x'], options).status).toBe(0);
+});
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s ends an export, and nothing is left',
+  async (signal) => {
+    const image = imageOf('five-snapshots');
+    const folder = dirname(image);
+    const args = ['export', '--manifest', resolve(folder, 'm.json'), image, '-o', '-'];
+    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+    // Nobody reads stdout, so that the export waits in its middle.
+    await vi.waitUntil(() => readdirSync(folder).includes('.m.json.qsnap-partial'), 20_000);
+    await new Promise((settle) => child.stdout.once('readable', settle));
+    child.kill(signal);
+    child.stdout.resume();
+    const ended = await new Promise((settle) => {
+      child.on('close', (code, by) => {
+        settle({ code, by });
+      });
+    });
+    expect(ended).toEqual({ code: null, by: signal });
+    expect(stderr).toContain('the copy was stopped before it was complete');
+    expect(readdirSync(folder)).toEqual(['five-snapshots.qcow2']);
+  },
+);
+
+test('where there is no room for an export, nothing is left of it', () => {
+  const image = imageOf('five-snapshots');
+  // The shell's limit is in units of 512 bytes or of 1 KiB; the disk has 4 MiB.
+  const script = 'ulimit -f 1000; exec "$0" "$1" export --json "$2" -o "$3"';
+  const out = resolve(dirname(image), 'out.raw');
+  const argv = ['-c', script, process.execPath, BIN, image, out];
+  const { status, stdout, stderr } = spawnSync('sh', argv, { encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'NO_SPACE' } });
+  expect(stderr).toContain('the file would become longer than the system allows');
+  expect(readdirSync(dirname(image))).toEqual(['five-snapshots.qcow2']);
 });
 
 /** The text of a built file and of all that it imports at its start. */

@@ -1,0 +1,136 @@
+import {
+  copyDisk,
+  hashContent,
+  openGuestDisk,
+  type CopyReport,
+  type GuestDisk,
+} from '../../../index.js';
+import { newSha256, nodeCompressor } from '../../../node.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { interruptible } from '../../interruption.js';
+import { printJson, printLines, type Context } from '../context.js';
+import type { ExportFormat } from '../export-format.js';
+import { openTarget, type ExportTarget } from '../export-target.js';
+import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
+import { checksumLine, exportedLine } from '../present/export-text.js';
+import { manifestJson, type ExportFacts } from '../present/manifest.js';
+import { withImage, type OpenImage } from '../reading.js';
+import { errorJson, reportFailure } from '../report.js';
+import { selectSnapshot } from '../selection.js';
+import { newTextFile, type NewTextFile } from '../text-file.js';
+
+/** Flags of `export`. */
+export interface ExportFlags extends GuestFlags {
+  readonly output: string;
+  readonly format?: ExportFormat;
+  readonly compress?: 'zlib' | 'zstd';
+  readonly clusterSize?: number;
+  readonly manifest?: string;
+  readonly sha256?: boolean;
+  readonly force?: boolean;
+}
+
+/** `qsnap export IMAGE [SNAPSHOT] -o OUT` */
+export function exportDisk(
+  path: string,
+  selector: string | undefined,
+  flags: ExportFlags,
+  context: Context,
+): Promise<ExitCode> {
+  return interruptible(async (signal) => {
+    try {
+      await withImage(path, context, (open) => exportFrom(open, selector, flags, signal, context));
+      return EXIT_CODES.done.code;
+    } catch (error) {
+      reportFailure(error, path, 'read', context);
+      if (context.json) printJson(context, { error: errorJson(error, 'read') });
+      return EXIT_CODES.notDone.code;
+    }
+  });
+}
+
+async function exportFrom(
+  open: OpenImage,
+  selector: string | undefined,
+  flags: ExportFlags,
+  signal: AbortSignal,
+  context: Context,
+): Promise<void> {
+  const { image, progress } = open;
+  const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
+  refuseWithoutBacking(image, flags);
+  const disk = await openGuestDisk(image, { ...guestOptions(flags, context), snapshot });
+  const inputs = [open.path, ...filesOf(disk)];
+  const outputs: Discardable[] = [];
+  try {
+    const manifest = await manifestFile(flags, inputs);
+    if (manifest !== undefined) outputs.push(manifest);
+    const target = await openTarget(disk, flags, inputs, context);
+    outputs.push(target);
+    progress.phase(`exporting ${open.path}`);
+    const done = await copied(open, disk, target, flags, signal);
+    const fileSizeBytes = await target.fileSizeBytes();
+    const facts = { path: open.path, image, snapshot, disk, target, fileSizeBytes, ...done };
+    await target.commit();
+    await manifest?.write(manifestJson(facts, context.io.now()));
+    progress.stop();
+    tell(facts, flags, context);
+  } finally {
+    progress.stop();
+    for (const output of outputs) await output.discard();
+    await disk.close();
+  }
+}
+
+interface Discardable {
+  discard(): Promise<void>;
+}
+
+async function manifestFile(
+  flags: ExportFlags,
+  inputs: readonly string[],
+): Promise<NewTextFile | undefined> {
+  if (flags.manifest === undefined) return undefined;
+  return newTextFile(flags.manifest, { replace: flags.force === true, inputs });
+}
+
+interface Copied {
+  readonly report: CopyReport;
+  readonly contentHash: string | undefined;
+  readonly fileHash: string | undefined;
+}
+
+async function copied(
+  { progress }: OpenImage,
+  disk: GuestDisk,
+  target: ExportTarget,
+  flags: ExportFlags,
+  signal: AbortSignal,
+): Promise<Copied> {
+  const wantsHash = flags.sha256 === true || flags.manifest !== undefined;
+  const isRaw = target.format === 'raw';
+  // A raw disk is its content, so that one hash serves for both.
+  const content = wantsHash && (isRaw || flags.manifest !== undefined) ? newSha256() : undefined;
+  const report = await copyDisk(disk, target.writer, {
+    ...(flags.compress !== undefined && {
+      compress: { type: flags.compress, compressor: nodeCompressor() },
+    }),
+    ...(content !== undefined && { onContent: hashContent(content) }),
+    onProgress: progress.update,
+    signal,
+  });
+  await target.writer.finish();
+  const contentHash = content?.digest();
+  const fileHash = !wantsHash || isRaw ? contentHash : await target.fileHash();
+  return { report, contentHash, fileHash };
+}
+
+function tell(facts: ExportFacts, flags: ExportFlags, context: Context): void {
+  const { stdout, stderr } = context.io;
+  const { target, fileHash } = facts;
+  if (context.json) printJson(context, manifestJson(facts, context.io.now()));
+  else if (flags.sha256 === true && fileHash !== undefined) {
+    // Where stdout has the disk, the line goes beside it.
+    (target.isStream ? stderr : stdout).write(`${checksumLine(fileHash, flags.output)}\n`);
+  } else if (!context.quiet && !target.isStream) printLines(context, [exportedLine(facts)]);
+}

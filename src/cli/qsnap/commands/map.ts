@@ -1,0 +1,121 @@
+import { openGuestDisk, type Extent, type GuestDisk } from '../../../index.js';
+import { fileGate } from '../../../node.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { jsonText } from '../../text.js';
+import { printJson, type Context } from '../context.js';
+import { extentJson } from '../present/map-json.js';
+import { mapLines, mapTitle } from '../present/map-text.js';
+import { withImage, type OpenImage } from '../reading.js';
+import { errorJson, reportFailure } from '../report.js';
+import { selectSnapshot } from '../selection.js';
+
+/** Flags of `map`. */
+export interface MapFlags {
+  readonly backing?: boolean;
+}
+
+/** `qsnap map IMAGE [SNAPSHOT]` */
+export async function map(
+  path: string,
+  selector: string | undefined,
+  flags: MapFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const printer = context.json ? jsonPrinter(path, context) : textPrinter(context);
+  try {
+    await withImage(path, context, async (open) => {
+      const { image, progress } = open;
+      const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
+      const gate = flags.backing === true ? fileGate(context) : undefined;
+      const disk = await openGuestDisk(image, { snapshot, gate });
+      try {
+        const sizeBytes = await disk.sizeBytes();
+        progress.stop();
+        printer.begin({ open, disk, sizeBytes, snapshot: snapshot?.id });
+        for await (const extents of disk.extents(0, sizeBytes)) printer.extents(extents);
+      } finally {
+        await disk.close();
+      }
+    });
+    printer.end();
+    return EXIT_CODES.done.code;
+  } catch (error) {
+    reportFailure(error, path, 'read', context);
+    printer.fail(errorJson(error, 'read'));
+    return EXIT_CODES.notDone.code;
+  }
+}
+
+interface Mapped {
+  readonly open: OpenImage;
+  readonly disk: GuestDisk;
+  readonly sizeBytes: number;
+  readonly snapshot: string | undefined;
+}
+
+/** Maps can be longer than memory: they are printed as they come. */
+interface Printer {
+  readonly begin: (mapped: Mapped) => void;
+  readonly extents: (extents: readonly Extent[]) => void;
+  readonly end: () => void;
+  /** Instead of `end`, or of everything. */
+  readonly fail: (error: Record<string, unknown>) => void;
+}
+
+function textPrinter({ io, quiet }: Context): Printer {
+  let mapped: Mapped | undefined;
+  let leftToBacking = false;
+  return {
+    begin: (begun) => {
+      mapped = begun;
+      io.stdout.write(`${mapTitle()}\n`);
+    },
+    extents: (extents) => {
+      const { open, disk } = mapped!;
+      leftToBacking ||= extents.some(({ kind }) => kind === 'backing');
+      const lines = mapLines(extents, open.image, disk);
+      if (lines.length > 0) io.stdout.write(`${lines.join('\n')}\n`);
+    },
+    end: () => {
+      if (!leftToBacking || quiet) return;
+      io.stdout.write('`--backing` opens the backing file and maps what lies in it\n');
+    },
+    fail: () => undefined,
+  };
+}
+
+/** docs/schema/map.json. */
+function jsonPrinter(path: string, context: Context): Printer {
+  const { stdout } = context.io;
+  let mapped: Mapped | undefined;
+  let separator = '';
+  const member = (value: unknown): string =>
+    jsonText(value)
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.trim())
+      .join(' ');
+  return {
+    begin: (begun) => {
+      mapped = begun;
+      const { snapshot, sizeBytes } = begun;
+      const name = snapshot === undefined ? '' : `  "snapshot": ${member(snapshot)},\n`;
+      stdout.write(`{\n  "filename": ${member(path)},\n${name}`);
+      stdout.write(`  "virtual-size": ${sizeBytes},\n  "map": [`);
+    },
+    extents: (extents) => {
+      if (extents.length === 0) return;
+      const { disk } = mapped!;
+      const lines = extents.map((extent) => `\n    ${JSON.stringify(extentJson(extent, disk))}`);
+      stdout.write(separator + lines.join(','));
+      separator = ',';
+    },
+    end: () => {
+      stdout.write('\n  ]\n}\n');
+    },
+    fail: (error) => {
+      if (mapped === undefined) printJson(context, { error });
+      else stdout.write(`\n  ],\n  "error": ${member(error)}\n}\n`);
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import {
+  backingName,
+  printableText,
+  QsnapError,
+  type GuestDisk,
+  type GuestDiskOptions,
+  type Image,
+} from '../../index.js';
+import { fileGate, nodeCryptography, nodeDecompressor } from '../../node.js';
+import type { Context } from './context.js';
+import { readPassphrase } from './passphrase.js';
+
+/** Flags of the commands that read guest data. */
+export interface GuestFlags {
+  readonly backing?: boolean;
+  readonly passphraseFile?: string;
+}
+
+/** What guest data of an image is read with. */
+export function guestOptions(
+  { backing, passphraseFile }: GuestFlags,
+  context: Context,
+): Omit<GuestDiskOptions, 'snapshot'> {
+  return {
+    decompressor: nodeDecompressor(),
+    cryptography: nodeCryptography(),
+    ...(backing === true && { gate: fileGate({ forceShare: context.forceShare }) }),
+    ...(passphraseFile !== undefined && { passphrase: readPassphrase(passphraseFile) }),
+  };
+}
+
+/**
+ * Refuses a disk that can't be read whole, before the work and not in the middle of it.
+ *
+ * @throws QsnapError BACKING_REFUSED where the image has a backing file and nobody said that it may
+ *   be opened.
+ */
+export function refuseWithoutBacking(image: Image, { backing }: GuestFlags): void {
+  const name = backingName(image);
+  if (name === undefined || backing === true) return;
+  throw new QsnapError(
+    'BACKING_REFUSED',
+    `the disk needs the backing file "${printableText(name)}", which was not opened`,
+    { file: image.source.label, hint: 'if you trust the image, --backing opens what it names' },
+  );
+}
+
+/** The files that a disk is read from, by path. */
+export function filesOf(disk: GuestDisk): string[] {
+  return [disk, ...disk.chain].flatMap(({ label, dataLabel }) => [label, dataLabel]);
+}

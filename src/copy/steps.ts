@@ -1,0 +1,161 @@
+import { MiB } from '../base/units.js';
+import type { Extent, GuestDisk } from '../guest/disk.js';
+import type { GuestRange } from './zero-runs.js';
+
+/** Guest bytes that are read, looked through and written together. */
+const STEP_BYTES = 4 * MiB;
+/** QEMU reads at most this much of one extent at a time, and looks for zeros in each such piece. */
+const PIECE_BYTES = 2 * MiB;
+/** Where clusters are tiny and scattered, a step ends by its number of pieces. */
+const STEP_PIECES = 16384;
+
+/**
+ * What becomes of a stretch of the disk. `copy`: its bytes are read. `zero`: it reads as zeros, and
+ * nothing need be read to know. `keep`: the new image's own backing file has it.
+ */
+export type CopyAction = 'copy' | 'zero' | 'keep';
+
+/** A stretch of one extent. */
+export interface Piece extends GuestRange {
+  readonly action: CopyAction;
+}
+
+/** A stretch that begins and ends at cluster boundaries of the new image, or at the disk's end. */
+export interface CopyRun extends Piece {
+  /** For `copy`: where in the run there may be something else than zeros; zeros are looked for in
+   * each of them on its own. */
+  readonly parts: readonly GuestRange[];
+}
+
+/** What is decided about a disk before any of its data is read. */
+export interface StepRule {
+  /** Cluster size of the new image. */
+  readonly clusterBytes: number;
+  /** Layers of this depth and below are the new image's backing file; undefined if it has none. */
+  readonly below: number | undefined;
+  /** Every byte is copied, zeros too. */
+  readonly everything: boolean;
+}
+
+/** What to do with an extent. */
+export function actionOf(extent: Extent, { below, everything }: StepRule): CopyAction {
+  if (everything) return 'copy';
+  const { kind, depth } = extent;
+  if (below !== undefined && (depth >= below || kind === 'unallocated' || kind === 'backing')) {
+    return 'keep';
+  }
+  // What an unopened backing file has can't be read: the attempt says so.
+  return kind === 'data' || kind === 'compressed' || kind === 'backing' ? 'copy' : 'zero';
+}
+
+/** The whole disk as a sequence of steps; each begins and ends as a run does. */
+export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<CopyRun[]> {
+  const { clusterBytes } = rule;
+  const diskBytes = await disk.sizeBytes();
+  let pieces: Piece[] = [];
+  let copyBytes = 0;
+  for await (const batch of disk.extents(0, diskBytes)) {
+    for (const extent of batch) {
+      for (const piece of piecesOf(extent, disk, rule)) {
+        pieces.push(piece);
+        if (piece.action === 'copy') copyBytes += piece.to - piece.from;
+        if (copyBytes < STEP_BYTES && pieces.length < STEP_PIECES) continue;
+        const end = Math.floor(piece.to / clusterBytes) * clusterBytes;
+        if (end <= pieces[0]!.from) continue;
+        const rest = cutAt(pieces, end);
+        yield runsOf(pieces, rule, diskBytes);
+        pieces = rest;
+        copyBytes = rest.reduce((sum, { from, to, action }) => {
+          return action === 'copy' ? sum + to - from : sum;
+        }, 0);
+      }
+    }
+  }
+  if (pieces.length > 0) yield runsOf(pieces, rule, diskBytes);
+}
+
+function* piecesOf(extent: Extent, disk: GuestDisk, rule: StepRule): Generator<Piece> {
+  const action = actionOf(extent, rule);
+  const end = extent.start + extent.length;
+  const pieceBytes = action === 'copy' ? pieceLimit(extent, disk) : extent.length;
+  for (let from = extent.start; from < end; from += pieceBytes) {
+    yield { from, to: Math.min(end, from + pieceBytes), action };
+  }
+}
+
+/** QEMU takes compressed clusters one by one. */
+function pieceLimit({ kind, depth }: Extent, disk: GuestDisk): number {
+  if (kind !== 'compressed') return PIECE_BYTES;
+  return (depth === 0 ? disk : disk.chain[depth - 1])?.clusterBytes ?? PIECE_BYTES;
+}
+
+/** Takes what lies at or after `end` out of `pieces`, and returns it. */
+function cutAt(pieces: Piece[], end: number): Piece[] {
+  const rest: Piece[] = [];
+  while (pieces.length > 0 && pieces.at(-1)!.to > end) {
+    const { from, to, action } = pieces.pop()!;
+    rest.unshift({ from: Math.max(from, end), to, action });
+    if (from < end) pieces.push({ from, to: end, action });
+  }
+  return rest;
+}
+
+interface OpenRun {
+  from: number;
+  to: number;
+  action: CopyAction;
+}
+
+/**
+ * The pieces widened to whole clusters. A cluster with different pieces is copied: only so can the
+ * new image have it as one.
+ *
+ * @param pieces without gaps; the first begins at a cluster boundary.
+ */
+function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): CopyRun[] {
+  const { clusterBytes } = rule;
+  const runs: OpenRun[] = [];
+  const add = (from: number, to: number, action: CopyAction): void => {
+    if (to <= from) return;
+    const last = runs.at(-1);
+    if (last?.action === action) last.to = to;
+    else runs.push({ from, to, action });
+  };
+  for (const { from, to, action } of pieces) {
+    const end = Math.min(diskBytes, Math.ceil(to / clusterBytes) * clusterBytes);
+    const last = runs.at(-1);
+    const shared = last !== undefined && last.to > from && last.action !== action;
+    if (shared) {
+      // The last cluster of the run before has a part of this piece, too.
+      const boundary = Math.floor(from / clusterBytes) * clusterBytes;
+      const sharedEnd = last.to;
+      last.to = boundary;
+      if (last.to === last.from) runs.pop();
+      add(boundary, sharedEnd, 'copy');
+    }
+    add(Math.max(from, runs.at(-1)?.to ?? from), end, action);
+  }
+  return withParts(runs, pieces, rule);
+}
+
+function withParts(
+  runs: readonly OpenRun[],
+  pieces: readonly Piece[],
+  { below }: StepRule,
+): CopyRun[] {
+  let next = 0;
+  return runs.map((run) => {
+    if (run.action !== 'copy') return { ...run, parts: [] };
+    // With a backing file below, zeros have to be found wherever they are.
+    if (below !== undefined) return { ...run, parts: [run] };
+    const parts: GuestRange[] = [];
+    while (next < pieces.length && pieces[next]!.to <= run.from) next += 1;
+    for (; next < pieces.length && pieces[next]!.from < run.to; next += 1) {
+      const { from, to, action } = pieces[next]!;
+      if (action !== 'copy') continue;
+      parts.push({ from: Math.max(from, run.from), to: Math.min(to, run.to) });
+      if (to > run.to) break;
+    }
+    return { ...run, parts };
+  });
+}

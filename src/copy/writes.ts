@@ -1,0 +1,170 @@
+import { assert } from '../base/assert.js';
+import type { CompressionType } from '../qcow2/header.js';
+import type { Compressor } from '../guest/ports.js';
+import type { GuestWrite } from '../make/image-writer.js';
+import { isZero } from './bytes.js';
+import type { CopyRun } from './steps.js';
+import { dataRanges, type GuestRange, type ZeroRule } from './zero-runs.js';
+
+/** A run with its bytes, if it has been read. */
+export interface LoadedRun extends CopyRun {
+  /** Empty unless the run is copied. */
+  readonly bytes: Uint8Array;
+}
+
+/** How bytes become writes. */
+export interface WriteRule {
+  /** Cluster size of the new image. */
+  readonly clusterBytes: number;
+  readonly diskBytes: number;
+  /** Which zeros are left out; undefined: none. */
+  readonly zeros: ZeroRule | undefined;
+  /** Zeros have to be written, since something else would show there. */
+  readonly hasBacking: boolean;
+  readonly compress:
+    { readonly type: CompressionType; readonly compressor: Compressor } | undefined;
+}
+
+/** What the writes of one step amount to, in guest bytes but for `packedBytes`. */
+export interface WriteTotals {
+  /** Written as they are. */
+  dataBytes: number;
+  /** Left out or written as zeros. */
+  zeroBytes: number;
+  /** Left to the backing file. */
+  keptBytes: number;
+  compressedClusters: number;
+  /** Guest bytes in compressed clusters. */
+  compressedBytes: number;
+  /** What compressed clusters take. */
+  packedBytes: number;
+}
+
+/** All that is zero. */
+export function noTotals(): WriteTotals {
+  return {
+    dataBytes: 0,
+    zeroBytes: 0,
+    keptBytes: 0,
+    compressedClusters: 0,
+    compressedBytes: 0,
+    packedBytes: 0,
+  };
+}
+
+/** The writes for some runs, ascending; adds to `totals` what they amount to. */
+export async function writesOf(
+  runs: readonly LoadedRun[],
+  rule: WriteRule,
+  totals: WriteTotals,
+): Promise<GuestWrite[]> {
+  const writes: GuestWrite[] = [];
+  const zero = (from: number, to: number): void => {
+    if (to <= from) return;
+    totals.zeroBytes += to - from;
+    if (rule.hasBacking) writes.push({ kind: 'zero', at: from, length: to - from });
+  };
+  const found = runs.map((run) => clustersWithData(run, rule));
+  const packed = await compressed(runs, found, rule);
+  let nextPacked = 0;
+  for (const [index, run] of runs.entries()) {
+    if (run.action === 'keep') totals.keptBytes += run.to - run.from;
+    if (run.action === 'zero') zero(run.from, run.to);
+    if (run.action !== 'copy') continue;
+    let done = run.from;
+    for (const { from, to } of found[index]!) {
+      zero(done, from);
+      done = to;
+      if (rule.compress === undefined) {
+        totals.dataBytes += to - from;
+        writes.push({ kind: 'data', at: from, bytes: bytesOf(run, from, to) });
+        continue;
+      }
+      for (const cluster of singly({ from, to }, rule.clusterBytes)) {
+        writes.push(written(run, cluster, packed[nextPacked], totals));
+        nextPacked += 1;
+      }
+    }
+    zero(done, run.to);
+  }
+  return writes;
+}
+
+/** One cluster as the compressor left it. */
+function written(
+  run: LoadedRun,
+  { from, to }: GuestRange,
+  packed: Uint8Array | undefined,
+  totals: WriteTotals,
+): GuestWrite {
+  if (packed === undefined) {
+    totals.dataBytes += to - from;
+    return { kind: 'data', at: from, bytes: bytesOf(run, from, to) };
+  }
+  totals.compressedClusters += 1;
+  totals.compressedBytes += to - from;
+  totals.packedBytes += packed.length;
+  return { kind: 'compressed', at: from, packed };
+}
+
+/** The clusters of a run that are written, as ranges that end with a cluster or with the disk. */
+function clustersWithData(run: LoadedRun, rule: WriteRule): GuestRange[] {
+  const { clusterBytes, diskBytes, zeros, compress } = rule;
+  if (run.action !== 'copy') return [];
+  if (zeros === undefined) return [run];
+  if (compress !== undefined) {
+    return singly(run, clusterBytes).filter(({ from, to }) => {
+      return !isZero(run.bytes, from - run.from, to - run.from);
+    });
+  }
+  const ranges: { from: number; to: number }[] = [];
+  for (const part of run.parts) {
+    for (const found of dataRanges(bytesOf(run, part.from, part.to), part.from, zeros)) {
+      const from = Math.floor(found.from / clusterBytes) * clusterBytes;
+      const to = Math.min(diskBytes, Math.ceil(found.to / clusterBytes) * clusterBytes);
+      const last = ranges.at(-1);
+      if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+      else ranges.push({ from, to });
+    }
+  }
+  return ranges;
+}
+
+/** All clusters of the runs that are to be compressed, in order. */
+async function compressed(
+  runs: readonly LoadedRun[],
+  found: readonly (readonly GuestRange[])[],
+  rule: WriteRule,
+): Promise<readonly (Uint8Array | undefined)[]> {
+  const { compress, clusterBytes } = rule;
+  if (compress === undefined) return [];
+  const clusters = runs.flatMap((run, index) => {
+    return found[index]!.flatMap((range) => singly(range, clusterBytes)).map(({ from, to }) =>
+      whole(bytesOf(run, from, to), clusterBytes),
+    );
+  });
+  if (clusters.length === 0) return [];
+  const packed = await compress.compressor.compress(compress.type, clusters);
+  assert(packed.length === clusters.length, 'a compressor answers for every cluster');
+  return packed;
+}
+
+/** The last cluster of a disk may be a part of one; packed is always a whole one. */
+function whole(bytes: Uint8Array, clusterBytes: number): Uint8Array {
+  if (bytes.length === clusterBytes) return bytes;
+  const cluster = new Uint8Array(clusterBytes);
+  cluster.set(bytes);
+  return cluster;
+}
+
+function bytesOf(run: LoadedRun, from: number, to: number): Uint8Array {
+  return run.bytes.subarray(from - run.from, to - run.from);
+}
+
+function singly({ from, to }: GuestRange, clusterBytes: number): GuestRange[] {
+  const clusters: GuestRange[] = [];
+  for (let at = from; at < to; at += clusterBytes) {
+    clusters.push({ from: at, to: Math.min(to, at + clusterBytes) });
+  }
+  return clusters;
+}

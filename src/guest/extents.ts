@@ -1,0 +1,210 @@
+import { MiB } from '../base/units.js';
+import type { BlockSource, ByteRange } from '../io/device.js';
+import type { Extent } from './disk.js';
+import { stretchesByReading } from './holes.js';
+import { joinExtents } from './join-extents.js';
+import type { Layer } from './layer.js';
+import type { L2Tables, LoadedTables } from './l2-tables.js';
+import { mapPiece, piecesOf, type Piece } from './pieces.js';
+import { NOWHERE, RunList, type Run } from './runs.js';
+
+/** Bytes of L2 tables that are read together. */
+const BATCH_BYTES = 4 * MiB;
+/** Bounds a batch where many pieces need no table. */
+const BATCH_PIECES = 4096;
+/** Extents are handed over when there are so many. */
+const EXTENTS_MAX = 16_384;
+
+/** The extents of ascending ranges, of this layer and of those below it. */
+export function extentsOfLayer(
+  layer: Layer,
+  ranges: readonly ByteRange[],
+  depth: number,
+): AsyncIterable<readonly Extent[]> {
+  const own = extentsAlone(layer, ranges, depth);
+  const { backing } = layer;
+  if (backing.kind === 'none') return own;
+  // What was apart for its place in this layer may be one below.
+  return joinExtents(backing.kind === 'open' ? overlaid(own, backing, depth) : leftToBacking(own));
+}
+
+async function* extentsAlone(
+  layer: Layer,
+  ranges: readonly ByteRange[],
+  depth: number,
+): AsyncGenerator<readonly Extent[]> {
+  const hasHoles = await layer.hasHoles();
+  for await (const runs of runsIn(layer, insideOf(ranges, layer.diskSizeBytes))) {
+    if (hasHoles) yield* withHoles(layer, runs, depth);
+    else yield runs.map((run) => extentOf(run, depth));
+  }
+}
+
+function insideOf(ranges: readonly ByteRange[], diskSizeBytes: number): ByteRange[] {
+  return ranges.flatMap(({ at, length }) => {
+    const end = Math.min(at + length, diskSizeBytes);
+    return end > at ? [{ at, length: end - at }] : [];
+  });
+}
+
+function extentOf({ kind, start, length, at }: Run, depth: number): Extent {
+  return at === NOWHERE ? { start, length, kind, depth } : { start, length, kind, depth, at };
+}
+
+async function* leftToBacking(
+  batches: AsyncIterable<readonly Extent[]>,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const extents of batches) {
+    yield extents.map((extent) => {
+      const { start, length, kind, depth } = extent;
+      return kind === 'unallocated' ? { start, length, kind: 'backing', depth } : extent;
+    });
+  }
+}
+
+interface Batch {
+  readonly pieces: readonly Piece[];
+  readonly loaded: LoadedTables;
+  /** What is wrong with the entry after the last piece. */
+  readonly failure: unknown;
+}
+
+/** What the tables say of the ranges; the next tables are on their way while some are looked at. */
+async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerator<readonly Run[]> {
+  const { tables, map } = layer;
+  const { geometry } = map.format;
+  const { clusterBytes } = geometry;
+  const pieces = piecesOf(ranges, tables, geometry);
+  const runs = new RunList(true);
+  let next = loadNext(pieces, tables, clusterBytes);
+  for (;;) {
+    const batch = await next;
+    if (batch === undefined) break;
+    next = loadNext(pieces, tables, clusterBytes);
+    // Where nobody comes back for it, its failure is nobody's.
+    next.catch(() => undefined);
+    for (const piece of batch.pieces) {
+      try {
+        mapPiece(piece, batch.loaded, map, runs);
+      } catch (error) {
+        yield runs.take(0);
+        throw error;
+      }
+      if (runs.length > EXTENTS_MAX) yield runs.take(1);
+    }
+    if (batch.failure !== undefined) {
+      yield runs.take(0);
+      throw batch.failure;
+    }
+  }
+  if (runs.length > 0) yield runs.take(0);
+}
+
+/** Takes pieces until their tables fill a batch, and reads the tables. */
+async function loadNext(
+  pieces: Generator<Piece, void>,
+  tables: L2Tables,
+  clusterBytes: number,
+): Promise<Batch | undefined> {
+  const taken: Piece[] = [];
+  const offsets = new Set<number>();
+  const tablesMax = Math.max(1, BATCH_BYTES / clusterBytes);
+  let failure: unknown;
+  try {
+    while (taken.length < BATCH_PIECES && offsets.size < tablesMax) {
+      const next = pieces.next();
+      if (next.done === true) break;
+      taken.push(next.value);
+      if (next.value.tableAt !== 0) offsets.add(next.value.tableAt);
+    }
+  } catch (error) {
+    failure = error;
+  }
+  if (taken.length === 0 && failure === undefined) return undefined;
+  return { pieces: taken, loaded: await tables.read([...offsets]), failure };
+}
+
+/** Tells data from clusters that the file has holes for. */
+async function* withHoles(
+  layer: Layer,
+  runs: readonly Run[],
+  depth: number,
+): AsyncGenerator<readonly Extent[]> {
+  for (const run of runs) {
+    if (run.kind !== 'data' || layer.data === undefined) {
+      yield [extentOf(run, depth)];
+      continue;
+    }
+    yield* joinExtents(stretchesOfRun(layer.data, run, depth));
+  }
+}
+
+async function* stretchesOfRun(
+  data: BlockSource,
+  run: Run,
+  depth: number,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const stretches of stretchesByReading(data, run.at, run.length)) {
+    yield stretches.map(({ at, length, isHole }) => {
+      const start = run.start + at - run.at;
+      return { start, length, kind: isHole ? 'preallocated' : 'data', depth, at };
+    });
+  }
+}
+
+/** Puts what the disk below says in the place of what this layer says nothing of. */
+async function* overlaid(
+  batches: AsyncIterable<readonly Extent[]>,
+  { disk, sizeBytes }: Extract<Layer['backing'], { kind: 'open' }>,
+  depth: number,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const extents of batches) {
+    const pieces = extents.flatMap((extent) => cutAt(extent, sizeBytes));
+    const holes = holesIn(pieces, sizeBytes);
+    let i = 0;
+    if (holes.length > 0) {
+      for await (const below of disk.extentsIn(holes, depth + 1)) {
+        const out: Extent[] = [];
+        for (const extent of below) {
+          while (!isBelow(pieces[i]!, sizeBytes)) out.push(pieces[i++]!);
+          out.push(extent);
+          const end = extent.start + extent.length;
+          while (i < pieces.length && endOf(pieces[i]!) <= end) i += 1;
+        }
+        yield out;
+      }
+    }
+    if (i < pieces.length) yield pieces.slice(i);
+  }
+}
+
+function endOf({ start, length }: Extent): number {
+  return start + length;
+}
+
+function isBelow({ kind, start }: Extent, sizeBytes: number): boolean {
+  return kind === 'unallocated' && start < sizeBytes;
+}
+
+/** What to ask the disk below for: ranges that don't touch. */
+function holesIn(pieces: readonly Extent[], sizeBytes: number): readonly ByteRange[] {
+  const holes: { at: number; length: number }[] = [];
+  for (const piece of pieces) {
+    if (!isBelow(piece, sizeBytes)) continue;
+    const last = holes.at(-1);
+    if (last !== undefined && last.at + last.length === piece.start) last.length += piece.length;
+    else holes.push({ at: piece.start, length: piece.length });
+  }
+  return holes;
+}
+
+/** Two extents where the disk below ends inside an unallocated one. */
+function cutAt(extent: Extent, end: number): readonly Extent[] {
+  const { start, length, kind, at } = extent;
+  if (kind !== 'unallocated' || start >= end || start + length <= end) return [extent];
+  const rest = { ...extent, start: end, length: start + length - end };
+  return [
+    { ...extent, length: end - start },
+    at === undefined ? rest : { ...rest, at: at + end - start },
+  ];
+}

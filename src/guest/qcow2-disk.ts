@@ -1,0 +1,108 @@
+import { MiB } from '../base/units.js';
+import { dataFileName } from '../image/image.js';
+import { runInFlight } from '../io/batch.js';
+import type { ByteRange, ReadRequest } from '../io/device.js';
+import type { Extent } from './disk.js';
+import { extentsOfLayer } from './extents.js';
+import type { Layer, LayerDisk } from './layer.js';
+import { mapPiece, piecesOf } from './pieces.js';
+import { readRuns, type UnpackedCluster, type Wanted } from './read-runs.js';
+import { RunList } from './runs.js';
+
+/** Guest bytes that are read in one go. */
+const WINDOW_BYTES = 4 * MiB;
+/** Bounds what many small requests can make one go read: tables and packed clusters. */
+const WINDOW_TABLE_BYTES = 32 * MiB;
+const WINDOWS_IN_FLIGHT = 2;
+
+/** The active disk of an image, or a snapshot's. */
+export class Qcow2Disk implements LayerDisk {
+  readonly label: string;
+  readonly dataLabel: string;
+  readonly format = 'qcow2';
+  readonly clusterBytes: number;
+  readonly encrypted: boolean;
+  readonly chain: readonly LayerDisk[];
+  readonly #layer: Layer;
+  #unpacked: UnpackedCluster | undefined;
+
+  constructor(layer: Layer) {
+    const { image, data, backing } = layer;
+    this.label = image.source.label;
+    this.dataLabel = data?.label ?? dataFileName(image) ?? this.label;
+    this.clusterBytes = image.geometry.clusterBytes;
+    this.encrypted = image.header.encryption !== 'none';
+    this.chain =
+      backing.kind === 'open' ? [backing.disk, ...(backing.disk.chain as LayerDisk[])] : [];
+    this.#layer = layer;
+  }
+
+  sizeBytes(): Promise<number> {
+    return Promise.resolve(this.#layer.diskSizeBytes);
+  }
+
+  async readBatch(requests: readonly ReadRequest[]): Promise<void> {
+    const windows = windowsOf(requests, this.#layer.diskSizeBytes, this.clusterBytes);
+    await runInFlight(windows, WINDOWS_IN_FLIGHT, (window) => this.#readWindow(window));
+  }
+
+  async close(): Promise<void> {
+    await this.#layer.close();
+  }
+
+  extents(from: number, to: number): AsyncIterable<readonly Extent[]> {
+    return this.extentsIn([{ at: from, length: Math.max(0, to - from) }], 0);
+  }
+
+  extentsIn(ranges: readonly ByteRange[], depth: number): AsyncIterable<readonly Extent[]> {
+    return extentsOfLayer(this.#layer, ranges, depth);
+  }
+
+  async #readWindow(requests: readonly ReadRequest[]): Promise<void> {
+    const { tables, map } = this.#layer;
+    const pieces = requests.map(({ at, into }) => {
+      return [...piecesOf([{ at, length: into.length }], tables, map.format.geometry)];
+    });
+    const offsets = pieces.flat().flatMap(({ tableAt }) => (tableAt === 0 ? [] : [tableAt]));
+    const loaded = await tables.load(new Set(offsets));
+    const wanted: Wanted[] = [];
+    for (const [i, { at, into }] of requests.entries()) {
+      const runs = new RunList(false);
+      for (const piece of pieces[i]!) mapPiece(piece, loaded, map, runs);
+      for (const run of runs.take(0)) {
+        const from = run.start - at;
+        wanted.push({ run, into: into.subarray(from, from + run.length) });
+      }
+    }
+    this.#unpacked = await readRuns(this.#layer, wanted, this.#unpacked);
+  }
+}
+
+/** The requests in portions of bounded size. What lies past the end of the disk is zero at once. */
+function windowsOf(
+  requests: readonly ReadRequest[],
+  diskSizeBytes: number,
+  clusterBytes: number,
+): ReadRequest[][] {
+  const requestsMax = Math.max(1, WINDOW_TABLE_BYTES / clusterBytes);
+  const windows: ReadRequest[][] = [];
+  let open: ReadRequest[] = [];
+  let bytes = 0;
+  for (const { at, into } of requests) {
+    const inside = Math.max(0, Math.min(into.length, diskSizeBytes - at));
+    into.fill(0, inside);
+    for (let from = 0; from < inside;) {
+      if (bytes >= WINDOW_BYTES || open.length >= requestsMax) {
+        windows.push(open);
+        open = [];
+        bytes = 0;
+      }
+      const to = Math.min(inside, from + WINDOW_BYTES - bytes);
+      open.push({ at: at + from, into: into.subarray(from, to) });
+      bytes += to - from;
+      from = to;
+    }
+  }
+  if (open.length > 0) windows.push(open);
+  return windows;
+}

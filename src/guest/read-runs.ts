@@ -1,0 +1,201 @@
+import { printableText } from '../base/text.js';
+import { roundUp } from '../base/units.js';
+import { hex } from '../base/words.js';
+import { QsnapError } from '../errors.js';
+import { dataFileName } from '../image/image.js';
+import type { ReadRequest } from '../io/device.js';
+import { refusedBacking } from './backing.js';
+import type { Layer } from './layer.js';
+import type { Run } from './runs.js';
+
+const SECTOR_BYTES = 512;
+
+/** Where the bytes of a run go. */
+export interface Wanted {
+  readonly run: Run;
+  readonly into: Uint8Array;
+}
+
+/** An unpacked cluster that may be asked for again by the next read. */
+export interface UnpackedCluster {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Whole sectors, and where in them the wanted bytes begin. */
+interface EncryptedPart {
+  readonly at: number;
+  readonly sectors: Uint8Array;
+  readonly firstSector: number;
+  readonly from: number;
+  readonly into: Uint8Array;
+}
+
+interface PackedCluster {
+  readonly at: number;
+  readonly packed: Uint8Array;
+  readonly guestAt: number;
+  readonly parts: { readonly from: number; readonly into: Uint8Array }[];
+}
+
+/**
+ * Fills all wanted parts: from the file, from the disk below, with zeros, or unpacked.
+ *
+ * @param known a cluster that was unpacked before.
+ * @returns the last unpacked cluster of which only a part was wanted, else `known`.
+ * @throws QsnapError BACKING_REFUSED, DATA_FILE_REFUSED, ENCRYPTED, UNSUPPORTED_COMPRESSION,
+ *   CLUSTER_DATA_INVALID, READ_FAILED.
+ */
+export async function readRuns(
+  layer: Layer,
+  wanted: readonly Wanted[],
+  known: UnpackedCluster | undefined,
+): Promise<UnpackedCluster | undefined> {
+  const reads: ReadRequest[] = [];
+  const below: ReadRequest[] = [];
+  const encrypted: EncryptedPart[] = [];
+  const packed = new Map<number, PackedCluster>();
+  const isPlain = layer.image.header.encryption === 'none';
+  for (const { run, into } of wanted) {
+    if (run.kind === 'zero') into.fill(0);
+    else if (run.kind === 'compressed') addPacked(layer, run, into, known, packed);
+    else if (run.kind === 'unallocated') below.push({ at: run.start, into });
+    else if (isPlain) reads.push({ at: run.at, into });
+    else encrypted.push(encryptedPart(layer, run, into));
+  }
+  const clusters = [...packed.values()];
+  const sectors = encrypted.map(({ at, sectors: into }) => ({ at, into }));
+  const ownReads = clusters.map(({ at, packed: into }) => ({ at, into }));
+  await Promise.all([
+    readData(layer, [...reads, ...sectors]),
+    readBelow(layer, below),
+    ownReads.length > 0 ? layer.image.source.readBatch(ownReads) : undefined,
+  ]);
+  decrypt(layer, encrypted);
+  return unpack(layer, clusters, known);
+}
+
+function encryptedPart(layer: Layer, run: Run, into: Uint8Array): EncryptedPart {
+  const { numberedBy } = cipherOf(layer);
+  const from = run.at % SECTOR_BYTES;
+  const isWhole = from === 0 && into.length % SECTOR_BYTES === 0;
+  const bytes = roundUp(from + into.length, SECTOR_BYTES);
+  return {
+    at: run.at - from,
+    sectors: isWhole ? into : new Uint8Array(bytes),
+    firstSector: Math.floor((numberedBy === 'guest' ? run.start : run.at) / SECTOR_BYTES),
+    from,
+    into,
+  };
+}
+
+function cipherOf(layer: Layer): NonNullable<Layer['cipher']> {
+  if (layer.cipher !== undefined) return layer.cipher;
+  throw new QsnapError('ENCRYPTED', 'the guest data is encrypted, and no passphrase was given', {
+    file: layer.image.source.label,
+    actual: layer.image.header.encryption,
+    hint: 'give the passphrase that the image was made with',
+  });
+}
+
+function decrypt(layer: Layer, parts: readonly EncryptedPart[]): void {
+  for (const { sectors, firstSector, from, into } of parts) {
+    cipherOf(layer).decrypt(sectors, firstSector);
+    if (sectors !== into) into.set(sectors.subarray(from, from + into.length));
+  }
+}
+
+async function readData(layer: Layer, reads: readonly ReadRequest[]): Promise<void> {
+  if (reads.length === 0) return;
+  if (layer.data === undefined) {
+    const name = printableText(dataFileName(layer.image) ?? '');
+    throw new QsnapError(
+      'DATA_FILE_REFUSED',
+      `the guest data lies in the data file "${name}", which was not opened`,
+      {
+        file: layer.image.source.label,
+        hint: 'nothing that an image names is opened unless that is asked for',
+      },
+    );
+  }
+  await layer.data.readBatch(reads);
+}
+
+async function readBelow(layer: Layer, reads: readonly ReadRequest[]): Promise<void> {
+  if (reads.length === 0) return;
+  if (layer.backing.kind === 'closed') throw refusedBacking(layer.image);
+  if (layer.backing.kind === 'open') await layer.backing.disk.readBatch(reads);
+  else for (const { into } of reads) into.fill(0);
+}
+
+function addPacked(
+  layer: Layer,
+  run: Run,
+  into: Uint8Array,
+  known: UnpackedCluster | undefined,
+  clusters: Map<number, PackedCluster>,
+): void {
+  const { clusterBytes } = layer.image.geometry;
+  const from = run.start % clusterBytes;
+  if (known?.at === run.at) {
+    into.set(known.bytes.subarray(from, from + into.length));
+    return;
+  }
+  const same = clusters.get(run.at);
+  if (same !== undefined) {
+    same.parts.push({ from, into });
+    return;
+  }
+  clusters.set(run.at, {
+    at: run.at,
+    packed: new Uint8Array(run.sectorBytes - (run.at % SECTOR_BYTES)),
+    guestAt: run.start - from,
+    parts: [{ from, into }],
+  });
+}
+
+async function unpack(
+  layer: Layer,
+  clusters: readonly PackedCluster[],
+  known: UnpackedCluster | undefined,
+): Promise<UnpackedCluster | undefined> {
+  if (clusters.length === 0) return known;
+  const { header, geometry } = layer.image;
+  const { clusterBytes } = geometry;
+  if (layer.decompressor === undefined) {
+    throw new QsnapError(
+      'UNSUPPORTED_COMPRESSION',
+      `clusters are compressed by ${header.compressionType}, and nothing here unpacks that`,
+      { actual: header.compressionType, hint: 'give a decompressor: qsnap/node has one' },
+    );
+  }
+  const packed = clusters.map((cluster) => cluster.packed);
+  const type = header.compressionType;
+  const unpacked = await layer.decompressor.decompress(type, packed, clusterBytes);
+  let last = known;
+  for (const [i, { at, guestAt, parts }] of clusters.entries()) {
+    const bytes = unpacked[i];
+    if (bytes?.length !== clusterBytes) throw invalidCluster(at, guestAt, clusterBytes, type);
+    for (const { from, into } of parts) into.set(bytes.subarray(from, from + into.length));
+    if (parts.some(({ into }) => into.length < clusterBytes)) last = { at, bytes };
+  }
+  return last;
+}
+
+function invalidCluster(
+  at: number,
+  guestAt: number,
+  clusterBytes: number,
+  type: string,
+): QsnapError {
+  return new QsnapError(
+    'CLUSTER_DATA_INVALID',
+    `the compressed cluster at ${hex(at)} can not be unpacked (guest offset ${hex(guestAt)})`,
+    {
+      structure: 'compressed cluster',
+      at,
+      expected: `${clusterBytes} bytes packed by ${type}`,
+      hint: '`qsnap map` shows where the other guest data lies',
+    },
+  );
+}

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { hostOffset, roundUp } from '../../../src/base/units.js';
+import { parseSnapshotTable } from '../../../src/qcow2/snapshot-table.js';
+import {
+  readSnapshotTableLeniently,
+  type LenientSnapshotTable,
+} from '../../../src/qcow2/snapshot-table-lenient.js';
+import { loadFixture } from '../../support/fixture.js';
+import { layoutOf } from '../../support/image-builder.js';
+import { putU32, putU64 } from '../../support/image-builder-layout.js';
+
+const image = loadFixture('five-snapshots');
+const { snapshotTableAt, snapshotCount, diskSizeBytes, clusterBytes } = layoutOf(image);
+const context = {
+  count: snapshotCount,
+  at: hostOffset(snapshotTableAt),
+  diskSizeBytes,
+  clusterBytes,
+  fileSizeBytes: image.length,
+};
+
+/** The table of the fixture with a change, and zeros behind it. */
+function read(change: (table: Uint8Array) => void, claimed = snapshotCount): LenientSnapshotTable {
+  const table = new Uint8Array(2 ** 20);
+  table.set(image.subarray(snapshotTableAt, snapshotTableAt + clusterBytes));
+  change(table);
+  const result = readSnapshotTableLeniently(table, { ...context, count: claimed });
+  if ('moreBytes' in result) throw new Error(`wants ${result.moreBytes} bytes`);
+  return result;
+}
+
+test('a sound table reads as it does strictly', () => {
+  const strict = parseSnapshotTable(image.subarray(snapshotTableAt), context);
+  const { snapshots, bytes, faults, stop } = read(() => undefined);
+  // QEMU counts no padding behind the last entry.
+  expect({ snapshots, bytes: roundUp(bytes, 8) }).toEqual(strict);
+  expect({ faults, stop }).toEqual({ faults: [], stop: undefined });
+});
+
+test('a prefix that is too short asks for more', () => {
+  const table = image.subarray(snapshotTableAt, snapshotTableAt + 50);
+  expect(readSnapshotTableLeniently(table, context)).toHaveProperty('moreBytes');
+});
+
+describe('a field that can hold no such value', () => {
+  test.each([
+    [
+      'l1-offset',
+      (table: Uint8Array) => {
+        putU64(table, 0, 0x200n);
+      },
+      0,
+      0x200n,
+    ],
+    [
+      'l1-offset',
+      (table: Uint8Array) => {
+        putU64(table, 0, 1n << 62n);
+      },
+      0,
+      1n << 62n,
+    ],
+    [
+      'l1-entries',
+      (table: Uint8Array) => {
+        putU32(table, 8, 2 ** 31);
+      },
+      8,
+      2n ** 31n,
+    ],
+    [
+      'VM state size',
+      (table: Uint8Array) => {
+        putU64(table, 40, 1n << 60n);
+      },
+      40,
+      1n << 60n,
+    ],
+    [
+      'disk size',
+      (table: Uint8Array) => {
+        putU64(table, 48, 1n << 60n);
+      },
+      48,
+      1n << 60n,
+    ],
+  ] as const)('%s is a fault; the other entries are read', (field, change, at, value) => {
+    const { snapshots, faults, stop } = read(change);
+    expect(stop).toBeUndefined();
+    expect(snapshots).toHaveLength(snapshotCount);
+    expect(faults).toEqual([expect.objectContaining({ field, value, at: snapshotTableAt + at })]);
+    const [first] = snapshots;
+    if (field.startsWith('l1')) expect(first!.l1).toEqual({ at: 0, entries: 0 });
+    else expect([first!.diskSizeBytes, first!.vmStateBytes]).toEqual([diskSizeBytes, 0]);
+  });
+});
+
+describe('reading stops', () => {
+  test('at extra data that is too long, with what came before', () => {
+    const { snapshots, stop } = read((table) => {
+      putU32(table, 36, 1025);
+    });
+    expect(snapshots).toEqual([]);
+    expect(stop).toEqual({
+      reason: 'extra-data-too-long',
+      index: 0,
+      at: snapshotTableAt + 36,
+      value: 1025,
+    });
+  });
+
+  test('where the table gets longer than QEMU reads it', () => {
+    const entry = 40 + 1024 + 2 * 65_535;
+    const table = new Uint8Array(66 * 2 ** 20);
+    const count = Math.ceil((64 * 2 ** 20) / entry) + 1;
+    for (let i = 0, at = 0; i < count; i++, at += Math.ceil(entry / 8) * 8) {
+      new DataView(table.buffer).setUint16(at + 12, 65_535);
+      new DataView(table.buffer).setUint16(at + 14, 65_535);
+      putU32(table, at + 36, 1024);
+    }
+    const result = readSnapshotTableLeniently(table, { ...context, count });
+    expect(result).toMatchObject({ stop: { reason: 'table-too-long' } });
+  });
+});
