@@ -76,6 +76,8 @@ export type { ProposedRepair } from './repair/propose.js';
 export type { RepairFacts } from './repair/plan-repair.js';
 export { checkCreateOptions, createImage } from './make/create-image.js';
 export type { CreateImageOptions, NewPreallocation } from './make/create-image.js';
+export { measureBitmaps, measuredDataBytes, measureQcow2 } from './make/measure.js';
+export type { Measure, MeasuredBitmap, MeasuredExtent, MeasureOptions } from './make/measure.js';
 export { newQcow2Writer } from './make/qcow2-writer.js';
 export { newRawWriter, newStreamWriter } from './make/raw-writer.js';
 export type { ByteSink } from './make/raw-writer.js';

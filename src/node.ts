@@ -1,6 +1,7 @@
 /** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
 export { openFile, openFileForEdit } from './io/node/open.js';
-export { createNewFile } from './io/node/new-file.js';
+export { createNewFile, openFileToReplace } from './io/node/new-file.js';
+export type { ReplaceableFile } from './io/node/new-file.js';
 export { createOutputFile } from './io/node/output-file.js';
 export type { OutputFile, OutputFileOptions } from './io/node/output-file.js';
 export { nodeCompressor } from './node/compressor.js';

@@ -1,6 +1,7 @@
 import { encodeStruct } from '../base/struct.js';
 import { roundUp } from '../base/units.js';
 import type { Geometry } from '../qcow2/geometry.js';
+import { LIMITS } from '../qcow2/limits.js';
 import type { L1Ref } from '../qcow2/header.js';
 import {
   AUTOCLEAR,
@@ -41,6 +42,11 @@ export interface NewHeader {
 export function encodeFirstCluster(options: NewImageOptions, header: NewHeader): Uint8Array {
   const { clusterBytes } = header.geometry;
   const backingName = options.backing?.name ?? new Uint8Array(0);
+  const { value: most } = LIMITS.backingNameBytesMax;
+  if (backingName.length > most) {
+    const message = `a backing file name can't have ${backingName.length} bytes`;
+    throw invalidOption('backing file name', message, { expected: `at most ${most} bytes` });
+  }
   const extensions = extensionsOf(options, header);
   const headerBytes = options.version === 2 ? HEADER_V2_BYTES : HEADER_V3_BYTES_WRITTEN;
   const extensionBytes = extensions.reduce(

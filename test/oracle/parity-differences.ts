@@ -81,12 +81,22 @@ export const DIFFERENCES = {
   'backing-content-needed': ourSentence('the disk ends inside a cluster whose rest would show'),
   'bitmaps-not-resized': ourSentence('which would have to be resized with the disk'),
   'data-file-not-resized': ourSentence('which would have to be resized with it'),
+  'new-not-encrypted': ourSentence('new images are not encrypted here'),
+  'file-hints-ignored': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === qemu.code && ours.stderr.includes('to the file system is not supported'),
+  },
+  'measure-usage': {
+    shows: ({ qemu, ours }: Pair) =>
+      /^measure: /.test(qemu.stderr) && qemu.code === 0 && ours.code === 1,
+  },
   'devices-refused': ourSentence("'file' driver requires"),
 } as const satisfies Record<string, Difference>;
 
 /** Seen only on disk, after an edit that both did alike. */
 export const ON_DISK_DIFFERENCES = [
   'old-entries-completed',
+  'create-keeps-file',
   'stale-bitmaps-kept',
   'vm-state-not-active',
 ] as const;

@@ -23,7 +23,11 @@ describeWithQemu('map of every fixture', () => {
             '--image-opts',
             `driver=qcow2,file.filename=${file},encrypt.key-secret=key`,
           ];
-    for (const argv of [['map'], ['map', '--output=json'], ['map', '-U', '-s', '5000', '-l', '100k']]) {
+    for (const argv of [
+      ['map'],
+      ['map', '--output=json'],
+      ['map', '-U', '-s', '5000', '-l', '100k'],
+    ]) {
       for (const operand of [[file], ...(withKey.length > 0 ? [withKey] : [])]) {
         const { qemu, ours } = await readBoth([...argv, ...operand], directory);
         expect(ours, `${argv.join(' ')} ${name}`).toEqual(qemu);

@@ -15,6 +15,8 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
+  measure: async () => (await import('./measure.js')).parseMeasure,
+  create: async () => (await import('./create.js')).parseCreate,
   resize: async () => (await import('./resize.js')).parseResize,
   check: async () => (await import('./check.js')).parseCheck,
   map: async () => (await import('./map.js')).parseMap,
@@ -30,8 +32,6 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'commit',
   'compare',
   'convert',
-  'create',
   'dd',
-  'measure',
   'rebase',
 ]);

@@ -1,0 +1,301 @@
+/** `create`: a new empty image. */
+import {
+  checkCreateOptions,
+  createImage,
+  isQsnapError,
+  newRawWriter,
+  type CreateImageOptions,
+  type QsnapError,
+} from '../../index.js';
+import { openFileToReplace, type ReplaceableFile } from '../../node.js';
+import { eachOption, type ArgvContext } from './argv.js';
+import { byteString, textOf } from './bytes.js';
+import type { Run } from './command.js';
+import { isOtherFormat, isOtherProtocol } from './formats.js';
+import type { QemuImgIo } from './io.js';
+import { OPEN_REASONS, sentenceOf, systemText, usageError } from './messages.js';
+import { NEW_IMAGE, optionHelp } from './messages-create.js';
+import { ignoredHints, qcow2Options, refuseEncryption } from './new-image.js';
+import {
+  asksForHelp,
+  checkOptionList,
+  formattingLine,
+  parseNewImageOptions,
+  type GivenOptions,
+  type NewFormat,
+} from './new-image-options.js';
+import { imageSizeOf, newBacking } from './new-image-size.js';
+import { openingReason } from './opened.js';
+import { Refusal } from './refusal.js';
+import { warnAboutLock } from './snapshot.js';
+import { fullBackingName, protocolOf } from './target.js';
+
+interface CreateRequest {
+  readonly name: string;
+  readonly format: string;
+  readonly size: bigint | undefined;
+  readonly options: readonly string[];
+  readonly backingName: string | undefined;
+  readonly backingFormat: string | undefined;
+  /** Don't look at the backing file. */
+  readonly unsafe: boolean;
+  readonly quiet: boolean;
+  readonly warn: (text: string) => void;
+}
+
+const GRAMMAR = {
+  short: { F: true, b: true, f: true, h: false, o: true, q: false, u: false },
+  long: { help: false, object: true },
+};
+
+/** Parses the arguments of `create`. */
+export function parseCreate(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const values = new Map<string, string>();
+  const options: string[] = [];
+  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
+    if (name !== 'o') values.set(name, value);
+    else {
+      checkOptionList(value);
+      options.push(value);
+    }
+  });
+  if (operands === undefined) return undefined;
+  const format = values.get('format') ?? 'raw';
+  const isHelp = options.some((text) => asksForHelp(text));
+  const [name, size, unexpected] = operands;
+  if (name === undefined && !isHelp) throw usageError(NEW_IMAGE.noFileName);
+  const parsedSize = size === undefined ? undefined : imageSizeOf(size, context);
+  if (unexpected !== undefined) throw usageError(NEW_IMAGE.unexpected(unexpected));
+  if (isHelp) return (io) => printOptionHelp(format, name, io);
+  const request: CreateRequest = {
+    name: name!,
+    format,
+    size: parsedSize,
+    options,
+    backingName: values.get('b'),
+    backingFormat: values.get('F'),
+    unsafe: values.has('u'),
+    quiet: values.has('q'),
+    warn: context.warn,
+  };
+  return (io) => runCreate(request, io);
+}
+
+function printOptionHelp(format: string, name: string | undefined, io: QemuImgIo): Promise<number> {
+  io.printLines(
+    optionHelp(
+      knownFormat(format, (reason) => new Refusal(reason)),
+      name !== undefined,
+    ),
+  );
+  return Promise.resolve(0);
+}
+
+function knownFormat(format: string, fail: (reason: string) => Refusal): NewFormat {
+  if (format === 'qcow2' || format === 'raw') return format;
+  throw fail(
+    isOtherFormat(format)
+      ? OPEN_REASONS.unsupportedFormat(format)
+      : NEW_IMAGE.unknownFormat(format),
+  );
+}
+
+async function runCreate(request: CreateRequest, io: QemuImgIo): Promise<number> {
+  const { name, quiet } = request;
+  const fail = (reason: string): Refusal => new Refusal(`${name}: ${reason}`);
+  const format = knownFormat(request.format, fail);
+  const path = pathOf(name, fail);
+  const given = givenOptions(request, format, fail);
+  refuseEncryption(given, fail);
+  const backing = await newBacking(request, given, fail, io);
+  if (backing === 'refused') return 1;
+  if (!given.has('size')) {
+    if (backing === undefined) throw fail(NEW_IMAGE.sizeMissing);
+    given.set('size', String(backing));
+  }
+  if (!quiet) io.printLines([formattingLine(name, format, given)]);
+  for (const hint of ignoredHints(given)) io.warn(NEW_IMAGE.hintIgnored(hint));
+  if (format === 'raw') await makeRaw(path, given, fail, io);
+  else await makeQcow2(path, qcow2Options(given, fail), fail, io);
+  return 0;
+}
+
+/** A file to be made: as QEMU shows it, and its path. */
+interface NewPath {
+  readonly shown: string;
+  readonly path: string;
+}
+
+function pathOf(name: string, fail: (reason: string) => Refusal): NewPath {
+  const protocol = protocolOf(name);
+  if (protocol !== undefined && protocol !== 'file') {
+    const known = isOtherProtocol(protocol) && protocol !== 'json';
+    const { unsupportedProtocol, unknownProtocol } = OPEN_REASONS;
+    throw fail(known ? unsupportedProtocol(protocol) : unknownProtocol(protocol));
+  }
+  const shown = protocol === 'file' ? name.slice('file:'.length) : name;
+  const path = textOf(shown);
+  if (path === undefined) throw fail(OPEN_REASONS.pathNotUtf8);
+  return { shown, path };
+}
+
+/** Everything that the command line says of the image, by the names of `-o`. */
+function givenOptions(
+  request: CreateRequest,
+  format: NewFormat,
+  fail: (reason: string) => Refusal,
+): GivenOptions {
+  const { size, backingName, backingFormat } = request;
+  const warn = (text: string): void => {
+    // QEMU reads the options twice.
+    request.warn(text);
+    request.warn(text);
+  };
+  const given = parseNewImageOptions(request.options.join(','), format, { warn }, fail);
+  if (size !== undefined) {
+    if (given.has('size')) throw fail(NEW_IMAGE.sizeTwice);
+    given.set('size', String(size));
+  }
+  if (backingName !== undefined) {
+    if (format === 'raw') throw fail(NEW_IMAGE.noBackingFor(format));
+    given.set('backing_file', backingName);
+  }
+  if (backingFormat !== undefined) {
+    if (format === 'raw') throw fail(NEW_IMAGE.noBackingFormatFor(format));
+    given.set('backing_fmt', backingFormat);
+  }
+  return given;
+}
+
+async function makeQcow2(
+  at: NewPath,
+  options: CreateImageOptions,
+  fail: (reason: string) => Refusal,
+  io: QemuImgIo,
+): Promise<void> {
+  const saying = (error: QsnapError): Refusal => fail(qcow2Reason(error, options));
+  await wording(saying, () => {
+    checkCreateOptions(options);
+    return Promise.resolve();
+  });
+  const { dataFile, preallocation = 'off' } = options;
+  if (dataFile === undefined) {
+    await withNewFile(at, fail, io, (file) => wording(saying, () => createImage(file, options)));
+    return;
+  }
+  const name = byteString(dataFile.name);
+  const data = pathOf(name, fail);
+  // QEMU makes it where the process is, and looks for it beside the image afterwards.
+  const found = textOf(fullBackingName(at.shown, data.shown));
+  if (data.path === at.path || found === at.path) throw fail(NEW_IMAGE.ownDataFile);
+  await withNewFile(data, fail, io, async (dataDevice) => {
+    await withNewFile(at, fail, io, (file) =>
+      wording(saying, async () => {
+        // Where tables point at all of its clusters it has them whole.
+        const isMapped = preallocation !== 'off' || dataFile.raw;
+        const unit = isMapped ? options.clusterBytes : 1;
+        const bytes = Math.ceil(options.diskSizeBytes / unit) * unit;
+        await fillRaw(dataDevice, bytes, preallocation);
+        await createImage(file, options);
+      }),
+    );
+  });
+}
+
+async function wording(
+  saying: (error: QsnapError) => Refusal,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw isQsnapError(error) ? saying(error) : error;
+  }
+}
+
+function qcow2Reason(error: QsnapError, { backing }: CreateImageOptions): string {
+  const { structure } = error.details;
+  if (error.code === 'NEW_IMAGE_INVALID' && structure === 'disk size') {
+    return NEW_IMAGE.tooLarge('qcow2');
+  }
+  if (error.code === 'NEW_IMAGE_INVALID' && structure === 'backing file name' && backing) {
+    const name = byteString(backing.name);
+    return NEW_IMAGE.backingNameTooLong(name, backing.format ?? '', backing.name.length);
+  }
+  return sentenceOf(error);
+}
+
+async function makeRaw(
+  at: NewPath,
+  given: GivenOptions,
+  fail: (reason: string) => Refusal,
+  io: QemuImgIo,
+): Promise<void> {
+  const preallocation = given.get('preallocation') ?? 'off';
+  if (!['off', 'metadata', 'falloc', 'full'].includes(preallocation)) {
+    throw fail(NEW_IMAGE.invalidValue(preallocation));
+  }
+  if (preallocation === 'metadata') throw fail(NEW_IMAGE.noPreallocation(preallocation));
+  const size = BigInt(given.get('size')!);
+  if (size < 0n || size > LARGEST_RAW) throw fail(NEW_IMAGE.tooLarge('raw'));
+  const saying = (error: QsnapError): Refusal =>
+    fail(error.details.systemCode === 'EFBIG' ? NEW_IMAGE.tooLarge('raw') : sentenceOf(error));
+  await withNewFile(at, fail, io, (file) =>
+    wording(saying, () => fillRaw(file, Math.ceil(Number(size) / 512) * 512, preallocation)),
+  );
+}
+
+/** As large as a file can be that is counted in whole sectors. */
+const LARGEST_RAW = BigInt(Number.MAX_SAFE_INTEGER - 511);
+const ZEROS = new Uint8Array(4 * 1024 * 1024);
+
+/** An empty raw disk; with room on the medium where that is asked for. */
+async function fillRaw(
+  file: ReplaceableFile,
+  diskSizeBytes: number,
+  preallocation: string,
+): Promise<void> {
+  const writer = await newRawWriter(file, diskSizeBytes);
+  if (preallocation === 'falloc' || preallocation === 'full') {
+    for (let at = 0; at < diskSizeBytes; at += ZEROS.length) {
+      const bytes = ZEROS.subarray(0, Math.min(ZEROS.length, diskSizeBytes - at));
+      await writer.writeBatch([{ kind: 'data', at, bytes }]);
+    }
+  }
+  await writer.finish();
+}
+
+/**
+ * Opens a file for a new image and hands it over, empty. If it comes to nothing, a file that was
+ * made for it goes away again.
+ */
+async function withNewFile(
+  { shown, path }: NewPath,
+  fail: (reason: string) => Refusal,
+  io: QemuImgIo,
+  use: (file: ReplaceableFile) => Promise<void>,
+): Promise<void> {
+  let file: ReplaceableFile;
+  try {
+    file = await openFileToReplace(path);
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    const text = systemText(error.details.systemCode ?? '');
+    if (error.code === 'OPEN_FAILED' && text !== undefined) {
+      throw fail(NEW_IMAGE.notCreated(shown, text));
+    }
+    const target = { operand: shown, shown, path, format: undefined };
+    const reason = openingReason(error, target, true);
+    const isDirectory = reason === `Could not open '${shown}': Is a directory`;
+    throw fail(isDirectory ? NEW_IMAGE.notCreated(shown, 'Is a directory') : reason);
+  }
+  try {
+    warnAboutLock(file, io);
+    if (file.growable) await file.truncate(0);
+    await use(file);
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
+  await file.close();
+}

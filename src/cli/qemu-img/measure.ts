@@ -1,0 +1,272 @@
+/** `measure`: how long the file of a new image becomes. */
+import {
+  isQsnapError,
+  measureBitmaps,
+  measuredDataBytes,
+  measureQcow2,
+  type Image,
+  type MeasureOptions,
+  type Snapshot,
+} from '../../index.js';
+import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
+import { cString } from './bytes.js';
+import type { Run } from './command.js';
+import { isOtherFormat } from './formats.js';
+import { PROGRAM, type QemuImgIo } from './io.js';
+import { jsonText } from './json.js';
+import { USAGE } from './messages.js';
+import { NEW_IMAGE, OPTION_CONFLICTS } from './messages-create.js';
+import { MEASURE } from './messages-measure.js';
+import { refuseHuge } from './new-image.js';
+import {
+  checkOptionList,
+  isOn,
+  isPowerOfTwo,
+  parseNewImageOptions,
+  type GivenOptions,
+  type NewFormat,
+} from './new-image-options.js';
+import { imageSizeOf } from './new-image-size.js';
+import type { Secrets } from './option-strings.js';
+import { Refusal } from './refusal.js';
+import { withSourceDisk, type SourceDisk } from './source-disk.js';
+
+interface MeasureRequest {
+  readonly operand: string | undefined;
+  readonly imageOpts: boolean;
+  readonly forceShare: boolean;
+  readonly format: string | undefined;
+  readonly secrets: Secrets;
+  readonly size: bigint | undefined;
+  readonly snapshot: string | undefined;
+  readonly outputFormat: string;
+  readonly options: string;
+  readonly json: boolean;
+  readonly warn: (text: string) => void;
+}
+
+const GRAMMAR = {
+  short: { h: false, f: true, l: true, o: true, O: true, U: false },
+  long: { ...FILE_LONG, size: true, output: true },
+};
+
+/** Parses the arguments of `measure`. */
+export function parseMeasure(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const values = new Map<string, string>();
+  const secrets: Secrets = new Map();
+  const options: string[] = [];
+  let size: bigint | undefined;
+  const take = ({ name, value }: { name: string; value: string }): void => {
+    if (name === 'size') size = imageSizeOf(value, context);
+    else if (name === 'o') {
+      checkOptionList(value);
+      options.push(value);
+    } else {
+      if (name === 'output') checkOutput(value);
+      if (name === 'l' && value.startsWith(SNAPSHOT_KEYS)) checkSnapshotKeys(value);
+      values.set(name, value);
+    }
+  };
+  const operands = eachOption(argv, GRAMMAR, context, take, secrets);
+  if (operands === undefined) return undefined;
+  const [operand] = operands;
+  if (operands.length > 1) throw new Refusal(MEASURE.oneFile);
+  const needsFile = values.has('image-opts') || values.has('format') || values.has('l');
+  if (operand === undefined && needsFile) throw new Refusal(MEASURE.needsFile);
+  if (operand === undefined && size === undefined) throw new Refusal(MEASURE.needsSource);
+  if (operand !== undefined && size !== undefined) throw new Refusal(MEASURE.sizeAndFile);
+  if (values.has('image-opts') && values.has('format')) {
+    throw new Refusal(USAGE.imageOptsAndFormat);
+  }
+  const request: MeasureRequest = {
+    operand,
+    imageOpts: values.has('image-opts'),
+    forceShare: values.has('force-share'),
+    format: values.get('format'),
+    secrets,
+    size,
+    snapshot: values.get('l'),
+    outputFormat: values.get('O') ?? 'raw',
+    options: options.join(','),
+    json: values.get('output') === 'json',
+    warn: context.warn,
+  };
+  return (io) => runMeasure(request, io);
+}
+
+function checkOutput(value: string): void {
+  if (value !== 'json' && value !== 'human') throw new Refusal(USAGE.outputFormat);
+}
+
+async function runMeasure(request: MeasureRequest, io: QemuImgIo): Promise<number> {
+  const { operand, size } = request;
+  if (operand === undefined) {
+    const { format, given } = judged(request);
+    print(await measured(format, given, sectorsOf(size!), undefined), request, io);
+    return 0;
+  }
+  const select = (image: Image): Snapshot | undefined => selected(image, request);
+  await withSourceDisk({ ...request, operand, select }, io, async (source) => {
+    if (source.image === undefined && request.snapshot !== undefined) {
+      throw new Refusal(MEASURE.snapshotsOfRaw);
+    }
+    const { format, given } = judged(request);
+    const bytes = BigInt(source.image?.header.diskSizeBytes ?? source.sizeBytes);
+    print(await measured(format, given, sectorsOf(bytes), source), request, io);
+  });
+  return 0;
+}
+
+const SECTOR_BYTES = 512n;
+
+function sectorsOf(bytes: bigint): bigint {
+  return ((bytes + SECTOR_BYTES - 1n) / SECTOR_BYTES) * SECTOR_BYTES;
+}
+
+function selected(image: Image, { snapshot: text }: MeasureRequest): Snapshot | undefined {
+  if (text === undefined) return undefined;
+  const found = image.snapshots.find(chooser(text)) ?? image.snapshots.find(byName(text));
+  if (found === undefined) throw new Refusal(MEASURE.snapshotMissing);
+  return found;
+}
+
+const SNAPSHOT_KEYS = 'snapshot.';
+const ID_BYTES = 128;
+const NAME_BYTES = 256;
+
+type Chooser = (snapshot: Snapshot) => boolean;
+
+const byId =
+  (id: string): Chooser =>
+  ({ idBytes }) =>
+    cString(idBytes, ID_BYTES) === id;
+const byName =
+  (name: string): Chooser =>
+  ({ nameBytes }) =>
+    cString(nameBytes, NAME_BYTES) === name;
+
+/** By `snapshot.id=…,snapshot.name=…`, all of which have to fit; else a word that is an id. */
+function chooser(text: string): Chooser {
+  if (!text.startsWith(SNAPSHOT_KEYS)) return byId(text);
+  const choosers = keysOf(text).map(([key, value]) =>
+    key === 'snapshot.id' ? byId(value) : byName(value),
+  );
+  return (snapshot) => choosers.every((fits) => fits(snapshot));
+}
+
+function keysOf(text: string): (readonly [key: string, value: string])[] {
+  return (text.match(/(?:[^,]|,,)+/g) ?? []).map((item) => {
+    const plain = item.replaceAll(',,', ',');
+    const equals = plain.indexOf('=');
+    return equals === -1 ? [plain, 'on'] : [plain.slice(0, equals), plain.slice(equals + 1)];
+  });
+}
+
+function checkSnapshotKeys(text: string): void {
+  const unknown = keysOf(text).find(([key]) => key !== 'snapshot.id' && key !== 'snapshot.name');
+  if (unknown === undefined) return;
+  const first = `${PROGRAM}: ${NEW_IMAGE.invalidParameter(unknown[0])}\n`;
+  throw new Refusal(MEASURE.snapshotParameter(text), [first]);
+}
+
+interface Judged {
+  readonly format: NewFormat;
+  readonly given: GivenOptions;
+}
+
+/** The format and its options. Which are judged, QEMU does after it has opened the source. */
+function judged({ outputFormat: format, options, warn }: MeasureRequest): Judged {
+  if (format !== 'qcow2' && format !== 'raw') {
+    throw new Refusal(
+      isOtherFormat(format) ? MEASURE.noMeasurement(format) : NEW_IMAGE.unknownFormat(format),
+    );
+  }
+  const fail = (reason: string): Refusal =>
+    new Refusal(MEASURE.invalidOptions(format), [`${PROGRAM}: ${reason}\n`]);
+  const given = parseNewImageOptions(options, format, { warn }, fail);
+  const luks = given.get('encrypt.format') === 'luks' ? 'encrypt.format' : undefined;
+  if (luks !== undefined) throw new Refusal(NEW_IMAGE.encryption(luks));
+  return { format, given };
+}
+
+interface Measured {
+  readonly required: number | bigint;
+  readonly fullyAllocated: number | bigint;
+  readonly bitmaps: number | undefined;
+}
+
+async function measured(
+  format: NewFormat,
+  given: GivenOptions,
+  size: bigint,
+  source: SourceDisk | undefined,
+): Promise<Measured> {
+  if (format === 'raw') return { required: size, fullyAllocated: size, bitmaps: undefined };
+  const { version, ...options } = qcow2Options(given);
+  const { clusterBytes } = options;
+  try {
+    refuseHuge(size, options, MEASURE.tooLarge, (reason) => new Refusal(reason));
+    const bytes = Number(size);
+    // The least is not known where the data may show through from a backing file.
+    const dataBytes = given.has('backing_file')
+      ? Math.ceil(bytes / clusterBytes) * clusterBytes
+      : await dataBytesOf(source, clusterBytes);
+    const image = source?.image;
+    const hasBitmaps = version === 3 && image?.header.version === 3;
+    const bitmaps = hasBitmaps ? measureBitmaps(image.bitmaps, bytes, clusterBytes) : undefined;
+    const inImage = source === undefined ? 0 : dataBytes;
+    return { ...measureQcow2(bytes, inImage, options), bitmaps };
+  } catch (error) {
+    const isInvalid = isQsnapError(error) && error.code === 'NEW_IMAGE_INVALID';
+    throw isInvalid ? new Refusal(MEASURE.tooLarge) : error;
+  }
+}
+
+async function dataBytesOf(source: SourceDisk | undefined, clusterBytes: number): Promise<number> {
+  if (source === undefined) return 0;
+  return measuredDataBytes(source.disk.extents(0, source.sizeBytes), clusterBytes);
+}
+
+/** What the size depends on, judged in QEMU's order; the rest may say anything. */
+function qcow2Options(given: GivenOptions): MeasureOptions & { readonly version: 2 | 3 } {
+  const compat = given.get('compat') ?? '1.1';
+  const extendedL2 = isOn(given.get('extended_l2'));
+  const cluster = BigInt(given.get('cluster_size') ?? '65536');
+  const preallocation = given.get('preallocation') ?? 'off';
+  const width = BigInt(given.get('refcount_bits') ?? '16');
+  const refuse = (reason: string): never => {
+    throw new Refusal(reason);
+  };
+  if (!isPowerOfTwo(cluster) || cluster < 512n || cluster > 2n ** 21n) {
+    refuse(OPTION_CONFLICTS.clusterSize);
+  }
+  if (extendedL2 && cluster < 16384n) refuse(OPTION_CONFLICTS.extendedL2Cluster);
+  const isOld = compat === '0.10';
+  if (!isOld && compat !== '1.1') refuse(MEASURE.invalidLevel(compat));
+  if (!isPowerOfTwo(width) || width > 64n) refuse(OPTION_CONFLICTS.refcountWidth);
+  if (isOld && width !== 16n) refuse(MEASURE.refcountVersion);
+  if (!['off', 'metadata', 'falloc', 'full'].includes(preallocation)) {
+    refuse(NEW_IMAGE.invalidValue(preallocation));
+  }
+  return {
+    version: isOld ? 2 : 3,
+    clusterBytes: Number(cluster),
+    refcountBits: Number(width),
+    extendedL2,
+    preallocation: preallocation as MeasureOptions['preallocation'],
+  };
+}
+
+function print(
+  { required, fullyAllocated, bitmaps }: Measured,
+  request: MeasureRequest,
+  io: QemuImgIo,
+): void {
+  if (request.json) {
+    const tree = { required, 'fully-allocated': fullyAllocated };
+    io.printLines([jsonText(bitmaps === undefined ? tree : { bitmaps, ...tree })]);
+    return;
+  }
+  const lines = [...MEASURE.lines(required, fullyAllocated)];
+  io.printLines(bitmaps === undefined ? lines : [...lines, MEASURE.bitmapsLine(bitmaps)]);
+}
