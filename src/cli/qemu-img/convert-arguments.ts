@@ -2,6 +2,8 @@
 import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
 import { BYTES_REASONS, CONVERT } from './messages-convert.js';
 import { SIZE_REASONS } from './messages.js';
+import type { Secrets } from './option-strings.js';
+import { checkOptionList } from './new-image-options.js';
 import { Refusal } from './refusal.js';
 import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
 import { SNAPSHOT_KEYS, parseSnapshotKeys, type SnapshotChoice } from './snapshot-choice.js';
@@ -14,6 +16,8 @@ export interface ConvertRequest {
   readonly sourceCache: string | undefined;
   readonly snapshot: SnapshotChoice | undefined;
   readonly salvage: boolean;
+  readonly secrets: Secrets;
+  readonly warn: (text: string) => void;
 
   /** Undefined when there is but one operand. */
   readonly output: string | undefined;
@@ -77,6 +81,7 @@ class Given {
   readonly values = new Map<string, string>();
   readonly lists: string[] = [];
   readonly snapshotIds = new Set<string>();
+  readonly secrets: Secrets = new Map();
   sparseBytes: number | undefined;
   /** Wins over a bare word, whichever comes last. */
   snapshotByKeys: SnapshotChoice | undefined;
@@ -91,7 +96,7 @@ const JUDGED_AT_ONCE: Readonly<
   Record<string, (value: string, given: Given, context: ArgvContext) => void>
 > = {
   o: (value, { lists }) => {
-    if (!isOptionList(value)) throw new Refusal(CONVERT.optionList(value));
+    checkOptionList(value);
     lists.push(value);
   },
   l: (value, given, { warn }) => {
@@ -123,13 +128,14 @@ export function parseConvertArguments(
   context: ArgvContext,
 ): ConvertRequest | undefined {
   const given = new Given();
-  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
+  const take = ({ name, value }: { name: string; value: string }): void => {
     given.values.set(name, value);
     JUDGED_AT_ONCE[name]?.(value, given, context);
-  });
+  };
+  const operands = eachOption(argv, GRAMMAR, context, take, given.secrets);
   if (operands === undefined) return undefined;
   refuseContradictions(given);
-  return requestOf(operands, given);
+  return requestOf(operands, given, context);
 }
 
 function refuseContradictions(given: Given): void {
@@ -146,7 +152,11 @@ function refuseContradictions(given: Given): void {
   if (wrong !== undefined) throw new Refusal(wrong[1]);
 }
 
-function requestOf(operands: readonly string[], given: Given): ConvertRequest {
+function requestOf(
+  operands: readonly string[],
+  given: Given,
+  { warn }: ArgvContext,
+): ConvertRequest {
   const { values } = given;
   const targetImageOpts = given.has('target-image-opts');
   const word = values.get('l');
@@ -158,6 +168,8 @@ function requestOf(operands: readonly string[], given: Given): ConvertRequest {
     sourceCache: values.get('T'),
     snapshot: given.snapshotByKeys ?? (word === undefined ? undefined : { word }),
     salvage: given.has('salvage'),
+    secrets: given.secrets,
+    warn,
     output: operands.length > 1 ? operands.at(-1)! : undefined,
     outputFormat: values.get('O') ?? (targetImageOpts ? undefined : 'raw'),
     targetImageOpts,
@@ -172,11 +184,6 @@ function requestOf(operands: readonly string[], given: Given): ConvertRequest {
     sparseBytes: given.sparseBytes ?? DEFAULT_SPARSE_BYTES,
     progress: given.has('p') && !given.has('q'),
   };
-}
-
-/** A comma that stands for itself is doubled: one alone at the end has nothing after it. */
-function isOptionList(text: string): boolean {
-  return !/^(?:$|,)/.test(text) && !/[^,](?:,,)*,$/.test(text);
 }
 
 /** @throws Refusal for what is no number of bytes up to 2^63 - 1. */

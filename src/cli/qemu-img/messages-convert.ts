@@ -11,7 +11,6 @@ export const BYTES_REASONS = {
 } as const;
 
 export const CONVERT = {
-  optionList: (text: string) => `Invalid option list: ${text}`,
   snapshotKey: (key: string) => `Invalid parameter '${key}'`,
   snapshotParameter: (text: string) => `Failed in parsing snapshot param '${text}'`,
   snapshotIdTwice: (id: string) => `Duplicate ID '${id}' for snapshot`,
@@ -69,7 +68,16 @@ export const CONVERT_REFUSED = {
   bitmaps: '--bitmaps is not supported: use qemu-img to copy bitmaps',
   format: (name: string) =>
     `the output format '${name}' is not supported, only qcow2 and raw are: use qemu-img for it`,
-  targetHoldsData: (shown: string, what: string) =>
+  dataFile: "the option 'data_file' is not supported by convert: use qemu-img for it",
+  preallocation: (mode: string) =>
+    `preallocation=${mode} is not supported by convert here: use qemu-img for it`,
+  backingOfExisting: '-B with -n is not supported: use qemu-img for it',
+  targetHolds: (shown: string, what: string) =>
     `'${shown}' has ${what}, and -n writes only to a qcow2 image that is empty: ` +
     'use qemu-img for it, or convert to a new image',
 } as const;
+
+/** How a file that somebody uses, we ourselves among them, is refused. */
+export function lockedText(shown: string): string {
+  return `Failed to get "write" lock\nIs another process using the image [${shown}]?`;
+}

@@ -12,6 +12,8 @@ export interface StatusRun {
   readonly zero: boolean;
   /** A layer has something there, if only the note that it is zero. */
   readonly allocated: boolean;
+  /** The layer of the chain that decides. */
+  readonly depth: number;
   /** All that counts when two disks are compared strictly, as one word. */
   readonly status: string;
 }
@@ -20,28 +22,16 @@ export interface StatusRun {
 const SLICE_BYTES = 4096;
 const L2_ENTRY_BYTES = 8;
 
-/** What a disk's size is counted in: a raw file that ends inside one reads as zeros up to its end. */
-const SECTOR_BYTES = 512;
-
-/** The size of a disk as QEMU has it. */
-export async function sectorAlignedBytes(disk: GuestDisk): Promise<number> {
-  return Math.ceil((await disk.sizeBytes()) / SECTOR_BYTES) * SECTOR_BYTES;
-}
-
 /**
  * All runs of a disk, ascending and without gaps: extents, cut where QEMU goes on to the next slice
  * of an L2 table, and at each compressed cluster.
  */
 export async function* statusRuns(disk: GuestDisk): AsyncGenerator<StatusRun> {
-  const fileBytes = await disk.sizeBytes();
-  const diskBytes = await sectorAlignedBytes(disk);
+  const diskBytes = await disk.sizeBytes();
   const layers = [disk, ...disk.chain];
-  for await (const batch of disk.extents(0, fileBytes)) {
+  for await (const batch of disk.extents(0, diskBytes)) {
     for (const extent of batch) yield* runsOf(extent, layers, diskBytes);
   }
-  if (fileBytes === diskBytes) return;
-  const status = 'zero placed allocated last';
-  yield { start: fileBytes, end: diskBytes, zero: true, allocated: true, status };
 }
 
 function* runsOf(
@@ -64,7 +54,7 @@ function* runsOf(
   for (let from = start; from < end;) {
     const to = Math.min(end, ...steps.map((step) => nextMultiple(from, step)));
     // QEMU tells also whether the disk ends there.
-    yield { start: from, end: to, zero, allocated, status: to === diskBytes ? `${status} last` : status };
+    yield { start: from, end: to, zero, allocated, depth, status: to === diskBytes ? `${status} last` : status };
     from = to;
   }
 }
