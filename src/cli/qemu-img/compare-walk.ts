@@ -163,9 +163,12 @@ function differenceIn({ start, end }: Chunk, [a, b]: readonly [Bytes, Bytes]): V
   const left = a ?? ZEROS.subarray(0, length);
   const right = b ?? ZEROS.subarray(0, length);
   if (left.equals(right)) return undefined;
-  let at = 0;
-  while (left.compare(right, at, at + SECTOR_BYTES, at, at + SECTOR_BYTES) === 0) at += SECTOR_BYTES;
-  return { kind: 'content', at: start + at };
+  for (let at = 0; ; at += SECTOR_BYTES) {
+    const to = Math.min(length, at + SECTOR_BYTES);
+    if (!left.subarray(at, to).equals(right.subarray(at, to))) {
+      return { kind: 'content', at: start + at };
+    }
+  }
 }
 
 async function* batchesOf(chunks: AsyncIterable<Chunk>): AsyncGenerator<readonly Chunk[]> {

@@ -128,7 +128,7 @@ async function emptyImageOptions(image: Image, shown: string): Promise<NewImageO
     version: version as 2 | 3,
     clusterBytes: geometry.clusterBytes,
     refcountBits: geometry.refcountBits as NewImageOptions['refcountBits'],
-    extendedL2: geometry.extendedL2,
+    extendedL2: header.extendedL2,
     lazyRefcounts: header.lazyRefcounts,
     compressionType: header.compressionType,
   };
