@@ -10,7 +10,7 @@ export interface Difference {
 }
 
 const ourSentence = (text: string) => ({
-  shows: ({ ours }: Pair) => ours.code === 1 && ours.stderr.includes(text),
+  shows: ({ ours }: Pair) => ours.code !== 0 && ours.stderr.includes(text),
 });
 const theirSentence = (text: string) => ({
   shows: ({ qemu, ours }: Pair) =>
@@ -103,6 +103,14 @@ export const DIFFERENCES = {
   'measure-usage': {
     shows: ({ qemu, ours }: Pair) =>
       /^measure: /.test(qemu.stderr) && qemu.code === 0 && ours.code === 1,
+  },
+  'other-output-formats': ourSentence("the output format '"),
+  'bitmaps-not-copied': ourSentence('--bitmaps is not supported'),
+  'target-must-be-empty': ourSentence('-n writes only to a qcow2 image that is empty'),
+  'convert-options-refused': ourSentence('not supported by convert'),
+  'input-never-overwritten': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.code === 0 && ours.code === 1 && ours.stderr.includes('Failed to get "write" lock'),
   },
   'devices-refused': ourSentence("'file' driver requires"),
 } as const satisfies Record<string, Difference>;

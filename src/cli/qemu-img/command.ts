@@ -15,6 +15,8 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
+  compare: async () => (await import('./compare.js')).parseCompare,
+  convert: async () => (await import('./convert.js')).parseConvert,
   measure: async () => (await import('./measure.js')).parseMeasure,
   create: async () => (await import('./create.js')).parseCreate,
   resize: async () => (await import('./resize.js')).parseResize,
@@ -30,8 +32,6 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'bench',
   'bitmap',
   'commit',
-  'compare',
-  'convert',
   'dd',
   'rebase',
 ]);

@@ -121,12 +121,12 @@ async function runCreate(request: CreateRequest, io: QemuImgIo): Promise<number>
 }
 
 /** A file to be made: as QEMU shows it, and its path. */
-interface NewPath {
+export interface NewPath {
   readonly shown: string;
   readonly path: string;
 }
 
-function pathOf(name: string, fail: (reason: string) => Refusal): NewPath {
+export function pathOf(name: string, fail: (reason: string) => Refusal): NewPath {
   const protocol = protocolOf(name);
   if (protocol !== undefined && protocol !== 'file') {
     const known = isOtherProtocol(protocol) && protocol !== 'json';
@@ -213,7 +213,7 @@ async function wording(
   }
 }
 
-function qcow2Reason(error: QsnapError, { backing }: CreateImageOptions): string {
+export function qcow2Reason(error: QsnapError, { backing }: CreateImageOptions): string {
   const { structure } = error.details;
   if (error.code === 'NEW_IMAGE_INVALID' && structure === 'disk size') {
     return NEW_IMAGE.tooLarge('qcow2');
@@ -269,7 +269,7 @@ async function fillRaw(
  * Opens a file for a new image and hands it over, empty. If it comes to nothing, a file that was
  * made for it goes away again.
  */
-async function withNewFile(
+export async function withNewFile(
   { shown, path }: NewPath,
   fail: (reason: string) => Refusal,
   io: QemuImgIo,

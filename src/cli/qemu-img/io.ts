@@ -13,6 +13,8 @@ export interface QemuImgStreams {
 
 export interface QemuImgIo {
   readonly now: () => SnapshotDate;
+  /** Prints a byte string to stdout as it is. */
+  readonly print: (text: string) => void;
   /** Prints lines to stdout, each with its end. Byte strings. */
   readonly printLines: (lines: readonly string[]) => void;
   /** Prints a byte string to stderr as it is. */
@@ -32,6 +34,9 @@ export function printerOf(streams: QemuImgStreams): QemuImgIo {
   };
   return {
     now: () => streams.now(),
+    print: (text) => {
+      stdout.write(bytesOf(text));
+    },
     printLines: (lines) => {
       if (lines.length > 0) stdout.write(bytesOf(`${lines.join('\n')}\n`));
     },

@@ -13,6 +13,10 @@ export function usageError(text: string): Refusal {
   return new Refusal(`${text}\n${TRY_HELP}`);
 }
 
+export function isUsageError({ text }: Refusal): boolean {
+  return text.endsWith(TRY_HELP);
+}
+
 export const USAGE = {
   noCommand: 'Not enough arguments',
   unknownCommand: (name: string) => `Command not found: ${name}`,

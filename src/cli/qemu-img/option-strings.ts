@@ -6,7 +6,7 @@ import { Refusal } from './refusal.js';
 /** An item without `=` has an undefined value. */
 type Item = readonly [key: string, value: string | undefined];
 
-function itemsOf(text: string): Item[] {
+export function itemsOf(text: string): Item[] {
   const items = text.match(/(?:[^,]|,,)+/g) ?? [];
   return items.map((item) => {
     const plain = item.replaceAll(',,', ',');
@@ -15,7 +15,7 @@ function itemsOf(text: string): Item[] {
   });
 }
 
-const IDENTIFIER = /^[A-Za-z][-._A-Za-z0-9]*$/;
+export const IDENTIFIER = /^[A-Za-z][-._A-Za-z0-9]*$/;
 
 const SECRET_KEYS: ReadonlySet<string> = new Set([
   'qom-type',

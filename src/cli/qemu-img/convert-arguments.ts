@@ -1,0 +1,208 @@
+/** The command line of `convert`. */
+import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
+import { BYTES_REASONS, CONVERT } from './messages-convert.js';
+import { SIZE_REASONS } from './messages.js';
+import type { Secrets } from './option-strings.js';
+import { checkOptionList } from './new-image-options.js';
+import { Refusal } from './refusal.js';
+import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
+import { SNAPSHOT_KEYS, parseSnapshotKeys, type SnapshotChoice } from './snapshot-choice.js';
+
+export interface ConvertRequest {
+  readonly sources: readonly string[];
+  readonly sourceFormat: string | undefined;
+  readonly imageOpts: boolean;
+  readonly forceShare: boolean;
+  readonly sourceCache: string | undefined;
+  readonly snapshot: SnapshotChoice | undefined;
+  readonly salvage: boolean;
+  readonly secrets: Secrets;
+  readonly warn: (text: string) => void;
+
+  /** Undefined when there is but one operand. */
+  readonly output: string | undefined;
+  /** Undefined with --target-image-opts, which has it. */
+  readonly outputFormat: string | undefined;
+  readonly targetImageOpts: boolean;
+  readonly targetIsZero: boolean;
+  /** The output is there (-n). */
+  readonly targetExists: boolean;
+  readonly cache: string | undefined;
+  readonly backing: string | undefined;
+  readonly backingFormat: string | undefined;
+  /** All of -o as one list. */
+  readonly options: string | undefined;
+
+  readonly compressed: boolean;
+  readonly bitmaps: boolean;
+  /** Zeros at least this long are left out; 0: everything is written. */
+  readonly sparseBytes: number;
+  readonly progress: boolean;
+}
+
+const GRAMMAR = {
+  short: {
+    h: false,
+    f: true,
+    O: true,
+    B: true,
+    C: false,
+    c: false,
+    F: true,
+    o: true,
+    l: true,
+    S: true,
+    p: false,
+    t: true,
+    T: true,
+    q: false,
+    n: false,
+    m: true,
+    W: false,
+    U: false,
+    r: true,
+  },
+  long: {
+    ...FILE_LONG,
+    'target-image-opts': false,
+    salvage: false,
+    'target-is-zero': false,
+    bitmaps: false,
+  },
+} as const;
+
+const SECTOR_BYTES = 512;
+const DEFAULT_SPARSE_BYTES = 4096;
+const MAX_SPARSE_BYTES = 16 * 1024 * 1024;
+const MAX_COROUTINES = 16;
+
+/** What the options say, as they come. */
+class Given {
+  readonly values = new Map<string, string>();
+  readonly lists: string[] = [];
+  readonly snapshotIds = new Set<string>();
+  readonly secrets: Secrets = new Map();
+  sparseBytes: number | undefined;
+  /** Wins over a bare word, whichever comes last. */
+  snapshotByKeys: SnapshotChoice | undefined;
+
+  has(name: string): boolean {
+    return this.values.has(name);
+  }
+}
+
+/** Options whose value is judged when its turn comes. */
+const JUDGED_AT_ONCE: Readonly<
+  Record<string, (value: string, given: Given, context: ArgvContext) => void>
+> = {
+  o: (value, { lists }) => {
+    checkOptionList(value);
+    lists.push(value);
+  },
+  l: (value, given, { warn }) => {
+    if (!value.startsWith(SNAPSHOT_KEYS)) return;
+    given.snapshotByKeys = parseSnapshotKeys(value, given.snapshotIds, warn);
+  },
+  S: (value, given, { warn }) => {
+    const bytes = byteCount(value, CONVERT.sparseName, warn);
+    if (bytes % SECTOR_BYTES !== 0 || bytes > MAX_SPARSE_BYTES) {
+      throw new Refusal(CONVERT.sparseBytes);
+    }
+    given.sparseBytes = bytes;
+  },
+  r: (value, _, { warn }) => {
+    byteCount(value, CONVERT.rateName, warn);
+  },
+  m: (value) => {
+    const count = wholeNumber(value);
+    if (!(count >= 1 && count <= MAX_COROUTINES)) throw new Refusal(CONVERT.coroutines);
+  },
+};
+
+/**
+ * @returns undefined when help was asked for.
+ * @throws Refusal for wrong usage, in the order in which QEMU looks at it.
+ */
+export function parseConvertArguments(
+  argv: readonly string[],
+  context: ArgvContext,
+): ConvertRequest | undefined {
+  const given = new Given();
+  const take = ({ name, value }: { name: string; value: string }): void => {
+    given.values.set(name, value);
+    JUDGED_AT_ONCE[name]?.(value, given, context);
+  };
+  const operands = eachOption(argv, GRAMMAR, context, take, given.secrets);
+  if (operands === undefined) return undefined;
+  refuseContradictions(given);
+  return requestOf(operands, given, context);
+}
+
+function refuseContradictions(given: Given): void {
+  const offload = given.has('C');
+  const noSuch: readonly (readonly [isWrong: boolean, text: string])[] = [
+    [offload && given.has('c'), CONVERT.offloadAndCompress],
+    [offload && given.sparseBytes !== undefined, CONVERT.offloadAndSparse],
+    [offload && given.has('salvage'), CONVERT.offloadAndSalvage],
+    [given.has('target-image-opts') && !given.has('n'), CONVERT.targetOptsNeedN],
+    [given.lists.length > 0 && given.has('n'), CONVERT.optionsWithN],
+    [given.has('target-is-zero') && !given.has('n'), CONVERT.targetIsZeroNeedsN],
+  ];
+  const wrong = noSuch.find(([isWrong]) => isWrong);
+  if (wrong !== undefined) throw new Refusal(wrong[1]);
+}
+
+function requestOf(
+  operands: readonly string[],
+  given: Given,
+  { warn }: ArgvContext,
+): ConvertRequest {
+  const { values } = given;
+  const targetImageOpts = given.has('target-image-opts');
+  const word = values.get('l');
+  return {
+    sources: operands.slice(0, -1),
+    sourceFormat: values.get('format'),
+    imageOpts: given.has('image-opts'),
+    forceShare: given.has('force-share'),
+    sourceCache: values.get('T'),
+    snapshot: given.snapshotByKeys ?? (word === undefined ? undefined : { word }),
+    salvage: given.has('salvage'),
+    secrets: given.secrets,
+    warn,
+    output: operands.length > 1 ? operands.at(-1)! : undefined,
+    outputFormat: values.get('O') ?? (targetImageOpts ? undefined : 'raw'),
+    targetImageOpts,
+    targetIsZero: given.has('target-is-zero'),
+    targetExists: given.has('n'),
+    cache: values.get('t'),
+    backing: values.get('B'),
+    backingFormat: values.get('F'),
+    options: given.lists.length === 0 ? undefined : given.lists.join(','),
+    compressed: given.has('c'),
+    bitmaps: given.has('bitmaps'),
+    sparseBytes: given.sparseBytes ?? DEFAULT_SPARSE_BYTES,
+    progress: given.has('p') && !given.has('q'),
+  };
+}
+
+/** @throws Refusal for what is no number of bytes up to 2^63 - 1. */
+function byteCount(text: string, name: string, warn: (text: string) => void): number {
+  const size = parseSizeArgument(text);
+  if (size === 'invalid') throw new Refusal(BYTES_REASONS.invalid(name));
+  if (size === 'out of range' || size >= 1n << 63n) {
+    throw new Refusal(BYTES_REASONS.outOfRange(name));
+  }
+  if (hasHexSuffix(text)) warn(SIZE_REASONS.hexSuffix(text));
+  return Number(size);
+}
+
+/** As the C library reads one: `0x` and a leading zero tell the base. NaN where it is none. */
+function wholeNumber(text: string): number {
+  const [, sign, digits] = /^\s*([-+]?)(0[xX][0-9a-fA-F]+|\d+)$/.exec(text) ?? [];
+  if (digits === undefined) return NaN;
+  const isOctal = /^0\d/.test(digits);
+  if (isOctal && /[89]/.test(digits)) return NaN;
+  const value = isOctal ? parseInt(digits, 8) : Number(digits);
+  return sign === '-' ? -value : value;
+}

@@ -1,0 +1,135 @@
+/** The image that is there already, for `convert -n`. */
+import {
+  createImage,
+  isQsnapError,
+  newQcow2Writer,
+  newRawWriter,
+  openGuestDisk,
+  type BlockDevice,
+  type Image,
+  type NewImageOptions,
+} from '../../index.js';
+import { isCacheMode } from './cache-mode.js';
+import type { ConvertTarget } from './convert.js';
+import type { ConvertRequest } from './convert-arguments.js';
+import { refuseInputs, type ConvertInput } from './convert-input.js';
+import type { QemuImgIo } from './io.js';
+import { CONVERT, CONVERT_REFUSED } from './messages-convert.js';
+import { couldNotOpen, USAGE } from './messages.js';
+import { withEditableImage, type EditableFile } from './opened.js';
+import { Refusal } from './refusal.js';
+import { warnAboutLock } from './snapshot.js';
+import { targetOf } from './target.js';
+
+const SECTOR_BYTES = 512;
+
+/** Opens the output, and hands over a writer that keeps what it is. */
+export async function withExistingTarget(
+  request: ConvertRequest,
+  input: ConvertInput,
+  io: QemuImgIo,
+  use: (target: ConvertTarget) => Promise<void>,
+): Promise<void> {
+  const { output, outputFormat, targetImageOpts, targetIsZero, backing, cache } = request;
+  if (targetIsZero && backing !== undefined) throw new Refusal(CONVERT.zeroWithBacking);
+  if (request.bitmaps && input.sources.length > 1) throw new Refusal(CONVERT.bitmapsOfOne);
+  if (request.bitmaps) throw new Refusal(CONVERT_REFUSED.bitmaps);
+  if (cache !== undefined && !isCacheMode(cache)) throw new Refusal(CONVERT.cache(cache));
+  if (targetImageOpts && outputFormat !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
+  if (backing !== undefined) throw new Refusal(CONVERT_REFUSED.backingOfExisting);
+  const target = targetOf(output!, targetImageOpts, outputFormat);
+  refuseInputs(target, input, (reason) => couldNotOpen(output!, reason));
+  await withEditableImage(target, async (opened) => {
+    warnAboutLock(opened.file, io);
+    if (opened.kind === 'raw') {
+      if (request.compressed) throw new Refusal(CONVERT.compressionOfRaw);
+      await overRaw(opened.file, request, input, use);
+      return;
+    }
+    const options = await emptyImageOptions(opened.image, target.shown);
+    if (options.diskSizeBytes < input.diskBytes) throw new Refusal(CONVERT.targetTooSmall);
+    await overEmpty(opened.file, options, use);
+  });
+}
+
+async function overRaw(
+  file: EditableFile,
+  request: ConvertRequest,
+  { diskBytes }: ConvertInput,
+  use: (target: ConvertTarget) => Promise<void>,
+): Promise<void> {
+  const fileBytes = Math.ceil((await file.sizeBytes()) / SECTOR_BYTES) * SECTOR_BYTES;
+  if (fileBytes < diskBytes) throw new Refusal(CONVERT.targetTooSmall);
+  const everything = request.sparseBytes === 0;
+  // Zeros need not be written where the host takes the old bytes back.
+  const punched = everything ? 0 : await file.punchBatch([{ at: 0, length: diskBytes }]);
+  const isBlank = request.targetIsZero || punched >= diskBytes;
+  const writer = await newRawWriter(isBlank ? asBlank(file) : file, diskBytes);
+  await use({ writer, compressionType: 'zlib', backingBytes: undefined, everything: false });
+}
+
+/** The device, but with nothing in it that would have to be overwritten; it is long enough. */
+function asBlank(file: BlockDevice): BlockDevice {
+  return {
+    label: file.label,
+    growable: false,
+    sizeBytes: () => Promise.resolve(0),
+    readBatch: (requests) => file.readBatch(requests),
+    writeBatch: (requests) => file.writeBatch(requests),
+    flush: () => file.flush(),
+    truncate: (bytes) => file.truncate(bytes),
+    punchBatch: (ranges) => file.punchBatch(ranges),
+    close: () => file.close(),
+  };
+}
+
+/** Writes the image anew with the options that it has. If that fails it is made empty again. */
+async function overEmpty(
+  file: EditableFile,
+  options: NewImageOptions,
+  use: (target: ConvertTarget) => Promise<void>,
+): Promise<void> {
+  const { compressionType } = options;
+  try {
+    const writer = await newQcow2Writer(file, options);
+    await use({ writer, compressionType, backingBytes: undefined, everything: false });
+  } catch (error) {
+    try {
+      if (file.growable) await file.truncate(0);
+      await createImage(file, options);
+    } catch (second) {
+      if (!isQsnapError(second)) throw second;
+    }
+    throw error;
+  }
+}
+
+/** @throws Refusal for an image that holds something that would be lost. */
+async function emptyImageOptions(image: Image, shown: string): Promise<NewImageOptions> {
+  const { header, geometry, snapshots, bitmaps } = image;
+  const { diskSizeBytes, version, encryption, externalDataFile } = header;
+  const held: readonly (readonly [isHeld: boolean, what: string])[] = [
+    [snapshots.length > 0, 'snapshots'],
+    [bitmaps.length > 0, 'bitmaps'],
+    [image.backingNameBytes !== undefined, 'a backing file'],
+    [encryption !== 'none', 'encryption'],
+    [externalDataFile, 'an external data file'],
+  ];
+  const found = held.find(([isHeld]) => isHeld);
+  if (found !== undefined) throw new Refusal(CONVERT_REFUSED.targetHolds(shown, found[1]));
+  const disk = await openGuestDisk(image);
+  for await (const batch of disk.extents(0, diskSizeBytes)) {
+    if (batch.some(({ kind }) => kind !== 'unallocated')) {
+      throw new Refusal(CONVERT_REFUSED.targetHolds(shown, 'data'));
+    }
+  }
+  return {
+    diskSizeBytes,
+    version: version as 2 | 3,
+    clusterBytes: geometry.clusterBytes,
+    refcountBits: geometry.refcountBits as NewImageOptions['refcountBits'],
+    extendedL2: header.extendedL2,
+    lazyRefcounts: header.lazyRefcounts,
+    compressionType: header.compressionType,
+  };
+}

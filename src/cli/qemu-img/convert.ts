@@ -1,0 +1,161 @@
+/** `convert`: a disk, or several one behind the other, copied to another image. */
+import {
+  copyDisk,
+  isQsnapError,
+  type CompressionType,
+  type CopyOptions,
+  type Image,
+  type ImageWriter,
+  type QsnapError,
+  type Snapshot,
+} from '../../index.js';
+import { nodeCompressor } from '../../node.js';
+import type { ArgvContext } from './argv.js';
+import { isCacheMode } from './cache-mode.js';
+import type { Run } from './command.js';
+import { concatenatedDisk } from './concatenated-disk.js';
+import { parseConvertArguments, type ConvertRequest } from './convert-arguments.js';
+import { withExistingTarget } from './convert-existing.js';
+import { withNewTarget } from './convert-new.js';
+import { copyProgress } from './convert-progress.js';
+import { isOtherFormat } from './formats.js';
+import type { QemuImgIo } from './io.js';
+import { CONVERT, CONVERT_REFUSED } from './messages-convert.js';
+import { optionHelp } from './messages-create.js';
+import { sentenceOf, systemText, USAGE } from './messages.js';
+import { asksForHelp } from './new-image-options.js';
+import { overlaidDisk } from './overlaid-disk.js';
+import { percentLines, type PercentLines } from './percent-lines.js';
+import { Refusal } from './refusal.js';
+import { chosenSnapshot } from './snapshot-choice.js';
+import { withSourceDisk, type SourceDisk } from './source-disk.js';
+
+/** Where a copy goes. */
+export interface ConvertTarget {
+  readonly writer: ImageWriter;
+  readonly compressionType: CompressionType;
+  /** Size of the disk of the new image's backing file, if it has one. */
+  readonly backingBytes: number | undefined;
+  /** Room is taken for all of the disk. */
+  readonly everything: boolean;
+}
+
+/** Parses the arguments of `convert`. */
+export function parseConvert(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const request = parseConvertArguments(argv, context);
+  if (request === undefined) return undefined;
+  if (request.options !== undefined && asksForHelp(request.options)) {
+    return (io) => {
+      io.printLines(optionHelp(knownFormat(request.outputFormat!), request.output !== undefined));
+      return Promise.resolve(0);
+    };
+  }
+  return (io) => runConvert(request, io);
+}
+
+/** @throws Refusal for a format that no image is made in here. */
+export function knownFormat(format: string): 'qcow2' | 'raw' {
+  if (format === 'qcow2' || format === 'raw') return format;
+  throw new Refusal(
+    isOtherFormat(format) ? CONVERT_REFUSED.format(format) : CONVERT.unknownFormat(format),
+  );
+}
+
+const PROGRESS_STEP = 1;
+
+async function runConvert(request: ConvertRequest, io: QemuImgIo): Promise<number> {
+  const { sources, output, sourceCache } = request;
+  if (sources.length === 0 || output === undefined) throw new Refusal(CONVERT.noFile);
+  if (sourceCache !== undefined && !isCacheMode(sourceCache)) {
+    throw new Refusal(CONVERT.sourceCache(sourceCache));
+  }
+  const progress = percentLines(io, request.progress, PROGRESS_STEP);
+  try {
+    await withSources(request, io, [], (opened) => converted(opened, request, progress, io));
+    progress.at(100);
+  } finally {
+    progress.end();
+  }
+  return 0;
+}
+
+/** Opens all sources, one inside the other, so that each is closed whatever happens. */
+async function withSources(
+  request: ConvertRequest,
+  io: QemuImgIo,
+  opened: readonly SourceDisk[],
+  use: (sources: readonly SourceDisk[]) => Promise<void>,
+): Promise<void> {
+  const operand = request.sources[opened.length];
+  if (operand === undefined) return use(opened);
+  const { imageOpts, forceShare, secrets, sourceFormat: format } = request;
+  if (imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
+  const select = opened.length === 0 ? (image: Image) => selected(image, request) : undefined;
+  const source = { operand, imageOpts, forceShare, secrets, format, select };
+  await withSourceDisk(source, io, (next) =>
+    withSources(request, io, [...opened, next], use),
+  );
+}
+
+function selected(image: Image, { snapshot, sources }: ConvertRequest): Snapshot | undefined {
+  if (snapshot === undefined || ('word' in snapshot && sources.length > 1)) return undefined;
+  const found = chosenSnapshot(image.snapshots, snapshot);
+  if (found === undefined) throw new Refusal(CONVERT.snapshotNotFound);
+  return found;
+}
+
+async function converted(
+  sources: readonly SourceDisk[],
+  request: ConvertRequest,
+  progress: PercentLines,
+  io: QemuImgIo,
+): Promise<void> {
+  const { snapshot, targetExists } = request;
+  if (snapshot !== undefined) {
+    if ('word' in snapshot && sources.length > 1) throw new Refusal(CONVERT.snapshotOfOne);
+    if (sources[0]!.image === undefined) throw new Refusal(CONVERT.snapshotOfRaw);
+  }
+  const disk = await concatenatedDisk(sources.map((source) => source.disk));
+  const diskBytes = await disk.sizeBytes();
+  const withTarget = targetExists ? withExistingTarget : withNewTarget;
+  await withTarget(request, { sources, diskBytes }, io, async (target) => {
+    const { backingBytes, writer } = target;
+    const copied = backingBytes === undefined ? disk : overlaidDisk(disk, backingBytes);
+    const options = copyOptions(request, target);
+    const { onProgress, end } = await copyProgress(copied, writer, request, options, progress);
+    try {
+      await copyDisk(copied, writer, { ...options, onProgress });
+      await writer.finish();
+    } catch (error) {
+      throw isQsnapError(error) ? copyFailed(error) : error;
+    }
+    await end();
+  });
+}
+
+function copyOptions(
+  { sparseBytes, compressed }: ConvertRequest,
+  { backingBytes, everything, compressionType }: ConvertTarget,
+): CopyOptions {
+  const hasBacking = backingBytes !== undefined;
+  return {
+    zeroRunBytes: sparseBytes,
+    everything: (everything || sparseBytes === 0) && !hasBacking,
+    ...(compressed ? { compress: { type: compressionType, compressor: nodeCompressor() } } : {}),
+    ...(hasBacking ? { below: 1 } : {}),
+  };
+}
+
+/** What a copy failed with. QEMU names the place where it was; that is not always known here. */
+function copyFailed(error: QsnapError): Refusal {
+  const { systemCode, at } = error.details;
+  const reason = systemText(systemCode ?? '');
+  const place = at ?? 0;
+  if (error.code === 'NO_SPACE') {
+    return new Refusal(CONVERT.writeFailed(place, systemText('ENOSPC')!));
+  }
+  if (error.code === 'WRITE_FAILED' && reason !== undefined) {
+    return new Refusal(CONVERT.writeFailed(place, reason));
+  }
+  return new Refusal(sentenceOf(error));
+}

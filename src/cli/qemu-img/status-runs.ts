@@ -1,0 +1,69 @@
+/**
+ * The runs in which QEMU walks over a disk: its tools decide run by run, and count their progress
+ * in them. QEMU: block/io.c, bdrv_block_status_above, as measured with 7.2.
+ */
+import type { Extent, GuestDisk } from '../../index.js';
+
+/** A stretch of a disk about which QEMU is told one thing. */
+export interface StatusRun {
+  readonly start: number;
+  readonly end: number;
+  /** Reads as zeros. */
+  readonly zero: boolean;
+  /** A layer has something there, if only the note that it is zero. */
+  readonly allocated: boolean;
+  /** The layer of the chain that decides. */
+  readonly depth: number;
+  /** All that counts when two disks are compared strictly, as one word. */
+  readonly status: string;
+}
+
+/** What of its L2 tables QEMU looks at together. */
+const SLICE_BYTES = 4096;
+const L2_ENTRY_BYTES = 8;
+
+/**
+ * All runs of a disk, ascending and without gaps: extents, cut where QEMU goes on to the next slice
+ * of an L2 table, and at each compressed cluster.
+ */
+export async function* statusRuns(disk: GuestDisk): AsyncGenerator<StatusRun> {
+  const diskBytes = await disk.sizeBytes();
+  const layers = [disk, ...disk.chain];
+  for await (const batch of disk.extents(0, diskBytes)) {
+    for (const extent of batch) yield* runsOf(extent, layers, diskBytes);
+  }
+}
+
+function* runsOf(
+  extent: Extent,
+  layers: readonly GuestDisk[],
+  diskBytes: number,
+): Generator<StatusRun> {
+  const { start, length, kind, depth } = extent;
+  const steps = layers.slice(0, depth + 1).map(({ clusterBytes }) => sliceCoverage(clusterBytes));
+  const layer = layers[depth]!;
+  if (kind === 'compressed') steps.push(layer.clusterBytes);
+  const isData = kind === 'data' || kind === 'preallocated' || kind === 'compressed';
+  const hasPlace = extent.at !== undefined && kind !== 'compressed' && !layer.encrypted;
+  // What a layer that is too short leaves out counts as its own zeros.
+  const allocated = kind !== 'unallocated' || depth < layers.length - 1;
+  const zero = !isData || kind === 'preallocated';
+  const words = [isData && 'data', zero && 'zero', hasPlace && 'placed', allocated && 'allocated'];
+  const status = words.filter((word) => word !== false).join(' ');
+  const end = start + length;
+  for (let from = start; from < end;) {
+    const to = Math.min(end, ...steps.map((step) => nextMultiple(from, step)));
+    // QEMU tells also whether the disk ends there.
+    yield { start: from, end: to, zero, allocated, depth, status: to === diskBytes ? `${status} last` : status };
+    from = to;
+  }
+}
+
+/** A raw disk has no tables. */
+function sliceCoverage(clusterBytes: number): number {
+  return (Math.min(SLICE_BYTES, clusterBytes) / L2_ENTRY_BYTES) * clusterBytes;
+}
+
+function nextMultiple(from: number, step: number): number {
+  return step === 0 ? Infinity : (Math.floor(from / step) + 1) * step;
+}

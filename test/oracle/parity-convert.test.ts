@@ -1,0 +1,352 @@
+import { cpSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
+import { describeWithQemu, expectClean, qemuImg, qemuIo, temporaryDirectory } from '../support/qemu.js';
+import { differencesOf, type DifferenceName } from './parity-differences.js';
+import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+
+const SECRET = ['--object', 'secret,id=s,data=abc'];
+const LUKS = 'driver=qcow2,file.filename=luks,encrypt.key-secret=s';
+const PLAIN = 'driver=qcow2,file.filename=a';
+
+/** Every file that the command lines name, made once. */
+const template = temporaryDirectory();
+const at = (name: string): string => path.join(template, name);
+
+async function makeTemplate(): Promise<void> {
+  const create = (name: string, ...rest: readonly string[]) =>
+    qemuImg(['create', '-q', '-f', 'qcow2', name, ...rest], { cwd: template });
+  await create('a', '5M');
+  await qemuIo(at('a'), ['write -P 7 64k 128k', 'write -P 9 3M 70k', 'write -z 4M 512k']);
+  await qemuImg(['snapshot', '-c', 'one', at('a')]);
+  await qemuIo(at('a'), ['write -P 8 100k 3k', 'write -P 0 192k 64k', 'write -P 1 256k 5000']);
+  await qemuImg(['snapshot', '-c', '1', at('a')]);
+  await qemuImg(['convert', '-O', 'qcow2', '-c', at('a'), at('packed')]);
+  await qemuImg(['convert', '-O', 'raw', at('a'), at('a.raw')]);
+  await create('base', '4M');
+  await qemuIo(at('base'), ['write -P 5 0 4M']);
+  await create('over', '-b', 'base', '-F', 'qcow2');
+  const changes = ['write -P 0 64k 64k', 'write -P 1 192k 64k', 'write -P 0 200k 16k'];
+  await qemuIo(at('over'), [...changes, 'write -z 300k 100k', 'write -P 0 500k 20k']);
+  await create('short', '512k');
+  await create('over-short', '-b', 'short', '-F', 'qcow2', '4M');
+  await qemuIo(at('over-short'), ['write -P 3 64k 64k', 'write -P 4 2M 64k']);
+  await create('target', '5M');
+  await create('target-long', '8M');
+  await create('target-old', '-o', 'compat=0.10', '5M');
+  await create('target-4k', '-o', 'cluster_size=4k,lazy_refcounts=on,refcount_bits=32', '6M');
+  await create('target-small', '1M');
+  await create('target-over', '-b', 'base', '-F', 'qcow2', '8M');
+  const locked = 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10';
+  await qemuImg(['convert', '-O', 'qcow2', ...SECRET, '-o', locked, at('a'), at('luks')]);
+  writeFileSync(at('raw-target'), Buffer.alloc(5 * 2 ** 20, 'old'));
+  writeFileSync(at('raw-longer'), Buffer.alloc(6 * 2 ** 20, 'old'));
+  writeFileSync(at('odd'), Buffer.alloc(5001, 'odd'));
+  writeFileSync(at('no-bytes'), '');
+  writeFileSync(at('hole'), '');
+  truncateSync(at('hole'), 300_000);
+}
+
+const setUp = (directory: string): void => {
+  cpSync(template, directory, { recursive: true });
+};
+
+const Q = ['-O', 'qcow2'];
+
+/** Command lines on which both tools agree to the byte, and in the disk that they make. */
+const EQUAL: readonly (readonly string[])[] = [
+  // The command line.
+  [],
+  ['a'],
+  ['-x', 'a', 'out'],
+  ['-O'],
+  ['-C', '-c', 'a', 'out'],
+  ['-C', '-S', '4k', 'a', 'out'],
+  ['-C', '--salvage', 'a', 'out'],
+  ['-C', '-c', '-S', '4k', '--salvage', 'a', 'out'],
+  ['-C', '-c', '--target-image-opts'],
+  ['--target-image-opts', 'a', 'out'],
+  ['--target-image-opts', '-n', '-O', 'raw', 'a', 'out'],
+  ['--target-image-opts', '-o', 'foo', '-n', '--target-is-zero'],
+  ['--target-is-zero', 'a', 'out'],
+  ['--target-', '-n', 'a', 'out'],
+  ['-n', '-o', 'size=1', 'a', 'out'],
+  ['-n', '--target-is-zero', '-T', 'foo'],
+  ['-o', ''],
+  ['-o', ',', 'a', 'out'],
+  ['-o', 'cluster_size=4k,', 'a', 'out'],
+  ['-o', 'help'],
+  ['-o', 'help', 'a', 'out'],
+  [...Q, '-o', 'help'],
+  [...Q, '-o', 'foo', '-o', 'help', 'a', 'out'],
+  ['-O', 'foo', '-o', 'help'],
+  ['-o', 'help', '--target-is-zero'],
+  ['-S', 'foo', 'a', 'out'],
+  ['-S', '', 'a', 'out'],
+  ['-S', '-1', 'a', 'out'],
+  ['-S', '100', 'a', 'out'],
+  ['-S', '17M', 'a', 'out'],
+  ['-S', '8E', 'a', 'out'],
+  ['-S', '16E', 'a', 'out'],
+  ['-S', '0x1k', 'a', 'out'],
+  ['-m', '0', 'a', 'out'],
+  ['-m', '17', 'a', 'out'],
+  ['-m', 'foo', 'a', 'out'],
+  ['-m', '', 'a', 'out'],
+  ['-m', '4k', 'a', 'out'],
+  ['-m', '020', 'a', 'out'],
+  ['-m', '0x10', 'a', 'out'],
+  ['-m', '99999999999999999999', 'a', 'out'],
+  ['-r', 'foo', 'a', 'out'],
+  ['-r', '8E', 'a', 'out'],
+  ['-r', '1G', '-W', '-m', '4', 'a', 'out'],
+  ['-T', 'foo', 'a', 'out'],
+  ['-T', 'foo', 'nosuch', 'out'],
+  ['-T', 'none', '-t', 'directsync', 'a', 'out'],
+  ['-f', 'foo', 'a', 'out'],
+  ['-f', 'foo', '-O', 'bar', 'a', 'out'],
+  ['--image-opts', '-f', 'raw', 'a', 'out'],
+  ['--image-opts', 'a', 'out'],
+  ['--object', 'secret', 'a', 'out'],
+  ['-O', 'foo', 'a', 'out'],
+  ['-O', '', 'a', 'out'],
+  ['-O', 'foo', 'nosuch', 'out'],
+  // Files.
+  ['nosuch', 'out'],
+  ['a', 'nodir/out'],
+  ['-q', 'a', 'nodir/out'],
+  ['a', ''],
+  ['a', 'foo:out'],
+  ['a', 'file:out'],
+  ['a', 'a'],
+  [...Q, 'a.raw', 'a.raw'],
+  ['over', 'base'],
+  ['-n', ...Q, 'target', 'target'],
+  // Which snapshot.
+  ['-l', 'nosuch', 'a', 'out'],
+  ['-l', '', 'a', 'out'],
+  ['-l', 'one', 'a', 'out'],
+  ['-l', '1', 'a', 'out'],
+  ['-l', '2', ...Q, 'a', 'out'],
+  ['-l', 'snapshot.id=1', 'a', 'out'],
+  ['-l', 'snapshot.id=3', 'a', 'out'],
+  ['-l', 'snapshot.name=1', 'a', 'out'],
+  ['-l', 'snapshot.name=one,snapshot.id=1', 'a', 'out'],
+  ['-l', 'snapshot.name=one,snapshot.id=2', 'a', 'out'],
+  ['-l', 'snapshot.id=', 'a', 'out'],
+  ['-l', 'snapshot.id', 'a', 'out'],
+  ['-l', 'snapshot.foo=1', 'a', 'out'],
+  ['-l', 'snapshot.', 'a', 'out'],
+  ['-l', 'snapshot.id=1,id=9', 'a', 'out'],
+  ['-l', 'snapshot.id=1,id=x', '-l', 'snapshot.id=1,id=x', 'a', 'out'],
+  ['-l', 'snapshot.id=1,nofoo', 'a', 'out'],
+  ['-l', 'one', '-l', 'snapshot.id=77', 'a', 'out'],
+  ['-l', 'one', 'a.raw', 'out'],
+  ['-l', 'one', 'a', 'a', 'out'],
+  ['-l', 'snapshot.name=one', 'a', 'a', 'out'],
+  // Options of the new image.
+  [...Q, '-o', 'foo=3', 'a', 'out'],
+  [...Q, '-o', 'size=foo', 'a', 'out'],
+  [...Q, '-o', 'size=3M', 'a', 'out'],
+  [...Q, '-o', 'cluster_size=3k', 'a', 'out'],
+  [...Q, '-o', 'compat=foo', 'a', 'out'],
+  [...Q, '-o', 'lazy_refcounts=foo', 'a', 'out'],
+  [...Q, '-o', 'lazy_refcounts=on,compat=0.10', 'a', 'out'],
+  [...Q, '-o', 'lazy_refcounts', '-o', 'cluster_size=64k,refcount_bits=1', 'a', 'out'],
+  [...Q, '-o', 'compat=0.10', 'a', 'out'],
+  [...Q, '-o', 'cluster_size=4k', 'a', 'out'],
+  [...Q, '-o', 'cluster_size=2M,refcount_bits=64', 'a', 'out'],
+  [...Q, '-o', 'extended_l2=on', 'a', 'out'],
+  ['-o', 'cluster_size=4k', 'a', 'out'],
+  ['-o', 'preallocation=foo', 'a', 'out'],
+  ['-o', 'preallocation=full', 'a', 'out'],
+  [...Q, '-c', '-o', 'preallocation=full', 'a', 'out'],
+  [...Q, '-c', '-o', 'encryption=on', 'a', 'out'],
+  // The copy.
+  ['a', 'out'],
+  ['-U', 'a', 'out'],
+  ['-p', 'a', 'out'],
+  ['-pq', 'a', 'out'],
+  ['-p', ...Q, 'packed', 'out'],
+  ['-p', '-S', '0', 'a', 'out'],
+  ['-p', 'no-bytes', 'out'],
+  ['-p', 'hole', 'out'],
+  [...Q, 'no-bytes', 'out'],
+  [...Q, 'odd', 'out'],
+  ['odd', 'out'],
+  [...Q, '-S', '0', 'a', 'out'],
+  [...Q, '-S', '512', 'a', 'out'],
+  [...Q, '-S', '1M', 'a', 'out'],
+  [...Q, '-c', 'a', 'out'],
+  ['-p', ...Q, '-c', 'a', 'out'],
+  [...Q, '-c', '-S', '0', 'a', 'out'],
+  [...Q, '-c', '-o', 'compression_type=zstd', 'a', 'out'],
+  ['-c', 'a', 'out'],
+  ['--salvage', 'a', 'out'],
+  ['-C', 'a', 'out'],
+  ['a', 'odd', 'a.raw', 'out'],
+  [...Q, 'odd', 'a', 'hole', 'out'],
+  ['over', 'out'],
+  [...Q, 'over-short', 'out'],
+  ['--image-opts', ...SECRET, LUKS, 'out'],
+  ['--image-opts', LUKS, 'out'],
+  ['--image-opts', PLAIN, 'driver=raw,file.filename=a.raw', 'out'],
+  // Over a backing file.
+  ['-B', 'foo', 'a', 'out'],
+  ['-F', 'qcow2', 'a', 'out'],
+  [...Q, '-B', 'foo', 'a', 'out'],
+  [...Q, '-B', '', 'a', 'out'],
+  [...Q, '-F', 'qcow2', 'a', 'out'],
+  [...Q, '-F', 'foo', 'a', 'out'],
+  [...Q, '-B', 'base', '-F', 'foo', 'over', 'out'],
+  [...Q, '-B', 'base', '-F', 'qcow2', 'a', 'over', 'out'],
+  [...Q, '-B', 'base', '-F', 'qcow2', 'over', 'out'],
+  [...Q, '-B', 'base', '-F', 'qcow2', '-c', 'over', 'out'],
+  [...Q, '-B', 'base', '-F', 'qcow2', '-S', '0', 'over', 'out'],
+  [...Q, '-o', 'backing_file=base,backing_fmt=qcow2,cluster_size=4k', 'over', 'out'],
+  [...Q, '-o', 'backing_file=base,backing_fmt=qcow2,compat=0.10', 'over', 'out'],
+  [...Q, '-B', 'base', '-F', 'qcow2', 'a', 'out'],
+  [...Q, '-B', 'short', '-F', 'qcow2', 'over-short', 'out'],
+  // Onto what is there.
+  ['-n', 'a', 'out'],
+  ['-n', '-O', 'foo', 'a', 'target'],
+  ['-n', 'a', 'raw-target'],
+  ['-n', 'a', 'raw-longer'],
+  ['-n', '-S', '0', 'a', 'raw-longer'],
+  ['-n', 'a', 'odd'],
+  ['-n', ...Q, 'a', 'target'],
+  ['-n', '-p', ...Q, 'a', 'target-long'],
+  ['-n', '-c', ...Q, 'a', 'target'],
+  ['-n', '-S', '0', ...Q, 'a', 'target-long'],
+  ['-n', '--target-is-zero', ...Q, 'a', 'target-4k'],
+  ['-n', ...Q, 'a', 'target-old'],
+  ['-n', ...Q, 'a', 'target-small'],
+  ['-n', '--target-image-opts', 'a', 'driver=qcow2,file.filename=target'],
+  ['-n', '--target-is-zero', '-B', 'x', ...Q, 'a', 'target'],
+  ['-t', 'foo', '-n', '-c', 'a', 'raw-target'],
+];
+
+/** Command lines on which they differ, and what shows it. */
+const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] = [
+  ['own-help', '-h'],
+  ['other-formats', '-f', 'vdi', 'a', 'out'],
+  ['other-output-formats', '-O', 'vdi', 'a', 'out'],
+  ['other-protocols', 'nbd:foo', 'out'],
+  ['other-protocols', 'a', 'nbd:foo'],
+  ['devices-refused', 'a', '/dev/null'],
+  ['bitmaps-not-copied', '--bitmaps', ...Q, 'a', 'out'],
+  ['target-must-be-empty', '-n', ...Q, 'a', 'target-over'],
+  ['target-must-be-empty', '-n', ...Q, 'a', 'packed'],
+  ['new-not-encrypted', ...SECRET, ...Q, '-o', 'encrypt.format=luks,encrypt.key-secret=s', 'a', 'out'],
+  ['convert-options-refused', ...Q, '-o', 'preallocation=metadata', 'a', 'out'],
+  ['convert-options-refused', ...Q, '-o', 'data_file=foo', 'a', 'out'],
+];
+
+/** What a command line was to write; undefined where it names no file. */
+function outputOf(argv: readonly string[]): string | undefined {
+  return argv.at(-1)?.replace(/^file:|^.*file\.filename=/, '');
+}
+
+async function expectSameOutput(pair: EditedPair, argv: readonly string[]): Promise<void> {
+  const output = outputOf(argv)!;
+  const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((dir) => path.join(dir, output));
+  const isQcow2 = argv.some((argument) => argument === 'qcow2' || argument.includes('driver=qcow2'));
+  if (!isQcow2 || outputOf(argv)!.startsWith('raw-')) {
+    expect(readFileSync(ours!).equals(readFileSync(theirs!))).toBe(true);
+    return;
+  }
+  const { stdout } = await qemuOutcome(['compare', theirs!, ours!], pair.ourDirectory);
+  expect(stdout).toBe('Images are identical.\n');
+  await expectClean(ours!);
+  expect(await infoOf(ours!)).toEqual(await infoOf(theirs!));
+  expect(await mapOf(ours!)).toEqual(await mapOf(theirs!));
+}
+
+async function infoOf(image: string): Promise<unknown> {
+  const { stdout } = await qemuImg(['info', '--output=json', image]);
+  const info = JSON.parse(stdout) as Record<string, unknown>;
+  const { 'actual-size': _, filename: __, 'full-backing-filename': ___, ...rest } = info;
+  return rest;
+}
+
+/** Where there is what, without the places in the file. */
+async function mapOf(image: string): Promise<unknown> {
+  const { stdout } = await qemuImg(['map', '--output=json', image]);
+  interface Entry {
+    start: number;
+    length: number;
+    offset?: number;
+  }
+  const entries = (JSON.parse(stdout) as Entry[]).map(({ offset: _, ...rest }) => rest);
+  // Neighbours may be apart in one file and together in the other.
+  const joined: Entry[] = [];
+  const kind = ({ start: _, length: __, ...rest }: Entry): string => JSON.stringify(rest);
+  for (const entry of entries) {
+    const last = joined.at(-1);
+    if (last !== undefined && kind(last) === kind(entry)) last.length += entry.length;
+    else joined.push(entry);
+  }
+  return joined;
+}
+
+/** Nothing but the output has changed. */
+function expectOthersUntouched(pair: EditedPair, argv: readonly string[]): void {
+  for (const file of readdirSync(pair.ourDirectory)) {
+    if (pair.ours.code === 0 && file === outputOf(argv)) continue;
+    const isKnown = existsSync(at(file));
+    expect(isKnown, file).toBe(true);
+    const same = readFileSync(path.join(pair.ourDirectory, file)).equals(readFileSync(at(file)));
+    expect(same, file).toBe(true);
+  }
+}
+
+describeWithQemu('convert', () => {
+  beforeAll(makeTemplate);
+
+  test.each(EQUAL.map((argv) => ({ argv, title: JSON.stringify(argv).slice(0, 90) })))(
+    'equal: $title',
+    async ({ argv }) => {
+      const pair = await editBoth(['convert', ...argv], temporaryDirectory(), setUp);
+      expect(pair.ours).toEqual(pair.qemu);
+      expectOthersUntouched(pair, argv);
+      const isCopy = pair.ours.code === 0 && !argv.includes('help');
+      if (isCopy) await expectSameOutput(pair, argv);
+    },
+  );
+
+  test.each(DIFFERENT.map(([name, ...argv]) => ({ name, argv, title: argv.join(' ') })))(
+    '$name: $title',
+    async ({ name, argv }) => {
+      const pair = await editBoth(['convert', ...argv], temporaryDirectory(), setUp);
+      expect(differencesOf(pair), JSON.stringify(pair)).toEqual([name]);
+      if (name !== 'own-help') expectOthersUntouched(pair, argv);
+    },
+  );
+
+  test('with -U, too, no input is overwritten', async () => {
+    const pair = await editBoth(['convert', '-U', 'over', 'base'], temporaryDirectory(), setUp);
+    expect(differencesOf(pair)).toEqual(['input-never-overwritten']);
+    expectOthersUntouched(pair, []);
+  });
+});
+
+describeWithQemu('convert, on every fixture', () => {
+  test.each(fixtureNames())('%s', async (name) => {
+    const makeFixture = (directory: string): void => {
+      copyFixture(name, directory);
+      copyCompanions(name, directory);
+    };
+    for (const format of ['raw', 'qcow2']) {
+      const argv = ['-O', format, `${name}.qcow2`, 'out'];
+      const pair = await editBoth(['convert', ...argv], temporaryDirectory(), makeFixture);
+      if (pair.qemu.code !== 0 || name === 'qcow-version-1') {
+        expect(pair.ours.code, JSON.stringify(pair)).not.toBe(0);
+        expect(existsSync(path.join(pair.ourDirectory, 'out'))).toBe(false);
+        continue;
+      }
+      expect(pair.ours).toEqual(pair.qemu);
+      await expectSameOutput(pair, argv);
+    }
+  });
+});
