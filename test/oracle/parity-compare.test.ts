@@ -54,7 +54,15 @@ async function makeFiles(): Promise<void> {
   await create('nothing', '0');
   const locked = 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10';
   await convert('-O', 'qcow2', ...SECRET, '-o', locked, 'a', 'luks');
-  await convert('-O', 'qcow2', ...SECRET, '-o', 'encrypt.format=aes,encrypt.key-secret=s', 'a', 'aes');
+  await convert(
+    '-O',
+    'qcow2',
+    ...SECRET,
+    '-o',
+    'encrypt.format=aes,encrypt.key-secret=s',
+    'a',
+    'aes',
+  );
   writeFileSync(at('odd'), new Uint8Array(5001));
   writeFileSync(at('letter'), 'x');
   writeFileSync(at('no-bytes'), '');
@@ -75,7 +83,11 @@ function spoil(): void {
     packed.readBigUInt64BE(Number(packed.readBigUInt64BE(40))) & 0xffff_ffff_fe00n,
   );
   const entry = packed.readBigUInt64BE(packedL2 + 8 * 80);
-  packed.fill(0xff, Number(entry & 0x3f_ffff_ffff_ffffn), Number(entry & 0x3f_ffff_ffff_ffffn) + 30);
+  packed.fill(
+    0xff,
+    Number(entry & 0x3f_ffff_ffff_ffffn),
+    Number(entry & 0x3f_ffff_ffff_ffffn) + 30,
+  );
   writeFileSync(at('packed-badly'), packed);
 }
 
@@ -242,7 +254,10 @@ describeWithQemu('compare', () => {
   );
 
   test('an entry that points nowhere ends both in the same way', async () => {
-    for (const argv of [['entry-unaligned', 'a'], ['a', 'entry-unaligned']]) {
+    for (const argv of [
+      ['entry-unaligned', 'a'],
+      ['a', 'entry-unaligned'],
+    ]) {
       const { qemu, ours } = await readBoth(['compare', ...argv], directory);
       // QEMU's block layer has a line of its own before.
       const lastLine = (text: string): string => text.split('\n').at(-2)!;
@@ -267,7 +282,11 @@ describeWithQemu('compare, on every fixture', () => {
     copyCompanions(name, folder);
     const image = `${name}.qcow2`;
     await qemuImg(['convert', '-O', 'raw', image, 'plain'], { cwd: folder, okCodes: 'any' });
-    for (const argv of [[image, image], ['-s', image, image], [image, 'plain']]) {
+    for (const argv of [
+      [image, image],
+      ['-s', image, image],
+      [image, 'plain'],
+    ]) {
       const pair = await readBoth(['compare', ...argv], folder);
       const found = differencesOf(pair);
       expect(found, `${argv.join(' ')} ${JSON.stringify(pair)}`).toEqual(EXPECTED[name] ?? []);

@@ -1,8 +1,21 @@
-import { cpSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
-import { describeWithQemu, expectClean, qemuImg, qemuIo, temporaryDirectory } from '../support/qemu.js';
+import {
+  describeWithQemu,
+  expectClean,
+  qemuImg,
+  qemuIo,
+  temporaryDirectory,
+} from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
 
@@ -238,7 +251,15 @@ const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] 
   ['bitmaps-not-copied', '--bitmaps', ...Q, 'a', 'out'],
   ['target-must-be-empty', '-n', ...Q, 'a', 'target-over'],
   ['target-must-be-empty', '-n', ...Q, 'a', 'packed'],
-  ['new-not-encrypted', ...SECRET, ...Q, '-o', 'encrypt.format=luks,encrypt.key-secret=s', 'a', 'out'],
+  [
+    'new-not-encrypted',
+    ...SECRET,
+    ...Q,
+    '-o',
+    'encrypt.format=luks,encrypt.key-secret=s',
+    'a',
+    'out',
+  ],
   ['convert-options-refused', ...Q, '-o', 'preallocation=metadata', 'a', 'out'],
   ['convert-options-refused', ...Q, '-o', 'data_file=foo', 'a', 'out'],
 ];
@@ -250,8 +271,12 @@ function outputOf(argv: readonly string[]): string | undefined {
 
 async function expectSameOutput(pair: EditedPair, argv: readonly string[]): Promise<void> {
   const output = outputOf(argv)!;
-  const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((dir) => path.join(dir, output));
-  const isQcow2 = argv.some((argument) => argument === 'qcow2' || argument.includes('driver=qcow2'));
+  const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((dir) =>
+    path.join(dir, output),
+  );
+  const isQcow2 = argv.some(
+    (argument) => argument === 'qcow2' || argument.includes('driver=qcow2'),
+  );
   if (!isQcow2 || outputOf(argv)!.startsWith('raw-')) {
     expect(readFileSync(ours!).equals(readFileSync(theirs!))).toBe(true);
     return;

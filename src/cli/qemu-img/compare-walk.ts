@@ -7,7 +7,12 @@ import { statusRuns, type StatusRun } from './status-runs.js';
 export type Verdict =
   | { readonly kind: 'same' }
   | { readonly kind: 'content' | 'status'; readonly at: number }
-  | { readonly kind: 'read-failed'; readonly at: number; readonly disk: Side; readonly error: QsnapError }
+  | {
+      readonly kind: 'read-failed';
+      readonly at: number;
+      readonly disk: Side;
+      readonly error: QsnapError;
+    }
   | { readonly kind: 'status-failed'; readonly disk: Side };
 
 /** Which of the two disks: the first or the second. */

@@ -166,10 +166,6 @@ function told(
       throw new Refusal(COMPARE.readFailed(verdict.at, operand, reason), [], READ_FAILED);
     }
     case 'status-failed':
-      throw new Refusal(
-        COMPARE.statusFailed(requests[verdict.disk].operand),
-        [],
-        STATUS_FAILED,
-      );
+      throw new Refusal(COMPARE.statusFailed(requests[verdict.disk].operand), [], STATUS_FAILED);
   }
 }

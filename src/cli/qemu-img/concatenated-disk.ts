@@ -28,7 +28,9 @@ export async function concatenatedDisk(disks: readonly GuestDisk[]): Promise<Gue
     chain: [],
     sizeBytes: () => Promise.resolve(total),
     readBatch: async (requests) => {
-      await Promise.all(parts.map((part) => part.disk.readBatch(requestsIn(part, requests, total))));
+      await Promise.all(
+        parts.map((part) => part.disk.readBatch(requestsIn(part, requests, total))),
+      );
     },
     extents: (from, to) => extentsOf(parts, from, to),
     close: () => Promise.resolve(),

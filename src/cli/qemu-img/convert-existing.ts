@@ -125,7 +125,7 @@ async function emptyImageOptions(image: Image, shown: string): Promise<NewImageO
   }
   return {
     diskSizeBytes,
-    version: version as 2 | 3,
+    version: version,
     clusterBytes: geometry.clusterBytes,
     refcountBits: geometry.refcountBits as NewImageOptions['refcountBits'],
     extendedL2: header.extendedL2,

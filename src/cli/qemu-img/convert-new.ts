@@ -129,7 +129,8 @@ function preallocationOf(
 ): string {
   const mode = given.get('preallocation') ?? 'off';
   if (format === 'raw') {
-    if (!['off', 'metadata', 'falloc', 'full'].includes(mode)) throw fail(NEW_IMAGE.invalidValue(mode));
+    if (!['off', 'metadata', 'falloc', 'full'].includes(mode))
+      throw fail(NEW_IMAGE.invalidValue(mode));
     if (mode === 'metadata') throw fail(NEW_IMAGE.noPreallocation(mode));
   } else if (mode !== 'off' && (mode === 'metadata' || given.has('backing_file'))) {
     throw plain(CONVERT_REFUSED.preallocation(mode));

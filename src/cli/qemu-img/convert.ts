@@ -92,9 +92,7 @@ async function withSources(
   if (imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   const select = opened.length === 0 ? (image: Image) => selected(image, request) : undefined;
   const source = { operand, imageOpts, forceShare, secrets, format, select };
-  await withSourceDisk(source, io, (next) =>
-    withSources(request, io, [...opened, next], use),
-  );
+  await withSourceDisk(source, io, (next) => withSources(request, io, [...opened, next], use));
 }
 
 function selected(image: Image, { snapshot, sources }: ConvertRequest): Snapshot | undefined {

@@ -21,8 +21,7 @@ export const CONVERT = {
   sparseBytes:
     'Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to ' +
     '16777216. Select 0 to disable sparse detection (fully allocates output).',
-  coroutines:
-    'Invalid number of coroutines. Allowed number of coroutines is between 1 and 16',
+  coroutines: 'Invalid number of coroutines. Allowed number of coroutines is between 1 and 16',
   offloadAndCompress: 'Cannot enable copy offloading when -c is used',
   offloadAndSparse: 'Cannot enable copy offloading when -S is used',
   offloadAndSalvage: 'Cannot use copy offloading in salvaging mode',
@@ -41,8 +40,7 @@ export const CONVERT = {
   noCreation: (name: string) => `Format driver '${name}' does not support image creation`,
   backingOfRaw: "Backing file not supported for file format 'raw'",
   backingFormatOfRaw: "Backing file format not supported for file format 'raw'",
-  zeroWithBacking:
-    'Cannot use --target-is-zero when the destination image has a backing file',
+  zeroWithBacking: 'Cannot use --target-is-zero when the destination image has a backing file',
   backingOfMany:
     'Having a backing file for the target makes no sense when concatenating multiple input images',
   backingFormatNeeded: 'Use of backing file requires explicit backing format',

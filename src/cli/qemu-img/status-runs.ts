@@ -54,7 +54,14 @@ function* runsOf(
   for (let from = start; from < end;) {
     const to = Math.min(end, ...steps.map((step) => nextMultiple(from, step)));
     // QEMU tells also whether the disk ends there.
-    yield { start: from, end: to, zero, allocated, depth, status: to === diskBytes ? `${status} last` : status };
+    yield {
+      start: from,
+      end: to,
+      zero,
+      allocated,
+      depth,
+      status: to === diskBytes ? `${status} last` : status,
+    };
     from = to;
   }
 }
