@@ -17,7 +17,10 @@ export interface CopyOptions {
    * `qemu-img convert`); 0: all data is written, whatever it is.
    */
   readonly zeroRunBytes?: number | undefined;
-  /** Write every byte of the disk, also where it has no data: `qemu-img convert -S 0`. */
+  /**
+   * Write every byte of the disk that is not left to a backing file, also where it has no data:
+   * `qemu-img convert -S 0`.
+   */
   readonly everything?: boolean | undefined;
   /** Compress clusters; what doesn't shrink is written as it is. For writers that take it. */
   readonly compress?:
@@ -27,6 +30,8 @@ export interface CopyOptions {
    * those below it decide is left to it, and zeros above it are written as zeros.
    */
   readonly below?: number | undefined;
+  /** Zeros are written as zeros even where nothing else could show: `qemu-img convert -n`. */
+  readonly explicitZeros?: boolean | undefined;
   /** Guest bytes that are done, and of the whole disk. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   /** Is told all guest bytes in order. Not together with `below`. */
@@ -124,7 +129,7 @@ function rulesOf(
       clusterBytes,
       diskBytes,
       zeros: zeroRunBytes === 0 ? undefined : zeroRule(zeroRunBytes),
-      hasBacking: below !== undefined,
+      explicitZeros: below !== undefined || options.explicitZeros === true,
       compress,
     },
   };

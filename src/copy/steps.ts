@@ -33,17 +33,17 @@ export interface StepRule {
   readonly clusterBytes: number;
   /** Layers of this depth and below are the new image's backing file; undefined if it has none. */
   readonly below: number | undefined;
-  /** Every byte is copied, zeros too. */
+  /** Every byte that is not left to a backing file is copied, zeros too. */
   readonly everything: boolean;
 }
 
 /** What to do with an extent. */
 export function actionOf(extent: Extent, { below, everything }: StepRule): CopyAction {
-  if (everything) return 'copy';
   const { kind, depth } = extent;
   if (below !== undefined && (depth >= below || kind === 'unallocated' || kind === 'backing')) {
     return 'keep';
   }
+  if (everything) return 'copy';
   // What an unopened backing file has can't be read: the attempt says so.
   return kind === 'data' || kind === 'compressed' || kind === 'backing' ? 'copy' : 'zero';
 }

@@ -19,8 +19,8 @@ export interface WriteRule {
   readonly diskBytes: number;
   /** Which zeros are left out; undefined: none. */
   readonly zeros: ZeroRule | undefined;
-  /** Zeros have to be written, since something else would show there. */
-  readonly hasBacking: boolean;
+  /** Zeros are written as such, since something else would show there or might. */
+  readonly explicitZeros: boolean;
   readonly compress:
     { readonly type: CompressionType; readonly compressor: Compressor } | undefined;
 }
@@ -62,7 +62,7 @@ export async function writesOf(
   const zero = (from: number, to: number): void => {
     if (to <= from) return;
     totals.zeroBytes += to - from;
-    if (rule.hasBacking) writes.push({ kind: 'zero', at: from, length: to - from });
+    if (rule.explicitZeros) writes.push({ kind: 'zero', at: from, length: to - from });
   };
   const found = runs.map((run) => clustersWithData(run, rule));
   const packed = await compressed(runs, found, rule);

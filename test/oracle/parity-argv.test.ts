@@ -228,7 +228,7 @@ const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] 
   ['trace-ignored', '-Tfoo', 'foo'],
   ['trace-ignored', '--trace=foo', 'snapshot', '-l', DISK],
   ['other-commands', 'amend', DISK],
-  ['other-commands', 'convert', DISK, 'out.qcow2'],
+  ['other-commands', 'commit', DISK],
   ['other-formats', 'info', '-f', 'vdi', DISK],
   ['other-formats', 'info', '-f', 'file', DISK],
   ['other-formats', 'info', '--image-opts', `driver=file,filename=${DISK}`],

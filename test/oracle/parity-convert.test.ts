@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -170,7 +171,6 @@ const EQUAL: readonly (readonly string[])[] = [
   [...Q, '-o', 'compat=0.10', 'a', 'out'],
   [...Q, '-o', 'cluster_size=4k', 'a', 'out'],
   [...Q, '-o', 'cluster_size=2M,refcount_bits=64', 'a', 'out'],
-  [...Q, '-o', 'extended_l2=on', 'a', 'out'],
   ['-o', 'cluster_size=4k', 'a', 'out'],
   ['-o', 'preallocation=foo', 'a', 'out'],
   ['-o', 'preallocation=full', 'a', 'out'],
@@ -236,7 +236,6 @@ const EQUAL: readonly (readonly string[])[] = [
   ['-n', ...Q, 'a', 'target-old'],
   ['-n', ...Q, 'a', 'target-small'],
   ['-n', '--target-image-opts', 'a', 'driver=qcow2,file.filename=target'],
-  ['-n', '--target-is-zero', '-B', 'x', ...Q, 'a', 'target'],
   ['-t', 'foo', '-n', '-c', 'a', 'raw-target'],
 ];
 
@@ -248,6 +247,7 @@ const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] 
   ['other-protocols', 'nbd:foo', 'out'],
   ['other-protocols', 'a', 'nbd:foo'],
   ['devices-refused', 'a', '/dev/null'],
+  ['zero-with-backing', '-n', '--target-is-zero', '-B', 'x', ...Q, 'a', 'target'],
   ['bitmaps-not-copied', '--bitmaps', ...Q, 'a', 'out'],
   ['target-must-be-empty', '-n', ...Q, 'a', 'target-over'],
   ['target-must-be-empty', '-n', ...Q, 'a', 'packed'],
@@ -274,10 +274,8 @@ async function expectSameOutput(pair: EditedPair, argv: readonly string[]): Prom
   const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((dir) =>
     path.join(dir, output),
   );
-  const isQcow2 = argv.some(
-    (argument) => argument === 'qcow2' || argument.includes('driver=qcow2'),
-  );
-  if (!isQcow2 || outputOf(argv)!.startsWith('raw-')) {
+  const isQcow2 = argv[argv.indexOf('-O') + 1] === 'qcow2' || argv.includes('--target-image-opts');
+  if (!isQcow2) {
     expect(readFileSync(ours!).equals(readFileSync(theirs!))).toBe(true);
     return;
   }
@@ -302,8 +300,14 @@ async function mapOf(image: string): Promise<unknown> {
     start: number;
     length: number;
     offset?: number;
+    zero: boolean;
+    data: boolean;
   }
-  const entries = (JSON.parse(stdout) as Entry[]).map(({ offset: _, ...rest }) => rest);
+  const entries = (JSON.parse(stdout) as Entry[]).map(({ offset: _, ...rest }) => ({
+    ...rest,
+    // Zeros in clusters of their own may be holes of the one file and written in the other.
+    zero: rest.zero && !rest.data,
+  }));
   // Neighbours may be apart in one file and together in the other.
   const joined: Entry[] = [];
   const kind = ({ start: _, length: __, ...rest }: Entry): string => JSON.stringify(rest);
@@ -348,6 +352,33 @@ describeWithQemu('convert', () => {
       if (name !== 'own-help') expectOthersUntouched(pair, argv);
     },
   );
+
+  test('clusters with subclusters are written whole', async () => {
+    const argv = ['convert', ...Q, '-o', 'extended_l2=on', 'a', 'out'];
+    const pair = await editBoth(argv, temporaryDirectory(), setUp);
+    expect(pair.ours).toEqual(pair.qemu);
+    const theirs = path.join(pair.qemuDirectory, 'out');
+    const ours = path.join(pair.ourDirectory, 'out');
+    expect((await qemuOutcome(['compare', theirs, ours], template)).code).toBe(0);
+    await expectClean(ours);
+    expect(await infoOf(ours)).toEqual(await infoOf(theirs));
+    expect(await mapOf(ours)).not.toEqual(await mapOf(theirs));
+  });
+
+  test.each(['2M', '9M'])('a snapshot has the size it had, not the %s of today', async (size) => {
+    const resized = (directory: string): void => {
+      setUp(directory);
+      cpSync(at('packed'), path.join(directory, 'resized'));
+      execFileSync('qemu-img', ['snapshot', '-c', 'before', 'resized'], { cwd: directory });
+      execFileSync('qemu-img', ['resize', '-q', '--shrink', 'resized', size], { cwd: directory });
+    };
+    const argv = ['convert', '-l', 'before', 'resized', 'out'];
+    const pair = await editBoth(argv, temporaryDirectory(), resized);
+    expect(pair.ours).toEqual(pair.qemu);
+    const ours = readFileSync(path.join(pair.ourDirectory, 'out'));
+    expect(ours.equals(readFileSync(at('a.raw')))).toBe(true);
+    expect(readFileSync(path.join(pair.qemuDirectory, 'out')).length).not.toBe(ours.length);
+  });
 
   test('with -U, too, no input is overwritten', async () => {
     const pair = await editBoth(['convert', '-U', 'over', 'base'], temporaryDirectory(), setUp);

@@ -108,6 +108,10 @@ export const DIFFERENCES = {
   'bitmaps-not-copied': ourSentence('--bitmaps is not supported'),
   'target-must-be-empty': ourSentence('-n writes only to a qcow2 image that is empty'),
   'convert-options-refused': ourSentence('not supported by convert'),
+  'zero-with-backing': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.stderr.includes('Cannot use --target-is-zero') && qemu.code === 0 && ours.code === 1,
+  },
   'input-never-overwritten': {
     shows: ({ qemu, ours }: Pair) =>
       qemu.code === 0 && ours.code === 1 && ours.stderr.includes('Failed to get "write" lock'),
@@ -127,6 +131,8 @@ export const OTHER_DIFFERENCES = [
   'create-keeps-file',
   'left-tables-hidden',
   'program-name',
+  'snapshot-own-size',
+  'subclusters-filled',
   'terminal-escapes',
   'paths-are-utf8',
   'lock-warning',

@@ -13,7 +13,7 @@ export type Verdict =
       readonly disk: Side;
       readonly error: QsnapError;
     }
-  | { readonly kind: 'status-failed'; readonly disk: Side };
+  | { readonly kind: 'status-failed'; readonly disk: Side; readonly error: QsnapError };
 
 /** Which of the two disks: the first or the second. */
 export type Side = 0 | 1;
@@ -199,8 +199,8 @@ async function* pairedChunks(
     const runs: StatusRun[] = [];
     for (const side of [0, 1] as const) {
       const run = await walks[side].runAt(at);
-      if (run === 'failed') {
-        const verdict: Verdict = { kind: 'status-failed', disk: side };
+      if (isQsnapError(run)) {
+        const verdict: Verdict = { kind: 'status-failed', disk: side, error: run };
         yield { start: at, end: at, reads: [], verdict };
         return;
       }
@@ -235,8 +235,9 @@ async function* chunksPast(disk: GuestDisk, from: number, side: Side): AsyncGene
   for (let at = from; ;) {
     const run = await walk.runAt(at);
     if (run === undefined) return;
-    if (run === 'failed') {
-      yield { start: at, end: at, reads: [], verdict: { kind: 'status-failed', disk: side } };
+    if (isQsnapError(run)) {
+      const verdict: Verdict = { kind: 'status-failed', disk: side, error: run };
+      yield { start: at, end: at, reads: [], verdict };
       return;
     }
     const chunk = chunkOf(at, run.end, run.allocated && !run.zero ? [side] : []);
@@ -249,24 +250,27 @@ async function* chunksPast(disk: GuestDisk, from: number, side: Side): AsyncGene
 class RunWalk {
   readonly #runs: AsyncIterator<StatusRun>;
   #current: StatusRun | undefined;
-  #failed = false;
+  #failure: QsnapError | undefined;
 
   constructor(disk: GuestDisk) {
     this.#runs = statusRuns(disk)[Symbol.asyncIterator]();
   }
 
-  /** The run that holds `at`; undefined past the end of the disk. */
-  async runAt(at: number): Promise<StatusRun | undefined | 'failed'> {
-    while (!this.#failed && (this.#current === undefined || this.#current.end <= at)) {
+  /** The run that holds `at`, or why it can't be told; undefined past the end of the disk. */
+  async runAt(at: number): Promise<StatusRun | QsnapError | undefined> {
+    while (
+      this.#failure === undefined &&
+      (this.#current === undefined || this.#current.end <= at)
+    ) {
       try {
         const next = await this.#runs.next();
         if (next.done === true) return undefined;
         this.#current = next.value;
       } catch (error) {
         if (!isQsnapError(error)) throw error;
-        this.#failed = true;
+        this.#failure = error;
       }
     }
-    return this.#failed ? 'failed' : this.#current;
+    return this.#failure ?? this.#current;
   }
 }

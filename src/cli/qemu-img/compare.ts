@@ -8,6 +8,7 @@ import { COMPARE } from './messages-compare.js';
 import { isUsageError, systemText, USAGE, usageError } from './messages.js';
 import type { Secrets } from './option-strings.js';
 import { percentLines, type PercentLines } from './percent-lines.js';
+import { corruptionLine } from './messages-map.js';
 import { Refusal } from './refusal.js';
 import { withSourceDisk, type SourceDisk, type SourceRequest } from './source-disk.js';
 
@@ -165,7 +166,11 @@ function told(
       const reason = systemText(verdict.error.details.systemCode ?? 'EIO') ?? systemText('EIO')!;
       throw new Refusal(COMPARE.readFailed(verdict.at, operand, reason), [], READ_FAILED);
     }
-    case 'status-failed':
-      throw new Refusal(COMPARE.statusFailed(requests[verdict.disk].operand), [], STATUS_FAILED);
+    case 'status-failed': {
+      const line = corruptionLine(verdict.error);
+      const before = line === undefined ? [] : [line];
+      const { operand } = requests[verdict.disk];
+      throw new Refusal(COMPARE.statusFailed(operand), before, STATUS_FAILED);
+    }
   }
 }

@@ -48,7 +48,7 @@ export async function withExistingTarget(
     }
     const options = await emptyImageOptions(opened.image, target.shown);
     if (options.diskSizeBytes < input.diskBytes) throw new Refusal(CONVERT.targetTooSmall);
-    await overEmpty(opened.file, options, use);
+    await overEmpty(opened.file, options, !targetIsZero, use);
   });
 }
 
@@ -87,12 +87,14 @@ function asBlank(file: BlockDevice): BlockDevice {
 async function overEmpty(
   file: EditableFile,
   options: NewImageOptions,
+  explicitZeros: boolean,
   use: (target: ConvertTarget) => Promise<void>,
 ): Promise<void> {
   const { compressionType } = options;
   try {
     const writer = await newQcow2Writer(file, options);
-    await use({ writer, compressionType, backingBytes: undefined, everything: false });
+    const kept = { compressionType, backingBytes: undefined, everything: false };
+    await use({ writer, ...kept, explicitZeros });
   } catch (error) {
     try {
       if (file.growable) await file.truncate(0);

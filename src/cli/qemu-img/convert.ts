@@ -38,6 +38,8 @@ export interface ConvertTarget {
   readonly backingBytes: number | undefined;
   /** Room is taken for all of the disk. */
   readonly everything: boolean;
+  /** Zeros are recorded as such, since nobody said that the target has none but zeros. */
+  readonly explicitZeros?: boolean;
 }
 
 /** Parses the arguments of `convert`. */
@@ -133,12 +135,13 @@ async function converted(
 
 function copyOptions(
   { sparseBytes, compressed }: ConvertRequest,
-  { backingBytes, everything, compressionType }: ConvertTarget,
+  { backingBytes, everything, explicitZeros, compressionType }: ConvertTarget,
 ): CopyOptions {
   const hasBacking = backingBytes !== undefined;
   return {
     zeroRunBytes: sparseBytes,
-    everything: (everything || sparseBytes === 0) && !hasBacking,
+    everything: everything || sparseBytes === 0,
+    explicitZeros,
     ...(compressed ? { compress: { type: compressionType, compressor: nodeCompressor() } } : {}),
     ...(hasBacking ? { below: 1 } : {}),
   };
