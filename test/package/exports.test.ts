@@ -57,6 +57,7 @@ describe('public names', () => {
         "httpSource",
         "isQsnapError",
         "memoryDevice",
+        "openGuestDisk",
         "openImage",
         "parseLuksHeader",
         "parseRepairWords",
@@ -68,6 +69,7 @@ describe('public names', () => {
         "printable",
         "printableText",
         "proposeRepair",
+        "rawDisk",
         "saveUndo",
         "shadowWriteBytes",
         "shadowWriteRanges",
@@ -80,7 +82,11 @@ describe('public names', () => {
     expect(Object.keys(files).sort()).toMatchInlineSnapshot(`
       [
         "createNewFile",
+        "fileGate",
         "newSha256",
+        "nodeCompressor",
+        "nodeCryptography",
+        "nodeDecompressor",
         "openFile",
         "openFileForEdit",
       ]

@@ -54,10 +54,10 @@ function gateOf(files: Readonly<Record<string, Uint8Array>>, data?: Uint8Array):
   return {
     openBacking: (image) => {
       const name = backingName(image)!;
-      const source = memoryDevice(files[name]!, name);
+      const source = memoryDevice(files[name], name);
       return Promise.resolve({ source, format: undefined, identity: name });
     },
-    openDataFile: () => Promise.resolve(memoryDevice(data!)),
+    openDataFile: () => Promise.resolve(memoryDevice(data)),
   };
 }
 

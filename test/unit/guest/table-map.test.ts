@@ -79,7 +79,7 @@ test('subclusters one by one equal subclusters by whole words', () => {
     fc.property(fc.oneof(words, bitmaps), ([allocated, zeros]) => {
       const runs = new RunList(true);
       runs.within(0, geometry.clusterBytes);
-      const table = Uint32Array.from([0, 5 * geometry.clusterBytes, zeros!, allocated!]);
+      const table = Uint32Array.from([0, 5 * geometry.clusterBytes, zeros, allocated]);
       expect(mapTable(table, map, 0, 1, 0, runs)).toBe(NO_PROBLEM);
       const kinds: string[] = [];
       for (const { kind, length, start, at } of runs.take(0)) {
@@ -87,8 +87,8 @@ test('subclusters one by one equal subclusters by whole words', () => {
         for (let i = 0; i < length / 512; i++) kinds.push(kind);
       }
       const wanted = Array.from({ length: 32 }, (_, i) => {
-        if (((allocated! >>> i) & 1) === 1) return 'data';
-        return ((zeros! >>> i) & 1) === 1 ? 'zero' : 'unallocated';
+        if (((allocated >>> i) & 1) === 1) return 'data';
+        return ((zeros >>> i) & 1) === 1 ? 'zero' : 'unallocated';
       });
       expect(kinds).toEqual(wanted);
     }),
