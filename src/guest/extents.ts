@@ -66,7 +66,7 @@ interface Batch {
   readonly pieces: readonly Piece[];
   readonly loaded: LoadedTables;
   /** What is wrong with the entry after the last piece. */
-  readonly failure: unknown;
+  readonly failure: Error | undefined;
 }
 
 /** What the tables say of the ranges; the next tables are on their way while some are looked at. */
@@ -109,7 +109,7 @@ async function loadNext(
   const taken: Piece[] = [];
   const offsets = new Set<number>();
   const tablesMax = Math.max(1, BATCH_BYTES / clusterBytes);
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     while (taken.length < BATCH_PIECES && offsets.size < tablesMax) {
       const next = pieces.next();
@@ -118,7 +118,7 @@ async function loadNext(
       if (next.value.tableAt !== 0) offsets.add(next.value.tableAt);
     }
   } catch (error) {
-    failure = error;
+    failure = error as Error;
   }
   if (taken.length === 0 && failure === undefined) return undefined;
   return { pieces: taken, loaded: await tables.read([...offsets]), failure };

@@ -114,6 +114,8 @@ async function contentOf(twins: Twins): Promise<Uint8Array> {
 interface MapEntry {
   readonly start: number;
   length: number;
+  readonly depth: number;
+  readonly present: boolean;
   readonly data: boolean;
   readonly zero: boolean;
   readonly offset?: number;
@@ -137,17 +139,16 @@ function withoutHoles(json: string): readonly MapEntry[] {
   const entries: MapEntry[] = [];
   for (const found of JSON.parse(json) as MapEntry[]) {
     const entry = found.data ? { ...found, zero: false } : found;
-    const { start: _, length, offset, ...kind } = entry;
     const last = entries.at(-1);
-    const { start: __, length: lastLength, offset: lastOffset, ...lastKind } = last ?? entry;
-    const goesOn =
-      last !== undefined &&
-      JSON.stringify(kind) === JSON.stringify(lastKind) &&
-      (offset === undefined
-        ? lastOffset === undefined
-        : offset === (lastOffset ?? NaN) + lastLength);
-    if (goesOn) last.length += length;
+    if (last !== undefined && goesOn(last, entry)) last.length += entry.length;
     else entries.push(entry);
   }
   return entries;
+}
+
+function goesOn(before: MapEntry, after: MapEntry): boolean {
+  const keys = ['depth', 'present', 'zero', 'data'] as const;
+  const isSame = keys.every((key) => before[key] === after[key]);
+  if (before.offset === undefined) return isSame && after.offset === undefined;
+  return isSame && before.offset + before.length === after.offset;
 }

@@ -92,8 +92,9 @@ export const DIFFERENCES = {
   },
   'repair-own-way': {
     shows: ({ qemu, ours }: Pair) =>
-      /^Repairing |^Rebuilding |need to rebuild|Marking image as corrupt/m.test(qemu.stderr) ||
-      /-fixed"/.test(ours.stdout),
+      ours.stdout + ours.stderr !== '' &&
+      (/^Repairing |^Rebuilding |need to rebuild|Marking image as corrupt/m.test(qemu.stderr) ||
+        /-fixed"/.test(ours.stdout)),
   },
   'new-not-encrypted': ourSentence('new images are not encrypted here'),
   'file-hints-ignored': {

@@ -15,24 +15,27 @@ interface Mapped {
   readonly 'virtual-size': number;
 }
 
-/** Keys that only qsnap has, and runs that QEMU takes together. */
-function asQemu(entries: readonly Extent[]): unknown[] {
-  const joined: Record<string, unknown>[] = [];
-  for (const { kind: _, ...entry } of entries) {
-    const { start, length, encrypted, ...rest } = entry as Record<string, unknown>;
-    if (encrypted === true) delete rest['offset'];
+type Entry = Record<string, unknown> & { length: number; offset?: number };
+
+/** Without the keys that only qsnap has, and with runs that QEMU takes together as one. */
+function asQemu(extents: readonly Extent[]): readonly Entry[] {
+  const joined: Entry[] = [];
+  for (const extent of extents as readonly (Entry & Extent)[]) {
+    const entry: Entry = { ...extent };
+    if (extent['encrypted'] === true) delete entry.offset;
+    delete entry['encrypted'];
+    delete entry['kind'];
     const last = joined.at(-1);
-    const { start: __, length: lastLength, ...lastRest } = last ?? {};
-    const offset = rest['offset'] as number | undefined;
-    const goesOn =
-      last !== undefined &&
-      JSON.stringify({ ...rest, offset: 0 }) === JSON.stringify({ ...lastRest, offset: 0 }) &&
-      Object.keys(rest).length === Object.keys(lastRest).length &&
-      (offset === undefined || offset === (lastRest['offset'] as number) + (lastLength as number));
-    if (goesOn) last['length'] = (lastLength as number) + (length as number);
-    else joined.push({ start, length, ...rest });
+    if (last !== undefined && goesOn(last, entry)) last.length += entry.length;
+    else joined.push(entry);
   }
   return joined;
+}
+
+function goesOn(before: Entry, after: Entry): boolean {
+  const isSame = ['depth', 'present', 'zero', 'data'].every((key) => before[key] === after[key]);
+  if (before.offset === undefined) return isSame && after.offset === undefined;
+  return isSame && before.offset + before.length === after.offset;
 }
 
 test.each(fixtureNames())(

@@ -46,7 +46,7 @@ test('every field of a header, in bytes and decoded', () => {
     ...Array.from({ length: 6 }, () => false),
     true,
   ]);
-  expect(luks.slots[7]).toEqual({
+  expect(luks.slots[7]).toMatchObject({
     active: true,
     iterations: 7000,
     stripes: 4000,

@@ -1,0 +1,42 @@
+/** Images with any bytes in their tables and data: a read ends soon, well or with one error. */
+import { expect, test } from 'vitest';
+import { isQsnapError, memoryDevice, openGuestDisk, openImage } from '../../src/index.js';
+import { nodeDecompressor } from '../../src/node.js';
+import { loadFixture } from '../support/fixture.js';
+import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
+
+const seed = seedOf();
+const rounds = roundsOf(60);
+const FIXTURES = [
+  ...['compressed-zlib', 'compressed-zstd', 'compressed-spanning', 'extended-l2', 'zeros'],
+  ...['cluster-512', 'extended-l2-zstd', 'vm-state', 'compressed-v2'],
+];
+
+test.each(FIXTURES)('%s', async (fixture) => {
+  console.log(`QSNAP_SEED=${seed} QSNAP_ROUNDS=${rounds}`);
+  const random = randomFrom(seed);
+  const outcomes = new Set<string>();
+  for (let round = 0; round < rounds; round++) {
+    const bytes = loadFixture(fixture);
+    // Behind the header, so that there is something to read.
+    for (let i = 1 + random.below(30); i > 0; i--) {
+      bytes[512 + random.below(bytes.length - 512)] = random.below(256);
+    }
+    const tolerant = random.chance(0.5);
+    try {
+      const image = await openImage(memoryDevice(bytes));
+      const snapshot = random.chance(0.3) ? image.snapshots[0] : undefined;
+      const decompressor = nodeDecompressor();
+      const disk = await openGuestDisk(image, { snapshot, decompressor, tolerant });
+      const size = Math.min(await disk.sizeBytes(), 2 ** 24);
+      for await (const extents of disk.extents(0, size)) expect(extents.length).toBeLessThan(1e6);
+      await disk.readBatch([{ at: 0, into: new Uint8Array(size) }]);
+      outcomes.add('read');
+    } catch (error) {
+      if (!isQsnapError(error)) throw error;
+      expect(['image', 'request']).toContain(error.kind);
+      outcomes.add(error.code);
+    }
+  }
+  expect(outcomes.has('INTERNAL')).toBe(false);
+});
