@@ -10,7 +10,7 @@ import {
   type NewImageOptions,
 } from '../../index.js';
 import { isCacheMode } from './cache-mode.js';
-import type { ConvertTarget } from './convert.js';
+import type { ConvertTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
 import { refuseInputs, type ConvertInput } from './convert-input.js';
 import type { QemuImgIo } from './io.js';

@@ -7,7 +7,7 @@ import {
   type CreateImageOptions,
 } from '../../index.js';
 import { isCacheMode } from './cache-mode.js';
-import { knownFormat, type ConvertTarget } from './convert.js';
+import { knownFormat, type ConvertTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
 import { pathOf, qcow2Reason, withNewFile } from './create.js';
 import { refuseInputs, type ConvertInput } from './convert-input.js';

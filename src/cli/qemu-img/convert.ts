@@ -2,10 +2,8 @@
 import {
   copyDisk,
   isQsnapError,
-  type CompressionType,
   type CopyOptions,
   type Image,
-  type ImageWriter,
   type QsnapError,
   type Snapshot,
 } from '../../index.js';
@@ -18,9 +16,9 @@ import { parseConvertArguments, type ConvertRequest } from './convert-arguments.
 import { withExistingTarget } from './convert-existing.js';
 import { withNewTarget } from './convert-new.js';
 import { copyProgress } from './convert-progress.js';
-import { isOtherFormat } from './formats.js';
+import { knownFormat, type ConvertTarget } from './convert-target.js';
 import type { QemuImgIo } from './io.js';
-import { CONVERT, CONVERT_REFUSED } from './messages-convert.js';
+import { CONVERT } from './messages-convert.js';
 import { optionHelp } from './messages-create.js';
 import { sentenceOf, systemText, USAGE } from './messages.js';
 import { asksForHelp } from './new-image-options.js';
@@ -29,18 +27,6 @@ import { percentLines, type PercentLines } from './percent-lines.js';
 import { Refusal } from './refusal.js';
 import { chosenSnapshot } from './snapshot-choice.js';
 import { withSourceDisk, type SourceDisk } from './source-disk.js';
-
-/** Where a copy goes. */
-export interface ConvertTarget {
-  readonly writer: ImageWriter;
-  readonly compressionType: CompressionType;
-  /** Size of the disk of the new image's backing file, if it has one. */
-  readonly backingBytes: number | undefined;
-  /** Room is taken for all of the disk. */
-  readonly everything: boolean;
-  /** Zeros are recorded as such, since nobody said that the target has none but zeros. */
-  readonly explicitZeros?: boolean;
-}
 
 /** Parses the arguments of `convert`. */
 export function parseConvert(argv: readonly string[], context: ArgvContext): Run | undefined {
@@ -53,14 +39,6 @@ export function parseConvert(argv: readonly string[], context: ArgvContext): Run
     };
   }
   return (io) => runConvert(request, io);
-}
-
-/** @throws Refusal for a format that no image is made in here. */
-export function knownFormat(format: string): 'qcow2' | 'raw' {
-  if (format === 'qcow2' || format === 'raw') return format;
-  throw new Refusal(
-    isOtherFormat(format) ? CONVERT_REFUSED.format(format) : CONVERT.unknownFormat(format),
-  );
 }
 
 const PROGRESS_STEP = 1;

@@ -1,0 +1,25 @@
+/** Where `convert` writes to. */
+import type { CompressionType, ImageWriter } from '../../index.js';
+import { isOtherFormat } from './formats.js';
+import { CONVERT, CONVERT_REFUSED } from './messages-convert.js';
+import { Refusal } from './refusal.js';
+
+/** Where a copy goes. */
+export interface ConvertTarget {
+  readonly writer: ImageWriter;
+  readonly compressionType: CompressionType;
+  /** Size of the disk of the new image's backing file, if it has one. */
+  readonly backingBytes: number | undefined;
+  /** Room is taken for all of the disk. */
+  readonly everything: boolean;
+  /** Zeros are recorded as such, since nobody said that the target has none but zeros. */
+  readonly explicitZeros?: boolean;
+}
+
+/** @throws Refusal for a format that no image is made in here. */
+export function knownFormat(format: string): 'qcow2' | 'raw' {
+  if (format === 'qcow2' || format === 'raw') return format;
+  throw new Refusal(
+    isOtherFormat(format) ? CONVERT_REFUSED.format(format) : CONVERT.unknownFormat(format),
+  );
+}
