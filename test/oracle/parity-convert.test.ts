@@ -38,6 +38,8 @@ async function makeTemplate(): Promise<void> {
   await qemuImg(['snapshot', '-c', '1', at('a')]);
   await qemuImg(['convert', '-O', 'qcow2', '-c', at('a'), at('packed')]);
   await qemuImg(['convert', '-O', 'raw', at('a'), at('a.raw')]);
+  await qemuImg(['convert', '-O', 'qcow2', '-c', at('a'), at('torn')]);
+  spoilFirstCompressed(at('torn'));
   await create('base', '4M');
   await qemuIo(at('base'), ['write -P 5 0 4M']);
   await create('over', '-b', 'base', '-F', 'qcow2');
@@ -60,6 +62,20 @@ async function makeTemplate(): Promise<void> {
   writeFileSync(at('no-bytes'), '');
   writeFileSync(at('hole'), '');
   truncateSync(at('hole'), 300_000);
+}
+
+/** Overwrites the beginning of the first compressed cluster with what no decoder takes. */
+function spoilFirstCompressed(image: string): void {
+  const bytes = readFileSync(image);
+  const l2At = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(40))) & 0xffff_ffff_fe00n);
+  for (let entryAt = l2At; ; entryAt += 8) {
+    const entry = bytes.readBigUInt64BE(entryAt);
+    if ((entry & (1n << 62n)) === 0n) continue;
+    const from = Number(entry & ((1n << 54n) - 1n));
+    bytes.fill(0xff, from, from + 8);
+    break;
+  }
+  writeFileSync(image, bytes);
 }
 
 const setUp = (directory: string): void => {
@@ -197,6 +213,8 @@ const EQUAL: readonly (readonly string[])[] = [
   [...Q, '-c', '-o', 'compression_type=zstd', 'a', 'out'],
   ['-c', 'a', 'out'],
   ['--salvage', 'a', 'out'],
+  ['--salvage', 'torn', 'out'],
+  ['--salvage', '-q', ...Q, 'torn', 'out'],
   ['-C', 'a', 'out'],
   ['a', 'odd', 'a.raw', 'out'],
   [...Q, 'odd', 'a', 'hole', 'out'],

@@ -16,6 +16,7 @@ export interface ConvertRequest {
   readonly sourceCache: string | undefined;
   readonly snapshot: SnapshotChoice | undefined;
   readonly salvage: boolean;
+  readonly quiet: boolean;
   readonly secrets: Secrets;
   readonly warn: (text: string) => void;
 
@@ -168,6 +169,7 @@ function requestOf(
     sourceCache: values.get('T'),
     snapshot: given.snapshotByKeys ?? (word === undefined ? undefined : { word }),
     salvage: given.has('salvage'),
+    quiet: given.has('q'),
     secrets: given.secrets,
     warn,
     output: operands.length > 1 ? operands.at(-1)! : undefined,

@@ -25,6 +25,7 @@ import { asksForHelp } from './new-image-options.js';
 import { overlaidDisk } from './overlaid-disk.js';
 import { percentLines, type PercentLines } from './percent-lines.js';
 import { Refusal } from './refusal.js';
+import { salvagedDisk } from './salvaged-disk.js';
 import { chosenSnapshot } from './snapshot-choice.js';
 import { withSourceDisk, type SourceDisk } from './source-disk.js';
 
@@ -93,7 +94,11 @@ async function converted(
     if ('word' in snapshot && sources.length > 1) throw new Refusal(CONVERT.snapshotOfOne);
     if (sources[0]!.image === undefined) throw new Refusal(CONVERT.snapshotOfRaw);
   }
-  const disk = await concatenatedDisk(sources.map((source) => source.disk));
+  const joined = await concatenatedDisk(sources.map((source) => source.disk));
+  const onLost = (at: number): void => {
+    if (!request.quiet) io.warn(CONVERT.salvaged(at, systemText('EIO')!));
+  };
+  const disk = request.salvage ? salvagedDisk(joined, onLost) : joined;
   const diskBytes = await disk.sizeBytes();
   const withTarget = targetExists ? withExistingTarget : withNewTarget;
   await withTarget(request, { sources, diskBytes }, io, async (target) => {
