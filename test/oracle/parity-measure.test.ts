@@ -148,7 +148,7 @@ const EQUAL: readonly (readonly string[])[] = [
       'snapshot.id=1,snapshot.name=first',
       'snapshot.foo=1',
     ])
-    .concat(['snapshot.id=', 'snapshot.id=1,foo=2', 'a,b'])
+    .concat(['snapshot.', 'snapshot.id', 'snapshot.id=', 'snapshot.id=1,foo=2', 'a,b'])
     .flatMap((snapshot) => [of('-l', snapshot, V3), ['measure', '-l', snapshot, V3]]),
   of('-l', '1', 'full'),
   of('full'),

@@ -9,7 +9,6 @@ import {
   type Snapshot,
 } from '../../index.js';
 import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
-import { cString } from './bytes.js';
 import type { Run } from './command.js';
 import { isOtherFormat } from './formats.js';
 import { PROGRAM, type QemuImgIo } from './io.js';
@@ -29,6 +28,12 @@ import {
 import { imageSizeOf } from './new-image-size.js';
 import type { Secrets } from './option-strings.js';
 import { Refusal } from './refusal.js';
+import {
+  chosenSnapshot,
+  parseSnapshotKeys,
+  SNAPSHOT_KEYS,
+  type SnapshotChoice,
+} from './snapshot-choice.js';
 import { withSourceDisk, type SourceDisk } from './source-disk.js';
 
 interface MeasureRequest {
@@ -38,7 +43,7 @@ interface MeasureRequest {
   readonly format: string | undefined;
   readonly secrets: Secrets;
   readonly size: bigint | undefined;
-  readonly snapshot: string | undefined;
+  readonly snapshot: SnapshotChoice | undefined;
   readonly outputFormat: string;
   readonly options: string;
   readonly json: boolean;
@@ -55,6 +60,8 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
   const values = new Map<string, string>();
   const secrets: Secrets = new Map();
   const options: string[] = [];
+  const snapshotIds = new Set<string>();
+  let snapshotByKeys: SnapshotChoice | undefined;
   let size: bigint | undefined;
   const take = ({ name, value }: { name: string; value: string }): void => {
     if (name === 'size') size = imageSizeOf(value, context);
@@ -63,7 +70,9 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
       options.push(value);
     } else {
       if (name === 'output') checkOutput(value);
-      if (name === 'l' && value.startsWith(SNAPSHOT_KEYS)) checkSnapshotKeys(value);
+      if (name === 'l' && value.startsWith(SNAPSHOT_KEYS)) {
+        snapshotByKeys = parseSnapshotKeys(value, snapshotIds, context.warn);
+      }
       values.set(name, value);
     }
   };
@@ -85,7 +94,8 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
     format: values.get('format'),
     secrets,
     size,
-    snapshot: values.get('l'),
+    // Keys win over a bare word, whichever comes last.
+    snapshot: snapshotByKeys ?? (values.has('l') ? { word: values.get('l')! } : undefined),
     outputFormat: values.get('O') ?? 'raw',
     options: options.join(','),
     json: values.get('output') === 'json',
@@ -123,50 +133,11 @@ function sectorsOf(bytes: bigint): bigint {
   return ((bytes + SECTOR_BYTES - 1n) / SECTOR_BYTES) * SECTOR_BYTES;
 }
 
-function selected(image: Image, { snapshot: text }: MeasureRequest): Snapshot | undefined {
-  if (text === undefined) return undefined;
-  const found = image.snapshots.find(chooser(text)) ?? image.snapshots.find(byName(text));
+function selected(image: Image, { snapshot }: MeasureRequest): Snapshot | undefined {
+  if (snapshot === undefined) return undefined;
+  const found = chosenSnapshot(image.snapshots, snapshot);
   if (found === undefined) throw new Refusal(MEASURE.snapshotMissing);
   return found;
-}
-
-const SNAPSHOT_KEYS = 'snapshot.';
-const ID_BYTES = 128;
-const NAME_BYTES = 256;
-
-type Chooser = (snapshot: Snapshot) => boolean;
-
-const byId =
-  (id: string): Chooser =>
-  ({ idBytes }) =>
-    cString(idBytes, ID_BYTES) === id;
-const byName =
-  (name: string): Chooser =>
-  ({ nameBytes }) =>
-    cString(nameBytes, NAME_BYTES) === name;
-
-/** By `snapshot.id=…,snapshot.name=…`, all of which have to fit; else a word that is an id. */
-function chooser(text: string): Chooser {
-  if (!text.startsWith(SNAPSHOT_KEYS)) return byId(text);
-  const choosers = keysOf(text).map(([key, value]) =>
-    key === 'snapshot.id' ? byId(value) : byName(value),
-  );
-  return (snapshot) => choosers.every((fits) => fits(snapshot));
-}
-
-function keysOf(text: string): (readonly [key: string, value: string])[] {
-  return (text.match(/(?:[^,]|,,)+/g) ?? []).map((item) => {
-    const plain = item.replaceAll(',,', ',');
-    const equals = plain.indexOf('=');
-    return equals === -1 ? [plain, 'on'] : [plain.slice(0, equals), plain.slice(equals + 1)];
-  });
-}
-
-function checkSnapshotKeys(text: string): void {
-  const unknown = keysOf(text).find(([key]) => key !== 'snapshot.id' && key !== 'snapshot.name');
-  if (unknown === undefined) return;
-  const first = `${PROGRAM}: ${NEW_IMAGE.invalidParameter(unknown[0])}\n`;
-  throw new Refusal(MEASURE.snapshotParameter(text), [first]);
 }
 
 interface Judged {

@@ -16,7 +16,6 @@ export const MEASURE = {
   snapshotsOfRaw:
     "Failed to load snapshot: Block format 'raw' used by device '' does not support temporarily " +
     'loading internal snapshots',
-  snapshotParameter: (text: string) => `Failed in parsing snapshot param '${text}'`,
   lines: (required: number | bigint, fullyAllocated: number | bigint) => [
     `required size: ${required}`,
     `fully allocated size: ${fullyAllocated}`,

@@ -1,5 +1,6 @@
 /** A disk whose copy lies over a backing file, with the extents that decide what the copy leaves to it. */
 import type { Extent, GuestDisk } from '../../index.js';
+import { diskWith } from './disk-with.js';
 
 /**
  * The same disk. What its own layer says nothing about is left to the backing file of the copy if
@@ -9,22 +10,13 @@ import type { Extent, GuestDisk } from '../../index.js';
  * @param backingBytes size of the copy's backing disk.
  */
 export function overlaidDisk(disk: GuestDisk, backingBytes: number): GuestDisk {
-  return {
-    label: disk.label,
-    format: disk.format,
-    clusterBytes: disk.clusterBytes,
-    encrypted: disk.encrypted,
-    dataLabel: disk.dataLabel,
-    chain: disk.chain,
-    sizeBytes: () => disk.sizeBytes(),
-    readBatch: (requests) => disk.readBatch(requests),
-    close: () => disk.close(),
+  return diskWith(disk, {
     extents: async function* (from, to) {
       for await (const batch of disk.extents(from, to)) {
         yield batch.flatMap((extent) => decided(extent, backingBytes));
       }
     },
-  };
+  });
 }
 
 function decided(extent: Extent, backingBytes: number): Extent[] {

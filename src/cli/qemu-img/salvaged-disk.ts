@@ -1,5 +1,6 @@
 /** A disk that is read as far as it can be, for `convert --salvage`. */
 import { isQsnapError, type GuestDisk, type ReadRequest } from '../../index.js';
+import { diskWith } from './disk-with.js';
 
 const SECTOR_BYTES = 512;
 
@@ -20,18 +21,7 @@ export function salvagedDisk(disk: GuestDisk, onLost: (at: number) => void): Gue
       }
     }
   };
-  return {
-    label: disk.label,
-    format: disk.format,
-    clusterBytes: disk.clusterBytes,
-    encrypted: disk.encrypted,
-    dataLabel: disk.dataLabel,
-    chain: disk.chain,
-    sizeBytes: () => disk.sizeBytes(),
-    extents: (from, to) => disk.extents(from, to),
-    readBatch,
-    close: () => disk.close(),
-  };
+  return diskWith(disk, { readBatch });
 }
 
 async function isRead(disk: GuestDisk, requests: readonly ReadRequest[]): Promise<boolean> {

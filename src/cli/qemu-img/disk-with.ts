@@ -1,0 +1,22 @@
+/** A disk that answers some calls in another way. */
+import type { GuestDisk } from '../../index.js';
+
+/** The same disk but for `changes`. */
+export function diskWith(
+  disk: GuestDisk,
+  changes: Partial<Pick<GuestDisk, 'readBatch' | 'extents'>>,
+): GuestDisk {
+  return {
+    label: disk.label,
+    format: disk.format,
+    clusterBytes: disk.clusterBytes,
+    encrypted: disk.encrypted,
+    dataLabel: disk.dataLabel,
+    chain: disk.chain,
+    sizeBytes: () => disk.sizeBytes(),
+    readBatch: (requests) => disk.readBatch(requests),
+    extents: (from, to) => disk.extents(from, to),
+    close: () => disk.close(),
+    ...changes,
+  };
+}
