@@ -44,6 +44,8 @@ export interface GuestDisk extends BlockSource {
   readonly format: 'qcow2' | 'raw';
   /** Of this layer alone; 0 for a raw disk. */
   readonly clusterBytes: number;
+  /** Bytes of an L2 entry of this layer; 0 for a raw disk. */
+  readonly l2EntryBytes: 0 | 8 | 16;
   /** Whether guest data of this layer is encrypted in its file. */
   readonly encrypted: boolean;
   /** What people call the file that guest data of this layer lies in; `label` without a data file. */

@@ -21,6 +21,7 @@ export class Qcow2Disk implements LayerDisk {
   readonly dataLabel: string;
   readonly format = 'qcow2';
   readonly clusterBytes: number;
+  readonly l2EntryBytes: 8 | 16;
   readonly encrypted: boolean;
   readonly chain: readonly LayerDisk[];
   readonly #layer: Layer;
@@ -31,6 +32,7 @@ export class Qcow2Disk implements LayerDisk {
     this.label = image.source.label;
     this.dataLabel = data?.label ?? dataFileName(image) ?? this.label;
     this.clusterBytes = image.geometry.clusterBytes;
+    this.l2EntryBytes = image.geometry.l2EntryBytes;
     this.encrypted = image.header.encryption !== 'none';
     this.chain =
       backing.kind === 'open' ? [backing.disk, ...(backing.disk.chain as LayerDisk[])] : [];

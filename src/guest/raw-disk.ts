@@ -41,6 +41,7 @@ class RawDisk implements LayerDisk {
   readonly dataLabel: string;
   readonly format = 'raw';
   readonly clusterBytes = 0;
+  readonly l2EntryBytes = 0;
   readonly encrypted = false;
   readonly chain = [];
   readonly #source: BlockSource;

@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
 import { describeWithQemu, qemuImg, qemuIo, temporaryDirectory } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
+import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { readBoth } from './parity.js';
 
 const SECRET = ['--object', 'secret,id=s,data=abc'];
@@ -267,6 +268,63 @@ describeWithQemu('compare', () => {
       });
       expect(ours.code).toBe(3);
     }
+  });
+});
+
+const MIB = 2 ** 20;
+
+/** A disk of zeros in all the ways that a table can say so; with few tables, and with none. */
+async function makeZeros(folder: string, name: string, mib: number, random: Random): Promise<void> {
+  const options = `extended_l2=${random.pick(['on', 'off'])},cluster_size=${random.pick(['16k', '64k'])}`;
+  const image = path.join(folder, name);
+  await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, image, `${mib}M`]);
+  for (let i = random.below(4); i > 0; i--) {
+    const at = random.below(mib);
+    const length = 1 + random.below(Math.min(mib - at, 40));
+    const how = random.pick(['write -z', 'write -P 0', 'discard']);
+    await qemuIo(image, [`${how} ${at}M ${length}M`]);
+  }
+}
+
+describeWithQemu('compare -s, where tables are missing', () => {
+  test.each([
+    [57, 'off'],
+    [57, 'on'],
+    [600, 'off'],
+    [600, 'on'],
+  ])('an empty disk of %i MiB and one with a cluster, extended_l2=%s', async (mib, extended) => {
+    const folder = temporaryDirectory();
+    for (const name of ['empty', 'written']) {
+      const argv = ['-f', 'qcow2', '-o', `extended_l2=${extended}`, name, `${mib}M`];
+      await qemuImg(['create', '-q', ...argv], { cwd: folder });
+    }
+    await qemuIo(path.join(folder, 'written'), [`write -P 1 ${(mib - 17) * MIB} 64k`]);
+    for (const names of [
+      ['empty', 'written'],
+      ['written', 'empty'],
+    ]) {
+      const { qemu, ours } = await readBoth(['compare', '-s', ...names], folder);
+      expect(ours).toEqual(qemu);
+      expect(qemu.code).toBe(1);
+    }
+  });
+
+  const seed = seedOf();
+  test(`seeded pairs (seed ${seed})`, async () => {
+    const random = randomFrom(seed);
+    const codes = new Set<number>();
+    for (let round = roundsOf(20); round > 0; round--) {
+      const folder = temporaryDirectory();
+      const mib = 20 + random.below(600);
+      await makeZeros(folder, 'a', mib, random);
+      await makeZeros(folder, 'b', mib, random);
+      for (const flags of [[], ['-s']]) {
+        const { qemu, ours } = await readBoth(['compare', ...flags, 'a', 'b'], folder);
+        expect(ours, `${flags.join(' ')} round ${round}`).toEqual(qemu);
+        codes.add(qemu.code);
+      }
+    }
+    expect([...codes].sort()).toEqual([0, 1]);
   });
 });
 

@@ -23,6 +23,7 @@ export async function concatenatedDisk(disks: readonly GuestDisk[]): Promise<Gue
     label: disks.map(({ label }) => label).join(' + '),
     format: 'raw',
     clusterBytes: 0,
+    l2EntryBytes: 0,
     encrypted: false,
     dataLabel: first!.dataLabel,
     chain: [],

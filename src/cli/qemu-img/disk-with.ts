@@ -10,6 +10,7 @@ export function diskWith(
     label: disk.label,
     format: disk.format,
     clusterBytes: disk.clusterBytes,
+    l2EntryBytes: disk.l2EntryBytes,
     encrypted: disk.encrypted,
     dataLabel: disk.dataLabel,
     chain: disk.chain,

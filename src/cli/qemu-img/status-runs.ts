@@ -18,9 +18,8 @@ export interface StatusRun {
   readonly status: string;
 }
 
-/** What of its L2 tables QEMU looks at together. */
-const SLICE_BYTES = 4096;
-const L2_ENTRY_BYTES = 8;
+/** What of an L2 table QEMU looks at together. QEMU: docs/qcow2-cache.txt, l2-cache-entry-size. */
+const SLICE_BYTES = 65536;
 
 /**
  * All runs of a disk, ascending and without gaps: extents, cut where QEMU goes on to the next slice
@@ -40,7 +39,7 @@ function* runsOf(
   diskBytes: number,
 ): Generator<StatusRun> {
   const { start, length, kind, depth } = extent;
-  const steps = layers.slice(0, depth + 1).map(({ clusterBytes }) => sliceCoverage(clusterBytes));
+  const steps = layers.slice(0, depth + 1).map(sliceCoverage);
   const layer = layers[depth]!;
   if (kind === 'compressed') steps.push(layer.clusterBytes);
   const isData = kind === 'data' || kind === 'preallocated' || kind === 'compressed';
@@ -67,8 +66,9 @@ function* runsOf(
 }
 
 /** A raw disk has no tables. */
-function sliceCoverage(clusterBytes: number): number {
-  return (Math.min(SLICE_BYTES, clusterBytes) / L2_ENTRY_BYTES) * clusterBytes;
+function sliceCoverage({ clusterBytes, l2EntryBytes }: GuestDisk): number {
+  if (l2EntryBytes === 0) return 0;
+  return (Math.min(SLICE_BYTES, clusterBytes) / l2EntryBytes) * clusterBytes;
 }
 
 function nextMultiple(from: number, step: number): number {

@@ -33,6 +33,7 @@ export function diskOf(
     dataLabel: 'disk',
     format: 'qcow2',
     clusterBytes: 65536,
+    l2EntryBytes: 8,
     encrypted: false,
     chain: [],
     sizeBytes: () => Promise.resolve(bytes.length),
