@@ -34,6 +34,15 @@ export interface Extent {
   readonly at?: number;
 }
 
+/** How a disk tells its extents. */
+export interface ExtentOptions {
+  /**
+   * An extent ends also where one of a layer above it ends, as in QEMU's answers: where reserved
+   * clusters begin, or lie elsewhere in the file. Without it neighbours that could be one extent are.
+   */
+  readonly cutAsLayers?: boolean;
+}
+
 /**
  * A virtual disk as a guest sees it: the active disk or a snapshot's, through compression,
  * encryption and backing files. It can be read like any other source: `label` is the file's,
@@ -58,5 +67,5 @@ export interface GuestDisk extends BlockSource {
    *
    * @throws QsnapError IMAGE_DAMAGED for an entry that can't be right, after all extents before it.
    */
-  extents(from: number, to: number): AsyncIterable<readonly Extent[]>;
+  extents(from: number, to: number, options?: ExtentOptions): AsyncIterable<readonly Extent[]>;
 }

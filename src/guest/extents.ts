@@ -1,6 +1,6 @@
 import { MiB } from '../base/units.js';
 import type { BlockSource, ByteRange } from '../io/device.js';
-import type { Extent } from './disk.js';
+import type { Extent, ExtentOptions } from './disk.js';
 import { stretchesByReading } from './holes.js';
 import { joinExtents } from './join-extents.js';
 import type { Layer } from './layer.js';
@@ -20,12 +20,14 @@ export function extentsOfLayer(
   layer: Layer,
   ranges: readonly ByteRange[],
   depth: number,
+  options: ExtentOptions | undefined,
 ): AsyncIterable<readonly Extent[]> {
   const own = extentsAlone(layer, ranges, depth);
   const { backing } = layer;
   if (backing.kind === 'none') return own;
+  const all = backing.kind === 'open' ? overlaid(own, backing, depth, options) : leftToBacking(own);
   // What was apart for its place in this layer may be one below.
-  return joinExtents(backing.kind === 'open' ? overlaid(own, backing, depth) : leftToBacking(own));
+  return options?.cutAsLayers === true ? all : joinExtents(all);
 }
 
 async function* extentsAlone(
@@ -157,19 +159,22 @@ async function* overlaid(
   batches: AsyncIterable<readonly Extent[]>,
   { disk, sizeBytes }: Extract<Layer['backing'], { kind: 'open' }>,
   depth: number,
+  options: ExtentOptions | undefined,
 ): AsyncGenerator<readonly Extent[]> {
   for await (const extents of batches) {
     const pieces = extents.flatMap((extent) => cutAt(extent, sizeBytes));
     const holes = holesIn(pieces, sizeBytes);
     let i = 0;
     if (holes.length > 0) {
-      for await (const below of disk.extentsIn(holes, depth + 1)) {
+      for await (const below of disk.extentsIn(holes, depth + 1, options)) {
         const out: Extent[] = [];
         for (const extent of below) {
           while (!isBelow(pieces[i]!, sizeBytes)) out.push(pieces[i++]!);
-          out.push(extent);
-          const end = extent.start + extent.length;
-          while (i < pieces.length && endOf(pieces[i]!) <= end) i += 1;
+          const first = i;
+          while (i < pieces.length && endOf(pieces[i]!) <= endOf(extent)) i += 1;
+          if (options?.cutAsLayers === true)
+            out.push(...cutAsAbove(extent, pieces.slice(first, i)));
+          else out.push(extent);
         }
         yield out;
       }
@@ -200,11 +205,28 @@ function holesIn(pieces: readonly Extent[], sizeBytes: number): readonly ByteRan
 
 /** Two extents where the disk below ends inside an unallocated one. */
 function cutAt(extent: Extent, end: number): readonly Extent[] {
-  const { start, length, kind, at } = extent;
-  if (kind !== 'unallocated' || start >= end || start + length <= end) return [extent];
-  const rest = { ...extent, start: end, length: start + length - end };
+  return extent.kind === 'unallocated' ? splitAt(extent, end) : [extent];
+}
+
+/** An extent in as many parts as the extents have that it shows through. */
+function cutAsAbove(extent: Extent, above: readonly Extent[]): Extent[] {
+  const parts: Extent[] = [];
+  let rest: Extent | undefined = extent;
+  for (const { start, length } of above) {
+    const [head, tail]: readonly Extent[] = splitAt(rest!, start + length);
+    parts.push(head!);
+    rest = tail;
+  }
+  return rest === undefined ? parts : [...parts, rest];
+}
+
+/** The parts before and from `offset` on; all of it in one where that lies outside. */
+function splitAt(extent: Extent, offset: number): readonly Extent[] {
+  const { start, length, at } = extent;
+  if (start >= offset || start + length <= offset) return [extent];
+  const rest = { ...extent, start: offset, length: start + length - offset };
   return [
-    { ...extent, length: end - start },
-    at === undefined ? rest : { ...rest, at: at + end - start },
+    { ...extent, length: offset - start },
+    at === undefined ? rest : { ...rest, at: at + offset - start },
   ];
 }

@@ -1,6 +1,6 @@
 import type { BlockSource, ByteRange } from '../io/device.js';
 import type { Image } from '../image/image.js';
-import type { Extent, GuestDisk } from './disk.js';
+import type { Extent, ExtentOptions, GuestDisk } from './disk.js';
 import type { L2Tables } from './l2-tables.js';
 import type { Decompressor, SectorCipher } from './ports.js';
 import type { TableMap } from './table-map.js';
@@ -8,7 +8,11 @@ import type { TableMap } from './table-map.js';
 /** A disk that can be asked for many ranges at once, as the layer above it has to. */
 export interface LayerDisk extends GuestDisk {
   /** The extents of ascending ranges that don't touch, with depths from `depth` on. */
-  extentsIn(ranges: readonly ByteRange[], depth: number): AsyncIterable<readonly Extent[]>;
+  extentsIn(
+    ranges: readonly ByteRange[],
+    depth: number,
+    options: ExtentOptions | undefined,
+  ): AsyncIterable<readonly Extent[]>;
 }
 
 /** How guest data is decrypted. */

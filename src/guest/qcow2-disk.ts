@@ -2,7 +2,7 @@ import { MiB } from '../base/units.js';
 import { dataFileName } from '../image/image.js';
 import { runInFlight } from '../io/batch.js';
 import type { ByteRange, ReadRequest } from '../io/device.js';
-import type { Extent } from './disk.js';
+import type { Extent, ExtentOptions } from './disk.js';
 import { extentsOfLayer } from './extents.js';
 import type { Layer, LayerDisk } from './layer.js';
 import { mapPiece, piecesOf } from './pieces.js';
@@ -52,12 +52,16 @@ export class Qcow2Disk implements LayerDisk {
     await this.#layer.close();
   }
 
-  extents(from: number, to: number): AsyncIterable<readonly Extent[]> {
-    return this.extentsIn([{ at: from, length: Math.max(0, to - from) }], 0);
+  extents(from: number, to: number, options?: ExtentOptions): AsyncIterable<readonly Extent[]> {
+    return this.extentsIn([{ at: from, length: Math.max(0, to - from) }], 0, options);
   }
 
-  extentsIn(ranges: readonly ByteRange[], depth: number): AsyncIterable<readonly Extent[]> {
-    return extentsOfLayer(this.#layer, ranges, depth);
+  extentsIn(
+    ranges: readonly ByteRange[],
+    depth: number,
+    options: ExtentOptions | undefined,
+  ): AsyncIterable<readonly Extent[]> {
+    return extentsOfLayer(this.#layer, ranges, depth, options);
   }
 
   async #readWindow(requests: readonly ReadRequest[]): Promise<void> {

@@ -135,7 +135,6 @@ export const OTHER_DIFFERENCES = [
   'first-block-hole',
   'progress-steps',
   'snapshot-own-size',
-  'strict-over-backing',
   'subclusters-filled',
   'terminal-escapes',
   'paths-are-utf8',

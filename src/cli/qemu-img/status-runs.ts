@@ -28,39 +28,36 @@ const SLICE_BYTES = 65536;
 export async function* statusRuns(disk: GuestDisk): AsyncGenerator<StatusRun> {
   const diskBytes = await disk.sizeBytes();
   const layers = [disk, ...disk.chain];
-  for await (const batch of disk.extents(0, diskBytes)) {
-    for (const extent of batch) yield* runsOf(extent, layers, diskBytes);
+  const lowestBytes = await layers.at(-1)!.sizeBytes();
+  for await (const batch of disk.extents(0, diskBytes, { cutAsLayers: true })) {
+    for (const extent of batch) yield* runsOf(extent, layers, [diskBytes, lowestBytes]);
   }
 }
 
 function* runsOf(
   extent: Extent,
   layers: readonly GuestDisk[],
-  diskBytes: number,
+  [diskBytes, lowestBytes]: readonly [number, number],
 ): Generator<StatusRun> {
   const { start, length, kind, depth } = extent;
   const steps = layers.slice(0, depth + 1).map(sliceCoverage);
   const layer = layers[depth]!;
   if (kind === 'compressed') steps.push(layer.clusterBytes);
   const isData = kind === 'data' || kind === 'preallocated' || kind === 'compressed';
-  const hasPlace = extent.at !== undefined && kind !== 'compressed' && !layer.encrypted;
-  // What a layer that is too short leaves out counts as its own zeros.
-  const allocated = kind !== 'unallocated' || depth < layers.length - 1;
+  // What a layer that is too short leaves out counts as its own zeros, which lie nowhere.
+  const isLeftOut = kind === 'unallocated' && depth < layers.length - 1;
+  const hasPlace = extent.at !== undefined && !isLeftOut && !layer.encrypted;
+  const allocated = kind !== 'unallocated' || isLeftOut;
   const zero = !isData || kind === 'preallocated';
   const words = [isData && 'data', zero && 'zero', hasPlace && 'placed', allocated && 'allocated'];
   const status = words.filter((word) => word !== false).join(' ');
   const end = start + length;
   for (let from = start; from < end;) {
     const to = Math.min(end, ...steps.map((step) => nextMultiple(from, step)));
-    // QEMU tells also whether the disk ends there.
-    yield {
-      start: from,
-      end: to,
-      zero,
-      allocated,
-      depth,
-      status: to === diskBytes ? `${status} last` : status,
-    };
+    // QEMU tells also whether the disk ends there, or the lowest one that says nothing of it.
+    const isLast = to === diskBytes || (!allocated && to === lowestBytes);
+    const told = isLast ? `${status} last` : status;
+    yield { start: from, end: to, zero, allocated, depth, status: told };
     from = to;
   }
 }
