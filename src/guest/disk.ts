@@ -37,10 +37,14 @@ export interface Extent {
 /** How a disk tells its extents. */
 export interface ExtentOptions {
   /**
-   * An extent ends also where one of a layer above it ends, as in QEMU's answers: where reserved
-   * clusters begin, or lie elsewhere in the file. Without it neighbours that could be one extent are.
+   * What layers mean for the ends of an extent:
+   *
+   * - `joined` (the default): nothing; neighbours that could be one extent are one;
+   * - `apart`: it ends also where one of a layer above it ends, as in QEMU's answers: where reserved
+   *   clusters begin, or lie elsewhere in the file;
+   * - `own`: this layer is told of alone, and what it leaves to the one below is `unallocated`.
    */
-  readonly cutAsLayers?: boolean;
+  readonly layers?: 'joined' | 'apart' | 'own';
 }
 
 /**

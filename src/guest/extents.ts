@@ -24,10 +24,10 @@ export function extentsOfLayer(
 ): AsyncIterable<readonly Extent[]> {
   const own = extentsAlone(layer, ranges, depth);
   const { backing } = layer;
-  if (backing.kind === 'none') return own;
+  if (backing.kind === 'none' || options?.layers === 'own') return own;
   const all = backing.kind === 'open' ? overlaid(own, backing, depth, options) : leftToBacking(own);
   // What was apart for its place in this layer may be one below.
-  return options?.cutAsLayers === true ? all : joinExtents(all);
+  return options?.layers === 'apart' ? all : joinExtents(all);
 }
 
 async function* extentsAlone(
@@ -172,8 +172,7 @@ async function* overlaid(
           while (!isBelow(pieces[i]!, sizeBytes)) out.push(pieces[i++]!);
           const first = i;
           while (i < pieces.length && endOf(pieces[i]!) <= endOf(extent)) i += 1;
-          if (options?.cutAsLayers === true)
-            out.push(...cutAsAbove(extent, pieces.slice(first, i)));
+          if (options?.layers === 'apart') out.push(...cutAsAbove(extent, pieces.slice(first, i)));
           else out.push(extent);
         }
         yield out;

@@ -133,7 +133,6 @@ export const OTHER_DIFFERENCES = [
   'left-tables-hidden',
   'program-name',
   'first-block-hole',
-  'progress-steps',
   'snapshot-own-size',
   'subclusters-filled',
   'terminal-escapes',

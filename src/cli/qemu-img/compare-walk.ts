@@ -1,7 +1,8 @@
 /** Two disks side by side, as `compare` goes over them. */
 import type { GuestDisk, QsnapError, ReadRequest } from '../../index.js';
 import { isQsnapError } from '../../index.js';
-import { statusRuns, type StatusRun } from './status-runs.js';
+import type { StatusRun } from './status-runs.js';
+import { StatusWalk } from './status-walk.js';
 
 /** What was found first; `same` for all that both have. */
 export type Verdict =
@@ -194,7 +195,7 @@ async function* pairedChunks(
   disks: readonly [GuestDisk, GuestDisk],
   strict: boolean,
 ): AsyncGenerator<Chunk> {
-  const walks = [new RunWalk(disks[0]), new RunWalk(disks[1])] as const;
+  const walks = [new StatusWalk(disks[0], 'all'), new StatusWalk(disks[1], 'all')] as const;
   for (let at = 0; ;) {
     const runs: StatusRun[] = [];
     for (const side of [0, 1] as const) {
@@ -231,7 +232,7 @@ function chunkOf(start: number, end: number, reads: readonly Side[]): Chunk {
 }
 
 async function* chunksPast(disk: GuestDisk, from: number, side: Side): AsyncGenerator<Chunk> {
-  const walk = new RunWalk(disk);
+  const walk = new StatusWalk(disk, 'all');
   for (let at = from; ;) {
     const run = await walk.runAt(at);
     if (run === undefined) return;
@@ -243,34 +244,5 @@ async function* chunksPast(disk: GuestDisk, from: number, side: Side): AsyncGene
     const chunk = chunkOf(at, run.end, run.allocated && !run.zero ? [side] : []);
     yield chunk;
     at = chunk.end;
-  }
-}
-
-/** The runs of a disk, asked for by ascending offsets. */
-class RunWalk {
-  readonly #runs: AsyncIterator<StatusRun>;
-  #current: StatusRun | undefined;
-  #failure: QsnapError | undefined;
-
-  constructor(disk: GuestDisk) {
-    this.#runs = statusRuns(disk)[Symbol.asyncIterator]();
-  }
-
-  /** The run that holds `at`, or why it can't be told; undefined past the end of the disk. */
-  async runAt(at: number): Promise<StatusRun | QsnapError | undefined> {
-    while (
-      this.#failure === undefined &&
-      (this.#current === undefined || this.#current.end <= at)
-    ) {
-      try {
-        const next = await this.#runs.next();
-        if (next.done === true) return undefined;
-        this.#current = next.value;
-      } catch (error) {
-        if (!isQsnapError(error)) throw error;
-        this.#failure = error;
-      }
-    }
-    return this.#failure ?? this.#current;
   }
 }

@@ -15,6 +15,7 @@ import { concatenatedDisk } from './concatenated-disk.js';
 import { parseConvertArguments, type ConvertRequest } from './convert-arguments.js';
 import { withExistingTarget } from './convert-existing.js';
 import { withNewTarget } from './convert-new.js';
+import { piecesToCopy, type Piece } from './convert-pieces.js';
 import { copyProgress } from './convert-progress.js';
 import { knownFormat, type ConvertTarget } from './convert-target.js';
 import type { QemuImgIo } from './io.js';
@@ -105,15 +106,29 @@ async function converted(
     const { backingBytes, writer } = target;
     const copied = backingBytes === undefined ? disk : overlaidDisk(disk, backingBytes);
     const options = copyOptions(request, target);
-    const { onProgress, end } = await copyProgress(copied, writer, request, options, progress);
+    const pieces = request.progress ? await piecesOf(sources, target, request) : [];
+    const { onProgress, end } = copyProgress(pieces, progress);
     try {
       await copyDisk(copied, writer, { ...options, onProgress });
       await writer.finish();
     } catch (error) {
       throw isQsnapError(error) ? copyFailed(error) : error;
     }
-    await end();
+    end();
   });
+}
+
+function piecesOf(
+  sources: readonly SourceDisk[],
+  { backingBytes, writer }: ConvertTarget,
+  { sparseBytes, compressed }: ConvertRequest,
+): Promise<readonly Piece[]> {
+  const compressedBytes = compressed ? writer.clusterBytes : undefined;
+  const rule = { everything: sparseBytes === 0, compressedBytes, backingBytes };
+  return piecesToCopy(
+    sources.map(({ disk }) => disk),
+    rule,
+  );
 }
 
 function copyOptions(

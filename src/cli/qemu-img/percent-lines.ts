@@ -23,7 +23,7 @@ export function percentLines(io: QemuImgIo, wanted: boolean, step: number): Perc
   let printed = 0;
   const at = (percent: number): void => {
     current = Math.min(100, Math.fround(percent));
-    const isNews = current > printed + step || current < printed - step;
+    const isNews = current > Math.fround(printed + step) || current < Math.fround(printed - step);
     if (!isNews && current !== 0 && current !== 100) return;
     printed = current;
     io.print(`    (${twoPlaces(current)}/100%)\r`);

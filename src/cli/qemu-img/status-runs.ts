@@ -24,12 +24,18 @@ const SLICE_BYTES = 65536;
 /**
  * All runs of a disk, ascending and without gaps: extents, cut where QEMU goes on to the next slice
  * of an L2 table, and at each compressed cluster.
+ *
+ * @param asked whether all layers are asked, or the first one alone.
  */
-export async function* statusRuns(disk: GuestDisk): AsyncGenerator<StatusRun> {
+export async function* statusRuns(
+  disk: GuestDisk,
+  asked: 'all' | 'first',
+): AsyncGenerator<StatusRun> {
   const diskBytes = await disk.sizeBytes();
-  const layers = [disk, ...disk.chain];
+  const layers = asked === 'all' ? [disk, ...disk.chain] : [disk];
   const lowestBytes = await layers.at(-1)!.sizeBytes();
-  for await (const batch of disk.extents(0, diskBytes, { cutAsLayers: true })) {
+  const options = { layers: asked === 'all' ? 'apart' : 'own' } as const;
+  for await (const batch of disk.extents(0, diskBytes, options)) {
     for (const extent of batch) yield* runsOf(extent, layers, [diskBytes, lowestBytes]);
   }
 }
