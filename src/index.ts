@@ -58,7 +58,7 @@ export type {
   CheckTotals,
   QemuFailure,
 } from './check/report.js';
-export type { Extent, ExtentKind, GuestDisk } from './guest/disk.js';
+export type { Extent, ExtentKind, ExtentOptions, GuestDisk } from './guest/disk.js';
 export type { Gate, OpenedLayer } from './guest/gate.js';
 export { openGuestDisk } from './guest/open-guest-disk.js';
 export type { GuestDiskOptions } from './guest/open-guest-disk.js';

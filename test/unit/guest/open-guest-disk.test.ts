@@ -177,6 +177,36 @@ describe('disks below', () => {
     expect(new Set(kinds)).toEqual(new Set(['data', 'zero', 'backing']));
   });
 
+  test('extents joined, apart as the layers have them, and of one layer alone', async () => {
+    const image = await imageOf('backing');
+    const size = image.header.diskSizeBytes;
+    const below = new Uint8Array(size).fill(1);
+    const disk = await openGuestDisk(image, { gate: gateOf({ [backingName(image)!]: below }) });
+    const told = async (layers: 'joined' | 'apart' | 'own'): Promise<readonly Extent[]> => {
+      const all: Extent[] = [];
+      for await (const batch of disk.extents(0, size, { layers })) all.push(...batch);
+      return all;
+    };
+    const [joined, apart, own] = [await told('joined'), await told('apart'), await told('own')];
+    expect(joined).toEqual(await extentsOf(disk));
+    for (const extents of [joined, apart, own]) {
+      let end = 0;
+      for (const { start, length } of extents) {
+        expect(start).toBe(end);
+        end += length;
+      }
+      expect(end).toBe(size);
+    }
+    // The same bytes, and ends wherever one of the two layers has one.
+    const ends = (extents: readonly Extent[]) => extents.map(({ start, length }) => start + length);
+    expect(ends(apart)).toEqual(
+      [...new Set([...ends(joined), ...ends(own)])].sort((a, b) => a - b),
+    );
+    expect(new Set(own.map(({ depth }) => depth))).toEqual(new Set([0]));
+    expect(own.some(({ kind }) => kind === 'unallocated')).toBe(true);
+    expect(apart.some(({ kind }) => kind === 'unallocated')).toBe(false);
+  });
+
   test('a chain that leads back to itself', async () => {
     const bytes = loadFixture('backing-chain');
     const image = await openImage(memoryDevice(bytes));
