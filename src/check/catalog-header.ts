@@ -17,6 +17,15 @@ export const HEADER_FINDINGS = {
     consequence: 'QEMU refuses to open the image',
     advice: 'remove the bitmap and make it anew; a backup must then be a full one',
   },
+  BITMAP_TABLE_TOO_LONG: {
+    severity: 'check-error',
+    remedy: 'manual',
+    message: ({ facts }) =>
+      `bitmap "${String(facts['name'])}" can't be loaded: its table has ${String(facts['entries'])} ` +
+      `entries, and the disk takes ${String(facts['needed'])}`,
+    consequence: 'QEMU refuses to open the image',
+    advice: 'remove the bitmap and make it anew; a backup must then be a full one',
+  },
   BITMAP_IN_USE: {
     severity: 'note',
     beyondQemu: true,

@@ -151,11 +151,18 @@ async function countBitmapData(
   const { clusterBytes } = image.geometry;
   let failure: References['bitmapFailure'];
   for (const bitmap of image.bitmaps) {
+    const { table, inUse } = bitmap;
+    const at = table.at;
+    const name = printableText(bitmap.name);
     const problem = problemOf(bitmap, image);
-    if (problem === undefined) continue;
-    const facts = { name: printableText(bitmap.name), problem };
-    const at = bitmap.table.at;
-    collector.add('BITMAP_UNREADABLE', { structure: 'bitmap-directory', at, facts });
+    const needed = entriesNeeded(bitmap, image);
+    if (problem !== undefined) {
+      const facts = { name, problem };
+      collector.add('BITMAP_UNREADABLE', { structure: 'bitmap-directory', at, facts });
+    } else if (!inUse && table.entries > needed) {
+      const facts = { name, entries: table.entries, needed };
+      collector.add('BITMAP_TABLE_TOO_LONG', { structure: 'bitmap-directory', at, facts });
+    } else continue;
     failure = 'open';
   }
   await visitBitmapEntries(image, image.bitmaps, (high, low, at, { name, inUse }) => {
@@ -176,6 +183,15 @@ async function countBitmapData(
     }
   });
   return failure;
+}
+
+/** Clusters that a bitmap of the whole disk fills. Bits are kept in words of 64. */
+function entriesNeeded(
+  { granularityBytes }: PersistentBitmap,
+  { header, geometry }: Image,
+): number {
+  const words = Math.ceil(header.diskSizeBytes / granularityBytes / 64);
+  return Math.ceil((words * 8) / geometry.clusterBytes);
 }
 
 /** QEMU: block/qcow2-bitmap.c, check_dir_entry. */

@@ -45,6 +45,10 @@ export function parseBitmapDirectory(
     bitmaps.push(decodeEntry(bytes, at, extension.directoryAt + at, index, clusterBytes));
     at += roundUp(length, 8);
   }
+  if (at < bytes.length) {
+    const more = `goes on after the ${extension.bitmapCount} entries that the header claims`;
+    throw invalid(`the bitmap directory ${more}`, extension.directoryAt + at);
+  }
   return bitmaps;
 }
 

@@ -1,5 +1,5 @@
 import { decodeStruct } from '../base/struct.js';
-import { hostOffset, isAligned, roundUp } from '../base/units.js';
+import { hostOffset, roundUp } from '../base/units.js';
 import { LIMITS } from './limits.js';
 import { SNAPSHOT_ENTRY, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_EXTRA } from './spec.js';
 import {
@@ -95,17 +95,18 @@ function lenient(
   return {
     l1: (at, entries, _context, entryAt, index) => {
       const fileAt = context.at + entryAt;
-      // QEMU looks at the place first, and then no more.
-      if (at >= 2n ** 62n || !isAligned(Number(at), context.clusterBytes)) {
-        fault({ index, field: 'l1-offset', at: fileAt, value: at });
-        return { at: hostOffset(0), entries: 0 };
-      }
-      if (entries > LIMITS.l1BytesMax.value / 8) {
+      // QEMU looks at the place first, then at the length, and then no more.
+      const isPlaced = at % BigInt(context.clusterBytes) === 0n;
+      const isTooLong = entries > LIMITS.l1BytesMax.value / 8;
+      if (isPlaced && isTooLong) {
         const where = fileAt + SNAPSHOT_ENTRY.l1Entries.at;
         fault({ index, field: 'l1-entries', at: where, value: BigInt(entries) });
-        return { at: hostOffset(0), entries: 0 };
+      } else if (!isPlaced || at >= 2n ** 62n) {
+        fault({ index, field: 'l1-offset', at: fileAt, value: at });
+      } else {
+        return { at: hostOffset(Number(at)), entries };
       }
-      return { at: hostOffset(Number(at)), entries };
+      return { at: hostOffset(0), entries: 0 };
     },
     size: (value, field, entryAt, index) => {
       if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);

@@ -12,6 +12,7 @@ import { proposeRepair } from '../../src/repair/propose.js';
 import { executePlan } from '../../src/tx/execute.js';
 import { contentsOf } from '../support/crash-judge.js';
 import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../support/damage.js';
+import { TABLE_DAMAGE } from '../support/damage-tables.js';
 import { layoutOf } from '../support/image-builder.js';
 import { coveringOptions, diskBytesOf, nameOfOptions } from '../support/model-options.js';
 import type { ImageOptions } from '../support/model-options.js';
@@ -22,7 +23,12 @@ import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
 
 const seed = seedOf() + 5;
 const rounds = roundsOf(8);
-const KINDS = Object.entries({ ...HARMLESS_DAMAGE, ...UNREADABLE_DAMAGE, ...OVERLAPS });
+const KINDS = Object.entries({
+  ...HARMLESS_DAMAGE,
+  ...UNREADABLE_DAMAGE,
+  ...OVERLAPS,
+  ...TABLE_DAMAGE,
+});
 /** A plain run tries so many kinds on each image, others on the next. */
 const KINDS_EACH = rounds > 8 ? KINDS.length : 6;
 const total = { sound: 0, damaged: 0, mended: 0 };

@@ -160,6 +160,9 @@ export function openFailureText(findings: readonly Finding[], error: string): st
   for (const { code, facts } of findings) {
     const name = String(facts['name']);
     if (code === 'BITMAP_UNREADABLE') return `Bitmap '${name}' doesn't satisfy the constraints`;
+    if (code === 'BITMAP_TABLE_TOO_LONG') {
+      return `Could not read bitmap '${name}' from image: ${error}`;
+    }
     if (code !== 'BITMAP_TABLE_ENTRY_INVALID') continue;
     return `Could not read bitmap_table table from image for bitmap '${name}': ${error}`;
   }

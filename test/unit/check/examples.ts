@@ -195,6 +195,11 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     p.bytes[directoryAt + 17] = 200;
     return bitmapTable(p);
   }),
+  BITMAP_TABLE_TOO_LONG: example('bitmaps', (p) => {
+    const directoryAt = Number(u64(p.bytes, extension(p, BITMAPS) + 16));
+    putU32(p.bytes, directoryAt + 8, 2);
+    return bitmapTable(p);
+  }),
   BITMAP_IN_USE: example('bitmaps-in-use', bitmapTable),
   BITMAPS_STALE: example('bitmaps-autoclear-off', (p) => extension(p, BITMAPS) - 8),
   BITMAPS_EXTENSION_MISSING: example('version-3', (p) => change(p, 88, (was) => was | 1n)),

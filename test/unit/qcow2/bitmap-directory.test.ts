@@ -49,6 +49,11 @@ describe('R10: what can not be right is refused, with its place', () => {
     ['extra data of 2^32 - 1', '000000000000a000 00000003 00000002 01 10 0003 ffffffff 646179', 0],
     ['table unaligned', '000000000000a200 00000003 00000002 01 10 0003 00000000 646179', 0],
     ['table too long', '000000000000a000 08000001 00000002 01 10 0003 00000000 646179', 0],
+    [
+      'more than the entries',
+      '000000000000a000 00000003 00000002 01 10 0003 00000000 646179 0000000000 00',
+      0x20,
+    ],
     ['no name', '000000000000a000 00000003 00000002 01 10 0000 00000000', 0],
   ])('%s', (_, hex, at) => {
     expect(refusalOf(hex)).toEqual({ code: 'BITMAPS_INVALID', at: 0x9000 + at });
