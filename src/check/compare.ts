@@ -3,7 +3,14 @@ import type { Image } from '../image/image.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
 import type { ReferenceCounter } from './reference-counter.js';
-import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
+import {
+  REFCOUNT_CAP,
+  visitStoredRefcounts,
+  type StoredRefcountTable,
+} from './stored-refcounts.js';
+
+/** Bounds what an image of nothing but absurd refcounts can make a check keep. */
+const ABOVE_CAP_MAX = 16_384;
 
 /**
  * Compares the references counted with the refcounts stored, cluster by cluster, and replaces the
@@ -20,12 +27,12 @@ export async function compareRefcounts(
   collector: FindingCollector,
   ownersKnown: boolean,
 ): Promise<number> {
-  const { refcountBlockEntries } = image.geometry;
+  const { refcountBlockEntries, refcountBits } = image.geometry;
   const { values, touched } = counter.counts;
   const { clusters } = counter;
   let end = 1;
   const endBlock = Math.ceil(clusters / refcountBlockEntries);
-  await visitStoredRefcounts(image, table, 0, endBlock, (block, stored) => {
+  await visitStoredRefcounts(image, table, 0, endBlock, (block, stored, bytes) => {
     const first = block * refcountBlockEntries;
     const last = Math.min(first + refcountBlockEntries, clusters);
     if (table.unreadable.has(block)) {
@@ -52,15 +59,22 @@ export async function compareRefcounts(
       if (is === references) continue;
       values[cluster] = is;
       if (is > references && !ownersKnown) continue;
-      addDifference(cluster, is, references, image, table, collector);
+      const code = codeOf(is, references);
+      const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
+      const found = isCapped ? exactText(bytes, cluster - first) : is;
+      if (typeof found === 'string' && table.aboveCap.size < ABOVE_CAP_MAX) {
+        table.aboveCap.set(cluster, found);
+      }
+      addDifference(code, cluster, found, references, image, table, collector);
     }
   });
   return end;
 }
 
 function addDifference(
+  code: FindingCode,
   cluster: number,
-  found: number,
+  found: number | string,
   expected: number,
   image: Image,
   table: StoredRefcountTable,
@@ -72,7 +86,13 @@ function addDifference(
   const bit = (cluster % refcountBlockEntries) * refcountBits;
   const structure = blockAt === 0 ? 'refcount-table' : 'refcount-block';
   const at = blockAt === 0 ? table.at + block * 8 : blockAt + Math.floor(bit / 8);
-  collector.add(codeOf(found, expected), { structure, at, cluster, found, expected });
+  collector.add(code, { structure, at, cluster, found, expected });
+}
+
+/** A refcount of 64 bits that a number need not hold. */
+function exactText(block: Uint8Array, index: number): string {
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  return String(view.getBigUint64(index * 8));
 }
 
 function codeOf(found: number, expected: number): FindingCode {

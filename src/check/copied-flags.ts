@@ -5,13 +5,17 @@ import { anyCopiedWrong } from '../l1l2/scan.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { factsOf } from './judge-entry.js';
-import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
+import {
+  REFCOUNT_CAP,
+  visitStoredRefcounts,
+  type StoredRefcountTable,
+} from './stored-refcounts.js';
 
 /** Stored refcounts that are kept of clusters behind the end of the file, at most. */
 const BEHIND_MAX = 2 ** 24;
 
 /** The stored refcount of any cluster; undefined where it can't be read. */
-type StoredOf = (cluster: number) => number | undefined;
+type StoredOf = (cluster: number) => number | string | undefined;
 
 /**
  * Compares the COPIED flags of the active L1 and of its L2 tables with the stored refcounts: set
@@ -99,7 +103,10 @@ async function storedRefcounts(
   }
   return (cluster) => {
     if (table.unreadable.has(blockOf(cluster))) return undefined;
-    if (cluster < fileClusters) return values[cluster]!;
+    if (cluster < fileClusters) {
+      const value = values[cluster]!;
+      return value === REFCOUNT_CAP ? (table.aboveCap.get(cluster) ?? value) : value;
+    }
     return behind[cluster - first] ?? 0;
   };
 }

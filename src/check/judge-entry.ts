@@ -1,6 +1,13 @@
 import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
-import { COMPRESSED, compressedExtent, COPIED, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
+import {
+  COMPRESSED,
+  compressedExtent,
+  compressedOffsetHighBits,
+  COPIED,
+  offsetOf,
+  ZERO_FLAG,
+} from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
@@ -38,7 +45,7 @@ export function judgeEntry(
   const [high, low] = [words[i]!, words[i + 1]!];
   const [zeroBits, allocatedBits] = scan.stride === 4 ? [words[i + 2]!, words[i + 3]!] : [0, 0];
   const where = (): Found & { facts: Facts } => {
-    const isReserve = scan.stride === 2 && (low & ZERO_FLAG) !== 0;
+    const isReserve = scan.stride === 2 ? (low & ZERO_FLAG) !== 0 : allocatedBits === 0;
     const facts = { ...factsOf(high, low, scan.clusterBits), index, zero: isReserve };
     return { structure, at: tableAt + i * 4, times: pointers, facts };
   };
@@ -53,7 +60,7 @@ export function judgeEntry(
     else if ((zeroBits | allocatedBits) !== 0) add('L2_COMPRESSED_WITH_SUBCLUSTERS');
     else {
       const { at, sectorBytes } = compressedExtent(high, low, scan.clusterBits);
-      counter.count(at, sectorBytes - (at % 512), pointers, 'L2_ENTRY_PAST_END', where);
+      counter.count(at, sectorBytes - (low & 511), pointers, 'L2_ENTRY_PAST_END', where);
     }
     return;
   }
@@ -83,8 +90,11 @@ export function factsOf(
   low: number,
   clusterBits?: number,
 ): { entry: string; offset: string } {
-  const entry = hex((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
+  const entry = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
   const isCompressed = clusterBits !== undefined && (high & COMPRESSED) !== 0;
-  const at = isCompressed ? compressedExtent(high, low, clusterBits).at : offsetOf(high, low);
-  return { entry, offset: hex(at) };
+  // To the byte: a number does not hold each place that a bad entry can name.
+  const offset = isCompressed
+    ? BigInt.asUintN(32 + compressedOffsetHighBits(clusterBits), entry)
+    : offsetOf(high, low);
+  return { entry: hex(entry), offset: hex(offset) };
 }

@@ -50,7 +50,8 @@ export class ReferenceCounter {
     const size = this.#clusterBytes;
     if (at + bytes - this.#fileEnd >= size) {
       const found = where();
-      const facts = { ...found.facts, offset: hex(at), size: bytes };
+      // What was stored says it to the byte.
+      const facts = { offset: hex(at), ...found.facts, size: bytes };
       this.#collector.add(pastTheEnd, { ...found, times, facts });
       return;
     }

@@ -13,6 +13,8 @@ export interface StoredRefcountTable {
   readonly blocks: Float64Array;
   /** By index: where blocks are said to lie that QEMU can't read, off a cluster's start. */
   readonly unreadable: ReadonlyMap<number, number>;
+  /** By cluster, once they were compared: refcounts above REFCOUNT_CAP, in decimal, and not all. */
+  readonly aboveCap: Map<number, string>;
 }
 
 /**
@@ -56,19 +58,24 @@ export async function checkRefcountTable(
       if (found !== 1) collector.add('REFCOUNT_BLOCK_SHARED', { ...where(), cluster, found });
     }
   }
-  return { at, blocks, unreadable };
+  return { at, blocks, unreadable, aboveCap: new Map() };
 }
+
+const NO_BYTES = new Uint8Array();
+
+/** The highest stored refcount that is told apart. */
+export const REFCOUNT_CAP = 0xffff_ffff;
 
 /**
  * Hands the stored refcounts of all clusters below `clusters` to `visit`, block by block and in
- * order; the first cluster of the block and its counts, which are only lent.
+ * order: the block's index, its counts up to REFCOUNT_CAP, and its bytes; both are only lent.
  */
 export async function visitStoredRefcounts(
   image: Image,
   { blocks }: StoredRefcountTable,
   fromBlock: number,
   endBlock: number,
-  visit: (block: number, stored: Uint16Array | Uint32Array) => void,
+  visit: (block: number, stored: Uint16Array | Uint32Array, bytes: Uint8Array) => void,
 ): Promise<void> {
   const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
   const isNarrow = refcountBits <= 16;
@@ -81,7 +88,7 @@ export async function visitStoredRefcounts(
   const visitAbsentBelow = (block: number): void => {
     if (next >= block) return;
     stored.fill(0);
-    for (; next < block; next++) visit(next, stored);
+    for (; next < block; next++) visit(next, stored, NO_BYTES);
   };
   const offsets = Float64Array.from(present, (block) => blocks[block]!);
   await walkTables(image.source, offsets, clusterBytes, (index, words) => {
@@ -89,7 +96,7 @@ export async function visitStoredRefcounts(
     swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     decodeRefcountsCapped(bytes, refcountBits, stored);
-    visit(present[index]!, stored);
+    visit(present[index]!, stored, bytes);
     next = present[index]! + 1;
   });
   visitAbsentBelow(endBlock);

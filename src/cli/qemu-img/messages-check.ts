@@ -73,7 +73,12 @@ function unreadable({ facts, cluster }: Finding, isFirst: boolean): string {
 }
 
 /** A snapshot as QEMU names it: ids and names are printed as they are. */
-const snapshot = ({ facts }: Finding): string => `ERROR snapshot ${facts['id']} (${facts['name']})`;
+const snapshot = ({ facts }: Finding): string =>
+  `ERROR snapshot ${upToNul(facts['id'])} (${upToNul(facts['name'])})`;
+
+/** What C prints of a string: all before a zero byte, which is `\\x00` where a backslash is doubled. */
+const upToNul = (shown: Facts[string] | undefined): string =>
+  /^(?:(?!\\x00)(?:\\.|[^\\]))*/.exec(String(shown))![0];
 
 const LINES: Partial<Record<FindingCode, (finding: Finding) => string>> = {
   REFCOUNT_ZERO: miscounted,
