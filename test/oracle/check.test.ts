@@ -28,7 +28,7 @@ const LARGEST_BYTES = 1.5 * 2 ** 20;
 /** QEMU opens backing files to check, and asks for keys: nothing to compare there. */
 const NOT_FOR_QEMU = /^(aes|backing-(json|missing)|feature-incompatible|luks|qcow-version)/;
 /** Kinds that say the same of every image are tried on some. */
-const DAMAGE_SHARE = 4;
+const DAMAGE_SHARE = 6;
 
 type Totals = Readonly<Record<string, number>>;
 
