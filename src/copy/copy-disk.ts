@@ -118,15 +118,15 @@ function rulesOf(
   options: CopyOptions,
 ): { stepRule: StepRule; writeRule: WriteRule } {
   const { below, compress, onContent } = options;
-  const { clusterBytes } = writer;
+  const unitBytes = compress === undefined ? writer.unitBytes : writer.clusterBytes;
   const everything = options.everything === true;
   const zeroRunBytes = everything ? 0 : (options.zeroRunBytes ?? 4096);
   assert(compress === undefined || writer.takesCompressed, 'this format has compressed clusters');
   assert(below === undefined || onContent === undefined, 'the whole content is read');
   return {
-    stepRule: { clusterBytes, below, everything },
+    stepRule: { unitBytes, below, everything },
     writeRule: {
-      clusterBytes,
+      unitBytes,
       diskBytes,
       zeros: zeroRunBytes === 0 ? undefined : zeroRule(zeroRunBytes),
       explicitZeros: below !== undefined || options.explicitZeros === true,

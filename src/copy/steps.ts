@@ -1,5 +1,5 @@
 import { MiB } from '../base/units.js';
-import type { Extent, GuestDisk } from '../guest/disk.js';
+import type { Extent, ExtentKind, GuestDisk } from '../guest/disk.js';
 import type { GuestRange } from './zero-runs.js';
 
 /** Guest bytes that are read, looked through and written together. */
@@ -16,26 +16,33 @@ const STEP_PIECES = 16384;
 export type CopyAction = 'copy' | 'zero' | 'keep';
 
 /** A stretch of one extent. */
-export interface Piece extends GuestRange {
+interface Piece extends GuestRange {
   readonly action: CopyAction;
+  /** For `keep`: whether it is known to read as zeros. */
+  readonly isZero: boolean;
 }
 
-/** A stretch that begins and ends at cluster boundaries of the new image, or at the disk's end. */
-export interface CopyRun extends Piece {
+/** A stretch that begins and ends at units of the new image, or at the disk's end. */
+export interface CopyRun extends GuestRange {
+  readonly action: CopyAction;
   /** For `copy`: where in the run there may be something else than zeros; zeros are looked for in
    * each of them on its own. */
   readonly parts: readonly GuestRange[];
+  /** For `copy`: what the backing file has and the run takes along, since it is a part of a unit. */
+  readonly takenAlong: readonly GuestRange[];
 }
 
 /** What is decided about a disk before any of its data is read. */
 export interface StepRule {
-  /** Cluster size of the new image. */
-  readonly clusterBytes: number;
+  /** What the new image keeps or leaves out on its own: a cluster, or a subcluster. */
+  readonly unitBytes: number;
   /** Layers of this depth and below are the new image's backing file; undefined if it has none. */
   readonly below: number | undefined;
   /** Every byte that is not left to a backing file is copied, zeros too. */
   readonly everything: boolean;
 }
+
+const ZERO_KINDS: ReadonlySet<ExtentKind> = new Set(['zero', 'unallocated', 'preallocated']);
 
 /** What to do with an extent. */
 export function actionOf(extent: Extent, { below, everything }: StepRule): CopyAction {
@@ -50,7 +57,7 @@ export function actionOf(extent: Extent, { below, everything }: StepRule): CopyA
 
 /** The whole disk as a sequence of steps; each begins and ends as a run does. */
 export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<CopyRun[]> {
-  const { clusterBytes } = rule;
+  const { unitBytes } = rule;
   const diskBytes = await disk.sizeBytes();
   let pieces: Piece[] = [];
   let copyBytes = 0;
@@ -60,7 +67,7 @@ export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<
         pieces.push(piece);
         if (piece.action === 'copy') copyBytes += piece.to - piece.from;
         if (copyBytes < STEP_BYTES && pieces.length < STEP_PIECES) continue;
-        const end = Math.floor(piece.to / clusterBytes) * clusterBytes;
+        const end = Math.floor(piece.to / unitBytes) * unitBytes;
         if (end <= pieces[0]!.from) continue;
         const rest = cutAt(pieces, end);
         yield runsOf(pieces, rule, diskBytes);
@@ -77,9 +84,10 @@ export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<
 function* piecesOf(extent: Extent, disk: GuestDisk, rule: StepRule): Generator<Piece> {
   const action = actionOf(extent, rule);
   const end = extent.start + extent.length;
+  const isZero = ZERO_KINDS.has(extent.kind);
   const pieceBytes = action === 'copy' ? pieceLimit(extent, disk) : extent.length;
   for (let from = extent.start; from < end; from += pieceBytes) {
-    yield { from, to: Math.min(end, from + pieceBytes), action };
+    yield { from, to: Math.min(end, from + pieceBytes), action, isZero };
   }
 }
 
@@ -93,9 +101,10 @@ function pieceLimit({ kind, depth }: Extent, disk: GuestDisk): number {
 function cutAt(pieces: Piece[], end: number): Piece[] {
   const rest: Piece[] = [];
   while (pieces.length > 0 && pieces.at(-1)!.to > end) {
-    const { from, to, action } = pieces.pop()!;
-    rest.unshift({ from: Math.max(from, end), to, action });
-    if (from < end) pieces.push({ from, to: end, action });
+    const piece = pieces.pop()!;
+    const { from } = piece;
+    rest.unshift({ ...piece, from: Math.max(from, end) });
+    if (from < end) pieces.push({ ...piece, to: end });
   }
   return rest;
 }
@@ -107,13 +116,13 @@ interface OpenRun {
 }
 
 /**
- * The pieces widened to whole clusters. A cluster with different pieces is copied: only so can the
- * new image have it as one.
+ * The pieces widened to whole units. A unit with different pieces is copied: only so can the new
+ * image have it as one.
  *
- * @param pieces without gaps; the first begins at a cluster boundary.
+ * @param pieces without gaps; the first begins at a unit.
  */
 function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): CopyRun[] {
-  const { clusterBytes } = rule;
+  const { unitBytes } = rule;
   const runs: OpenRun[] = [];
   const add = (from: number, to: number, action: CopyAction): void => {
     if (to <= from) return;
@@ -122,12 +131,12 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
     else runs.push({ from, to, action });
   };
   for (const { from, to, action } of pieces) {
-    const end = Math.min(diskBytes, Math.ceil(to / clusterBytes) * clusterBytes);
+    const end = Math.min(diskBytes, Math.ceil(to / unitBytes) * unitBytes);
     const last = runs.at(-1);
     const shared = last !== undefined && last.to > from && last.action !== action;
     if (shared) {
-      // The last cluster of the run before has a part of this piece, too.
-      const boundary = Math.floor(from / clusterBytes) * clusterBytes;
+      // The last unit of the run before has a part of this piece, too.
+      const boundary = Math.floor(from / unitBytes) * unitBytes;
       const sharedEnd = last.to;
       last.to = boundary;
       if (last.to === last.from) runs.pop();
@@ -135,27 +144,23 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
     }
     add(Math.max(from, runs.at(-1)?.to ?? from), end, action);
   }
-  return withParts(runs, pieces, rule);
+  return withParts(runs, pieces);
 }
 
-function withParts(
-  runs: readonly OpenRun[],
-  pieces: readonly Piece[],
-  { below }: StepRule,
-): CopyRun[] {
+function withParts(runs: readonly OpenRun[], pieces: readonly Piece[]): CopyRun[] {
   let next = 0;
   return runs.map((run) => {
-    if (run.action !== 'copy') return { ...run, parts: [] };
-    // With a backing file below, zeros have to be found wherever they are.
-    if (below !== undefined) return { ...run, parts: [run] };
     const parts: GuestRange[] = [];
+    const takenAlong: GuestRange[] = [];
+    if (run.action !== 'copy') return { ...run, parts, takenAlong };
     while (next < pieces.length && pieces[next]!.to <= run.from) next += 1;
     for (; next < pieces.length && pieces[next]!.from < run.to; next += 1) {
-      const { from, to, action } = pieces[next]!;
-      if (action !== 'copy') continue;
-      parts.push({ from: Math.max(from, run.from), to: Math.min(to, run.to) });
+      const { from, to, action, isZero } = pieces[next]!;
+      const range = { from: Math.max(from, run.from), to: Math.min(to, run.to) };
+      if (action === 'copy') parts.push(range);
+      if (action === 'keep' && !isZero) takenAlong.push(range);
       if (to > run.to) break;
     }
-    return { ...run, parts };
+    return { ...run, parts, takenAlong };
   });
 }

@@ -14,8 +14,8 @@ export interface LoadedRun extends CopyRun {
 
 /** How bytes become writes. */
 export interface WriteRule {
-  /** Cluster size of the new image. */
-  readonly clusterBytes: number;
+  /** What is written whole: a cluster of the new image or, uncompressed, a subcluster. */
+  readonly unitBytes: number;
   readonly diskBytes: number;
   /** Which zeros are left out; undefined: none. */
   readonly zeros: ZeroRule | undefined;
@@ -64,7 +64,7 @@ export async function writesOf(
     totals.zeroBytes += to - from;
     if (rule.explicitZeros) writes.push({ kind: 'zero', at: from, length: to - from });
   };
-  const found = runs.map((run) => clustersWithData(run, rule));
+  const found = runs.map((run) => unitsWithData(run, rule));
   const packed = await compressed(runs, found, rule);
   let nextPacked = 0;
   for (const [index, run] of runs.entries()) {
@@ -80,7 +80,7 @@ export async function writesOf(
         writes.push({ kind: 'data', at: from, bytes: bytesOf(run, from, to) });
         continue;
       }
-      for (const cluster of singly({ from, to }, rule.clusterBytes)) {
+      for (const cluster of singly({ from, to }, rule.unitBytes)) {
         writes.push(written(run, cluster, packed[nextPacked], totals));
         nextPacked += 1;
       }
@@ -107,27 +107,37 @@ function written(
   return { kind: 'compressed', at: from, packed };
 }
 
-/** The clusters of a run that are written, as ranges that end with a cluster or with the disk. */
-function clustersWithData(run: LoadedRun, rule: WriteRule): GuestRange[] {
-  const { clusterBytes, diskBytes, zeros, compress } = rule;
+/** The units of a run that are written, as ranges that end with a unit or with the disk. */
+function unitsWithData(run: LoadedRun, rule: WriteRule): readonly GuestRange[] {
+  const { unitBytes, zeros, compress } = rule;
   if (run.action !== 'copy') return [];
   if (zeros === undefined) return [run];
   if (compress !== undefined) {
-    return singly(run, clusterBytes).filter(({ from, to }) => {
+    return singly(run, unitBytes).filter(({ from, to }) => {
       return !isZero(run.bytes, from - run.from, to - run.from);
     });
   }
-  const ranges: { from: number; to: number }[] = [];
-  for (const part of run.parts) {
-    for (const found of dataRanges(bytesOf(run, part.from, part.to), part.from, zeros)) {
-      const from = Math.floor(found.from / clusterBytes) * clusterBytes;
-      const to = Math.min(diskBytes, Math.ceil(found.to / clusterBytes) * clusterBytes);
-      const last = ranges.at(-1);
-      if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
-      else ranges.push({ from, to });
-    }
+  const ranges = run.parts.flatMap((part) =>
+    dataRanges(bytesOf(run, part.from, part.to), part.from, zeros),
+  );
+  if (run.takenAlong.length > 0) {
+    ranges.push(...run.takenAlong);
+    ranges.sort((a, b) => a.from - b.from);
   }
-  return ranges;
+  return widened(ranges, rule);
+}
+
+/** Ascending ranges, each made whole units, and joined where they meet. */
+function widened(ranges: readonly GuestRange[], { unitBytes, diskBytes }: WriteRule): GuestRange[] {
+  const wide: { from: number; to: number }[] = [];
+  for (const range of ranges) {
+    const from = Math.floor(range.from / unitBytes) * unitBytes;
+    const to = Math.min(diskBytes, Math.ceil(range.to / unitBytes) * unitBytes);
+    const last = wide.at(-1);
+    if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+    else wide.push({ from, to });
+  }
+  return wide;
 }
 
 /** All clusters of the runs that are to be compressed, in order. */
@@ -136,11 +146,11 @@ async function compressed(
   found: readonly (readonly GuestRange[])[],
   rule: WriteRule,
 ): Promise<readonly (Uint8Array | undefined)[]> {
-  const { compress, clusterBytes } = rule;
+  const { compress, unitBytes } = rule;
   if (compress === undefined) return [];
   const clusters = runs.flatMap((run, index) => {
-    return found[index]!.flatMap((range) => singly(range, clusterBytes)).map(({ from, to }) =>
-      whole(bytesOf(run, from, to), clusterBytes),
+    return found[index]!.flatMap((range) => singly(range, unitBytes)).map(({ from, to }) =>
+      whole(bytesOf(run, from, to), unitBytes),
     );
   });
   if (clusters.length === 0) return [];
