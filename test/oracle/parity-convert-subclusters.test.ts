@@ -146,6 +146,10 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
       const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((directory) =>
         path.join(directory, 'out'),
       );
+      if (process.env['DBG'] === String(round)) {
+        cpSync(path.dirname(path.dirname(ours!)), '/tmp/w/tmp-sub/dbg', { recursive: true });
+        console.log(argv.join(' '));
+      }
       await expectClean(ours!);
       const { stdout } = await qemuImg(['compare', theirs!, ours!]);
       expect(stdout).toBe('Images are identical.\n');
