@@ -74,7 +74,7 @@ export async function copyDisk(
 ): Promise<CopyReport> {
   const { signal, onContent, onProgress } = options;
   const diskBytes = await disk.sizeBytes();
-  const { stepRule, writeRule } = rulesOf(writer, diskBytes, options);
+  const { stepRule, writeRule } = rulesOf(disk, writer, diskBytes, options);
   const totals = noTotals();
   let readBytes = 0;
   let writing: Promise<void> = Promise.resolve();
@@ -113,6 +113,7 @@ async function writesAndContent(
 }
 
 function rulesOf(
+  disk: GuestDisk,
   writer: ImageWriter,
   diskBytes: number,
   options: CopyOptions,
@@ -129,6 +130,7 @@ function rulesOf(
       unitBytes,
       diskBytes,
       zeros: zeroRunBytes === 0 ? undefined : zeroRule(zeroRunBytes),
+      backing: below === undefined ? undefined : disk.chain[below - 1],
       explicitZeros: below !== undefined || options.explicitZeros === true,
       compress,
     },

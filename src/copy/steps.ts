@@ -1,5 +1,5 @@
 import { MiB } from '../base/units.js';
-import type { Extent, ExtentKind, GuestDisk } from '../guest/disk.js';
+import type { Extent, GuestDisk } from '../guest/disk.js';
 import type { GuestRange } from './zero-runs.js';
 
 /** Guest bytes that are read, looked through and written together. */
@@ -18,8 +18,6 @@ export type CopyAction = 'copy' | 'zero' | 'keep';
 /** A stretch of one extent. */
 interface Piece extends GuestRange {
   readonly action: CopyAction;
-  /** For `keep`: whether it is known to read as zeros. */
-  readonly isZero: boolean;
 }
 
 /** A stretch that begins and ends at units of the new image, or at the disk's end. */
@@ -28,8 +26,14 @@ export interface CopyRun extends GuestRange {
   /** For `copy`: where in the run there may be something else than zeros; zeros are looked for in
    * each of them on its own. */
   readonly parts: readonly GuestRange[];
-  /** For `copy`: what the backing file has and the run takes along, since it is a part of a unit. */
-  readonly takenAlong: readonly GuestRange[];
+  /** For `copy`, over a backing file: the units of the run that no single piece covers. */
+  readonly shared: readonly SharedUnit[];
+}
+
+/** A unit with several pieces, not all of which are kept. */
+export interface SharedUnit extends GuestRange {
+  /** What is written there first: the first piece that is not kept, as far as it lies in the unit. */
+  readonly first: GuestRange;
 }
 
 /** What is decided about a disk before any of its data is read. */
@@ -41,8 +45,6 @@ export interface StepRule {
   /** Every byte that is not left to a backing file is copied, zeros too. */
   readonly everything: boolean;
 }
-
-const ZERO_KINDS: ReadonlySet<ExtentKind> = new Set(['zero', 'unallocated', 'preallocated']);
 
 /** What to do with an extent. */
 export function actionOf(extent: Extent, { below, everything }: StepRule): CopyAction {
@@ -84,10 +86,9 @@ export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<
 function* piecesOf(extent: Extent, disk: GuestDisk, rule: StepRule): Generator<Piece> {
   const action = actionOf(extent, rule);
   const end = extent.start + extent.length;
-  const isZero = ZERO_KINDS.has(extent.kind);
   const pieceBytes = action === 'copy' ? pieceLimit(extent, disk) : extent.length;
   for (let from = extent.start; from < end; from += pieceBytes) {
-    yield { from, to: Math.min(end, from + pieceBytes), action, isZero };
+    yield { from, to: Math.min(end, from + pieceBytes), action };
   }
 }
 
@@ -122,7 +123,7 @@ interface OpenRun {
  * @param pieces without gaps; the first begins at a unit.
  */
 function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): CopyRun[] {
-  const { unitBytes } = rule;
+  const { unitBytes, below } = rule;
   const runs: OpenRun[] = [];
   const add = (from: number, to: number, action: CopyAction): void => {
     if (to <= from) return;
@@ -133,7 +134,9 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
   for (const { from, to, action } of pieces) {
     const end = Math.min(diskBytes, Math.ceil(to / unitBytes) * unitBytes);
     const last = runs.at(-1);
-    const shared = last !== undefined && last.to > from && last.action !== action;
+    // Over a backing file even zeros beside zeros can have to be written.
+    const differs = last?.action !== action || (below !== undefined && action === 'zero');
+    const shared = last !== undefined && last.to > from && differs;
     if (shared) {
       // The last unit of the run before has a part of this piece, too.
       const boundary = Math.floor(from / unitBytes) * unitBytes;
@@ -144,23 +147,50 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
     }
     add(Math.max(from, runs.at(-1)?.to ?? from), end, action);
   }
-  return withParts(runs, pieces);
+  return withParts(
+    runs,
+    pieces,
+    below === undefined ? [] : sharedUnits(pieces, unitBytes, diskBytes),
+  );
 }
 
-function withParts(runs: readonly OpenRun[], pieces: readonly Piece[]): CopyRun[] {
+function withParts(
+  runs: readonly OpenRun[],
+  pieces: readonly Piece[],
+  units: readonly SharedUnit[],
+): CopyRun[] {
   let next = 0;
+  let nextUnit = 0;
   return runs.map((run) => {
     const parts: GuestRange[] = [];
-    const takenAlong: GuestRange[] = [];
-    if (run.action !== 'copy') return { ...run, parts, takenAlong };
+    const shared: SharedUnit[] = [];
+    if (run.action !== 'copy') return { ...run, parts, shared };
     while (next < pieces.length && pieces[next]!.to <= run.from) next += 1;
     for (; next < pieces.length && pieces[next]!.from < run.to; next += 1) {
-      const { from, to, action, isZero } = pieces[next]!;
-      const range = { from: Math.max(from, run.from), to: Math.min(to, run.to) };
-      if (action === 'copy') parts.push(range);
-      if (action === 'keep' && !isZero) takenAlong.push(range);
+      const { from, to, action } = pieces[next]!;
+      if (action === 'copy')
+        parts.push({ from: Math.max(from, run.from), to: Math.min(to, run.to) });
       if (to > run.to) break;
     }
-    return { ...run, parts, takenAlong };
+    for (; nextUnit < units.length && units[nextUnit]!.from < run.to; nextUnit += 1) {
+      shared.push(units[nextUnit]!);
+    }
+    return { ...run, parts, shared };
   });
+}
+
+function sharedUnits(pieces: readonly Piece[], unitBytes: number, diskBytes: number): SharedUnit[] {
+  const units: SharedUnit[] = [];
+  for (const { from, to, action } of pieces) {
+    if (action === 'keep') continue;
+    for (const at of [from, to - 1]) {
+      const start = Math.floor(at / unitBytes) * unitBytes;
+      const end = Math.min(diskBytes, start + unitBytes);
+      const isWhole = from <= start && to >= end;
+      if (isWhole || units.at(-1)?.from === start) continue;
+      const first = { from: Math.max(from, start), to: Math.min(to, end) };
+      units.push({ from: start, to: end, first });
+    }
+  }
+  return units;
 }

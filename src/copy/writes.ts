@@ -1,9 +1,11 @@
 import { assert } from '../base/assert.js';
 import type { CompressionType } from '../qcow2/header.js';
+import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { GuestWrite } from '../make/image-writer.js';
 import { isZero } from './bytes.js';
-import type { CopyRun } from './steps.js';
+import { writtenUnits } from './shared-units.js';
+import type { CopyRun, SharedUnit } from './steps.js';
 import { dataRanges, type GuestRange, type ZeroRule } from './zero-runs.js';
 
 /** A run with its bytes, if it has been read. */
@@ -21,6 +23,8 @@ export interface WriteRule {
   readonly zeros: ZeroRule | undefined;
   /** Zeros are written as such, since something else would show there or might. */
   readonly explicitZeros: boolean;
+  /** The disk of the new image's backing file, where it has one that is known. */
+  readonly backing: GuestDisk | undefined;
   readonly compress:
     { readonly type: CompressionType; readonly compressor: Compressor } | undefined;
 }
@@ -64,7 +68,7 @@ export async function writesOf(
     totals.zeroBytes += to - from;
     if (rule.explicitZeros) writes.push({ kind: 'zero', at: from, length: to - from });
   };
-  const found = runs.map((run) => unitsWithData(run, rule));
+  const found = await unitsToWrite(runs, rule);
   const packed = await compressed(runs, found, rule);
   let nextPacked = 0;
   for (const [index, run] of runs.entries()) {
@@ -107,7 +111,37 @@ function written(
   return { kind: 'compressed', at: from, packed };
 }
 
-/** The units of a run that are written, as ranges that end with a unit or with the disk. */
+/** The units of each run that are written, as ranges that end with a unit or with the disk. */
+async function unitsToWrite(
+  runs: readonly LoadedRun[],
+  rule: WriteRule,
+): Promise<readonly (readonly GuestRange[])[]> {
+  const found = runs.map((run) => unitsWithData(run, rule));
+  if (rule.zeros === undefined || rule.compress !== undefined) return found;
+  const open = runs.map(({ shared }, index) => unitsWithout(shared, found[index]!));
+  const written = new Set(await writtenUnits(open.flat(), rule.backing));
+  if (written.size === 0) return found;
+  return found.map((ranges, index) => {
+    const more = open[index]!.filter((unit) => written.has(unit));
+    return widened(
+      [...ranges, ...more].sort((a, b) => a.from - b.from),
+      rule,
+    );
+  });
+}
+
+/** The units that none of the ranges touches; both ascend. */
+function unitsWithout(
+  units: readonly SharedUnit[],
+  ranges: readonly GuestRange[],
+): readonly SharedUnit[] {
+  let next = 0;
+  return units.filter(({ from, to }) => {
+    while (next < ranges.length && ranges[next]!.to <= from) next += 1;
+    return next === ranges.length || ranges[next]!.from >= to;
+  });
+}
+
 function unitsWithData(run: LoadedRun, rule: WriteRule): readonly GuestRange[] {
   const { unitBytes, zeros, compress } = rule;
   if (run.action !== 'copy') return [];
@@ -120,10 +154,6 @@ function unitsWithData(run: LoadedRun, rule: WriteRule): readonly GuestRange[] {
   const ranges = run.parts.flatMap((part) =>
     dataRanges(bytesOf(run, part.from, part.to), part.from, zeros),
   );
-  if (run.takenAlong.length > 0) {
-    ranges.push(...run.takenAlong);
-    ranges.sort((a, b) => a.from - b.from);
-  }
   return widened(ranges, rule);
 }
 

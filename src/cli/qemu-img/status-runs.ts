@@ -81,8 +81,9 @@ function* toldAtOnce(extent: Extent, layers: readonly GuestDisk[]): Generator<St
 const BATCH_EXTENTS = 4096;
 
 /**
- * The same disk with its data cut as QEMU reads it for a copy: by the runs of `statusRuns`, which do
- * not go on into a cluster that they cover only a part of. QEMU looks for zeros in each on its own.
+ * The same disk with its data and zeros cut as QEMU takes them for a copy: by the runs of
+ * `statusRuns`, which do not go on into a cluster that they cover only a part of. QEMU looks for zeros
+ * in each on its own.
  * QEMU: qemu-img.c, convert_iteration_sectors.
  */
 export function cutAsRead(disk: GuestDisk): GuestDisk {
@@ -110,7 +111,7 @@ export function cutAsRead(disk: GuestDisk): GuestDisk {
 function* readAtOnce(extent: Extent, layers: readonly GuestDisk[]): Generator<Stretch> {
   const { start, length, kind } = extent;
   const { clusterBytes } = layers[0]!;
-  const isCut = DATA_KINDS.has(kind);
+  const isCut = DATA_KINDS.has(kind) || kind === 'zero';
   for (const run of isCut ? toldAtOnce(extent, layers) : [{ start, end: start + length }]) {
     const whole = clusterBytes === 0 ? run.end : run.end - (run.end % clusterBytes);
     if (whole <= run.start || whole === run.end) {
