@@ -125,7 +125,7 @@ function rulesOf(
   assert(compress === undefined || writer.takesCompressed, 'this format has compressed clusters');
   assert(below === undefined || onContent === undefined, 'the whole content is read');
   return {
-    stepRule: { unitBytes, below, everything },
+    stepRule: { unitBytes, below, everything, compressed: compress !== undefined },
     writeRule: {
       unitBytes,
       diskBytes,

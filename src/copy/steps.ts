@@ -44,6 +44,8 @@ export interface StepRule {
   readonly below: number | undefined;
   /** Every byte that is not left to a backing file is copied, zeros too. */
   readonly everything: boolean;
+  /** Units are compressed: one that the disk ends in is copied even where it could be kept. */
+  readonly compressed: boolean;
 }
 
 /** What to do with an extent. */
@@ -65,7 +67,7 @@ export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<
   let copyBytes = 0;
   for await (const batch of disk.extents(0, diskBytes)) {
     for (const extent of batch) {
-      for (const piece of piecesOf(extent, disk, rule)) {
+      for (const piece of piecesOf(extent, disk, diskBytes, rule)) {
         pieces.push(piece);
         if (piece.action === 'copy') copyBytes += piece.to - piece.from;
         if (copyBytes < STEP_BYTES && pieces.length < STEP_PIECES) continue;
@@ -83,9 +85,20 @@ export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<
   if (pieces.length > 0) yield runsOf(pieces, rule, diskBytes);
 }
 
-function* piecesOf(extent: Extent, disk: GuestDisk, rule: StepRule): Generator<Piece> {
+function* piecesOf(
+  extent: Extent,
+  disk: GuestDisk,
+  diskBytes: number,
+  rule: StepRule,
+): Generator<Piece> {
   const action = actionOf(extent, rule);
   const end = extent.start + extent.length;
+  const whole = Math.floor(end / rule.unitBytes) * rule.unitBytes;
+  if (action === 'keep' && rule.compressed && end === diskBytes && whole < end) {
+    if (whole > extent.start) yield { from: extent.start, to: whole, action };
+    yield { from: Math.max(whole, extent.start), to: end, action: 'copy' };
+    return;
+  }
   const pieceBytes = action === 'copy' ? pieceLimit(extent, disk) : extent.length;
   for (let from = extent.start; from < end; from += pieceBytes) {
     yield { from, to: Math.min(end, from + pieceBytes), action };

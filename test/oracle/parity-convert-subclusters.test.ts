@@ -46,14 +46,22 @@ interface Disk {
   readonly clusterBytes: number;
 }
 
+interface Source extends Disk {
+  /** Options that give it a backing file. */
+  readonly over?: readonly string[];
+  readonly packed?: boolean;
+}
+
 async function makeQcow2(
   random: Random,
   directory: string,
   name: string,
-  { diskBytes, clusterBytes, over }: Disk & { readonly over?: readonly string[] },
+  { diskBytes, clusterBytes, over, packed }: Source,
 ): Promise<void> {
   const extended = random.chance(0.4);
-  const bytes = random.pick([extended ? 16384 : 512, 65536, clusterBytes]);
+  // Compressed over a backing file, 512 bytes make a difference of their own.
+  const least = over === undefined || !packed ? 512 : 4096;
+  const bytes = random.pick([extended ? 16384 : least, 65536, clusterBytes]);
   const options = `cluster_size=${bytes},extended_l2=${extended ? 'on' : 'off'}`;
   const create = ['create', '-q', '-f', 'qcow2', '-o', options, ...(over ?? []), name];
   await qemuImg([...create, String(diskBytes)], { cwd: directory });
@@ -80,7 +88,8 @@ async function makeRound(random: Random, directory: string): Promise<string[]> {
   const disk = { diskBytes: sectors * SECTOR, clusterBytes };
   const kind = random.pick(['raw', 'qcow2', 'over', 'over', 'existing'] as const);
   const args = ['convert', '-O', 'qcow2', ...random.pick(RUNS)];
-  if (random.chance(0.1)) args.push('-c');
+  const packed = random.chance(0.1);
+  if (packed) args.push('-c');
   if (kind === 'raw' || (kind === 'existing' && random.chance(0.5))) {
     await makeRaw(random, directory, 'source', disk);
     args.push('-f', 'raw');
@@ -92,14 +101,15 @@ async function makeRound(random: Random, directory: string): Promise<string[]> {
     if (isRaw) await makeRaw(random, directory, 'below', below);
     else await makeQcow2(random, directory, 'below', below);
     const over = ['-b', 'below', '-F', format];
-    await makeQcow2(random, directory, 'source', { ...disk, over });
+    await makeQcow2(random, directory, 'source', { ...disk, over, packed });
     args.push('-B', 'below', '-F', format);
   } else {
     await makeQcow2(random, directory, 'source', disk);
   }
   const options = `extended_l2=on,cluster_size=${clusterBytes}`;
   if (kind !== 'existing') return [...args, '-o', options, 'source', 'out'];
-  const extra = random.pick([SECTOR, clusterBytes / 2, 2 * clusterBytes]);
+  // With -c QEMU fails where the source ends inside a cluster of a longer disk.
+  const extra = packed ? 0 : random.pick([SECTOR, clusterBytes / 2, 2 * clusterBytes]);
   const create = ['create', '-q', '-f', 'qcow2', '-o', options, 'out'];
   await qemuImg([...create, String(disk.diskBytes + extra)], { cwd: directory });
   const blank = random.chance(0.3) ? ['--target-is-zero'] : [];
@@ -146,10 +156,6 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
       const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((directory) =>
         path.join(directory, 'out'),
       );
-      if (process.env['DBG'] === String(round)) {
-        cpSync(path.dirname(path.dirname(ours!)), '/tmp/w/tmp-sub/dbg', { recursive: true });
-        console.log(argv.join(' '));
-      }
       await expectClean(ours!);
       const { stdout } = await qemuImg(['compare', theirs!, ours!]);
       expect(stdout).toBe('Images are identical.\n');
@@ -157,4 +163,25 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
     },
     60_000,
   );
+
+  test('with -c QEMU copies the backing file, too, where tables are looked at in short pieces', async () => {
+    const pair = await editBoth(
+      ['convert', '-c', '-O', 'qcow2', '-B', 'below', '-F', 'qcow2', 'source', 'out'],
+      temporaryDirectory(),
+      async (cwd) => {
+        await qemuImg(['create', '-q', '-f', 'qcow2', 'below', '1M'], { cwd });
+        await qemuIo(path.join(cwd, 'below'), ['write -P 3 128k 64k']);
+        const over = ['-b', 'below', '-F', 'qcow2'];
+        const options = ['-o', 'cluster_size=512'];
+        await qemuImg(['create', '-q', '-f', 'qcow2', ...options, ...over, 'source'], { cwd });
+      },
+    );
+    expect(pair.ours).toEqual(pair.qemu);
+    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((directory) =>
+      path.join(directory, 'out'),
+    );
+    expect((await mapOf(theirs!)).every(({ depth }) => depth === 0)).toBe(true);
+    expect((await mapOf(ours!)).every(({ depth }) => depth === 1)).toBe(true);
+    await qemuImg(['compare', theirs!, ours!]);
+  });
 });

@@ -110,7 +110,7 @@ async function converted(
     const options = copyOptions(request, target);
     const { onProgress, end } = await copyProgress(copied, writer, request, options, progress);
     try {
-      await copyDisk(await upToUnit(copied, target, options), writer, { ...options, onProgress });
+      await copyDisk(await upToUnit(copied, target), writer, { ...options, onProgress });
       await writer.finish();
     } catch (error) {
       throw isQsnapError(error) ? copyFailed(error) : error;
@@ -120,13 +120,9 @@ async function converted(
 }
 
 /** QEMU, too, fills up the last cluster or subcluster, where the target goes on behind it. */
-async function upToUnit(
-  disk: GuestDisk,
-  { writer, diskBytes }: ConvertTarget,
-  { compress }: CopyOptions,
-): Promise<GuestDisk> {
+async function upToUnit(disk: GuestDisk, { writer, diskBytes }: ConvertTarget): Promise<GuestDisk> {
   if (diskBytes === undefined) return disk;
-  const unitBytes = compress === undefined ? writer.unitBytes : writer.clusterBytes;
+  const { unitBytes } = writer;
   const ownBytes = await disk.sizeBytes();
   return paddedDisk(disk, Math.min(diskBytes, Math.ceil(ownBytes / unitBytes) * unitBytes));
 }
