@@ -74,7 +74,7 @@ export async function copyDisk(
 ): Promise<CopyReport> {
   const { signal, onContent, onProgress } = options;
   const diskBytes = await disk.sizeBytes();
-  const { stepRule, writeRule } = rulesOf(writer, diskBytes, options);
+  const { stepRule, writeRule } = rulesOf(disk, writer, diskBytes, options);
   const totals = noTotals();
   let readBytes = 0;
   let writing: Promise<void> = Promise.resolve();
@@ -113,22 +113,24 @@ async function writesAndContent(
 }
 
 function rulesOf(
+  disk: GuestDisk,
   writer: ImageWriter,
   diskBytes: number,
   options: CopyOptions,
 ): { stepRule: StepRule; writeRule: WriteRule } {
   const { below, compress, onContent } = options;
-  const { clusterBytes } = writer;
+  const unitBytes = compress === undefined ? writer.unitBytes : writer.clusterBytes;
   const everything = options.everything === true;
   const zeroRunBytes = everything ? 0 : (options.zeroRunBytes ?? 4096);
   assert(compress === undefined || writer.takesCompressed, 'this format has compressed clusters');
   assert(below === undefined || onContent === undefined, 'the whole content is read');
   return {
-    stepRule: { clusterBytes, below, everything },
+    stepRule: { unitBytes, below, everything, compressed: compress !== undefined },
     writeRule: {
-      clusterBytes,
+      unitBytes,
       diskBytes,
       zeros: zeroRunBytes === 0 ? undefined : zeroRule(zeroRunBytes),
+      backing: below === undefined ? undefined : disk.chain[below - 1],
       explicitZeros: below !== undefined || options.explicitZeros === true,
       compress,
     },

@@ -16,25 +16,36 @@ const STEP_PIECES = 16384;
 export type CopyAction = 'copy' | 'zero' | 'keep';
 
 /** A stretch of one extent. */
-export interface Piece extends GuestRange {
+interface Piece extends GuestRange {
   readonly action: CopyAction;
 }
 
-/** A stretch that begins and ends at cluster boundaries of the new image, or at the disk's end. */
-export interface CopyRun extends Piece {
+/** A stretch that begins and ends at units of the new image, or at the disk's end. */
+export interface CopyRun extends GuestRange {
+  readonly action: CopyAction;
   /** For `copy`: where in the run there may be something else than zeros; zeros are looked for in
    * each of them on its own. */
   readonly parts: readonly GuestRange[];
+  /** For `copy`, over a backing file: the units of the run that no single piece covers. */
+  readonly shared: readonly SharedUnit[];
+}
+
+/** A unit with several pieces, not all of which are kept. */
+export interface SharedUnit extends GuestRange {
+  /** What is written there first: the first piece that is not kept, as far as it lies in the unit. */
+  readonly first: GuestRange;
 }
 
 /** What is decided about a disk before any of its data is read. */
 export interface StepRule {
-  /** Cluster size of the new image. */
-  readonly clusterBytes: number;
+  /** What the new image keeps or leaves out on its own: a cluster, or a subcluster. */
+  readonly unitBytes: number;
   /** Layers of this depth and below are the new image's backing file; undefined if it has none. */
   readonly below: number | undefined;
   /** Every byte that is not left to a backing file is copied, zeros too. */
   readonly everything: boolean;
+  /** Units are compressed: one that the disk ends in is copied even where it could be kept. */
+  readonly compressed: boolean;
 }
 
 /** What to do with an extent. */
@@ -50,17 +61,17 @@ export function actionOf(extent: Extent, { below, everything }: StepRule): CopyA
 
 /** The whole disk as a sequence of steps; each begins and ends as a run does. */
 export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<CopyRun[]> {
-  const { clusterBytes } = rule;
+  const { unitBytes } = rule;
   const diskBytes = await disk.sizeBytes();
   let pieces: Piece[] = [];
   let copyBytes = 0;
   for await (const batch of disk.extents(0, diskBytes)) {
     for (const extent of batch) {
-      for (const piece of piecesOf(extent, disk, rule)) {
+      for (const piece of piecesOf(extent, disk, diskBytes, rule)) {
         pieces.push(piece);
         if (piece.action === 'copy') copyBytes += piece.to - piece.from;
         if (copyBytes < STEP_BYTES && pieces.length < STEP_PIECES) continue;
-        const end = Math.floor(piece.to / clusterBytes) * clusterBytes;
+        const end = Math.floor(piece.to / unitBytes) * unitBytes;
         if (end <= pieces[0]!.from) continue;
         const rest = cutAt(pieces, end);
         yield runsOf(pieces, rule, diskBytes);
@@ -74,9 +85,20 @@ export async function* stepsOf(disk: GuestDisk, rule: StepRule): AsyncGenerator<
   if (pieces.length > 0) yield runsOf(pieces, rule, diskBytes);
 }
 
-function* piecesOf(extent: Extent, disk: GuestDisk, rule: StepRule): Generator<Piece> {
+function* piecesOf(
+  extent: Extent,
+  disk: GuestDisk,
+  diskBytes: number,
+  rule: StepRule,
+): Generator<Piece> {
   const action = actionOf(extent, rule);
   const end = extent.start + extent.length;
+  const whole = Math.floor(end / rule.unitBytes) * rule.unitBytes;
+  if (action === 'keep' && rule.compressed && end === diskBytes && whole < end) {
+    if (whole > extent.start) yield { from: extent.start, to: whole, action };
+    yield { from: Math.max(whole, extent.start), to: end, action: 'copy' };
+    return;
+  }
   const pieceBytes = action === 'copy' ? pieceLimit(extent, disk) : extent.length;
   for (let from = extent.start; from < end; from += pieceBytes) {
     yield { from, to: Math.min(end, from + pieceBytes), action };
@@ -93,9 +115,10 @@ function pieceLimit({ kind, depth }: Extent, disk: GuestDisk): number {
 function cutAt(pieces: Piece[], end: number): Piece[] {
   const rest: Piece[] = [];
   while (pieces.length > 0 && pieces.at(-1)!.to > end) {
-    const { from, to, action } = pieces.pop()!;
-    rest.unshift({ from: Math.max(from, end), to, action });
-    if (from < end) pieces.push({ from, to: end, action });
+    const piece = pieces.pop()!;
+    const { from } = piece;
+    rest.unshift({ ...piece, from: Math.max(from, end) });
+    if (from < end) pieces.push({ ...piece, to: end });
   }
   return rest;
 }
@@ -107,13 +130,13 @@ interface OpenRun {
 }
 
 /**
- * The pieces widened to whole clusters. A cluster with different pieces is copied: only so can the
- * new image have it as one.
+ * The pieces widened to whole units. A unit with different pieces is copied: only so can the new
+ * image have it as one.
  *
- * @param pieces without gaps; the first begins at a cluster boundary.
+ * @param pieces without gaps; the first begins at a unit.
  */
 function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): CopyRun[] {
-  const { clusterBytes } = rule;
+  const { unitBytes, below } = rule;
   const runs: OpenRun[] = [];
   const add = (from: number, to: number, action: CopyAction): void => {
     if (to <= from) return;
@@ -122,12 +145,14 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
     else runs.push({ from, to, action });
   };
   for (const { from, to, action } of pieces) {
-    const end = Math.min(diskBytes, Math.ceil(to / clusterBytes) * clusterBytes);
+    const end = Math.min(diskBytes, Math.ceil(to / unitBytes) * unitBytes);
     const last = runs.at(-1);
-    const shared = last !== undefined && last.to > from && last.action !== action;
+    // Over a backing file even zeros beside zeros can have to be written.
+    const differs = last?.action !== action || (below !== undefined && action === 'zero');
+    const shared = last !== undefined && last.to > from && differs;
     if (shared) {
-      // The last cluster of the run before has a part of this piece, too.
-      const boundary = Math.floor(from / clusterBytes) * clusterBytes;
+      // The last unit of the run before has a part of this piece, too.
+      const boundary = Math.floor(from / unitBytes) * unitBytes;
       const sharedEnd = last.to;
       last.to = boundary;
       if (last.to === last.from) runs.pop();
@@ -135,27 +160,50 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
     }
     add(Math.max(from, runs.at(-1)?.to ?? from), end, action);
   }
-  return withParts(runs, pieces, rule);
+  return withParts(
+    runs,
+    pieces,
+    below === undefined ? [] : sharedUnits(pieces, unitBytes, diskBytes),
+  );
 }
 
 function withParts(
   runs: readonly OpenRun[],
   pieces: readonly Piece[],
-  { below }: StepRule,
+  units: readonly SharedUnit[],
 ): CopyRun[] {
   let next = 0;
+  let nextUnit = 0;
   return runs.map((run) => {
-    if (run.action !== 'copy') return { ...run, parts: [] };
-    // With a backing file below, zeros have to be found wherever they are.
-    if (below !== undefined) return { ...run, parts: [run] };
     const parts: GuestRange[] = [];
+    const shared: SharedUnit[] = [];
+    if (run.action !== 'copy') return { ...run, parts, shared };
     while (next < pieces.length && pieces[next]!.to <= run.from) next += 1;
     for (; next < pieces.length && pieces[next]!.from < run.to; next += 1) {
       const { from, to, action } = pieces[next]!;
-      if (action !== 'copy') continue;
-      parts.push({ from: Math.max(from, run.from), to: Math.min(to, run.to) });
+      if (action === 'copy')
+        parts.push({ from: Math.max(from, run.from), to: Math.min(to, run.to) });
       if (to > run.to) break;
     }
-    return { ...run, parts };
+    for (; nextUnit < units.length && units[nextUnit]!.from < run.to; nextUnit += 1) {
+      shared.push(units[nextUnit]!);
+    }
+    return { ...run, parts, shared };
   });
+}
+
+function sharedUnits(pieces: readonly Piece[], unitBytes: number, diskBytes: number): SharedUnit[] {
+  const units: SharedUnit[] = [];
+  for (const { from, to, action } of pieces) {
+    if (action === 'keep') continue;
+    for (const at of [from, to - 1]) {
+      const start = Math.floor(at / unitBytes) * unitBytes;
+      const end = Math.min(diskBytes, start + unitBytes);
+      const isWhole = from <= start && to >= end;
+      if (isWhole || units.at(-1)?.from === start) continue;
+      const first = { from: Math.max(from, start), to: Math.min(to, end) };
+      units.push({ from: start, to: end, first });
+    }
+  }
+  return units;
 }

@@ -1,9 +1,11 @@
 import { assert } from '../base/assert.js';
 import type { CompressionType } from '../qcow2/header.js';
+import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { GuestWrite } from '../make/image-writer.js';
 import { isZero } from './bytes.js';
-import type { CopyRun } from './steps.js';
+import { writtenUnits } from './shared-units.js';
+import type { CopyRun, SharedUnit } from './steps.js';
 import { dataRanges, type GuestRange, type ZeroRule } from './zero-runs.js';
 
 /** A run with its bytes, if it has been read. */
@@ -14,13 +16,15 @@ export interface LoadedRun extends CopyRun {
 
 /** How bytes become writes. */
 export interface WriteRule {
-  /** Cluster size of the new image. */
-  readonly clusterBytes: number;
+  /** What is written whole: a cluster of the new image or, uncompressed, a subcluster. */
+  readonly unitBytes: number;
   readonly diskBytes: number;
   /** Which zeros are left out; undefined: none. */
   readonly zeros: ZeroRule | undefined;
   /** Zeros are written as such, since something else would show there or might. */
   readonly explicitZeros: boolean;
+  /** The disk of the new image's backing file, where it has one that is known. */
+  readonly backing: GuestDisk | undefined;
   readonly compress:
     { readonly type: CompressionType; readonly compressor: Compressor } | undefined;
 }
@@ -64,7 +68,7 @@ export async function writesOf(
     totals.zeroBytes += to - from;
     if (rule.explicitZeros) writes.push({ kind: 'zero', at: from, length: to - from });
   };
-  const found = runs.map((run) => clustersWithData(run, rule));
+  const found = await unitsToWrite(runs, rule);
   const packed = await compressed(runs, found, rule);
   let nextPacked = 0;
   for (const [index, run] of runs.entries()) {
@@ -80,7 +84,7 @@ export async function writesOf(
         writes.push({ kind: 'data', at: from, bytes: bytesOf(run, from, to) });
         continue;
       }
-      for (const cluster of singly({ from, to }, rule.clusterBytes)) {
+      for (const cluster of singly({ from, to }, rule.unitBytes)) {
         writes.push(written(run, cluster, packed[nextPacked], totals));
         nextPacked += 1;
       }
@@ -107,27 +111,63 @@ function written(
   return { kind: 'compressed', at: from, packed };
 }
 
-/** The clusters of a run that are written, as ranges that end with a cluster or with the disk. */
-function clustersWithData(run: LoadedRun, rule: WriteRule): GuestRange[] {
-  const { clusterBytes, diskBytes, zeros, compress } = rule;
+/** The units of each run that are written, as ranges that end with a unit or with the disk. */
+async function unitsToWrite(
+  runs: readonly LoadedRun[],
+  rule: WriteRule,
+): Promise<readonly (readonly GuestRange[])[]> {
+  const found = runs.map((run) => unitsWithData(run, rule));
+  if (rule.zeros === undefined || rule.compress !== undefined) return found;
+  const open = runs.map(({ shared }, index) => unitsWithout(shared, found[index]!));
+  const written = new Set(await writtenUnits(open.flat(), rule.backing));
+  if (written.size === 0) return found;
+  return found.map((ranges, index) => {
+    const more = open[index]!.filter((unit) => written.has(unit));
+    return widened(
+      [...ranges, ...more].sort((a, b) => a.from - b.from),
+      rule,
+    );
+  });
+}
+
+/** The units that none of the ranges touches; both ascend. */
+function unitsWithout(
+  units: readonly SharedUnit[],
+  ranges: readonly GuestRange[],
+): readonly SharedUnit[] {
+  let next = 0;
+  return units.filter(({ from, to }) => {
+    while (next < ranges.length && ranges[next]!.to <= from) next += 1;
+    return next === ranges.length || ranges[next]!.from >= to;
+  });
+}
+
+function unitsWithData(run: LoadedRun, rule: WriteRule): readonly GuestRange[] {
+  const { unitBytes, zeros, compress } = rule;
   if (run.action !== 'copy') return [];
   if (zeros === undefined) return [run];
   if (compress !== undefined) {
-    return singly(run, clusterBytes).filter(({ from, to }) => {
+    return singly(run, unitBytes).filter(({ from, to }) => {
       return !isZero(run.bytes, from - run.from, to - run.from);
     });
   }
-  const ranges: { from: number; to: number }[] = [];
-  for (const part of run.parts) {
-    for (const found of dataRanges(bytesOf(run, part.from, part.to), part.from, zeros)) {
-      const from = Math.floor(found.from / clusterBytes) * clusterBytes;
-      const to = Math.min(diskBytes, Math.ceil(found.to / clusterBytes) * clusterBytes);
-      const last = ranges.at(-1);
-      if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
-      else ranges.push({ from, to });
-    }
+  const ranges = run.parts.flatMap((part) =>
+    dataRanges(bytesOf(run, part.from, part.to), part.from, zeros),
+  );
+  return widened(ranges, rule);
+}
+
+/** Ascending ranges, each made whole units, and joined where they meet. */
+function widened(ranges: readonly GuestRange[], { unitBytes, diskBytes }: WriteRule): GuestRange[] {
+  const wide: { from: number; to: number }[] = [];
+  for (const range of ranges) {
+    const from = Math.floor(range.from / unitBytes) * unitBytes;
+    const to = Math.min(diskBytes, Math.ceil(range.to / unitBytes) * unitBytes);
+    const last = wide.at(-1);
+    if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+    else wide.push({ from, to });
   }
-  return ranges;
+  return wide;
 }
 
 /** All clusters of the runs that are to be compressed, in order. */
@@ -136,11 +176,11 @@ async function compressed(
   found: readonly (readonly GuestRange[])[],
   rule: WriteRule,
 ): Promise<readonly (Uint8Array | undefined)[]> {
-  const { compress, clusterBytes } = rule;
+  const { compress, unitBytes } = rule;
   if (compress === undefined) return [];
   const clusters = runs.flatMap((run, index) => {
-    return found[index]!.flatMap((range) => singly(range, clusterBytes)).map(({ from, to }) =>
-      whole(bytesOf(run, from, to), clusterBytes),
+    return found[index]!.flatMap((range) => singly(range, unitBytes)).map(({ from, to }) =>
+      whole(bytesOf(run, from, to), unitBytes),
     );
   });
   if (clusters.length === 0) return [];

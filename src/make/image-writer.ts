@@ -14,8 +14,8 @@ export interface NewImageOptions {
 }
 
 /**
- * A stretch of guest data for a new image. It begins and ends at boundaries of guest clusters,
- * but for the end of the disk. A `compressed` one is one guest cluster.
+ * A stretch of guest data for a new image. It begins and ends at multiples of the writer's
+ * `unitBytes`, but for the end of the disk. A `compressed` one is one guest cluster.
  */
 export type GuestWrite =
   | { readonly kind: 'data'; readonly at: number; readonly bytes: Uint8Array }
@@ -29,8 +29,10 @@ export type GuestWrite =
  * A failure is for good: every later call fails with it, too.
  */
 export interface ImageWriter {
-  /** What stretches are aligned to: bytes of a guest cluster; 512 for a raw disk. */
+  /** Bytes of a guest cluster, which is what is compressed; 512 for a raw disk. */
   readonly clusterBytes: number;
+  /** What stretches are aligned to: bytes of a subcluster where there are any, else a cluster. */
+  readonly unitBytes: number;
   readonly takesCompressed: boolean;
   /**
    * Ascending, without overlap, also from batch to batch. May be called again before it has

@@ -2,19 +2,19 @@ import { assert } from '../base/assert.js';
 import { GiB, hostOffset, MiB } from '../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../base/words.js';
 import type { BlockDevice, WriteRequest } from '../io/device.js';
-import { COPIED, ZERO_FLAG } from '../l1l2/entry.js';
+import { COPIED } from '../l1l2/entry.js';
 import { l1EntriesFor, type Geometry } from '../qcow2/geometry.js';
 import { encodeFirstCluster } from './first-cluster.js';
 import { HostClusters } from './host-clusters.js';
 import type { GuestWrite, ImageWriter, NewImageOptions } from './image-writer.js';
 import { geometryOfNew } from './new-image.js';
+import { NewL2Table } from './new-l2-table.js';
 import { compressedEntry, Packing } from './packing.js';
 import { appendRefcountArea, refcountWrites } from './refcount-area.js';
 import { WriteQueue } from './write-queue.js';
 
 /** One write of this makes the file an image: the medium takes it whole or not at all. */
 const FIRST_SECTOR_BYTES = 512;
-const ALL_SUBCLUSTERS = 0xffff_ffff;
 const ZEROS = new Uint8Array(MiB);
 /** A device is given about so much at a time. */
 const BATCH_BYTES = 8 * MiB;
@@ -52,6 +52,7 @@ export async function newQcow2Writer(
 
 class Qcow2Writer implements ImageWriter {
   readonly clusterBytes: number;
+  readonly unitBytes: number;
   readonly takesCompressed = true;
   readonly #device: BlockDevice;
   readonly #options: NewImageOptions;
@@ -64,7 +65,7 @@ class Qcow2Writer implements ImageWriter {
   /** Pairs of words in host order. */
   readonly #l1: Uint32Array;
   /** The L2 table that is being filled, and its index; -1 while there is none. */
-  #l2: Uint32Array;
+  readonly #l2: NewL2Table;
   #l1Index = -1;
   /** Guest offset up to which everything has been given. */
   #givenTo = 0;
@@ -85,7 +86,8 @@ class Qcow2Writer implements ImageWriter {
     this.#clusters = new HostClusters(geometry, 1);
     this.#packing = new Packing(this.#clusters, geometry.clusterBytes);
     this.#l1 = new Uint32Array(l1EntriesFor(options.diskSizeBytes, geometry) * 2);
-    this.#l2 = new Uint32Array(geometry.clusterBytes / 4);
+    this.#l2 = new NewL2Table(geometry);
+    this.unitBytes = this.#l2.unitBytes;
   }
 
   async writeBatch(writes: readonly GuestWrite[]): Promise<void> {
@@ -149,16 +151,16 @@ class Qcow2Writer implements ImageWriter {
 
   #checked(write: GuestWrite): GuestWrite {
     const { diskSizeBytes } = this.#options;
-    const clusterBytes = this.clusterBytes;
-    const { at } = write;
     const isPacked = write.kind === 'compressed';
-    const end = isPacked ? Math.min(at + clusterBytes, diskSizeBytes) : at + lengthOf(write);
-    assert(at % clusterBytes === 0 && at >= this.#givenTo, 'guest data comes in ascending order');
+    const unitBytes = isPacked ? this.clusterBytes : this.unitBytes;
+    const { at } = write;
+    const end = isPacked ? Math.min(at + unitBytes, diskSizeBytes) : at + lengthOf(write);
+    assert(at % unitBytes === 0 && at >= this.#givenTo, 'guest data comes in ascending order');
     assert(
-      end <= diskSizeBytes && (end % clusterBytes === 0 || end === diskSizeBytes),
-      'guest data comes in whole clusters of the disk',
+      end <= diskSizeBytes && (end % unitBytes === 0 || end === diskSizeBytes),
+      'guest data comes in whole units of the disk',
     );
-    this.#givenTo = Math.ceil(end / clusterBytes) * clusterBytes;
+    this.#givenTo = Math.ceil(end / unitBytes) * unitBytes;
     return write;
   }
 
@@ -171,40 +173,44 @@ class Qcow2Writer implements ImageWriter {
     const l1Index = Math.floor(piece.at / l2CoverageBytes);
     if (l1Index !== this.#l1Index) this.#endL2Table(requests);
     this.#l1Index = l1Index;
-    const index = (piece.at - l1Index * l2CoverageBytes) / this.clusterBytes;
-    const clusters = Math.ceil(lengthOf(piece) / this.clusterBytes);
+    const from = piece.at - l1Index * l2CoverageBytes;
     if (piece.kind === 'compressed') {
-      requests.push(this.#placeCompressed(index, piece.packed));
+      requests.push(this.#placeCompressed(from / this.clusterBytes, piece.packed));
     } else if (piece.kind === 'data') {
-      requests.push(...padded(this.#map(index, clusters), piece.bytes, this.clusterBytes));
+      this.#placeData(from, piece.bytes, requests);
     } else if (version === 3) {
-      this.#flagZeros(index, clusters);
+      this.#l2.markZeros(from, from + piece.length);
     } else {
-      this.#writeZeros(this.#map(index, clusters), clusters, requests);
+      const clusters = Math.ceil(piece.length / this.clusterBytes);
+      this.#writeZeros(this.#map(from / this.clusterBytes, clusters), clusters, requests);
     }
+  }
+
+  /** @param from from the first byte that the current L2 table maps. */
+  #placeData(from: number, bytes: Uint8Array, requests: WriteRequest[]): void {
+    const { clusterBytes, unitBytes } = this;
+    this.#l2.markData(from, from + bytes.length);
+    let cluster = Math.floor(from / clusterBytes);
+    let begin = from % clusterBytes;
+    let rest = bytes;
+    // Other subclusters of the first cluster may have been written before.
+    const host = this.#l2.hostOf(cluster);
+    if (host !== 0) {
+      requests.push(...padded(host + begin, bytes.subarray(0, clusterBytes - begin), unitBytes));
+      rest = bytes.subarray(clusterBytes - begin);
+      cluster += 1;
+      begin = 0;
+    }
+    if (rest.length === 0) return;
+    const clusters = Math.ceil((begin + rest.length) / clusterBytes);
+    requests.push(...padded(this.#map(cluster, clusters) + begin, rest, unitBytes));
   }
 
   /** Takes clusters of the file for guest clusters of the current L2 table. */
-  #map(index: number, clusters: number): number {
-    const firstAt = this.#clusters.append(clusters);
-    const { extendedL2 } = this.#options;
-    for (let i = 0; i < clusters; i += 1) {
-      const host = firstAt + i * this.clusterBytes;
-      const word = this.#entryWord(index + i);
-      this.#l2[word] = (COPIED | Math.floor(host / HIGH_WORD)) >>> 0;
-      this.#l2[word + 1] = host >>> 0;
-      if (extendedL2) this.#l2[word + 3] = ALL_SUBCLUSTERS;
-    }
-    return firstAt;
-  }
-
-  #flagZeros(index: number, clusters: number): void {
-    const { extendedL2 } = this.#options;
-    for (let i = 0; i < clusters; i += 1) {
-      const word = this.#entryWord(index + i);
-      if (extendedL2) this.#l2[word + 2] = ALL_SUBCLUSTERS;
-      else this.#l2[word + 1] = ZERO_FLAG;
-    }
+  #map(firstCluster: number, clusters: number): number {
+    const host = this.#clusters.append(clusters);
+    this.#l2.map(firstCluster, clusters, host);
+    return host;
   }
 
   #writeZeros(at: number, clusters: number, requests: WriteRequest[]): void {
@@ -216,17 +222,12 @@ class Qcow2Writer implements ImageWriter {
     }
   }
 
-  #placeCompressed(index: number, packed: Uint8Array): WriteRequest {
+  #placeCompressed(cluster: number, packed: Uint8Array): WriteRequest {
     const isSmaller = packed.length > 0 && packed.length < this.clusterBytes;
     assert(isSmaller, 'a compressed cluster is smaller than a cluster');
     const at = this.#packing.place(packed.length);
-    const entry = compressedEntry(at, packed.length, this.#geometry.clusterBits);
-    this.#l2.set(entry, this.#entryWord(index));
+    this.#l2.setCompressed(cluster, compressedEntry(at, packed.length, this.#geometry.clusterBits));
     return { at, bytes: packed };
-  }
-
-  #entryWord(index: number): number {
-    return (index * this.#geometry.l2EntryBytes) / 4;
   }
 
   /** The table that was being filled goes behind what it maps; a new one is empty. */
@@ -235,8 +236,8 @@ class Qcow2Writer implements ImageWriter {
     const at = this.#clusters.append(1);
     this.#l1[2 * this.#l1Index] = (COPIED | Math.floor(at / HIGH_WORD)) >>> 0;
     this.#l1[2 * this.#l1Index + 1] = at >>> 0;
-    requests.push({ at, bytes: bytesOfWords(this.#l2) });
-    this.#l2.fill(0);
+    requests.push({ at, bytes: bytesOfWords(this.#l2.words) });
+    this.#l2.clear();
     this.#l1Index = -1;
   }
 }
@@ -267,10 +268,10 @@ function* piecesOf(write: GuestWrite, l2CoverageBytes: number): Generator<GuestW
   }
 }
 
-/** The bytes at their place, with zeros up to the end of the cluster. */
-function padded(at: number, bytes: Uint8Array, clusterBytes: number): WriteRequest[] {
+/** The bytes at their place, with zeros up to the end of the unit. */
+function padded(at: number, bytes: Uint8Array, unitBytes: number): WriteRequest[] {
   if (bytes.length === 0) return [];
-  const missing = (clusterBytes - (bytes.length % clusterBytes)) % clusterBytes;
+  const missing = (unitBytes - (bytes.length % unitBytes)) % unitBytes;
   if (missing === 0) return [{ at, bytes }];
   return [
     { at, bytes },

@@ -28,6 +28,7 @@ export async function newRawWriter(
 
 class RawWriter implements ImageWriter {
   readonly clusterBytes = RAW_SECTOR_BYTES;
+  readonly unitBytes = RAW_SECTOR_BYTES;
   readonly takesCompressed = false;
   readonly #device: BlockDevice;
   readonly #diskSizeBytes: number;
@@ -98,6 +99,7 @@ export function newStreamWriter(sink: ByteSink, diskSizeBytes: number): ImageWri
 
 class StreamWriter implements ImageWriter {
   readonly clusterBytes = RAW_SECTOR_BYTES;
+  readonly unitBytes = RAW_SECTOR_BYTES;
   readonly takesCompressed = false;
   readonly #sink: ByteSink;
   readonly #diskSizeBytes: number;

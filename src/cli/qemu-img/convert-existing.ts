@@ -90,11 +90,11 @@ async function overEmpty(
   explicitZeros: boolean,
   use: (target: ConvertTarget) => Promise<void>,
 ): Promise<void> {
-  const { compressionType } = options;
+  const { compressionType, diskSizeBytes: diskBytes } = options;
   try {
     const writer = await newQcow2Writer(file, options);
     const kept = { compressionType, backingBytes: undefined, everything: false };
-    await use({ writer, ...kept, explicitZeros });
+    await use({ writer, ...kept, explicitZeros, diskBytes });
   } catch (error) {
     try {
       if (file.growable) await file.truncate(0);

@@ -10,6 +10,8 @@ export interface ConvertTarget {
   readonly compressionType: CompressionType;
   /** Size of the disk of the new image's backing file, if it has one. */
   readonly backingBytes: number | undefined;
+  /** Size of the disk of an image that was there before: what is copied may be shorter. */
+  readonly diskBytes?: number;
   /** Room is taken for all of the disk. */
   readonly everything: boolean;
   /** Zeros are recorded as such, since nobody said that the target has none but zeros. */

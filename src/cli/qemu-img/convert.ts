@@ -3,6 +3,7 @@ import {
   copyDisk,
   isQsnapError,
   type CopyOptions,
+  type GuestDisk,
   type Image,
   type QsnapError,
   type Snapshot,
@@ -24,11 +25,13 @@ import { optionHelp } from './messages-create.js';
 import { sentenceOf, systemText, USAGE } from './messages.js';
 import { asksForHelp } from './new-image-options.js';
 import { overlaidDisk } from './overlaid-disk.js';
+import { paddedDisk } from './padded-disk.js';
 import { percentLines, type PercentLines } from './percent-lines.js';
 import { Refusal } from './refusal.js';
 import { salvagedDisk } from './salvaged-disk.js';
 import { chosenSnapshot } from './snapshot-choice.js';
 import { withSourceDisk, type SourceDisk } from './source-disk.js';
+import { cutAsRead } from './status-runs.js';
 
 /** Parses the arguments of `convert`. */
 export function parseConvert(argv: readonly string[], context: ArgvContext): Run | undefined {
@@ -95,7 +98,7 @@ async function converted(
     if ('word' in snapshot && sources.length > 1) throw new Refusal(CONVERT.snapshotOfOne);
     if (sources[0]!.image === undefined) throw new Refusal(CONVERT.snapshotOfRaw);
   }
-  const joined = await concatenatedDisk(sources.map((source) => source.disk));
+  const joined = await concatenatedDisk(sources.map((source) => cutAsRead(source.disk)));
   const onLost = (at: number): void => {
     if (!request.quiet) io.warn(CONVERT.salvaged(at, systemText('EIO')!));
   };
@@ -109,7 +112,7 @@ async function converted(
     const pieces = request.progress ? await piecesOf(sources, target, request) : [];
     const { onProgress, end } = copyProgress(pieces, progress);
     try {
-      await copyDisk(copied, writer, { ...options, onProgress });
+      await copyDisk(await upToUnit(copied, target), writer, { ...options, onProgress });
       await writer.finish();
     } catch (error) {
       throw isQsnapError(error) ? copyFailed(error) : error;
@@ -129,6 +132,14 @@ function piecesOf(
     sources.map(({ disk }) => disk),
     rule,
   );
+}
+
+/** QEMU, too, fills up the last cluster or subcluster, where the target goes on behind it. */
+async function upToUnit(disk: GuestDisk, { writer, diskBytes }: ConvertTarget): Promise<GuestDisk> {
+  if (diskBytes === undefined) return disk;
+  const { unitBytes } = writer;
+  const ownBytes = await disk.sizeBytes();
+  return paddedDisk(disk, Math.min(diskBytes, Math.ceil(ownBytes / unitBytes) * unitBytes));
 }
 
 function copyOptions(

@@ -4,7 +4,7 @@ import type { GuestDisk } from '../../index.js';
 /** The same disk but for `changes`. */
 export function diskWith(
   disk: GuestDisk,
-  changes: Partial<Pick<GuestDisk, 'readBatch' | 'extents'>>,
+  changes: Partial<Pick<GuestDisk, 'sizeBytes' | 'readBatch' | 'extents'>>,
 ): GuestDisk {
   return {
     label: disk.label,

@@ -2,7 +2,8 @@
  * The runs in which QEMU walks over a disk: its tools decide run by run, and count their progress
  * in them. QEMU: block/io.c, bdrv_block_status_above, as measured with 7.2.
  */
-import type { Extent, GuestDisk } from '../../index.js';
+import type { Extent, ExtentKind, GuestDisk } from '../../index.js';
+import { diskWith } from './disk-with.js';
 
 /** A stretch of a disk about which QEMU is told one thing. */
 export interface StatusRun {
@@ -17,6 +18,8 @@ export interface StatusRun {
   /** All that counts when two disks are compared strictly, as one word. */
   readonly status: string;
 }
+
+const DATA_KINDS: ReadonlySet<ExtentKind> = new Set(['data', 'preallocated', 'compressed']);
 
 /** What of an L2 table QEMU looks at together. QEMU: docs/qcow2-cache.txt, l2-cache-entry-size. */
 const SLICE_BYTES = 65536;
@@ -45,11 +48,9 @@ function* runsOf(
   layers: readonly GuestDisk[],
   [diskBytes, lowestBytes]: readonly [number, number],
 ): Generator<StatusRun> {
-  const { start, length, kind, depth } = extent;
-  const steps = layers.slice(0, depth + 1).map(sliceCoverage);
+  const { kind, depth } = extent;
   const layer = layers[depth]!;
-  if (kind === 'compressed') steps.push(layer.clusterBytes);
-  const isData = kind === 'data' || kind === 'preallocated' || kind === 'compressed';
+  const isData = DATA_KINDS.has(kind);
   // What a layer that is too short leaves out counts as its own zeros, which lie nowhere.
   const isLeftOut = kind === 'unallocated' && depth < layers.length - 1;
   const hasPlace = extent.at !== undefined && !isLeftOut && !layer.encrypted;
@@ -57,14 +58,74 @@ function* runsOf(
   const zero = !isData || kind === 'preallocated';
   const words = [isData && 'data', zero && 'zero', hasPlace && 'placed', allocated && 'allocated'];
   const status = words.filter((word) => word !== false).join(' ');
+  for (const { start, end } of toldAtOnce(extent, layers)) {
+    // QEMU tells also whether the disk ends there, or the lowest one that says nothing of it.
+    const isLast = end === diskBytes || (!allocated && end === lowestBytes);
+    const told = isLast ? `${status} last` : status;
+    yield { start, end, zero, allocated, depth, status: told };
+  }
+}
+
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+function* toldAtOnce(extent: Extent, layers: readonly GuestDisk[]): Generator<Stretch> {
+  const { start, length, kind, depth } = extent;
+  const steps = layers.slice(0, depth + 1).map(sliceCoverage);
+  if (kind === 'compressed') steps.push(layers[depth]!.clusterBytes);
   const end = start + length;
   for (let from = start; from < end;) {
     const to = Math.min(end, ...steps.map((step) => nextMultiple(from, step)));
-    // QEMU tells also whether the disk ends there, or the lowest one that says nothing of it.
-    const isLast = to === diskBytes || (!allocated && to === lowestBytes);
-    const told = isLast ? `${status} last` : status;
-    yield { start: from, end: to, zero, allocated, depth, status: told };
+    yield { start: from, end: to };
     from = to;
+  }
+}
+
+/** Extents that one batch of `cutAsRead` has at most. */
+const BATCH_EXTENTS = 4096;
+
+/**
+ * The same disk with its data and zeros cut as QEMU takes them for a copy: by the runs of
+ * `statusRuns`, which do not go on into a cluster that they cover only a part of. QEMU looks for zeros
+ * in each on its own.
+ * QEMU: qemu-img.c, convert_iteration_sectors.
+ */
+export function cutAsRead(disk: GuestDisk): GuestDisk {
+  const layers = [disk, ...disk.chain];
+  return diskWith(disk, {
+    extents: async function* (from, to) {
+      let extents: Extent[] = [];
+      for await (const batch of disk.extents(from, to, { layers: 'apart' })) {
+        for (const extent of batch) {
+          for (const { start, end } of readAtOnce(extent, layers)) {
+            const { at } = extent;
+            const place = at === undefined ? {} : { at: at + start - extent.start };
+            extents.push({ ...extent, ...place, start, length: end - start });
+            if (extents.length < BATCH_EXTENTS) continue;
+            yield extents;
+            extents = [];
+          }
+        }
+      }
+      if (extents.length > 0) yield extents;
+    },
+  });
+}
+
+function* readAtOnce(extent: Extent, layers: readonly GuestDisk[]): Generator<Stretch> {
+  const { start, length, kind } = extent;
+  const { clusterBytes } = layers[0]!;
+  const isCut = DATA_KINDS.has(kind) || kind === 'zero';
+  for (const run of isCut ? toldAtOnce(extent, layers) : [{ start, end: start + length }]) {
+    const whole = clusterBytes === 0 ? run.end : run.end - (run.end % clusterBytes);
+    if (whole <= run.start || whole === run.end) {
+      yield run;
+      continue;
+    }
+    yield { start: run.start, end: whole };
+    yield { start: whole, end: run.end };
   }
 }
 

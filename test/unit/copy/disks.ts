@@ -75,6 +75,7 @@ export function recordingWriter(
     writes,
     bytes,
     clusterBytes,
+    unitBytes: clusterBytes,
     takesCompressed: true,
     writeBatch: (batch) => {
       batches += 1;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { actionOf, stepsOf, type CopyRun, type StepRule } from '../../../src/copy/steps.js';
 import { diskOf, type Stretch } from './disks.js';
 
-const plain: StepRule = { clusterBytes: 4096, below: undefined, everything: false };
+const plain: StepRule = { unitBytes: 4096, below: undefined, everything: false, compressed: false };
 
 async function stepsOfDisk(stretches: readonly Stretch[], rule = plain): Promise<CopyRun[][]> {
   const steps: CopyRun[][] = [];
