@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   READ_FAILED: 'io',
   WRITE_FAILED: 'io',
   NO_SPACE: 'io',
+  VERIFY_FAILED: 'io',
   INTERNAL: 'internal',
 } as const satisfies Record<string, ErrorKind>;
 

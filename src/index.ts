@@ -41,6 +41,7 @@ export { planResize } from './resize/plan-resize.js';
 export type { ResizeOptions } from './resize/plan-resize.js';
 export type { Preallocation } from './resize/growth.js';
 export { checkImage } from './check/check-image.js';
+export { refuseUnsound, type AllowedFlaws } from './check/refuse-unsound.js';
 export type { FindingCode } from './check/catalog.js';
 export type {
   Facts,
@@ -87,7 +88,7 @@ export type { ChosenFinding, RepairChoice, RepairClass } from './repair/choice.j
 export { saveUndo } from './tx/save-undo.js';
 export type { UndoAbout } from './tx/save-undo.js';
 export { executeUndo } from './tx/undo.js';
-export type { UndoReport } from './tx/undo.js';
+export type { UndoOptions, UndoReport } from './tx/undo.js';
 export type { UndoIndex } from './tx/undo-file.js';
 export type { Hasher, NewHasher } from './base/hasher.js';
 export { executePlan } from './tx/execute.js';

@@ -1,6 +1,7 @@
 import { sameBytes } from '../base/text.js';
 import { isQsnapError, QsnapError, type ImageState } from '../errors.js';
-import type { BlockDevice } from '../io/device.js';
+import type { BlockDevice, BlockSource } from '../io/device.js';
+import { beforeSwitch, readBackShadow, readBackSwitch } from './read-back.js';
 import { shadowBatches } from './shadow-batches.js';
 import { shadowWriteBytes, type ShadowWrite, type WritePlan } from './plan.js';
 
@@ -8,6 +9,11 @@ import { shadowWriteBytes, type ShadowWrite, type WritePlan } from './plan.js';
 export interface ExecuteOptions {
   /** Called as stage 1 goes on: bytes written so far and in all. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /**
+   * Read back all that is written. It gets the image as the switch will make it, read from the
+   * device, before the switch is sent: what it throws ends the edit in the old state.
+   */
+  readonly verify?: ((image: BlockSource) => Promise<void>) | undefined;
 }
 
 /** What the execution did beyond what the plan says. */
@@ -22,7 +28,7 @@ export interface ExecuteReport {
  *
  * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the switch,
  *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header is no
- *   longer the one that the plan was made from.
+ *   longer the one that the plan was made from. VERIFY_FAILED and whatever `verify` throws.
  */
 export async function executePlan(
   device: BlockDevice,
@@ -34,6 +40,7 @@ export async function executePlan(
   await inState('old-or-new', async () => {
     await device.writeBatch([plan.switch]);
     await device.flush();
+    if (options.verify !== undefined) await readBackSwitch(device, plan);
   });
   const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
   return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
@@ -54,6 +61,10 @@ async function writeShadow(
   try {
     for (const write of plan.shadow) await writeOne(device, write, advance);
     await device.flush();
+    if (options.verify !== undefined) {
+      await readBackShadow(device, plan);
+      await options.verify(await beforeSwitch(device, plan));
+    }
     await refuseIfChanged(device, plan);
   } catch (error) {
     await abandonShadow(device, plan);

@@ -4,6 +4,7 @@ import { sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { executePlan, inState } from './execute.js';
+import { notAsWritten } from './read-back.js';
 import {
   readKept,
   readUndoIndex,
@@ -15,6 +16,12 @@ import {
 /** The header's fields that an edit may change end here. */
 const SWITCH_END = 96;
 const CHUNK_BYTES = 4 * MiB;
+
+/** What a caller may ask of an undo. */
+export interface UndoOptions {
+  /** Read back what is written. */
+  readonly verify?: boolean | undefined;
+}
 
 /** What an undo did. */
 export interface UndoReport {
@@ -34,33 +41,42 @@ export interface UndoReport {
  *
  * @throws QsnapError UNDO_FILE_INVALID; IMAGE_CHANGED when the image is neither what the edit left
  *   nor what it found. Nothing is written then. `imageState` in the details of an I/O error means
- *   the undoing: `old` is what the edit had left.
+ *   the undoing: `old` is what the edit had left. VERIFY_FAILED where it was to be verified.
  */
 export async function executeUndo(
   device: BlockDevice,
   file: BlockSource,
   newHasher: NewHasher,
+  options: UndoOptions = {},
 ): Promise<UndoReport> {
+  const verify = options.verify === true;
   const index = await inState('unchanged', () => readUndoIndex(file, newHasher));
   const headerBefore = bytesOfHex(index.headerBefore);
   const header = new Uint8Array(headerBefore.length);
   await inState('unchanged', () => device.readBatch([{ at: 0, into: header }]));
   if (sameBytes(header, headerBefore)) {
     const left = await inState('unchanged', () => leftBehind(device, index, newHasher));
-    return { switched: false, ...(await inState('new', () => tidy(device, file, index, left))) };
+    return {
+      switched: false,
+      ...(await inState('new', () => tidy(device, file, index, left, verify))),
+    };
   }
   await inState('unchanged', () => refuseIfUsed(device, index, header, newHasher));
-  const punchedBytes = await inState('old', () => restore(device, file, index.punched));
-  await executePlan(device, {
+  const punchedBytes = await inState('old', () => restore(device, file, index.punched, verify));
+  const plan = {
     headerSector: header,
     fileSizeBytes: index.sizeAfter,
     shadow: [],
     switch: { at: index.switchAt, bytes: headerBefore.subarray(index.switchAt, SWITCH_END) },
     punch: [],
-  });
+  };
+  // A check would find again what the edit had mended.
+  await executePlan(device, plan, verify ? { verify: () => Promise.resolve() } : {});
   const stretches = index.shadow.filter(({ at }) => at < index.sizeBefore);
   const hasTail = device.growable && index.sizeAfter > index.sizeBefore;
-  const tidied = await inState('new', () => tidy(device, file, index, { stretches, hasTail }));
+  const tidied = await inState('new', () =>
+    tidy(device, file, index, { stretches, hasTail }, verify),
+  );
   return { switched: true, ...tidied, restoredBytes: punchedBytes + tidied.restoredBytes };
 }
 
@@ -75,8 +91,9 @@ async function tidy(
   file: BlockSource,
   index: UndoIndex,
   { stretches, hasTail }: Rest,
+  verify: boolean,
 ): Promise<Pick<UndoReport, 'restoredBytes' | 'cutBytes'>> {
-  const restoredBytes = await restore(device, file, stretches);
+  const restoredBytes = await restore(device, file, stretches, verify);
   if (hasTail) await device.truncate(index.sizeBefore);
   if (hasTail || stretches.length > 0) await device.flush();
   return { restoredBytes, cutBytes: hasTail ? index.sizeAfter - index.sizeBefore : 0 };
@@ -152,10 +169,15 @@ async function restore(
   device: BlockDevice,
   file: BlockSource,
   stretches: readonly KeptStretch[],
+  verify: boolean,
 ): Promise<number> {
   let bytes = 0;
   for (const stretch of stretches) {
-    await device.writeBatch([{ at: stretch.at, bytes: await readKept(file, stretch) }]);
+    const kept = await readKept(file, stretch);
+    await device.writeBatch([{ at: stretch.at, bytes: kept }]);
+    if (verify && !sameBytes(await readStretch(device, stretch), kept)) {
+      throw notAsWritten('kept bytes', stretch.at);
+    }
     bytes += stretch.length;
   }
   return bytes;

@@ -82,6 +82,7 @@ describe('public names', () => {
         "printableText",
         "proposeRepair",
         "rawDisk",
+        "refuseUnsound",
         "saveUndo",
         "shadowWriteBytes",
         "shadowWriteRanges",

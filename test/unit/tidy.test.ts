@@ -173,6 +173,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/repair/settle.ts': /^test\/oracle\/repair\.test\.ts$/,
   'src/repair/tree.ts': /^test\/oracle\/repair\.test\.ts$/,
   'src/repair/vacate.ts': /^test\/oracle\/repair\.test\.ts$/,
+  'src/tx/read-back.ts': /^test\/crash\/verify\.test\.ts$/,
+  'src/check/refuse-unsound.ts': /^test\/crash\/verify\.test\.ts$/,
   'src/tx/save-undo.ts': /^test\/unit\/tx\/undo\.test\.ts$/,
   'src/tx/shadow-batches.ts': /^test\/unit\/tx\/execute\.test\.ts$/,
   'src/base/hasher.ts': /^types only: test\/unit\/tx\/undo\.test\.ts$/,

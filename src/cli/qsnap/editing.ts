@@ -1,8 +1,12 @@
 import {
+  checkImage,
   executePlan,
   isQsnapError,
   openImage,
   printableText,
+  refuseUnsound,
+  type BlockDevice,
+  type BlockSource,
   type EditPlan,
   type ExecuteReport,
   type Image,
@@ -15,10 +19,16 @@ import { doneJson, dryRunJson } from './present/plan-json.js';
 import { dryRunLines } from './present/plan-text.js';
 import { errorJson, reportFailure } from './report.js';
 
+/** Flags that every edit has. */
+export interface EditFlags {
+  readonly dryRun?: boolean;
+  readonly verify?: boolean;
+}
+
 /** One edit: how its plan is made, and what is said when it is done. */
 export interface Edit {
   readonly path: string;
-  readonly dryRun: boolean;
+  readonly flags: EditFlags;
   plan(image: Image): Promise<EditPlan>;
   doneLines(plan: EditPlan, report: ExecuteReport, image: Image): readonly string[];
 }
@@ -29,7 +39,7 @@ export interface Edit {
  */
 export async function edit(what: Edit, context: Context): Promise<ExitCode> {
   try {
-    if (what.dryRun) await planOnly(what, context);
+    if (what.flags.dryRun === true) await planOnly(what, context);
     else await carryOut(what, context);
     return EXIT_CODES.done.code;
   } catch (error) {
@@ -68,12 +78,17 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
       warnOfLock(what.path, device.lock.guarantee, context);
       const image = await openImage(device);
       const plan = await what.plan(image);
+      const verified = what.flags.verify === true;
+      const verify = verified ? await noWorseThan(device) : undefined;
       progress.phase(`writing to ${what.path}`);
-      const report = await executePlan(device, plan, { onProgress: progress.update });
+      const report = await executePlan(device, plan, { onProgress: progress.update, verify });
       complete = true;
       progress.stop();
-      if (context.json) printJson(context, doneJson(what.path, plan, report, image));
-      else if (!context.quiet) printLines(context, what.doneLines(plan, report, image));
+      if (context.json) printJson(context, doneJson(what.path, plan, report, image, verified));
+      else if (!context.quiet) {
+        printLines(context, what.doneLines(plan, report, image));
+        if (verified) printLines(context, [VERIFIED]);
+      }
     } finally {
       await device.close();
     }
@@ -82,6 +97,15 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
   } finally {
     progress.stop();
   }
+}
+
+/** Said of an edit that was verified. */
+export const VERIFIED = 'Verified: what was written reads back, and a check finds nothing new.';
+
+/** What `--verify` asks of the new state: no flaw more than the old one has. */
+async function noWorseThan(device: BlockDevice): Promise<(image: BlockSource) => Promise<void>> {
+  const { totals } = await checkImage(device, { owners: false });
+  return (image) => refuseUnsound(image, totals);
 }
 
 /** Without a lock nothing keeps another program out: the reader of the terminal has to know. */

@@ -5,12 +5,15 @@ import type { CheckFlags } from './commands/check.js';
 import type { CreateFlags } from './commands/create.js';
 import type { MapFlags } from './commands/map.js';
 import type { RepairFlags } from './commands/repair.js';
+import type { UndoFlags } from './commands/undo.js';
+import type { EditFlags } from './editing.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
 import { addCompare, addExport } from './program-guest.js';
 import {
   dryRunOption,
+  verifyOption,
   editContext,
   subcommand,
   type ContextFor,
@@ -144,6 +147,7 @@ function addRepair(program: Command, contextFor: ContextFor, settle: Settle): vo
     .option('--undo <file>', 'keep in a new file what is overwritten')
     .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
     .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')
+    .addOption(verifyOption())
     .action(async (image: string, what: string[], flags: RepairFlags, command: Command) => {
       const { repair } = await import('./commands/repair.js');
       const context = editContext(contextFor, command, flags.plan);
@@ -155,9 +159,10 @@ function addUndo(program: Command, contextFor: ContextFor, settle: Settle): void
   subcommand(program, 'undo', 'Put back what a repair overwrote.')
     .argument('<file>', 'what `repair --undo` wrote')
     .argument('<image>', 'the image, as the repair left it')
-    .action(async (file: string, image: string, _options: unknown, command: Command) => {
+    .addOption(verifyOption())
+    .action(async (file: string, image: string, flags: UndoFlags, command: Command) => {
       const { undo } = await import('./commands/undo.js');
-      settle(await undo(file, image, editContext(contextFor, command)));
+      settle(await undo(file, image, flags, editContext(contextFor, command)));
     });
 }
 
@@ -172,6 +177,7 @@ function addCreate(program: Command, contextFor: ContextFor, settle: Settle): vo
     )
     .option('--id <id>', 'id to record instead of the next free number')
     .addOption(dryRunOption())
+    .addOption(verifyOption())
     .action(async (image: string, name: string, flags: CreateFlags, command: Command) => {
       const { create } = await import('./commands/create.js');
       settle(await create(image, name, flags, editContext(contextFor, command, flags.dryRun)));
@@ -198,14 +204,11 @@ function addApply(program: Command, contextFor: ContextFor, settle: Settle): voi
     )
     .option('--save-as <name>', 'keep what the disk holds in a new snapshot first')
     .addOption(dryRunOption())
+    .addOption(verifyOption())
     .action(async (image: string, selector: string, flags: ApplyFlags, command: Command) => {
       const { apply } = await import('./commands/apply.js');
       settle(await apply(image, selector, flags, editContext(contextFor, command, flags.dryRun)));
     });
-}
-
-interface DryRunFlag {
-  readonly dryRun?: boolean;
 }
 
 function addDelete(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -213,7 +216,8 @@ function addDelete(program: Command, contextFor: ContextFor, settle: Settle): vo
     .argument('<image>', 'a qcow2 image')
     .argument('<snapshot...>', SELECTOR_HELP)
     .addOption(dryRunOption())
-    .action(async (image: string, selectors: string[], flags: DryRunFlag, command: Command) => {
+    .addOption(verifyOption())
+    .action(async (image: string, selectors: string[], flags: EditFlags, command: Command) => {
       const { deleteSnapshots } = await import('./commands/delete.js');
       const context = editContext(contextFor, command, flags.dryRun);
       settle(await deleteSnapshots(image, selectors, flags, context));
@@ -226,12 +230,13 @@ function addRename(program: Command, contextFor: ContextFor, settle: Settle): vo
     .argument('<snapshot>', SELECTOR_HELP)
     .argument('<new-name>', 'the new name: 1 to 255 bytes')
     .addOption(dryRunOption())
+    .addOption(verifyOption())
     .action(
       async (
         image: string,
         selector: string,
         newName: string,
-        flags: DryRunFlag,
+        flags: EditFlags,
         command: Command,
       ) => {
         const { rename } = await import('./commands/rename.js');

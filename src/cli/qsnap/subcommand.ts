@@ -24,6 +24,11 @@ export function dryRunOption(): Option {
   return new Option('-n, --dry-run', 'print what would be written, and write nothing');
 }
 
+/** `--verify` of every command that edits. */
+export function verifyOption(): Option {
+  return new Option('--verify', 'read back and check what is written before it counts');
+}
+
 /**
  * The context of a command that edits.
  *

@@ -1,15 +1,14 @@
 import { planApply, type Snapshot } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
-import { edit } from '../editing.js';
+import { edit, type EditFlags } from '../editing.js';
 import { appliedLines } from '../present/edit-text.js';
 import { dateNow } from '../snapshot-date.js';
 import { selectSnapshot } from '../selection.js';
 
-export interface ApplyFlags {
+export interface ApplyFlags extends EditFlags {
   readonly discardChanges?: boolean;
   readonly saveAs?: string;
-  readonly dryRun?: boolean;
 }
 
 /** `qsnap apply IMAGE SNAPSHOT` */
@@ -25,7 +24,7 @@ export function apply(
   return edit(
     {
       path,
-      dryRun: flags.dryRun === true,
+      flags,
       plan: (image) => {
         applied = selectSnapshot(image, selector);
         return planApply(image, applied, {

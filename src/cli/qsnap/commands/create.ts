@@ -2,14 +2,13 @@ import { planCreate } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
 import type { DateValue } from '../date-option.js';
-import { edit } from '../editing.js';
+import { edit, type EditFlags } from '../editing.js';
 import { createdLines } from '../present/edit-text.js';
 import { dateNow } from '../snapshot-date.js';
 
-export interface CreateFlags {
+export interface CreateFlags extends EditFlags {
   readonly date?: DateValue;
   readonly id?: string;
-  readonly dryRun?: boolean;
 }
 
 /** `qsnap create IMAGE NAME` */
@@ -23,7 +22,7 @@ export function create(
   return edit(
     {
       path,
-      dryRun: flags.dryRun === true,
+      flags,
       plan: (image) =>
         planCreate(image, { name, date, ...(flags.id !== undefined && { id: flags.id }) }),
       doneLines: (plan) => createdLines(path, plan),

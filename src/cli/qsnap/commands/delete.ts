@@ -1,7 +1,7 @@
 import { planDelete, type Snapshot } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
-import { edit } from '../editing.js';
+import { edit, type EditFlags } from '../editing.js';
 import { deletedLines } from '../present/edit-text.js';
 import { selectSnapshot } from '../selection.js';
 
@@ -9,14 +9,14 @@ import { selectSnapshot } from '../selection.js';
 export function deleteSnapshots(
   path: string,
   selectors: readonly string[],
-  flags: { readonly dryRun?: boolean },
+  flags: EditFlags,
   context: Context,
 ): Promise<ExitCode> {
   let doomed: readonly Snapshot[] = [];
   return edit(
     {
       path,
-      dryRun: flags.dryRun === true,
+      flags,
       plan: (image) => {
         // Two selectors may mean one snapshot: it is deleted once.
         doomed = [...new Set(selectors.map((text) => selectSnapshot(image, text)))];

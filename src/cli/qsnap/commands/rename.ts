@@ -1,7 +1,7 @@
 import { planRename, type Snapshot } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
-import { edit } from '../editing.js';
+import { edit, type EditFlags } from '../editing.js';
 import { renamedLines } from '../present/edit-text.js';
 import { selectSnapshot } from '../selection.js';
 
@@ -10,14 +10,14 @@ export function rename(
   path: string,
   selector: string,
   newName: string,
-  flags: { readonly dryRun?: boolean },
+  flags: EditFlags,
   context: Context,
 ): Promise<ExitCode> {
   let renamed: Snapshot | undefined;
   return edit(
     {
       path,
-      dryRun: flags.dryRun === true,
+      flags,
       plan: (image) => {
         renamed = selectSnapshot(image, selector);
         return planRename(image, renamed, newName, {});

@@ -4,6 +4,7 @@ import {
   executePlan,
   parseRepairWords,
   proposeRepair,
+  refuseUnsound,
   saveUndo,
   type BlockDevice,
   type BlockSource,
@@ -15,7 +16,7 @@ import {
 import { createNewFile, newSha256, openFile, openFileForEdit } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { warnOfLock } from '../editing.js';
+import { VERIFIED, warnOfLock } from '../editing.js';
 import { repairDoneJson, repairPlanJson } from '../present/repair-json.js';
 import { repairDoneLines, repairPlanLines } from '../present/repair-text.js';
 import { errorJson, reportFailure } from '../report.js';
@@ -27,6 +28,7 @@ export interface RepairFlags {
   readonly undo?: string;
   readonly dropSnapshot?: readonly string[];
   readonly dropUnreadSnapshots?: boolean;
+  readonly verify?: boolean;
 }
 
 /** `qsnap repair IMAGE [WHAT…]` */
@@ -39,7 +41,7 @@ export async function repair(
   try {
     const choose = (image: Image): RepairChoice => choiceOf(what, flags, image);
     if (flags.plan === true) return await planOnly(path, choose, context);
-    return await carryOut(path, choose, flags.undo, context);
+    return await carryOut(path, choose, flags, context);
   } catch (error) {
     reportFailure(error, path, 'edit', context);
     if (context.json) printJson(context, { error: errorJson(error, 'edit') });
@@ -66,7 +68,7 @@ async function planOnly(
 async function carryOut(
   path: string,
   choose: (image: Image) => RepairChoice,
-  undoFile: string | undefined,
+  { undo: undoFile, verify }: RepairFlags,
   context: Context,
 ): Promise<ExitCode> {
   const device = await openFileForEdit(path);
@@ -76,13 +78,17 @@ async function carryOut(
     const { plan } = proposal;
     if (plan !== undefined) {
       if (undoFile !== undefined) await keepUndo(device, plan, path, undoFile);
-      await executePlan(device, plan);
+      const asForetold = (image: BlockSource) => refuseUnsound(image, proposal.after.totals);
+      await executePlan(device, plan, verify === true ? { verify: asForetold } : {});
     }
     // What the plan promised is looked for in the file itself.
     const done: ProposedRepair = { ...proposal, after: await checkImage(device) };
     const undo = plan === undefined ? undefined : undoFile;
     if (context.json) printJson(context, repairDoneJson(path, done, undo));
-    else if (!context.quiet) printLines(context, repairDoneLines(path, done, undo));
+    else if (!context.quiet) {
+      printLines(context, repairDoneLines(path, done, undo));
+      if (verify === true) printLines(context, [VERIFIED]);
+    }
     return done.after.exitCode;
   } finally {
     await device.close();

@@ -5,15 +5,27 @@ import { printJson, printLines, type Context } from '../context.js';
 import { warnOfLock } from '../editing.js';
 import { errorJson, reportFailure } from '../report.js';
 
+/** Flags of `undo`. */
+export interface UndoFlags {
+  readonly verify?: boolean;
+}
+
 /** `qsnap undo FILE IMAGE` */
-export async function undo(file: string, path: string, context: Context): Promise<ExitCode> {
+export async function undo(
+  file: string,
+  path: string,
+  { verify }: UndoFlags,
+  context: Context,
+): Promise<ExitCode> {
   try {
     const kept = await openFile(file);
     try {
       const device = await openFileForEdit(path);
       try {
         warnOfLock(path, device.lock.guarantee, context);
-        const { switched, restoredBytes, cutBytes } = await executeUndo(device, kept, newSha256);
+        const { switched, restoredBytes, cutBytes } = await executeUndo(device, kept, newSha256, {
+          verify,
+        });
         const shown = printableText(path);
         const line =
           switched || restoredBytes + cutBytes > 0
@@ -26,7 +38,12 @@ export async function undo(file: string, path: string, context: Context): Promis
             undone: switched || restoredBytes + cutBytes > 0,
           };
           printJson(context, { ...document, 'restored-bytes': restoredBytes });
-        } else if (!context.quiet) printLines(context, [line]);
+        } else if (!context.quiet) {
+          printLines(
+            context,
+            verify === true ? [line, 'Verified: what was written reads back.'] : [line],
+          );
+        }
       } finally {
         await device.close();
       }

@@ -58,10 +58,12 @@ export function doneJson(
   plan: EditPlan,
   report: ExecuteReport,
   image: Image,
+  verified: boolean,
 ): Record<string, unknown> {
   return {
     ...editJson(path, plan, image),
     'dry-run': false,
+    verified,
     'punched-bytes': report.punchedBytes,
     'file-size': report.fileSizeBytes,
   };
