@@ -52,11 +52,15 @@ export function differences(found: ImageState, expected: ImageState): string[] {
   return short;
 }
 
-/** What the guest would read of each disk, as QEMU's tools read it. */
+/**
+ * What the guest would read of each disk, as QEMU's tools read it. Some snapshots QEMU does not
+ * apply; then that is what is compared.
+ */
 export async function stockHashes(place: Workplace): Promise<string[]> {
   const hashes = [await contentHash(place.image)];
   for (const id of snapshotWords(readFileSync(place.image), 'id')) {
-    hashes.push(`${id} ${await contentHash(place.image, id)}`);
+    const hash = await contentHash(place.image, id).catch(() => 'not applied');
+    hashes.push(`${id} ${hash}`);
   }
   return hashes;
 }

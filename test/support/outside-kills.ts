@@ -40,6 +40,8 @@ export interface KillCase {
   readonly before: ImageState;
   readonly after: ImageState;
   readonly outputs: { readonly before: Buffer | undefined; readonly after: Buffer | undefined };
+  /** By QEMU's tools, what each disk holds before and after. */
+  readonly hashes: (state: 'old' | 'new') => Promise<readonly string[]>;
   /** The calls on the image and the files beside it of a run that nothing disturbs. */
   readonly calls: readonly SystemCall[];
   /** How long the edit takes, stretched or not. */
@@ -119,21 +121,29 @@ export async function killCase(
   });
   if (code !== 0) throw new Error(`${edit.name} on ${fixture}: ${stderr}`);
   const files = watched(edit, done);
-  const timed = new Map<boolean, Promise<number>>();
   const time = async (stretched: boolean): Promise<number> => {
     const place = copyWorkplace(template, path.join(base, `timed-${stretched}`));
     const argv = stretched ? stretchedCommand(edit, place) : commandOf(edit, place);
     return (await expectDone(argv)).milliseconds;
   };
+  const hash = (state: 'old' | 'new'): Promise<readonly string[]> =>
+    stockHashes(copyWorkplace(state === 'old' ? template : done, path.join(base, `hash-${state}`)));
   return {
     ...{ edit, fixture, template, before },
     after: await imageState(done),
     outputs: { before: outputIn(edit, template), after: outputIn(edit, done) },
     calls: calls.filter(({ file, args }) => files.some((one) => one === file || names(args, one))),
-    milliseconds: (stretched) => {
-      if (!timed.has(stretched)) timed.set(stretched, time(stretched));
-      return timed.get(stretched)!;
-    },
+    milliseconds: onceFor(time),
+    hashes: onceFor(hash),
+  };
+}
+
+function onceFor<K, V>(make: (key: K) => Promise<V>): (key: K) => Promise<V> {
+  const made = new Map<K, Promise<V>>();
+  return (key) => {
+    const value = made.get(key) ?? make(key);
+    made.set(key, value);
+    return value;
   };
 }
 
@@ -250,13 +260,11 @@ function judgedOutput(one: KillCase, place: Workplace): Judgement {
 async function hashShortcomings(
   one: KillCase,
   place: Workplace,
-  state: Leftover['state'],
+  state: 'old' | 'new' | 'cut',
 ): Promise<string[]> {
-  if (one.edit.output !== undefined) return [];
-  const base = state === 'old' ? one.template.folder : path.join(one.template.folder, '../done');
-  const expected = { ...place, folder: base, image: path.join(base, 'image.qcow2') };
-  const [mine, theirs] = [await stockHashes(place), await stockHashes(expected)];
-  return mine.join() === theirs.join() ? [] : ['QEMU reads something else than it should'];
+  if (one.edit.output !== undefined || state === 'cut') return [];
+  const [found, expected] = [await stockHashes(place), await one.hashes(state)];
+  return found.join() === expected.join() ? [] : ['QEMU reads something else than it should'];
 }
 
 /** The same edit once more, or where it was done, another one. */
