@@ -17,7 +17,7 @@ let image = '';
 let original: Buffer;
 let undoFile = '';
 
-beforeEach(async () => {
+beforeEach(() => {
   if (!qemuAvailable) return;
   folder = temporaryDirectory();
   image = copyFixture('five-snapshots', folder);
