@@ -83,6 +83,8 @@ function chosen(): [kind: string, what: string, edit: OutsideEdit][] {
 async function planned(edit: OutsideEdit, place: Workplace): Promise<PlannedWrites | undefined> {
   if (edit.name.startsWith('resize')) {
     const image = await openImage(memoryDevice(new Uint8Array(readFileSync(place.image))));
+    // Where zeros have to hide a backing file, the plan depends on how long that one is.
+    if (image.backingNameBytes !== undefined) return undefined;
     const { diskSizeBytes } = readPlain(readFileSync(place.image));
     const size = edit.name === 'resize' ? diskSizeBytes + 3 * 2 ** 20 : 65536;
     const plan = await planResize(image, { diskSizeBytes: size, shrink: true });
