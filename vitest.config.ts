@@ -9,6 +9,7 @@ const kinds = [
   'crash',
   'oracle',
   'cli',
+  'outside',
   'package',
 ];
 

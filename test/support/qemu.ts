@@ -22,18 +22,30 @@ export const qemuAvailable: boolean = ['qemu-img', 'qemu-io'].every(
  * says so; where `QSNAP_REQUIRE_QEMU=1` is set they fail instead.
  */
 export function describeWithQemu(name: string, fn: () => void): void {
-  if (qemuAvailable) {
+  const lack = qemuAvailable ? undefined : 'qemu-img and qemu-io are not installed';
+  describeUnless(lack, 'QSNAP_REQUIRE_QEMU', name, fn);
+}
+
+/**
+ * `describe` for tests that need what not every machine has. Where something is lacking they are
+ * reported as skipped, with a line that says so, or fail, if the environment sets `required` to 1.
+ */
+export function describeUnless(
+  lack: string | undefined,
+  required: string,
+  name: string,
+  fn: () => void,
+): void {
+  if (lack === undefined) {
     describe(name, fn);
     return;
   }
-  const reason = 'qemu-img and qemu-io are not installed';
-  if (process.env['QSNAP_REQUIRE_QEMU'] !== '1') {
-    process.stderr.write(`skipped: ${name}: ${reason}\n`);
-  }
+  const isRequired = process.env[required] === '1';
+  if (!isRequired) process.stderr.write(`skipped: ${name}: ${lack}\n`);
   describe(name, () => {
-    test('needs QEMU', ({ skip }) => {
-      if (process.env['QSNAP_REQUIRE_QEMU'] === '1') throw new Error(reason);
-      skip(reason);
+    test('needs what is not here', ({ skip }) => {
+      if (isRequired) throw new Error(lack);
+      skip(lack);
     });
   });
 }

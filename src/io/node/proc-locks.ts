@@ -1,5 +1,6 @@
 /** Other people's file locks, as Linux lists them under /proc. */
 import { readFile, readdir } from 'node:fs/promises';
+import path from 'node:path';
 
 /** A lock on bytes of a file. */
 export interface ListedLock {
@@ -51,7 +52,7 @@ export async function isMounted(major: number, minor: number): Promise<boolean> 
 
 export interface Holder {
   readonly pid: number;
-  /** Name of the program, as the system cuts it. */
+  /** Name of the program; of qsnap its own, not that of Node. */
   readonly program: string;
 }
 
@@ -72,16 +73,28 @@ export async function holdersOf(
     const texts = await Promise.all(others.map((name) => textOf(`/proc/${pid}/fdinfo/${name}`)));
     const locks = texts.flatMap((text) => parseLocks(text ?? ''));
     if (!locks.some((lock) => isFile(lock) && touches(lock, ranges))) continue;
-    const program = ((await textOf(`/proc/${pid}/comm`)) ?? '').trimEnd();
-    holders.push({ pid, program });
+    const comm = ((await textOf(`/proc/${pid}/comm`)) ?? '').trimEnd();
+    const argv = ((await textOf(`/proc/${pid}/cmdline`)) ?? '').split('\0');
+    holders.push({ pid, program: programName(comm, argv) });
   }
   return holders;
 }
 
+/**
+ * What people call a program. The system keeps 15 bytes of the name ("qemu-storage-da"); the
+ * command line, which a program may change, has the rest where it begins with them.
+ */
+export function programName(comm: string, argv: readonly string[]): string {
+  const [program = '', script = ''] = argv.map((word) => path.basename(word));
+  const [, ours] = /^(qsnap(?:-img)?)(?:\.js)?$/.exec(script) ?? [];
+  if (ours !== undefined && /^node(js)?$/.test(program)) return ours;
+  return comm !== '' && program.startsWith(comm) ? program : comm;
+}
+
 /** Processes end while we look: what is gone has no text. */
-async function textOf(path: string): Promise<string | undefined> {
+async function textOf(file: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return await readFile(file, 'utf8');
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseLocks, touches } from '../../../src/io/node/proc-locks.js';
+import { parseLocks, programName, touches } from '../../../src/io/node/proc-locks.js';
 
 const PROC_LOCKS = `1: OFDLCK ADVISORY  READ -1 fe:00:2146403 200 204
 2: POSIX  ADVISORY  WRITE 1234 00:1a:77 0 EOF
@@ -33,4 +33,21 @@ test('a lock touches a range from its first byte to its last', () => {
       [0, 99],
     ]),
   ).toBe(false);
+});
+
+test('a program has its whole name, and qsnap its own', () => {
+  expect(programName('qemu-storage-da', ['qemu-storage-daemon', '--blockdev'])).toBe(
+    'qemu-storage-daemon',
+  );
+  expect(programName('qemu-system-x86', ['/usr/bin/qemu-system-x86_64', '-S'])).toBe(
+    'qemu-system-x86_64',
+  );
+  expect(programName('node', ['node', '/opt/bin/qsnap.js', 'create'])).toBe('qsnap');
+  expect(programName('MainThread', ['/usr/bin/node', '/usr/bin/qsnap-img', 'snapshot'])).toBe(
+    'qsnap-img',
+  );
+  expect(programName('node', ['node', 'server.js'])).toBe('node');
+  expect(programName('worker', ['something else'])).toBe('worker');
+  expect(programName('kthreadd', [''])).toBe('kthreadd');
+  expect(programName('', ['x'])).toBe('');
 });
