@@ -4,7 +4,15 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, constants, createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  constants,
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -236,7 +244,27 @@ afterAll(() => {
  * with the test; called from a hook, after the last test of the file.
  */
 export function temporaryDirectory(): string {
-  const directory = mkdtempSync(path.join(tmpdir(), 'qsnap-test-'));
+  return newDirectoryIn(tmpdir());
+}
+
+const SHARED_MEMORY = '/dev/shm';
+/** The file system that is memory, as Linux numbers it. */
+const TMPFS = 0x0102_1994;
+const ROOM_BYTES = 2 ** 30;
+
+/**
+ * The same in memory where there is room for it: for tests of the bytes in a file alone, since QEMU
+ * waits for the disk at each of many flushes. What a disk does with a file is not to be seen there.
+ */
+export function memoryDirectory(): string {
+  if (!existsSync(SHARED_MEMORY)) return temporaryDirectory();
+  const { type, bavail, bsize } = statfsSync(SHARED_MEMORY);
+  const isRoomy = type === TMPFS && bavail * bsize >= ROOM_BYTES;
+  return isRoomy ? newDirectoryIn(SHARED_MEMORY) : temporaryDirectory();
+}
+
+function newDirectoryIn(parent: string): string {
+  const directory = mkdtempSync(path.join(parent, 'qsnap-test-'));
   try {
     onTestFinished(() => {
       rmSync(directory, { recursive: true, force: true });
