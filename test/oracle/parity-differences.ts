@@ -68,9 +68,7 @@ export const DIFFERENCES = {
   },
   'own-words': {
     shows: ({ qemu, ours }: Pair) =>
-      qemu.code === 1 &&
-      ours.code === 1 &&
-      /bitmaps_ext|CRYPTO header|[Bb]itmap/.test(qemu.stderr),
+      qemu.code === 1 && ours.code === 1 && /bitmaps_ext|CRYPTO header|[Bb]itmap/.test(qemu.stderr),
   },
   'luks-header-missing': {
     shows: ({ qemu, ours }: Pair) => qemu.code >= 128 && ours.code === 0,

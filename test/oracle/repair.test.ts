@@ -85,7 +85,9 @@ async function mendedWithForecast(damaged: Uint8Array): Promise<Mended | undefin
     };
   } catch (error) {
     if (!isQsnapError(error)) throw error;
-    expect(error.code).toMatch(/^(REPAIR_REFUSED|BITMAPS_INVALID|EXTENSION_INVALID|IMAGE_TRUNCATED|EXTERNAL_DATA)/);
+    expect(error.code).toMatch(
+      /^(REPAIR_REFUSED|BITMAPS_INVALID|EXTENSION_INVALID|IMAGE_TRUNCATED|EXTERNAL_DATA)/,
+    );
     expect(Buffer.from(device.snapshotBytes()).equals(damaged)).toBe(true);
     refused += 1;
     return undefined;

@@ -128,7 +128,8 @@ function loaded(path: string): Specimen {
   const file = openSync(path, 'r');
   const { size } = fstatSync(file);
   const bytes = new Uint8Array(Math.min(size, LOADED_BYTES));
-  for (let done = 0; done < bytes.length;) done += readSync(file, bytes, done, bytes.length - done, done);
+  for (let done = 0; done < bytes.length;)
+    done += readSync(file, bytes, done, bytes.length - done, done);
   closeSync(file);
   return specimenOf(bytes, size);
 }

@@ -123,7 +123,10 @@ export class Meter {
     this.#peaks[measure] = Math.max(this.#peaks[measure], value);
     const bound = this.#bounds[measure];
     if (value > bound) {
-      this.fault(name, `${measure} ${Math.round(value)} is above the bound of ${Math.round(bound)}`);
+      this.fault(
+        name,
+        `${measure} ${Math.round(value)} is above the bound of ${Math.round(bound)}`,
+      );
     }
   }
 }

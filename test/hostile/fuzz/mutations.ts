@@ -123,7 +123,14 @@ const splice: Mutation = ({ bytes, places }, random, other) => {
 
 /** Every used entry of a table gets the same value: cycles, and one cluster with many owners. */
 const fillTable: Mutation = (draft, random) => {
-  const kinds = ['active L1', 'inactive L1', 'L2', 'refcount table', 'bitmap table', 'refcount block'];
+  const kinds = [
+    'active L1',
+    'inactive L1',
+    'L2',
+    'refcount table',
+    'bitmap table',
+    'refcount block',
+  ];
   const found = kinds.filter((kind) => draft.fields.has(kind));
   if (found.length === 0) return 'nothing';
   const kind = pick(random, found);

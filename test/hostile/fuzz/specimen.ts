@@ -139,7 +139,10 @@ export class SpecimenDevice implements BlockDevice {
 
   /** A copy of it as it is now, for one that goes on from here; holes at the end stay holes. */
   snapshot(): Specimen {
-    const end = Math.max(this.#bytes.length, ...[...this.#pages.keys()].map((i) => (i + 1) * PAGE_BYTES));
+    const end = Math.max(
+      this.#bytes.length,
+      ...[...this.#pages.keys()].map((i) => (i + 1) * PAGE_BYTES),
+    );
     const bytes = new Uint8Array(Math.min(end, this.#sizeBytes));
     this.#read(0, bytes);
     return { bytes, sizeBytes: this.#sizeBytes };

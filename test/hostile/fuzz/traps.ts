@@ -1,3 +1,6 @@
 import type { Specimen } from './specimen.js';
-export interface Trap { readonly name: string; make(): Specimen }
+export interface Trap {
+  readonly name: string;
+  make(): Specimen;
+}
 export const TRAPS: readonly Trap[] = [];
