@@ -14,8 +14,8 @@ export function* seedCorpus(largestBytes: number): Generator<Seed> {
     name,
     make: () => specimenOf(loadFixture(name)),
   }));
-  for (const { name, make } of [...fixtures, ...TRAPS]) {
-    const specimen = make();
-    if (specimen.bytes.length <= largestBytes) yield { name, specimen };
+  for (const seed of [...fixtures, ...TRAPS]) {
+    const specimen = seed.make();
+    if (specimen.bytes.length <= largestBytes) yield { name: seed.name, specimen };
   }
 }
