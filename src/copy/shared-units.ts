@@ -36,7 +36,7 @@ export async function writtenUnits(
 
 /** Whether a range has bytes of the unit that are not written first. */
 function isInRest({ from, to }: GuestRange, { first, ...unit }: SharedUnit): boolean {
-  const isBefore = from < first.from && to > unit.from;
-  const isBehind = to > first.to && from < unit.to;
+  const isBefore = Math.max(from, unit.from) < Math.min(to, first.from);
+  const isBehind = Math.max(from, first.to) < Math.min(to, unit.to);
   return isBefore || isBehind;
 }

@@ -21,7 +21,7 @@ interface MapEntry {
   readonly offset?: number;
 }
 
-/** How qemu-img map tells a guest cluster that was kept in this way. */
+/** How qemu-img map tells what was kept in this way. */
 function expectedMap(kind: NewContent['kinds'][number], options: NewImageOptions): string {
   const { version, backing } = options;
   switch (kind) {
@@ -56,7 +56,7 @@ describeWithQemu(`new images, seed ${SEED}`, () => {
       writeFileSync(path.join(directory, 'below'), below);
       const backing = { name: new TextEncoder().encode('below'), format: 'raw' };
       const options = hasBacking ? { ...plain, backing } : plain;
-      const { writes, disk, kinds } = randomContent(options, random, below);
+      const { writes, disk, unitBytes, kinds } = randomContent(options, random, below);
 
       const device = memoryDevice();
       const writer = await newQcow2Writer(device, options);
@@ -76,8 +76,8 @@ describeWithQemu(`new images, seed ${SEED}`, () => {
 
       const { stdout } = await qemuImg(['map', '--output=json', '-f', 'qcow2', image]);
       const map = JSON.parse(stdout) as MapEntry[];
-      const shown = kinds.map((_, cluster) => {
-        const at = cluster * options.clusterBytes;
+      const shown = kinds.map((_, unit) => {
+        const at = unit * unitBytes;
         return shownMap(map.find(({ start, length }) => at >= start && at < start + length)!);
       });
       expect(shown).toEqual(kinds.map((kind) => expectedMap(kind, options)));

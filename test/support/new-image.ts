@@ -36,7 +36,9 @@ export interface NewContent {
   readonly writes: readonly GuestWrite[];
   /** The disk: bytes that were written, over `below`. */
   readonly disk: Uint8Array;
-  /** How each guest cluster is kept. */
+  /** What is kept in one way: a subcluster, or a cluster where there are none. */
+  readonly unitBytes: number;
+  /** How each unit is kept. */
   readonly kinds: readonly (GuestWrite['kind'] | 'nothing')[];
 }
 
@@ -47,14 +49,17 @@ export function randomContent(
   below = new Uint8Array(options.diskSizeBytes),
 ): NewContent {
   const { diskSizeBytes, clusterBytes } = options;
+  const unitBytes = options.extendedL2 ? clusterBytes / 32 : clusterBytes;
   const disk = below.slice();
   const writes: GuestWrite[] = [];
   const kinds: NewContent['kinds'][number][] = [];
   for (let at = 0; at < diskSizeBytes;) {
-    const kind = random.pick(['data', 'compressed', 'compressed', 'zero', 'nothing'] as const);
-    const clusters = kind === 'compressed' ? 1 : 1 + random.below(20);
-    const end = Math.min(diskSizeBytes, at + clusters * clusterBytes);
-    for (let cluster = at; cluster < end; cluster += clusterBytes) kinds.push(kind);
+    const picked = random.pick(['data', 'compressed', 'compressed', 'zero', 'nothing'] as const);
+    const kind = picked === 'compressed' && at % clusterBytes !== 0 ? 'data' : picked;
+    const grain = random.chance(0.5) ? unitBytes : clusterBytes;
+    const length = kind === 'compressed' ? clusterBytes : (1 + random.below(20)) * grain;
+    const end = Math.min(diskSizeBytes, at + length);
+    for (let unit = at; unit < end; unit += unitBytes) kinds.push(kind);
     if (kind === 'data') {
       for (let i = at; i < end; i += 1) disk[i] = random.below(256);
       writes.push({ kind, at, bytes: disk.slice(at, end) });
@@ -68,7 +73,7 @@ export function randomContent(
     }
     at = end;
   }
-  return { writes, disk, kinds };
+  return { writes, disk, unitBytes, kinds };
 }
 
 function compressible(

@@ -37,6 +37,32 @@ describe('runs', () => {
     expect(step![1]!.parts).toEqual([{ from: 4608, to: 5120 }]);
   });
 
+  test('over a backing file a unit of several pieces says what is written there first', async () => {
+    const stretches: Stretch[] = [
+      { length: 512, kind: 'data', depth: 1 },
+      { length: 4096, kind: 'zero' },
+      { length: 512, kind: 'zero', at: 0 },
+      { length: 3072 + 4096, kind: 'data', depth: 1 },
+    ];
+    const [step] = await stepsOfDisk(stretches, { ...plain, below: 1 });
+    expect(brief(step!)).toEqual(['copy 0-8192', 'keep 8192-12288']);
+    expect(step![0]!.parts).toEqual([]);
+    expect(step![0]!.shared).toEqual([
+      { from: 0, to: 4096, first: { from: 512, to: 4096 } },
+      { from: 4096, to: 8192, first: { from: 4096, to: 4608 } },
+    ]);
+    const [alone] = await stepsOfDisk(stretches);
+    expect(alone!.every(({ shared }) => shared.length === 0)).toBe(true);
+  });
+
+  test('compressed, the cluster that the disk ends in is not kept', async () => {
+    const stretches: Stretch[] = [{ length: 5000, kind: 'data', depth: 1 }];
+    const kept = { ...plain, below: 1 };
+    const [step] = await stepsOfDisk(stretches, { ...kept, compressed: true });
+    expect(brief(step!)).toEqual(['keep 0-4096', 'copy 4096-5000']);
+    expect(brief((await stepsOfDisk(stretches, kept))[0]!)).toEqual(['keep 0-5000']);
+  });
+
   test('over a backing file a cluster of zeros and kept bytes is copied, too', async () => {
     const stretches: Stretch[] = [
       { length: 1024, kind: 'zero' },

@@ -52,6 +52,74 @@ describe('an image of guest data', () => {
   });
 });
 
+describe('subclusters', () => {
+  const SUB = 512;
+  const options = {
+    ...PLAIN,
+    clusterBytes: 16_384,
+    extendedL2: true,
+    diskSizeBytes: 2 * 16_384 + 5 * SUB + 100,
+  };
+  const data = (at: number, length: number, fill: number) => {
+    return { kind: 'data' as const, at, bytes: new Uint8Array(length).fill(fill) };
+  };
+
+  test('of one cluster, written at different times, share its place', async () => {
+    const device = memoryDevice(new Uint8Array(0));
+    const writer = await newQcow2Writer(device, options);
+    expect(writer).toMatchObject({ clusterBytes: 16_384, unitBytes: SUB });
+    await writer.writeBatch([data(SUB, SUB, 1)]);
+    await Promise.all([
+      writer.writeBatch([{ kind: 'zero', at: 2 * SUB, length: SUB }, data(4 * SUB, SUB, 2)]),
+      // From the end of one cluster over the next one into the last, up to the end of the disk.
+      writer.writeBatch([data(31 * SUB, options.diskSizeBytes - 31 * SUB, 3)]),
+    ]);
+    await writer.finish();
+    expect((await checkImage(device)).findings).toEqual([]);
+    const disk = await openGuestDisk(await openImage(device));
+    const extents = [];
+    for await (const batch of disk.extents(0, options.diskSizeBytes)) extents.push(...batch);
+    const base = extents.find(({ kind }) => kind === 'data')!.at! - SUB;
+    expect(
+      extents.map(({ start, length, kind, at }) => [start / SUB, length, kind, at! - base]),
+    ).toEqual([
+      [0, SUB, 'unallocated', 0],
+      [1, SUB, 'data', SUB],
+      [2, SUB, 'zero', 2 * SUB],
+      [3, SUB, 'unallocated', 3 * SUB],
+      [4, SUB, 'data', 4 * SUB],
+      [5, 26 * SUB, 'unallocated', 5 * SUB],
+      [31, 38 * SUB + 100, 'data', 31 * SUB],
+    ]);
+    const bytes = new Uint8Array(options.diskSizeBytes);
+    await disk.readBatch([{ at: 0, into: bytes }]);
+    expect([0, 1, 2, 3, 4, 5, 31, 69].map((sub) => bytes[sub * SUB])).toEqual([
+      0, 1, 0, 0, 2, 0, 3, 3,
+    ]);
+    // What lies past the end of the disk in its last subcluster is zeros, and the rest has no bit.
+    const stored = device.snapshotBytes().subarray(base + 69 * SUB, base + 70 * SUB);
+    expect(stored.lastIndexOf(3)).toBe(99);
+    expect(stored.length).toBe(SUB);
+    const larger = await openImage(device);
+    const longer = { ...larger, header: { ...larger.header, diskSizeBytes: 3 * 16_384 } };
+    const last = [];
+    for await (const batch of (await openGuestDisk(longer)).extents(64 * SUB, 96 * SUB)) {
+      last.push(...batch.map(({ length, kind }) => [length / SUB, kind]));
+    }
+    expect(last).toEqual([
+      [6, 'data'],
+      [26, 'unallocated'],
+    ]);
+  });
+
+  test('parts of them are refused', async () => {
+    for (const write of [data(100, SUB, 1), data(0, 100, 1)]) {
+      const writer = await newQcow2Writer(memoryDevice(), options);
+      await expect(writer.writeBatch([write])).rejects.toMatchObject({ code: 'INTERNAL' });
+    }
+  });
+});
+
 describe('a power cut', () => {
   test('leaves no image, or the whole one', async () => {
     const random = randomFrom(SEED);
