@@ -79,6 +79,7 @@ describe('every disk of every fixture, as QEMU recorded it', () => {
 });
 
 const seed = seedOf();
+const holes = temporaryDirectory();
 
 /** An image with a history: writes of all kinds, snapshots, and a resize between them. */
 async function historied(random: Random, cluster: string, image: string): Promise<void> {
@@ -128,19 +129,25 @@ describeWithQemu(`exports of seeded images (seed ${seed})`, () => {
         expect(await qsnap([...args, ...type])).toMatchObject({ code: 0, stderr: '' });
         await expectClean(out);
         expect(await contentHash(out), `${cluster} to ${size} ${type.join()}`).toBe(wanted);
-        await qemuImg(['compare', '-f', 'raw', '-F', 'qcow2', raw, out]);
       }
     }
   });
 
-  test.each(['512', '1k', '4k', '8k', '12k', '64k', '1M'])('holes by -S %s', async (run) => {
-    const directory = temporaryDirectory();
-    const image = path.join(directory, 'disk.qcow2');
+  let shared: Promise<string> | undefined;
+  /** One image for all runs of zeros. */
+  async function imageWithHoles(): Promise<string> {
+    const image = path.join(holes, 'disk.qcow2');
     await historied(randomFrom(seed), '64k', image);
     // QEMU always writes the first block of a new raw file; and where an image has holes it may hold
     // its clusters for preallocated ones. Neither is of interest here.
     await qemuIo(image, ['write -P 7 0 4k']);
     writeFileSync(image, readFileSync(image));
+    return image;
+  }
+
+  test.each(['512', '1k', '4k', '8k', '12k', '64k', '1M'])('holes by -S %s', async (run) => {
+    const directory = temporaryDirectory();
+    const image = await (shared ??= imageWithHoles());
     const theirs = path.join(directory, 'theirs.raw');
     await qemuImg(['convert', '-f', 'qcow2', '-O', 'raw', '-S', run, image, theirs]);
     const ours = path.join(directory, 'ours.raw');

@@ -1,4 +1,5 @@
 /** Judges what is left of a damaged image and its repair, or of undoing it, after a cut or a fault. */
+import { createHash } from 'node:crypto';
 import { isQsnapError } from '../../src/errors.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { newSha256 } from '../../src/node/sha256.js';
@@ -84,6 +85,19 @@ export async function repairCase(
   };
 }
 
+/** What was found of the states of one case: many cuts leave the same bytes. */
+const judged = new WeakMap<RepairCase, Map<string, Side>>();
+
+function sideOfState(state: Uint8Array, one: RepairCase): Side {
+  const known = judged.get(one) ?? new Map<string, Side>();
+  judged.set(one, known);
+  const key = createHash('sha1').update(state).digest('latin1');
+  const side = known.get(key) ?? sideOf(state);
+  // The header belongs to bytes that the caller may change; the rest is text and its own copies.
+  known.set(key, { ...side, header: side.header.slice() });
+  return side;
+}
+
 const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
   a.size === b.size && [...a].every((text) => b.has(text));
 
@@ -97,10 +111,11 @@ function sameDisks(found: Side, expected: Side): boolean {
 /** In what a state is neither the damaged image nor the mended one; nothing for one that is. */
 export function shortcomingOf(
   state: Uint8Array,
-  { damaged, growable, before, after }: RepairCase,
+  one: RepairCase,
   may: 'before' | 'after' | 'either',
 ): string | undefined {
-  const side = sideOf(state);
+  const { damaged, growable, before, after } = one;
+  const side = sideOfState(state, one);
   const isHeader = (of: Side): boolean => Buffer.compare(side.header, of.header) === 0;
   if (isHeader(before) && may !== 'after') {
     if (!sameDisks(side, before)) return 'the old header, and other content than it had';
