@@ -4,7 +4,7 @@ import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { GuestWrite } from '../make/image-writer.js';
 import { isZero } from './bytes.js';
-import { writtenUnits } from './shared-units.js';
+import { writtenUnits } from './mixed-units.js';
 import type { CopyRun, SharedUnit } from './steps.js';
 import { dataRanges, type GuestRange, type ZeroRule } from './zero-runs.js';
 

@@ -20,6 +20,7 @@ import {
   temporaryDirectory,
 } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
+import { infoOf, mapOf } from './image-facts.js';
 import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
 
 const SECRET = ['--object', 'secret,id=s,data=abc'];
@@ -342,39 +343,6 @@ async function expectSameOutput(pair: EditedPair, argv: readonly string[]): Prom
   ]);
   expect(ourInfo).toEqual(theirInfo);
   expect(ourMap).toEqual(theirMap);
-}
-
-async function infoOf(image: string): Promise<unknown> {
-  const { stdout } = await qemuImg(['info', '--output=json', image]);
-  const info = JSON.parse(stdout) as Record<string, unknown>;
-  const { 'actual-size': _, filename: __, 'full-backing-filename': ___, ...rest } = info;
-  return rest;
-}
-
-/** Where there is what, without the places in the file. */
-async function mapOf(image: string): Promise<unknown> {
-  const { stdout } = await qemuImg(['map', '--output=json', image]);
-  interface Entry {
-    start: number;
-    length: number;
-    offset?: number;
-    zero: boolean;
-    data: boolean;
-  }
-  const entries = (JSON.parse(stdout) as Entry[]).map(({ offset: _, ...rest }) => ({
-    ...rest,
-    // Zeros in clusters of their own may be holes of the one file and written in the other.
-    zero: rest.zero && !rest.data,
-  }));
-  // Neighbours may be apart in one file and together in the other.
-  const joined: Entry[] = [];
-  const kind = ({ start: _, length: __, ...rest }: Entry): string => JSON.stringify(rest);
-  for (const entry of entries) {
-    const last = joined.at(-1);
-    if (last !== undefined && kind(last) === kind(entry)) last.length += entry.length;
-    else joined.push(entry);
-  }
-  return joined;
 }
 
 /** Nothing but the output has changed. */

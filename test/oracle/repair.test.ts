@@ -239,9 +239,7 @@ describe('what a repair leaves alone', () => {
 });
 
 afterAll(() => {
-  const tables = `${tableRepairs} of tables, ${refused} refused`;
-  console.log(`QSNAP_SEED=${seed}: ${repairs} repairs, ${tables}, ${byQemu} judged by QEMU`);
-=======
   const counts = `${tried} of ${asked} kinds and images, ${repairs} repairs`;
-  console.log(`QSNAP_SEED=${seed}: ${counts}, ${byQemu} of them found clean by QEMU`);
+  const tables = `${tableRepairs} of tables, ${refused} refused`;
+  console.log(`QSNAP_SEED=${seed}: ${counts}, ${tables}, ${byQemu} judged by QEMU`);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { writtenUnits } from '../../../src/copy/shared-units.js';
+import { writtenUnits } from '../../../src/copy/mixed-units.js';
 import type { SharedUnit } from '../../../src/copy/steps.js';
 import { diskOf } from './disks.js';
 
