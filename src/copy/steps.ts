@@ -27,11 +27,11 @@ export interface CopyRun extends GuestRange {
    * each of them on its own. */
   readonly parts: readonly GuestRange[];
   /** For `copy`, over a backing file: the units of the run that no single piece covers. */
-  readonly shared: readonly SharedUnit[];
+  readonly divided: readonly DividedUnit[];
 }
 
 /** A unit with several pieces, not all of which are kept. */
-export interface SharedUnit extends GuestRange {
+export interface DividedUnit extends GuestRange {
   /** What is written there first: the first piece that is not kept, as far as it lies in the unit. */
   readonly first: GuestRange;
 }
@@ -163,21 +163,21 @@ function runsOf(pieces: readonly Piece[], rule: StepRule, diskBytes: number): Co
   return withParts(
     runs,
     pieces,
-    below === undefined ? [] : sharedUnits(pieces, unitBytes, diskBytes),
+    below === undefined ? [] : dividedUnits(pieces, unitBytes, diskBytes),
   );
 }
 
 function withParts(
   runs: readonly OpenRun[],
   pieces: readonly Piece[],
-  units: readonly SharedUnit[],
+  units: readonly DividedUnit[],
 ): CopyRun[] {
   let next = 0;
   let nextUnit = 0;
   return runs.map((run) => {
     const parts: GuestRange[] = [];
-    const shared: SharedUnit[] = [];
-    if (run.action !== 'copy') return { ...run, parts, shared };
+    const divided: DividedUnit[] = [];
+    if (run.action !== 'copy') return { ...run, parts, divided };
     while (next < pieces.length && pieces[next]!.to <= run.from) next += 1;
     for (; next < pieces.length && pieces[next]!.from < run.to; next += 1) {
       const { from, to, action } = pieces[next]!;
@@ -186,14 +186,18 @@ function withParts(
       if (to > run.to) break;
     }
     for (; nextUnit < units.length && units[nextUnit]!.from < run.to; nextUnit += 1) {
-      shared.push(units[nextUnit]!);
+      divided.push(units[nextUnit]!);
     }
-    return { ...run, parts, shared };
+    return { ...run, parts, divided };
   });
 }
 
-function sharedUnits(pieces: readonly Piece[], unitBytes: number, diskBytes: number): SharedUnit[] {
-  const units: SharedUnit[] = [];
+function dividedUnits(
+  pieces: readonly Piece[],
+  unitBytes: number,
+  diskBytes: number,
+): DividedUnit[] {
+  const units: DividedUnit[] = [];
   for (const { from, to, action } of pieces) {
     if (action === 'keep') continue;
     for (const at of [from, to - 1]) {

@@ -4,8 +4,8 @@ import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { GuestWrite } from '../make/image-writer.js';
 import { isZero } from './bytes.js';
-import { writtenUnits } from './mixed-units.js';
-import type { CopyRun, SharedUnit } from './steps.js';
+import { writtenUnits } from './divided-units.js';
+import type { CopyRun, DividedUnit } from './steps.js';
 import { dataRanges, type GuestRange, type ZeroRule } from './zero-runs.js';
 
 /** A run with its bytes, if it has been read. */
@@ -118,7 +118,7 @@ async function unitsToWrite(
 ): Promise<readonly (readonly GuestRange[])[]> {
   const found = runs.map((run) => unitsWithData(run, rule));
   if (rule.zeros === undefined || rule.compress !== undefined) return found;
-  const open = runs.map(({ shared }, index) => unitsWithout(shared, found[index]!));
+  const open = runs.map(({ divided }, index) => unitsWithout(divided, found[index]!));
   const written = new Set(await writtenUnits(open.flat(), rule.backing));
   if (written.size === 0) return found;
   return found.map((ranges, index) => {
@@ -132,9 +132,9 @@ async function unitsToWrite(
 
 /** The units that none of the ranges touches; both ascend. */
 function unitsWithout(
-  units: readonly SharedUnit[],
+  units: readonly DividedUnit[],
   ranges: readonly GuestRange[],
-): readonly SharedUnit[] {
+): readonly DividedUnit[] {
   let next = 0;
   return units.filter(({ from, to }) => {
     while (next < ranges.length && ranges[next]!.to <= from) next += 1;

@@ -47,12 +47,12 @@ describe('runs', () => {
     const [step] = await stepsOfDisk(stretches, { ...plain, below: 1 });
     expect(brief(step!)).toEqual(['copy 0-8192', 'keep 8192-12288']);
     expect(step![0]!.parts).toEqual([]);
-    expect(step![0]!.shared).toEqual([
+    expect(step![0]!.divided).toEqual([
       { from: 0, to: 4096, first: { from: 512, to: 4096 } },
       { from: 4096, to: 8192, first: { from: 4096, to: 4608 } },
     ]);
     const [alone] = await stepsOfDisk(stretches);
-    expect(alone!.every(({ shared }) => shared.length === 0)).toBe(true);
+    expect(alone!.every(({ divided }) => divided.length === 0)).toBe(true);
   });
 
   test('compressed, the cluster that the disk ends in is not kept', async () => {

@@ -1,5 +1,5 @@
 import type { ExtentKind, GuestDisk } from '../guest/disk.js';
-import type { SharedUnit } from './steps.js';
+import type { DividedUnit } from './steps.js';
 import type { GuestRange } from './zero-runs.js';
 
 const ZERO_KINDS: ReadonlySet<ExtentKind> = new Set(['zero', 'unallocated', 'preallocated']);
@@ -14,11 +14,11 @@ const ZERO_KINDS: ReadonlySet<ExtentKind> = new Set(['zero', 'unallocated', 'pre
  * QEMU: block/qcow2.c, qcow2_co_pwrite_zeroes; measured with 7.2.
  */
 export async function writtenUnits(
-  units: readonly SharedUnit[],
+  units: readonly DividedUnit[],
   backing: GuestDisk | undefined,
-): Promise<readonly SharedUnit[]> {
+): Promise<readonly DividedUnit[]> {
   if (backing === undefined || units.length === 0) return units;
-  const written = new Set<SharedUnit>();
+  const written = new Set<DividedUnit>();
   const end = Math.min(units.at(-1)!.to, await backing.sizeBytes());
   let next = 0;
   for await (const batch of backing.extents(Math.min(units[0]!.from, end), end)) {
@@ -35,7 +35,7 @@ export async function writtenUnits(
 }
 
 /** Whether a range has bytes of the unit that are not written first. */
-function isInRest({ from, to }: GuestRange, { first, ...unit }: SharedUnit): boolean {
+function isInRest({ from, to }: GuestRange, { first, ...unit }: DividedUnit): boolean {
   const isBefore = Math.max(from, unit.from) < Math.min(to, first.from);
   const isBehind = Math.max(from, first.to) < Math.min(to, unit.to);
   return isBefore || isBehind;

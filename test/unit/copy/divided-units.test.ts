@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { writtenUnits } from '../../../src/copy/mixed-units.js';
-import type { SharedUnit } from '../../../src/copy/steps.js';
+import { writtenUnits } from '../../../src/copy/divided-units.js';
+import type { DividedUnit } from '../../../src/copy/steps.js';
 import { diskOf } from './disks.js';
 
-const unit = (index: number, from: number, to: number): SharedUnit => ({
+const unit = (index: number, from: number, to: number): DividedUnit => ({
   from: index * 4096,
   to: (index + 1) * 4096,
   first: { from: index * 4096 + from, to: index * 4096 + to },
