@@ -202,6 +202,10 @@ async function apply(history: History): Promise<void> {
   const { twins, snapshots, random } = history;
   const { id, bytes } = random.pick(snapshots);
   history.steps.push(`apply ${id}`);
+  // QEMU may refuse, and the twin then knows only what ours holds. Not later: `convert -l`, by which
+  // these are compared, is as long as the active disk, which is another one after the apply.
+  const mayRefuse = twins.options.refcountBits <= 4;
+  if (mayRefuse && !isLong) await compareSnapshots(history);
   const done = await ours(twins, (image) => {
     return planApply(image, findSnapshot(image.snapshots, `id:${id}`), { discardChanges: true });
   });
@@ -210,8 +214,6 @@ async function apply(history: History): Promise<void> {
   // QEMU counts up before it counts down: narrow refcounts may have no room to apply.
   if (code !== 0) {
     expect(twins.options.refcountBits).toBeLessThanOrEqual(4);
-    // From here on the twin knows only what ours holds.
-    await compareSnapshots(history);
     copyFileSync(twins.ours, twins.theirs);
   }
   history.diskBytes = bytes;

@@ -91,7 +91,7 @@ const judged = new WeakMap<RepairCase, Map<string, Side>>();
 function sideOfState(state: Uint8Array, one: RepairCase): Side {
   const known = judged.get(one) ?? new Map<string, Side>();
   judged.set(one, known);
-  const key = createHash('sha1').update(state).digest('binary');
+  const key = createHash('sha1').update(state).digest('base64');
   const side = known.get(key) ?? sideOf(state);
   // The header belongs to bytes that the caller may change; the rest is text and its own copies.
   known.set(key, { ...side, header: side.header.slice() });
