@@ -40,7 +40,7 @@ export async function countMended(
   const regions = metadataRegions(image, refcountBlocks);
   const crowded = countRegions(regions, scan, counts, unknowns);
   await countBitmapData(image, scan, counts, unknowns);
-  for (const [at, entries] of tree.unreadableL2s) countUnreadable(at, entries, scan, counts);
+  await countStrayTables(tree, scan, counts);
 
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = image.geometry;
@@ -103,15 +103,31 @@ async function countBitmapData(
 }
 
 /**
- * Counts what a bad L1 entry names, as far as it lies in the file: what may be left of a table there
- * must not become free. Where the width can't hold it, it is not free either.
+ * Counts what L1 entries name that stay as they are, and what is left of a table there refers to:
+ * none of it must become free. Where the width can't hold it, it is not free either.
+ *
+ * QEMU: block/qcow2-refcount.c, check_refcounts_l1: a misaligned table is followed, too.
  */
-function countUnreadable(at: number, entries: number, scan: Scan, counts: Counts): void {
-  const { clusterBytes } = scan.format.geometry;
-  const end = Math.min(Math.floor((at - 1) / clusterBytes) + 2, scan.fileClusters);
-  for (let cluster = Math.floor(at / clusterBytes); cluster < end; cluster++) {
-    changeCount(counts, cluster, Math.min(entries, counts.max));
-  }
+async function countStrayTables(
+  { image, strayTables }: MendedTree,
+  scan: Scan,
+  counts: Counts,
+): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  const offsets = Float64Array.from(strayTables.keys()).sort();
+  await walkTables(image.source, offsets, clusterBytes, (table, words) => {
+    const at = offsets[table]!;
+    const pointers = strayTables.get(at)!;
+    const count = (cluster: number): void => {
+      const room = counts.max - counts.values[cluster]!;
+      changeCount(counts, cluster, Math.min(pointers, room));
+    };
+    clustersOf({ at, bytes: clusterBytes }, counts, clusterBytes).forEach(count);
+    for (let index = 0; index * scan.stride < words.length; index++) {
+      const target = targetOf(words, index, scan);
+      if (target.at !== 0) clustersOf(target, counts, clusterBytes).forEach(count);
+    }
+  });
 }
 
 /** Mends an L2 table in place and counts what it then refers to. Returns whether it was mended. */
@@ -143,7 +159,7 @@ function countTable(
   }
 }
 
-/** Counts an entry that keeps its flaw, in every cluster of the file that its bytes touch. */
+/** Counts an entry that keeps its flaw, in every cluster that its bytes touch. */
 function countFlawed(
   words: Uint32Array,
   index: number,
@@ -153,19 +169,35 @@ function countFlawed(
   unknowns: Unknowns,
 ): void {
   const { clusterBytes } = scan.format.geometry;
-  const { at, bytes } = targetOf(words, index, scan);
+  const target = targetOf(words, index, scan);
+  const { at, bytes } = target;
   if (at === 0) return;
-  const last = Math.floor((at + bytes - 1) / clusterBytes);
-  const end = Math.min(last + 1, scan.fileClusters);
-  for (let cluster = Math.floor(at / clusterBytes); cluster < end; cluster++) {
+  for (const cluster of clustersOf(target, counts, clusterBytes)) {
     if (!changeCount(counts, cluster, pointers)) throw overflow(cluster * clusterBytes, scan);
   }
-  const isStrayBitsAlone = at % clusterBytes === 0 && last < scan.fileClusters;
+  const end = Math.floor((at + bytes - 1) / clusterBytes) + 1;
+  const isStrayBitsAlone = at % clusterBytes === 0 && end <= scan.fileClusters;
   if (!isStrayBitsAlone) unknowns.unreadable(at, bytes);
 }
 
+/** Bytes of the file. */
+interface Stretch {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/**
+ * The clusters that bytes touch, as far as they are counted: behind the end of the file, too, so that
+ * it can grow without giving to another what an entry names.
+ */
+function clustersOf({ at, bytes }: Stretch, counts: Counts, clusterBytes: number): number[] {
+  const first = Math.floor(at / clusterBytes);
+  const end = Math.min(Math.floor((at + bytes - 1) / clusterBytes) + 1, counts.values.length);
+  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
+}
+
 /** The bytes that an entry names, whatever else is wrong with it. */
-function targetOf(words: Uint32Array, index: number, scan: Scan): { at: number; bytes: number } {
+function targetOf(words: Uint32Array, index: number, scan: Scan): Stretch {
   const [high, low] = [words[index * scan.stride]!, words[index * scan.stride + 1]!];
   if ((high & COMPRESSED) === 0) {
     return { at: offsetOf(high, low), bytes: scan.format.geometry.clusterBytes };

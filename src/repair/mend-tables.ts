@@ -1,5 +1,5 @@
 import type { Image } from '../image/image.js';
-import type { TableFormat } from '../l1l2/entry.js';
+import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
 import { choseClass, choseFinding, type RepairChoice } from './choice.js';
 import { codesOfL1Entry, codesOfL2Entry } from './entry-codes.js';
@@ -48,8 +48,10 @@ export class TableMender {
     const flaw = flawOfL1Entry(high, low, this.format);
     if (flaw === undefined) return 'sound';
     const codes = (): ReturnType<typeof codesOfL1Entry> => codesOfL1Entry(high, low, this.format);
+    // A check takes the header for the table of bits without an offset: no refcount is right by it.
+    const isNowhere = offsetOf(high, low) === 0;
     if (flaw === 'unreadable' && this.#zeroing === 'impossible') return flaw;
-    if (!this.#chose(flaw, codes, tableAt + index * 8)) return flaw;
+    if (!isNowhere && !this.#chose(flaw, codes, tableAt + index * 8)) return flaw;
     words.set(mendedL1Entry(high, low, flaw), 2 * index);
     return flaw === 'unreadable' ? 'zeroed' : 'mended';
   }
