@@ -264,12 +264,11 @@ async function hostileUndo(
 ): Promise<void> {
   const bytes = file.slice();
   for (let i = 1 + random(3); i > 0; i--) bytes[random(bytes.length)]! ^= 1 << random(8);
-  const image = repaired.snapshot();
-  const device = new SpecimenDevice(image);
+  const device = repaired.fork();
   const done = await meter.use('undo by a hostile file', () =>
     executeUndo(device, memoryDevice(bytes), newSha256),
   );
   if (done !== undefined) return;
-  const isUnchanged = await device.equals(new SpecimenDevice(image));
+  const isUnchanged = await device.equals(repaired);
   if (!isUnchanged) meter.fault('undo by a hostile file', 'refused, but the image was changed');
 }

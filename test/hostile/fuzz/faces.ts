@@ -57,7 +57,10 @@ export function writeSpecimen(path: string, { bytes, sizeBytes }: Specimen): voi
   closeSync(file);
 }
 
-function qsnapCommands(path: string, snapshot: Snapshot | undefined): readonly (readonly string[])[] {
+function qsnapCommands(
+  path: string,
+  snapshot: Snapshot | undefined,
+): readonly (readonly string[])[] {
   const commands = [
     ['info', path],
     ['info', '--json', path],

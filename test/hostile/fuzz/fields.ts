@@ -67,7 +67,10 @@ class Mapper {
 
   /** A table of 64-bit entries, the used ones first; where its pointers lead. */
   table(kind: string, at: number, entries: number, stride = 8): readonly number[] {
-    const inFile = Math.max(0, Math.min(entries, Math.floor((this.file.bytes.length - at) / stride)));
+    const inFile = Math.max(
+      0,
+      Math.min(entries, Math.floor((this.file.bytes.length - at) / stride)),
+    );
     const places = Array.from({ length: Math.min(inFile, 8192) }, (_, i) => at + i * stride);
     const used = places.filter((place) => this.file.u64(place) !== 0);
     const unused = places.filter((place) => this.file.u64(place) === 0).slice(0, 4);
@@ -115,7 +118,8 @@ function addExtensions(map: Mapper, from: number, clusterBytes: number): void {
       map.layout('encryption extension', ENCRYPTION_POINTER, at + 8);
       addLuks(map, file.u64(at + 8));
     } else {
-      for (let i = 0; i < Math.min(length, 48); i++) map.add('extension data', at + 8 + i, 1, 'text');
+      for (let i = 0; i < Math.min(length, 48); i++)
+        map.add('extension data', at + 8 + i, 1, 'text');
     }
     at += 8 + Math.ceil(length / 8) * 8;
   }

@@ -15,7 +15,7 @@ import { specimenOf, type Specimen } from './specimen.js';
 import type { Orders, Report } from './child.js';
 
 /** Nothing is heard for so long only where an input does not end. */
-const HANG_MS = 120_000;
+const HANG_MS = 300_000;
 /** More is read as a hole. */
 const LOADED_BYTES = 64 * 2 ** 20;
 /** After so many failures there is enough to look at. */
@@ -128,7 +128,8 @@ function loaded(path: string): Specimen {
   const file = openSync(path, 'r');
   const { size } = fstatSync(file);
   const bytes = new Uint8Array(Math.min(size, LOADED_BYTES));
-  for (let done = 0; done < bytes.length;) done += readSync(file, bytes, done, bytes.length - done, done);
+  for (let done = 0; done < bytes.length;)
+    done += readSync(file, bytes, done, bytes.length - done, done);
   closeSync(file);
   return specimenOf(bytes, size);
 }

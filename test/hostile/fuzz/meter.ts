@@ -28,7 +28,7 @@ export function boundsOf({ bytes, sizeBytes }: Specimen): Bounds {
   // Beyond the limit of host clusters nothing is counted: the image is refused.
   const clusters = Math.min(Math.ceil(sizeBytes / clusterBytes), 2 ** 30);
   return {
-    cpuMs: 10_000 + (bytes.length / MiB) * 1_000 + clusters / 2 ** 13,
+    cpuMs: 20_000 + (bytes.length / MiB) * 1_000 + clusters / 2 ** 13,
     pieceBytes: 64 * MiB + 4 * clusters + 4 * bytes.length,
     residentBytes: 512 * MiB + 8 * clusters + 8 * bytes.length,
   };
@@ -111,6 +111,16 @@ export class Meter {
     }
   }
 
+  /** Many uses in a row: what escapes them is a fault of the fuzzer, or of the engine between them. */
+  async whole<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.fault('between uses', error instanceof Error ? String(error.stack) : String(error));
+      return undefined;
+    }
+  }
+
   /** All uses of the specimen together, for what only the process as a whole can tell. */
   async all(work: () => Promise<void>): Promise<void> {
     forgetPeak();
@@ -123,7 +133,10 @@ export class Meter {
     this.#peaks[measure] = Math.max(this.#peaks[measure], value);
     const bound = this.#bounds[measure];
     if (value > bound) {
-      this.fault(name, `${measure} ${Math.round(value)} is above the bound of ${Math.round(bound)}`);
+      this.fault(
+        name,
+        `${measure} ${Math.round(value)} is above the bound of ${Math.round(bound)}`,
+      );
     }
   }
 }

@@ -9,12 +9,12 @@ export interface Seed {
 }
 
 /** One after the other, so that the large ones need not all be in memory at once. */
-export function* seedCorpus(largestBytes: number): Generator<Seed> {
+export function* seedCorpus(largestBytes: number, withTraps: boolean): Generator<Seed> {
   const fixtures = fixtureNames().map((name) => ({
     name,
     make: () => specimenOf(loadFixture(name)),
   }));
-  for (const { name, make } of [...fixtures, ...TRAPS]) {
+  for (const { name, make } of [...fixtures, ...(withTraps ? TRAPS : [])]) {
     const specimen = make();
     if (specimen.bytes.length <= largestBytes) yield { name, specimen };
   }
