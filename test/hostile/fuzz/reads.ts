@@ -145,7 +145,7 @@ async function readDisks(image: Image, meter: Meter): Promise<void> {
   const opened: GuestDisk[] = [];
   for (const snapshot of [undefined, ...someSnapshots(image)]) {
     for (const tolerant of [false, true]) {
-      const name = `${snapshot === undefined ? 'disk' : `snapshot ${snapshot.index}`}`;
+      const name = snapshot === undefined ? 'disk' : `snapshot ${snapshot.index}`;
       const disk = await meter.use(`open ${name}`, () => openDisk(image, snapshot, tolerant));
       if (disk === undefined) continue;
       if (!tolerant) opened.push(disk);

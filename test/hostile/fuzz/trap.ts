@@ -9,7 +9,7 @@ import { specimenOf, type Specimen } from './specimen.js';
 export interface Trap {
   /** The traps and CVEs that it is about, and what is claimed. */
   readonly name: string;
-  make(): Specimen;
+  readonly make: () => Specimen;
   /** How opening it for edits and reads ends. */
   readonly opens: true | ErrorCode;
 }
