@@ -40,6 +40,7 @@ export async function countMended(
   const regions = metadataRegions(image, refcountBlocks);
   const crowded = countRegions(regions, scan, counts, unknowns);
   await countBitmapData(image, scan, counts, unknowns);
+  for (const [at, entries] of tree.unreadableL2s) countUnreadable(at, entries, scan, counts);
 
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = image.geometry;
@@ -99,6 +100,18 @@ async function countBitmapData(
       unknowns.unreadable(at, clusterBytes);
     } else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
   });
+}
+
+/**
+ * Counts what a bad L1 entry names, as far as it lies in the file: what may be left of a table there
+ * must not become free. Where the width can't hold it, it is not free either.
+ */
+function countUnreadable(at: number, entries: number, scan: Scan, counts: Counts): void {
+  const { clusterBytes } = scan.format.geometry;
+  const end = Math.min(Math.floor((at - 1) / clusterBytes) + 2, scan.fileClusters);
+  for (let cluster = Math.floor(at / clusterBytes); cluster < end; cluster++) {
+    changeCount(counts, cluster, Math.min(entries, counts.max));
+  }
 }
 
 /** Mends an L2 table in place and counts what it then refers to. Returns whether it was mended. */

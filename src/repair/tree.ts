@@ -23,6 +23,11 @@ export interface MendedTree {
   /** Indexes of snapshots with an L1 table in which something was mended. */
   readonly mendedL1s: ReadonlySet<number>;
   readonly tally: TreeTally;
+  /**
+   * Places in the file where entries that stay as they are, and can't be right, say that L2 tables
+   * lie, with how many entries say so.
+   */
+  readonly unreadableL2s: ReadonlyMap<number, number>;
 }
 
 /** Reads and mends all L1 tables but those of snapshots that are dropped. */
@@ -33,9 +38,11 @@ export async function readTree(
   unknowns: Unknowns,
 ): Promise<MendedTree> {
   const { clusterBytes } = image.geometry;
+  const fileBytes = mender.format.fileClusters * clusterBytes;
   const kept = image.snapshots.filter(({ index }) => !dropped.has(index));
   const builder = new L2TallyBuilder(SIDES);
   const mendedL1s = new Set<number>();
+  const unreadableL2s = new Map<number, number>();
   let activeL1: Uint32Array = new Uint32Array(0);
   let storedActiveL1 = activeL1;
   const refs = [image.header.activeL1, ...kept.map(({ l1 }) => l1)];
@@ -43,8 +50,10 @@ export async function readTree(
     const isActive = position === 0;
     const stored = isActive ? words.slice() : words;
     const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
-      if (mending === 'unreadable') unknowns.unreadable(offset, clusterBytes);
-      else if (mending === 'zeroed') {
+      if (mending === 'unreadable') {
+        unknowns.unreadable(offset, clusterBytes);
+        if (offset < fileBytes) unreadableL2s.set(offset, (unreadableL2s.get(offset) ?? 0) + 1);
+      } else if (mending === 'zeroed') {
         unknowns.addOwner();
         unknowns.spare(offset, clusterBytes);
       } else builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
@@ -53,7 +62,7 @@ export async function readTree(
     else if (mended) mendedL1s.add(kept[position - 1]!.index);
   });
   const tally = builder.finish();
-  return { image, mender, activeL1, storedActiveL1, kept, mendedL1s, tally };
+  return { image, mender, activeL1, storedActiveL1, kept, mendedL1s, tally, unreadableL2s };
 }
 
 /**
