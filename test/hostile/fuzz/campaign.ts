@@ -43,6 +43,8 @@ export interface CampaignOptions {
   readonly seed: number;
   /** The largest seed that is taken, in bytes. */
   readonly largestSeedBytes?: number;
+  /** Whether the traps are among the seeds, too; default true. */
+  readonly withTraps?: boolean;
   /** Told of each specimen before it is tried, so that a hang leaves a trace. */
   readonly onInput?: (specimen: Specimen, story: string) => void;
 }
@@ -68,11 +70,19 @@ export class Campaign {
   #seeds = 0;
 
   readonly #left: Iterator<Seed>;
+  #planted: boolean;
 
-  constructor({ seed, onInput, largestSeedBytes = LARGEST_SEED_BYTES }: CampaignOptions) {
+  constructor({ seed, onInput, largestSeedBytes, withTraps }: CampaignOptions) {
     this.#seed = seed;
     this.#onInput = onInput;
-    this.#left = seedCorpus(largestSeedBytes);
+    this.#left = seedCorpus(largestSeedBytes ?? LARGEST_SEED_BYTES, withTraps ?? true);
+    this.#planted = false;
+  }
+
+  /** Tries the seeds; returns how many there are. */
+  async plant(): Promise<number> {
+    while (!this.#planted) await this.step();
+    return this.#seeds;
   }
 
   close(): void {
@@ -87,7 +97,8 @@ export class Campaign {
     this.#onInput?.(specimen, story);
     const meter = new Meter(specimen, this.#peaks);
     await meter.all(async () => {
-      const image = await putThrough(specimen, this.#seed + input, meter);
+      const seed = this.#seed + input;
+      const image = await meter.whole(() => putThrough(specimen, seed, meter));
       this.#opened += Number(image !== undefined);
       const some = { count: COMMANDS, random: seededRandom(this.#seed + input) };
       await this.#faces.run(specimen, image, meter, some);
@@ -105,6 +116,7 @@ export class Campaign {
       this.#seeds += 1;
       return { story: seed.value.name, specimen: seed.value.specimen };
     }
+    this.#planted = true;
     const random = seededRandom(this.#seed + input);
     const [from, other] = [this.#choose(random), pick(random, this.#corpus)];
     const { specimen, description } = mutated(from.specimen, other.specimen, random);

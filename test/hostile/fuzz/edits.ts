@@ -164,7 +164,10 @@ async function executed(
   return undefined;
 }
 
-/** An accepted edit makes nothing worse: neither what QEMU counts nor what only qsnap sees. */
+/**
+ * An accepted edit makes nothing worse. What could not be read before may be told apart now: as a
+ * corruption, where the mapping was the error, or as a leak; so errors are counted together.
+ */
 function judgeChecks(
   name: string,
   before: CheckReport | undefined,
@@ -174,20 +177,22 @@ function judgeChecks(
 ): void {
   if (after === undefined) meter.fault(name, 'the image can not be checked afterwards');
   if (before === undefined || after === undefined) return;
+  const errors = ({ totals }: CheckReport): number => totals.corruptions + totals.checkErrors;
+  // Leaks past the end of the file are no leaks to a check until the file has grown past them.
+  const leaks = Math.max(before.totals.leaks, facts.leakedClusters);
   const measures = {
-    corruptions: (report: CheckReport) => report.totals.corruptions,
-    leaks: (report: CheckReport) => report.totals.leaks,
-    'check errors': (report: CheckReport) => report.totals.checkErrors,
-    'corruptions beyond QEMU': (report: CheckReport) => report.beyondQemu.corruptions,
-  };
-  for (const [what, count] of Object.entries(measures)) {
-    // Leaks past the end of the file are no leaks to a check until the file has grown past them.
-    const known = what === 'leaks' ? Math.max(count(before), facts.leakedClusters) : count(before);
-    if (count(after) <= known) continue;
-    const found = after.findings.slice(0, 5).map(({ code, at }) => `${code}@${at}`);
-    const had = before.findings.slice(0, 5).map(({ code, at }) => `${code}@${at}`);
-    const change = `${what} from ${count(before)} to ${count(after)}`;
-    meter.fault(name, `${change}: ${found.join(' ')} (before: ${had.join(' ')})`);
+    errors: [errors(before), errors(after)],
+    'errors and leaks': [errors(before) + leaks, errors(after) + after.totals.leaks],
+    'corruptions beyond QEMU': [before.beyondQemu.corruptions, after.beyondQemu.corruptions],
+  } as const;
+  for (const [what, [had, has]] of Object.entries(measures)) {
+    if (has <= had) continue;
+    const codes = ({ findings }: CheckReport): string =>
+      findings
+        .slice(0, 5)
+        .map(({ code, at }) => `${code}@${at}`)
+        .join(' ');
+    meter.fault(name, `${what} from ${had} to ${has}: ${codes(after)} (before: ${codes(before)})`);
   }
 }
 
@@ -264,12 +269,11 @@ async function hostileUndo(
 ): Promise<void> {
   const bytes = file.slice();
   for (let i = 1 + random(3); i > 0; i--) bytes[random(bytes.length)]! ^= 1 << random(8);
-  const image = repaired.snapshot();
-  const device = new SpecimenDevice(image);
+  const device = repaired.fork();
   const done = await meter.use('undo by a hostile file', () =>
     executeUndo(device, memoryDevice(bytes), newSha256),
   );
   if (done !== undefined) return;
-  const isUnchanged = await device.equals(new SpecimenDevice(image));
+  const isUnchanged = await device.equals(repaired);
   if (!isUnchanged) meter.fault('undo by a hostile file', 'refused, but the image was changed');
 }

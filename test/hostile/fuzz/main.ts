@@ -15,7 +15,7 @@ import { specimenOf, type Specimen } from './specimen.js';
 import type { Orders, Report } from './child.js';
 
 /** Nothing is heard for so long only where an input does not end. */
-const HANG_MS = 120_000;
+const HANG_MS = 300_000;
 /** More is read as a hole. */
 const LOADED_BYTES = 64 * 2 ** 20;
 /** After so many failures there is enough to look at. */

@@ -28,7 +28,7 @@ export function boundsOf({ bytes, sizeBytes }: Specimen): Bounds {
   // Beyond the limit of host clusters nothing is counted: the image is refused.
   const clusters = Math.min(Math.ceil(sizeBytes / clusterBytes), 2 ** 30);
   return {
-    cpuMs: 10_000 + (bytes.length / MiB) * 1_000 + clusters / 2 ** 13,
+    cpuMs: 20_000 + (bytes.length / MiB) * 1_000 + clusters / 2 ** 13,
     pieceBytes: 64 * MiB + 4 * clusters + 4 * bytes.length,
     residentBytes: 512 * MiB + 8 * clusters + 8 * bytes.length,
   };
@@ -108,6 +108,16 @@ export class Meter {
       const { user, system } = process.cpuUsage(cpu);
       this.#hold(name, 'cpuMs', (user + system) / 1000);
       this.#hold(name, 'pieceBytes', largestPiece);
+    }
+  }
+
+  /** Many uses in a row: what escapes them is a fault of the fuzzer, or of the engine between them. */
+  async whole<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.fault('between uses', error instanceof Error ? String(error.stack) : String(error));
+      return undefined;
     }
   }
 

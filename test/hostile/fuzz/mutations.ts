@@ -17,7 +17,7 @@ const COPIED = 1n << 63n;
 const COMPRESSED = 1n << 62n;
 const BITS = [0, 1, 7, 8, 9, 15, 16, 21, 22, 24, 31, 32, 33, 40, 47, 52, 53, 55, 56, 61, 62, 63];
 /** Sizes that a file may claim to have at no cost: holes are cheap. */
-const HOLE_BYTES = [2 ** 20, 2 ** 26, 2 ** 30, 2 ** 34, 2 ** 40, 2 ** 43, 2 ** 50, 2 ** 52];
+const HOLE_BYTES = [2 ** 20, 2 ** 26, 2 ** 30, 2 ** 33, 2 ** 52];
 
 function read(bytes: Uint8Array, { at, bytes: width }: Field): bigint {
   let value = 0n;

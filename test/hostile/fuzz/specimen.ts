@@ -137,14 +137,10 @@ export class SpecimenDevice implements BlockDevice {
     return Promise.resolve(true);
   }
 
-  /** A copy of it as it is now, for one that goes on from here; holes at the end stay holes. */
-  snapshot(): Specimen {
-    const end = Math.max(
-      this.#bytes.length,
-      ...[...this.#pages.keys()].map((i) => (i + 1) * PAGE_BYTES),
-    );
-    const bytes = new Uint8Array(Math.min(end, this.#sizeBytes));
-    this.#read(0, bytes);
-    return { bytes, sizeBytes: this.#sizeBytes };
+  /** Another device that goes on from here. */
+  fork(): SpecimenDevice {
+    const other = new SpecimenDevice({ bytes: this.#bytes, sizeBytes: this.#sizeBytes });
+    for (const [index, page] of this.#pages) other.#pages.set(index, page.slice());
+    return other;
   }
 }

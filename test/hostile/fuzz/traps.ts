@@ -1,6 +1,6 @@
-import type { Specimen } from './specimen.js';
-export interface Trap {
-  readonly name: string;
-  make(): Specimen;
-}
-export const TRAPS: readonly Trap[] = [];
+import { CLAIM_TRAPS } from './traps-claims.js';
+import { DATA_TRAPS } from './traps-data.js';
+import type { Trap } from './trap.js';
+
+/** All of them. */
+export const TRAPS: readonly Trap[] = [...CLAIM_TRAPS, ...DATA_TRAPS];

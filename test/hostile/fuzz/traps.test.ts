@@ -1,0 +1,51 @@
+/** Every trap of the format, as an image: opened or refused as it should be, and no harm done. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { isQsnapError, openImage } from '../../../src/index.js';
+import { checkImage } from '../../../src/check/check-image.js';
+import { putThrough } from './campaign.js';
+import { Faces } from './faces.js';
+import { Meter } from './meter.js';
+import { SpecimenDevice, type Specimen } from './specimen.js';
+import { TRAPS } from './traps.js';
+
+const faces = new Faces();
+afterAll(() => {
+  faces.close();
+});
+
+async function opening(specimen: Specimen): Promise<string | true> {
+  try {
+    await openImage(new SpecimenDevice(specimen));
+    return true;
+  } catch (error) {
+    if (isQsnapError(error)) return error.code;
+    throw error;
+  }
+}
+
+describe('no harm comes of', { timeout: 120_000 }, () => {
+  test.each(TRAPS)('$name', async ({ make, opens }) => {
+    const specimen = make();
+    expect(await opening(specimen)).toBe(opens);
+    const meter = new Meter(specimen, { cpuMs: 0, pieceBytes: 0, residentBytes: 0 });
+    await meter.all(async () => {
+      const image = await meter.whole(() => putThrough(specimen, 1, meter));
+      await faces.run(specimen, image, meter);
+    });
+    expect(meter.faults).toEqual([]);
+  });
+});
+
+test('the image that the traps are set in is sound', async () => {
+  const sound = TRAPS.filter(({ name }) => name.startsWith('nothing'));
+  expect(sound).toHaveLength(4);
+  for (const { make } of sound) {
+    const { totals, beyondQemu } = await checkImage(new SpecimenDevice(make()));
+    expect(totals).toMatchObject({ corruptions: 0, leaks: 0, checkErrors: 0 });
+    expect(beyondQemu.corruptions).toBe(0);
+  }
+});
+
+test('no two traps have the same name', () => {
+  expect(new Set(TRAPS.map(({ name }) => name)).size).toBe(TRAPS.length);
+});
