@@ -39,3 +39,9 @@ export function cString(bytes: Uint8Array, arrayBytes = Infinity): string {
 export function terminalSafe(string: string): string {
   return byteStringOfText(printable(bytesOf(string)));
 }
+
+/** Lines of messages without what a terminal would obey. Backslashes stay: names have theirs by then. */
+export function terminalLines(text: string): string {
+  const safe = (line: string): string => terminalSafe(line).replaceAll('\\\\', '\\');
+  return text.split('\n').map(safe).join('\n');
+}

@@ -1,7 +1,7 @@
 /** What qsnap-img takes from its process, and how it prints. */
 import type { SnapshotDate } from '../../index.js';
 import type { CliOutput } from '../streams.js';
-import { byteString, bytesOf, terminalSafe } from './bytes.js';
+import { byteString, bytesOf, terminalLines, terminalSafe } from './bytes.js';
 
 export interface QemuImgStreams {
   readonly stdout: CliOutput;
@@ -17,12 +17,14 @@ export interface QemuImgIo {
   readonly print: (text: string) => void;
   /** Prints lines to stdout, each with its end. Byte strings. */
   readonly printLines: (lines: readonly string[]) => void;
-  /** Prints a byte string to stderr as it is. */
+  /** Prints lines to stderr, as they are or, on a terminal, without control characters. */
   readonly printError: (text: string) => void;
   /** Prints a message to stderr after the program's name. */
   readonly warn: (text: string, end?: string) => void;
   /** A string from the image as stdout may have it: a terminal gets no control characters. */
   readonly show: (text: string) => string;
+  /** A string from the image for `printError`: on a terminal it makes no line of its own. */
+  readonly tell: (text: string) => string;
 }
 
 export const PROGRAM = 'qsnap-img';
@@ -30,7 +32,7 @@ export const PROGRAM = 'qsnap-img';
 export function printerOf(streams: QemuImgStreams): QemuImgIo {
   const { stdout, stderr } = streams;
   const printError = (text: string) => {
-    stderr.write(bytesOf(text));
+    stderr.write(bytesOf(stderr.isTerminal ? terminalLines(text) : text));
   };
   return {
     now: () => streams.now(),
@@ -45,6 +47,7 @@ export function printerOf(streams: QemuImgStreams): QemuImgIo {
       printError(`${PROGRAM}: ${text}${end}`);
     },
     show: stdout.isTerminal ? terminalSafe : (text) => text,
+    tell: (text) => (stderr.isTerminal ? text.replaceAll('\n', '\\n') : text),
   };
 }
 

@@ -189,7 +189,8 @@ function versionReason(error: QsnapError): string {
 function featureNames({ details }: QsnapError): string {
   const features = details.features ?? [];
   const names = features.flatMap(({ name }) =>
-    name === undefined ? [] : [byteStringOfText(name)],
+    // A name from the image makes no line of its own.
+    name === undefined ? [] : [byteStringOfText(name.replaceAll('\n', '\\n'))],
   );
   const rest = features.reduce(
     (mask, { bit, name }) => (name === undefined ? mask | (1n << BigInt(bit)) : mask),

@@ -151,8 +151,8 @@ class OpenedChain implements Gate {
     const name = byteString(image.backingNameBytes!).replace(/\0.*$/s, '');
     const format = this.#formatOf(image, prefix);
     const full = fullBackingName(this.#paths[depth]!, name);
-    const target = targetFor(full, prefix, format);
-    const { file, opened } = await failingWith(target, prefix, async () => {
+    const target = this.#targetFor(full, prefix, format);
+    const { file, opened } = await this.#failingWith(target, prefix, async () => {
       const opening = await openFile(target.path, { forceShare: this.#forceShare });
       try {
         return { file: opening, opened: await identify(opening, target) };
@@ -179,9 +179,9 @@ class OpenedChain implements Gate {
     const extension = image.extensions.find(({ kind }) => kind === 'data-file-name');
     if (extension === undefined) throw new OpenFailure(prefix + OPEN_REASONS.dataFileMissing);
     // Unlike a backing file, it is looked for from the current folder.
-    const target = targetFor(byteString(extension.bytes), prefix, 'raw');
+    const target = this.#targetFor(byteString(extension.bytes), prefix, 'raw');
     const open = () => openFile(target.path, { forceShare: this.#forceShare });
-    const file = await failingWith(target, prefix, open);
+    const file = await this.#failingWith(target, prefix, open);
     this.#dataPaths[depth] = target.shown;
     return file;
   }
@@ -191,38 +191,39 @@ class OpenedChain implements Gate {
     if (format === undefined || format === 'raw' || format === 'qcow2') return format;
     const { unsupportedFormat, unknownDriver } = OPEN_REASONS;
     throw new OpenFailure(
-      prefix + (isOtherFormat(format) ? unsupportedFormat(format) : unknownDriver(format)),
+      prefix + (isOtherFormat(format) ? unsupportedFormat : unknownDriver)(this.#io.tell(format)),
     );
   }
-}
 
-/** The file that a name in an image means. */
-function targetFor(name: string, prefix: string, format: Target['format']): Target {
-  const protocol = protocolOf(name);
-  if (protocol !== undefined && protocol !== 'file') {
-    const { unsupportedProtocol, unknownProtocol } = OPEN_REASONS;
-    const known = isOtherProtocol(protocol);
-    throw new OpenFailure(
-      prefix + (known ? unsupportedProtocol(protocol) : unknownProtocol(protocol)),
-    );
+  /** The file that a name in an image means. */
+  #targetFor(name: string, prefix: string, format: Target['format']): Target {
+    const protocol = protocolOf(name);
+    if (protocol !== undefined && protocol !== 'file') {
+      const { unsupportedProtocol, unknownProtocol } = OPEN_REASONS;
+      const known = isOtherProtocol(protocol);
+      throw new OpenFailure(
+        prefix + (known ? unsupportedProtocol : unknownProtocol)(this.#io.tell(protocol)),
+      );
+    }
+    const shown = protocol === 'file' ? name.slice('file:'.length) : name;
+    const path = textOf(shown);
+    if (path === undefined) throw new OpenFailure(prefix + OPEN_REASONS.pathNotUtf8);
+    if (path === '') throw new OpenFailure(prefix + OPEN_REASONS.noFileName);
+    return { operand: this.#io.tell(shown), shown, path, format };
   }
-  const shown = protocol === 'file' ? name.slice('file:'.length) : name;
-  const path = textOf(shown);
-  if (path === undefined) throw new OpenFailure(prefix + OPEN_REASONS.pathNotUtf8);
-  if (path === '') throw new OpenFailure(prefix + OPEN_REASONS.noFileName);
-  return { operand: shown, shown, path, format };
-}
 
-async function failingWith<Result>(
-  target: Target,
-  prefix: string,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof Refusal) throw new OpenFailure(prefix + error.text);
-    if (!isQsnapError(error)) throw error;
-    throw new OpenFailure(prefix + openingReason(error, target, false));
+  async #failingWith<Result>(
+    target: Target,
+    prefix: string,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Refusal) throw new OpenFailure(prefix + error.text);
+      if (!isQsnapError(error)) throw error;
+      const shown = this.#io.tell(target.shown);
+      throw new OpenFailure(prefix + openingReason(error, { ...target, shown }, false));
+    }
   }
 }

@@ -76,6 +76,30 @@ test('a terminal gets no control characters, a pipe gets the bytes', async () =>
   if (qemuAvailable) expect((await check(file)).code).toBe(0);
 });
 
+test('a message about a file that an image names obeys no name on a terminal', async () => {
+  const file = copyFixture('backing-missing', temporaryDirectory());
+  const image = readFileSync(file);
+  const view = new DataView(image.buffer, image.byteOffset);
+  const name = 'a\x1b[2J\n\xe2\x80\xaeb\\';
+  const at = Number(view.getBigUint64(8));
+  image.fill(0, at, at + view.getUint32(16));
+  image.write(name, at, 'latin1');
+  view.setUint32(16, name.length);
+  writeFileSync(file, image);
+  for (const argv of [
+    ['map', file],
+    ['measure', file],
+    ['compare', file, file],
+    ['convert', '-O', 'raw', file, `${file}.raw`],
+  ]) {
+    const piped = await runInMemory(argv);
+    expect(piped.stderr).toContain(name);
+    const shown = await runInMemory(argv, { isTerminal: true });
+    expect(shown.stderr).toContain('a\\x1b[2J\\n\\u{202e}b\\');
+    expect(shown.stderr.split('\n')).toHaveLength(2);
+  }
+});
+
 test('a path that is not UTF-8 is refused', async () => {
   const { code, stderr } = await runInMemory(['info', 'a\xff']);
   expect({ code, stderr }).toEqual({

@@ -9,6 +9,9 @@ import { pick, type Random } from '../../support/mutate.js';
 import type { Meter } from './meter.js';
 import type { Specimen } from './specimen.js';
 
+/** Commands that pass over a whole disk are run where it claims to be no larger. */
+const PASSED_OVER_BYTES = 2 ** 25;
+
 /** A folder with one file that is written anew for each specimen. */
 export class Faces {
   readonly #folder = mkdtempSync(join(tmpdir(), 'qsnap-fuzz-'));
@@ -29,14 +32,20 @@ export class Faces {
     some?: { readonly count: number; readonly random: Random },
   ): Promise<void> {
     const path = join(this.#folder, 'image.qcow2');
+    const copy = join(this.#folder, 'copy');
     writeSpecimen(path, specimen);
     const all = [
       ...qsnapCommands(path, image?.snapshots[0]).map((words) => ({ face: 'qsnap', words })),
       ...qemuImgCommands(path).map((words) => ({ face: 'qsnap-img', words })),
     ];
+    if (image !== undefined && image.header.diskSizeBytes <= PASSED_OVER_BYTES) {
+      all.push(...qsnapCopies(path, copy).map((words) => ({ face: 'qsnap', words })));
+      all.push(...qemuImgCopies(path, copy).map((words) => ({ face: 'qsnap-img', words })));
+    }
     const chosen = some && Array.from({ length: some.count }, () => pick(some.random, all));
     for (const { face, words } of chosen ?? all) {
-      const name = `${face} ${words.join(' ').replace(path, 'FILE')}`;
+      const name = `${face} ${words.join(' ').replaceAll(path, 'FILE').replace(copy, 'COPY')}`;
+      rmSync(copy, { force: true });
       const ran = await meter.use(name, () => (face === 'qsnap' ? qsnap(words) : qemuImg(words)));
       if (ran === undefined) continue;
       judgeTerminal(name, ran, meter);
@@ -85,6 +94,29 @@ function qemuImgCommands(path: string): readonly (readonly string[])[] {
     ['info', path],
     ['snapshot', '-l', path],
     ['check', path],
+    ['check', '--output=json', path],
+    ['info', '--output=json', path],
+    ['measure', '-O', 'qcow2', path],
+  ];
+}
+
+/** What passes over guest data: it takes time in proportion to the disk. */
+function qsnapCopies(path: string, copy: string): readonly (readonly string[])[] {
+  return [
+    ['map', '--json', path],
+    ['compare', path, path],
+    ['export', path, '-o', copy],
+    ['export', path, '-o', copy, '--format', 'qcow2', '--compress'],
+  ];
+}
+
+function qemuImgCopies(path: string, copy: string): readonly (readonly string[])[] {
+  return [
+    ['map', path],
+    ['map', '--output=json', path],
+    ['compare', '-s', path, path],
+    ['convert', '-O', 'raw', path, copy],
+    ['convert', '-c', '-O', 'qcow2', path, copy],
   ];
 }
 
