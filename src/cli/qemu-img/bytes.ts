@@ -42,6 +42,8 @@ export function terminalSafe(string: string): string {
 
 /** Lines of messages without what a terminal would obey. Backslashes stay: names have theirs by then. */
 export function terminalLines(text: string): string {
+  // Most messages are plain, and a check may have a hundred thousand of them.
+  if (/^[\n\x20-\x7e]*$/.test(text)) return text;
   const safe = (line: string): string => terminalSafe(line).replaceAll('\\\\', '\\');
   return text.split('\n').map(safe).join('\n');
 }
