@@ -69,7 +69,8 @@ function countRegions(
     const [first, end] = regionClusters(region, clusterBytes);
     unknowns.avoid(region.at, region.bytes);
     let fits = end <= scan.fileClusters;
-    for (let cluster = first; cluster < Math.min(end, scan.fileClusters); cluster++) {
+    // What stays behind the end of the file is in the file once that has grown past it.
+    for (let cluster = first; cluster < Math.min(end, counts.values.length); cluster++) {
       fits = changeCount(counts, cluster, 1) && fits;
     }
     return !fits;
@@ -78,7 +79,7 @@ function countRegions(
 
 function isShared(region: Region, scan: Scan, counts: Counts): boolean {
   const [first, end] = regionClusters(region, scan.format.geometry.clusterBytes);
-  for (let cluster = first; cluster < Math.min(end, scan.fileClusters); cluster++) {
+  for (let cluster = first; cluster < Math.min(end, counts.values.length); cluster++) {
     if (counts.values[cluster] !== 1) return true;
   }
   return false;

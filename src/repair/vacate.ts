@@ -54,7 +54,7 @@ export function vacate(tree: MendedTree, counted: Counted, moves: Moves): Vacate
   }
   for (const region of counted.regions) {
     if (!isMoved(region, moves)) continue;
-    for (const cluster of clustersInFile(region, tree, geometry)) take(cluster, 1);
+    for (const cluster of countedClusters(region, values.length, geometry)) take(cluster, 1);
   }
   return vacated;
 }
@@ -67,8 +67,8 @@ function isMoved({ owner, at }: Region, moves: Moves): boolean {
   return isRefcounts && moves.refcounts;
 }
 
-function clustersInFile(region: Region, tree: MendedTree, geometry: Geometry): readonly number[] {
+function countedClusters(region: Region, counted: number, geometry: Geometry): readonly number[] {
   const [first, end] = regionClusters(region, geometry.clusterBytes);
-  const last = Math.min(end, tree.mender.format.fileClusters);
-  return Array.from({ length: Math.max(0, last - first) }, (_, i) => first + i);
+  const length = Math.max(0, Math.min(end, counted) - first);
+  return Array.from({ length }, (_, i) => first + i);
 }

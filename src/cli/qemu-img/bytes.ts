@@ -40,6 +40,21 @@ export function terminalSafe(string: string): string {
   return byteStringOfText(printable(bytesOf(string)));
 }
 
+const CHARACTERS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };
+
+/** The bytes of which `printable` made a text. */
+export function bytesOfPrintable(text: string): string {
+  const escapes = /\\(?:x([0-9a-f]{2})|u\{([0-9a-f]+)\}|(.))|[^\\]+/gsu;
+  return text.replace(escapes, (run, byte?: string, codePoint?: string, letter?: string) => {
+    if (byte !== undefined) return String.fromCharCode(parseInt(byte, 16));
+    const decoded =
+      codePoint === undefined
+        ? letter && CHARACTERS[letter]
+        : String.fromCodePoint(parseInt(codePoint, 16));
+    return byteStringOfText(decoded ?? run);
+  });
+}
+
 /** Lines of messages without what a terminal would obey. Backslashes stay: names have theirs by then. */
 export function terminalLines(text: string): string {
   // Most messages are plain, and a check may have a hundred thousand of them.

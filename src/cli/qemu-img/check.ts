@@ -18,7 +18,6 @@ import {
   type ArgvContext,
   type FileRequest,
 } from './argv.js';
-import { byteStringOfText } from './bytes.js';
 import type { Run } from './command.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText, type Tree } from './json.js';
@@ -141,7 +140,7 @@ function report(
   const { totals, qemuFailure, qemuExitCode } = found;
   const { findings } = before ?? found;
   if (qemuFailure?.stage === 'open') {
-    throw couldNotOpen(target.operand, openFailureText(findings, qemuFailure.error));
+    throw couldNotOpen(target.operand, openFailureText(findings, qemuFailure.error, io.tell));
   }
   const failure = qemuFailure === undefined ? undefined : failureText(findings);
   if (failure === undefined) printFindings(findings, io);
@@ -159,12 +158,17 @@ function report(
 const REFCOUNTS =
   /^(?:REFCOUNT_ZERO|REFCOUNT_TOO_LOW|REFCOUNT_TOO_HIGH|REFCOUNT_UNREADABLE|CLUSTER_LEAKED)$/;
 
-/** Tables first, then clusters by number, then COPIED flags. */
+/** QEMU's passes: the snapshot table as it is read, all other tables, refcounts, COPIED flags. */
+function passOf({ code }: Finding): number {
+  if (code === 'SNAPSHOT_EXTRA_MISSING') return 0;
+  if (REFCOUNTS.test(code)) return 2;
+  return /^L[12]_COPIED/.test(code) ? 3 : 1;
+}
+
+/** In the order of QEMU's passes; refcounts by cluster. */
 function inQemusOrder(findings: readonly Finding[]): readonly Finding[] {
-  const passOf = ({ code }: Finding): number =>
-    REFCOUNTS.test(code) ? 1 : /^L[12]_COPIED/.test(code) ? 2 : 0;
   const clusterOf = (finding: Finding): number =>
-    passOf(finding) === 1 ? (finding.cluster ?? 0) : 0;
+    REFCOUNTS.test(finding.code) ? (finding.cluster ?? 0) : 0;
   return findings.toSorted((a, b) => passOf(a) - passOf(b) || clusterOf(a) - clusterOf(b));
 }
 
@@ -175,7 +179,7 @@ function printFindings(findings: readonly Finding[], io: QemuImgIo): void {
   let isFirstUnreadable = true;
   for (const finding of inQemusOrder(findings)) {
     if (finding.beyondQemu || finding.severity === 'note') continue;
-    const text = byteStringOfText(findingText(finding, isFirstUnreadable));
+    const text = findingText(finding, isFirstUnreadable, io.tell);
     const isUnreadable = finding.code === 'REFCOUNT_UNREADABLE';
     if (isUnreadable) isFirstUnreadable = false;
     for (let i = 0; i < (isUnreadable ? 1 : finding.times); i++) io.printError(`${text}\n`);

@@ -3,7 +3,7 @@
  * convert_iteration_sectors, as measured with 7.2.
  */
 import { isQsnapError, type GuestDisk } from '../../index.js';
-import type { StatusRun } from './status-runs.js';
+import { endOfAnswer, type StatusRun } from './status-runs.js';
 import { StatusWalk } from './status-walk.js';
 
 /** QEMU copies no more at a time. */
@@ -97,9 +97,8 @@ function answeredBytes(
 ): number {
   const ends = [from + run.end, at + QUESTION_BYTES];
   if (backingBytes !== undefined && at < backingBytes) ends.push(backingBytes);
-  const end = Math.min(...ends);
-  const tail = clusterBytes === 0 ? 0 : (end - from) % clusterBytes;
-  return end - at > tail ? end - at - tail : end - at;
+  const asked = { start: at - from, end: Math.min(...ends) - from };
+  return endOfAnswer(asked, clusterBytes) - asked.start;
 }
 
 function whatIs(

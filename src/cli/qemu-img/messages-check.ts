@@ -1,5 +1,6 @@
 /** Texts of `check`: QEMU's words for what it finds. */
 import type { Finding, FindingCode } from '../../index.js';
+import { byteStringOfText, bytesOfPrintable } from './bytes.js';
 
 /** `check`. */
 export const CHECK = {
@@ -72,15 +73,13 @@ function unreadable({ facts, cluster }: Finding, isFirst: boolean): string {
   return lines.join('\n');
 }
 
-/** A snapshot as QEMU names it: ids and names are printed as they are. */
-const snapshot = ({ facts }: Finding): string =>
-  `ERROR snapshot ${upToNul(facts['id'])} (${upToNul(facts['name'])})`;
+/** An id or a name as C prints it: its bytes before a zero byte. */
+type Naming = (fact: Facts[string] | undefined) => string;
 
-/** What C prints of a string: all before a zero byte, which is `\\x00` where a backslash is doubled. */
-const upToNul = (shown: Facts[string] | undefined): string =>
-  /^(?:(?!\\x00)(?:\\.|[^\\]))*/.exec(String(shown))![0];
+const snapshot = ({ facts }: Finding, named: Naming): string =>
+  `ERROR snapshot ${named(facts['id'])} (${named(facts['name'])})`;
 
-const LINES: Partial<Record<FindingCode, (finding: Finding) => string>> = {
+const LINES: Partial<Record<FindingCode, (finding: Finding, named: Naming) => string>> = {
   REFCOUNT_ZERO: miscounted,
   REFCOUNT_TOO_LOW: miscounted,
   REFCOUNT_TOO_HIGH: leaked,
@@ -119,11 +118,11 @@ const LINES: Partial<Record<FindingCode, (finding: Finding) => string>> = {
   L2_SUBCLUSTERS_WITHOUT_CLUSTER: () =>
     'ERROR: Unallocated cluster has non-zero subcluster allocation map',
   SNAPSHOT_L1_UNREADABLE: pastTheEnd,
-  SNAPSHOT_L1_MISALIGNED: (finding) =>
-    `${snapshot(finding)} l1_offset=${finding.found}: L1 table is not cluster aligned; snapshot ` +
+  SNAPSHOT_L1_MISALIGNED: (finding, named) =>
+    `${snapshot(finding, named)} l1_offset=${finding.found}: L1 table is not cluster aligned; snapshot ` +
     'table entry corrupted',
-  SNAPSHOT_L1_TOO_LARGE: (finding) =>
-    `${snapshot(finding)} l1_size=0x${Number(finding.found).toString(16)}: L1 table is too ` +
+  SNAPSHOT_L1_TOO_LARGE: (finding, named) =>
+    `${snapshot(finding, named)} l1_size=0x${Number(finding.found).toString(16)}: L1 table is too ` +
     'large; snapshot table entry corrupted',
   L1_COPIED_SET: l1Copied,
   L1_COPIED_MISSING: l1Copied,
@@ -133,10 +132,19 @@ const LINES: Partial<Record<FindingCode, (finding: Finding) => string>> = {
     `ERROR snapshot table entry ${facts['index']} is incomplete`,
 };
 
-/** What QEMU prints of a finding, or the engine's sentence where its words are not known. */
-export function findingText(finding: Finding, isFirstUnreadable: boolean): string {
+/**
+ * What QEMU prints of a finding, or the engine's sentence where its words are not known: a byte string.
+ *
+ * @param tell makes bytes from the image fit for where messages go.
+ */
+export function findingText(
+  finding: Finding,
+  isFirstUnreadable: boolean,
+  tell: (bytes: string) => string,
+): string {
   if (finding.code === 'REFCOUNT_UNREADABLE') return unreadable(finding, isFirstUnreadable);
-  return LINES[finding.code]?.(finding) ?? `ERROR ${finding.message}`;
+  const named: Naming = (fact) => tell(bytesOfPrintable(String(fact)).replace(/\0.*$/s, ''));
+  return LINES[finding.code]?.(finding, named) ?? byteStringOfText(`ERROR ${finding.message}`);
 }
 
 /** Where QEMU reads no further: what it says of it, instead of all findings. */
@@ -161,9 +169,13 @@ export function failureText(findings: readonly Finding[]): string | undefined {
 }
 
 /** Why QEMU does not open an image that a check could read. */
-export function openFailureText(findings: readonly Finding[], error: string): string {
+export function openFailureText(
+  findings: readonly Finding[],
+  error: string,
+  tell: (bytes: string) => string,
+): string {
   for (const { code, facts } of findings) {
-    const name = String(facts['name']);
+    const name = tell(bytesOfPrintable(String(facts['name'])));
     if (code === 'BITMAP_UNREADABLE') return `Bitmap '${name}' doesn't satisfy the constraints`;
     if (code === 'BITMAP_TABLE_TOO_LONG') {
       return `Could not read bitmap '${name}' from image: ${error}`;

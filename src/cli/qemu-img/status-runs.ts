@@ -119,14 +119,20 @@ function* readAtOnce(extent: Extent, layers: readonly GuestDisk[]): Generator<St
   const { clusterBytes } = layers[0]!;
   const isCut = DATA_KINDS.has(kind) || kind === 'zero';
   for (const run of isCut ? toldAtOnce(extent, layers) : [{ start, end: start + length }]) {
-    const whole = clusterBytes === 0 ? run.end : run.end - (run.end % clusterBytes);
-    if (whole <= run.start || whole === run.end) {
-      yield run;
-      continue;
-    }
-    yield { start: run.start, end: whole };
-    yield { start: whole, end: run.end };
+    const end = endOfAnswer(run, clusterBytes);
+    yield { start: run.start, end };
+    if (end < run.end) yield { start: end, end: run.end };
   }
+}
+
+/**
+ * Where QEMU takes a run to end when it copies: at the last end of a cluster in it, if there is one.
+ *
+ * @param clusterBytes 0 for a raw disk, which has none.
+ */
+export function endOfAnswer({ start, end }: Stretch, clusterBytes: number): number {
+  const whole = clusterBytes === 0 ? end : end - (end % clusterBytes);
+  return whole > start ? whole : end;
 }
 
 /** A raw disk has no tables. */
