@@ -43,6 +43,11 @@ export interface BlockDevice extends BlockSource {
   /** Whether a write past the end makes the file longer. False for block devices. */
   readonly growable: boolean;
   /**
+   * Whether the name that it was opened by still leads to it: an edit of a file that has lost its name
+   * would be lost with it. Not there where there is no name.
+   */
+  isInPlace?(): Promise<boolean>;
+  /**
    * Writes all requests, in any order; they do not overlap. Grows the file as needed. Nothing is
    * durable, and no order holds, until `flush` resolves.
    *

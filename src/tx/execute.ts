@@ -1,9 +1,9 @@
 import { sameBytes } from '../base/text.js';
-import { isQsnapError, QsnapError, type ImageState } from '../errors.js';
+import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { beforeSwitch, readBackShadow, readBackSwitch } from './read-back.js';
 import { shadowBatches } from './shadow-batches.js';
-import { shadowWriteBytes, type ShadowWrite, type WritePlan } from './plan.js';
+import { shadowWriteBytes, sizeAfterShadow, type ShadowWrite, type WritePlan } from './plan.js';
 
 /** What a caller may ask of the execution. */
 export interface ExecuteOptions {
@@ -27,15 +27,15 @@ export interface ExecuteReport {
  * Carries a plan out: shadow, flush, switch, flush, tidy.
  *
  * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the switch,
- *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header is no
- *   longer the one that the plan was made from. VERIFY_FAILED and whatever `verify` throws.
+ *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header or the size
+ *   is no longer the one that the plan was made from, or the name leads to another file. VERIFY_FAILED and whatever `verify` throws.
  */
 export async function executePlan(
   device: BlockDevice,
   plan: WritePlan,
   options: ExecuteOptions = {},
 ): Promise<ExecuteReport> {
-  await inState('unchanged', () => refuseIfChanged(device, plan));
+  await inState('unchanged', () => refuseIfChanged(device, plan, plan.fileSizeBytes));
   await writeShadow(device, plan, options);
   await inState('old-or-new', async () => {
     await device.writeBatch([plan.switch]);
@@ -65,7 +65,7 @@ async function writeShadow(
       await readBackShadow(device, plan);
       await options.verify(await beforeSwitch(device, plan));
     }
-    await refuseIfChanged(device, plan);
+    await refuseIfChanged(device, plan, sizeAfterShadow(plan));
   } catch (error) {
     await abandonShadow(device, plan);
     throw withState(withBytesNeeded(error, totalBytes), 'old');
@@ -95,13 +95,34 @@ async function writeOne(
   await written;
 }
 
-async function refuseIfChanged(device: BlockDevice, plan: WritePlan): Promise<void> {
-  const now = new Uint8Array(plan.headerSector.length);
+/** @param sizeBytes what the file has to have now. */
+async function refuseIfChanged(
+  device: BlockDevice,
+  plan: WritePlan,
+  sizeBytes: number,
+): Promise<void> {
+  if (device.isInPlace !== undefined && !(await device.isInPlace())) {
+    throw changedMeanwhile('another file has the name of the image now, or none', {});
+  }
+  const size = await device.sizeBytes();
+  if (size !== sizeBytes) {
+    const found = { actual: `${size} bytes`, expected: `${sizeBytes} bytes` };
+    throw changedMeanwhile('the file was made longer or shorter by someone else meanwhile', found);
+  }
+  if (await hasItsHeader(device, plan)) return;
+  const where = { structure: 'header', at: 0 };
+  throw changedMeanwhile('the image was changed by someone else meanwhile', where);
+}
+
+async function hasItsHeader(device: BlockDevice, { headerSector }: WritePlan): Promise<boolean> {
+  const now = new Uint8Array(headerSector.length);
   await device.readBatch([{ at: 0, into: now }]);
-  if (sameBytes(now, plan.headerSector)) return;
-  throw new QsnapError('IMAGE_CHANGED', 'the image was changed by someone else meanwhile', {
-    structure: 'header',
-    at: 0,
+  return sameBytes(now, headerSector);
+}
+
+function changedMeanwhile(message: string, details: ErrorDetails): QsnapError {
+  return new QsnapError('IMAGE_CHANGED', message, {
+    ...details,
     hint: 'nobody else may use an image while it is edited; look at it again and start over',
   });
 }
@@ -112,9 +133,10 @@ async function refuseIfChanged(device: BlockDevice, plan: WritePlan): Promise<vo
  */
 async function abandonShadow(device: BlockDevice, plan: WritePlan): Promise<void> {
   try {
-    await refuseIfChanged(device, plan);
     const size = await device.sizeBytes();
-    if (device.growable && size > plan.fileSizeBytes) await device.truncate(plan.fileSizeBytes);
+    const isOurs = size > plan.fileSizeBytes && size <= sizeAfterShadow(plan);
+    if (!device.growable || !isOurs || !(await hasItsHeader(device, plan))) return;
+    await device.truncate(plan.fileSizeBytes);
   } catch {
     // The first error is the one to report; a longer file is the old state all the same.
   }

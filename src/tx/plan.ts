@@ -36,6 +36,7 @@ export type ShadowWrite = LiteralWrite | TableWrites;
 export interface WritePlan {
   /** The header sector that the plan was made from; execution refuses when it has changed. */
   readonly headerSector: Uint8Array;
+  /** The size that the file had then; execution refuses when it has another one. */
   readonly fileSizeBytes: number;
   /** Stage 1: new copies in free clusters; the image does not point at them yet. */
   readonly shadow: readonly ShadowWrite[];
@@ -84,4 +85,10 @@ export function shadowWriteRanges(write: ShadowWrite): readonly ByteRange[] {
     else ranges.push({ at, length: write.tableBytes });
   }
   return ranges;
+}
+
+/** The size of the file once stage 1 is written. */
+export function sizeAfterShadow(plan: WritePlan): number {
+  const ranges = plan.shadow.flatMap(shadowWriteRanges);
+  return ranges.reduce((size, { at, length }) => Math.max(size, at + length), plan.fileSizeBytes);
 }

@@ -1,6 +1,6 @@
 import type { BlockSource, ReadRequest } from '../io/device.js';
 import {
-  shadowWriteRanges,
+  sizeAfterShadow,
   type LiteralWrite,
   type ShadowWrite,
   type TableWrites,
@@ -23,8 +23,7 @@ interface Piece {
  * does not hold itself.
  */
 export function previewPlan(source: BlockSource, plan: WritePlan): BlockSource {
-  const ends = plan.shadow.flatMap(shadowWriteRanges).map(({ at, length }) => at + length);
-  const sizeBytes = ends.reduce((size, end) => Math.max(size, end), plan.fileSizeBytes);
+  const sizeBytes = sizeAfterShadow(plan);
   const pieces = plan.shadow.flatMap(piecesOf).sort((a, b) => a.at - b.at);
   return {
     label: source.label,

@@ -1,12 +1,15 @@
+import { closeSync, existsSync, openSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { isQsnapError, QsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import type { BlockDevice } from '../../src/io/device.js';
-import { memoryDevice } from '../../src/io/memory.js';
+import { memoryDevice, type MemoryDevice } from '../../src/io/memory.js';
+import { openFileForEdit } from '../../src/node.js';
 import { executePlan } from '../../src/tx/execute.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
-import { loadFixture } from '../support/fixture.js';
+import { copyFixture, loadFixture } from '../support/fixture.js';
+import { temporaryDirectory } from '../support/qemu.js';
 import { recordingDevice } from '../support/recording-device.js';
 
 const FIXTURES = ['cluster-512', 'compressed-v2', 'extended-l2-16k', 'refcount-64', 'zeros-v2'];
@@ -124,17 +127,16 @@ describe('a medium without room', () => {
 });
 
 describe('somebody else who writes while the edit is made', () => {
-  /** A device on which another program writes when the flush of the shadow is under way. */
-  function shared(before: Uint8Array): { device: BlockDevice; theirs: () => Uint8Array } {
+  /** A device on which another program does something when the flush of the shadow is under way. */
+  function shared(
+    before: Uint8Array,
+    meddle: (memory: MemoryDevice) => Promise<void>,
+  ): { device: BlockDevice; theirs: () => Uint8Array } {
     const memory = memoryDevice(before);
     let theirs: Uint8Array = new Uint8Array(0);
     const flush = async (): Promise<void> => {
       await memory.flush();
-      const size = await memory.sizeBytes();
-      await memory.writeBatch([
-        { at: 64, bytes: new Uint8Array(8).fill(0xee) },
-        { at: size, bytes: new Uint8Array(4096).fill(0x77) },
-      ]);
+      await meddle(memory);
       theirs = memory.snapshotBytes();
     };
     const device: BlockDevice = {
@@ -151,13 +153,89 @@ describe('somebody else who writes while the edit is made', () => {
     return { device, theirs: () => theirs };
   }
 
-  test('is noticed, and what they wrote stays', async () => {
-    const { device, theirs } = shared(loadFixture('cluster-512'));
+  const append = async (memory: MemoryDevice): Promise<void> => {
+    const at = await memory.sizeBytes();
+    await memory.writeBatch([{ at, bytes: new Uint8Array(4096).fill(0x77) }]);
+  };
+  const meddling: Record<string, (memory: MemoryDevice) => Promise<void>> = {
+    'another header': (memory) =>
+      memory.writeBatch([{ at: 64, bytes: new Uint8Array(8).fill(0xee) }]),
+    'another header, and more behind the end': async (memory) => {
+      await memory.writeBatch([{ at: 64, bytes: new Uint8Array(8).fill(0xee) }]);
+      await append(memory);
+    },
+    'more behind the end': append,
+    'a file cut off in the middle': (memory) => memory.truncate(20_000),
+  };
+  const cutOffNewTables = (memory: MemoryDevice): Promise<void> =>
+    memory.truncate(loadFixture('cluster-512').length);
+
+  test.each([
+    ...Object.entries(meddling).slice(1),
+    ['a file cut off where the new tables begin', cutOffNewTables] as const,
+  ])('%s is noticed, and stays', async (_, meddle) => {
+    const { device, theirs } = shared(loadFixture('cluster-512'), meddle);
     const { error } = await attempt(device, editNamed('create'));
     expect(error?.code).toBe('IMAGE_CHANGED');
+    expect(error?.details.imageState).toBe('old');
     const after = new Uint8Array(theirs().length);
     expect(await device.sizeBytes()).toBe(after.length);
     await device.readBatch([{ at: 0, into: after }]);
     expect(Buffer.compare(after, theirs())).toBe(0);
+  });
+
+  test.each(Object.entries(meddling))(
+    '%s since the plan: nothing is written',
+    async (_, meddle) => {
+      const memory = memoryDevice(loadFixture('cluster-512'));
+      const plan = await editNamed('create').plan(await openImage(memory));
+      await append(memory);
+      await meddle(memory);
+      const theirs = memory.snapshotBytes();
+      const error: unknown = await executePlan(memory, plan).catch((one: unknown) => one);
+      expect(error).toMatchObject({
+        code: 'IMAGE_CHANGED',
+        details: { imageState: 'unchanged', hint: expect.stringContaining('start over') as string },
+      });
+      expect(Buffer.compare(memory.snapshotBytes(), theirs)).toBe(0);
+    },
+  );
+});
+
+describe('a file that loses its name while the edit is made', () => {
+  test.each([
+    [
+      'to another image',
+      (file: string, other: string) => {
+        renameSync(other, file);
+      },
+    ],
+    ['to nobody', unlinkSync],
+  ])('%s', async (_, meddle) => {
+    const folder = temporaryDirectory();
+    const file = copyFixture('five-snapshots', folder);
+    const other = copyFixture('cluster-512', folder);
+    const [opened, theirs] = [loadFixture('five-snapshots'), loadFixture('cluster-512')];
+    const device = await openFileForEdit(file);
+    const kept = openSync(file, 'r');
+    try {
+      const plan = await editNamed('create').plan(await openImage(device));
+      const flush = device.flush.bind(device);
+      device.flush = async () => {
+        await flush();
+        meddle(file, other);
+      };
+      const error: unknown = await executePlan(device, plan).catch((one: unknown) => one);
+      expect(error).toMatchObject({ code: 'IMAGE_CHANGED', details: { imageState: 'old' } });
+      await expect(executePlan(device, plan)).rejects.toMatchObject({
+        code: 'IMAGE_CHANGED',
+        details: { imageState: 'unchanged' },
+      });
+      expect(Buffer.compare(readFileSync(kept), opened)).toBe(0);
+      if (existsSync(file)) expect(Buffer.compare(readFileSync(file), theirs)).toBe(0);
+    } finally {
+      closeSync(kept);
+      await device.close();
+    }
   });
 });

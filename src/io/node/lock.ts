@@ -188,7 +188,8 @@ async function matcherFor(fd: number): Promise<(lock: ListedLock) => boolean> {
   return (lock) => lock.file === name;
 }
 
-const statOf = (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
+/** What the system knows of an open file, with numbers that are exact. */
+export const statOf = (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
 
 function hexPair(value: number): string {
   return value.toString(16).padStart(2, '0');

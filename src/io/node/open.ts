@@ -1,8 +1,11 @@
 /** Opens image files with the locks that their use asks for. */
+import { stat } from 'node:fs/promises';
+import { printableText } from '../../base/text.js';
 import type { BlockDevice, BlockSource } from '../device.js';
 import { openFileDevice, openFileSource } from './file.js';
-import { NO_LOCK, lockForEdit, lockForRead } from './lock.js';
+import { NO_LOCK, lockForEdit, lockForRead, statOf } from './lock.js';
 import type { FileLock } from './lock.js';
+import { readFailed, systemCodeOf } from './system-error.js';
 
 /** What only files of the host have. */
 interface HostFile {
@@ -38,7 +41,8 @@ export async function openFile(path: string, options: OpenFileOptions = {}): Pro
  */
 export async function openFileForEdit(path: string): Promise<EditableImageFile> {
   const device = await openFileDevice(path);
-  return withLock(device, () => lockForEdit(device.fd, path));
+  const named = Object.assign(device, { isInPlace: () => leadsTo(path, device.fd) });
+  return withLock(named, () => lockForEdit(device.fd, path));
 }
 
 async function withLock<File extends BlockSource>(
@@ -50,5 +54,16 @@ async function withLock<File extends BlockSource>(
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+/** Whether a path leads to the file that is open. */
+async function leadsTo(path: string, fd: number): Promise<boolean> {
+  try {
+    const [named, opened] = await Promise.all([stat(path, { bigint: true }), statOf(fd)]);
+    return named.dev === opened.dev && named.ino === opened.ino;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return false;
+    throw readFailed(path, `look whether ${printableText(path)} still is the same file`, error);
   }
 }

@@ -96,7 +96,6 @@ function qemuImgCommands(path: string): readonly (readonly string[])[] {
     ['check', path],
     ['check', '--output=json', path],
     ['info', '--output=json', path],
-    ['measure', '-O', 'qcow2', path],
   ];
 }
 
@@ -114,6 +113,7 @@ function qemuImgCopies(path: string, copy: string): readonly (readonly string[])
   return [
     ['map', path],
     ['map', '--output=json', path],
+    ['measure', '-O', 'qcow2', path],
     ['compare', '-s', path, path],
     ['convert', '-O', 'raw', path, copy],
     ['convert', '-c', '-O', 'qcow2', path, copy],

@@ -109,6 +109,7 @@ describe('a plan that is carried out', () => {
     const filled: number[] = [];
     await executePlan(spy.device, {
       ...plan,
+      fileSizeBytes: plan.headerSector.length,
       punch: [],
       shadow: [
         {
