@@ -5,16 +5,19 @@ import { openImage } from '../../src/image/open.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { planResize, type ResizeOptions } from '../../src/resize/plan-resize.js';
 import { executePlan } from '../../src/tx/execute.js';
-import { contentsOf } from '../support/crash-judge.js';
+import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { cutEverywhere } from '../support/crash-judge-cuts.js';
 import { shortcomings, type Edit } from '../support/crash-judge-edits.js';
 import { withFullRefcountTable } from '../support/crash-judge-growth.js';
-import { checkPlain } from '../support/crash-judge.js';
+import { judgeByQemu, type SampledState } from '../support/crash-judge-qemu.js';
 import { loadFixture } from '../support/fixture.js';
+import { seededRandom } from '../support/mutate.js';
+import { describeWithQemu } from '../support/qemu.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4712);
 const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 6);
 const SAMPLES = Number(process.env['QSNAP_CRASH_SAMPLES'] ?? 10);
+const QEMU_STATES = Number(process.env['QSNAP_CRASH_QEMU'] ?? 30);
 
 const FIXTURES = [
   ...['cluster-512', 'refcount-1', 'refcount-2', 'refcount-8', 'refcount-32', 'refcount-64'],
@@ -58,6 +61,8 @@ const sectors = (bytes: number): number => Math.ceil(bytes / 512) * 512;
 const grown = ({ header, geometry }: Image, clusters: number): number =>
   sectors(header.diskSizeBytes) + clusters * geometry.clusterBytes + 512;
 
+const random = seededRandom(SEED);
+const forQemu: SampledState[] = [];
 const total = { edits: 0, states: 0, short: 0, again: 0, refused: 0 };
 
 /** The edit with what it makes when nothing disturbs it; undefined where it is rightly refused. */
@@ -89,18 +94,26 @@ async function tryResize(
   if (edit === undefined) return;
   const { leaks } = checkPlain(bytes);
   const old: Uint8Array[] = [];
+  let chosen: Uint8Array | undefined;
+  let seen = 0;
   const { states, short } = await cutEverywhere(bytes, edit, {
     seed: SEED,
     subsetLimit: SUBSETS,
     samples: SAMPLES,
     visit: (state, isNew) => {
       if (!isNew) old.splice(0, 1, state.slice());
+      seen += 1;
+      if (random(seen) === 0) chosen = state;
     },
   });
   total.edits += 1;
   total.states += states;
   total.short += short.length;
   expect(short.slice(0, 5), `seed ${SEED}, ${fixture}, ${edit.name}`).toEqual([]);
+  // QEMU has no key of an encrypted image here.
+  if (chosen !== undefined && !/^(aes|luks)/.test(fixture)) {
+    forQemu.push({ fixture, edit: edit.name, bytes: chosen });
+  }
   // The edit once more, on the last state that still is the old one.
   for (const state of old) {
     const device = memoryDevice(state);
@@ -128,5 +141,13 @@ describe('a power cut during a resize leaves the old size or the new one', () =>
         `${total.short} fell short; ${total.again} made again on one; ${total.refused} refused`,
     );
     expect(total.edits).toBeGreaterThan(80);
+  });
+});
+
+describeWithQemu('QEMU agrees', () => {
+  test('on a sample of the states, and writes on without harm', { timeout: 300_000 }, async () => {
+    const { states, writes } = await judgeByQemu(forQemu, QEMU_STATES, random);
+    console.log(`seed ${SEED}: ${states} states right by QEMU, ${writes} guest writes after them`);
+    expect(states).toBe(Math.min(QEMU_STATES, forQemu.length));
   });
 });
