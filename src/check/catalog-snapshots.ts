@@ -78,6 +78,17 @@ export const SNAPSHOT_FINDINGS = {
     consequence: 'guest writes change the data of the snapshots',
     advice: 'delete the snapshots, which hold nothing that the active disk does not',
   },
+  SNAPSHOT_UNLISTED: {
+    severity: 'note',
+    beyondQemu: true,
+    remedy: 'manual',
+    message: (told) =>
+      `behind the snapshot table lies ${snapshotOf(told)}, whose L1 table is still in use`,
+    consequence: 'what only it holds looks leaked: it is lost when leaks are freed',
+    advice:
+      'its deletion was cut off, or the count in the header is too low: a repair of class leaks ' +
+      'frees it, one of class all does not',
+  },
   SNAPSHOT_NAME_UNPRINTABLE: {
     severity: 'note',
     beyondQemu: true,

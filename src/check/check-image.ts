@@ -6,7 +6,7 @@ import { FindingCollector } from './collector.js';
 import { compareRefcounts } from './compare.js';
 import { checkCopiedFlags } from './copied-flags.js';
 import { countReferences, type References } from './count-references.js';
-import { checkHeader, checkSnapshotTable, checkTables } from './notes.js';
+import { checkBehindTable, checkHeader, checkSnapshotTable, checkTables } from './notes.js';
 import { checkOverlaps } from './overlaps.js';
 import { withOwners } from './owners.js';
 import type {
@@ -55,6 +55,7 @@ export async function checkOpened(
   const { counter } = references;
   const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
   checkOverlaps(image, table, references, collector);
+  await checkBehindTable(checked, table, references, collector);
   // What only a snapshot holds is not leaked because that can't be read.
   const isWhole = checked.pointer.problem === undefined && checked.table.stop === undefined;
   const endCluster = await compareRefcounts(image, table, counter, collector, isWhole);

@@ -2,6 +2,7 @@ import { printable, printableText } from '../base/text.js';
 import { hex } from '../base/words.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { Image } from '../image/image.js';
+import { unlistedSnapshots } from '../image/unlisted.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { HEADER_V2, HEADER_V3, KNOWN_AUTOCLEAR, SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
@@ -9,6 +10,7 @@ import { LIMITS } from '../qcow2/limits.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import type { Facts } from './finding.js';
+import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Findings that the header, its extensions and the snapshot table give without any walk. */
 export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: FindingCollector): void {
@@ -118,6 +120,20 @@ function checkSnapshots(
       to.add('SNAPSHOT_NAME_DUPLICATE', { ...where, found: sameName.index });
     if (sameId === undefined) ids.set(id, snapshot);
     if (sameName === undefined) names.set(name, snapshot);
+  }
+}
+
+/** Snapshots that the header does not count: their deletion was cut off, or the count is damaged. */
+export async function checkBehindTable(
+  { image, behindTable }: CheckedImage,
+  { blocks }: StoredRefcountTable,
+  { counter }: References,
+  to: FindingCollector,
+): Promise<void> {
+  const { values } = counter.counts;
+  for (const snapshot of await unlistedSnapshots(image, behindTable, values, blocks)) {
+    const where = { structure: 'snapshot-table', at: snapshot.at } as const;
+    to.add('SNAPSHOT_UNLISTED', { ...where, facts: snapshotFacts(snapshot) });
   }
 }
 

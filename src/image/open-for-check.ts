@@ -8,8 +8,10 @@ import {
   readSnapshotTableLeniently,
   type LenientSnapshotTable,
 } from '../qcow2/snapshot-table-lenient.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Image } from './image.js';
 import { readBitmaps, readHead } from './open.js';
+import { readBehindTable } from './unlisted.js';
 
 /** What the header says of the snapshot table, as stored. */
 export interface SnapshotTablePointer {
@@ -28,6 +30,8 @@ export interface CheckedImage {
   readonly image: Image;
   readonly pointer: SnapshotTablePointer;
   readonly table: LenientSnapshotTable;
+  /** What looks like entries behind the table; see `unlistedSnapshots`. */
+  readonly behindTable: readonly Snapshot[];
   /** The bitmaps bit is set, and there is no bitmaps extension. */
   readonly bitmapsMissing: boolean;
 }
@@ -67,7 +71,11 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
     snapshotTableBytes: table.bytes,
     bitmaps,
   };
-  return { image, pointer, table, bitmapsMissing };
+  const isWhole = pointer.problem === undefined && table.stop === undefined;
+  const behindTable = isWhole
+    ? await readBehindTable(source, header, table.bytes, fileSizeBytes)
+    : [];
+  return { image, pointer, table, behindTable, bitmapsMissing };
 }
 
 /**

@@ -5,6 +5,7 @@ import { refuseUncountable } from '../edit/refuse.js';
 import { sameBytes } from '../base/text.js';
 import { tableFormat } from '../image/format.js';
 import type { CheckedImage } from '../image/open-for-check.js';
+import { unlistedSnapshots } from '../image/unlisted.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
@@ -100,6 +101,9 @@ async function planWith(
   const counts = newCounts(clusters, image.geometry);
   const roomy = { ...counts, max: roomyMax(counts) };
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
+  const { values } = counted.counts;
+  const unlisted = await unlistedSnapshots(image, checked.behindTable, values, stored.blocks);
+  if (unlisted.length > 0) unknowns.addOwner();
   const brokenRefcounts =
     stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
   const moves = movesOf(tree, counted, brokenRefcounts);

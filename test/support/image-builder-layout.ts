@@ -9,6 +9,8 @@ export interface PlainDisk {
 }
 
 export interface PlainSnapshot {
+  /** Byte offset of the entry in the file. */
+  readonly at: number;
   readonly id: string;
   readonly name: string;
   readonly l1At: number;
@@ -125,6 +127,7 @@ export function snapshotsOf(bytes: Uint8Array): {
       return new TextDecoder().decode(bytes.subarray(from, from + length));
     };
     snapshots.push({
+      at,
       id: text(idAt, idBytes),
       name: text(idAt + idBytes, nameBytes),
       l1At: Number(u64(bytes, at)),

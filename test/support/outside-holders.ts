@@ -97,13 +97,13 @@ function lackOf(holders: readonly Holder[], debianPackage: string): string | und
 
 /** `describe` for each kind of holder; see `describeUnless`. */
 export function describeHolders(fn: (holders: readonly Holder[]) => void): void {
-  for (const [holders, debianPackage] of [
-    [TOOLS, 'qemu-utils'],
-    [DAEMONS, 'qemu-system-common'],
-    [MACHINES, 'qemu-system-x86'],
+  for (const [holders, debianPackage, required] of [
+    [TOOLS, 'qemu-utils', 'QSNAP_REQUIRE_QEMU'],
+    [DAEMONS, 'qemu-system-common', 'QSNAP_REQUIRE_MACHINES'],
+    [MACHINES, 'qemu-system-x86', 'QSNAP_REQUIRE_MACHINES'],
   ] as const) {
     const lack = lackOf(holders, debianPackage);
-    describeUnless(lack, 'QSNAP_REQUIRE_QEMU', holders[0]!.program, () => {
+    describeUnless(lack, required, holders[0]!.program, () => {
       fn(holders);
     });
   }

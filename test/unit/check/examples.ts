@@ -183,6 +183,11 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     change(p, 72, (was) => was | 4n);
     return 64;
   }),
+  SNAPSHOT_UNLISTED: example('five-snapshots', (p) => {
+    const last = snapshotsOf(p.bytes).snapshots.at(-1)!.at;
+    putU32(p.bytes, 60, 4);
+    return last;
+  }),
   SNAPSHOT_NAME_UNPRINTABLE: example('names-odd', (p) => p.layout.snapshotTableAt + 72),
   SNAPSHOT_ID_DUPLICATE: example('five-snapshots', (p) => secondSnapshotOfSameId(p)),
   SNAPSHOT_NAME_DUPLICATE: example('names-duplicate', (p) => p.layout.snapshotTableAt + 72),
