@@ -1,4 +1,3 @@
-import { existsSync, statfsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const kinds = [
@@ -14,18 +13,6 @@ const kinds = [
   'package',
 ];
 
-const MEMORY = '/dev/shm';
-/** The file system that is memory, as Linux numbers it. */
-const TMPFS = 0x0102_1994;
-const ROOM_BYTES = 4 * 2 ** 30;
-
-/** Where tests make their files that compare bytes with QEMU's: it waits for the disk at each flush. */
-function oracleEnvironment(): Record<string, string> {
-  if (process.env['TMPDIR'] !== undefined || !existsSync(MEMORY)) return {};
-  const { type, bavail, bsize } = statfsSync(MEMORY);
-  return type === TMPFS && bavail * bsize >= ROOM_BYTES ? { TMPDIR: MEMORY } : {};
-}
-
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -33,11 +20,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: kinds.map((name) => ({
       extends: true,
-      test: {
-        name,
-        include: [`test/${name}/**/*.test.ts`],
-        env: name === 'oracle' ? oracleEnvironment() : {},
-      },
+      test: { name, include: [`test/${name}/**/*.test.ts`] },
     })),
   },
 });

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { isQsnapError, QsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import type { BlockDevice } from '../../src/io/device.js';
@@ -13,6 +13,8 @@ import { temporaryDirectory } from '../support/qemu.js';
 import { recordingDevice } from '../support/recording-device.js';
 
 const FIXTURES = ['cluster-512', 'compressed-v2', 'extended-l2-16k', 'refcount-64', 'zeros-v2'];
+
+const total = { faults: 0, fullDisks: 0, fixedMedia: 0, meddled: 0 };
 
 /** Opens, plans and executes; the error with which it ended, if any, and whether it had a plan. */
 async function attempt(
@@ -72,6 +74,7 @@ describe('an I/O error at the n-th call', () => {
         else expect(error!.details.imageState, what).toBeUndefined();
         expect(judge(before, device.snapshotBytes(), edit, error!), what).toEqual([]);
         states.add(error!.details.imageState ?? 'not planned');
+        total.faults += 1;
       }
     }
     expect([...states].sort()).toEqual(['new', 'not planned', 'old', 'old-or-new', 'unchanged']);
@@ -97,6 +100,7 @@ describe('a medium without room', () => {
       expect(error!.details.bytesNeeded).toBeGreaterThan(0);
       expect(error!.details.imageState).toBe('old');
       expect(judge(before, device.snapshotBytes(), edit, error!)).toEqual([]);
+      total.fullDisks += 1;
     }
   });
 
@@ -121,6 +125,7 @@ describe('a medium without room', () => {
       expect(error.details.imageState).toBe('unchanged');
       expect(error.details.bytesNeeded).toBeGreaterThan(0);
       expect(judge(larger, after, edit, error)).toEqual([]);
+      total.fixedMedia += 1;
     }
     expect.fail('there is no room with 64 free clusters');
   });
@@ -182,6 +187,7 @@ describe('somebody else who writes while the edit is made', () => {
     expect(await device.sizeBytes()).toBe(after.length);
     await device.readBatch([{ at: 0, into: after }]);
     expect(Buffer.compare(after, theirs())).toBe(0);
+    total.meddled += 1;
   });
 
   test.each(Object.entries(meddling))(
@@ -233,9 +239,17 @@ describe('a file that loses its name while the edit is made', () => {
       });
       expect(Buffer.compare(readFileSync(kept), opened)).toBe(0);
       if (existsSync(file)) expect(Buffer.compare(readFileSync(file), theirs)).toBe(0);
+      total.meddled += 1;
     } finally {
       closeSync(kept);
       await device.close();
     }
   });
+});
+
+afterAll(() => {
+  console.log(
+    `${total.faults} calls that failed, ${total.fullDisks} full disks, ${total.fixedMedia} media ` +
+      `without room, ${total.meddled} files changed or moved under an edit; 0 fell short`,
+  );
 });

@@ -20,7 +20,7 @@ import {
 } from '../support/fixture.js';
 import { roundsOf, seedOf } from '../support/model-random.js';
 import { mutate, seededRandom, victimOf } from '../support/mutate.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(1);
@@ -126,7 +126,7 @@ describeWithQemu('live QEMU', () => {
   });
 
   test.each(images)('$name, damaged in one way', { timeout: 120_000 }, async ({ name, bytes }) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     copyCompanions(name, directory);
     const offset = images.findIndex((image) => image.name === name);
     for (const [index, [kind, damage]] of kinds.entries()) {
@@ -141,7 +141,7 @@ describeWithQemu('live QEMU', () => {
   });
 
   test.each(images)('$name, damaged anyhow', { timeout: 120_000 }, async ({ name, bytes }) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     copyCompanions(name, directory);
     const victim = victimOf(bytes);
     for (let round = 0; round < rounds * 5; round++) {

@@ -37,7 +37,7 @@ import {
   onImage,
   type Twins,
 } from '../support/model-twin.js';
-import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
+import { describeWithQemu, memoryDirectory } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(20);
@@ -76,7 +76,7 @@ describeWithQemu('the same history under qsnap and under qemu-img', () => {
 /** One image, 8 to 12 steps. */
 async function runHistory(options: ImageOptions, own: number): Promise<void> {
   const random = randomFrom(own);
-  const twins = await makeTwins(temporaryDirectory(), options, random);
+  const twins = await makeTwins(memoryDirectory(), options, random);
   const diskBytes = diskBytesOf(options);
   const history: History = { twins, random, diskBytes, snapshots: [], made: 0, steps: [] };
   try {

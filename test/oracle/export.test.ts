@@ -22,7 +22,7 @@ import {
   fileHash,
   qemuImg,
   qemuIo,
-  temporaryDirectory,
+  memoryDirectory,
 } from '../support/qemu.js';
 import { qsnap } from '../cli/qsnap/harness.js';
 
@@ -42,7 +42,7 @@ const HASHED_BYTES_MAX = 2 ** 30;
 
 describe('every disk of every fixture, as QEMU recorded it', () => {
   test.each(fixtureNames())('%s', async (name) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const image = copyFixture(name, directory);
     const flags = copyCompanions(name, directory).length > 0 || name.startsWith('backing');
     const { secret } = recipe(name);
@@ -79,7 +79,7 @@ describe('every disk of every fixture, as QEMU recorded it', () => {
 });
 
 const seed = seedOf();
-const holes = temporaryDirectory();
+const holes = memoryDirectory();
 
 /** An image with a history: writes of all kinds, snapshots, and a resize between them. */
 async function historied(random: Random, cluster: string, image: string): Promise<void> {
@@ -112,7 +112,7 @@ async function historied(random: Random, cluster: string, image: string): Promis
 describeWithQemu(`exports of seeded images (seed ${seed})`, () => {
   test.each(['512', '4k', '64k', '2M'])('clusters of %s', async (cluster) => {
     const random = randomFrom(seed + cluster.length);
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const image = path.join(directory, 'disk.qcow2');
     await historied(random, cluster, image);
     for (const id of [undefined, '1', '2', '3']) {
@@ -146,7 +146,7 @@ describeWithQemu(`exports of seeded images (seed ${seed})`, () => {
   }
 
   test.each(['512', '1k', '4k', '8k', '12k', '64k', '1M'])('holes by -S %s', async (run) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const image = await (shared ??= imageWithHoles());
     const theirs = path.join(directory, 'theirs.raw');
     await qemuImg(['convert', '-f', 'qcow2', '-O', 'raw', '-S', run, image, theirs]);
@@ -171,7 +171,7 @@ describeWithQemu(`exports of seeded images (seed ${seed})`, () => {
 describeWithQemu(`comparisons of seeded pairs (seed ${seed})`, () => {
   test('qsnap and qemu-img agree whether two disks are the same, and where they differ', async () => {
     const random = randomFrom(seed);
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const image = path.join(directory, 'disk.qcow2');
     await historied(random, '4k', image);
     const raw = path.join(directory, 'disk.raw');
@@ -200,7 +200,7 @@ describeWithQemu(`comparisons of seeded pairs (seed ${seed})`, () => {
   });
 
   test('two snapshots of one image differ as their contents do', async () => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const image = path.join(directory, 'disk.qcow2');
     await historied(randomFrom(seed), '64k', image);
     const files: Record<string, string> = {};

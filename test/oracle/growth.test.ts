@@ -32,7 +32,7 @@ import {
   qemuImg,
   qemuIo,
   snapshotList,
-  temporaryDirectory,
+  memoryDirectory,
 } from '../support/qemu.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
@@ -72,14 +72,14 @@ const remove =
 
 /** Writes the image to a file and has QEMU check it. */
 async function expectQemuClean(bytes: Uint8Array): Promise<string> {
-  const file = path.join(temporaryDirectory(), 'image.qcow2');
+  const file = path.join(memoryDirectory(), 'image.qcow2');
   writeFileSync(file, bytes);
   await expectClean(file);
   return file;
 }
 
 async function qemuImage(size: string, options: string, commands: string[]): Promise<string> {
-  const file = path.join(temporaryDirectory(), 'made.qcow2');
+  const file = path.join(memoryDirectory(), 'made.qcow2');
   await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, file, size]);
   if (commands.length > 0) await qemuIo(file, commands);
   return file;

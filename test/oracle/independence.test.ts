@@ -26,7 +26,7 @@ import {
   qemuImg,
   qemuIo,
   snapshotList,
-  temporaryDirectory,
+  memoryDirectory,
 } from '../support/qemu.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
@@ -46,7 +46,7 @@ const optionSets: readonly (readonly [title: string, options: string, write: str
 
 /** Five snapshots in a row by qsnap, QEMU writing between them and after the last. */
 async function fiveSnapshots(options: string, write: string): Promise<string> {
-  const image = path.join(temporaryDirectory(), 'image.qcow2');
+  const image = path.join(memoryDirectory(), 'image.qcow2');
   await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, image, '4M']);
   for (let i = 1; i <= 5; i++) {
     // Each writes a place of its own and one that all share. Compressed data can't be overwritten.
@@ -124,7 +124,7 @@ describeWithQemu('VM state', () => {
       (image) => planDelete(image, image.snapshots.slice(1, 2)),
     ];
     const device = memoryDevice(original);
-    const file = path.join(temporaryDirectory(), 'image.qcow2');
+    const file = path.join(memoryDirectory(), 'image.qcow2');
     for (const plan of plans) {
       await executePlan(device, await plan(await openImage(device)));
       const bytes = device.snapshotBytes();
@@ -142,7 +142,7 @@ describeWithQemu('VM state', () => {
   if (!hasMachine) process.stderr.write(`not tried: -loadvm, since ${machine} is not installed\n`);
 
   test.runIf(hasMachine)('QEMU loads a saved machine after create, apply and delete', async () => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const image = copyFixture('vm-state', directory);
     // As in the fixture's recipe: a boot ROM of nothing but HLT.
     writeFileSync(path.join(directory, 'rom.bin'), new Uint8Array(65_536).fill(0xf4));

@@ -9,7 +9,7 @@ import { copyCompanions, copyFixture, fixtureNames, loadFixture } from '../suppo
 import { snapshotsOf } from '../support/image-builder.js';
 import { seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
 import { damaged, EXAMPLES } from '../unit/check/examples.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { editBoth, ourOutcome, readBoth } from './parity.js';
@@ -119,7 +119,7 @@ describeWithQemu('check', () => {
   test.each(EQUAL.map((argv) => ({ argv, title: JSON.stringify(argv) })))(
     'equal: $title',
     async ({ argv }) => {
-      const pair = await editBoth(argv, temporaryDirectory(), setUp);
+      const pair = await editBoth(argv, memoryDirectory(), setUp);
       expect(pair.ours).toEqual(pair.qemu);
     },
   );
@@ -127,13 +127,13 @@ describeWithQemu('check', () => {
   test.each(DIFFERENT.map(([name, ...argv]) => ({ name, argv, title: argv.join(' ') })))(
     '$name: $title',
     async ({ name, argv }) => {
-      const pair = await editBoth(argv, temporaryDirectory(), setUp);
+      const pair = await editBoth(argv, memoryDirectory(), setUp);
       expect(differencesOf(pair), JSON.stringify(pair)).toEqual([name]);
     },
   );
 
   test.each(fixtureNames())('fixture %s', async (name) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     copyFixture(name, directory);
     copyCompanions(name, directory);
     for (const options of [[], ['--output=json']]) {
@@ -145,14 +145,14 @@ describeWithQemu('check', () => {
   });
 
   test.each(Object.entries(EXAMPLES))('example of %s', async (code, example) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     copyCompanions(example.fixture, directory);
     writeFileSync(path.join(directory, 'x.qcow2'), damaged(example).bytes);
     await expectEqual(directory, ['check', 'x.qcow2'], code);
   });
 
   test.each(DAMAGED)('%s, damaged in one way', { timeout: 60_000 }, async (name) => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     copyCompanions(name, directory);
     for (const [i, [kind, damage]] of Object.entries(KINDS).entries()) {
       // A plain run tries every third kind on an image.
@@ -166,7 +166,7 @@ describeWithQemu('check', () => {
   });
 
   test('of many flags and L2 tables: the same lines in another order', async () => {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     const patient = patientOf(loadFixture('cluster-512'));
     HARMLESS_DAMAGE['many refcounts']!(patient, seededRandom(3));
     writeFileSync(path.join(directory, 'x.qcow2'), patient.bytes);
@@ -192,7 +192,7 @@ describeWithQemu('check -r', () => {
   test.each(cases)('$name, $kind: all of it, and no content changes', async (one) => {
     const patient = patientOf(loadFixture(one.name));
     if (one.damage(patient, seededRandom(seed)) === undefined) return;
-    const parent = temporaryDirectory();
+    const parent = memoryDirectory();
     const argv = ['check', '-r', 'all', '--output=json', image];
     const pair = await editBoth(argv, parent, (directory) => {
       writeFileSync(path.join(directory, image), patient.bytes);
@@ -216,7 +216,7 @@ describeWithQemu('check -r', () => {
       const patient = patientOf(loadFixture('refcount-64'));
       HARMLESS_DAMAGE['leaked cluster']!(patient, seededRandom(seed));
       const argv = ['check', '-r', option, '--output=json', image];
-      const pair = await editBoth(argv, temporaryDirectory(), (directory) => {
+      const pair = await editBoth(argv, memoryDirectory(), (directory) => {
         writeFileSync(path.join(directory, image), patient.bytes);
       });
       const [ours, theirs] = [pair.ours, pair.qemu].map(({ stdout }) => JSON.parse(stdout) as Json);
@@ -234,7 +234,7 @@ describeWithQemu('check -r', () => {
 
   test('keeps the snapshots of an image with bitmaps, and the bitmaps', async () => {
     for (const option of ['leaks', 'all']) {
-      const directory = temporaryDirectory();
+      const directory = memoryDirectory();
       const bytes = loadFixture('bitmaps-snapshots');
       const patient = patientOf(bytes);
       expect(HARMLESS_DAMAGE['refcount too high']!(patient, seededRandom(seed))).toBeDefined();

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
 import { chainPlan, changedPlan, makeChain } from '../support/seeded-chain.js';
-import { describeWithQemu, qemuImg, qemuIo, temporaryDirectory } from '../support/qemu.js';
+import { describeWithQemu, qemuImg, qemuIo, memoryDirectory } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { readBoth } from './parity.js';
@@ -14,7 +14,7 @@ const AES = 'driver=qcow2,file.filename=aes,encrypt.key-secret=s';
 const PLAIN = 'driver=qcow2,file.filename=a';
 
 /** Every file that the command lines name, made once; comparing changes nothing. */
-const directory = temporaryDirectory();
+const directory = memoryDirectory();
 const at = (name: string): string => path.join(directory, name);
 
 async function makeFiles(): Promise<void> {
@@ -294,7 +294,7 @@ describeWithQemu('compare -s, where tables are missing', () => {
     [600, 'off'],
     [600, 'on'],
   ])('an empty disk of %i MiB and one with a cluster, extended_l2=%s', async (mib, extended) => {
-    const folder = temporaryDirectory();
+    const folder = memoryDirectory();
     for (const name of ['empty', 'written']) {
       const argv = ['-f', 'qcow2', '-o', `extended_l2=${extended}`, name, `${mib}M`];
       await qemuImg(['create', '-q', ...argv], { cwd: folder });
@@ -315,7 +315,7 @@ describeWithQemu('compare -s, where tables are missing', () => {
     const random = randomFrom(seed);
     const codes = new Set<number>();
     for (let round = roundsOf(20); round > 0; round--) {
-      const folder = temporaryDirectory();
+      const folder = memoryDirectory();
       const mib = 20 + random.below(600);
       await makeZeros(folder, 'a', mib, random);
       await makeZeros(folder, 'b', mib, random);
@@ -335,7 +335,7 @@ describeWithQemu('compare -s, over backing files', () => {
     const random = randomFrom(seed);
     const codes = new Set<number>();
     for (let round = roundsOf(20); round > 0; round--) {
-      const folder = temporaryDirectory();
+      const folder = memoryDirectory();
       const plan = chainPlan(random);
       const other = changedPlan(plan, random);
       await makeChain(folder, 'a', plan);
@@ -363,7 +363,7 @@ const EXPECTED: Readonly<Record<string, readonly DifferenceName[]>> = {
 
 describeWithQemu('compare, on every fixture', () => {
   test.each(fixtureNames())('%s', async (name) => {
-    const folder = temporaryDirectory();
+    const folder = memoryDirectory();
     copyFixture(name, folder);
     copyCompanions(name, folder);
     const image = `${name}.qcow2`;

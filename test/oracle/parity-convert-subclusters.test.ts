@@ -11,7 +11,7 @@ import {
   expectClean,
   qemuImg,
   qemuIo,
-  temporaryDirectory,
+  memoryDirectory,
 } from '../support/qemu.js';
 import { editBoth } from './parity.js';
 
@@ -146,9 +146,9 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
   test.each(Array.from({ length: roundsOf(10) }, (_, round) => ({ round })))(
     'round $round',
     async ({ round }) => {
-      const template = temporaryDirectory();
+      const template = memoryDirectory();
       const argv = await makeRound(randomFrom(seed + 1000 * round), template);
-      const pair = await editBoth(argv, temporaryDirectory(), (directory) => {
+      const pair = await editBoth(argv, memoryDirectory(), (directory) => {
         cpSync(template, directory, { recursive: true });
       });
       expect(pair.ours, argv.join(' ')).toEqual(pair.qemu);
@@ -167,7 +167,7 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
   test('with -c QEMU copies the backing file, too, where tables are looked at in short pieces', async () => {
     const pair = await editBoth(
       ['convert', '-c', '-O', 'qcow2', '-B', 'below', '-F', 'qcow2', 'source', 'out'],
-      temporaryDirectory(),
+      memoryDirectory(),
       async (cwd) => {
         await qemuImg(['create', '-q', '-f', 'qcow2', 'below', '1M'], { cwd });
         await qemuIo(path.join(cwd, 'below'), ['write -P 3 128k 64k']);

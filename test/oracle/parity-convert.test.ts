@@ -17,7 +17,7 @@ import {
   expectClean,
   qemuImg,
   qemuIo,
-  temporaryDirectory,
+  memoryDirectory,
 } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { infoOf, mapOf } from './image-facts.js';
@@ -28,7 +28,7 @@ const LUKS = 'driver=qcow2,file.filename=luks,encrypt.key-secret=s';
 const PLAIN = 'driver=qcow2,file.filename=a';
 
 /** Every file that the command lines name, made once. */
-const template = temporaryDirectory();
+const template = memoryDirectory();
 const at = (name: string): string => path.join(template, name);
 
 async function makeTemplate(): Promise<void> {
@@ -364,7 +364,7 @@ describeWithQemu('convert', () => {
   test.each(EQUAL.map((argv) => ({ argv, title: JSON.stringify(argv).slice(0, 90) })))(
     'equal: $title',
     async ({ argv }) => {
-      const pair = await editBoth(['convert', ...argv], temporaryDirectory(), setUpFor(argv));
+      const pair = await editBoth(['convert', ...argv], memoryDirectory(), setUpFor(argv));
       expect(pair.ours).toEqual(pair.qemu);
       expectOthersUntouched(pair, argv);
       const isCopy = pair.ours.code === 0 && !argv.includes('help');
@@ -375,7 +375,7 @@ describeWithQemu('convert', () => {
   test.each(DIFFERENT.map(([name, ...argv]) => ({ name, argv, title: argv.join(' ') })))(
     '$name: $title',
     async ({ name, argv }) => {
-      const pair = await editBoth(['convert', ...argv], temporaryDirectory(), setUpFor(argv));
+      const pair = await editBoth(['convert', ...argv], memoryDirectory(), setUpFor(argv));
       expect(differencesOf(pair), JSON.stringify(pair)).toEqual([name]);
       if (name !== 'own-help') expectOthersUntouched(pair, argv);
     },
@@ -389,7 +389,7 @@ describeWithQemu('convert', () => {
       execFileSync('qemu-img', ['resize', '-q', '--shrink', 'resized', size], { cwd: directory });
     };
     const argv = ['convert', '-l', 'before', 'resized', 'out'];
-    const pair = await editBoth(argv, temporaryDirectory(), resized);
+    const pair = await editBoth(argv, memoryDirectory(), resized);
     expect(pair.ours).toEqual(pair.qemu);
     const ours = readFileSync(path.join(pair.ourDirectory, 'out'));
     expect(ours.equals(readFileSync(at('a.raw')))).toBe(true);
@@ -398,7 +398,7 @@ describeWithQemu('convert', () => {
 
   test('with -U, too, no input is overwritten', async () => {
     const argv = ['convert', '-U', 'over', 'base'];
-    const pair = await editBoth(argv, temporaryDirectory(), setUpFor(argv));
+    const pair = await editBoth(argv, memoryDirectory(), setUpFor(argv));
     expect(differencesOf(pair)).toEqual(['input-never-overwritten']);
     expectOthersUntouched(pair, []);
   });
@@ -412,7 +412,7 @@ describeWithQemu('convert, on every fixture', () => {
     };
     for (const format of ['raw', 'qcow2']) {
       const argv = ['-O', format, `${name}.qcow2`, 'out'];
-      const pair = await editBoth(['convert', ...argv], temporaryDirectory(), makeFixture);
+      const pair = await editBoth(['convert', ...argv], memoryDirectory(), makeFixture);
       if (pair.qemu.code !== 0 || name === 'qcow-version-1') {
         expect(pair.ours.code, JSON.stringify(pair)).not.toBe(0);
         expect(existsSync(path.join(pair.ourDirectory, 'out'))).toBe(false);

@@ -9,7 +9,7 @@ import {
   fixtureNames,
   fixturePath,
 } from '../support/fixture.js';
-import { check, describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { check, describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
 import {
   differencesOf,
   type DifferenceName,
@@ -85,7 +85,7 @@ async function expectSameResult(fixture: string, argv: string, pair: EditedPair)
 describeWithQemu('edits of every fixture end as with qemu-img', () => {
   test.each(fixtureNames())('%s', { timeout: 120_000 }, async (name) => {
     const file = `${name}.qcow2`;
-    const top = temporaryDirectory();
+    const top = memoryDirectory();
     const made = path.join(top, 'made');
     mkdirSync(made);
     copyFixture(name, made);
@@ -113,7 +113,7 @@ describeWithQemu('edits of every fixture end as with qemu-img', () => {
   test('what QEMU repairs when it opens an image, qsnap-img leaves alone', async () => {
     const name = 'lazy-refcounts-dirty';
     const argv = ['snapshot', `${name}.qcow2`];
-    const pair = await editBoth(argv, temporaryDirectory(), (directory) => {
+    const pair = await editBoth(argv, memoryDirectory(), (directory) => {
       copyFixture(name, directory);
     });
     expect(differencesOf(pair)).toEqual(['no-repair-on-open']);
@@ -124,7 +124,7 @@ describeWithQemu('edits of every fixture end as with qemu-img', () => {
   async function editedAlike(name: string, action: readonly string[]): Promise<EditedPair> {
     const pair = await editBoth(
       ['snapshot', ...action, `${name}.qcow2`],
-      temporaryDirectory(),
+      memoryDirectory(),
       (at) => {
         copyFixture(name, at);
       },

@@ -26,7 +26,7 @@ import { copyCompanions, fixtureNames, loadFixture } from '../support/fixture.js
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
 import { roundsOf, seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
-import { check, describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { check, describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(1);
@@ -110,7 +110,7 @@ describe.each(images)('$name', ({ name, bytes }) => {
     choice: RepairChoice,
     judge: (damaged: Uint8Array, mended: Uint8Array) => void,
   ): Promise<void> {
-    const directory = temporaryDirectory();
+    const directory = memoryDirectory();
     copyCompanions(name, directory);
     for (const [index, [kind, damage]] of Object.entries(kinds).entries()) {
       asked += 1;
@@ -159,7 +159,7 @@ describe.each(images)('$name', ({ name, bytes }) => {
     });
 
     test('tables of snapshots and bitmaps: QEMU finds what was said to be left', async () => {
-      const directory = temporaryDirectory();
+      const directory = memoryDirectory();
       copyCompanions(name, directory);
       for (const [index, [kind, damage]] of Object.entries(TABLE_DAMAGE).entries()) {
         const patient = patientOf(bytes);
@@ -244,7 +244,7 @@ describe('what a repair leaves alone', () => {
 
     describeWithQemu('by QEMU', () => {
       test('no error is left but the entries, fewer than after its own repair of leaks', async () => {
-        const directory = temporaryDirectory();
+        const directory = memoryDirectory();
         const [ours, theirs] = ['ours', 'theirs'].map((name) => join(directory, name));
         writeFileSync(ours!, await repaired(patient.bytes, { classes: ['leaks'] }));
         writeFileSync(theirs!, patient.bytes);

@@ -40,7 +40,7 @@ import {
   opened,
   type Twins,
 } from '../support/model-twin.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
 
 const seed = seedOf() + 2;
 const rounds = roundsOf(9);
@@ -88,7 +88,7 @@ describeWithQemu('the same sizes under qsnap and under qemu-img', () => {
 /** One image, 10 to 14 steps. */
 async function runHistory(options: ImageOptions, own: number): Promise<void> {
   const random = randomFrom(own);
-  const twins = await makeTwins(temporaryDirectory(), options, random);
+  const twins = await makeTwins(memoryDirectory(), options, random);
   const clusterBytes = { '512': 512, '4k': 4096, '64k': 65_536, '2M': 2 ** 21 }[options.cluster];
   const diskBytes = diskBytesOf(options);
   const history: History = { twins, random, clusterBytes, diskBytes, snapshots: [], steps: [] };
