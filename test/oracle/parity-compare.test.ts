@@ -314,7 +314,7 @@ describeWithQemu('compare -s, where tables are missing', () => {
   test(`seeded pairs (seed ${seed})`, async () => {
     const random = randomFrom(seed);
     const codes = new Set<number>();
-    for (let round = roundsOf(20); round > 0; round--) {
+    for (let round = roundsOf(10); round > 0; round--) {
       const folder = memoryDirectory();
       const mib = 20 + random.below(600);
       await makeZeros(folder, 'a', mib, random);
@@ -334,7 +334,7 @@ describeWithQemu('compare -s, over backing files', () => {
   test(`seeded pairs of chains (seed ${seed})`, async () => {
     const random = randomFrom(seed);
     const codes = new Set<number>();
-    for (let round = roundsOf(20); round > 0; round--) {
+    for (let round = roundsOf(10); round > 0; round--) {
       const folder = memoryDirectory();
       const plan = chainPlan(random);
       const other = changedPlan(plan, random);

@@ -31,7 +31,7 @@ const FIXTURES = [
 /** Images for each edit, and moments on each of them. */
 const IMAGES = roundsOf(IS_THOROUGH ? 4 : 1);
 const MOMENTS = IS_THOROUGH ? 6 : 1;
-const CALLS_IN_A_SLICE = 3;
+const CALLS_IN_A_SLICE = 2;
 
 const total = { edits: 0, kills: 0, atCalls: 0, old: 0, new: 0, cut: 0, missed: 0, short: 0 };
 
