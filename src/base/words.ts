@@ -31,7 +31,17 @@ export function exactNumber(value: bigint, what: string): number {
   return joinExact(Number(value >> 32n), Number(value & 0xffffffffn), what);
 }
 
-const HOST_IS_LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+/** Whether the host reads the last byte of a word as its highest. */
+export const HOST_IS_LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+/**
+ * The bytes of a file as words, as the host reads them: not in host order where that is another.
+ *
+ * @param bytes length and byte offset are multiples of 4.
+ */
+export function storedWords(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+}
 
 /**
  * Turns big-endian 64-bit entries into (high, low) pairs of words in host order, in place.
@@ -40,18 +50,20 @@ const HOST_IS_LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
  * @param bytes length and byte offset are multiples of 4.
  */
 export function wordsInPlace(bytes: Uint8Array): Uint32Array {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+  const words = storedWords(bytes);
   swapWords(words);
   return words;
+}
+
+/** The word with its bytes in the other order: a signed number. */
+export function swapped(word: number): number {
+  return (word << 24) | ((word << 8) & 0xff0000) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }
 
 /** Swaps between big-endian and host order, in place. */
 export function swapWords(words: Uint32Array): void {
   if (!HOST_IS_LITTLE) return;
-  for (let i = 0; i < words.length; i++) {
-    const w = words[i]!;
-    words[i] = (w << 24) | ((w << 8) & 0xff0000) | ((w >>> 8) & 0xff00) | (w >>> 24);
-  }
+  for (let i = 0; i < words.length; i++) words[i] = swapped(words[i]!);
 }
 
 /** The big-endian bytes of words in host order, as a copy. */

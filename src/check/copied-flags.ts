@@ -1,7 +1,7 @@
 import type { Image } from '../image/image.js';
-import { walkTables } from '../image/walk.js';
+import { walkStoredTables, walkTables } from '../image/walk.js';
 import { COMPRESSED, COPIED, offsetOf } from '../l1l2/entry.js';
-import { anyCopiedWrong } from '../l1l2/scan.js';
+import { anyStoredCopiedWrong } from '../l1l2/stored-scan.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { factsOf } from './judge-entry.js';
@@ -43,10 +43,10 @@ export async function checkCopiedFlags(
     return tally.active[i]! > 0 && offset !== 0 && isReadable(offset);
   });
   const offsets = Float64Array.from(indexes, (index) => tally.offsets[index]!);
-  await walkTables(image.source, offsets, clusterBytes, (i, words) => {
+  await walkStoredTables(image.source, offsets, clusterBytes, (i, words) => {
     const index = indexes[i]!;
     // The fast look takes whole clusters alone.
-    const unsure = references.odd[index] === 1 || anyCopiedWrong(words, scan, counter.counts);
+    const unsure = references.odd[index] === 1 || anyStoredCopiedWrong(words, scan, counter.counts);
     if (unsure) wrong.push(index);
   });
   const storedOf = await storedRefcounts(image, table, references, wrong);

@@ -1,9 +1,10 @@
 import { printableText } from '../base/text.js';
+import { swapWords } from '../base/words.js';
 import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { metadataRegions, type Region } from '../image/regions.js';
-import { walkTables } from '../image/walk.js';
+import { walkStoredTables } from '../image/walk.js';
 import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import {
   addLayout,
@@ -15,6 +16,7 @@ import {
   type Layout,
   type Scan,
 } from '../l1l2/scan.js';
+import { addStoredReferences, newTableFacts, type TableFacts } from '../l1l2/stored-scan.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import type { FindingCollector, Found } from './collector.js';
@@ -66,7 +68,8 @@ export async function countReferences(
   const hasCopied = new Uint8Array(tally.offsets.length);
   const odd = new Uint8Array(tally.offsets.length);
   const { offsets, active, inactive } = tally;
-  await walkTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
+  const facts = newTableFacts();
+  await walkStoredTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
     const pointers = active[index]! + inactive[index]!;
     const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
     const judge = (entry: number): void => {
@@ -76,9 +79,10 @@ export async function countReferences(
         collector,
       });
     };
-    countTable(words, scan, pointers, counter, external, judge);
-    if (active[index] !== 0) addLayout(words, scan, active[index]!, external, layout);
-    hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
+    countTable(words, scan, pointers, counter, external, facts, judge);
+    if (facts.isPlain) addPlainLayout(facts, active[index]!, layout);
+    else if (active[index] !== 0) addLayout(words, scan, active[index]!, external, layout);
+    hasCopied[index] = facts.anyCopied ? 1 : 0;
     if ((index & 0x3ff) === 0) onProgress(index / offsets.length);
   });
   const bitmapFailure = await countBitmapData(image, counter, collector);
@@ -118,24 +122,42 @@ async function countL2Tables(
   return { tally: builder.finish(), activeL1 };
 }
 
-/** The fast loop counts; where it stops, or where it would overlook something, `judge` looks. */
+/**
+ * The fast loop counts; where it stops, or where it would overlook something, `judge` looks.
+ *
+ * @param words as they are stored; in host order afterwards, unless the table is plain.
+ */
 function countTable(
   words: Uint32Array,
   scan: Scan,
   pointers: number,
   counter: ReferenceCounter,
   externalDataFile: boolean,
+  facts: TableFacts,
   judge: (entry: number) => void,
 ): void {
-  if (externalDataFile || nextBadBitmap(words, scan, 0) !== NO_PROBLEM) {
-    for (let entry = 0; entry * scan.stride < words.length; entry++) judge(entry);
-    return;
+  let entry = 0;
+  if (!externalDataFile && scan.stride === 2) {
+    entry = addStoredReferences(words, scan, pointers, counter.counts, facts);
+  } else {
+    swapWords(words);
+    facts.isPlain = false;
+    facts.anyCopied = anyCopied(words, scan);
+    if (externalDataFile || nextBadBitmap(words, scan, 0) !== NO_PROBLEM) {
+      for (let i = 0; i * scan.stride < words.length; i++) judge(i);
+      return;
+    }
+    entry = addReferences(words, scan, pointers, counter.counts);
   }
-  let entry = addReferences(words, scan, pointers, counter.counts);
   while (entry !== NO_PROBLEM) {
     judge(entry);
     entry = addReferences(words, scan, pointers, counter.counts, entry + 1);
   }
+}
+
+function addPlainLayout({ allocated, fragmented }: TableFacts, times: number, to: Layout): void {
+  to.allocated += allocated * times;
+  to.fragmented += fragmented * times;
 }
 
 /**

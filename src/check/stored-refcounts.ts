@@ -1,6 +1,6 @@
-import { HIGH_WORD, swapWords } from '../base/words.js';
+import { HIGH_WORD } from '../base/words.js';
 import type { Image } from '../image/image.js';
-import { readTable, walkTables } from '../image/walk.js';
+import { readTable, walkStoredTables } from '../image/walk.js';
 import { decodeRefcountsCapped } from '../refcount/block.js';
 import type { FindingCollector, Found } from './collector.js';
 import { factsOf } from './judge-entry.js';
@@ -91,9 +91,8 @@ export async function visitStoredRefcounts(
     for (; next < block; next++) visit(next, stored, NO_BYTES);
   };
   const offsets = Float64Array.from(present, (block) => blocks[block]!);
-  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
+  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
     visitAbsentBelow(present[index]!);
-    swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     decodeRefcountsCapped(bytes, refcountBits, stored);
     visit(present[index]!, stored, bytes);

@@ -3,9 +3,10 @@ import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import { damaged, damagedEntry } from '../image/damage.js';
 import { replaceByStored } from '../image/refcounts.js';
 import { regionClusters } from '../image/regions.js';
-import { walkTables } from '../image/walk.js';
+import { walkStoredTables } from '../image/walk.js';
 import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
-import { addReferences, anyCopied, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import { addStoredReferences, newTableFacts } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { changeCount, newCounts, type Counts } from '../refcount/counts.js';
 import type { Survey } from './survey.js';
@@ -41,13 +42,14 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
   await countBitmapData(from, counts);
 
   const hasCopied = new Uint8Array(tally.offsets.length);
-  await walkTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
+  const facts = newTableFacts();
+  await walkStoredTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
     const at = tally.offsets[index]!;
     const before = tally.before[index]!;
     countPointers(at, before, counts, geometry.clusterBytes);
-    const problem = addReferences(words, scan, before, counts);
+    const problem = addStoredReferences(words, scan, before, counts, facts);
     if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
-    hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
+    hasCopied[index] = facts.anyCopied ? 1 : 0;
   });
 
   refuseSharedMetadata(from, counts);

@@ -1,9 +1,9 @@
 import { sameBytes } from '../base/text.js';
 import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
+import { bytesOfWords, HIGH_WORD, storedWords } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
-import { clearCopied, setCopied } from '../l1l2/scan.js';
+import { clearStoredCopied, setStoredCopied } from '../l1l2/stored-scan.js';
 import { indexOfOffset } from '../l1l2/tally.js';
 import type { L1Ref } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
@@ -105,11 +105,9 @@ function l2Writes(
     sources: Float64Array.from(copied, (index) => offsets[index]!),
     fill: (i, table) => {
       const index = copied[i]!;
-      const words = wordsInPlace(table);
       // Data under a table that two L1s point at is shared whatever its count will become.
-      if (kept[index]! + written[index]! > 1) clearCopied(words, audited.scan);
-      else setCopied(words, audited.scan, ledger.counts);
-      swapWords(words);
+      if (kept[index]! + written[index]! > 1) clearStoredCopied(table, audited.scan);
+      else setStoredCopied(storedWords(table), audited.scan, ledger.counts);
     },
   };
 }

@@ -1,6 +1,7 @@
-import { walkTables } from '../image/walk.js';
+import { walkStoredTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
-import { addReferences, anyCopiedWrong, NO_PROBLEM } from '../l1l2/scan.js';
+import { NO_PROBLEM } from '../l1l2/scan.js';
+import { addStoredReferences, anyStoredCopiedWrong, newTableFacts } from '../l1l2/stored-scan.js';
 import type { Audit } from './audit.js';
 import { refcountOverflow, type Ledger } from './ledger.js';
 import type { Survey } from './survey.js';
@@ -22,12 +23,13 @@ export async function moveDataRefcounts(
   const difference = (index: number): number => kept[index]! + written[index]! - before[index]!;
   const down = indexesWhere(offsets.length, (index) => difference(index) < 0);
   const up = indexesWhere(offsets.length, (index) => difference(index) > 0);
+  const facts = newTableFacts();
   for (const indexes of [down, up]) {
     const at = Float64Array.from(indexes, (index) => offsets[index]!);
-    await walkTables(image.source, at, image.geometry.clusterBytes, (i, words) => {
+    await walkStoredTables(image.source, at, image.geometry.clusterBytes, (i, words) => {
       const by = difference(indexes[i]!);
       const { scan } = audited;
-      const problem = addReferences(words, scan, by, ledger.counts);
+      const problem = addStoredReferences(words, scan, by, ledger.counts, facts);
       if (problem === NO_PROBLEM) return;
       const high = words[problem * scan.stride]!;
       const low = words[problem * scan.stride + 1]!;
@@ -64,8 +66,8 @@ export async function tablesToCopy(
   const alone = indexesWhere(offsets.length, (i) => written[i] === 1 && pointers(i) === 1);
   const at = Float64Array.from(alone, (index) => offsets[index]!);
   const wrong: number[] = [];
-  await walkTables(image.source, at, image.geometry.clusterBytes, (i, words) => {
-    if (anyCopiedWrong(words, audited.scan, ledger.counts)) wrong.push(alone[i]!);
+  await walkStoredTables(image.source, at, image.geometry.clusterBytes, (i, words) => {
+    if (anyStoredCopiedWrong(words, audited.scan, ledger.counts)) wrong.push(alone[i]!);
   });
   return [...shared, ...wrong].sort((a, b) => a - b);
 }

@@ -1,6 +1,6 @@
 import { counted } from '../base/text.js';
 import { isAligned } from '../base/units.js';
-import { hex, swapWords } from '../base/words.js';
+import { hex } from '../base/words.js';
 import type { BlockSource } from '../io/device.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
@@ -8,7 +8,7 @@ import type { ClusterSet } from '../refcount/cluster-set.js';
 import type { Counts } from '../refcount/counts.js';
 import { damaged } from './damage.js';
 import type { Image } from './image.js';
-import { readTable, walkTables } from './walk.js';
+import { readTable, walkStoredTables } from './walk.js';
 
 /**
  * Host offsets of all refcount blocks by their index in the refcount table; 0 where none is
@@ -99,8 +99,7 @@ export async function replaceByStored(
     else free.addRange(first, Math.min(first + refcountBlockEntries, values.length));
   }
   const offsets = Float64Array.from(present, (block) => blockOffsets[block]!);
-  await walkTables(source, offsets, clusterBytes, (index, words) => {
-    swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
+  await walkStoredTables(source, offsets, clusterBytes, (index, words) => {
     const block = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     if (decodeRefcounts(block, refcountBits, stored) === TOO_LARGE) {
       throw damaged({

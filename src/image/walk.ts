@@ -1,18 +1,31 @@
 import { MiB } from '../base/units.js';
-import { wordsInPlace } from '../base/words.js';
+import { storedWords, swapWords, wordsInPlace } from '../base/words.js';
 import type { BlockSource, ReadRequest } from '../io/device.js';
 
 /** Bytes of tables in memory at a time; two such buffers take turns. */
 const BATCH_BYTES = 4 * MiB;
 
+/** `walkStoredTables` with the words as (high, low) pairs in host order. */
+export function walkTables(
+  source: BlockSource,
+  offsets: Float64Array,
+  tableBytes: number,
+  visit: (index: number, words: Uint32Array) => void,
+): Promise<void> {
+  return walkStoredTables(source, offsets, tableBytes, (index, words) => {
+    swapWords(words);
+    visit(index, words);
+  });
+}
+
 /**
- * Hands every table to `visit`, in the order given, as (high, low) words in host order. Tables are
- * read in large batches, and the next batch is on its way while one is visited.
+ * Hands every table to `visit`, in the order given, as words of the bytes in the file. Tables are read
+ * in large batches, and the next batch is on its way while one is visited.
  *
  * @param offsets host offsets; ascending order reads fastest.
  * @param visit synchronous; the words are only lent to it and may be changed.
  */
-export async function walkTables(
+export async function walkStoredTables(
   source: BlockSource,
   offsets: Float64Array,
   tableBytes: number,
@@ -28,7 +41,7 @@ export async function walkTables(
   };
   let next = offsets.length > 0 ? read(0) : undefined;
   for (let first = 0; next !== undefined; first += perBatch) {
-    const words = wordsInPlace(await next);
+    const words = storedWords(await next);
     next = first + perBatch < offsets.length ? read(first + perBatch) : undefined;
     // A failure of `visit` must not leave the read that is under way without anyone to take its error.
     next?.catch(() => undefined);

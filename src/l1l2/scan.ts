@@ -138,11 +138,6 @@ export function anyCopiedWrong(words: Uint32Array, scan: Scan, counts: Counts): 
   return false;
 }
 
-/** Clears every COPIED flag, in place: for tables that more than one L1 points at. */
-export function clearCopied(words: Uint32Array, scan: Scan): void {
-  for (let i = 0; i < words.length; i += scan.stride) words[i] = words[i]! & ~COPIED;
-}
-
 /** Sets every COPIED flag to what the counts ask for, in place. Spec: L2 table entry, bit 63. */
 export function setCopied(words: Uint32Array, scan: Scan, counts: Counts): void {
   const { stride, clusterBits, highScale } = scan;

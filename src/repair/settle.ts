@@ -1,8 +1,7 @@
 import { isAligned } from '../base/units.js';
-import { swapWords } from '../base/words.js';
 import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
-import { readTable, walkTables } from '../image/walk.js';
+import { readTable, walkStoredTables } from '../image/walk.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { decodeRefcountsCapped } from '../refcount/block.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -161,8 +160,7 @@ export async function settleRefcounts(
     else settleWithout(block);
   }
   const offsets = Float64Array.from(present, (block) => stored.blocks[block]!);
-  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
-    swapWords(words); // Refcounts are not 8-byte words: back to the bytes of the file.
+  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     decodeRefcountsCapped(bytes, refcountBits, is);
     settle(present[index]!);
