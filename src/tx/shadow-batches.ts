@@ -5,7 +5,12 @@ import type { ShadowWrite, TableWrites } from './plan.js';
 /** Bytes of tables that are made at a time. */
 const BATCH_BYTES = 4 * MiB;
 
-/** The bytes of a shadow write, a few MiB at a time, in the order of its ranges. Writes nothing. */
+/**
+ * The bytes of a shadow write, a few MiB at a time, in the order of its ranges. Writes nothing.
+ *
+ * Two buffers take turns: the bytes of a batch are what they are until the one after the next is asked
+ * for.
+ */
 export async function* shadowBatches(
   source: BlockSource,
   write: ShadowWrite,
@@ -14,10 +19,14 @@ export async function* shadowBatches(
     yield [write];
     return;
   }
-  const perBatch = Math.max(1, Math.floor(BATCH_BYTES / write.tableBytes));
-  for (let first = 0; first < write.targets.length; first += perBatch) {
-    const end = Math.min(first + perBatch, write.targets.length);
-    yield await makeTables(source, write, first, end);
+  const { tableBytes, targets } = write;
+  const perBatch = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), targets.length);
+  const buffers = [0, 1].map(() => new Uint8Array(perBatch * tableBytes));
+  for (let first = 0; first < targets.length; first += perBatch) {
+    const end = Math.min(first + perBatch, targets.length);
+    const memory = buffers[(first / perBatch) % 2]!;
+    if (write.sources === undefined && first >= 2 * perBatch) memory.fill(0);
+    yield await makeTables(source, write, first, end, memory);
   }
 }
 
@@ -26,8 +35,8 @@ async function makeTables(
   write: TableWrites,
   first: number,
   end: number,
+  memory: Uint8Array,
 ): Promise<readonly WriteRequest[]> {
-  const memory = new Uint8Array((end - first) * write.tableBytes);
   const tables: Uint8Array[] = [];
   for (let i = first; i < end; i++) {
     const from = (i - first) * write.tableBytes;

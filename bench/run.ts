@@ -1,0 +1,314 @@
+/**
+ * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
+ * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
+ * (edits, reads, copies, many, growth, start), default all; QSNAP_BENCH_LARGEST the largest image of the
+ * growth curve, default 4T.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { plot } from './growth-plot.js';
+import { copyOf, filled, fragmented, mapped } from './images.js';
+import {
+  fight,
+  node,
+  peakMiB,
+  qemuImg,
+  qsnap,
+  qsnapImg,
+  ratio,
+  seconds,
+  summary,
+  type Duel,
+  type Outcome,
+  type Times,
+} from './timing.js';
+
+const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
+const PARTS = (process.env['QSNAP_BENCH_PARTS'] ?? 'edits,reads,copies,many,growth,start').split(
+  ',',
+);
+const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
+const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'qsnap-bench-'));
+const lines: string[] = [];
+
+function print(line = ''): void {
+  lines.push(line);
+  console.log(line);
+}
+
+const figure = (value: number): string => value.toFixed(value < 0.1 ? 3 : 2);
+const shown = ({ median, fastest, slowest }: Times): string =>
+  `${figure(median)} (${figure(fastest)}–${figure(slowest)})`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  print(line(head));
+  print(line(head.map(() => '---')));
+  for (const row of rows) print(line(row));
+  print();
+}
+
+const HEAD = ['operation', 'image', 'qsnap, s', 'qemu-img, s', 'times faster', 'wanted'];
+
+function row(name: string, image: string, outcome: Outcome, wanted: string): string[] {
+  const faster = ratio(outcome).toFixed(1);
+  return [name, image, shown(outcome.ours), shown(outcome.theirs), faster, wanted];
+}
+
+/** Create, apply, check and delete of one snapshot, one after the other, on one image each. */
+function editDuels(ours: string, theirs: string): Duel[] {
+  const edit = (words: readonly string[], option: string): Duel => ({
+    ours: () => seconds(qsnap(...words)),
+    theirs: () => seconds(qemuImg('snapshot', option, 'bench', theirs)),
+  });
+  return [
+    edit(['create', ours, 'bench'], '-c'),
+    edit(['apply', '--discard-changes', ours, 'bench'], '-a'),
+    edit(['delete', ours, 'bench'], '-d'),
+    {
+      ours: () => seconds(qsnap('check', ours)),
+      theirs: () => seconds(qemuImg('check', theirs)),
+    },
+  ];
+}
+
+const EDITS = ['create', 'apply', 'delete', 'check'];
+
+function edits(): void {
+  print('## Edits and checks, every cluster mapped');
+  print();
+  const wanted: Record<string, readonly string[]> = {
+    '64G': ['0.8', '1', '1', '0.7'],
+    '1T': ['12', '10', '8', '4'],
+  };
+  const rows = ['64G', '1T'].flatMap((size) => {
+    const [ours, theirs] = [mapped(folder, 'ours', size), mapped(folder, 'theirs', size)];
+    const outcomes = fight(editDuels(ours, theirs), ROUNDS);
+    seconds(qemuImg('check', '-q', ours));
+    return outcomes.map((outcome, i) => row(EDITS[i]!, size, outcome, wanted[size]![i]!));
+  });
+  table(HEAD, rows);
+  floorAndMemory();
+}
+
+function floorAndMemory(): void {
+  const image = mapped(folder, 'floor', '1T');
+  const times = Array.from({ length: ROUNDS }, () => {
+    seconds(['cp', '--sparse=always', image, join(folder, 'floor.qcow2')]);
+    seconds(['sync']);
+    return seconds(node(FLOOR, join(folder, 'floor.qcow2')));
+  });
+  const start = Array.from({ length: ROUNDS }, () => seconds(node('-e', '0')));
+  print(
+    `The floor at 1 TiB, a program that reads the same tables, writes them to new clusters and syncs twice ` +
+      `([floor.mjs](floor.mjs)): ${shown(summary(times))} s; Node's own start in it: ${shown(summary(start))} s.`,
+  );
+  print();
+  const ours = join(folder, 'ours-1T.qcow2');
+  const peaks = [
+    ['create', peakMiB(qsnap('create', ours, 'peak'))],
+    ['check', peakMiB(qsnap('check', ours))],
+    ['delete', peakMiB(qsnap('delete', ours, 'peak'))],
+  ] as const;
+  const peak = ([name, mib]: readonly [string, number]): string => `${name} ${mib.toFixed(0)} MiB`;
+  print(`Peak of resident memory at 1 TiB (wanted: 160 MB): ${peaks.map(peak).join(', ')}.`);
+  print();
+}
+
+function reads(): void {
+  print('## Reading tables');
+  print();
+  const image = mapped(folder, 'map', '1T');
+  const scattered = fragmented(folder, 6);
+  const [ours, theirs] = ['scattered-ours.qcow2', 'scattered-theirs.qcow2'].map((name) =>
+    copyOf(scattered, name),
+  );
+  const cold = (command: () => number): number => {
+    seconds(['sh', '-c', 'sync; echo 3 >/proc/sys/vm/drop_caches']);
+    return command();
+  };
+  const duels: [string, string, string, Duel][] = [
+    [
+      'map --output=json',
+      '1T',
+      '3',
+      {
+        ours: () => seconds(qsnapImg('map', '--output=json', image)),
+        theirs: () => seconds(qemuImg('map', '--output=json', image)),
+      },
+    ],
+    [
+      'check, cold cache',
+      '1T',
+      '1',
+      {
+        ours: () => cold(() => seconds(qsnap('check', image))),
+        theirs: () => cold(() => seconds(qemuImg('check', image))),
+      },
+    ],
+    [
+      'check, scattered tables',
+      '256G, 6 snapshots',
+      '1',
+      {
+        ours: () => seconds(qsnap('check', ours!)),
+        theirs: () => seconds(qemuImg('check', theirs!)),
+      },
+    ],
+    [
+      'create, scattered tables',
+      '256G, 6 snapshots',
+      '1',
+      {
+        ours: () => seconds(qsnap('create', ours!, 'one more')),
+        theirs: () => seconds(qemuImg('snapshot', '-c', 'one more', theirs!)),
+      },
+    ],
+    [
+      'create, scattered, cold cache',
+      '256G, 6 snapshots',
+      '1',
+      {
+        ours: () => cold(() => seconds(qsnap('create', ours!, 'cold'))),
+        theirs: () => cold(() => seconds(qemuImg('snapshot', '-c', 'cold', theirs!))),
+      },
+    ],
+  ];
+  const outcomes = fight(
+    duels.map(([, , , duel]) => duel),
+    ROUNDS,
+  );
+  table(
+    HEAD,
+    outcomes.map((outcome, i) => row(duels[i]![0], duels[i]![1], outcome, duels[i]![2])),
+  );
+}
+
+function copies(): void {
+  print('## Copies of guest data');
+  print();
+  const [large, small] = [filled(folder, 4096), filled(folder, 512)];
+  const out = join(folder, 'out');
+  const afresh = (command: () => number): number => {
+    rmSync(out, { force: true });
+    return command();
+  };
+  const raw: Duel = {
+    ours: () => afresh(() => seconds(qsnap('export', large, 'data', '-f', 'raw', '-o', out))),
+    theirs: () =>
+      afresh(() =>
+        seconds(qemuImg('convert', '-t', 'writeback', '-l', 'data', '-O', 'raw', large, out)),
+      ),
+  };
+  const packed: Duel = {
+    ours: () =>
+      afresh(() => seconds(qsnap('export', small, 'data', '-f', 'qcow2', '-c', '-o', out))),
+    theirs: () =>
+      afresh(() =>
+        seconds(
+          qemuImg('convert', '-t', 'writeback', '-l', 'data', '-c', '-O', 'qcow2', small, out),
+        ),
+      ),
+  };
+  const [first, second] = fight([raw, packed], Math.min(3, ROUNDS));
+  table(HEAD, [
+    row('export of a snapshot, raw', '4 GiB of data', first!, '1'),
+    row('export of a snapshot, deflate', '512 MiB of data', second!, '1'),
+  ]);
+}
+
+function many(): void {
+  print('## Many at a time');
+  print();
+  const image = mapped(folder, 'twenty', '64G');
+  for (let i = 0; i < 20; i++) seconds(qemuImg('snapshot', '-c', `s${i}`, image));
+  const names = Array.from({ length: 10 }, (_, i) => `s${2 * i}`);
+  const duel: Duel = {
+    ours: () => seconds(qsnap('delete', copyOf(image, 'twenty-ours.qcow2'), ...names)),
+    theirs: () => {
+      const copy = copyOf(image, 'twenty-theirs.qcow2');
+      return names.reduce((sum, name) => sum + seconds(qemuImg('snapshot', '-d', name, copy)), 0);
+    },
+  };
+  const images = Array.from({ length: 1000 }, () => join(folder, 'twenty-64G.qcow2'));
+  const lists: Duel = {
+    ours: () => seconds(qsnap('list', ...images)),
+    theirs: () => images.reduce((sum, one) => sum + seconds(qemuImg('snapshot', '-l', one)), 0),
+  };
+  const [deleted, listed] = fight([duel, lists], Math.min(3, ROUNDS));
+  table(HEAD, [
+    row('delete 10 of 20 snapshots', '64G', deleted!, '10'),
+    row('list of 1,000 images', '20 snapshots each', listed!, '5'),
+  ]);
+}
+
+const SIZES = ['16G', '64G', '256G', '1T', '4T', '16T'];
+
+function growth(): void {
+  print('## Growth: create');
+  print();
+  const sizes = SIZES.slice(0, SIZES.indexOf(LARGEST) + 1);
+  const points = sizes.map((size) => {
+    const [ours, theirs] = [mapped(folder, 'grow-ours', size), mapped(folder, 'grow-theirs', size)];
+    const [outcome] = fight(editDuels(ours, theirs).slice(0, 1), size.endsWith('T') ? 1 : 3);
+    for (const image of [ours, theirs]) rmSync(image);
+    return { size, ours: outcome!.ours.median, theirs: outcome!.theirs.median };
+  });
+  table(
+    ['image', 'qsnap, s', 'qemu-img, s'],
+    points.map(({ size, ours, theirs }) => [size, figure(ours), figure(theirs)]),
+  );
+  writeFileSync(new URL('growth.svg', import.meta.url), plot(points));
+  print('![Seconds for a snapshot by the size of the disk](growth.svg)');
+  print();
+}
+
+function start(): void {
+  print('## Start');
+  print();
+  const image = mapped(folder, 'start', '64M');
+  const commands = [
+    ['`node -e 0`', node('-e', '0')],
+    ['`qsnap --version`', qsnap('--version')],
+    ['`qsnap list` of a small image', qsnap('list', image)],
+    ['`qemu-img snapshot -l` of it', qemuImg('snapshot', '-l', image)],
+  ] as const;
+  const times = commands.map(() => [] as number[]);
+  for (let round = 0; round < 3 * ROUNDS; round++) {
+    commands.forEach(([, command], i) => times[i]!.push(seconds(command)));
+  }
+  table(
+    ['command', 's'],
+    commands.map(([name], i) => [name, shown(summary(times[i]!))]),
+  );
+}
+
+const ALL: Record<string, () => void> = { edits, reads, copies, many, growth, start };
+
+try {
+  const { model } = cpus()[0]!;
+  const version = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0]!;
+  print('# Results');
+  print();
+  print(
+    `\`npm run build && npm run bench\` on ${new Date().toISOString().slice(0, 10)}: whole processes, qsnap and ` +
+      `qemu-img in turn; medians of ${ROUNDS} rounds (copies, many and growth: up to 3), with the fastest and the ` +
+      `slowest. ${cpus().length} × ${model}, Node ${process.version}, ${version}. Load before the run: ` +
+      `${loadavg()[0]!.toFixed(2)}.`,
+  );
+  print();
+  for (const part of PARTS) {
+    ALL[part]!();
+    // Their images are large.
+    spawnSync('sh', ['-c', `rm -rf ${folder}/*`]);
+  }
+  const results = new URL('results.md', import.meta.url);
+  const notes = readFileSync(results, 'utf8').split('## Notes\n')[1];
+  writeFileSync(results, `${lines.join('\n')}${notes === undefined ? '' : `## Notes\n${notes}`}`);
+} finally {
+  rmSync(folder, { recursive: true });
+}

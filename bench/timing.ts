@@ -1,0 +1,93 @@
+/** Whole processes, measured in turn, so that what slows the machine down slows both. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const at = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const PEAK_FILE = join(tmpdir(), `qsnap-bench-peak-${process.pid}`);
+
+export type Command = readonly string[];
+
+export const qsnap = (...args: readonly string[]): Command => [
+  process.execPath,
+  at('../bin/qsnap.js'),
+  ...args,
+];
+export const qsnapImg = (...args: readonly string[]): Command => [
+  process.execPath,
+  at('../bin/qsnap-img.js'),
+  ...args,
+];
+export const node = (...args: readonly string[]): Command => [process.execPath, ...args];
+export const qemuImg = (...args: readonly string[]): Command => ['qemu-img', ...args];
+
+/** Runs a command to its end; seconds. */
+export function seconds(command: Command, okCodes: readonly number[] = [0]): number {
+  const from = process.hrtime.bigint();
+  const { status, stderr } = spawnSync(command[0]!, command.slice(1), {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 30,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const took = Number(process.hrtime.bigint() - from) / 1e9;
+  if (status === null || !okCodes.includes(status)) {
+    throw new Error(`${command.join(' ')}: ${stderr}`);
+  }
+  return took;
+}
+
+/** Peak of resident memory of a Node process, in MiB. */
+export function peakMiB(command: Command): number {
+  const peak = at('peak.mjs');
+  const { status, stderr } = spawnSync(command[0]!, ['--import', peak, ...command.slice(1)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, QSNAP_BENCH_PEAK: PEAK_FILE },
+  });
+  if (status !== 0 || !existsSync(PEAK_FILE)) throw new Error(`${command.join(' ')}: ${stderr}`);
+  const kib = Number(readFileSync(PEAK_FILE, 'utf8'));
+  rmSync(PEAK_FILE);
+  return kib / 1024;
+}
+
+export interface Times {
+  readonly median: number;
+  readonly fastest: number;
+  readonly slowest: number;
+}
+
+export function summary(values: readonly number[]): Times {
+  const sorted = values.toSorted((a, b) => a - b);
+  return {
+    median: sorted[Math.floor(sorted.length / 2)]!,
+    fastest: sorted[0]!,
+    slowest: sorted.at(-1)!,
+  };
+}
+
+/** One thing that both do. What comes before each run is not measured. */
+export interface Duel {
+  readonly ours: () => number;
+  readonly theirs: () => number;
+}
+
+export interface Outcome {
+  readonly ours: Times;
+  readonly theirs: Times;
+}
+
+/** Runs several duels in turn, `rounds` times: a chain of edits that needs the one before stays whole. */
+export function fight(duels: readonly Duel[], rounds: number): Outcome[] {
+  const times = duels.map(() => ({ ours: [] as number[], theirs: [] as number[] }));
+  for (let round = 0; round < rounds; round++) {
+    duels.forEach((duel, i) => {
+      times[i]!.ours.push(duel.ours());
+      times[i]!.theirs.push(duel.theirs());
+    });
+  }
+  return times.map(({ ours, theirs }) => ({ ours: summary(ours), theirs: summary(theirs) }));
+}
+
+export const ratio = ({ ours, theirs }: Outcome): number => theirs.median / ours.median;
