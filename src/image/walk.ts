@@ -3,7 +3,7 @@ import { storedWords, swapWords, wordsInPlace } from '../base/words.js';
 import type { BlockSource, ReadRequest } from '../io/device.js';
 
 /** Bytes of tables in memory at a time; two such buffers take turns. */
-const BATCH_BYTES = 4 * MiB;
+const BATCH_BYTES = 2 * MiB;
 
 /** `walkStoredTables` with the words as (high, low) pairs in host order. */
 export function walkTables(
