@@ -97,9 +97,10 @@ async function countBitmapData(
     const at = offsetOf(high, low);
     const cluster = at / clusterBytes;
     if (at === 0) return;
-    if (!Number.isInteger(cluster) || cluster >= scan.fileClusters) {
-      unknowns.unreadable(at, clusterBytes);
-    } else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
+    const isWhole = Number.isInteger(cluster);
+    if (!isWhole || cluster >= scan.fileClusters) unknowns.unreadable(at, clusterBytes);
+    if (!isWhole || cluster >= counts.values.length) return;
+    if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
   });
 }
 
@@ -115,18 +116,20 @@ async function countStrayTables(
   counts: Counts,
 ): Promise<void> {
   const { clusterBytes } = image.geometry;
-  const offsets = Float64Array.from(strayTables.keys()).sort();
-  await walkTables(image.source, offsets, clusterBytes, (table, words) => {
-    const at = offsets[table]!;
-    const pointers = strayTables.get(at)!;
-    const count = (cluster: number): void => {
+  const count = (stretch: Stretch, pointers: number): void => {
+    for (const cluster of clustersOf(stretch, counts, clusterBytes)) {
       const room = counts.max - counts.values[cluster]!;
       changeCount(counts, cluster, Math.min(pointers, room));
-    };
-    clustersOf({ at, bytes: clusterBytes }, counts, clusterBytes).forEach(count);
+    }
+  };
+  for (const [at, pointers] of strayTables) count({ at, bytes: clusterBytes }, pointers);
+  const end = scan.fileClusters * clusterBytes;
+  const inFile = Float64Array.from(strayTables.keys()).filter((at) => at < end);
+  await walkTables(image.source, inFile.sort(), clusterBytes, (table, words) => {
+    const pointers = strayTables.get(inFile[table]!)!;
     for (let index = 0; index * scan.stride < words.length; index++) {
       const target = targetOf(words, index, scan);
-      if (target.at !== 0) clustersOf(target, counts, clusterBytes).forEach(count);
+      if (target.at !== 0) count(target, pointers);
     }
   });
 }

@@ -24,8 +24,8 @@ export interface MendedTree {
   readonly mendedL1s: ReadonlySet<number>;
   readonly tally: TreeTally;
   /**
-   * Host offsets in the file where L2 tables would lie by entries that stay as they are and can't be
-   * right, with how many entries say so.
+   * Host offsets where L2 tables would lie by entries that stay as they are and can't be right, with
+   * how many entries say so.
    */
   readonly strayTables: ReadonlyMap<number, number>;
 }
@@ -38,7 +38,6 @@ export async function readTree(
   unknowns: Unknowns,
 ): Promise<MendedTree> {
   const { clusterBytes } = image.geometry;
-  const fileBytes = mender.format.fileClusters * clusterBytes;
   const kept = image.snapshots.filter(({ index }) => !dropped.has(index));
   const builder = new L2TallyBuilder(SIDES);
   const mendedL1s = new Set<number>();
@@ -52,7 +51,7 @@ export async function readTree(
     const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
       if (mending === 'unreadable') {
         unknowns.unreadable(offset, clusterBytes);
-        if (offset < fileBytes) strayTables.set(offset, (strayTables.get(offset) ?? 0) + 1);
+        strayTables.set(offset, (strayTables.get(offset) ?? 0) + 1);
       } else if (mending === 'zeroed') {
         unknowns.addOwner();
         unknowns.spare(offset, clusterBytes);

@@ -54,3 +54,19 @@ test('what a LUKS header claims behind the end of the file stays in use', async 
   expect(before.totals).toMatchObject({ corruptions: 1, leaks: 1 });
   expect(after.totals).toMatchObject({ corruptions: 0, leaks: 0 });
 });
+
+// The same of an L1 entry that stays: the table that it names is in the file by then, all zeros, and
+// the next allocation must not take it.
+test('what an L1 entry names behind the end of the file stays in use when it has grown', async () => {
+  const beyond = at('end');
+  const patches: Patch[] = [
+    [at('activeL1'), 8, (1n << 63n) | BigInt(beyond)],
+    // So that refcounts have to be written anew, and the file grows.
+    [at('refcountTable', 8), 8, at('refcountBlock', CLUSTER / 2)],
+  ];
+  const { before, after } = await repaired(patches);
+  expect(before.findings.map(({ code }) => code)).toContain('L1_ENTRY_PAST_END');
+  const codes = after.findings.map(({ code }) => code);
+  expect(codes).not.toContain('REFCOUNT_ZERO');
+  expect(after.totals.corruptions).toBeLessThanOrEqual(before.totals.corruptions);
+});
