@@ -16,7 +16,7 @@ import { readBoth } from './parity.js';
 /** What `makeTwins` encrypts with. */
 const SECRET = 'open sesame';
 const seed = seedOf();
-const rounds = roundsOf(16);
+const rounds = roundsOf(10);
 const random = randomFrom(seed);
 
 async function opened<T>(

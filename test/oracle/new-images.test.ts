@@ -9,7 +9,7 @@ import { inBatches, randomContent, randomOptions, type NewContent } from '../sup
 import { describeWithQemu, expectClean, qemuImg, temporaryDirectory } from '../support/qemu.js';
 
 const SEED = seedOf();
-const ROUNDS = roundsOf(40);
+const ROUNDS = roundsOf(24);
 
 interface MapEntry {
   readonly start: number;
