@@ -76,6 +76,10 @@ function editDuels(ours: string, theirs: string): Duel[] {
   ];
 }
 
+let made = 0;
+/** qsnap makes no second snapshot of one name. */
+const newName = (): string => `made ${(made += 1)}`;
+
 const EDITS = ['create', 'apply', 'delete', 'check'];
 
 function edits(): void {
@@ -164,8 +168,8 @@ function reads(): void {
       '256G, 6 snapshots',
       '1',
       {
-        ours: () => seconds(qsnap('create', ours!, 'one more')),
-        theirs: () => seconds(qemuImg('snapshot', '-c', 'one more', theirs!)),
+        ours: () => seconds(qsnap('create', ours!, newName())),
+        theirs: () => seconds(qemuImg('snapshot', '-c', newName(), theirs!)),
       },
     ],
     [
@@ -173,8 +177,8 @@ function reads(): void {
       '256G, 6 snapshots',
       '1',
       {
-        ours: () => cold(() => seconds(qsnap('create', ours!, 'cold'))),
-        theirs: () => cold(() => seconds(qemuImg('snapshot', '-c', 'cold', theirs!))),
+        ours: () => cold(() => seconds(qsnap('create', ours!, newName()))),
+        theirs: () => cold(() => seconds(qemuImg('snapshot', '-c', newName(), theirs!))),
       },
     ],
   ];

@@ -100,6 +100,9 @@ async function countBitmapData(
     const isWhole = Number.isInteger(cluster);
     if (!isWhole || cluster >= scan.fileClusters) unknowns.unreadable(at, clusterBytes);
     if (!isWhole || cluster >= counts.values.length) return;
+    // A check counts no entry with stray bits: in the file its cluster is kept all the same.
+    const hasStrayBits = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
+    if (hasStrayBits && cluster >= scan.fileClusters) return;
     if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
   });
 }

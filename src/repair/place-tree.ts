@@ -141,10 +141,11 @@ function placeActiveL1(
   const { clusterBytes } = tree.image.geometry;
   const words = tree.activeL1.slice();
   for (let i = 0; i < words.length; i += 2) {
-    const at = targetOf(words, i, tree, places, () => true);
-    if (at === undefined) continue;
-    const isCopied = ledger.counts.values[at / clusterBytes] === 1;
-    setEntry(words, i, at, isCopied ? COPIED : 0);
+    const at = targetOf(words, i, tree, places, () => true) ?? strayTarget(words, i, tree);
+    const count =
+      at === undefined ? undefined : ledger.counts.values[Math.floor(at / clusterBytes)];
+    // What lies behind all that is counted keeps the flag it has.
+    if (count !== undefined) setEntry(words, i, at!, count === 1 ? COPIED : 0);
   }
   const isSame = words.every((word, i) => word === tree.storedActiveL1[i]);
   if (isSame && !moves.activeL1) return old;
@@ -207,6 +208,12 @@ function targetOf(
   if (offset === 0 || offsets[index] !== offset) return undefined;
   const copy = places.copyOf[index]!;
   return copy !== 0 && takesCopy(index) ? copy : offset;
+}
+
+/** Where an entry points that stays and can't be right; undefined for all others. */
+function strayTarget(words: Uint32Array, i: number, tree: MendedTree): number | undefined {
+  const offset = offsetOf(words[i]!, words[i + 1]!);
+  return tree.strayTables.has(offset) ? offset : undefined;
 }
 
 /** Stray bits that were not chosen to be mended stay. */

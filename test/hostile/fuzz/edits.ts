@@ -177,10 +177,7 @@ function judgeChecks(
 ): void {
   if (after === undefined) meter.fault(name, 'the image can not be checked afterwards');
   if (before === undefined || after === undefined) return;
-  const errors = (report: CheckReport): number => {
-    const { corruptions, checkErrors } = report.totals;
-    return corruptions + checkErrors - flagsOfMisaligned(report);
-  };
+  const errors = ({ totals }: CheckReport): number => totals.corruptions + totals.checkErrors;
   // Leaks past the end of the file are no leaks to a check until the file has grown past them.
   const leaks = Math.max(before.totals.leaks, facts.leakedClusters);
   // What lies past the end counts nowhere, and once the file has grown past it, it does: then it is
@@ -202,21 +199,6 @@ function judgeChecks(
         .join(' ');
     meter.fault(name, `${what} from ${had} to ${has}: ${codes(after)} (before: ${codes(before)})`);
   }
-}
-
-/**
- * COPIED flags of L1 entries that name no table: they mean nothing, and change with the refcount of
- * the cluster that the entry happens to point into. Such an entry stays as it is.
- */
-function flagsOfMisaligned({ findings }: CheckReport): number {
-  const misaligned = new Set(
-    findings
-      .filter(({ code }) => code === 'L1_ENTRY_MISALIGNED')
-      .map(({ facts }) => facts['entry']),
-  );
-  return findings.filter(
-    ({ code, facts }) => code.startsWith('L1_COPIED_') && misaligned.has(facts['entry']),
-  ).length;
 }
 
 async function judgeContents(

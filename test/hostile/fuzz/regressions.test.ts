@@ -68,5 +68,16 @@ test('what an L1 entry names behind the end of the file stays in use when it has
   expect(before.findings.map(({ code }) => code)).toContain('L1_ENTRY_PAST_END');
   const codes = after.findings.map(({ code }) => code);
   expect(codes).not.toContain('REFCOUNT_ZERO');
+  expect(codes).not.toContain('L1_COPIED_SET');
   expect(after.totals.corruptions).toBeLessThanOrEqual(before.totals.corruptions);
+});
+
+// Its cluster has one reference by then: what check says of flags holds for such entries, too.
+test('the COPIED flag of an entry that stays follows the refcount of what it names', async () => {
+  for (const entry of [at('end'), at('l2', 0x200), 0x7000_0000]) {
+    const { before, after } = await repaired([[at('activeL1'), 8, entry]]);
+    expect(after.totals.corruptions).toBeLessThanOrEqual(before.totals.corruptions);
+    const codes = after.findings.map(({ code }) => code);
+    expect(codes.filter((code) => code.startsWith('L1_COPIED'))).toEqual([]);
+  }
 });
