@@ -258,7 +258,11 @@ function growth(): void {
   const sizes = SIZES.slice(0, SIZES.indexOf(LARGEST) + 1);
   const points = sizes.map((size) => {
     const [ours, theirs] = [mapped(folder, 'grow-ours', size), mapped(folder, 'grow-theirs', size)];
-    const [outcome] = fight(editDuels(ours, theirs).slice(0, 1), size.endsWith('T') ? 1 : 3);
+    const duel: Duel = {
+      ours: () => seconds(qsnap('create', ours, newName())),
+      theirs: () => seconds(qemuImg('snapshot', '-c', newName(), theirs)),
+    };
+    const [outcome] = fight([duel], size.endsWith('T') ? 1 : 3);
     for (const image of [ours, theirs]) rmSync(image);
     return { size, ours: outcome!.ours.median, theirs: outcome!.theirs.median };
   });
