@@ -98,18 +98,26 @@ function addPlain(
   return NO_PROBLEM;
 }
 
+/** Whether an entry is to have the COPIED flag; undefined for a compressed one. Spec: L2 table entry. */
+function wantsCopied(
+  first: number,
+  second: number,
+  { clusterBits, highScale }: Scan,
+  values: Counts['values'],
+): boolean | undefined {
+  if ((first & COMPRESSED_BYTE) !== 0) return undefined;
+  const cluster = (swapped(first) & 0x00ff_ffff) * highScale + (swapped(second) >>> clusterBits);
+  return cluster !== 0 && values[cluster] === 1;
+}
+
 /** `anyCopiedWrong` for a table as it is stored. All its entries are sound. */
 export function anyStoredCopiedWrong(stored: Uint32Array, scan: Scan, counts: Counts): boolean {
   if (!HOST_IS_LITTLE) return anyCopiedWrong(stored, scan, counts);
-  const { stride, clusterBits, highScale } = scan;
   const { values } = counts;
-  for (let i = 0; i < stored.length; i += stride) {
+  for (let i = 0; i < stored.length; i += scan.stride) {
     const first = stored[i]! | 0;
-    if ((first & COMPRESSED_BYTE) !== 0) continue;
-    const low = swapped(stored[i + 1]! | 0);
-    const cluster = (swapped(first) & 0x00ff_ffff) * highScale + (low >>> clusterBits);
-    const isWanted = cluster !== 0 && values[cluster] === 1;
-    if (((first & COPIED_BYTE) !== 0) !== isWanted) return true;
+    const wanted = wantsCopied(first, stored[i + 1]! | 0, scan, values);
+    if (wanted !== undefined && ((first & COPIED_BYTE) !== 0) !== wanted) return true;
   }
   return false;
 }
@@ -120,15 +128,11 @@ export function setStoredCopied(stored: Uint32Array, scan: Scan, counts: Counts)
     setCopied(stored, scan, counts);
     return;
   }
-  const { stride, clusterBits, highScale } = scan;
   const { values } = counts;
-  for (let i = 0; i < stored.length; i += stride) {
+  for (let i = 0; i < stored.length; i += scan.stride) {
     const first = stored[i]! | 0;
-    if ((first & COMPRESSED_BYTE) !== 0) continue;
-    const low = swapped(stored[i + 1]! | 0);
-    const cluster = (swapped(first) & 0x00ff_ffff) * highScale + (low >>> clusterBits);
-    const isWanted = cluster !== 0 && values[cluster] === 1;
-    stored[i] = isWanted ? first | COPIED_BYTE : first & ~COPIED_BYTE;
+    const wanted = wantsCopied(first, stored[i + 1]! | 0, scan, values);
+    if (wanted !== undefined) stored[i] = wanted ? first | COPIED_BYTE : first & ~COPIED_BYTE;
   }
 }
 
