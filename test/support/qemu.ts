@@ -99,12 +99,30 @@ function runTool(tool: string, args: readonly string[], options: ToolOptions): P
 }
 
 /**
- * Runs `qemu-img` with these arguments.
+ * What qemu-img says when the processor time of its thread did not advance while it timed the key
+ * derivation for a LUKS header: chance of a coarse clock (one in twenty on a busy machine), and no
+ * verdict on the image.
+ */
+const CLOCK_STOOD_STILL = 'Unable to get accurate CPU usage';
+const CLOCK_ATTEMPTS = 20;
+
+/**
+ * Runs `qemu-img` with these arguments, anew when only its clock kept it from making a LUKS header.
  *
  * @throws Error with the whole output when the exit code is not one of `okCodes`.
  */
-export function qemuImg(args: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
-  return runTool('qemu-img', args, options);
+export async function qemuImg(
+  args: readonly string[],
+  options: ToolOptions = {},
+): Promise<ToolResult> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runTool('qemu-img', args, options);
+    } catch (error) {
+      const byChance = error instanceof Error && error.message.includes(CLOCK_STOOD_STILL);
+      if (!byChance || attempt === CLOCK_ATTEMPTS) throw error;
+    }
+  }
 }
 
 export interface QemuIoOptions extends ToolOptions {
