@@ -5,8 +5,9 @@ import { memoryDevice } from '../../src/io/memory.js';
 import { executePlan } from '../../src/tx/execute.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { cutEverywhere } from '../support/crash-judge-cuts.js';
-import { editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
-import { withFullRefcountTable } from '../support/crash-judge-growth.js';
+import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
+import { withFullRefcountTable, withFullSnapshotTable } from '../support/crash-judge-growth.js';
+import { readPlain } from '../support/crash-judge-image.js';
 import { judgeByQemu, type SampledState } from '../support/crash-judge-qemu.js';
 import { loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
@@ -23,7 +24,8 @@ const FIXTURES = [
   ...['refcount-64', 'refcount-many-blocks', 'extended-l2-16k', 'everything', 'compressed-v2'],
   ...['compressed-spanning', 'bitmaps-snapshots', 'backing-chain', 'resized-larger'],
   ...['resized-smaller', 'l1-larger-than-needed', 'names-odd', 'refcount-leaks', 'zeros'],
-  ...['zeros-v2', 'extra-data-v2', 'vm-state-v2', 'vm-state-5gib', 'empty-disk-snapshot'],
+  ...['zeros-v2', 'extra-data-v2', 'vm-state-v2', 'vm-state-extended-l2', 'vm-state-5gib'],
+  ...['empty-disk-snapshot', 'names-long', 'compressed-zstd', 'refcount-1'],
   ...['feature-autoclear-unknown', 'lazy-refcounts', 'applied-and-deleted', 'ids-with-gaps'],
 ];
 
@@ -93,6 +95,23 @@ describe('a power cut at any moment leaves the old state or the new one', () => 
       await executePlan(device, await edit.plan(image));
       const { header } = await openImage(device);
       expect(header.refcountTable.clusters).toBeGreaterThan(image.header.refcountTable.clusters);
+    });
+  });
+
+  describe('a snapshot table that grows past its cluster', () => {
+    const CLUSTER_BYTES = 4096;
+    const clustersOf = ({ snapshotTableBytes }: { readonly snapshotTableBytes: number }): number =>
+      Math.ceil(snapshotTableBytes / CLUSTER_BYTES);
+
+    test.each(['create', 'save and apply the last', 'rename the last'])('%s', async (name) => {
+      const bytes = await withFullSnapshotTable(loadFixture('cluster-4k'), CLUSTER_BYTES);
+      const edit = editNamed(name);
+      await tryEdit('cluster-4k', bytes, edit);
+      const device = memoryDevice(bytes);
+      await executePlan(device, await edit.plan(await openImage(device)));
+      expect([bytes, device.snapshotBytes()].map((one) => clustersOf(readPlain(one)))).toEqual([
+        1, 2,
+      ]);
     });
   });
 

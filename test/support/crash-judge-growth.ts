@@ -1,4 +1,8 @@
-/** Makes images in which the refcount table has no room for another block. */
+/** Makes images in which a table has no room for more: the refcount table, the snapshot table. */
+import { openImage } from '../../src/image/open.js';
+import { memoryDevice } from '../../src/io/memory.js';
+import { planCreate } from '../../src/snapshot/create.js';
+import { executePlan } from '../../src/tx/execute.js';
 import { readPlain } from './crash-judge-image.js';
 
 /**
@@ -29,4 +33,24 @@ export function withFullRefcountTable(bytes: Uint8Array): Uint8Array {
     }
   }
   return full;
+}
+
+/** An entry with 24 bytes of extra data, an id and a name of up to four characters each. */
+const ENTRY_BYTES = 72;
+
+/** The image with snapshots of short names and one longer one, until the table fills its cluster. */
+export async function withFullSnapshotTable(
+  bytes: Uint8Array,
+  clusterBytes: number,
+): Promise<Uint8Array> {
+  const device = memoryDevice(bytes);
+  const spareBytes = (): number =>
+    clusterBytes - ((readPlain(device.snapshotBytes()).snapshotTableBytes + 7) & ~7);
+  const padding = spareBytes() % ENTRY_BYTES;
+  for (let number = 1; spareBytes() >= ENTRY_BYTES; number += 1) {
+    const name = `s${number}${'-'.repeat(number === 1 ? padding : 0)}`;
+    const date = { seconds: number, nanoseconds: 0 };
+    await executePlan(device, await planCreate(await openImage(device), { name, date }));
+  }
+  return device.snapshotBytes();
 }

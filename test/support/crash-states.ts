@@ -51,12 +51,17 @@ export function* crashStates(
       const bytes = applyAll(durable, applied);
       yield { bytes, description: describe(barrier, inFlight, applied), barrier };
     }
-    durable = applyAll(
-      durable,
-      inFlight.map((change) => ({ change })),
-    );
+    durable = mediumAfter(durable, inFlight);
     barrier += 1;
   }
+}
+
+/** The medium once all these changes have reached it. */
+export function mediumAfter(durable: Uint8Array, changes: readonly Change[]): Uint8Array {
+  return applyAll(
+    durable,
+    changes.map((change) => ({ change })),
+  );
 }
 
 /** The changes between flushes; the last interval is what no flush followed. */
