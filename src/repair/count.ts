@@ -20,6 +20,8 @@ export interface Counted {
   /** Regions that share a cluster with something else, or reach behind the end of the file. */
   readonly misplaced: ReadonlySet<Region>;
   readonly regions: readonly Region[];
+  /** Clusters of the file that entries name which count nowhere: what is not free stays so. */
+  readonly held: ReadonlySet<number>;
 }
 
 /**
@@ -39,7 +41,7 @@ export async function countMended(
   const image = { ...tree.image, snapshots: tree.kept };
   const regions = metadataRegions(image, refcountBlocks);
   const crowded = countRegions(regions, scan, counts, unknowns);
-  await countBitmapData(image, scan, counts, unknowns);
+  const held = await countBitmapData(image, scan, counts, unknowns);
   await countStrayTables(tree, scan, counts);
 
   const { offsets, active, inactive } = tree.tally;
@@ -54,7 +56,8 @@ export async function countMended(
     if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
   });
   const shared = regions.filter((region) => isShared(region, scan, counts));
-  return { counts, mendedL2s, hasCopied, misplaced: new Set([...crowded, ...shared]), regions };
+  const misplaced = new Set([...crowded, ...shared]);
+  return { counts, mendedL2s, hasCopied, misplaced, regions, held };
 }
 
 /** Counts regions; those that reach behind the file or whose cluster is full are returned. */
@@ -85,14 +88,18 @@ function isShared(region: Region, scan: Scan, counts: Counts): boolean {
   return false;
 }
 
-/** Clusters that hold the bits of persistent bitmaps. Entries that can't be right stay as they are. */
+/**
+ * Counts clusters that hold the bits of persistent bitmaps. Entries that can't be right stay as they
+ * are; a check counts none with stray bits, so the clusters of those are returned.
+ */
 async function countBitmapData(
   image: Image,
   scan: Scan,
   counts: Counts,
   unknowns: Unknowns,
-): Promise<void> {
+): Promise<ReadonlySet<number>> {
   const { clusterBytes } = image.geometry;
+  const held = new Set<number>();
   await visitBitmapEntries(image, image.bitmaps, (high, low) => {
     const at = offsetOf(high, low);
     const cluster = at / clusterBytes;
@@ -100,11 +107,11 @@ async function countBitmapData(
     const isWhole = Number.isInteger(cluster);
     if (!isWhole || cluster >= scan.fileClusters) unknowns.unreadable(at, clusterBytes);
     if (!isWhole || cluster >= counts.values.length) return;
-    // A check counts no entry with stray bits: in the file its cluster is kept all the same.
     const hasStrayBits = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
-    if (hasStrayBits && cluster >= scan.fileClusters) return;
-    if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
+    if (hasStrayBits) held.add(cluster);
+    else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
   });
+  return held;
 }
 
 /**

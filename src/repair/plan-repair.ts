@@ -108,9 +108,11 @@ async function planWith(
     stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
   const moves = movesOf(tree, counted, brokenRefcounts);
   const vacated = vacate(tree, counted, moves);
-  const settled = await settle(checked, stored, counts, vacated, unknowns, choice, format);
+  const taken = { vacated, held: counted.held };
+  const settled = await settle(checked, stored, counts, taken, unknowns, choice, format);
   const named = clustersNamed(stored, format);
-  const leave = (cluster: number): boolean => named.has(cluster) || vacated.has(cluster);
+  const leave = (cluster: number): boolean =>
+    named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
   const free = await freeClusters(checked, counts, settled, leave, unknowns, choice, mender);
   const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image));
 
@@ -149,7 +151,7 @@ async function settle(
   { image, table }: CheckedImage,
   stored: StoredRefcounts,
   counts: Counts,
-  vacated: Vacated,
+  { vacated, held }: { readonly vacated: Vacated; readonly held: ReadonlySet<number> },
   unknowns: Unknowns,
   choice: RepairChoice,
   { fileClusters, geometry }: TableFormat,
@@ -167,13 +169,11 @@ async function settle(
     vacated,
     ownersUnknown: !isSure,
     fileClusters,
-    lowers: (cluster, _, references) =>
-      lowersAll ||
-      choseFinding(
-        choice,
-        [references === 0 ? 'CLUSTER_LEAKED' : 'REFCOUNT_TOO_HIGH'],
-        entryAt(cluster),
-      ),
+    lowers: (cluster, _, references) => {
+      if (references === 0 && held.has(cluster)) return false;
+      const code = references === 0 ? 'CLUSTER_LEAKED' : 'REFCOUNT_TOO_HIGH';
+      return lowersAll || choseFinding(choice, [code], entryAt(cluster));
+    },
   });
 }
 

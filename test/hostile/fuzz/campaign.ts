@@ -96,13 +96,10 @@ export class Campaign {
     const { story, specimen } = this.#next(input);
     this.#onInput?.(specimen, story);
     const meter = new Meter(specimen, this.#peaks);
-    await meter.all(async () => {
-      const seed = this.#seed + input;
-      const image = await meter.whole(() => putThrough(specimen, seed, meter));
-      this.#opened += Number(image !== undefined);
-      const some = { count: COMMANDS, random: seededRandom(this.#seed + input) };
-      await this.#faces.run(specimen, image, meter, some);
-    });
+    const seed = this.#seed + input;
+    const image = await meter.whole(() => putThrough(specimen, seed, meter));
+    this.#opened += Number(image !== undefined);
+    await this.#faces.run(specimen, image, meter, { count: COMMANDS, random: seededRandom(seed) });
     this.#uses += meter.uses;
     for (const code of meter.refusals) this.#refusals.add(code);
     const { faults } = meter;

@@ -182,11 +182,14 @@ function judgeChecks(
   const leaks = Math.max(before.totals.leaks, facts.leakedClusters);
   // What lies past the end counts nowhere, and once the file has grown past it, it does: then it is
   // seen what it lies over, and what it names.
-  const hidSome = before.findings.some(({ code }) => code === 'METADATA_PAST_END');
+  const hid = (codes: RegExp): boolean =>
+    name.startsWith('repair') && before.findings.some(({ code }) => codes.test(code));
   const measures: Record<string, readonly [number, number]> = {
     errors: [errors(before), errors(after)],
-    ...(!(name.startsWith('repair') && hidSome) && {
+    ...(!hid(/^METADATA_PAST_END$/) && {
       'errors and leaks': [errors(before) + leaks, errors(after) + after.totals.leaks],
+    }),
+    ...(!hid(/^METADATA_PAST_END$|^L1_ENTRY_PAST_END$/) && {
       'corruptions beyond QEMU': [before.beyondQemu.corruptions, after.beyondQemu.corruptions],
     }),
   };

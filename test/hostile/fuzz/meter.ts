@@ -97,6 +97,8 @@ export class Meter {
   async use<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
     this.uses += 1;
     largestPiece = 0;
+    forgetPeak();
+    const before = resident().now;
     const cpu = process.cpuUsage();
     try {
       return await work();
@@ -108,6 +110,7 @@ export class Meter {
       const { user, system } = process.cpuUsage(cpu);
       this.#hold(name, 'cpuMs', (user + system) / 1000);
       this.#hold(name, 'pieceBytes', largestPiece);
+      this.#hold(name, 'residentBytes', Math.max(0, resident().peak - before));
     }
   }
 
@@ -119,14 +122,6 @@ export class Meter {
       this.fault('between uses', error instanceof Error ? String(error.stack) : String(error));
       return undefined;
     }
-  }
-
-  /** All uses of the specimen together, for what only the process as a whole can tell. */
-  async all(work: () => Promise<void>): Promise<void> {
-    forgetPeak();
-    const before = resident().now;
-    await work();
-    this.#hold('all uses', 'residentBytes', Math.max(0, resident().peak - before));
   }
 
   #hold(name: string, measure: keyof Bounds, value: number): void {
