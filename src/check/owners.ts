@@ -124,7 +124,7 @@ async function addTables(image: Image, { tally, scan }: References, owners: Owne
       const isCompressed = (high & COMPRESSED) !== 0;
       const extent = isCompressed ? compressedExtent(high, low, scan.clusterBits) : undefined;
       const target = extent === undefined ? offsetOf(high, low) : Math.floor(extent.at / 512) * 512;
-      if (target === 0 || image.header.externalDataFile) continue;
+      if ((target === 0 && !isCompressed) || image.header.externalDataFile) continue;
       const bytes = extent?.sectorBytes ?? geometry.clusterBytes;
       for (const pointer of pointers[table]!) {
         addRange(owners, target, bytes, geometry.clusterBytes, () => {

@@ -138,8 +138,7 @@ async function countStrayTables(
   await walkTables(image.source, inFile.sort(), clusterBytes, (table, words) => {
     const pointers = strayTables.get(inFile[table]!)!;
     for (let index = 0; index * scan.stride < words.length; index++) {
-      const target = targetOf(words, index, scan);
-      if (target.at !== 0) count(target, pointers);
+      count(targetOf(words, index, scan), pointers);
     }
   });
 }
@@ -185,7 +184,6 @@ function countFlawed(
   const { clusterBytes } = scan.format.geometry;
   const target = targetOf(words, index, scan);
   const { at, bytes } = target;
-  if (at === 0) return;
   for (const cluster of clustersOf(target, counts, clusterBytes)) {
     if (!changeCount(counts, cluster, pointers)) throw overflow(cluster * clusterBytes, scan);
   }
@@ -210,11 +208,12 @@ function clustersOf({ at, bytes }: Stretch, counts: Counts, clusterBytes: number
   return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
 }
 
-/** The bytes that an entry names, whatever else is wrong with it. */
+/** The bytes that an entry names, none or some, whatever else is wrong with it. */
 function targetOf(words: Uint32Array, index: number, scan: Scan): Stretch {
   const [high, low] = [words[index * scan.stride]!, words[index * scan.stride + 1]!];
   if ((high & COMPRESSED) === 0) {
-    return { at: offsetOf(high, low), bytes: scan.format.geometry.clusterBytes };
+    const at = offsetOf(high, low);
+    return { at, bytes: at === 0 ? 0 : scan.format.geometry.clusterBytes };
   }
   const { at, sectorBytes } = compressedExtent(high, low, scan.clusterBits);
   return { at: Math.floor(at / 512) * 512, bytes: sectorBytes };

@@ -21,11 +21,31 @@ import {
 } from './subcommand.js';
 import { VERSION } from '../version.js';
 
+type Add = (program: Command, contextFor: ContextFor, settle: Settle) => void;
+
+const READING: Readonly<Record<string, Add>> = {
+  ...{ info: addInfo, list: addList, show: addShow, check: addCheck, map: addMap },
+  ...{ compare: addCompare, export: addExport },
+};
+
+const EDITING: Readonly<Record<string, Add>> = {
+  ...{ create: addCreate, apply: addApply, delete: addDelete, rename: addRename },
+  ...{ repair: addRepair, undo: addUndo },
+};
+
+/** Every name that a command goes by. */
+export const COMMAND_NAMES: ReadonlySet<string> = new Set([
+  ...Object.keys(READING),
+  ...Object.keys(EDITING),
+  'revert',
+]);
+
 /**
  * The commands, their options and their help. What a command does is imported when it runs, so
- * that `--version` and `--help` load nothing else.
+ * that `--version` and `--help` load nothing else; and where `argv` names one command, the others
+ * are not even declared.
  */
-export function buildProgram(io: CliStreams, settle: Settle): Command {
+export function buildProgram(argv: readonly string[], io: CliStreams, settle: Settle): Command {
   const program = new Command('qsnap')
     .description('Lists and edits the internal snapshots of qcow2 images that no program has open.')
     .configureOutput({
@@ -55,21 +75,19 @@ export function buildProgram(io: CliStreams, settle: Settle): Command {
 
   const contextFor = (command: Command): Context =>
     contextOf(io, command.optsWithGlobals<GlobalOptions>());
-  program.commandsGroup('Commands that read:');
-  addInfo(program, contextFor, settle);
-  addList(program, contextFor, settle);
-  addShow(program, contextFor, settle);
-  addCheck(program, contextFor, settle);
-  addMap(program, contextFor, settle);
-  addCompare(program, contextFor, settle);
-  addExport(program, contextFor, settle);
-  program.commandsGroup('Commands that edit:');
-  addCreate(program, contextFor, settle);
-  addApply(program, contextFor, settle);
-  addDelete(program, contextFor, settle);
-  addRename(program, contextFor, settle);
-  addRepair(program, contextFor, settle);
-  addUndo(program, contextFor, settle);
+  // No option before a command takes a value.
+  const word = argv.find((argument) => !argument.startsWith('-'));
+  const only = word === 'revert' ? 'apply' : word;
+  const isKnown = only !== undefined && COMMAND_NAMES.has(only);
+  for (const [group, commands] of [
+    ['Commands that read:', READING],
+    ['Commands that edit:', EDITING],
+  ] as const) {
+    program.commandsGroup(group);
+    for (const [name, add] of Object.entries(commands)) {
+      if (!isKnown || name === only) add(program, contextFor, settle);
+    }
+  }
   return program;
 }
 

@@ -3,12 +3,7 @@ import { COMPARE_EXIT_CODES, EXIT_CODES, type ExitCode } from '../exit-codes.js'
 import type { CliStreams } from '../streams.js';
 import { styleFor } from '../style.js';
 import { jsonText, oneSafeLine } from '../text.js';
-import { EXAMPLES } from './help-texts.js';
-import { buildProgram } from './program.js';
-
-const COMMAND_NAMES: ReadonlySet<string> = new Set(
-  [...Object.keys(EXAMPLES), 'revert'].filter((name) => name !== 'qsnap'),
-);
+import { buildProgram, COMMAND_NAMES } from './program.js';
 
 /**
  * The command line as a function: the arguments after the program's name in, text on the streams
@@ -18,7 +13,7 @@ export async function run(argv: readonly string[], io: CliStreams): Promise<Exit
   let outcome: ExitCode = EXIT_CODES.done.code;
   try {
     refuseMangledArguments(argv, io);
-    const program = buildProgram(io, (code) => {
+    const program = buildProgram(argv, io, (code) => {
       outcome = code;
     });
     await program.parseAsync(argv, { from: 'user' });

@@ -4,6 +4,7 @@ import { checkImage, executePlan, memoryDevice, proposeRepair } from '../../../s
 import {
   at,
   CLUSTER,
+  compressedEntry,
   EXTENSION,
   patch,
   plainImage,
@@ -95,4 +96,17 @@ test('an entry of a bitmap that counts nowhere raises no refcount, and frees not
     expect(before.totals).toMatchObject({ corruptions: 1, leaks: 1 });
     expect(after.totals).toMatchObject({ corruptions: 1, leaks });
   }
+});
+
+// An offset of 0 was taken for none: the header's cluster came out of it with one reference.
+test('compressed data that is the header is counted where it lies', async () => {
+  const entry = at('l2', 8);
+  const { before, after } = await repaired([
+    [entry, 8, compressedEntry(512, 0)],
+    [at('refcountBlock'), 2, 9],
+  ]);
+  expect(before.totals.corruptions).toBe(0);
+  const header = before.findings.find(({ code }) => code === 'REFCOUNT_TOO_HIGH');
+  expect(header?.owners?.map(({ kind }) => kind)).toContain('compressed-data');
+  expect(after.totals).toMatchObject({ corruptions: 0, leaks: 0 });
 });
