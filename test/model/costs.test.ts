@@ -1,0 +1,234 @@
+/**
+ * What an operation asks of the medium, in numbers that do not vary: reads, writes, their bytes,
+ * and flushes. Speed is measured by `npm run bench`; this is what must not grow unnoticed.
+ */
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  checkImage,
+  createImage,
+  executePlan,
+  memoryDevice,
+  openGuestDisk,
+  openImage,
+  planApply,
+  planCreate,
+  planDelete,
+  planRename,
+  snapshotsEqualToActive,
+  type EditPlan,
+  type Image,
+} from '../../src/index.js';
+import { checkPlain } from '../support/crash-judge.js';
+import { recordingDevice, type RecordingDevice } from '../support/recording-device.js';
+
+const KiB = 1024;
+const CLUSTER = 4 * KiB;
+const SNAPSHOTS = 20;
+/** 64 MiB in clusters of 4 KiB: 32 L2 tables, and 9 refcount blocks. */
+const DISK = 64 * KiB * KiB;
+
+/** An image with every cluster mapped, as `preallocation=metadata` makes them. */
+async function mappedImage(): Promise<Uint8Array> {
+  const device = memoryDevice(new Uint8Array(0), 'mapped', { growable: true });
+  await createImage(device, {
+    diskSizeBytes: DISK,
+    version: 3,
+    clusterBytes: CLUSTER,
+    refcountBits: 16,
+    extendedL2: false,
+    lazyRefcounts: false,
+    compressionType: 'zlib',
+    preallocation: 'metadata',
+  });
+  return device.snapshotBytes();
+}
+
+async function edited(
+  bytes: Uint8Array,
+  plans: readonly ((image: Image) => Promise<EditPlan>)[],
+): Promise<Uint8Array> {
+  const device = memoryDevice(bytes);
+  for (const plan of plans) await executePlan(device, await plan(await openImage(device)));
+  return device.snapshotBytes();
+}
+
+const named = (name: string) => (image: Image) =>
+  planCreate(image, { name, date: { seconds: 1_700_000_000, nanoseconds: 0 } });
+
+/** Calls of the medium by what they do, and how much. */
+function costOf({ log }: RecordingDevice) {
+  const of = (kind: 'read' | 'write') =>
+    log.flatMap((entry) =>
+      entry.kind !== kind ? [] : [entry.kind === 'read' ? entry.length : entry.bytes.length],
+    );
+  const kib = (lengths: readonly number[]): number =>
+    lengths.reduce((sum, length) => sum + length, 0) / KiB;
+  return {
+    reads: of('read').length,
+    readKiB: kib(of('read')),
+    writes: of('write').length,
+    writtenKiB: kib(of('write')),
+    flushes: log.filter(({ kind }) => kind === 'flush').length,
+    punches: log.filter(({ kind }) => kind === 'punch').length,
+  };
+}
+
+let fresh: Uint8Array;
+let snapped: Uint8Array;
+let many: Uint8Array;
+
+beforeAll(async () => {
+  fresh = await mappedImage();
+  snapped = await edited(fresh, [named('first')]);
+  const names = Array.from({ length: SNAPSHOTS }, (_, i) => `s${i}`);
+  many = await edited(fresh, names.map(named));
+});
+
+async function costOfEdit(
+  bytes: Uint8Array,
+  plan: (image: Image) => Promise<EditPlan>,
+): Promise<ReturnType<typeof costOf>> {
+  const device = recordingDevice(bytes);
+  await executePlan(device, await plan(await openImage(device)));
+  expect(checkPlain(device.snapshotBytes())).toMatchObject({ corruptions: [] });
+  return costOf(device);
+}
+
+async function costOfUse(
+  bytes: Uint8Array,
+  use: (device: RecordingDevice) => Promise<unknown>,
+): Promise<ReturnType<typeof costOf>> {
+  const device = recordingDevice(bytes);
+  await use(device);
+  return costOf(device);
+}
+
+describe('an edit asks the medium for', () => {
+  test('create', async () => {
+    expect(await costOfEdit(fresh, named('new'))).toMatchInlineSnapshot(`
+      {
+        "flushes": 2,
+        "punches": 33,
+        "readKiB": 489.5,
+        "reads": 111,
+        "writes": 46,
+        "writtenKiB": 180.0703125,
+      }
+    `);
+  });
+
+  test('apply', async () => {
+    const plan = (image: Image) => planApply(image, image.snapshots[0]!, {});
+    expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
+      {
+        "flushes": 2,
+        "punches": 2,
+        "readKiB": 238.25,
+        "reads": 51,
+        "writes": 4,
+        "writtenKiB": 12.0703125,
+      }
+    `);
+  });
+
+  test('delete of one', async () => {
+    const plan = (image: Image) => planDelete(image, [image.snapshots[0]!]);
+    expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
+      {
+        "flushes": 2,
+        "punches": 1,
+        "readKiB": 621.75,
+        "reads": 145,
+        "writes": 44,
+        "writtenKiB": 172.0703125,
+      }
+    `);
+  });
+
+  test('delete of ten of twenty, in one pass', async () => {
+    const plan = (image: Image) => planDelete(image, image.snapshots.slice(5, 15));
+    expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
+      {
+        "flushes": 2,
+        "punches": 19,
+        "readKiB": 370.5,
+        "reads": 100,
+        "writes": 12,
+        "writtenKiB": 44.0703125,
+      }
+    `);
+  });
+
+  test('rename', async () => {
+    const plan = (image: Image) => planRename(image, image.snapshots[3]!, 'renamed');
+    expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
+      {
+        "flushes": 2,
+        "punches": 7,
+        "readKiB": 242.25,
+        "reads": 67,
+        "writes": 8,
+        "writtenKiB": 28.0703125,
+      }
+    `);
+  });
+});
+
+describe('a use that only reads asks the medium for', () => {
+  test('list', async () => {
+    expect(await costOfUse(many, openImage)).toMatchInlineSnapshot(`
+      {
+        "flushes": 0,
+        "punches": 0,
+        "readKiB": 68,
+        "reads": 2,
+        "writes": 0,
+        "writtenKiB": 0,
+      }
+    `);
+  });
+
+  test('list with the mark of the active disk', async () => {
+    const use = async (device: RecordingDevice) => snapshotsEqualToActive(await openImage(device));
+    expect(await costOfUse(many, use)).toMatchInlineSnapshot(`
+      {
+        "flushes": 0,
+        "punches": 0,
+        "readKiB": 73.25,
+        "reads": 23,
+        "writes": 0,
+        "writtenKiB": 0,
+      }
+    `);
+  });
+
+  test('check', async () => {
+    expect(await costOfUse(many, checkImage)).toMatchInlineSnapshot(`
+      {
+        "flushes": 0,
+        "punches": 0,
+        "readKiB": 371.84375,
+        "reads": 98,
+        "writes": 0,
+        "writtenKiB": 0,
+      }
+    `);
+  });
+
+  test('map', async () => {
+    const use = async (device: RecordingDevice) => {
+      const disk = await openGuestDisk(await openImage(device));
+      for await (const extent of disk.extents(0, DISK)) expect(extent.length).toBeGreaterThan(0);
+    };
+    expect(await costOfUse(snapped, use)).toMatchInlineSnapshot(`
+      {
+        "flushes": 0,
+        "punches": 0,
+        "readKiB": 196.25,
+        "reads": 35,
+        "writes": 0,
+        "writtenKiB": 0,
+      }
+    `);
+  });
+});
