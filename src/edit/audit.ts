@@ -5,7 +5,7 @@ import { replaceByStored } from '../image/refcounts.js';
 import { regionClusters } from '../image/regions.js';
 import { walkStoredTables } from '../image/walk.js';
 import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
-import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import { nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import { addStoredReferences, newTableFacts } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { changeCount, newCounts, type Counts } from '../refcount/counts.js';
@@ -49,6 +49,7 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     countPointers(at, before, counts, geometry.clusterBytes);
     const problem = addStoredReferences(words, scan, before, counts, facts);
     if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
+    refuseBadBitmaps(words, at, scan);
     hasCopied[index] = facts.anyCopied ? 1 : 0;
   });
 
@@ -121,6 +122,15 @@ function explain(words: Uint32Array, entry: number, tableAt: number, scan: Scan)
   const problem = judgeL2Entry(high, low, scan.format);
   if (problem !== undefined) return damagedEntry('L2 table', at, problem, high, low);
   return tooManyReferences(at, 'L2 table', 2 ** scan.format.geometry.refcountBits - 1);
+}
+
+/** An entry that its subcluster bitmap contradicts would be the active disk's after an apply. */
+function refuseBadBitmaps(words: Uint32Array, tableAt: number, scan: Scan): void {
+  const entry = nextBadBitmap(words, scan, 0);
+  if (entry === NO_PROBLEM) return;
+  const at = tableAt + entry * scan.stride * 4;
+  const message = `the subcluster bitmap of the entry at ${hex(at)} contradicts the entry`;
+  throw damaged({ structure: 'L2 table', at, message });
 }
 
 function tooManyReferences(at: number, structure: string, max: number): Error {

@@ -122,6 +122,20 @@ describe('A13, R11: tables that lie over each other', () => {
     expect(message).toContain('where other metadata lies');
   });
 
+  // An apply made it the active disk's: a guest that touches it has QEMU mark the image corrupt.
+  test('a subcluster bitmap that contradicts its entry', async () => {
+    const bytes = loadFixture('extended-l2');
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const { l1 } = (await openImage(memoryDevice(bytes))).snapshots[0]!;
+    const l2At = Number(view.getBigUint64(l1.at) & 0x00ff_ffff_ffff_fe00n);
+    const message = await renameFixture('extended-l2', (changed) => {
+      new DataView(changed.buffer, changed.byteOffset).setBigUint64(l2At + 8, 2n ** 64n - 1n);
+    });
+    expect(message).toContain(
+      `the subcluster bitmap of the entry at 0x${l2At.toString(16)} contradicts the entry`,
+    );
+  });
+
   test('a bitmap table entry outside the file', async () => {
     const bytes = loadFixture('bitmaps-snapshots');
     const image = await openImage(memoryDevice(bytes));
