@@ -1,5 +1,6 @@
 import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
+import type { Counts } from '../refcount/counts.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
 import type { ReferenceCounter } from './reference-counter.js';
@@ -52,6 +53,10 @@ export async function compareRefcounts(
       return;
     }
     if ((table.blocks[block] ?? 0) === 0 && touched[block] !== 1) return;
+    if (isSame(stored, values, first, last)) {
+      end = endOfUse(values, first, last) ?? end;
+      return;
+    }
     for (let cluster = first; cluster < last; cluster++) {
       const is = stored[cluster - first]!;
       const references = values[cluster]!;
@@ -69,6 +74,26 @@ export async function compareRefcounts(
     }
   });
   return end;
+}
+
+/** Whether what is stored of the clusters from `first` to `last` is what was counted. */
+function isSame(
+  stored: Counts['values'],
+  counted: Counts['values'],
+  first: number,
+  last: number,
+): boolean {
+  for (let cluster = first; cluster < last; cluster++) {
+    if (stored[cluster - first] !== counted[cluster]) return false;
+  }
+  return true;
+}
+
+/** The cluster behind the last one from `first` to `last` whose count is not 0, if there is one. */
+function endOfUse(values: Counts['values'], first: number, last: number): number | undefined {
+  let end = last;
+  while (end > first && values[end - 1] === 0) end -= 1;
+  return end === first ? undefined : end;
 }
 
 function addDifference(

@@ -38,9 +38,12 @@ export async function checkCopiedFlags(
     const cluster = Math.floor(offset / clusterBytes);
     return !table.unreadable.has(Math.floor(cluster / image.geometry.refcountBlockEntries));
   };
+  // The first walk over the tables has told whether a second one can find anything.
+  const { marks, marked } = references;
+  const knownRight = marks.anyWrong(counter.counts) ? undefined : marked;
   const indexes = Array.from(tally.offsets.keys()).filter((i) => {
     const offset = tally.offsets[i]!;
-    return tally.active[i]! > 0 && offset !== 0 && isReadable(offset);
+    return tally.active[i]! > 0 && knownRight?.[i] !== 1 && offset !== 0 && isReadable(offset);
   });
   const offsets = Float64Array.from(indexes, (index) => tally.offsets[index]!);
   await walkStoredTables(image.source, offsets, clusterBytes, (i, words) => {

@@ -16,6 +16,7 @@ import {
   type Layout,
   type Scan,
 } from '../l1l2/scan.js';
+import { FlagMarks } from '../l1l2/flag-marks.js';
 import { addStoredReferences, newTableFacts, type TableFacts } from '../l1l2/stored-scan.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
@@ -38,6 +39,9 @@ export interface References {
   readonly hasCopied: Uint8Array;
   /** By index in the tally: 1 where an entry needed a closer look. */
   readonly odd: Uint8Array;
+  /** The flags of active tables that were plain, and by index in the tally which those are. */
+  readonly marks: FlagMarks;
+  readonly marked: Uint8Array;
   /** Where QEMU fails to load a bitmap: when it opens the image, or when it checks it. */
   readonly bitmapFailure: 'open' | 'check' | undefined;
   /** Metadata but refcount blocks and L2 tables, as far as it was counted. */
@@ -67,6 +71,8 @@ export async function countReferences(
   const layout: Layout = { allocated: 0, fragmented: 0, compressed: 0 };
   const hasCopied = new Uint8Array(tally.offsets.length);
   const odd = new Uint8Array(tally.offsets.length);
+  const marked = new Uint8Array(tally.offsets.length);
+  const marks = new FlagMarks(format.fileClusters);
   const { offsets, active, inactive } = tally;
   const facts = newTableFacts();
   await walkStoredTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
@@ -80,13 +86,19 @@ export async function countReferences(
       });
     };
     countTable(words, scan, pointers, counter, external, facts, judge);
-    if (facts.isPlain) addPlainLayout(facts, active[index]!, layout);
-    else if (active[index] !== 0) addLayout(words, scan, active[index]!, external, layout);
+    if (active[index] !== 0) {
+      if (facts.isPlain) {
+        addPlainLayout(facts, active[index]!, layout);
+        marks.add(words, scan);
+        marked[index] = 1;
+      } else addLayout(words, scan, active[index]!, external, layout);
+    }
     hasCopied[index] = facts.anyCopied ? 1 : 0;
     if ((index & 0x3ff) === 0) onProgress(index / offsets.length);
   });
   const bitmapFailure = await countBitmapData(image, counter, collector);
-  return { counter, scan, tally, activeL1, layout, hasCopied, odd, bitmapFailure, regions };
+  const flags = { hasCopied, odd, marks, marked };
+  return { counter, scan, tally, activeL1, layout, ...flags, bitmapFailure, regions };
 }
 
 /** Counts L2 tables, pointer by pointer, and collects who points at which. */

@@ -16,7 +16,7 @@ import {
  */
 
 /** COPIED and the bit of compressed entries, in the first byte of an entry. */
-const COPIED_BYTE = 0x80;
+export const COPIED_BYTE = 0x80;
 const COMPRESSED_BYTE = 0x40;
 
 /** What one walk over a table gave, besides counts. Made once, filled anew for every table. */
@@ -72,12 +72,22 @@ function addPlain(
   let allocated = 0;
   let fragmented = 0;
   let next = 0;
+  // The upper half is the same for many entries in a row, and so is the refcount block.
+  let upper = 0;
+  let high = 0;
+  let block = -1;
   for (let i = 0; i < stored.length; i += 2) {
     const first = stored[i]! | 0;
     const second = stored[i + 1]! | 0;
-    const high = swapped(first) & 0x7fff_ffff;
-    if (high > highMax || (second & mustBeClear) !== 0) return i / 2;
-    const cluster = (high << highShift) | (swapped(second) >>> clusterBits);
+    if (first !== upper) {
+      upper = first;
+      high = swapped(first) & 0x7fff_ffff;
+      if (high > highMax) return i / 2;
+      high <<= highShift;
+      flags |= first;
+    }
+    if ((second & mustBeClear) !== 0) return i / 2;
+    const cluster = high | (swapped(second) >>> clusterBits);
     if (cluster === 0) {
       if ((first & COPIED_BYTE) !== 0) return i / 2;
       continue;
@@ -86,11 +96,12 @@ function addPlain(
     const count = values[cluster]! + weight;
     if (count > max || count < 0) return i / 2;
     values[cluster] = count;
-    touched[cluster >>> blockShift] = 1;
-    flags |= first;
     allocated += 1;
     if (cluster !== next && next !== 0) fragmented += 1;
     next = cluster + 1;
+    if (cluster >>> blockShift === block) continue;
+    block = cluster >>> blockShift;
+    touched[block] = 1;
   }
   facts.anyCopied = (flags & COPIED_BYTE) !== 0;
   facts.allocated = allocated;

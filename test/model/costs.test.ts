@@ -207,8 +207,8 @@ describe('a use that only reads asks the medium for', () => {
       {
         "flushes": 0,
         "punches": 0,
-        "readKiB": 371.84375,
-        "reads": 98,
+        "readKiB": 243.84375,
+        "reads": 66,
         "writes": 0,
         "writtenKiB": 0,
       }

@@ -1,0 +1,33 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { bytesOfWords, storedWords } from '../../../src/base/words.js';
+import { FlagMarks } from '../../../src/l1l2/flag-marks.js';
+import { anyCopiedWrong, scanOf } from '../../../src/l1l2/scan.js';
+import { addStoredReferences, newTableFacts } from '../../../src/l1l2/stored-scan.js';
+import { countsOf, soundTable } from './some-tables.js';
+
+test('tells whether a walk over the tables would find a wrong flag', () => {
+  const seen = { right: 0, wrong: 0 };
+  fc.assert(
+    fc.property(fc.array(soundTable, { minLength: 1, maxLength: 3 }), fc.boolean(), (some, set) => {
+      const { format } = some[0]!;
+      const scan = scanOf(format);
+      const counts = countsOf(0xffff, 5);
+      const marks = new FlagMarks(format.fileClusters);
+      const plain = some.flatMap(({ words }) => {
+        const stored = storedWords(bytesOfWords(words));
+        const facts = newTableFacts();
+        addStoredReferences(stored, scan, 1, counts, facts);
+        return facts.isPlain ? [{ words, stored }] : [];
+      });
+      for (const { stored } of plain) marks.add(stored, scan);
+      if (set) counts.values.fill(1);
+      const wrong = plain.some(({ words }) => anyCopiedWrong(words, scan, counts));
+      expect(marks.anyWrong(counts)).toBe(wrong);
+      seen[wrong ? 'wrong' : 'right'] += 1;
+    }),
+    { numRuns: 500 },
+  );
+  expect(seen.wrong).toBeGreaterThan(20);
+  expect(seen.right).toBeGreaterThan(20);
+});
