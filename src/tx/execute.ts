@@ -1,6 +1,7 @@
 import { sameBytes } from '../base/text.js';
 import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
+import { EarlyFlushes } from './early-flushes.js';
 import { beforeSwitch, readBackShadow, readBackSwitch } from './read-back.js';
 import { shadowBatches } from './shadow-batches.js';
 import { shadowWriteBytes, sizeAfterShadow, type ShadowWrite, type WritePlan } from './plan.js';
@@ -59,7 +60,7 @@ async function writeShadow(
     options.onProgress?.(doneBytes, totalBytes);
   };
   try {
-    for (const write of plan.shadow) await writeOne(device, write, advance);
+    await writeAll(device, plan, advance);
     await device.flush();
     if (options.verify !== undefined) {
       await readBackShadow(device, plan);
@@ -69,6 +70,25 @@ async function writeShadow(
   } catch (error) {
     await abandonShadow(device, plan);
     throw withState(withBytesNeeded(error, totalBytes), 'old');
+  }
+}
+
+async function writeAll(
+  device: BlockDevice,
+  plan: WritePlan,
+  advance: (bytes: number) => void,
+): Promise<void> {
+  const early = new EarlyFlushes(device);
+  try {
+    for (const write of plan.shadow) {
+      await writeOne(device, write, (bytes) => {
+        advance(bytes);
+        early.afterWriting(bytes);
+      });
+    }
+  } finally {
+    // After a flush that failed writes are refused: the flush is what went wrong.
+    await early.done();
   }
 }
 

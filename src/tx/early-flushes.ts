@@ -1,0 +1,40 @@
+import { MiB } from '../base/units.js';
+import type { BlockDevice } from '../io/device.js';
+
+/** So much is written before the medium is given work: a small edit has its two flushes and no more. */
+const UNFLUSHED_BYTES = 32 * MiB;
+
+/**
+ * Flushes that run while a large shadow is still written, so that the medium works while tables are
+ * made. No order comes of them: the flush behind the last write brings it, as ever.
+ */
+export class EarlyFlushes {
+  readonly #device: BlockDevice;
+  #running: Promise<void> | undefined;
+  #unflushedBytes = 0;
+
+  constructor(device: BlockDevice) {
+    this.#device = device;
+  }
+
+  /** To be told of every write that is over; begins a flush when there is enough for one. */
+  afterWriting(bytes: number): void {
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes < UNFLUSHED_BYTES || this.#running !== undefined) return;
+    this.#unflushedBytes = 0;
+    this.#running = this.#device.flush().then(() => {
+      this.#running = undefined;
+    });
+    // `done` takes the error. Once a flush failed none begins any more.
+    this.#running.catch(() => undefined);
+  }
+
+  /**
+   * Waits for a flush that is under way.
+   *
+   * @throws QsnapError what a flush threw, now or before.
+   */
+  async done(): Promise<void> {
+    await this.#running;
+  }
+}
