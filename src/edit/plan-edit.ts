@@ -60,11 +60,15 @@ async function place(
   const { clusterBytes } = image.geometry;
   const moved = await moveDataRefcounts(surveyed, audited, ledger);
   const added = countNewTables(surveyed, next, audited, ledger);
-  const refcountsMoved = moved || added.tables.length > 0;
   const copied =
     next.activeL1 === undefined
       ? []
-      : await tablesToCopy(surveyed, audited, ledger, refcountsMoved);
+      : await tablesToCopy(
+          surveyed,
+          audited,
+          ledger,
+          moved.any || added.tables.length > 0 ? moved : undefined,
+        );
   const placed = placeTables(surveyed, next, audited, { copied, added }, ledger);
   const refcounts = placeRefcounts(
     image.geometry,

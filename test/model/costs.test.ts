@@ -137,8 +137,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 1,
-        "readKiB": 621.75,
-        "reads": 145,
+        "readKiB": 493.75,
+        "reads": 113,
         "writes": 44,
         "writtenKiB": 172.0703125,
       }

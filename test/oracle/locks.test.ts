@@ -148,7 +148,7 @@ describeWithQemu('locks: what QEMU holds', () => {
 /** The bytes of the image that anybody has locked, in order. */
 async function lockedBytes(): Promise<[number, number][]> {
   const { ino } = await stat(image);
-  const locks = (await systemLocks())!.filter(({ file }) => file.endsWith(`:${ino}`));
+  const locks = systemLocks()!.filter(({ file }) => file.endsWith(`:${ino}`));
   const ranges = locks.map(({ first, last }): [number, number] => [first, last]);
   return ranges.sort(([a], [b]) => a - b);
 }

@@ -101,11 +101,11 @@ describeWithQemu('two at once', () => {
       const child = spawn(argv[0]!, argv.slice(1), { stdio: 'ignore', env });
       children.push(child);
       const { ino } = await stat(image);
-      const isHeld = async (): Promise<boolean> =>
-        (await systemLocks())!.some(({ file, first, last }) => {
+      const isHeld = (): boolean =>
+        systemLocks()!.some(({ file, first, last }) => {
           return file.endsWith(`:${ino}`) && first <= 101 && last >= 101;
         });
-      while (!(await isHeld())) await wait(20);
+      while (!isHeld()) await wait(20);
       // All its writes come before the flush, within some milliseconds.
       await wait(150);
       return child;

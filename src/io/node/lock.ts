@@ -163,7 +163,7 @@ function unlock(native: NativeFiles, fd: number, ranges: readonly Bytes[]): void
 
 /** Refuses when the system lists a lock of somebody else on any of these bytes. */
 async function look(fd: number, label: string, against: readonly Bytes[]): Promise<FileLock> {
-  const locks = await systemLocks();
+  const locks = systemLocks();
   if (locks === undefined) return NO_LOCK;
   const isFile = await matcherFor(fd);
   if (locks.some((lock) => isFile(lock) && touches(lock, against))) {
@@ -179,7 +179,7 @@ async function look(fd: number, label: string, against: readonly Bytes[]): Promi
  * has to do.
  */
 async function matcherFor(fd: number): Promise<(lock: ListedLock) => boolean> {
-  const own = (await ownLocks(fd))[0];
+  const own = ownLocks(fd)[0];
   if (own !== undefined) return (lock) => lock.file === own.file;
   const { dev, ino } = await statOf(fd);
   const { major, minor } = deviceParts(Number(dev));

@@ -1,4 +1,5 @@
 /** Other people's file locks, as Linux lists them under /proc. */
+import { readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -34,14 +35,14 @@ export function touches(lock: ListedLock, ranges: readonly Bytes[]): boolean {
 }
 
 /** All locks of the system, or undefined where it doesn't list them. */
-export async function systemLocks(): Promise<ListedLock[] | undefined> {
-  const text = await textOf('/proc/locks');
+export function systemLocks(): ListedLock[] | undefined {
+  const text = textAtOnce('/proc/locks');
   return text === undefined ? undefined : parseLocks(text);
 }
 
 /** The locks that this process holds through one open file. */
-export async function ownLocks(fd: number): Promise<ListedLock[]> {
-  return parseLocks((await textOf(`/proc/self/fdinfo/${fd}`)) ?? '');
+export function ownLocks(fd: number): ListedLock[] {
+  return parseLocks(textAtOnce(`/proc/self/fdinfo/${fd}`) ?? '');
 }
 
 /** Whether a mounted file system has this device number. */
@@ -89,6 +90,15 @@ export function programName(comm: string, argv: readonly string[]): string {
   const [, ours] = /^(qsnap(?:-img)?)(?:\.js)?$/.exec(script) ?? [];
   if (ours !== undefined && /^node(js)?$/.test(program)) return ours;
   return comm !== '' && program.startsWith(comm) ? program : comm;
+}
+
+/** The system writes these from memory: to wait for the thread pool takes longer than they do. */
+function textAtOnce(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /** Processes end while we look: what is gone has no text. */
