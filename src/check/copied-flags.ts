@@ -40,7 +40,7 @@ export async function checkCopiedFlags(
   };
   // The first walk over the tables has told whether a second one can find anything.
   const { marks, marked } = references;
-  const knownRight = marks.anyWrong(counter.counts) ? undefined : marked;
+  const knownRight = marks?.anyWrong(counter.counts) === false ? marked : undefined;
   const indexes = Array.from(tally.offsets.keys()).filter((i) => {
     const offset = tally.offsets[i]!;
     return tally.active[i]! > 0 && knownRight?.[i] !== 1 && offset !== 0 && isReadable(offset);

@@ -16,7 +16,7 @@ import {
   type Layout,
   type Scan,
 } from '../l1l2/scan.js';
-import { FlagMarks } from '../l1l2/flag-marks.js';
+import { FlagMarks, MARKED_CLUSTERS_MAX } from '../l1l2/flag-marks.js';
 import { addStoredReferences, newTableFacts, type TableFacts } from '../l1l2/stored-scan.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
@@ -39,8 +39,9 @@ export interface References {
   readonly hasCopied: Uint8Array;
   /** By index in the tally: 1 where an entry needed a closer look. */
   readonly odd: Uint8Array;
-  /** The flags of active tables that were plain, and by index in the tally which those are. */
-  readonly marks: FlagMarks;
+  /** The flags of active tables that were plain; undefined for a file too long to keep them. */
+  readonly marks: FlagMarks | undefined;
+  /** By index in the tally: 1 for tables whose flags `marks` has. */
   readonly marked: Uint8Array;
   /** Where QEMU fails to load a bitmap: when it opens the image, or when it checks it. */
   readonly bitmapFailure: 'open' | 'check' | undefined;
@@ -72,7 +73,8 @@ export async function countReferences(
   const hasCopied = new Uint8Array(tally.offsets.length);
   const odd = new Uint8Array(tally.offsets.length);
   const marked = new Uint8Array(tally.offsets.length);
-  const marks = new FlagMarks(format.fileClusters);
+  const { fileClusters } = format;
+  const marks = fileClusters <= MARKED_CLUSTERS_MAX ? new FlagMarks(fileClusters) : undefined;
   const { offsets, active, inactive } = tally;
   const facts = newTableFacts();
   await walkStoredTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
@@ -89,8 +91,8 @@ export async function countReferences(
     if (active[index] !== 0) {
       if (facts.isPlain) {
         addPlainLayout(facts, active[index]!, layout);
-        marks.add(words, scan);
-        marked[index] = 1;
+        marks?.add(words, scan);
+        marked[index] = marks === undefined ? 0 : 1;
       } else addLayout(words, scan, active[index]!, external, layout);
     }
     hasCopied[index] = facts.anyCopied ? 1 : 0;

@@ -3,6 +3,9 @@ import type { Counts } from '../refcount/counts.js';
 import { COPIED_BYTE } from './stored-scan.js';
 import type { Scan } from './scan.js';
 
+/** Clusters of a file that is marked at most; of a longer one the tables are walked a second time. */
+export const MARKED_CLUSTERS_MAX = 2 ** 26;
+
 /**
  * Which clusters entries name with the COPIED flag and which without it: 2 bits a cluster. With
  * them one walk over the tables is enough to know, once the refcounts are known, whether any flag
@@ -12,6 +15,7 @@ export class FlagMarks {
   readonly #with: Uint32Array;
   readonly #without: Uint32Array;
 
+  /** @param fileClusters at most MARKED_CLUSTERS_MAX: 16 MiB. */
   constructor(fileClusters: number) {
     const words = Math.ceil(fileClusters / 32);
     this.#with = new Uint32Array(words);
