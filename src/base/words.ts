@@ -43,6 +43,11 @@ export function storedWords(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
 }
 
+/** The bytes that words lie in. */
+export function bytesOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
 /**
  * Turns big-endian 64-bit entries into (high, low) pairs of words in host order, in place.
  * The bytes then no longer are what the file holds; `swapWords` again turns them back.

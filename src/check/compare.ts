@@ -1,14 +1,12 @@
 import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
-import type { Counts } from '../refcount/counts.js';
+import { REFCOUNT_CAP } from '../refcount/block.js';
+import { BlockGroups } from '../refcount/block-groups.js';
+import { maskOf, visitBits } from '../refcount/counts.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
 import type { ReferenceCounter } from './reference-counter.js';
-import {
-  REFCOUNT_CAP,
-  visitStoredRefcounts,
-  type StoredRefcountTable,
-} from './stored-refcounts.js';
+import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
 
 /** Bounds what an image of nothing but absurd refcounts can make a check keep. */
 const ABOVE_CAP_MAX = 16_384;
@@ -29,71 +27,57 @@ export async function compareRefcounts(
   ownersKnown: boolean,
 ): Promise<number> {
   const { refcountBlockEntries, refcountBits } = image.geometry;
-  const { values, touched } = counter.counts;
-  const { clusters } = counter;
+  const { counts, clusters } = counter;
+  const groups = new BlockGroups(refcountBits);
   let end = 1;
   const endBlock = Math.ceil(clusters / refcountBlockEntries);
-  await visitStoredRefcounts(image, table, 0, endBlock, (block, stored, bytes) => {
+  await visitStoredRefcounts(image, table, 0, endBlock, (block, stored) => {
     const first = block * refcountBlockEntries;
     const last = Math.min(first + refcountBlockEntries, clusters);
     if (table.unreadable.has(block)) {
-      const facts = {
-        clusters: last - first,
-        index: block,
-        offset: hex(table.unreadable.get(block)!),
-      };
-      const at = table.at + block * 8;
-      collector.add('REFCOUNT_UNREADABLE', {
-        structure: 'refcount-table',
-        at,
-        cluster: first,
-        times: last - first,
-        facts,
+      addUnreadable(table, block, first, last, collector);
+      return;
+    }
+    if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
+    for (let from = first; from < last; from += 32) {
+      const word = from / 32;
+      groups.decode(stored, word - first / 32);
+      const inside = maskOf(0, last - from);
+      const used = (counts.usedAt(word) | groups.used()) & inside;
+      if (used !== 0) end = from + 32 - Math.clz32(used);
+      const different = counts.differenceAt(word, groups) & inside;
+      if (different === 0) continue;
+      visitBits(different, (bit) => {
+        const cluster = from + bit;
+        const is = groups.countAt(bit);
+        const references = counts.get(cluster);
+        if (is > references && !ownersKnown) return;
+        const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
+        const found = isCapped ? exactText(stored!, cluster - first) : is;
+        if (typeof found === 'string' && table.aboveCap.size < ABOVE_CAP_MAX) {
+          table.aboveCap.set(cluster, found);
+        }
+        addDifference(codeOf(is, references), cluster, found, references, image, table, collector);
       });
-      return;
-    }
-    if ((table.blocks[block] ?? 0) === 0 && touched[block] !== 1) return;
-    if (isSame(stored, values, first, last)) {
-      end = endOfUse(values, first, last) ?? end;
-      return;
-    }
-    for (let cluster = first; cluster < last; cluster++) {
-      const is = stored[cluster - first]!;
-      const references = values[cluster]!;
-      if ((is | references) !== 0) end = cluster + 1;
-      if (is === references) continue;
-      values[cluster] = is;
-      if (is > references && !ownersKnown) continue;
-      const code = codeOf(is, references);
-      const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
-      const found = isCapped ? exactText(bytes, cluster - first) : is;
-      if (typeof found === 'string' && table.aboveCap.size < ABOVE_CAP_MAX) {
-        table.aboveCap.set(cluster, found);
-      }
-      addDifference(code, cluster, found, references, image, table, collector);
+      counts.setWord(word, inside, groups);
     }
   });
   return end;
 }
 
-/** Whether what is stored of the clusters from `first` to `last` is what was counted. */
-function isSame(
-  stored: Counts['values'],
-  counted: Counts['values'],
+/** Refcounts that can't be read, as one finding. */
+function addUnreadable(
+  table: StoredRefcountTable,
+  block: number,
   first: number,
   last: number,
-): boolean {
-  for (let cluster = first; cluster < last; cluster++) {
-    if (stored[cluster - first] !== counted[cluster]) return false;
-  }
-  return true;
-}
-
-/** The cluster behind the last one from `first` to `last` whose count is not 0, if there is one. */
-function endOfUse(values: Counts['values'], first: number, last: number): number | undefined {
-  let end = last;
-  while (end > first && values[end - 1] === 0) end -= 1;
-  return end === first ? undefined : end;
+  collector: FindingCollector,
+): void {
+  const times = last - first;
+  collector.add('REFCOUNT_UNREADABLE', {
+    ...{ structure: 'refcount-table', at: table.at + block * 8, cluster: first, times },
+    facts: { clusters: times, index: block, offset: hex(table.unreadable.get(block)!) },
+  });
 }
 
 function addDifference(
@@ -115,8 +99,8 @@ function addDifference(
 }
 
 /** A refcount of 64 bits that a number need not hold. */
-function exactText(block: Uint8Array, index: number): string {
-  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+function exactText(stored: Uint32Array, index: number): string {
+  const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
   return String(view.getBigUint64(index * 8));
 }
 

@@ -1,15 +1,14 @@
+import { bytesOf } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { walkStoredTables, walkTables } from '../image/walk.js';
 import { COMPRESSED, COPIED, offsetOf } from '../l1l2/entry.js';
+import { newRuns } from '../l1l2/runs.js';
 import { anyStoredCopiedWrong } from '../l1l2/stored-scan.js';
+import { decodeRefcounts, REFCOUNT_CAP } from '../refcount/block.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { factsOf } from './judge-entry.js';
-import {
-  REFCOUNT_CAP,
-  visitStoredRefcounts,
-  type StoredRefcountTable,
-} from './stored-refcounts.js';
+import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
 
 /** Stored refcounts that are kept of clusters behind the end of the file, at most. */
 const BEHIND_MAX = 2 ** 24;
@@ -40,17 +39,18 @@ export async function checkCopiedFlags(
   };
   // The first walk over the tables has told whether a second one can find anything.
   const { marks, marked } = references;
-  const knownRight = marks?.anyWrong(counter.counts) === false ? marked : undefined;
+  const knownRight = marks.anyWrong(counter.counts) ? undefined : marked;
   const indexes = Array.from(tally.offsets.keys()).filter((i) => {
     const offset = tally.offsets[i]!;
     return tally.active[i]! > 0 && knownRight?.[i] !== 1 && offset !== 0 && isReadable(offset);
   });
   const offsets = Float64Array.from(indexes, (index) => tally.offsets[index]!);
+  const runs = newRuns(scan);
   await walkStoredTables(image.source, offsets, clusterBytes, (i, words) => {
     const index = indexes[i]!;
     // The fast look takes whole clusters alone.
-    const unsure = references.odd[index] === 1 || anyStoredCopiedWrong(words, scan, counter.counts);
-    if (unsure) wrong.push(index);
+    const isOdd = references.odd[index] === 1;
+    if (isOdd || anyStoredCopiedWrong(words, scan, counter.counts, runs)) wrong.push(index);
   });
   const storedOf = await storedRefcounts(image, table, references, wrong);
   checkL1(image, references, storedOf, collector);
@@ -79,8 +79,7 @@ async function storedRefcounts(
   { counter, scan, tally, activeL1 }: References,
   wrong: readonly number[],
 ): Promise<StoredOf> {
-  const { values } = counter.counts;
-  const { clusterBytes, refcountBlockEntries } = image.geometry;
+  const { clusterBytes, refcountBlockEntries, refcountBits } = image.geometry;
   const blockOf = (cluster: number): number => Math.floor(cluster / refcountBlockEntries);
   const { fileClusters } = scan.format;
   let end = fileClusters;
@@ -101,13 +100,14 @@ async function storedRefcounts(
     const endBlock = blockOf(first + behind.length - 1) + 1;
     await visitStoredRefcounts(image, table, blockOf(first), endBlock, (block, stored) => {
       const to = block * refcountBlockEntries - first;
-      behind.set(stored.subarray(0, behind.length - to), to);
+      const into = behind.subarray(to, to + refcountBlockEntries);
+      if (stored !== undefined) decodeRefcounts(bytesOf(stored), refcountBits, into);
     });
   }
   return (cluster) => {
     if (table.unreadable.has(blockOf(cluster))) return undefined;
     if (cluster < fileClusters) {
-      const value = values[cluster]!;
+      const value = counter.counts.get(cluster);
       return value === REFCOUNT_CAP ? (table.aboveCap.get(cluster) ?? value) : value;
     }
     return behind[cluster - first] ?? 0;

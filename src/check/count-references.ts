@@ -16,8 +16,9 @@ import {
   type Layout,
   type Scan,
 } from '../l1l2/scan.js';
-import { FlagMarks, MARKED_CLUSTERS_MAX } from '../l1l2/flag-marks.js';
-import { addStoredReferences, newTableFacts, type TableFacts } from '../l1l2/stored-scan.js';
+import { FlagMarks } from '../l1l2/flag-marks.js';
+import { newRuns, type Runs } from '../l1l2/runs.js';
+import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import type { FindingCollector, Found } from './collector.js';
@@ -39,8 +40,8 @@ export interface References {
   readonly hasCopied: Uint8Array;
   /** By index in the tally: 1 where an entry needed a closer look. */
   readonly odd: Uint8Array;
-  /** The flags of active tables that were plain; undefined for a file too long to keep them. */
-  readonly marks: FlagMarks | undefined;
+  /** The flags of active tables that were plain. */
+  readonly marks: FlagMarks;
   /** By index in the tally: 1 for tables whose flags `marks` has. */
   readonly marked: Uint8Array;
   /** Where QEMU fails to load a bitmap: when it opens the image, or when it checks it. */
@@ -73,10 +74,9 @@ export async function countReferences(
   const hasCopied = new Uint8Array(tally.offsets.length);
   const odd = new Uint8Array(tally.offsets.length);
   const marked = new Uint8Array(tally.offsets.length);
-  const { fileClusters } = format;
-  const marks = fileClusters <= MARKED_CLUSTERS_MAX ? new FlagMarks(fileClusters) : undefined;
+  const marks = new FlagMarks(format.fileClusters);
   const { offsets, active, inactive } = tally;
-  const facts = newTableFacts();
+  const runs = newRuns(scan);
   await walkStoredTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
     const pointers = active[index]! + inactive[index]!;
     const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
@@ -87,15 +87,15 @@ export async function countReferences(
         collector,
       });
     };
-    countTable(words, scan, pointers, counter, external, facts, judge);
+    countTable(words, scan, pointers, counter, external, runs, judge);
     if (active[index] !== 0) {
-      if (facts.isPlain) {
-        addPlainLayout(facts, active[index]!, layout);
-        marks?.add(words, scan);
-        marked[index] = marks === undefined ? 0 : 1;
+      if (runs.isPlain) {
+        addPlainLayout(runs, active[index]!, layout);
+        marks.add(runs);
+        marked[index] = 1;
       } else addLayout(words, scan, active[index]!, external, layout);
     }
-    hasCopied[index] = facts.anyCopied ? 1 : 0;
+    hasCopied[index] = runs.anyCopied ? 1 : 0;
     if ((index & 0x3ff) === 0) onProgress(index / offsets.length);
   });
   const bitmapFailure = await countBitmapData(image, counter, collector);
@@ -147,16 +147,16 @@ function countTable(
   pointers: number,
   counter: ReferenceCounter,
   externalDataFile: boolean,
-  facts: TableFacts,
+  runs: Runs,
   judge: (entry: number) => void,
 ): void {
   let entry = 0;
   if (!externalDataFile && scan.stride === 2) {
-    entry = addStoredReferences(words, scan, pointers, counter.counts, facts);
+    entry = addStoredReferences(words, scan, pointers, counter.counts, runs);
   } else {
     swapWords(words);
-    facts.isPlain = false;
-    facts.anyCopied = anyCopied(words, scan);
+    runs.isPlain = false;
+    runs.anyCopied = anyCopied(words, scan);
     if (externalDataFile || nextBadBitmap(words, scan, 0) !== NO_PROBLEM) {
       for (let i = 0; i * scan.stride < words.length; i++) judge(i);
       return;
@@ -169,7 +169,7 @@ function countTable(
   }
 }
 
-function addPlainLayout({ allocated, fragmented }: TableFacts, times: number, to: Layout): void {
+function addPlainLayout({ allocated, fragmented }: Runs, times: number, to: Layout): void {
   to.allocated += allocated * times;
   to.fragmented += fragmented * times;
 }

@@ -130,8 +130,7 @@ export async function checkBehindTable(
   { counter }: References,
   to: FindingCollector,
 ): Promise<void> {
-  const { values } = counter.counts;
-  for (const snapshot of await unlistedSnapshots(image, behindTable, values, blocks)) {
+  for (const snapshot of await unlistedSnapshots(image, behindTable, counter.counts, blocks)) {
     const where = { structure: 'snapshot-table', at: snapshot.at } as const;
     to.add('SNAPSHOT_UNLISTED', { ...where, facts: snapshotFacts(snapshot) });
   }

@@ -15,7 +15,7 @@ export function checkOverlaps(
   collector: FindingCollector,
 ): void {
   const { clusterBytes } = image.geometry;
-  const { values } = references.counter.counts;
+  const { counts } = references.counter;
   const { fileClusters } = references.scan.format;
   const seen = new Set<number>();
   const add = (
@@ -23,7 +23,7 @@ export function checkOverlaps(
     cluster: number,
     own: number,
   ): void => {
-    const others = values[cluster]! - own;
+    const others = counts.get(cluster) - own;
     if (others <= 0 || seen.has(cluster)) return;
     seen.add(cluster);
     const at = cluster * clusterBytes;

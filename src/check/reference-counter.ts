@@ -62,9 +62,9 @@ export class ReferenceCounter {
   }
 
   #countOne(cluster: number, times: number, where: () => Found): void {
-    const { values, max, touched, blockShift } = this.counts;
-    const count = values[cluster]! + times;
-    values[cluster] = Math.min(count, max);
+    const { max, touched, blockShift } = this.counts;
+    const count = this.counts.get(cluster) + times;
+    this.counts.set(cluster, Math.min(count, max));
     touched[cluster >>> blockShift] = 1;
     this.#clusters = Math.max(this.#clusters, cluster + 1);
     if (count <= max) return;

@@ -1,7 +1,6 @@
 import { HIGH_WORD } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkStoredTables } from '../image/walk.js';
-import { decodeRefcountsCapped } from '../refcount/block.js';
 import type { FindingCollector, Found } from './collector.js';
 import { factsOf } from './judge-entry.js';
 import type { ReferenceCounter } from './reference-counter.js';
@@ -54,48 +53,36 @@ export async function checkRefcountTable(
       collector.add('REFCOUNT_BLOCK_PAST_END', where());
     } else if (offset !== 0) {
       counter.count(offset, clusterBytes, 1, 'REFCOUNT_BLOCK_PAST_END', where);
-      const found = counter.counts.values[cluster]!;
+      const found = counter.counts.get(cluster);
       if (found !== 1) collector.add('REFCOUNT_BLOCK_SHARED', { ...where(), cluster, found });
     }
   }
   return { at, blocks, unreadable, aboveCap: new Map() };
 }
 
-const NO_BYTES = new Uint8Array();
-
-/** The highest stored refcount that is told apart. */
-export const REFCOUNT_CAP = 0xffff_ffff;
-
 /**
- * Hands the stored refcounts of all clusters below `clusters` to `visit`, block by block and in
- * order: the block's index, its counts up to REFCOUNT_CAP, and its bytes; both are only lent.
+ * Hands refcount blocks to `visit` in order: the block's index, and its bytes as words, which are only
+ * lent; undefined where the table has no block, and all refcounts are 0.
  */
 export async function visitStoredRefcounts(
   image: Image,
   { blocks }: StoredRefcountTable,
   fromBlock: number,
   endBlock: number,
-  visit: (block: number, stored: Uint16Array | Uint32Array, bytes: Uint8Array) => void,
+  visit: (block: number, stored: Uint32Array | undefined) => void,
 ): Promise<void> {
-  const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
-  const isNarrow = refcountBits <= 16;
-  const stored = new (isNarrow ? Uint16Array : Uint32Array)(refcountBlockEntries);
   const present: number[] = [];
   for (let block = fromBlock; block < endBlock; block++) {
     if ((blocks[block] ?? 0) !== 0) present.push(block);
   }
   let next = fromBlock;
   const visitAbsentBelow = (block: number): void => {
-    if (next >= block) return;
-    stored.fill(0);
-    for (; next < block; next++) visit(next, stored, NO_BYTES);
+    for (; next < block; next++) visit(next, undefined);
   };
   const offsets = Float64Array.from(present, (block) => blocks[block]!);
-  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
+  await walkStoredTables(image.source, offsets, image.geometry.clusterBytes, (index, words) => {
     visitAbsentBelow(present[index]!);
-    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    decodeRefcountsCapped(bytes, refcountBits, stored);
-    visit(present[index]!, stored, bytes);
+    visit(present[index]!, words);
     next = present[index]! + 1;
   });
   visitAbsentBelow(endBlock);

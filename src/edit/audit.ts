@@ -6,9 +6,11 @@ import { regionClusters } from '../image/regions.js';
 import { walkStoredTables } from '../image/walk.js';
 import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
 import { nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
-import { addStoredReferences, newTableFacts } from '../l1l2/stored-scan.js';
+import { newRuns } from '../l1l2/runs.js';
+import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
-import { changeCount, newCounts, type Counts } from '../refcount/counts.js';
+import { newCounts, type Counts } from '../refcount/counts.js';
+import { DataMoves } from './data-moves.js';
 import type { Survey } from './survey.js';
 
 /** What is known of an image once it was found sound. */
@@ -20,6 +22,8 @@ export interface Audit {
   readonly free: ClusterSet;
   /** By index in the tally: 1 where a table has an entry with the COPIED flag. */
   readonly hasCopied: Uint8Array;
+  /** How the refcounts of guest data will move. */
+  readonly moves: DataMoves;
   readonly leakedClusters: number;
 }
 
@@ -37,20 +41,22 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
   const counts = newCounts(capacityClusters, geometry);
   for (const region of regions) {
     const [first, end] = regionClusters(region, geometry.clusterBytes);
-    for (let cluster = first; cluster < end; cluster++) changeCount(counts, cluster, 1);
+    for (let cluster = first; cluster < end; cluster++) counts.change(cluster, 1);
   }
   await countBitmapData(from, counts);
 
   const hasCopied = new Uint8Array(tally.offsets.length);
-  const facts = newTableFacts();
+  const runs = newRuns(scan);
+  const moves = new DataMoves(tally, scan, capacityClusters);
   await walkStoredTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
     const at = tally.offsets[index]!;
     const before = tally.before[index]!;
     countPointers(at, before, counts, geometry.clusterBytes);
-    const problem = addStoredReferences(words, scan, before, counts, facts);
+    const problem = addStoredReferences(words, scan, before, counts, runs);
     if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
     refuseBadBitmaps(words, at, scan);
-    hasCopied[index] = facts.anyCopied ? 1 : 0;
+    hasCopied[index] = runs.anyCopied ? 1 : 0;
+    moves.add(index, words, runs);
   });
 
   refuseSharedMetadata(from, counts);
@@ -63,12 +69,12 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     free,
   );
   counts.touched.fill(0);
-  return { scan, counts, free, hasCopied, leakedClusters };
+  return { scan, counts, free, hasCopied, moves, leakedClusters };
 }
 
 /** Counts pointers to the whole cluster at `at`. */
 function countPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
-  if (changeCount(counts, at / clusterBytes, pointers)) return;
+  if (counts.change(at / clusterBytes, pointers)) return;
   throw tooManyReferences(at, 'refcount block', counts.max);
 }
 
@@ -89,13 +95,13 @@ function refuseSharedMetadata(from: Survey, counts: Counts): void {
   for (const region of from.regions) {
     const [first, end] = regionClusters(region, clusterBytes);
     for (let cluster = first; cluster < end; cluster++) {
-      if (counts.values[cluster] !== 1) refuse(region.owner, cluster);
+      if (counts.get(cluster) !== 1) refuse(region.owner, cluster);
     }
   }
   const { offsets, before } = from.tally;
   offsets.forEach((offset, index) => {
     const cluster = offset / clusterBytes;
-    if (counts.values[cluster] !== before[index]) refuse('L2 table', cluster);
+    if (counts.get(cluster) !== before[index]) refuse('L2 table', cluster);
   });
 }
 

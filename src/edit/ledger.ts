@@ -5,7 +5,7 @@ import { clustersToHold } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { Allocator } from '../refcount/allocate.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
-import { changeCount, type Counts } from '../refcount/counts.js';
+import type { Counts } from '../refcount/counts.js';
 
 /** No room among the clusters that the ledger covers; a larger ledger may have some. */
 export class OutOfClusters extends Error {
@@ -39,7 +39,7 @@ export class Ledger {
     const { clusterBytes, refcountBits } = image.geometry;
     this.counts = counts;
     this.free = free;
-    const limit = growable ? counts.values.length : fileClusters;
+    const limit = growable ? counts.clusters : fileClusters;
     this.#allocator = new Allocator(free, fileClusters, limit);
     this.#clusterBytes = clusterBytes;
     this.#refcountBits = refcountBits;
@@ -91,13 +91,13 @@ export class Ledger {
   /** Changes the count of a metadata cluster. */
   changeMetadata(cluster: number, by: number): void {
     this.change(cluster, by);
-    if (by < 0 && this.counts.values[cluster] === 0) this.#freedMetadataClusters += 1;
+    if (by < 0 && this.counts.get(cluster) === 0) this.#freedMetadataClusters += 1;
   }
 
   /** @throws QsnapError REFCOUNT_OVERFLOW when the width can't hold the new count. */
   change(cluster: number, by: number): void {
     if (by === 0) return;
-    if (!changeCount(this.counts, cluster, by)) {
+    if (!this.counts.change(cluster, by)) {
       throw refcountOverflow(cluster * this.#clusterBytes, this.#refcountBits);
     }
   }

@@ -29,7 +29,7 @@ export function countNewTables(
   const { clusterBytes } = from.image.geometry;
   const dataAt = newData === undefined ? 0 : ledger.findDataRun(newData.clusters);
   // New data lies past the end of the file as it is.
-  const scan = { ...audited.scan, fileClusters: ledger.counts.values.length };
+  const scan = { ...audited.scan, fileClusters: ledger.counts.clusters };
   const words = new Uint32Array(clusterBytes / 4);
   for (const table of tables) {
     words.fill(0);

@@ -1,5 +1,5 @@
-import { HIGH_WORD, bytesOfWords } from '../base/words.js';
-import { encodeRefcounts } from '../refcount/block.js';
+import { HIGH_WORD, bytesOfWords, storedWords } from '../base/words.js';
+import { BlockGroups } from '../refcount/block-groups.js';
 import type { LiteralWrite, TableWrites } from '../tx/plan.js';
 import type { Geometry } from '../qcow2/geometry.js';
 import type { Ledger } from './ledger.js';
@@ -57,7 +57,7 @@ export function placeRefcounts(
     words[2 * block + 1] = at % HIGH_WORD;
   }
   const byPlace = [...newPlaces].sort(([, a], [, b]) => a - b);
-  const { values } = ledger.counts;
+  const groups = new BlockGroups(refcountBits);
   return {
     table: { at: tableAt, clusters: tableClusters },
     writes: [
@@ -68,9 +68,11 @@ export function placeRefcounts(
         targets: Float64Array.from(byPlace, ([, at]) => at),
         sources: undefined,
         fill: (i, table) => {
-          const first = byPlace[i]![0] * refcountBlockEntries;
-          const counts = values.subarray(first, first + refcountBlockEntries);
-          encodeRefcounts(counts, refcountBits, table);
+          const firstWord = (byPlace[i]![0] * refcountBlockEntries) / 32;
+          const block = storedWords(table);
+          for (let group = 0; group < refcountBlockEntries / 32; group++) {
+            groups.encode(ledger.counts, firstWord + group, block, group);
+          }
         },
       },
       { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },

@@ -3,6 +3,7 @@ import { hostOffset, roundUp } from '../base/units.js';
 import { bytesOfWords, HIGH_WORD, storedWords } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
+import { newRuns } from '../l1l2/runs.js';
 import { clearStoredCopied, setStoredCopied } from '../l1l2/stored-scan.js';
 import { indexOfOffset } from '../l1l2/tally.js';
 import type { L1Ref } from '../qcow2/header.js';
@@ -97,6 +98,7 @@ function l2Writes(
   ledger: Ledger,
 ): TableWrites {
   const { offsets, kept, written } = from.tally;
+  const runs = newRuns(audited.scan);
   return {
     kind: 'tables',
     what: 'L2 tables',
@@ -107,7 +109,7 @@ function l2Writes(
       const index = copied[i]!;
       // Data under a table that two L1s point at is shared whatever its count will become.
       if (kept[index]! + written[index]! > 1) clearStoredCopied(table, audited.scan);
-      else setStoredCopied(storedWords(table), audited.scan, ledger.counts);
+      else setStoredCopied(storedWords(table), audited.scan, ledger.counts, runs);
     },
   };
 }
@@ -129,7 +131,7 @@ function placeActiveL1(
   if (next.activeL1 === undefined) return old;
   const { clusterBytes } = from.image.geometry;
   const words = relocatedL1(next.activeL1, relocate, (offset) => {
-    return ledger.counts.values[offset / clusterBytes] === 1;
+    return ledger.counts.get(offset / clusterBytes) === 1;
   });
   for (const { l1Index, at } of pointers) {
     words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;

@@ -1,6 +1,7 @@
 import { hostOffset } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
+import { visitBits } from '../refcount/counts.js';
 import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import type { ByteRange } from '../io/device.js';
 import { shadowWriteBytes, type EditPlan, type WritePlan } from '../tx/plan.js';
@@ -58,17 +59,12 @@ async function place(
 ): Promise<WritePlan & Pick<EditPlan, 'facts'>> {
   const { image } = surveyed;
   const { clusterBytes } = image.geometry;
-  const moved = await moveDataRefcounts(surveyed, audited, ledger);
+  moveDataRefcounts(surveyed, audited, ledger);
   const added = countNewTables(surveyed, next, audited, ledger);
   const copied =
     next.activeL1 === undefined
       ? []
-      : await tablesToCopy(
-          surveyed,
-          audited,
-          ledger,
-          moved.any || added.tables.length > 0 ? moved : undefined,
-        );
+      : await tablesToCopy(surveyed, audited, ledger, audited.moves.any || added.tables.length > 0);
   const placed = placeTables(surveyed, next, audited, { copied, added }, ledger);
   const refcounts = placeRefcounts(
     image.geometry,
@@ -110,17 +106,18 @@ async function place(
 /** Clusters that were in use before the edit and are free after it, neighbours joined. */
 function freedRanges(ledger: Ledger, image: Image): readonly ByteRange[] {
   const { clusterBytes, refcountBlockEntries } = image.geometry;
-  const { values } = ledger.counts;
+  const { counts, free } = ledger;
   const ranges: { at: number; length: number }[] = [];
-  for (let block = 0; block < ledger.counts.touched.length; block++) {
-    if (ledger.counts.touched[block] === 0) continue;
-    const first = block * refcountBlockEntries;
-    for (let cluster = first; cluster < first + refcountBlockEntries; cluster++) {
-      if (values[cluster] !== 0 || ledger.free.has(cluster)) continue;
-      const at = cluster * clusterBytes;
-      const last = ranges.at(-1);
-      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
-      else ranges.push({ at, length: clusterBytes });
+  for (let block = 0; block < counts.touched.length; block++) {
+    if (counts.touched[block] === 0) continue;
+    const firstWord = (block * refcountBlockEntries) / 32;
+    for (let word = firstWord; word < firstWord + refcountBlockEntries / 32; word++) {
+      visitBits(~(counts.usedAt(word) | free.wordAt(word)), (bit) => {
+        const at = (word * 32 + bit) * clusterBytes;
+        const last = ranges.at(-1);
+        if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
+        else ranges.push({ at, length: clusterBytes });
+      });
     }
   }
   return ranges;

@@ -3,9 +3,10 @@ import { isAligned } from '../base/units.js';
 import { hex } from '../base/words.js';
 import type { BlockSource } from '../io/device.js';
 import { offsetOf } from '../l1l2/entry.js';
-import { decodeRefcounts, TOO_LARGE } from '../refcount/block.js';
+import { passesCap } from '../refcount/block.js';
+import { BlockGroups } from '../refcount/block-groups.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
-import type { Counts } from '../refcount/counts.js';
+import { maskOf, visitBits, type Counts } from '../refcount/counts.js';
 import { damaged } from './damage.js';
 import type { Image } from './image.js';
 import { readTable, walkStoredTables } from './walk.js';
@@ -69,46 +70,50 @@ export async function replaceByStored(
   free: ClusterSet,
 ): Promise<Comparison> {
   const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
-  const { values } = counts;
-  const blocks = Math.ceil(values.length / refcountBlockEntries);
+  const blocks = Math.ceil(counts.clusters / refcountBlockEntries);
   const present: number[] = [];
+  const groups = new BlockGroups(refcountBits);
   let leakedClusters = 0;
-  const stored =
-    values instanceof Uint16Array
-      ? new Uint16Array(refcountBlockEntries)
-      : new Uint32Array(refcountBlockEntries);
-  const settle = (block: number): void => {
+  const differs = (block: number, cluster: number, is: number, references: number): void => {
+    if (is < references) {
+      throw tooLow(image, blockOffsets[block] ?? 0, cluster, is, references);
+    }
+    leakedClusters++;
+  };
+  const settle = (block: number, stored: Uint32Array | undefined): void => {
     const first = block * refcountBlockEntries;
-    const end = Math.min(first + refcountBlockEntries, values.length);
-    for (let cluster = first; cluster < end; cluster++) {
-      const is = stored[cluster - first]!;
-      const references = values[cluster]!;
-      if (is < references) {
-        throw tooLow(image, blockOffsets[block] ?? 0, cluster, is, references);
+    const end = Math.min(first + refcountBlockEntries, counts.clusters);
+    for (let from = first; from < end; from += 32) {
+      const word = from / 32;
+      groups.decode(stored, word - first / 32);
+      const inside = maskOf(0, end - from);
+      const different = counts.differenceAt(word, groups) & inside;
+      if (different !== 0) {
+        visitBits(different, (bit) => {
+          differs(block, from + bit, groups.countAt(bit), counts.get(from + bit));
+        });
+        counts.setWord(word, inside, groups);
       }
-      if (is > references) leakedClusters++;
-      if (is === 0) free.add(cluster);
-      else values[cluster] = is;
+      free.addWord(word, ~counts.usedAt(word) & inside);
     }
   };
   for (let block = 0; block < blocks; block++) {
     const first = block * refcountBlockEntries;
     if ((blockOffsets[block] ?? 0) !== 0) present.push(block);
-    else if (counts.touched[block] === 1) settle(block);
+    else if (counts.touched[block] === 1) settle(block, undefined);
     // Without a block and without references: free, whatever lies there. Files may be very sparse.
-    else free.addRange(first, Math.min(first + refcountBlockEntries, values.length));
+    else free.addRange(first, Math.min(first + refcountBlockEntries, counts.clusters));
   }
   const offsets = Float64Array.from(present, (block) => blockOffsets[block]!);
   await walkStoredTables(source, offsets, clusterBytes, (index, words) => {
-    const block = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    if (decodeRefcounts(block, refcountBits, stored) === TOO_LARGE) {
+    if (refcountBits === 64 && passesCap(words)) {
       throw damaged({
         structure: 'refcount block',
         at: offsets[index]!,
         message: `the refcount block at ${hex(offsets[index]!)} holds a count above 2^32 - 1`,
       });
     }
-    settle(present[index]!);
+    settle(present[index]!, words);
   });
   return { leakedClusters };
 }

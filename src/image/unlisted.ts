@@ -2,7 +2,8 @@ import { roundUp } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { readSnapshotTableLeniently } from '../qcow2/snapshot-table-lenient.js';
-import { decodeRefcountsCapped } from '../refcount/block.js';
+import { decodeRefcounts } from '../refcount/block.js';
+import type { Counts } from '../refcount/counts.js';
 import type { Header } from '../qcow2/header.js';
 import type { Image } from './image.js';
 
@@ -55,7 +56,7 @@ function isPlausible({ l1, idBytes }: Snapshot, fileSizeBytes: number): boolean 
 export async function unlistedSnapshots(
   image: Image,
   behindTable: readonly Snapshot[],
-  references: Uint16Array | Uint32Array,
+  references: Counts,
   blocks: Float64Array,
 ): Promise<readonly Snapshot[]> {
   const unlisted: Snapshot[] = [];
@@ -68,7 +69,7 @@ export async function unlistedSnapshots(
 async function isLeaked(
   { l1 }: Snapshot,
   { source, geometry }: Image,
-  references: Uint16Array | Uint32Array,
+  references: Counts,
   blocks: Float64Array,
 ): Promise<boolean> {
   const { clusterBytes, refcountBlockEntries, refcountBits } = geometry;
@@ -77,14 +78,14 @@ async function isLeaked(
   const stored = new Uint32Array(refcountBlockEntries);
   let loaded = -1;
   for (let cluster = first; cluster <= last; cluster++) {
-    if (references[cluster] !== 0) return false;
+    if (cluster >= references.clusters || references.get(cluster) !== 0) return false;
     const block = Math.floor(cluster / refcountBlockEntries);
     const blockAt = blocks[block] ?? 0;
     if (blockAt === 0) return false;
     if (block !== loaded) {
       const bytes = new Uint8Array(clusterBytes);
       await source.readBatch([{ at: blockAt, into: bytes }]);
-      decodeRefcountsCapped(bytes, refcountBits, stored);
+      decodeRefcounts(bytes, refcountBits, stored);
       loaded = block;
     }
     if (stored[cluster % refcountBlockEntries] === 0) return false;

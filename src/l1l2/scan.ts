@@ -1,4 +1,4 @@
-import { changeCount, type Counts } from '../refcount/counts.js';
+import type { Counts } from '../refcount/counts.js';
 import {
   COMPRESSED,
   COPIED,
@@ -58,7 +58,6 @@ export function addReferences(
   from = 0,
 ): number {
   const { stride, clusterBits, highScale, lowMustBeClear, fileClusters } = scan;
-  const { values, max, blockShift, touched } = counts;
   for (let i = from * stride; i < words.length; i += stride) {
     const high = words[i]!;
     const low = words[i + 1]!;
@@ -73,10 +72,7 @@ export function addReferences(
       continue;
     }
     if (cluster >= fileClusters) return i / stride;
-    const count = values[cluster]! + weight;
-    if (count > max || count < 0) return i / stride;
-    values[cluster] = count;
-    touched[cluster >>> blockShift] = 1;
+    if (!counts.change(cluster, weight)) return i / stride;
   }
   return NO_PROBLEM;
 }
@@ -96,10 +92,10 @@ function addCompressed(
   const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
   if (first === 0 || last >= scan.fileClusters) return false;
   for (let cluster = first; cluster <= last; cluster++) {
-    const count = counts.values[cluster]! + weight;
+    const count = counts.get(cluster) + weight;
     if (count > counts.max || count < 0) return false;
   }
-  for (let cluster = first; cluster <= last; cluster++) changeCount(counts, cluster, weight);
+  for (let cluster = first; cluster <= last; cluster++) counts.change(cluster, weight);
   return true;
 }
 
@@ -132,10 +128,15 @@ export function anyCopiedWrong(words: Uint32Array, scan: Scan, counts: Counts): 
     const high = words[i]!;
     if ((high & COMPRESSED) !== 0) continue;
     const cluster = (high & 0x00ff_ffff) * highScale + (words[i + 1]! >>> clusterBits);
-    const wanted = cluster !== 0 && counts.values[cluster] === 1;
+    const wanted = cluster !== 0 && isOne(counts, cluster);
     if (high >>> 31 !== (wanted ? 1 : 0)) return true;
   }
   return false;
+}
+
+/** Whether a cluster is referred to exactly once. */
+export function isOne(counts: Counts, cluster: number): boolean {
+  return (counts.onesAt(cluster >>> 5) & (1 << (cluster & 31))) !== 0;
 }
 
 /** Sets every COPIED flag to what the counts ask for, in place. Spec: L2 table entry, bit 63. */
@@ -145,7 +146,7 @@ export function setCopied(words: Uint32Array, scan: Scan, counts: Counts): void 
     const high = words[i]! & ~COPIED;
     if ((high & COMPRESSED) !== 0) continue;
     const cluster = (high & 0x00ff_ffff) * highScale + (words[i + 1]! >>> clusterBits);
-    const wanted = cluster !== 0 && counts.values[cluster] === 1;
+    const wanted = cluster !== 0 && isOne(counts, cluster);
     words[i] = wanted ? high | COPIED : high;
   }
 }

@@ -3,38 +3,32 @@
  * of each byte; wider ones are big-endian. Spec: Refcount block entry.
  */
 
-/** A stored refcount that does not fit into 32 bits. No image can have that many references. */
-export const TOO_LARGE = -1;
+/** The highest refcount that is told apart. No image can have that many references. */
+export const REFCOUNT_CAP = 0xffff_ffff;
 
-/**
- * Decodes the first `into.length` entries of a block.
- *
- * @returns TOO_LARGE when a 64-bit entry exceeds 2^32 - 1 (its index is then undefined), else 0.
- */
+/** Decodes the first `into.length` entries of a block; what passes REFCOUNT_CAP ends as that. */
 export function decodeRefcounts(
   block: Uint8Array,
   refcountBits: number,
   into: Uint16Array | Uint32Array,
-): number {
+): void {
   switch (refcountBits) {
     case 8:
       for (let i = 0; i < into.length; i++) into[i] = block[i]!;
-      return 0;
+      return;
     case 16:
       for (let i = 0; i < into.length; i++) into[i] = (block[2 * i]! << 8) | block[2 * i + 1]!;
-      return 0;
+      return;
     case 32:
       for (let i = 0; i < into.length; i++) into[i] = word(block, 4 * i);
-      return 0;
+      return;
     case 64:
       for (let i = 0; i < into.length; i++) {
-        if (word(block, 8 * i) !== 0) return TOO_LARGE;
-        into[i] = word(block, 8 * i + 4);
+        into[i] = word(block, 8 * i) !== 0 ? REFCOUNT_CAP : word(block, 8 * i + 4);
       }
-      return 0;
+      return;
     default:
       decodePacked(block, refcountBits, into);
-      return 0;
   }
 }
 
@@ -91,19 +85,10 @@ function encodePacked(
   }
 }
 
-/**
- * Decodes a whole block of an image that may be damaged: counts that no image can have end as the
- * highest that is told apart.
- */
-export function decodeRefcountsCapped(
-  block: Uint8Array,
-  refcountBits: number,
-  into: Uint16Array | Uint32Array,
-): void {
-  if (decodeRefcounts(block, refcountBits, into) !== TOO_LARGE) return;
-  for (let i = 0; i < into.length; i++) {
-    into[i] = word(block, 8 * i) !== 0 ? 0xffff_ffff : word(block, 8 * i + 4);
-  }
+/** Whether a block of 64-bit entries, as it is stored, has one above REFCOUNT_CAP. */
+export function passesCap(stored: Uint32Array): boolean {
+  for (let i = 0; i < stored.length; i += 2) if (stored[i] !== 0) return true;
+  return false;
 }
 
 function word(bytes: Uint8Array, at: number): number {

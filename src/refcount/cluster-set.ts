@@ -20,6 +20,16 @@ export class ClusterSet {
     this.#words[cluster >>> 5]! &= ~(1 << (cluster & 31));
   }
 
+  /** The members among clusters `word * 32` to `word * 32 + 31`, a bit each. */
+  wordAt(word: number): number {
+    return this.#words[word]! | 0;
+  }
+
+  /** Adds those of a word that `mask` has. */
+  addWord(word: number, mask: number): void {
+    this.#words[word]! |= mask;
+  }
+
   /** Adds `first` up to, not including, `end`. */
   addRange(first: number, end: number): void {
     let cluster = first;

@@ -1,36 +1,221 @@
 import type { Geometry } from '../qcow2/geometry.js';
 
+/** The counts of 32 clusters: 32 planes, of which only the first `depth` are not 0. */
+export interface WordOfCounts {
+  readonly planes: Uint32Array;
+  readonly depth: number;
+}
+
+/** All clusters of a word. */
+export const WHOLE_WORD = -1;
+
 /**
- * A count for every host cluster: 2 bytes each for refcounts of up to 16 bits, 4 for wider ones.
+ * A count for every host cluster, bit by bit: bit `p` of the count of cluster `c` is bit `c & 31` of
+ * word `c >>> 5` of plane `p`. The counts of an image are small, and those of neighbours alike, so
+ * 32 of them are changed or compared at a time, and one takes as many bits of memory as the highest
+ * of them needs.
  */
-export interface Counts {
-  readonly values: Uint16Array | Uint32Array;
-  /** The highest count that a refcount of the image can hold. */
+export class Counts {
+  readonly clusters: number;
+  /** The highest count that a refcount of the image can hold: 2^n - 1. */
   readonly max: number;
   /** `cluster >>> blockShift` is the refcount block that counts the cluster. */
   readonly blockShift: number;
   /** By refcount block: 1 where a count was changed since the marks were cleared. */
   readonly touched: Uint8Array;
+  /** The lowest bits first; as many as were needed so far. */
+  readonly planes: Uint32Array[];
+  /** Planes that `max` allows. */
+  readonly #width: number;
+
+  constructor(
+    clusters: number,
+    max: number,
+    blockShift: number,
+    shared: Pick<Counts, 'planes' | 'touched'> = {
+      planes: [],
+      touched: new Uint8Array(Math.ceil(clusters / 2 ** blockShift)),
+    },
+  ) {
+    this.clusters = clusters;
+    this.max = max;
+    this.blockShift = blockShift;
+    this.planes = shared.planes;
+    this.touched = shared.touched;
+    this.#width = Math.log2(max + 1);
+  }
+
+  /** The same counts, of which none may pass `max` from now on. */
+  limitedTo(max: number): Counts {
+    return new Counts(this.clusters, max, this.blockShift, this);
+  }
+
+  get(cluster: number): number {
+    const { planes } = this;
+    const word = cluster >>> 5;
+    let count = 0;
+    for (let p = 0; p < planes.length; p++) {
+      count |= ((planes[p]![word]! >>> (cluster & 31)) & 1) << p;
+    }
+    return count >>> 0;
+  }
+
+  /** Replaces a count; its block is not marked. */
+  set(cluster: number, count: number): void {
+    const word = cluster >>> 5;
+    const bit = 1 << (cluster & 31);
+    for (let p = 0, rest = count; p < this.planes.length || rest !== 0; p++, rest >>>= 1) {
+      const plane = this.#plane(p);
+      plane[word] = (rest & 1) === 0 ? plane[word]! & ~bit : plane[word]! | bit;
+    }
+  }
+
+  /**
+   * Changes one count and marks its block.
+   *
+   * @returns false, and changes nothing, when the count would leave 0 to `max`.
+   */
+  change(cluster: number, by: number): boolean {
+    if (!this.changeWord(cluster >>> 5, 1 << (cluster & 31), by)) return false;
+    this.touched[cluster >>> this.blockShift] = 1;
+    return true;
+  }
+
+  /**
+   * Changes the counts of clusters in a row and marks their blocks.
+   *
+   * @returns how many were changed: `length`, or those before the first that would leave 0 to `max`.
+   */
+  changeRun(first: number, length: number, by: number): number {
+    const end = first + length;
+    let cluster = first;
+    while (cluster < end) {
+      const clusters = Math.min(32 - (cluster & 31), end - cluster);
+      if (!this.changeWord(cluster >>> 5, maskOf(cluster & 31, clusters), by)) {
+        // One of them can't be changed; those before it are.
+        while (this.changeWord(cluster >>> 5, 1 << (cluster & 31), by)) cluster++;
+        break;
+      }
+      cluster += clusters;
+    }
+    const { touched, blockShift } = this;
+    const endBlock = (cluster + 2 ** blockShift - 1) >>> blockShift;
+    for (let block = first >>> blockShift; block < endBlock; block++) touched[block] = 1;
+    return cluster - first;
+  }
+
+  /**
+   * Changes the counts of the clusters of a word that `mask` has; no block is marked.
+   *
+   * @returns false, and changes nothing, when one of them would leave 0 to `max`.
+   */
+  changeWord(word: number, mask: number, by: number): boolean {
+    if (by < 0) {
+      if (!this.#has(word, mask, -by)) return false;
+      this.#subtract(word, mask, -by);
+      return true;
+    }
+    if (this.#add(word, mask, by) === 0) return true;
+    this.#subtract(word, mask, by);
+    return false;
+  }
+
+  /** Which clusters of a word have a count of exactly 1. */
+  onesAt(word: number): number {
+    const { planes } = this;
+    if (planes.length === 0) return 0;
+    let ones = planes[0]![word]! | 0;
+    for (let p = 1; p < planes.length; p++) ones &= ~planes[p]![word]!;
+    return ones;
+  }
+
+  /** Which clusters of a word have a count other than 0. */
+  usedAt(word: number): number {
+    const { planes } = this;
+    let used = 0;
+    for (let p = 0; p < planes.length; p++) used |= planes[p]![word]!;
+    return used;
+  }
+
+  /** Which clusters of a word have other counts than those in `other`. */
+  differenceAt(word: number, { planes: other, depth }: WordOfCounts): number {
+    const { planes } = this;
+    let different = 0;
+    for (let p = 0; p < planes.length; p++) different |= planes[p]![word]! ^ other[p]!;
+    for (let p = planes.length; p < depth; p++) different |= other[p]!;
+    return different;
+  }
+
+  /** Replaces the counts of the clusters in `mask`; no block is marked. */
+  setWord(word: number, mask: number, { planes: other, depth }: WordOfCounts): void {
+    for (let p = 0; p < Math.max(depth, this.planes.length); p++) {
+      const plane = this.#plane(p);
+      plane[word] = (plane[word]! & ~mask) | (other[p]! & mask);
+    }
+  }
+
+  #plane(index: number): Uint32Array {
+    while (this.planes.length <= index) {
+      this.planes.push(new Uint32Array(Math.ceil(this.clusters / 32)));
+    }
+    return this.planes[index]!;
+  }
+
+  /** @returns the clusters whose count passed `max` and went on from 0. */
+  #add(word: number, mask: number, by: number): number {
+    let carry = 0;
+    for (let p = 0, rest = by; (rest | carry) !== 0; p++, rest >>>= 1) {
+      if (p === this.#width) return rest === 0 ? carry : mask;
+      const plane = p < this.planes.length ? this.planes[p]! : this.#plane(p);
+      const is = plane[word]! | 0;
+      const add = (rest & 1) === 0 ? 0 : mask;
+      plane[word] = is ^ add ^ carry;
+      carry = (is & add) | (carry & (is ^ add));
+    }
+    return 0;
+  }
+
+  /** Whether all counts in `mask` are at least `least`. */
+  #has(word: number, mask: number, least: number): boolean {
+    const { planes } = this;
+    let borrow = 0;
+    let rest = least;
+    for (let p = 0; p < planes.length && (rest | borrow) !== 0; p++, rest >>>= 1) {
+      const is = planes[p]![word]! | 0;
+      const take = (rest & 1) === 0 ? 0 : mask;
+      borrow = (~is & take) | (borrow & ~(is ^ take));
+    }
+    return (rest | borrow) === 0;
+  }
+
+  /** Modulo `max` + 1. */
+  #subtract(word: number, mask: number, by: number): void {
+    let borrow = 0;
+    for (let p = 0, rest = by; p < this.#width && (rest | borrow) !== 0; p++, rest >>>= 1) {
+      const plane = this.planes[p]!;
+      const is = plane[word]! | 0;
+      const take = (rest & 1) === 0 ? 0 : mask;
+      plane[word] = is ^ take ^ borrow;
+      borrow = (~is & take) | (borrow & ~(is ^ take));
+    }
+  }
 }
 
-export function newCounts(clusters: number, geometry: Geometry): Counts {
-  return {
-    values: geometry.refcountBits <= 16 ? new Uint16Array(clusters) : new Uint32Array(clusters),
-    max: geometry.refcountMax,
-    blockShift: Math.log2(geometry.refcountBlockEntries),
-    touched: new Uint8Array(Math.ceil(clusters / geometry.refcountBlockEntries)),
-  };
+/** The bits of `length` clusters from `from` on, as far as the word goes. */
+export function maskOf(from: number, length: number): number {
+  return (length >= 32 ? WHOLE_WORD : (1 << length) - 1) << from;
 }
 
-/**
- * Changes one count and marks its block.
- *
- * @returns false, and changes nothing, when the count would leave 0 to `counts.max`.
- */
-export function changeCount(counts: Counts, cluster: number, by: number): boolean {
-  const count = counts.values[cluster]! + by;
-  if (count > counts.max || count < 0) return false;
-  counts.values[cluster] = count;
-  counts.touched[cluster >>> counts.blockShift] = 1;
-  return true;
+/** @param max the highest count, if that is not what the refcounts of the image can hold. */
+export function newCounts(
+  clusters: number,
+  { refcountMax, refcountBlockEntries }: Geometry,
+  max = refcountMax,
+): Counts {
+  return new Counts(clusters, max, Math.log2(refcountBlockEntries));
+}
+
+/** Hands every bit that is set to `visit`, the lowest first. */
+export function visitBits(bits: number, visit: (bit: number) => void): void {
+  for (let rest = bits; rest !== 0; rest &= rest - 1) visit(31 - Math.clz32(rest & -rest));
 }

@@ -5,7 +5,7 @@ import { metadataRegions, regionClusters, type Region } from '../image/regions.j
 import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { addReferences, anyCopied, nextBadBitmap, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
-import { changeCount, type Counts } from '../refcount/counts.js';
+import type { Counts } from '../refcount/counts.js';
 import { isChanged } from './mend-tables.js';
 import type { MendedTree } from './tree.js';
 import type { Unknowns } from './unknowns.js';
@@ -51,7 +51,7 @@ export async function countMended(
   await walkTables(image.source, offsets, clusterBytes, (index, words) => {
     const at = offsets[index]!;
     const pointers = active[index]! + inactive[index]!;
-    if (!changeCount(counts, at / clusterBytes, pointers)) throw overflow(at, scan);
+    if (!counts.change(at / clusterBytes, pointers)) throw overflow(at, scan);
     hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
     if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
   });
@@ -73,8 +73,8 @@ function countRegions(
     unknowns.avoid(region.at, region.bytes);
     let fits = end <= scan.fileClusters;
     // What stays behind the end of the file is in the file once that has grown past it.
-    for (let cluster = first; cluster < Math.min(end, counts.values.length); cluster++) {
-      fits = changeCount(counts, cluster, 1) && fits;
+    for (let cluster = first; cluster < Math.min(end, counts.clusters); cluster++) {
+      fits = counts.change(cluster, 1) && fits;
     }
     return !fits;
   });
@@ -82,8 +82,8 @@ function countRegions(
 
 function isShared(region: Region, scan: Scan, counts: Counts): boolean {
   const [first, end] = regionClusters(region, scan.format.geometry.clusterBytes);
-  for (let cluster = first; cluster < Math.min(end, counts.values.length); cluster++) {
-    if (counts.values[cluster] !== 1) return true;
+  for (let cluster = first; cluster < Math.min(end, counts.clusters); cluster++) {
+    if (counts.get(cluster) !== 1) return true;
   }
   return false;
 }
@@ -106,10 +106,10 @@ async function countBitmapData(
     if (at === 0) return;
     const isWhole = Number.isInteger(cluster);
     if (!isWhole || cluster >= scan.fileClusters) unknowns.unreadable(at, clusterBytes);
-    if (!isWhole || cluster >= counts.values.length) return;
+    if (!isWhole || cluster >= counts.clusters) return;
     const hasStrayBits = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
     if (hasStrayBits) held.add(cluster);
-    else if (!changeCount(counts, cluster, 1)) throw overflow(at, scan);
+    else if (!counts.change(cluster, 1)) throw overflow(at, scan);
   });
   return held;
 }
@@ -128,8 +128,8 @@ async function countStrayTables(
   const { clusterBytes } = image.geometry;
   const count = (stretch: Stretch, pointers: number): void => {
     for (const cluster of clustersOf(stretch, counts, clusterBytes)) {
-      const room = counts.max - counts.values[cluster]!;
-      changeCount(counts, cluster, Math.min(pointers, room));
+      const room = counts.max - counts.get(cluster);
+      counts.change(cluster, Math.min(pointers, room));
     }
   };
   for (const [at, pointers] of strayTables) count({ at, bytes: clusterBytes }, pointers);
@@ -185,7 +185,7 @@ function countFlawed(
   const target = targetOf(words, index, scan);
   const { at, bytes } = target;
   for (const cluster of clustersOf(target, counts, clusterBytes)) {
-    if (!changeCount(counts, cluster, pointers)) throw overflow(cluster * clusterBytes, scan);
+    if (!counts.change(cluster, pointers)) throw overflow(cluster * clusterBytes, scan);
   }
   const end = Math.floor((at + bytes - 1) / clusterBytes) + 1;
   const isStrayBitsAlone = at % clusterBytes === 0 && end <= scan.fileClusters;
@@ -204,7 +204,7 @@ interface Stretch {
  */
 function clustersOf({ at, bytes }: Stretch, counts: Counts, clusterBytes: number): number[] {
   const first = Math.floor(at / clusterBytes);
-  const end = Math.min(Math.floor((at + bytes - 1) / clusterBytes) + 1, counts.values.length);
+  const end = Math.min(Math.floor((at + bytes - 1) / clusterBytes) + 1, counts.clusters);
   return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
 }
 

@@ -142,8 +142,7 @@ function placeActiveL1(
   const words = tree.activeL1.slice();
   for (let i = 0; i < words.length; i += 2) {
     const at = targetOf(words, i, tree, places, () => true) ?? strayTarget(words, i, tree);
-    const count =
-      at === undefined ? undefined : ledger.counts.values[Math.floor(at / clusterBytes)];
+    const count = at === undefined ? undefined : countAt(Math.floor(at / clusterBytes), ledger);
     // What lies behind all that is counted keeps the flag it has.
     if (count !== undefined) setEntry(words, i, at!, count === 1 ? COPIED : 0);
   }
@@ -152,6 +151,10 @@ function placeActiveL1(
   const placed = placeL1('active L1', words, tree, ledger, shadow);
   if (!moves.activeL1) ledger.release(old.at, old.entries * 8);
   return placed;
+}
+
+function countAt(cluster: number, { counts }: Ledger): number | undefined {
+  return cluster < counts.clusters ? counts.get(cluster) : undefined;
 }
 
 async function placeInactiveL1s(

@@ -10,6 +10,7 @@ import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
+import { REFCOUNT_CAP } from '../refcount/block.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
 import { shadowWriteBytes, type EditPlan, type ShadowWrite } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
@@ -19,7 +20,7 @@ import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
 import { refuseUnmendable, tooManyUnreadable } from './refuse.js';
-import { clustersNamed, clustersToCount, freeClusters, isGrowable, roomyMax } from './room.js';
+import { clustersNamed, clustersToCount, freeClusters, isGrowable } from './room.js';
 import {
   readStoredRefcounts,
   settleRefcounts,
@@ -99,10 +100,9 @@ async function planWith(
   const clusters = clustersToCount(tree, stored, unknowns, format);
   refuseUncountable(clusters, image);
   const counts = newCounts(clusters, image.geometry);
-  const roomy = { ...counts, max: roomyMax(counts) };
+  const roomy = counts.limitedTo(REFCOUNT_CAP);
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
-  const { values } = counted.counts;
-  const unlisted = await unlistedSnapshots(image, checked.behindTable, values, stored.blocks);
+  const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
   if (unlisted.length > 0) unknowns.addOwner();
   const brokenRefcounts =
     stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
@@ -249,7 +249,7 @@ function freedClusters({ counts, endCluster }: Ledger, { storedFree }: Settled):
     const first = block * 2 ** counts.blockShift;
     const end = Math.min(first + 2 ** counts.blockShift, endCluster);
     for (let cluster = first; cluster < end; cluster++) {
-      if (counts.values[cluster] === 0 && !storedFree.has(cluster)) freed += 1;
+      if (counts.get(cluster) === 0 && !storedFree.has(cluster)) freed += 1;
     }
   }
   return freed;

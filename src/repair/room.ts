@@ -3,6 +3,7 @@ import type { Image } from '../image/image.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
+import { REFCOUNT_CAP } from '../refcount/block.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
 import type { RepairChoice } from './choice.js';
@@ -11,10 +12,6 @@ import type { TableMender } from './mend-tables.js';
 import type { Settled, StoredRefcounts } from './settle.js';
 import { l1Clusters, readTree, type MendedTree } from './tree.js';
 import { Unknowns } from './unknowns.js';
-
-/** The most references that can be counted, whatever the width of the refcounts. */
-export const roomyMax = ({ values }: Counts): number =>
-  values instanceof Uint16Array ? 0xffff : 0xffff_ffff;
 
 /** The file, and room for a copy of everything that a repair may move. */
 export function clustersToCount(
@@ -56,14 +53,14 @@ export async function freeClusters(
   mender: TableMender,
 ): Promise<ClusterSet> {
   const { image, table } = checked;
-  const free = new ClusterSet(counts.values.length);
+  const free = new ClusterSet(counts.clusters);
   if (isGrowable(image)) unknowns.addFree(free);
   if (isGrowable(image) || unknowns.ownersUnknown || table.stop !== undefined) return free;
   const { fileClusters } = mender.format;
   const isDropping = (choice.dropSnapshots ?? []).length > 0;
   const before = isDropping ? await countUndropped(image, mender, counts) : counts;
   for (let c = storedFree.next(1); c < fileClusters; c = storedFree.next(c + 1)) {
-    if (counts.values[c] === 0 && before.values[c] === 0 && !leave(c)) free.add(c);
+    if (counts.get(c) === 0 && before.get(c) === 0 && !leave(c)) free.add(c);
   }
   return free;
 }
@@ -86,8 +83,7 @@ export function clustersNamed(
 async function countUndropped(image: Image, mender: TableMender, of: Counts): Promise<Counts> {
   const unknowns = new Unknowns(false, mender.format);
   const tree = await readTree(image, mender, new Set(), unknowns);
-  const counts = newCounts(of.values.length, image.geometry);
-  const roomy = { ...counts, max: roomyMax(counts) };
-  await countMended(tree, scanOf(mender.format), new Float64Array(0), roomy, unknowns);
+  const counts = newCounts(of.clusters, image.geometry, REFCOUNT_CAP);
+  await countMended(tree, scanOf(mender.format), new Float64Array(0), counts, unknowns);
   return counts;
 }

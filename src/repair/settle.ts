@@ -3,9 +3,9 @@ import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkStoredTables } from '../image/walk.js';
 import { offsetOf } from '../l1l2/entry.js';
-import { decodeRefcountsCapped } from '../refcount/block.js';
+import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
-import type { Counts } from '../refcount/counts.js';
+import { maskOf, visitBits, type Counts } from '../refcount/counts.js';
 
 /** The refcount table as far as it makes sense. */
 export interface StoredRefcounts {
@@ -104,54 +104,68 @@ export async function settleRefcounts(
   rules: SettleRules,
 ): Promise<Settled> {
   const { refcountBlockEntries, refcountBits, refcountMax, clusterBytes } = image.geometry;
-  const { values, touched } = counts;
+  const { touched } = counts;
   const referenced = touched.slice();
   touched.fill(0);
-  const storedFree = new ClusterSet(values.length);
+  const storedFree = new ClusterSet(counts.clusters);
   const inUse = new Uint8Array(touched.length);
+  const groups = new BlockGroups(refcountBits);
   let [raised, lowered, leaksLeft] = [0, 0, 0];
-  const is =
-    values instanceof Uint16Array
-      ? new Uint16Array(refcountBlockEntries)
-      : new Uint32Array(refcountBlockEntries);
 
-  const settle = (block: number): void => {
+  const settleOne = (cluster: number, stored: number, vacated: number | undefined): void => {
+    const block = cluster >>> counts.blockShift;
+    const references = counts.get(cluster);
+    let count = stored;
+    if (references > refcountMax) throw refcountOverflow(cluster * clusterBytes, refcountBits);
+    if (vacated !== undefined) {
+      count = Math.max(0, count - vacated);
+      touched[block] = 1;
+    }
+    // Behind the end of the file is nothing that a refcount could be about.
+    if (cluster >= rules.fileClusters) count = Math.min(count, references);
+    if (count < references) {
+      raised += 1;
+      touched[block] = 1;
+    } else if (count > references) {
+      if (rules.lowers(cluster, count, references)) {
+        lowered += 1;
+        touched[block] = 1;
+      } else {
+        leaksLeft += 1;
+        counts.set(cluster, count);
+      }
+    }
+  };
+  const settle = (block: number, stored: Uint32Array | undefined): void => {
     const first = block * refcountBlockEntries;
-    const end = Math.min(first + refcountBlockEntries, values.length);
+    const end = Math.min(first + refcountBlockEntries, counts.clusters);
     const vacated = rules.vacated.in(block);
-    for (let cluster = first; cluster < end; cluster++) {
-      const references = values[cluster]!;
-      let count = is[cluster - first]!;
-      if (references > refcountMax) throw refcountOverflow(cluster * clusterBytes, refcountBits);
-      if (count === 0) storedFree.add(cluster);
-      if (vacated?.has(cluster) === true) {
-        count = Math.max(0, count - vacated.get(cluster)!);
-        touched[block] = 1;
-      }
-      // Behind the end of the file is nothing that a refcount could be about.
-      if (cluster >= rules.fileClusters) count = Math.min(count, references);
-      if (count < references) {
-        raised += 1;
-        touched[block] = 1;
-      } else if (count > references) {
-        if (rules.lowers(cluster, count, references)) {
-          lowered += 1;
-          touched[block] = 1;
-        } else {
-          leaksLeft += 1;
-          values[cluster] = count;
-        }
-      }
-      if (values[cluster] !== 0) inUse[block] = 1;
+    for (let from = first; from < end; from += 32) {
+      const word = from / 32;
+      groups.decode(stored, word - first / 32);
+      const inside = maskOf(0, end - from);
+      storedFree.addWord(word, ~groups.used() & inside);
+      const different = counts.differenceAt(word, groups) & inside;
+      // What is as it was counted needs no look, but where the repair takes references away.
+      visitBits(vacated === undefined ? different : inside, (bit) => {
+        settleOne(from + bit, groups.countAt(bit), vacated?.get(from + bit));
+      });
+      if ((counts.usedAt(word) & inside) !== 0) inUse[block] = 1;
     }
   };
   const settleWithout = (block: number): void => {
     const first = block * refcountBlockEntries;
-    const unknown = stored.lost.has(block) && rules.ownersUnknown;
-    is.fill(0);
-    if (unknown) is.fill(1, 0, Math.max(0, Math.min(rules.fileClusters - first, is.length)));
-    if (unknown || referenced[block] === 1) settle(block);
-    else storedFree.addRange(first, Math.min(first + refcountBlockEntries, values.length));
+    const end = Math.min(first + refcountBlockEntries, counts.clusters);
+    if (stored.lost.has(block) && rules.ownersUnknown) {
+      // Whatever lies in the file may be in use.
+      for (let cluster = first; cluster < end; cluster++) {
+        const is = cluster < rules.fileClusters ? 1 : 0;
+        if (is === 0) storedFree.add(cluster);
+        settleOne(cluster, is, rules.vacated.in(block)?.get(cluster));
+        if (counts.get(cluster) !== 0) inUse[block] = 1;
+      }
+    } else if (referenced[block] === 1) settle(block, undefined);
+    else storedFree.addRange(first, end);
   };
 
   const present: number[] = [];
@@ -161,9 +175,7 @@ export async function settleRefcounts(
   }
   const offsets = Float64Array.from(present, (block) => stored.blocks[block]!);
   await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
-    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    decodeRefcountsCapped(bytes, refcountBits, is);
-    settle(present[index]!);
+    settle(present[index]!, words);
   });
   return { storedFree, inUse, raised, lowered, leaksLeft };
 }

@@ -24,7 +24,7 @@ export function movesOf(tree: MendedTree, counted: Counted, refcounts: boolean):
   const l2s = new Set(counted.mendedL2s);
   offsets.forEach((offset, index) => {
     const pointers = active[index]! + inactive[index]!;
-    if (counted.counts.values[offset / clusterBytes] !== pointers) l2s.add(index);
+    if (counted.counts.get(offset / clusterBytes) !== pointers) l2s.add(index);
   });
   const misplaced = [...counted.misplaced];
   const has = (owner: Region['owner']): boolean => misplaced.some((one) => one.owner === owner);
@@ -43,9 +43,9 @@ export function movesOf(tree: MendedTree, counted: Counted, refcounts: boolean):
 export function vacate(tree: MendedTree, counted: Counted, moves: Moves): Vacated {
   const { geometry } = tree.image;
   const vacated = new Vacated(geometry.refcountBlockEntries);
-  const { values } = counted.counts;
+  const { counts } = counted;
   const take = (cluster: number, references: number): void => {
-    values[cluster] = values[cluster]! - references;
+    counts.set(cluster, counts.get(cluster) - references);
     vacated.add(cluster, references);
   };
   for (const index of moves.l2s) {
@@ -54,7 +54,7 @@ export function vacate(tree: MendedTree, counted: Counted, moves: Moves): Vacate
   }
   for (const region of counted.regions) {
     if (!isMoved(region, moves)) continue;
-    for (const cluster of countedClusters(region, values.length, geometry)) take(cluster, 1);
+    for (const cluster of countedClusters(region, counts.clusters, geometry)) take(cluster, 1);
   }
   return vacated;
 }

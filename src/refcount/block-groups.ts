@@ -1,0 +1,126 @@
+import { bytesOf } from '../base/words.js';
+import { decodeRefcounts, encodeRefcounts } from './block.js';
+import type { Counts } from './counts.js';
+
+/** Clusters whose refcounts are decoded and encoded at a time: those of a word of `Counts`. */
+const GROUP = 32;
+
+/**
+ * Refcounts between the bytes of a block and the planes of `Counts`, 32 at a time. In most groups
+ * all are the same, and the group's bytes what those of the last one were.
+ */
+export class BlockGroups {
+  /** The bits of the group that was decoded last, plane by plane. Lent: the next one fills it anew. */
+  readonly planes = new Uint32Array(32);
+  /** How many of the planes have any bit set, or did when they were filled: the others are 0. */
+  depth = 0;
+  readonly #refcountBits: number;
+  readonly #counts = new Uint32Array(GROUP);
+  /** The bytes of a group of which all refcounts are `#alike`. */
+  readonly #pattern: Uint32Array;
+  readonly #patternBytes: Uint8Array;
+  #alike = 0;
+  /** Whether `planes` has what `#pattern` says. */
+  #isInPlanes = true;
+
+  constructor(refcountBits: number) {
+    this.#refcountBits = refcountBits;
+    // 32 refcounts of n bits fill n words of 32 bits.
+    this.#pattern = new Uint32Array(refcountBits);
+    this.#patternBytes = bytesOf(this.#pattern);
+  }
+
+  /**
+   * Decodes a group into `planes`. Refcounts above REFCOUNT_CAP end as that.
+   *
+   * @param block as it is stored; undefined: one that is not there, all refcounts are 0.
+   */
+  decode(block: Uint32Array | undefined, group: number): void {
+    if (block === undefined) this.#usePattern(0);
+    if (block === undefined || this.#isPattern(block, group)) {
+      if (!this.#isInPlanes) this.#spread();
+      return;
+    }
+    const bytes = bytesOf(block);
+    const groupBytes = this.#patternBytes.length;
+    const counts = this.#counts;
+    decodeRefcounts(
+      bytes.subarray(group * groupBytes, (group + 1) * groupBytes),
+      this.#refcountBits,
+      counts,
+    );
+    if (counts.every((count) => count === counts[0])) {
+      this.#usePattern(counts[0]!);
+      this.#spread();
+      return;
+    }
+    this.#isInPlanes = false;
+    this.planes.fill(0);
+    this.depth = 32 - Math.clz32(counts.reduce((union, count) => union | count));
+    for (let i = 0; i < GROUP; i++) {
+      for (let p = 0, rest = counts[i]!; rest !== 0; p++, rest >>>= 1) {
+        this.planes[p]! |= (rest & 1) << i;
+      }
+    }
+  }
+
+  /** Which counts of the group that was decoded last are not 0. */
+  used(): number {
+    let used = 0;
+    for (let p = 0; p < this.depth; p++) used |= this.planes[p]!;
+    return used;
+  }
+
+  /** A count of the group that was decoded last. */
+  countAt(index: number): number {
+    let count = 0;
+    for (let p = 0; p < this.depth; p++) count |= ((this.planes[p]! >>> index) & 1) << p;
+    return count >>> 0;
+  }
+
+  /** Encodes the counts of a word into a group of the block. */
+  encode(from: Counts, word: number, block: Uint32Array, group: number): void {
+    const alike = alikeAt(from, word);
+    if (alike === undefined) {
+      for (let i = 0; i < GROUP; i++) this.#counts[i] = from.get(word * 32 + i);
+      encodeRefcounts(this.#counts, this.#refcountBits, this.#patternBytes);
+      // The pattern's room was used for other bytes.
+      this.#alike = -1;
+      this.#isInPlanes = false;
+    } else {
+      this.#usePattern(alike);
+    }
+    block.set(this.#pattern, group * this.#pattern.length);
+  }
+
+  #isPattern(block: Uint32Array, group: number): boolean {
+    const pattern = this.#pattern;
+    const from = group * pattern.length;
+    for (let i = 0; i < pattern.length; i++) if (block[from + i] !== pattern[i]) return false;
+    return this.#alike >= 0;
+  }
+
+  #usePattern(alike: number): void {
+    if (alike === this.#alike) return;
+    this.#alike = alike;
+    this.#isInPlanes = false;
+    encodeRefcounts(this.#counts.fill(alike), this.#refcountBits, this.#patternBytes);
+  }
+
+  #spread(): void {
+    for (let p = 0; p < 32; p++) this.planes[p] = ((this.#alike >>> p) & 1) === 0 ? 0 : 0xffff_ffff;
+    this.depth = 32 - Math.clz32(this.#alike);
+    this.#isInPlanes = true;
+  }
+}
+
+/** The count that all clusters of a word have, if there is one. */
+function alikeAt({ planes }: Counts, word: number): number | undefined {
+  let count = 0;
+  for (let p = 0; p < planes.length; p++) {
+    const bits = planes[p]![word]! | 0;
+    if (bits === -1) count |= 1 << p;
+    else if (bits !== 0) return undefined;
+  }
+  return count >>> 0;
+}
