@@ -98,9 +98,10 @@ export class Counts {
       }
       cluster += clusters;
     }
+    if (cluster === first) return 0;
     const { touched, blockShift } = this;
-    const endBlock = (cluster + 2 ** blockShift - 1) >>> blockShift;
-    for (let block = first >>> blockShift; block < endBlock; block++) touched[block] = 1;
+    const last = (cluster - 1) >>> blockShift;
+    for (let block = first >>> blockShift; block <= last; block++) touched[block] = 1;
     return cluster - first;
   }
 

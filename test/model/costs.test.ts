@@ -109,8 +109,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 33,
-        "readKiB": 489.5,
-        "reads": 111,
+        "readKiB": 361.5,
+        "reads": 79,
         "writes": 46,
         "writtenKiB": 180.0703125,
       }
@@ -137,8 +137,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 1,
-        "readKiB": 493.75,
-        "reads": 113,
+        "readKiB": 365.75,
+        "reads": 81,
         "writes": 44,
         "writtenKiB": 172.0703125,
       }
@@ -151,8 +151,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 19,
-        "readKiB": 370.5,
-        "reads": 100,
+        "readKiB": 242.5,
+        "reads": 68,
         "writes": 12,
         "writtenKiB": 44.0703125,
       }

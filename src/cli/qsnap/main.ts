@@ -1,6 +1,4 @@
 import { processStreams } from '../streams.js';
 import { run } from './run.js';
 
-void run(process.argv.slice(2), processStreams()).then((code) => {
-  process.exitCode = code;
-});
+process.exitCode = await run(process.argv.slice(2), processStreams());

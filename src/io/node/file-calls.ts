@@ -1,7 +1,6 @@
 /** The system calls that a file device makes, as an interface: tests put their own file behind it. */
 import type { FileHandle } from 'node:fs/promises';
 import { nativeFiles } from './native.js';
-import { ReadPace } from './paced-read.js';
 
 /** What is asked about an open file. */
 export interface FileStatus {
@@ -28,12 +27,9 @@ export interface FileCalls {
 
 /** The calls of an open file of Node's. */
 export function fileCalls(handle: FileHandle): FileCalls {
-  const pace = new ReadPace();
   return {
     fd: handle.fd,
     async read(into, at) {
-      const atOnce = pace.readAtOnce(handle.fd, into, at);
-      if (atOnce !== undefined) return atOnce;
       if (into.length > 1) return (await handle.readv(into, at)).bytesRead;
       const only = into[0]!;
       return (await handle.read(only, 0, only.length, at)).bytesRead;

@@ -5,6 +5,7 @@ import { ClusterSet } from '../../../src/refcount/cluster-set.js';
 import { newCounts } from '../../../src/refcount/counts.js';
 import { layoutOf } from '../../support/image-builder.js';
 import { refcountOf } from '../../support/image-builder-layout.js';
+import { countList } from '../../support/count-list.js';
 import { loadFixture } from '../../support/fixture.js';
 
 async function stored(name: string, referencesOfCluster1: number) {
@@ -12,7 +13,7 @@ async function stored(name: string, referencesOfCluster1: number) {
   const image = await openImage(memoryDevice(bytes));
   const clusters = Math.ceil(bytes.length / image.geometry.clusterBytes);
   const counts = newCounts(clusters, image.geometry);
-  counts.values[1] = referencesOfCluster1;
+  counts.set(1, referencesOfCluster1);
   counts.touched[0] = 1;
   const free = new ClusterSet(clusters);
   const blocks = await readRefcountTable(image);
@@ -29,7 +30,7 @@ test.each([1, 2, 4, 8, 16, 32, 64])(
     const plain = Array.from({ length: clusters }, (_, cluster) =>
       Number(refcountOf(bytes, layout, cluster)),
     );
-    expect([...counts.values]).toEqual(plain);
+    expect(countList(counts)).toEqual(plain);
     expect(plain.every((count, cluster) => free.has(cluster) === (count === 0))).toBe(true);
     // All but cluster 1 had no reference counted.
     const used = plain.filter((count, cluster) => count > (cluster === 1 ? 1 : 0)).length;

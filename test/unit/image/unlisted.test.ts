@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { openForCheck } from '../../../src/image/open-for-check.js';
+import { newCounts } from '../../../src/refcount/counts.js';
 import { unlistedSnapshots } from '../../../src/image/unlisted.js';
 import { memoryDevice } from '../../../src/io/memory.js';
 import { loadFixture } from '../../support/fixture.js';
@@ -63,8 +64,8 @@ describe('an entry behind the table is a snapshot', () => {
     const { image, behindTable } = await openForCheck(memoryDevice(bytes));
     const layout = layoutOf(bytes);
     const cluster = last.l1At / layout.clusterBytes;
-    const references = new Uint16Array(cluster + 100);
-    if (referenced) references[cluster] = 1;
+    const references = newCounts(cluster + 100, image.geometry);
+    if (referenced) references.set(cluster, 1);
     const blocks = Float64Array.from([blockAt(bytes, layout, 0)]);
     return (await unlistedSnapshots(image, behindTable, references, blocks)).length;
   }

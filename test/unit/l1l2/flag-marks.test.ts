@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import { bytesOfWords, storedWords } from '../../../src/base/words.js';
 import { FlagMarks } from '../../../src/l1l2/flag-marks.js';
 import { anyCopiedWrong, scanOf } from '../../../src/l1l2/scan.js';
-import { addStoredReferences, newTableFacts } from '../../../src/l1l2/stored-scan.js';
+import { newRuns } from '../../../src/l1l2/runs.js';
+import { addStoredReferences } from '../../../src/l1l2/stored-scan.js';
+import { setCounts } from '../../support/count-list.js';
 import { countsOf, soundTable } from './some-tables.js';
 
 test('tells whether a walk over the tables would find a wrong flag', () => {
@@ -16,12 +18,13 @@ test('tells whether a walk over the tables would find a wrong flag', () => {
       const marks = new FlagMarks(format.fileClusters);
       const plain = some.flatMap(({ words }) => {
         const stored = storedWords(bytesOfWords(words));
-        const facts = newTableFacts();
-        addStoredReferences(stored, scan, 1, counts, facts);
-        return facts.isPlain ? [{ words, stored }] : [];
+        const runs = newRuns(scan);
+        addStoredReferences(stored, scan, 1, counts, runs);
+        if (!runs.isPlain) return [];
+        marks.add(runs);
+        return [{ words }];
       });
-      for (const { stored } of plain) marks.add(stored, scan);
-      if (set) counts.values.fill(1);
+      if (set) setCounts(counts, new Array<number>(counts.clusters).fill(1));
       const wrong = plain.some(({ words }) => anyCopiedWrong(words, scan, counts));
       expect(marks.anyWrong(counts)).toBe(wrong);
       seen[wrong ? 'wrong' : 'right'] += 1;

@@ -10,6 +10,7 @@ import {
   type TableFormat,
 } from '../../../src/l1l2/entry.js';
 import { geometryOf } from '../../../src/qcow2/geometry.js';
+import { setCounts } from '../../support/count-list.js';
 import { newCounts, type Counts } from '../../../src/refcount/counts.js';
 
 export const FILE_CLUSTERS = 40;
@@ -108,9 +109,9 @@ export function clustersOf(entry: L2Entry, clusterBytes: number): number[] {
 }
 
 export function countsOf(max: number, filled: number): Counts {
-  const counts = newCounts(FILE_CLUSTERS + 8, geometryOf(9, 4, false));
-  counts.values.fill(filled);
-  return { ...counts, max };
+  const counts = newCounts(FILE_CLUSTERS + 8, geometryOf(9, 4, false), max);
+  setCounts(counts, new Array<number>(counts.clusters).fill(filled));
+  return counts;
 }
 
 export function touchedBlocks({ touched }: Counts): Set<number> {
