@@ -103,39 +103,15 @@ export async function settleRefcounts(
   counts: Counts,
   rules: SettleRules,
 ): Promise<Settled> {
-  const { refcountBlockEntries, refcountBits, refcountMax, clusterBytes } = image.geometry;
+  const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
   const { touched } = counts;
   const referenced = touched.slice();
   touched.fill(0);
   const storedFree = new ClusterSet(counts.clusters);
   const inUse = new Uint8Array(touched.length);
   const groups = new BlockGroups(refcountBits);
-  let [raised, lowered, leaksLeft] = [0, 0, 0];
+  const changes = new Changes(image, counts, rules);
 
-  const settleOne = (cluster: number, stored: number, vacated: number | undefined): void => {
-    const block = cluster >>> counts.blockShift;
-    const references = counts.get(cluster);
-    let count = stored;
-    if (references > refcountMax) throw refcountOverflow(cluster * clusterBytes, refcountBits);
-    if (vacated !== undefined) {
-      count = Math.max(0, count - vacated);
-      touched[block] = 1;
-    }
-    // Behind the end of the file is nothing that a refcount could be about.
-    if (cluster >= rules.fileClusters) count = Math.min(count, references);
-    if (count < references) {
-      raised += 1;
-      touched[block] = 1;
-    } else if (count > references) {
-      if (rules.lowers(cluster, count, references)) {
-        lowered += 1;
-        touched[block] = 1;
-      } else {
-        leaksLeft += 1;
-        counts.set(cluster, count);
-      }
-    }
-  };
   const settle = (block: number, stored: Uint32Array | undefined): void => {
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
@@ -148,7 +124,7 @@ export async function settleRefcounts(
       const different = counts.differenceAt(word, groups) & inside;
       // What is as it was counted needs no look, but where the repair takes references away.
       visitBits(vacated === undefined ? different : inside, (bit) => {
-        settleOne(from + bit, groups.countAt(bit), vacated?.get(from + bit));
+        changes.settle(from + bit, groups.countAt(bit), vacated?.get(from + bit));
       });
       if ((counts.usedAt(word) & inside) !== 0) inUse[block] = 1;
     }
@@ -161,7 +137,7 @@ export async function settleRefcounts(
       for (let cluster = first; cluster < end; cluster++) {
         const is = cluster < rules.fileClusters ? 1 : 0;
         if (is === 0) storedFree.add(cluster);
-        settleOne(cluster, is, rules.vacated.in(block)?.get(cluster));
+        changes.settle(cluster, is, rules.vacated.in(block)?.get(cluster));
         if (counts.get(cluster) !== 0) inUse[block] = 1;
       }
     } else if (referenced[block] === 1) settle(block, undefined);
@@ -177,5 +153,50 @@ export async function settleRefcounts(
   await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
     settle(present[index]!, words);
   });
+  const { raised, lowered, leaksLeft } = changes;
   return { storedFree, inUse, raised, lowered, leaksLeft };
+}
+
+/** What becomes of the refcounts that are not what was counted, one by one. */
+class Changes {
+  raised = 0;
+  lowered = 0;
+  leaksLeft = 0;
+  readonly #image: Image;
+  readonly #counts: Counts;
+  readonly #rules: SettleRules;
+
+  constructor(image: Image, counts: Counts, rules: SettleRules) {
+    this.#image = image;
+    this.#counts = counts;
+    this.#rules = rules;
+  }
+
+  /** @param vacated references that the repair takes away; undefined: none. */
+  settle(cluster: number, stored: number, vacated: number | undefined): void {
+    const { clusterBytes, refcountBits, refcountMax } = this.#image.geometry;
+    const { touched, blockShift } = this.#counts;
+    const block = cluster >>> blockShift;
+    const references = this.#counts.get(cluster);
+    let count = stored;
+    if (references > refcountMax) throw refcountOverflow(cluster * clusterBytes, refcountBits);
+    if (vacated !== undefined) {
+      count = Math.max(0, count - vacated);
+      touched[block] = 1;
+    }
+    // Behind the end of the file is nothing that a refcount could be about.
+    if (cluster >= this.#rules.fileClusters) count = Math.min(count, references);
+    if (count < references) {
+      this.raised += 1;
+      touched[block] = 1;
+    } else if (count > references) {
+      if (this.#rules.lowers(cluster, count, references)) {
+        this.lowered += 1;
+        touched[block] = 1;
+      } else {
+        this.leaksLeft += 1;
+        this.#counts.set(cluster, count);
+      }
+    }
+  }
 }
