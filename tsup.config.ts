@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Plugin } from 'esbuild';
-import { defineConfig } from 'tsup';
+import { transform, type Plugin } from 'esbuild';
+import { defineConfig, type Options } from 'tsup';
 
 const library = { index: 'src/index.ts', node: 'src/node.ts' };
 
@@ -51,22 +51,74 @@ const directImports: Plugin = {
   },
 };
 
-export default defineConfig({
-  // One build for all entries: the command lines share the library's chunks.
-  entry: {
-    ...library,
-    'cli/qsnap': 'src/cli/qsnap/main.ts',
-    'cli/qsnap-img': 'src/cli/qemu-img/main.ts',
+/**
+ * commander loads `node:child_process` for subcommands that are programs of their own, and half of Node
+ * with it. There are none here: it is loaded should anybody ask for it.
+ */
+const lazyChildProcess: Plugin = {
+  name: 'lazy-child-process',
+  setup(build) {
+    build.onLoad({ filter: /\/commander\/lib\/command\.js$/ }, ({ path: file }) => {
+      const text = readFileSync(file, 'utf8');
+      const line = /^const childProcess = (require\('node:child_process'\));$/m;
+      if (!line.test(text)) throw new Error(`${file} no longer loads child_process as it did`);
+      const lazy = text.replace(line, '');
+      return { contents: lazy.replaceAll('childProcess.', "require('node:child_process').") };
+    });
   },
+};
+
+const COMMANDER_LICENCE = `/*\ncommander\n\n${readFileSync('node_modules/commander/LICENSE', 'utf8')}*/\n`;
+
+/**
+ * CommonJS of the command lines' chunks: Node starts a third faster than with modules. Commands are
+ * still loaded one by one.
+ */
+const asCommonJs: NonNullable<Options['plugins']>[number] = {
+  name: 'as-common-js',
+  async renderChunk(code) {
+    const lazy = code.replace(
+      /\bimport\(("\.\/[^"]+")\)/g,
+      'Promise.resolve().then(() => require($1))',
+    );
+    const { code: converted } = await transform(lazy, {
+      ...{ format: 'cjs', platform: 'node', target: 'node20' },
+    });
+    // Who gets commander gets its licence, which asks for that.
+    const licence = code.includes('node_modules/commander/') ? COMMANDER_LICENCE : '';
+    return { code: `'use strict';\n${licence}${converted}` };
+  },
+};
+
+const common = {
   format: 'esm',
   target: 'node20',
   platform: 'node',
-  dts: { entry: library },
-  clean: true,
-  sourcemap: true,
   splitting: true,
   treeshake: false,
   removeNodeProtocol: false,
   external: ['fs-native-extensions'],
-  esbuildPlugins: [directImports],
-});
+} as const satisfies Options;
+
+export default defineConfig([
+  {
+    ...common,
+    entry: library,
+    dts: true,
+    sourcemap: true,
+    clean: ['dist/*', '!dist/cli'],
+  },
+  {
+    ...common,
+    entry: { qsnap: 'src/cli/qsnap/main.ts', 'qsnap-img': 'src/cli/qemu-img/main.ts' },
+    outDir: 'dist/cli',
+    outExtension: () => ({ js: '.cjs' }),
+    noExternal: ['commander'],
+    clean: true,
+    esbuildPlugins: [directImports, lazyChildProcess],
+    esbuildOptions: (options) => {
+      options.define = { 'import.meta.url': '__filename' };
+    },
+    plugins: [asCommonJs],
+  },
+]);

@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-import '../dist/cli/qsnap.js';
+require('../dist/cli/qsnap.cjs');

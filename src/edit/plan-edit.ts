@@ -21,6 +21,9 @@ import { survey, type Survey } from './survey.js';
 const LEDGER_GROWTH = 16;
 const LEDGER_TRIES = 4;
 
+/** Clusters in a row for which the room of replaced tables is given back to the host. */
+const TABLES_WORTH_A_HOLE = 8;
+
 /**
  * Plans an edit: proves the image sound, computes the whole new state in memory and where each
  * piece goes. Nothing is written; what can fail for reasons that lie in the image fails here.
@@ -73,6 +76,7 @@ async function place(
   );
   const freed = freedRanges(ledger, image);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
+  const freedDataBytes = freedBytes - ledger.freedMetadataClusters * clusterBytes;
   const shadow = [...placed.shadow, ...refcounts.writes];
   const plan: WritePlan = {
     headerSector: image.headerSector,
@@ -88,7 +92,7 @@ async function place(
         autoclear: image.header.autoclear & KNOWN_AUTOCLEAR,
       }),
     },
-    punch: freed,
+    punch: freedDataBytes > 0 ? freed : worthPunching(freed, clusterBytes),
   };
   assertSafe(plan);
   return {
@@ -97,10 +101,19 @@ async function place(
       shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
       growthBytes: Math.max(0, ledger.endCluster * clusterBytes - image.fileSizeBytes),
       freedBytes,
-      freedDataBytes: freedBytes - ledger.freedMetadataClusters * clusterBytes,
+      freedDataBytes,
       leakedClusters: audited.leakedClusters,
     },
   };
+}
+
+/**
+ * Of room that nothing but tables had: the long stretches. The others are free for whoever writes next;
+ * a hole for each table of a large image takes a third of the whole edit's time.
+ * Ours: docs/decisions/0005.
+ */
+function worthPunching(freed: readonly ByteRange[], clusterBytes: number): readonly ByteRange[] {
+  return freed.filter(({ length }) => length >= TABLES_WORTH_A_HOLE * clusterBytes);
 }
 
 /** Clusters that were in use before the edit and are free after it, neighbours joined. */

@@ -15,4 +15,6 @@ function now(): SnapshotDate {
 
 const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'));
 const { stdout, stderr, env } = processStreams();
-process.exitCode = await run(argv, { stdout, stderr, env, now });
+void run(argv, { stdout, stderr, env, now }).then((code) => {
+  process.exitCode = code;
+});

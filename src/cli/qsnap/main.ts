@@ -1,4 +1,6 @@
 import { processStreams } from '../streams.js';
 import { run } from './run.js';
 
-process.exitCode = await run(process.argv.slice(2), processStreams());
+void run(process.argv.slice(2), processStreams()).then((code) => {
+  process.exitCode = code;
+});
