@@ -65,6 +65,11 @@ export function swapped(word: number): number {
   return (word << 24) | ((word << 8) & 0xff0000) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }
 
+/** The value of a big-endian word that was read as the host reads words: a signed number. */
+export function valueOfStored(word: number): number {
+  return HOST_IS_LITTLE ? swapped(word) : word | 0;
+}
+
 /** Swaps between big-endian and host order, in place. */
 export function swapWords(words: Uint32Array): void {
   if (!HOST_IS_LITTLE) return;

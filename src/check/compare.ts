@@ -39,6 +39,10 @@ export async function compareRefcounts(
       return;
     }
     if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
+    if (stored !== undefined && groups.isSettled(stored, counts, first / 32)) {
+      end = last;
+      return;
+    }
     for (let from = first; from < last; from += 32) {
       const word = from / 32;
       groups.decode(stored, word - first / 32);

@@ -69,10 +69,7 @@ export function placeRefcounts(
         sources: undefined,
         fill: (i, table) => {
           const firstWord = (byPlace[i]![0] * refcountBlockEntries) / 32;
-          const block = storedWords(table);
-          for (let group = 0; group < refcountBlockEntries / 32; group++) {
-            groups.encode(ledger.counts, firstWord + group, block, group);
-          }
+          groups.encodeBlock(ledger.counts, firstWord, storedWords(table));
         },
       },
       { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },

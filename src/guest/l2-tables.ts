@@ -12,7 +12,7 @@ import { wrongL1Entry } from './wrong-entry.js';
 /** Bytes of L2 tables kept for the next read: 4 GiB of guest data at 64 KiB clusters. */
 const CACHE_BYTES = 4 * MiB;
 
-/** L2 tables of one batch by their host offset. */
+/** L2 tables of one batch by their host offset, as `mapTable` takes them. */
 export type LoadedTables = ReadonlyMap<number, Uint32Array>;
 
 /** One L1 table, and the L2 tables that it points at, the last used of them kept in memory. */
@@ -121,7 +121,8 @@ export class L2Tables {
       into: bytes.subarray(i * clusterBytes, (i + 1) * clusterBytes),
     }));
     if (tables.length > 0) await this.#image.source.readBatch(tables);
-    wordsInPlace(bytes);
+    // Standard entries are read as they are stored.
+    if (this.#image.geometry.l2EntryBytes === 16) wordsInPlace(bytes);
     return new Map(
       tables.map(({ at, into }) => [
         at,

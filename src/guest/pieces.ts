@@ -1,4 +1,5 @@
 import type { ByteRange } from '../io/device.js';
+import { swapWords } from '../base/words.js';
 import type { Geometry } from '../qcow2/geometry.js';
 import type { L2Tables, LoadedTables } from './l2-tables.js';
 import type { RunList } from './runs.js';
@@ -63,6 +64,7 @@ export function mapPiece(piece: Piece, loaded: LoadedTables, map: TableMap, runs
   const end = Math.ceil((to - guestAt) / clusterBytes);
   const problem = mapTable(words, map, first, end, guestAt, runs);
   if (problem === NO_PROBLEM) return;
-  const entry = words.subarray((problem * l2EntryBytes) / 4, ((problem + 1) * l2EntryBytes) / 4);
+  const entry = words.slice((problem * l2EntryBytes) / 4, ((problem + 1) * l2EntryBytes) / 4);
+  if (l2EntryBytes === 8) swapWords(entry);
   throw wrongL2Entry(entry, tableAt, problem, map);
 }

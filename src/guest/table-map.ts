@@ -6,6 +6,8 @@ import {
   ZERO_FLAG,
 } from '../l1l2/entry.js';
 import type { TableFormat } from '../l1l2/entry.js';
+import { endOfRun } from '../l1l2/runs.js';
+import { HOST_IS_LITTLE, valueOfStored } from '../base/words.js';
 import { NOWHERE, type RunKind, type RunList } from './runs.js';
 
 /** How the entries of an image's L2 tables are read, and which ones are refused. */
@@ -69,7 +71,7 @@ const RUN_KINDS: readonly RunKind[] = ['unallocated', 'unallocated', 'zero', 'ze
 /**
  * Adds what the entries `first` to `end` of an L2 table map to `runs`.
  *
- * @param words the table in host order.
+ * @param words the table: as it is stored, or in host order where entries are extended ones.
  * @param guestAt guest offset that the entry 0 maps.
  * @returns NO_PROBLEM, or the index of the first entry that is wrong; all before it are added.
  * Spec: L2 table entry.
@@ -105,8 +107,8 @@ function mapStandard(
   let problem = NO_PROBLEM;
   let i = first;
   for (; i < end; i++) {
-    const high = words[2 * i]!;
-    const low = words[2 * i + 1]!;
+    const high = valueOfStored(words[2 * i]!);
+    const low = valueOfStored(words[2 * i + 1]!) >>> 0;
     let found = UNALLOCATED;
     let cluster = 0;
     if ((high & COMPRESSED) !== 0) found = NONE;
@@ -124,17 +126,24 @@ function mapStandard(
       if ((low & zeroFlag) !== 0) found = cluster === 0 ? ZERO_PLAIN : ZERO_ALLOC;
       else if (cluster !== 0 || (external && (high & COPIED) !== 0)) found = NORMAL;
     }
-    if (found === kind && found !== NONE && (found < ZERO_ALLOC || cluster === next)) {
-      next += 1;
-      continue;
+    const goesOn = found === kind && found !== NONE && (found < ZERO_ALLOC || cluster === next);
+    if (!goesOn) {
+      if (kind !== NONE) {
+        addRun(kind, guestAt + from * clusterBytes, i - from, firstCluster, clusterBytes, runs);
+      }
+      kind = found;
+      from = i;
+      firstCluster = cluster;
+      next = cluster;
     }
-    if (kind !== NONE) {
-      addRun(kind, guestAt + from * clusterBytes, i - from, firstCluster, clusterBytes, runs);
+    if (found >= ZERO_ALLOC && HOST_IS_LITTLE && !external) {
+      // What has the same flags and the next cluster needs no look of its own.
+      const most = Math.min(clustersEnd - cluster, highScale - (low >>> clusterBits));
+      const runEnd = endOfRun(words, 2 * i, 2 * Math.min(end, i + most), clusterBits) / 2;
+      next += runEnd - i - 1;
+      i = runEnd - 1;
     }
-    kind = found;
-    from = i;
-    firstCluster = cluster;
-    next = cluster + 1;
+    next += 1;
     if (found === NONE && !addCompressed(high, low, map, guestAt + i * clusterBytes, runs)) {
       problem = i;
       break;

@@ -83,6 +83,7 @@ export async function replaceByStored(
   const settle = (block: number, stored: Uint32Array | undefined): void => {
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
+    if (stored !== undefined && groups.isSettled(stored, counts, first / 32)) return;
     for (let from = first; from < end; from += 32) {
       const word = from / 32;
       groups.decode(stored, word - first / 32);

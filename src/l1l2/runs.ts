@@ -103,11 +103,14 @@ function readPlain(stored: Uint32Array, scan: Scan, runs: Runs): number {
 }
 
 /**
- * Where the run ends that begins at a word, looking no further than `end`. From one cluster to the
- * next the stored word grows by the same number, until the byte in which the clusters' lowest bits
- * lie overflows: so few words need their bytes swapped.
+ * Where the run ends that begins at a word of a stored table of standard entries, looking no further
+ * than `end`, nor than the upper halves are the same. From one cluster to the next the stored word
+ * grows by the same number, until the byte in which the clusters' lowest bits lie overflows: so few
+ * words need their bytes swapped.
+ *
+ * @param begin index of the word; the host is little-endian.
  */
-function endOfRun(stored: Uint32Array, begin: number, end: number, clusterBits: number): number {
+export function endOfRun(stored: Uint32Array, begin: number, end: number, clusterBits: number): number {
   const first = stored[begin]!;
   const shift = 8 * (3 - (clusterBits >>> 3)) + (clusterBits & 7);
   const step = 1 << shift;

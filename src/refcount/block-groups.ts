@@ -64,6 +64,22 @@ export class BlockGroups {
     }
   }
 
+  /**
+   * Whether all refcounts of a block are the same, not 0, and what was counted: so it is with most
+   * blocks of large images, and there is nothing to do about them.
+   *
+   * @param firstWord of the counts of the block's clusters.
+   */
+  isSettled(block: Uint32Array, counts: Counts, firstWord: number): boolean {
+    this.decode(block, 0);
+    if (!this.#isInPlanes || this.#alike === 0) return false;
+    const pattern = this.#pattern;
+    for (let i = pattern.length; i < block.length; i++) {
+      if (block[i] !== pattern[i & (pattern.length - 1)]) return false;
+    }
+    return alikeFrom(counts, firstWord, block.length / pattern.length) === this.#alike;
+  }
+
   /** Which counts of the group that was decoded last are not 0. */
   used(): number {
     let used = 0;
@@ -78,9 +94,24 @@ export class BlockGroups {
     return count >>> 0;
   }
 
+  /** Encodes the counts from a word on into a whole block. */
+  encodeBlock(from: Counts, firstWord: number, block: Uint32Array): void {
+    const groups = block.length / this.#pattern.length;
+    if (alikeFrom(from, firstWord, groups) === undefined) {
+      for (let group = 0; group < groups; group++) {
+        this.encode(from, firstWord + group, block, group);
+      }
+      return;
+    }
+    this.encode(from, firstWord, block, 0);
+    for (let done = this.#pattern.length; done < block.length; done *= 2) {
+      block.copyWithin(done, 0, done);
+    }
+  }
+
   /** Encodes the counts of a word into a group of the block. */
   encode(from: Counts, word: number, block: Uint32Array, group: number): void {
-    const alike = alikeAt(from, word);
+    const alike = alikeFrom(from, word, 1);
     if (alike === undefined) {
       for (let i = 0; i < GROUP; i++) this.#counts[i] = from.get(word * 32 + i);
       encodeRefcounts(this.#counts, this.#refcountBits, this.#patternBytes);
@@ -114,13 +145,17 @@ export class BlockGroups {
   }
 }
 
-/** The count that all clusters of a word have, if there is one. */
-function alikeAt({ planes }: Counts, word: number): number | undefined {
+/** The count that all clusters of some words have, if there is one. */
+function alikeFrom({ planes }: Counts, first: number, words: number): number | undefined {
   let count = 0;
   for (let p = 0; p < planes.length; p++) {
-    const bits = planes[p]![word]! | 0;
+    const plane = planes[p]!;
+    const bits = plane[first]! | 0;
     if (bits === -1) count |= 1 << p;
     else if (bits !== 0) return undefined;
+    for (let word = first + 1; word < first + words; word++) {
+      if ((plane[word]! | 0) !== bits) return undefined;
+    }
   }
   return count >>> 0;
 }

@@ -116,6 +116,10 @@ export async function settleRefcounts(
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     const vacated = rules.vacated.in(block);
+    if (stored !== undefined && vacated === undefined) {
+      inUse[block] = groups.isSettled(stored, counts, first / 32) ? 1 : 0;
+      if (inUse[block] === 1) return;
+    }
     for (let from = first; from < end; from += 32) {
       const word = from / 32;
       groups.decode(stored, word - first / 32);

@@ -46,6 +46,28 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
     expect(groups.depth).toBe(0);
   });
 
+  test('a block is settled where all counts are the same and what was counted', () => {
+    const alike = fc.nat(Math.min(max, 3)).map((all) => new Array<number>(GROUPS * 32).fill(all));
+    const change = fc.oneof(fc.constant(undefined), fc.nat(GROUPS * 32 - 1));
+    const groups = new BlockGroups(width);
+    const seen = [0, 0];
+    fc.assert(
+      fc.property(alike, change, change, (list, inFile, inCounts) => {
+        const one = (all: readonly number[], at: number | undefined) =>
+          all.map((is, i) => (i === at ? (is === 0 ? 1 : is - 1) : is));
+        const stored = new Uint8Array(GROUPS * width * 4);
+        encodeRefcounts(Uint32Array.from(one(list, inFile)), width, stored);
+        const counts = new Counts(list.length, max, 7);
+        setCounts(counts, one(list, inCounts));
+        const settled = list[0] !== 0 && inFile === undefined && inCounts === undefined;
+        expect(groups.isSettled(storedWords(stored), counts, 0)).toBe(settled);
+        seen[settled ? 1 : 0]! += 1;
+      }),
+      { numRuns: 200 },
+    );
+    expect(Math.min(...seen)).toBeGreaterThan(10);
+  });
+
   test('groups are encoded as the whole block is, over whatever lay there', () => {
     fc.assert(
       fc.property(block, (list) => {
@@ -57,6 +79,9 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
         const bytes = new Uint8Array(expected.length).fill(0xa5);
         const groups = new BlockGroups(width);
         for (let i = 0; i < GROUPS; i++) groups.encode(counts, i, storedWords(bytes), i);
+        expect(bytes).toEqual(expected);
+        bytes.fill(0xa5);
+        groups.encodeBlock(counts, 0, storedWords(bytes));
         expect(bytes).toEqual(expected);
       }),
       { numRuns: 100 },
