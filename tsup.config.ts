@@ -100,6 +100,21 @@ const common = {
   external: ['fs-native-extensions'],
 } as const satisfies Options;
 
+/** A program in a folder of its own: what it shares with the other one would lie in many small files. */
+const program = (name: string, main: string): Options => ({
+  ...common,
+  entry: { [name]: main },
+  outDir: `dist/cli/${name}`,
+  outExtension: () => ({ js: '.cjs' }),
+  noExternal: ['commander'],
+  clean: true,
+  esbuildPlugins: [directImports, lazyChildProcess],
+  esbuildOptions: (options) => {
+    options.define = { 'import.meta.url': '__filename' };
+  },
+  plugins: [asCommonJs],
+});
+
 export default defineConfig([
   {
     ...common,
@@ -108,17 +123,6 @@ export default defineConfig([
     sourcemap: true,
     clean: ['dist/*', '!dist/cli'],
   },
-  {
-    ...common,
-    entry: { qsnap: 'src/cli/qsnap/main.ts', 'qsnap-img': 'src/cli/qemu-img/main.ts' },
-    outDir: 'dist/cli',
-    outExtension: () => ({ js: '.cjs' }),
-    noExternal: ['commander'],
-    clean: true,
-    esbuildPlugins: [directImports, lazyChildProcess],
-    esbuildOptions: (options) => {
-      options.define = { 'import.meta.url': '__filename' };
-    },
-    plugins: [asCommonJs],
-  },
+  program('qsnap', 'src/cli/qsnap/main.ts'),
+  program('qsnap-img', 'src/cli/qemu-img/main.ts'),
 ]);

@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-require('../dist/cli/qsnap-img.cjs');
+require('../dist/cli/qsnap-img/qsnap-img.cjs');

@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-require('../dist/cli/qsnap.cjs');
+require('../dist/cli/qsnap/qsnap.cjs');

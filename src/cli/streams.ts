@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFile, readFileSync } from 'node:fs';
 
 /** Where a face writes. */
 export interface CliOutput {
@@ -18,6 +18,8 @@ export interface CliStreams {
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
   now(): Date;
+  /** To be told that images will be opened: what the system needs time for begins then. */
+  expectImages?(): void;
   /** False when the arguments held bytes that are not UTF-8, which Node turns into U+FFFD. */
   argumentsAreExact(): boolean;
 }
@@ -29,6 +31,11 @@ export function processStreams(): CliStreams {
     stderr: outputOf(process.stderr),
     env: process.env,
     now: () => new Date(),
+    expectImages: () => {
+      // The first to read the list of locks waits 10 to 25 ms for the kernel's other readers; who comes
+      // right after, as the look for other users of the image will, does not.
+      readFile('/proc/locks', () => undefined);
+    },
     argumentsAreExact: () => commandLineIsUtf8(),
   };
 }

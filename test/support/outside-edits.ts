@@ -14,7 +14,7 @@ export function programArgv(
   program: 'qsnap' | 'qsnap-img',
   argv: readonly string[],
 ): readonly string[] {
-  if (!existsSync(path.join(BIN, `../dist/cli/${program}.cjs`))) {
+  if (!existsSync(path.join(BIN, `../dist/cli/${program}/${program}.cjs`))) {
     throw new Error('run `npm run build` first: these tests run dist/');
   }
   return [process.execPath, path.join(BIN, `${program}.js`), ...argv];

@@ -73,6 +73,10 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
     .option('-q, --quiet', 'no confirmations, warnings or progress')
     .addHelpText('after', EXAMPLES.qsnap);
 
+  program.hook('preAction', (_, command) => {
+    if (command.name() in READING) io.expectImages?.();
+  });
+
   const contextFor = (command: Command): Context =>
     contextOf(io, command.optsWithGlobals<GlobalOptions>());
   // No option before a command takes a value.

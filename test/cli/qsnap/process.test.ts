@@ -7,7 +7,7 @@ import { beforeAll, expect, test, vi } from 'vitest';
 import { expectSound, imageOf } from './harness.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/qsnap.js', import.meta.url));
-const BUILT = fileURLToPath(new URL('../../../dist/cli/qsnap.cjs', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../../dist/cli/qsnap/qsnap.cjs', import.meta.url));
 
 beforeAll(() => {
   if (!existsSync(BUILT)) throw new Error('run `npm run build` first: these tests run dist/');
