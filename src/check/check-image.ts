@@ -25,8 +25,8 @@ const MAX_FINDINGS = 1000;
  * that are stored, judges every table entry, and tells of each finding what it means. Nothing is
  * written, and nothing that the image names is opened.
  *
- * Memory: 2 bytes for each host cluster of the file (4 with refcounts wider than 16 bits), 8 for
- * each L2 table, and a fixed part of about 30 MiB, with up to 16 MiB more in large files.
+ * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, 8
+ * bytes for each L2 table, and a fixed part of about 30 MiB.
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
  *   READ_FAILED.

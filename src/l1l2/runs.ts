@@ -110,7 +110,12 @@ function readPlain(stored: Uint32Array, scan: Scan, runs: Runs): number {
  *
  * @param begin index of the word; the host is little-endian.
  */
-export function endOfRun(stored: Uint32Array, begin: number, end: number, clusterBits: number): number {
+export function endOfRun(
+  stored: Uint32Array,
+  begin: number,
+  end: number,
+  clusterBits: number,
+): number {
   const first = stored[begin]!;
   const shift = 8 * (3 - (clusterBits >>> 3)) + (clusterBits & 7);
   const step = 1 << shift;
