@@ -143,6 +143,9 @@ function mapStandard(
       next += runEnd - i - 1;
       i = runEnd - 1;
     }
+    if (found === UNALLOCATED) {
+      while (i + 1 < end && (words[2 * i + 2]! | words[2 * i + 3]!) === 0) i += 1;
+    }
     next += 1;
     if (found === NONE && !addCompressed(high, low, map, guestAt + i * clusterBytes, runs)) {
       problem = i;

@@ -72,6 +72,10 @@ function readPlain(stored: Uint32Array, scan: Scan, runs: Runs): number {
   for (let i = 0; i < stored.length;) {
     const first = stored[i]! | 0;
     const second = stored[i + 1]! | 0;
+    if ((first | second) === 0) {
+      i += 2;
+      continue;
+    }
     const high = swapped(first) & 0x7fff_ffff;
     if (high > highMax || (second & mustBeClear) !== 0) return i / 2;
     const low = swapped(second);

@@ -1,6 +1,7 @@
 /** The system calls that a file device makes, as an interface: tests put their own file behind it. */
 import type { FileHandle } from 'node:fs/promises';
 import { nativeFiles } from './native.js';
+import { ReadAtOnce } from './read-at-once.js';
 
 /** What is asked about an open file. */
 export interface FileStatus {
@@ -27,9 +28,12 @@ export interface FileCalls {
 
 /** The calls of an open file of Node's. */
 export function fileCalls(handle: FileHandle): FileCalls {
+  const reads = new ReadAtOnce();
   return {
     fd: handle.fd,
     async read(into, at) {
+      const bytes = reads.read(handle.fd, into, at);
+      if (bytes !== undefined) return bytes;
       if (into.length > 1) return (await handle.readv(into, at)).bytesRead;
       const only = into[0]!;
       return (await handle.read(only, 0, only.length, at)).bytesRead;
