@@ -21,8 +21,9 @@ import { survey, type Survey } from './survey.js';
 const LEDGER_GROWTH = 16;
 const LEDGER_TRIES = 4;
 
-/** Clusters in a row for which the room of replaced tables is given back to the host. */
-const TABLES_WORTH_A_HOLE = 8;
+/** Holes that an edit punches whatever their length; of more, only long ones where no data is freed. */
+const HOLES_OF_ANY_LENGTH = 32;
+const LONG_HOLE_CLUSTERS = 8;
 
 /**
  * Plans an edit: proves the image sound, computes the whole new state in memory and where each
@@ -108,12 +109,13 @@ async function place(
 }
 
 /**
- * Of room that nothing but tables had: the long stretches. The others are free for whoever writes next;
- * a hole for each table of a large image takes a third of the whole edit's time.
+ * Of much scattered room that nothing but tables had: the long stretches. The others are free for
+ * whoever writes next; a hole for each table of a large image takes a third of the whole edit's time.
  * Ours: docs/decisions/0005.
  */
 function worthPunching(freed: readonly ByteRange[], clusterBytes: number): readonly ByteRange[] {
-  return freed.filter(({ length }) => length >= TABLES_WORTH_A_HOLE * clusterBytes);
+  if (freed.length <= HOLES_OF_ANY_LENGTH) return freed;
+  return freed.filter(({ length }) => length >= LONG_HOLE_CLUSTERS * clusterBytes);
 }
 
 /** Clusters that were in use before the edit and are free after it, neighbours joined. */

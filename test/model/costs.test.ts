@@ -108,7 +108,7 @@ describe('an edit asks the medium for', () => {
     expect(await costOfEdit(fresh, named('new'))).toMatchInlineSnapshot(`
       {
         "flushes": 2,
-        "punches": 33,
+        "punches": 0,
         "readKiB": 361.5,
         "reads": 79,
         "writes": 46,

@@ -3,7 +3,8 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { temporaryDirectory } from '../../support/qemu.js';
 import { expectSound, imageOf } from './harness.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/qsnap.js', import.meta.url));
@@ -112,21 +113,39 @@ test('where there is no room for an export, nothing is left of it', () => {
   expect(readdirSync(dirname(image))).toEqual(['five-snapshots.qcow2']);
 });
 
-/** The text of a built file and of all that it imports at its start. */
-function startText(file: string, seen = new Set<string>()): string {
-  if (seen.has(file)) return '';
-  seen.add(file);
-  const text = readFileSync(file, 'utf8');
-  const imports = [
-    ...text.matchAll(/^(?:import|\} from) ?"(\.[^"]+)"|^import .* from "(\.[^"]+)"/gm),
-  ];
-  const paths = imports.map(([, bare, from]) => resolve(dirname(file), (bare ?? from)!));
-  return text + paths.map((path) => startText(path, seen)).join('');
+const PRELOAD = fileURLToPath(new URL('../../support/loaded-files.cjs', import.meta.url));
+
+/** The built files that a command loads, besides the one in bin/. */
+function loadedBy(...argv: readonly string[]) {
+  const out = resolve(temporaryDirectory(), 'loaded.json');
+  const env = { ...process.env, QSNAP_LOADED: out };
+  const { status } = spawnSync(process.execPath, ['--require', PRELOAD, BIN, ...argv], { env });
+  expect(status).toBe(0);
+  const all = JSON.parse(readFileSync(out, 'utf8')) as { file: string; bytes: number }[];
+  const files = all.filter(({ file }) => file.startsWith(dirname(BUILT)));
+  const text = files.map(({ file }) => readFileSync(file, 'utf8')).join('');
+  return { files: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), text };
 }
 
-test('--version and --help start without the engine', () => {
-  const start = startText(BUILT);
-  expect(start).toContain('async function run(');
-  expect(start).not.toContain('async function openImage(');
-  expect(start.length).toBeLessThan(40_000);
+describe('a command loads what it needs', () => {
+  test.each(['--version', '--help'])('%s: not the engine', (option) => {
+    const { files, bytes, text } = loadedBy(option);
+    expect(text).toContain('async function run(');
+    expect(text).not.toContain('async function openImage(');
+    expect(files).toBeLessThanOrEqual(3);
+    expect(bytes).toBeLessThan(180_000);
+  });
+
+  test('list: not the planner', () => {
+    const { files, bytes, text } = loadedBy('list', imageOf('five-snapshots'));
+    expect(text).toContain('async function openImage(');
+    expect(text).not.toContain('async function planEdit(');
+    expect(files).toBeLessThanOrEqual(13);
+    expect(bytes).toBeLessThan(300_000);
+  });
+
+  test('create: the planner', () => {
+    const { text } = loadedBy('create', imageOf('five-snapshots'), 'one more');
+    expect(text).toContain('async function planEdit(');
+  });
 });

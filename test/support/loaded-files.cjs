@@ -1,0 +1,13 @@
+// Preloaded with `--require`: writes which files a program loads to the file that QSNAP_LOADED names.
+const { writeFileSync } = require('node:fs');
+const Module = require('node:module');
+
+const compile = Module.prototype._compile;
+const loaded = [];
+Module.prototype._compile = function (content, file) {
+  loaded.push({ file, bytes: content.length });
+  return compile.call(this, content, file);
+};
+process.on('exit', () => {
+  writeFileSync(process.env.QSNAP_LOADED, JSON.stringify(loaded));
+});
