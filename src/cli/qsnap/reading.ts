@@ -30,10 +30,16 @@ export function withImage<T>(
   path: string,
   context: Context,
   use: (open: OpenImage) => Promise<T>,
+  opening = open(path, context),
 ): Promise<T> {
-  return withSource(path, context, async (open) => {
-    return use({ ...open, image: await openImage(open.source) });
-  });
+  const withIt = async (source: OpenSource): Promise<T> => {
+    return use({ ...source, image: await openImage(source.source) });
+  };
+  return withSource(path, context, withIt, opening);
+}
+
+function open(path: string, { forceShare }: Context): Promise<ReadSource> {
+  return openFile(path, { forceShare });
 }
 
 /** Opens a file for reading, hands it to `use`, and closes it whatever happens. */
@@ -41,11 +47,12 @@ export async function withSource<T>(
   path: string,
   context: Context,
   use: (open: OpenSource) => Promise<T>,
+  opening = open(path, context),
 ): Promise<T> {
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`reading ${path}`);
   try {
-    const source = await openFile(path, { forceShare: context.forceShare });
+    const source = await opening;
     try {
       warnOfUnknownWriters(path, source, context);
       return await use({ path, source, progress });
@@ -85,9 +92,15 @@ export async function tellOfImages(
   const images: Record<string, unknown>[] = [];
   let code: ExitCode = EXIT_CODES.done.code;
   let printed = false;
-  for (const path of paths) {
+  let next = paths[0] === undefined ? undefined : open(paths[0], context);
+  for (const [index, path] of paths.entries()) {
+    const opening = next;
+    const after = paths[index + 1];
+    // One is opened while the one before it is told of. What fails about it is told in its turn.
+    next = after === undefined ? undefined : open(after, context);
+    next?.catch(() => undefined);
     try {
-      const { json, lines } = await withImage(path, context, tell);
+      const { json, lines } = await withImage(path, context, tell, opening);
       images.push({ filename: path, ...json });
       if (!context.json && lines.length > 0) {
         context.io.stdout.write(`${printed ? '\n' : ''}${lines.join('\n')}\n`);
