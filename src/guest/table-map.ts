@@ -6,7 +6,7 @@ import {
   ZERO_FLAG,
 } from '../l1l2/entry.js';
 import type { TableFormat } from '../l1l2/entry.js';
-import { endOfRun } from '../l1l2/runs.js';
+import { endOfRun, endOfZeros } from '../l1l2/runs.js';
 import { HOST_IS_LITTLE, valueOfStored } from '../base/words.js';
 import { NOWHERE, type RunKind, type RunList } from './runs.js';
 
@@ -143,9 +143,7 @@ function mapStandard(
       next += runEnd - i - 1;
       i = runEnd - 1;
     }
-    if (found === UNALLOCATED) {
-      while (i + 1 < end && (words[2 * i + 2]! | words[2 * i + 3]!) === 0) i += 1;
-    }
+    if (found === UNALLOCATED) i = endOfZeros(words, 2 * i + 2, 2 * end) / 2 - 1;
     next += 1;
     if (found === NONE && !addCompressed(high, low, map, guestAt + i * clusterBytes, runs)) {
       problem = i;

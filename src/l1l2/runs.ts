@@ -73,7 +73,7 @@ function readPlain(stored: Uint32Array, scan: Scan, runs: Runs): number {
     const first = stored[i]! | 0;
     const second = stored[i + 1]! | 0;
     if ((first | second) === 0) {
-      i += 2;
+      i = endOfZeros(stored, i + 2, stored.length);
       continue;
     }
     const high = swapped(first) & 0x7fff_ffff;
@@ -104,6 +104,23 @@ function readPlain(stored: Uint32Array, scan: Scan, runs: Runs): number {
     i = at;
   }
   return NO_PROBLEM;
+}
+
+/**
+ * Where the standard entries of zeros end that lie from a word on, looking no further than `end`: eight
+ * at a time.
+ */
+export function endOfZeros(stored: Uint32Array, begin: number, end: number): number {
+  const w = stored;
+  let i = begin;
+  while (i + 16 <= end) {
+    const a = w[i]! | w[i + 1]! | w[i + 2]! | w[i + 3]! | w[i + 4]! | w[i + 5]! | w[i + 6]!;
+    const b = w[i + 7]! | w[i + 8]! | w[i + 9]! | w[i + 10]! | w[i + 11]! | w[i + 12]!;
+    if ((a | b | w[i + 13]! | w[i + 14]! | w[i + 15]!) !== 0) break;
+    i += 16;
+  }
+  while (i < end && (w[i]! | w[i + 1]!) === 0) i += 2;
+  return i;
 }
 
 /**

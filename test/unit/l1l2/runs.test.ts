@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { bytesOfWords, storedWords } from '../../../src/base/words.js';
-import { addRuns, newRuns, readRuns, visitWrongFlags } from '../../../src/l1l2/runs.js';
+import { addRuns, endOfZeros, newRuns, readRuns, visitWrongFlags } from '../../../src/l1l2/runs.js';
 import { NO_PROBLEM, scanOf } from '../../../src/l1l2/scan.js';
 import { geometryOf } from '../../../src/qcow2/geometry.js';
 import { Counts, visitBits } from '../../../src/refcount/counts.js';
@@ -78,6 +78,19 @@ test('A8, A9: runs name what the entries name, one by one', () => {
     { numRuns: 400 },
   );
   expect(longRuns).toBeGreaterThan(30);
+});
+
+test('zeros end where the first entry is not 0, or where they are to', () => {
+  for (const at of [0, 1, 2, 15, 16, 17, 40, 63]) {
+    for (const end of [64, 62, 32]) {
+      const words = new Uint32Array(64);
+      words[at] = 0x8000_0000;
+      const begin = 0;
+      const first = at - (at % 2);
+      expect(endOfZeros(words, begin, end)).toBe(Math.min(first, end));
+      expect(endOfZeros(words, 64, 64)).toBe(64);
+    }
+  }
 });
 
 test('A8: stops at the first entry that is not plain, with the runs before it', () => {
