@@ -71,9 +71,9 @@ const lazyChildProcess: Plugin = {
 const COMMANDER_LICENCE = `/*\ncommander\n\n${readFileSync('node_modules/commander/LICENSE', 'utf8')}*/\n`;
 
 /**
- * CommonJS of a program's chunks: Node starts a third faster than with modules. What chunks take from
- * each other becomes plain constants; by way of getters, as usual, the hot loops would take twice as
- * long.
+ * CommonJS of a program's chunks: Node starts in three quarters of the time that modules take. What
+ * chunks take from each other becomes plain constants; by way of getters, as usual, the hot loops would
+ * take twice as long.
  */
 const asCommonJs: NonNullable<Options['plugins']>[number] = {
   name: 'as-common-js',
@@ -91,6 +91,7 @@ const asCommonJs: NonNullable<Options['plugins']>[number] = {
           .map((name) => name.trim().split(' as ').reverse().join(': '));
         return `module.exports = {${pairs.join(', ')}};`;
       });
+    if (/^import [^"]*"\.\/|^export /m.test(plain)) throw new Error('a chunk of another form');
     const options = { format: 'cjs', platform: 'node', target: 'node20' } as const;
     const { code: converted } = await transform(plain, options);
     // Who gets commander gets its licence, which asks for that.
