@@ -78,11 +78,14 @@ async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerat
   const { clusterBytes } = geometry;
   const pieces = piecesOf(ranges, tables, geometry);
   const runs = new RunList(true);
-  let next = loadNext(pieces, tables, clusterBytes);
+  // One batch is looked at while the next is read into the other memory.
+  const memory = [new Uint8Array(0), new Uint8Array(0)];
+  let next = loadNext(pieces, tables, clusterBytes, memory);
   for (;;) {
     const batch = await next;
     if (batch === undefined) break;
-    next = loadNext(pieces, tables, clusterBytes);
+    memory.reverse();
+    next = loadNext(pieces, tables, clusterBytes, memory);
     // Where nobody comes back for it, its failure is nobody's.
     next.catch(() => undefined);
     for (const piece of batch.pieces) {
@@ -102,11 +105,16 @@ async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerat
   if (runs.length > 0) yield runs.take(0);
 }
 
-/** Takes pieces until their tables fill a batch, and reads the tables. */
+/**
+ * Takes pieces until their tables fill a batch, and reads the tables.
+ *
+ * @param memory the first of which the tables are read into; made larger where it has to be.
+ */
 async function loadNext(
   pieces: Generator<Piece, void>,
   tables: L2Tables,
   clusterBytes: number,
+  memory: Uint8Array[],
 ): Promise<Batch | undefined> {
   const taken: Piece[] = [];
   const offsets = new Set<number>();
@@ -123,7 +131,9 @@ async function loadNext(
     failure = error as Error;
   }
   if (taken.length === 0 && failure === undefined) return undefined;
-  return { pieces: taken, loaded: await tables.read([...offsets]), failure };
+  const needed = offsets.size * clusterBytes;
+  if (memory[0]!.length < needed) memory[0] = new Uint8Array(needed);
+  return { pieces: taken, loaded: await tables.read([...offsets], memory[0]), failure };
 }
 
 /** Tells data from clusters that the file has holes for. */

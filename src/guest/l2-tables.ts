@@ -112,10 +112,17 @@ export class L2Tables {
     return loaded;
   }
 
-  /** Reads tables without keeping them: for walks that come by once. */
-  async read(offsets: readonly number[]): Promise<LoadedTables> {
+  /**
+   * Reads tables without keeping them: for walks that come by once.
+   *
+   * @param memory where they go: a cluster for each.
+   */
+  async read(
+    offsets: readonly number[],
+    memory: Uint8Array = new Uint8Array(offsets.length * this.#image.geometry.clusterBytes),
+  ): Promise<LoadedTables> {
     const { clusterBytes } = this.#image.geometry;
-    const bytes = new Uint8Array(offsets.length * clusterBytes);
+    const bytes = memory.subarray(0, offsets.length * clusterBytes);
     const tables = offsets.map((at, i) => ({
       at,
       into: bytes.subarray(i * clusterBytes, (i + 1) * clusterBytes),
