@@ -2,7 +2,7 @@ import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
-import { maskOf, visitBits } from '../refcount/counts.js';
+import { visitBits } from '../refcount/counts.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
 import type { ReferenceCounter } from './reference-counter.js';
@@ -43,14 +43,11 @@ export async function compareRefcounts(
       end = last;
       return;
     }
-    for (let from = first; from < last; from += 32) {
+    groups.visit(stored, counts, [first, last], (from, inside, different) => {
       const word = from / 32;
-      groups.decode(stored, word - first / 32);
-      const inside = maskOf(0, last - from);
       const used = (counts.usedAt(word) | groups.used()) & inside;
       if (used !== 0) end = from + 32 - Math.clz32(used);
-      const different = counts.differenceAt(word, groups) & inside;
-      if (different === 0) continue;
+      if (different === 0) return;
       visitBits(different, (bit) => {
         const cluster = from + bit;
         const is = groups.countAt(bit);
@@ -64,7 +61,7 @@ export async function compareRefcounts(
         addDifference(codeOf(is, references), cluster, found, references, image, table, collector);
       });
       counts.setWord(word, inside, groups);
-    }
+    });
   });
   return end;
 }

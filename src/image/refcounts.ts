@@ -6,7 +6,7 @@ import { offsetOf } from '../l1l2/entry.js';
 import { passesCap } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
-import { maskOf, visitBits, type Counts } from '../refcount/counts.js';
+import { visitBits, type Counts } from '../refcount/counts.js';
 import { damaged } from './damage.js';
 import type { Image } from './image.js';
 import { readTable, walkStoredTables } from './walk.js';
@@ -84,19 +84,13 @@ export async function replaceByStored(
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     if (stored !== undefined && groups.isSettled(stored, counts, first / 32)) return;
-    for (let from = first; from < end; from += 32) {
-      const word = from / 32;
-      groups.decode(stored, word - first / 32);
-      const inside = maskOf(0, end - from);
-      const different = counts.differenceAt(word, groups) & inside;
-      if (different !== 0) {
-        visitBits(different, (bit) => {
-          differs(block, from + bit, groups.countAt(bit), counts.get(from + bit));
-        });
-        counts.setWord(word, inside, groups);
-      }
-      free.addWord(word, ~counts.usedAt(word) & inside);
-    }
+    groups.visit(stored, counts, [first, end], (from, inside, different) => {
+      visitBits(different, (bit) => {
+        differs(block, from + bit, groups.countAt(bit), counts.get(from + bit));
+      });
+      if (different !== 0) counts.setWord(from / 32, inside, groups);
+      free.addWord(from / 32, ~groups.used() & inside);
+    });
   };
   for (let block = 0; block < blocks; block++) {
     const first = block * refcountBlockEntries;

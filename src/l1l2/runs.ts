@@ -2,7 +2,7 @@ import { HOST_IS_LITTLE, swapped } from '../base/words.js';
 import { maskOf, type Counts } from '../refcount/counts.js';
 import { NO_PROBLEM, type Scan } from './scan.js';
 
-/** COPIED and the bit of compressed entries, in the first byte of an entry. */
+/** COPIED, in the first byte of an entry. */
 export const COPIED_BYTE = 0x80;
 
 /**

@@ -1,6 +1,6 @@
 import { bytesOf } from '../base/words.js';
 import { decodeRefcounts, encodeRefcounts } from './block.js';
-import type { Counts } from './counts.js';
+import { maskOf, type Counts } from './counts.js';
 
 /** Clusters whose refcounts are decoded and encoded at a time: those of a word of `Counts`. */
 const GROUP = 32;
@@ -78,6 +78,25 @@ export class BlockGroups {
       if (block[i] !== pattern[i & (pattern.length - 1)]) return false;
     }
     return alikeFrom(counts, firstWord, block.length / pattern.length) === this.#alike;
+  }
+
+  /**
+   * Decodes a block group by group, and hands each to `visit`: its first cluster, which of its clusters
+   * are among those asked for, and which of these were counted otherwise.
+   *
+   * @param first the block's first cluster, and `end` where those asked for end.
+   */
+  visit(
+    block: Uint32Array | undefined,
+    counts: Counts,
+    [first, end]: readonly [first: number, end: number],
+    visit: (from: number, inside: number, different: number) => void,
+  ): void {
+    for (let from = first; from < end; from += GROUP) {
+      this.decode(block, (from - first) / GROUP);
+      const inside = maskOf(0, end - from);
+      visit(from, inside, counts.differenceAt(from / GROUP, this) & inside);
+    }
   }
 
   /** Which counts of the group that was decoded last are not 0. */

@@ -6,9 +6,6 @@ export interface WordOfCounts {
   readonly depth: number;
 }
 
-/** All clusters of a word. */
-export const WHOLE_WORD = -1;
-
 /**
  * A count for every host cluster, bit by bit: bit `p` of the count of cluster `c` is bit `c & 31` of
  * word `c >>> 5` of plane `p`. The counts of an image are small, and those of neighbours alike, so
@@ -204,7 +201,7 @@ export class Counts {
 
 /** The bits of `length` clusters from `from` on, as far as the word goes. */
 export function maskOf(from: number, length: number): number {
-  return (length >= 32 ? WHOLE_WORD : (1 << length) - 1) << from;
+  return (length >= 32 ? -1 : (1 << length) - 1) << from;
 }
 
 /** @param max the highest count, if that is not what the refcounts of the image can hold. */

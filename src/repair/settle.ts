@@ -5,7 +5,7 @@ import { readTable, walkStoredTables } from '../image/walk.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
-import { maskOf, visitBits, type Counts } from '../refcount/counts.js';
+import { visitBits, type Counts } from '../refcount/counts.js';
 
 /** The refcount table as far as it makes sense. */
 export interface StoredRefcounts {
@@ -120,18 +120,14 @@ export async function settleRefcounts(
       inUse[block] = groups.isSettled(stored, counts, first / 32) ? 1 : 0;
       if (inUse[block] === 1) return;
     }
-    for (let from = first; from < end; from += 32) {
-      const word = from / 32;
-      groups.decode(stored, word - first / 32);
-      const inside = maskOf(0, end - from);
-      storedFree.addWord(word, ~groups.used() & inside);
-      const different = counts.differenceAt(word, groups) & inside;
+    groups.visit(stored, counts, [first, end], (from, inside, different) => {
+      storedFree.addWord(from / 32, ~groups.used() & inside);
       // What is as it was counted needs no look, but where the repair takes references away.
       visitBits(vacated === undefined ? different : inside, (bit) => {
         changes.settle(from + bit, groups.countAt(bit), vacated?.get(from + bit));
       });
-      if ((counts.usedAt(word) & inside) !== 0) inUse[block] = 1;
-    }
+      if ((counts.usedAt(from / 32) & inside) !== 0) inUse[block] = 1;
+    });
   };
   const settleWithout = (block: number): void => {
     const first = block * refcountBlockEntries;

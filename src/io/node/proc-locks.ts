@@ -92,7 +92,10 @@ export function programName(comm: string, argv: readonly string[]): string {
   return comm !== '' && program.startsWith(comm) ? program : comm;
 }
 
-/** The system writes these from memory: to wait for the thread pool takes longer than they do. */
+/**
+ * The system writes these from memory, and but for the first look at all locks that takes less time than
+ * the way to the thread pool and back.
+ */
 function textAtOnce(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
