@@ -1,3 +1,4 @@
+import { newIoBytes } from '../base/io-bytes.js';
 import type { GuestDisk } from '../guest/disk.js';
 import type { ReadRequest } from '../io/device.js';
 import { throwIfAborted } from './abort.js';
@@ -97,7 +98,7 @@ async function* loadedSteps(disks: ComparedDisks): AsyncGenerator<LoadedStep> {
     const needed = step.pieces.reduce((sum, { from, to, side }) => {
       return sum + (to - from) * (side === 'both' ? 2 : 1);
     }, 0);
-    if (memories[turn]!.length < needed) memories[turn] = new Uint8Array(needed);
+    if (memories[turn]!.length < needed) memories[turn] = newIoBytes(needed);
     yield await loaded(step, disks, memories[turn]!);
     turn = (turn + 1) % memories.length;
   }

@@ -1,3 +1,4 @@
+import { newIoBytes } from '../base/io-bytes.js';
 import type { Hasher } from '../base/hasher.js';
 import { MiB } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
@@ -38,7 +39,7 @@ const HASH_BYTES = 4 * MiB;
 /** Hashes a file as it is, from its first byte to its last. */
 export async function hashSource(source: BlockSource, hasher: Hasher): Promise<string> {
   const sizeBytes = await source.sizeBytes();
-  const memory = new Uint8Array(Math.min(sizeBytes, HASH_BYTES));
+  const memory = newIoBytes(Math.min(sizeBytes, HASH_BYTES));
   for (let at = 0; at < sizeBytes; at += memory.length) {
     const into = memory.subarray(0, Math.min(memory.length, sizeBytes - at));
     await source.readBatch([{ at, into }]);

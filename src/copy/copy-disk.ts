@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.js';
+import { newIoBytes } from '../base/io-bytes.js';
 import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { ImageWriter } from '../make/image-writer.js';
@@ -65,7 +66,7 @@ const STEPS_AT_ONCE = 3;
  * while the last is looked through and written. `writer.finish` is for the caller to call.
  *
  * @throws QsnapError ABORTED; what the disk, the compressor and the writer throw. Nothing goes on
- *   afterwards.
+ *   afterwards but perhaps a flush of what was written.
  */
 export async function copyDisk(
   disk: GuestDisk,
@@ -145,7 +146,7 @@ async function* loadedSteps(disk: GuestDisk, rule: StepRule): AsyncGenerator<Loa
     const bytes = runs.reduce((sum, { action, from, to }) => {
       return action === 'copy' ? sum + to - from : sum;
     }, 0);
-    if (memories[turn]!.length < bytes) memories[turn] = new Uint8Array(bytes);
+    if (memories[turn]!.length < bytes) memories[turn] = newIoBytes(bytes);
     const loaded = placedIn(memories[turn]!, runs);
     const requests = loaded.filter(({ action }) => action === 'copy');
     await disk.readBatch(requests.map(({ from, bytes: into }) => ({ at: from, into })));

@@ -1,21 +1,25 @@
 import type { BlockDevice, WriteRequest } from '../io/device.js';
+import { EarlyFlushes } from '../io/early-flushes.js';
 
 /** Batches that one call may have in flight. */
 const IN_FLIGHT = 2;
 
 /**
  * Lets writes run while the next ones are prepared: a call's batches are made when those of the
- * call before have been sent, in order. The first failure is the answer to everything afterwards.
+ * call before have been sent, in order. What is much is flushed meanwhile. The first failure is the
+ * answer to everything afterwards.
  */
 export class WriteQueue {
-  readonly #write: (requests: WriteRequest[]) => Promise<void>;
+  readonly #device: Pick<BlockDevice, 'writeBatch' | 'flush'>;
+  readonly #early: EarlyFlushes;
   /** Resolves when the last call so far has sent its batches. Never rejects. */
   #lastTurn: Promise<void> = Promise.resolve();
   readonly #running = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(device: Pick<BlockDevice, 'writeBatch'>) {
-    this.#write = (requests) => device.writeBatch(requests);
+  constructor(device: Pick<BlockDevice, 'writeBatch' | 'flush'>) {
+    this.#device = device;
+    this.#early = new EarlyFlushes(device);
   }
 
   /**
@@ -42,6 +46,7 @@ export class WriteQueue {
     await this.#lastTurn;
     await Promise.allSettled([...this.#running]);
     this.#refuseAfterFailure();
+    await this.#early.done();
   }
 
   async #send(batches: Iterable<WriteRequest[]>, mine: Promise<void>[]): Promise<void> {
@@ -54,12 +59,23 @@ export class WriteQueue {
   }
 
   #started(requests: WriteRequest[]): Promise<void> {
-    const running = this.#write(requests).finally(() => this.#running.delete(running));
+    const running = this.#written(requests).finally(() => this.#running.delete(running));
     this.#running.add(running);
     running.catch((error: unknown) => {
       this.#fail(error);
     });
     return running;
+  }
+
+  async #written(requests: WriteRequest[]): Promise<void> {
+    try {
+      await this.#device.writeBatch(requests);
+    } catch (error) {
+      // After a flush that failed writes are refused: the flush is what went wrong.
+      await this.#early.done();
+      throw error;
+    }
+    this.#early.afterWriting(requests.reduce((sum, { bytes }) => sum + bytes.length, 0));
   }
 
   #fail(error: unknown): void {

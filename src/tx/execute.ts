@@ -1,7 +1,7 @@
 import { sameBytes } from '../base/text.js';
 import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
-import { EarlyFlushes } from './early-flushes.js';
+import { EarlyFlushes } from '../io/early-flushes.js';
 import { beforeSwitch, readBackShadow, readBackSwitch } from './read-back.js';
 import { shadowBatches } from './shadow-batches.js';
 import { shadowWriteBytes, sizeAfterShadow, type ShadowWrite, type WritePlan } from './plan.js';

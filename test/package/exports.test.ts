@@ -66,6 +66,7 @@ describe('public names', () => {
         "measureQcow2",
         "measuredDataBytes",
         "memoryDevice",
+        "newIoBytes",
         "newQcow2Writer",
         "newRawWriter",
         "newStreamWriter",

@@ -1,6 +1,6 @@
 /** Two disks side by side, as `compare` goes over them. */
 import type { GuestDisk, QsnapError, ReadRequest } from '../../index.js';
-import { isQsnapError } from '../../index.js';
+import { isQsnapError, newIoBytes } from '../../index.js';
 import type { StatusRun } from './status-runs.js';
 import { StatusWalk } from './status-walk.js';
 
@@ -77,12 +77,13 @@ async function walk(
   onDone: (bytes: number) => void,
 ): Promise<Verdict> {
   const batches = batchesOf(chunks)[Symbol.asyncIterator]();
-  let reading = nextRead(batches, disks);
+  const memories = new Memories();
+  let reading = nextRead(batches, disks, memories);
   try {
     for (;;) {
       const read = await reading;
       if (read === undefined) return { kind: 'same' };
-      reading = nextRead(batches, disks);
+      reading = nextRead(batches, disks, memories);
       // Whoever waits for it gets its error.
       reading.catch(() => undefined);
       for (const { chunk, bytes } of read.chunks) {
@@ -97,6 +98,33 @@ async function walk(
   }
 }
 
+/**
+ * Memory for batches: one is read while the one before is looked at, so two take turns. Fresh
+ * memory for each costs more than the reading.
+ */
+class Memories {
+  readonly #buffers = [Buffer.alloc(0), Buffer.alloc(0)];
+  #turn = 0;
+
+  /** Gives out the pieces that a batch needs, one after the other. */
+  forBatch(chunks: readonly Chunk[]): (bytes: number) => Buffer {
+    const needed = chunks.reduce((sum, { start, end, reads }) => {
+      return sum + (end - start) * reads.length;
+    }, 0);
+    this.#turn = 1 - this.#turn;
+    if (this.#buffers[this.#turn]!.length < needed) {
+      const { buffer, byteOffset } = newIoBytes(needed);
+      this.#buffers[this.#turn] = Buffer.from(buffer, byteOffset, needed);
+    }
+    const memory = this.#buffers[this.#turn]!;
+    let used = 0;
+    return (bytes) => {
+      used += bytes;
+      return memory.subarray(used - bytes, used);
+    };
+  }
+}
+
 /** What could be read of a batch, and why the rest could not. */
 interface ReadBatch {
   readonly chunks: readonly ReadChunk[];
@@ -106,12 +134,13 @@ interface ReadBatch {
 async function nextRead(
   batches: AsyncIterator<readonly Chunk[]>,
   disks: readonly [GuestDisk, GuestDisk],
+  memories: Memories,
 ): Promise<ReadBatch | undefined> {
   const next = await batches.next();
   if (next.done === true) return undefined;
   const chunks = next.value;
   try {
-    return { chunks: await readAll(chunks, disks), failure: undefined };
+    return { chunks: await readAll(chunks, disks, memories), failure: undefined };
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     return readOneByOne(chunks, disks);
@@ -121,12 +150,14 @@ async function nextRead(
 async function readAll(
   chunks: readonly Chunk[],
   disks: readonly [GuestDisk, GuestDisk],
+  memories: Memories,
 ): Promise<ReadChunk[]> {
   const requests: [ReadRequest[], ReadRequest[]] = [[], []];
+  const take = memories.forBatch(chunks);
   const read = chunks.map((chunk): ReadChunk => {
     const bytes = ([0, 1] as const).map((side) => {
       if (!chunk.reads.includes(side)) return undefined;
-      const into = Buffer.allocUnsafe(chunk.end - chunk.start);
+      const into = take(chunk.end - chunk.start);
       requests[side].push({ at: chunk.start, into });
       return into;
     });

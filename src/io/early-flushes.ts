@@ -1,19 +1,19 @@
 import { MiB } from '../base/units.js';
-import type { BlockDevice } from '../io/device.js';
+import type { BlockDevice } from './device.js';
 
-/** So much is written before the medium is given work: a small edit has its two flushes and no more. */
+/** So much is written before the medium is given work: what is small has its last flush and no more. */
 const UNFLUSHED_BYTES = 32 * MiB;
 
 /**
- * Flushes that run while a large shadow is still written, so that the medium works while tables are
- * made. No order comes of them: the flush behind the last write brings it, as ever.
+ * Flushes that run while much is still being written, so that the medium works while tables are made
+ * and guest data is read. No order comes of them: the flush behind the last write brings it, as ever.
  */
 export class EarlyFlushes {
-  readonly #device: BlockDevice;
+  readonly #device: Pick<BlockDevice, 'flush'>;
   #running: Promise<void> | undefined;
   #unflushedBytes = 0;
 
-  constructor(device: BlockDevice) {
+  constructor(device: Pick<BlockDevice, 'flush'>) {
     this.#device = device;
   }
 
