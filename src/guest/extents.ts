@@ -1,3 +1,4 @@
+import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
 import type { BlockSource, ByteRange } from '../io/device.js';
 import type { Extent, ExtentOptions } from './disk.js';
@@ -132,7 +133,7 @@ async function loadNext(
   }
   if (taken.length === 0 && failure === undefined) return undefined;
   const needed = offsets.size * clusterBytes;
-  if (memory[0]!.length < needed) memory[0] = new Uint8Array(needed);
+  if (memory[0]!.length < needed) memory[0] = newIoBytes(needed);
   return { pieces: taken, loaded: await tables.read([...offsets], memory[0]), failure };
 }
 

@@ -1,3 +1,4 @@
+import { newIoBytes } from '../base/io-bytes.js';
 import { KiB, MiB, roundUp } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
 
@@ -46,7 +47,7 @@ export async function* stretchesByReading(
   // Blocks are the file's, wherever the part begins and ends in them.
   const lastBlockEnd = roundUp(end, HOLE_BYTES);
   const firstBlock = at - (at % HOLE_BYTES);
-  const buffer = new Uint8Array(Math.min(LOOK_BYTES, lastBlockEnd - firstBlock));
+  const buffer = newIoBytes(Math.min(LOOK_BYTES, lastBlockEnd - firstBlock));
   for (let from = firstBlock; from < end; from += buffer.length) {
     const bytes = buffer.subarray(0, Math.min(buffer.length, lastBlockEnd - from));
     await source.readBatch([{ at: from, into: bytes }]);

@@ -1,3 +1,4 @@
+import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
 import { storedWords, swapWords, wordsInPlace } from '../base/words.js';
 import type { BlockSource, ReadRequest } from '../io/device.js';
@@ -32,7 +33,7 @@ export async function walkStoredTables(
   visit: (index: number, words: Uint32Array) => void,
 ): Promise<void> {
   const perBatch = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), offsets.length);
-  const buffers = [0, 1].map(() => new Uint8Array(perBatch * tableBytes));
+  const buffers = [0, 1].map(() => newIoBytes(perBatch * tableBytes));
   const read = async (first: number): Promise<Uint8Array> => {
     const buffer = buffers[(first / perBatch) % 2]!;
     const count = Math.min(perBatch, offsets.length - first);

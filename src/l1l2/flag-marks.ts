@@ -20,24 +20,28 @@ export class FlagMarks {
   add({ count, clusters, lengths, copied }: Runs): void {
     for (let run = 0; run < count; run++) {
       const marks = copied[run] === 1 ? this.#with : this.#without;
-      const end = clusters[run]! + lengths[run]!;
-      for (let cluster = clusters[run]!; cluster < end;) {
-        const from = cluster & 31;
-        const length = Math.min(32 - from, end - cluster);
-        marks[cluster >>> 5]! |= maskOf(from, length);
-        cluster += length;
-      }
+      const first = clusters[run]!;
+      const end = first + lengths[run]!;
+      const wholeFrom = (first + 31) >>> 5;
+      const wholeTo = end >>> 5;
+      if (wholeFrom <= wholeTo) {
+        // Bits before and behind the whole words, if there are any.
+        if ((first & 31) !== 0) marks[first >>> 5]! |= maskOf(first & 31, 32);
+        marks.fill(0xffff_ffff, wholeFrom, wholeTo);
+        if ((end & 31) !== 0) marks[wholeTo]! |= maskOf(0, end & 31);
+      } else marks[first >>> 5]! |= maskOf(first & 31, end - first);
     }
   }
 
   /** Whether any entry's flag is not what the counts ask for: set at a count of exactly 1. */
   anyWrong(counts: Counts): boolean {
-    for (let word = 0; word < this.#with.length; word++) {
-      const flagged = this.#with[word]!;
-      const unflagged = this.#without[word]!;
-      if ((flagged | unflagged) === 0) continue;
+    const { length } = this.#with;
+    for (let word = 0; word < length;) {
       const ones = counts.onesAt(word);
-      if ((flagged & ~ones) !== 0 || (unflagged & ones) !== 0) return true;
+      const end = counts.endOfAlike(word, length);
+      for (; word < end; word++) {
+        if (((this.#with[word]! & ~ones) | (this.#without[word]! & ones)) !== 0) return true;
+      }
     }
     return false;
   }

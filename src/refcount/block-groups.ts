@@ -74,9 +74,7 @@ export class BlockGroups {
     this.decode(block, 0);
     if (!this.#isInPlanes || this.#alike === 0) return false;
     const pattern = this.#pattern;
-    for (let i = pattern.length; i < block.length; i++) {
-      if (block[i] !== pattern[i & (pattern.length - 1)]) return false;
-    }
+    if (!repeats(block, pattern[0]!, pattern[pattern.length > 1 ? 1 : 0]!)) return false;
     return alikeFrom(counts, firstWord, block.length / pattern.length) === this.#alike;
   }
 
@@ -164,17 +162,22 @@ export class BlockGroups {
   }
 }
 
-/** The count that all clusters of some words have, if there is one. */
-function alikeFrom({ planes }: Counts, first: number, words: number): number | undefined {
-  let count = 0;
-  for (let p = 0; p < planes.length; p++) {
-    const plane = planes[p]!;
-    const bits = plane[first]! | 0;
-    if (bits === -1) count |= 1 << p;
-    else if (bits !== 0) return undefined;
-    for (let word = first + 1; word < first + words; word++) {
-      if ((plane[word]! | 0) !== bits) return undefined;
-    }
+/** Whether all words of a block are these two in turn. Eight at a time: large images have many blocks. */
+function repeats(block: Uint32Array, even: number, odd: number): boolean {
+  const end = block.length;
+  let i = 0;
+  for (; i + 8 <= end; i += 8) {
+    const evens = (block[i]! ^ even) | (block[i + 2]! ^ even) | (block[i + 4]! ^ even);
+    const odds = (block[i + 1]! ^ odd) | (block[i + 3]! ^ odd) | (block[i + 5]! ^ odd);
+    if ((evens | odds | (block[i + 6]! ^ even) | (block[i + 7]! ^ odd)) !== 0) return false;
   }
-  return count >>> 0;
+  for (; i < end; i++) if (block[i] !== ((i & 1) === 0 ? even : odd)) return false;
+  return true;
+}
+
+/** The count that all clusters of some words have, if there is one. */
+function alikeFrom(counts: Counts, first: number, words: number): number | undefined {
+  const alike = counts.alikeAt(first);
+  if (alike === undefined || words === 1) return alike;
+  return counts.endOfAlike(first, first + words) === first + words ? alike : undefined;
 }

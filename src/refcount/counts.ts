@@ -87,6 +87,10 @@ export class Counts {
     const end = first + length;
     let cluster = first;
     while (cluster < end) {
+      if ((cluster & 31) === 0) {
+        cluster = 32 * this.#changeAlike(cluster >>> 5, end >>> 5, by);
+        if (cluster === end) break;
+      }
       const clusters = Math.min(32 - (cluster & 31), end - cluster);
       if (!this.changeWord(cluster >>> 5, maskOf(cluster & 31, clusters), by)) {
         // One of them can't be changed; those before it are.
@@ -116,6 +120,32 @@ export class Counts {
     if (this.#add(word, mask, by) === 0) return true;
     this.#subtract(word, mask, by);
     return false;
+  }
+
+  /** The count that all clusters of a word have, if they have the same one. */
+  alikeAt(word: number): number | undefined {
+    const { planes } = this;
+    let count = 0;
+    for (let p = 0; p < planes.length; p++) {
+      const bits = planes[p]![word]! | 0;
+      if (bits === -1) count |= 1 << p;
+      else if (bits !== 0) return undefined;
+    }
+    return count >>> 0;
+  }
+
+  /** Where the words end that have the same counts as the one at `word`, looking no further than `end`. */
+  endOfAlike(word: number, end: number): number {
+    const { planes } = this;
+    let same = end;
+    for (let p = 0; p < planes.length; p++) {
+      const plane = planes[p]!;
+      const bits = plane[word]!;
+      let next = word + 1;
+      while (next < same && plane[next] === bits) next++;
+      same = next;
+    }
+    return same;
   }
 
   /** Which clusters of a word have a count of exactly 1. */
@@ -150,6 +180,25 @@ export class Counts {
       const plane = this.#plane(p);
       plane[word] = (plane[word]! & ~mask) | (other[p]! & mask);
     }
+  }
+
+  /**
+   * Changes all counts of words in a row, as long as they are the same everywhere.
+   *
+   * @returns the first word that was not changed: its counts differ, or would leave 0 to `max`.
+   */
+  #changeAlike(first: number, end: number, by: number): number {
+    let word = first;
+    while (word < end) {
+      const alike = this.alikeAt(word);
+      if (alike === undefined || alike + by < 0 || alike + by > this.max) break;
+      const next = this.endOfAlike(word, end);
+      for (let p = 0, rest = alike + by; p < this.planes.length || rest !== 0; p++, rest >>>= 1) {
+        this.#plane(p).fill((rest & 1) === 0 ? 0 : 0xffff_ffff, word, next);
+      }
+      word = next;
+    }
+    return word;
   }
 
   #plane(index: number): Uint32Array {

@@ -1,3 +1,4 @@
+import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
 import type { BlockSource, ReadRequest, WriteRequest } from '../io/device.js';
 import type { ShadowWrite, TableWrites } from './plan.js';
@@ -21,7 +22,7 @@ export async function* shadowBatches(
   }
   const { tableBytes, targets } = write;
   const perBatch = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), targets.length);
-  const buffers = [0, 1].map(() => new Uint8Array(perBatch * tableBytes));
+  const buffers = [0, 1].map(() => newIoBytes(perBatch * tableBytes));
   for (let first = 0; first < targets.length; first += perBatch) {
     const end = Math.min(first + perBatch, targets.length);
     const memory = buffers[(first / perBatch) % 2]!;
