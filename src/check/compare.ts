@@ -39,11 +39,7 @@ export async function compareRefcounts(
       return;
     }
     if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
-    if (stored !== undefined && groups.isSettled(stored, counts, first / 32)) {
-      end = last;
-      return;
-    }
-    groups.visit(stored, counts, [first, last], (from, inside, different) => {
+    const compare = (from: number, inside: number, different: number): void => {
       const word = from / 32;
       const used = (counts.usedAt(word) | groups.used()) & inside;
       if (used !== 0) end = from + 32 - Math.clz32(used);
@@ -61,6 +57,9 @@ export async function compareRefcounts(
         addDifference(codeOf(is, references), cluster, found, references, image, table, collector);
       });
       counts.setWord(word, inside, groups);
+    };
+    groups.visit(stored, counts, [first, last], compare, (to) => {
+      end = to;
     });
   });
   return end;

@@ -94,14 +94,37 @@ function move(counts: Counts, moves: Counts, sign: 1 | -1): number | undefined {
   const wordsABlock = 2 ** moves.blockShift / 32;
   for (let block = 0; block < moves.touched.length; block++) {
     if (moves.touched[block] === 0) continue;
-    counts.touched[block] = 1;
-    for (let word = block * wordsABlock; word < (block + 1) * wordsABlock; word++) {
-      for (let p = 0; p < moves.planes.length; p++) {
-        const mask = moves.planes[p]![word]! | 0;
-        if (mask === 0 || counts.changeWord(word, mask, sign * 2 ** p)) continue;
-        return word * 32 + firstUnchanged(counts, word, mask, sign * 2 ** p);
+    const end = (block + 1) * wordsABlock;
+    for (let word = block * wordsABlock; word < end;) {
+      const by = moves.alikeAt(word);
+      if (by === undefined) {
+        const full = moveWord(counts, moves, sign, word);
+        if (full !== undefined) return full;
+        word += 1;
+        continue;
       }
+      const next = moves.endOfAlike(word, end);
+      const clusters = (next - word) * 32;
+      const changed = by === 0 ? clusters : counts.changeRun(word * 32, clusters, sign * by);
+      if (changed < clusters) return word * 32 + changed;
+      word = next;
     }
+  }
+  return undefined;
+}
+
+/** Moves the counts of a word, of which not all move alike. */
+function moveWord(
+  counts: Counts,
+  { planes }: Counts,
+  sign: 1 | -1,
+  word: number,
+): number | undefined {
+  counts.touched[word >>> (counts.blockShift - 5)] = 1;
+  for (let p = 0; p < planes.length; p++) {
+    const mask = planes[p]![word]! | 0;
+    if (mask === 0 || counts.changeWord(word, mask, sign * 2 ** p)) continue;
+    return word * 32 + firstUnchanged(counts, word, mask, sign * 2 ** p);
   }
   return undefined;
 }

@@ -83,14 +83,14 @@ export async function replaceByStored(
   const settle = (block: number, stored: Uint32Array | undefined): void => {
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
-    if (stored !== undefined && groups.isSettled(stored, counts, first / 32)) return;
-    groups.visit(stored, counts, [first, end], (from, inside, different) => {
+    const compare = (from: number, inside: number, different: number): void => {
       visitBits(different, (bit) => {
         differs(block, from + bit, groups.countAt(bit), counts.get(from + bit));
       });
       if (different !== 0) counts.setWord(from / 32, inside, groups);
       free.addWord(from / 32, ~groups.used() & inside);
-    });
+    };
+    groups.visit(stored, counts, [first, end], compare, () => undefined);
   };
   for (let block = 0; block < blocks; block++) {
     const first = block * refcountBlockEntries;

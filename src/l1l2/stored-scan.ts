@@ -97,6 +97,11 @@ export function setStoredCopied(stored: Uint32Array, scan: Scan, counts: Counts,
 
 /** Flips the flag of the entries that belong to the bits of `wrong`. */
 function flipCopied(stored: Uint32Array, entryOfBit0: number, wrong: number): void {
+  if (wrong === -1) {
+    const end = entryOfBit0 * 2 + 64;
+    for (let i = entryOfBit0 * 2; i < end; i += 2) stored[i]! ^= COPIED_BYTE;
+    return;
+  }
   for (let rest = wrong, i = entryOfBit0 * 2; rest !== 0; rest >>>= 1, i += 2) {
     if ((rest & 1) !== 0) stored[i]! ^= COPIED_BYTE;
   }

@@ -65,22 +65,11 @@ export class BlockGroups {
   }
 
   /**
-   * Whether all refcounts of a block are the same, not 0, and what was counted: so it is with most
-   * blocks of large images, and there is nothing to do about them.
-   *
-   * @param firstWord of the counts of the block's clusters.
-   */
-  isSettled(block: Uint32Array, counts: Counts, firstWord: number): boolean {
-    this.decode(block, 0);
-    if (!this.#isInPlanes || this.#alike === 0) return false;
-    const pattern = this.#pattern;
-    if (!repeats(block, pattern[0]!, pattern[pattern.length > 1 ? 1 : 0]!)) return false;
-    return alikeFrom(counts, firstWord, block.length / pattern.length) === this.#alike;
-  }
-
-  /**
    * Decodes a block group by group, and hands each to `visit`: its first cluster, which of its clusters
    * are among those asked for, and which of these were counted otherwise.
+   *
+   * Where all refcounts are the same, not 0, and what was counted, as in most of a large image, there
+   * is little to do: `settled`, if given, is told where such a stretch ends instead.
    *
    * @param first the block's first cluster, and `end` where those asked for end.
    */
@@ -89,11 +78,19 @@ export class BlockGroups {
     counts: Counts,
     [first, end]: readonly [first: number, end: number],
     visit: (from: number, inside: number, different: number) => void,
+    settled?: (to: number) => void,
   ): void {
-    for (let from = first; from < end; from += GROUP) {
+    for (let from = first; from < end;) {
       this.decode(block, (from - first) / GROUP);
-      const inside = maskOf(0, end - from);
-      visit(from, inside, counts.differenceAt(from / GROUP, this) & inside);
+      const to = settled === undefined ? from : this.#endOfSettled(block, counts, first, end, from);
+      if (to > from) {
+        settled!(to);
+        from = to;
+      } else {
+        const inside = maskOf(0, end - from);
+        visit(from, inside, counts.differenceAt(from / GROUP, this) & inside);
+        from += GROUP;
+      }
     }
   }
 
@@ -113,22 +110,23 @@ export class BlockGroups {
 
   /** Encodes the counts from a word on into a whole block. */
   encodeBlock(from: Counts, firstWord: number, block: Uint32Array): void {
-    const groups = block.length / this.#pattern.length;
-    if (alikeFrom(from, firstWord, groups) === undefined) {
-      for (let group = 0; group < groups; group++) {
-        this.encode(from, firstWord + group, block, group);
-      }
-      return;
-    }
-    this.encode(from, firstWord, block, 0);
-    for (let done = this.#pattern.length; done < block.length; done *= 2) {
-      block.copyWithin(done, 0, done);
+    const size = this.#pattern.length;
+    const groups = block.length / size;
+    for (let group = 0; group < groups;) {
+      const word = firstWord + group;
+      this.encode(from, word, block, group);
+      const next =
+        from.alikeAt(word) === undefined
+          ? group + 1
+          : from.endOfAlike(word, firstWord + groups) - firstWord;
+      repeat(block, group * size, size, next * size);
+      group = next;
     }
   }
 
   /** Encodes the counts of a word into a group of the block. */
   encode(from: Counts, word: number, block: Uint32Array, group: number): void {
-    const alike = alikeFrom(from, word, 1);
+    const alike = from.alikeAt(word);
     if (alike === undefined) {
       for (let i = 0; i < GROUP; i++) this.#counts[i] = from.get(word * 32 + i);
       encodeRefcounts(this.#counts, this.#refcountBits, this.#patternBytes);
@@ -139,6 +137,24 @@ export class BlockGroups {
       this.#usePattern(alike);
     }
     block.set(this.#pattern, group * this.#pattern.length);
+  }
+
+  /** Where the settled clusters end that begin with the group that was decoded last; `from` if none do. */
+  #endOfSettled(
+    block: Uint32Array | undefined,
+    counts: Counts,
+    first: number,
+    end: number,
+    from: number,
+  ): number {
+    const word = from / GROUP;
+    if (block === undefined || !this.#isInPlanes || this.#alike === 0) return from;
+    if (counts.alikeAt(word) !== this.#alike) return from;
+    const counted = counts.endOfAlike(word, Math.ceil(end / GROUP));
+    const size = this.#pattern.length;
+    const at = ((from - first) / GROUP) * size;
+    const stored = endOfRepeats(block, at, at + (counted - word) * size, size);
+    return Math.min(end, from + Math.floor((stored - at) / size) * GROUP);
   }
 
   #isPattern(block: Uint32Array, group: number): boolean {
@@ -162,22 +178,26 @@ export class BlockGroups {
   }
 }
 
-/** Whether all words of a block are these two in turn. Eight at a time: large images have many blocks. */
-function repeats(block: Uint32Array, even: number, odd: number): boolean {
-  const end = block.length;
-  let i = 0;
+/** Where the words end that repeat the `size` words at `at`, of which all refcounts are the same. */
+function endOfRepeats(block: Uint32Array, at: number, end: number, size: number): number {
+  // The words are the same, or, of refcounts of 64 bits, two in turn.
+  const even = block[at]!;
+  const odd = block[size > 1 ? at + 1 : at]!;
+  let i = at + size;
   for (; i + 8 <= end; i += 8) {
     const evens = (block[i]! ^ even) | (block[i + 2]! ^ even) | (block[i + 4]! ^ even);
     const odds = (block[i + 1]! ^ odd) | (block[i + 3]! ^ odd) | (block[i + 5]! ^ odd);
-    if ((evens | odds | (block[i + 6]! ^ even) | (block[i + 7]! ^ odd)) !== 0) return false;
+    if ((evens | odds | (block[i + 6]! ^ even) | (block[i + 7]! ^ odd)) !== 0) break;
   }
-  for (; i < end; i++) if (block[i] !== ((i & 1) === 0 ? even : odd)) return false;
-  return true;
+  while (i < end && block[i] === ((i & 1) === (at & 1) ? even : odd)) i++;
+  return i;
 }
 
-/** The count that all clusters of some words have, if there is one. */
-function alikeFrom(counts: Counts, first: number, words: number): number | undefined {
-  const alike = counts.alikeAt(first);
-  if (alike === undefined || words === 1) return alike;
-  return counts.endOfAlike(first, first + words) === first + words ? alike : undefined;
+/** Copies the `size` words at `at` behind them, up to `end`. */
+function repeat(block: Uint32Array, at: number, size: number, end: number): void {
+  for (let done = at + size; done < end;) {
+    const words = Math.min(done - at, end - done);
+    block.copyWithin(done, at, at + words);
+    done += words;
+  }
 }

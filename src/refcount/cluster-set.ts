@@ -46,27 +46,23 @@ export class ClusterSet {
 
   /** The first member at or after `from`, or `clusters` when there is none. */
   next(from: number): number {
-    let cluster = from;
-    while (cluster < this.clusters) {
-      const rest = this.#words[cluster >>> 5]! >>> (cluster & 31);
-      if (rest !== 0) {
-        return Math.min(cluster + 31 - Math.clz32(rest & -rest), this.clusters);
-      }
-      cluster += 32 - (cluster & 31);
-    }
-    return this.clusters;
+    return this.#find(from, 0);
   }
 
   /** The first cluster at or after `from` that is not a member; at most `clusters`. */
   nextMissing(from: number): number {
-    let cluster = from;
-    while (cluster < this.clusters) {
-      const rest = ~this.#words[cluster >>> 5]! >>> (cluster & 31);
-      if (rest !== 0) {
-        return Math.min(cluster + 31 - Math.clz32(rest & -rest), this.clusters);
-      }
-      cluster += 32 - (cluster & 31);
-    }
-    return this.clusters;
+    return this.#find(from, -1);
+  }
+
+  /** The first cluster at or after `from` whose bit is not that of `skipped`, 32 of one kind. */
+  #find(from: number, skipped: 0 | -1): number {
+    if (from >= this.clusters) return this.clusters;
+    const words = this.#words;
+    let word = from >>> 5;
+    let rest = (words[word]! ^ skipped) & (-1 << (from & 31));
+    const end = words.length;
+    while (rest === 0 && ++word < end) rest = words[word]! ^ skipped;
+    if (rest === 0) return this.clusters;
+    return Math.min(word * 32 + 31 - Math.clz32(rest & -rest), this.clusters);
   }
 }

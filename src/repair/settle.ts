@@ -116,18 +116,19 @@ export async function settleRefcounts(
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     const vacated = rules.vacated.in(block);
-    if (stored !== undefined && vacated === undefined) {
-      inUse[block] = groups.isSettled(stored, counts, first / 32) ? 1 : 0;
-      if (inUse[block] === 1) return;
-    }
-    groups.visit(stored, counts, [first, end], (from, inside, different) => {
+    const compare = (from: number, inside: number, different: number): void => {
       storedFree.addWord(from / 32, ~groups.used() & inside);
       // What is as it was counted needs no look, but where the repair takes references away.
       visitBits(vacated === undefined ? different : inside, (bit) => {
         changes.settle(from + bit, groups.countAt(bit), vacated?.get(from + bit));
       });
       if ((counts.usedAt(from / 32) & inside) !== 0) inUse[block] = 1;
-    });
+    };
+    const settled = (): void => {
+      inUse[block] = 1;
+    };
+    const range = [first, end] as const;
+    groups.visit(stored, counts, range, compare, vacated === undefined ? settled : undefined);
   };
   const settleWithout = (block: number): void => {
     const first = block * refcountBlockEntries;

@@ -46,26 +46,59 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
     expect(groups.depth).toBe(0);
   });
 
-  test('a block is settled where all counts are the same and what was counted', () => {
-    const alike = fc.nat(Math.min(max, 3)).map((all) => new Array<number>(GROUPS * 32).fill(all));
-    const change = fc.oneof(fc.constant(undefined), fc.nat(GROUPS * 32 - 1));
+  test('every group is handed out, or belongs to a stretch in which nothing is to be done', () => {
     const groups = new BlockGroups(width);
-    const seen = [0, 0];
+    const seen = { handed: 0, settled: 0 };
+    const alike = fc.nat(Math.min(max, 3)).map((all) => new Array<number>(GROUPS * 32).fill(all));
+    const counted = fc.oneof(
+      fc.constant<readonly number[]>([]),
+      fc.array(fc.nat(GROUPS * 32 - 1), { maxLength: 3 }),
+    );
+    const clusters = fc.oneof(fc.constant(GROUPS * 32), fc.integer({ min: 1, max: GROUPS * 32 }));
     fc.assert(
-      fc.property(alike, change, change, (list, inFile, inCounts) => {
-        const one = (all: readonly number[], at: number | undefined) =>
-          all.map((is, i) => (i === at ? (is === 0 ? 1 : is - 1) : is));
-        const stored = new Uint8Array(GROUPS * width * 4);
-        encodeRefcounts(Uint32Array.from(one(list, inFile)), width, stored);
+      fc.property(fc.oneof(alike, block), counted, clusters, (list, changed, end) => {
+        const bytes = new Uint8Array(GROUPS * width * 4);
+        encodeRefcounts(Uint32Array.from(list), width, bytes);
+        const was = list.map((is, i) => (changed.includes(i) ? (is === 0 ? 1 : is - 1) : is));
         const counts = new Counts(list.length, max, 7);
-        setCounts(counts, one(list, inCounts));
-        const settled = list[0] !== 0 && inFile === undefined && inCounts === undefined;
-        expect(groups.isSettled(storedWords(stored), counts, 0)).toBe(settled);
-        seen[settled ? 1 : 0]! += 1;
+        setCounts(counts, was);
+        const visited: string[] = [];
+        const settled: string[] = [];
+        let done = 0;
+        const told = (from: number, inside: number, different: number): void => {
+          expect(from).toBe(done);
+          expect(Array.from({ length: 32 }, (_, i) => groups.countAt(i))).toEqual(
+            list.slice(from, from + 32),
+          );
+          for (let i = 0; i < 32; i++) {
+            expect((inside >>> i) & 1).toBe(from + i < end ? 1 : 0);
+            const differs = from + i < end && list[from + i] !== was[from + i];
+            expect((different >>> i) & 1).toBe(differs ? 1 : 0);
+          }
+          visited.push(`${from}`);
+          done = Math.min(end, from + 32);
+        };
+        groups.visit(storedWords(bytes), counts, [0, end], told, (to) => {
+          expect(to).toBeGreaterThan(done);
+          expect(list[done]).not.toBe(0);
+          for (let i = done; i < to; i++) expect([list[i], was[i]]).toEqual([list[done], list[i]]);
+          settled.push(`${done} to ${to}`);
+          done = to;
+        });
+        expect(done).toBe(end);
+        if (end === list.length && changed.length === 0 && list.every((is) => is === list[0])) {
+          expect(settled.length).toBe(list[0] === 0 ? 0 : 1);
+        }
+        seen.handed += visited.length;
+        seen.settled += settled.length;
+        done = 0;
+        visited.length = 0;
+        groups.visit(storedWords(bytes), counts, [0, end], told);
+        expect(visited.length).toBe(Math.ceil(end / 32));
       }),
       { numRuns: 200 },
     );
-    expect(Math.min(...seen)).toBeGreaterThan(10);
+    expect(Math.min(seen.handed, seen.settled)).toBeGreaterThan(20);
   });
 
   test('groups are encoded as the whole block is, over whatever lay there', () => {
