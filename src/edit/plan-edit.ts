@@ -123,16 +123,24 @@ function freedRanges(ledger: Ledger, image: Image): readonly ByteRange[] {
   const { clusterBytes, refcountBlockEntries } = image.geometry;
   const { counts, free } = ledger;
   const ranges: { at: number; length: number }[] = [];
+  const addClusters = (first: number, mask: number): void => {
+    visitBits(mask, (bit) => {
+      const at = (first + bit) * clusterBytes;
+      const last = ranges.at(-1);
+      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
+      else ranges.push({ at, length: clusterBytes });
+    });
+  };
   for (let block = 0; block < counts.touched.length; block++) {
     if (counts.touched[block] === 0) continue;
-    const firstWord = (block * refcountBlockEntries) / 32;
-    for (let word = firstWord; word < firstWord + refcountBlockEntries / 32; word++) {
-      visitBits(~(counts.usedAt(word) | free.wordAt(word)), (bit) => {
-        const at = (word * 32 + bit) * clusterBytes;
-        const last = ranges.at(-1);
-        if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
-        else ranges.push({ at, length: clusterBytes });
-      });
+    const endWord = ((block + 1) * refcountBlockEntries) / 32;
+    for (let word = (block * refcountBlockEntries) / 32; word < endWord;) {
+      const used = counts.usedAt(word);
+      if (used === -1) word = counts.endOfAlike(word, endWord);
+      else {
+        addClusters(word * 32, ~(used | free.wordAt(word)));
+        word += 1;
+      }
     }
   }
   return ranges;

@@ -51,7 +51,7 @@ export class Allocator {
   #takeRunFrom(start: number, count: number): number | undefined {
     let from = this.#free.next(start);
     while (from + count <= this.#limit) {
-      const end = Math.min(this.#free.nextMissing(from), from + count);
+      const end = this.#free.nextMissing(from, from + count);
       if (end - from === count) {
         this.#take(from, end);
         return from;
@@ -68,7 +68,9 @@ export class Allocator {
     let from = this.#free.next(start);
     while (done < count) {
       if (from >= this.#limit) return undefined;
-      const runEnd = Math.min(this.#free.nextMissing(from), this.#limit);
+      // Behind the end of the file all is free, as far as one may look.
+      const enough = Math.max(from + count - done, this.#end + 1);
+      const runEnd = this.#free.nextMissing(from, Math.min(enough, this.#limit));
       const end = Math.min(runEnd, from + count - done);
       // The stretch that reaches past the end of the file is taken whatever its length.
       if (end - from >= Math.min(shortestRun, count - done) || runEnd > this.#end) {

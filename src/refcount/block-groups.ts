@@ -178,9 +178,11 @@ export class BlockGroups {
   }
 }
 
-/** Where the words end that repeat the `size` words at `at`, of which all refcounts are the same. */
+/**
+ * Where the words end that repeat the `size` words at `at`, of which all refcounts are the same: all
+ * words too, then, or, if they have 64 bits, two words in turn.
+ */
 function endOfRepeats(block: Uint32Array, at: number, end: number, size: number): number {
-  // The words are the same, or, of refcounts of 64 bits, two in turn.
   const even = block[at]!;
   const odd = block[size > 1 ? at + 1 : at]!;
   let i = at + size;
@@ -193,11 +195,8 @@ function endOfRepeats(block: Uint32Array, at: number, end: number, size: number)
   return i;
 }
 
-/** Copies the `size` words at `at` behind them, up to `end`. */
+/** Repeats the `size` words at `at`, of which all refcounts are the same, up to `end`. */
 function repeat(block: Uint32Array, at: number, size: number, end: number): void {
-  for (let done = at + size; done < end;) {
-    const words = Math.min(done - at, end - done);
-    block.copyWithin(done, at, at + words);
-    done += words;
-  }
+  if (size <= 32) block.fill(block[at]!, at + size, end);
+  else for (let i = at + size; i < end; i++) block[i] = block[i - size]!;
 }

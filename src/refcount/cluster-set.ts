@@ -46,23 +46,23 @@ export class ClusterSet {
 
   /** The first member at or after `from`, or `clusters` when there is none. */
   next(from: number): number {
-    return this.#find(from, 0);
+    return this.#find(from, this.clusters, 0);
   }
 
-  /** The first cluster at or after `from` that is not a member; at most `clusters`. */
-  nextMissing(from: number): number {
-    return this.#find(from, -1);
+  /** The first cluster at or after `from` that is not a member, looking no further than `end`. */
+  nextMissing(from: number, end = this.clusters): number {
+    return this.#find(from, Math.min(end, this.clusters), -1);
   }
 
   /** The first cluster at or after `from` whose bit is not that of `skipped`, 32 of one kind. */
-  #find(from: number, skipped: 0 | -1): number {
-    if (from >= this.clusters) return this.clusters;
+  #find(from: number, end: number, skipped: 0 | -1): number {
+    if (from >= end) return end;
     const words = this.#words;
+    const endWord = (end + 31) >>> 5;
     let word = from >>> 5;
     let rest = (words[word]! ^ skipped) & (-1 << (from & 31));
-    const end = words.length;
-    while (rest === 0 && ++word < end) rest = words[word]! ^ skipped;
-    if (rest === 0) return this.clusters;
-    return Math.min(word * 32 + 31 - Math.clz32(rest & -rest), this.clusters);
+    while (rest === 0 && ++word < endWord) rest = words[word]! ^ skipped;
+    if (rest === 0) return end;
+    return Math.min(word * 32 + 31 - Math.clz32(rest & -rest), end);
   }
 }
