@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { printableText, isValidUtf8 } from '../base/text.js';
 import { QsnapError } from '../errors.js';
@@ -35,7 +35,7 @@ async function openBacking(image: Image, options: OpenFileOptions): Promise<Open
   const source = await openFile(path, options);
   try {
     // By what is opened now: a link may lead elsewhere the next time.
-    const { dev, ino } = await stat(path);
+    const { dev, ino } = await promises.stat(path);
     return { source, format, identity: `${dev}:${ino}` };
   } catch (error) {
     await source.close();

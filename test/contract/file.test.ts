@@ -1,9 +1,8 @@
-import { writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { constants, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { memoryDevice } from '../../src/io/memory.js';
 import { openFileDevice, openFileSource } from '../../src/io/node/file.js';
-import { fileCalls } from '../../src/io/node/file-calls.js';
+import { openCalls } from '../../src/io/node/file-calls.js';
 import type { FileCalls } from '../../src/io/node/file-calls.js';
 import { FileDevice } from '../../src/io/node/file-device.js';
 import { temporaryDirectory } from '../support/qemu.js';
@@ -55,8 +54,8 @@ function byteByByte(bytes: Uint8Array): FileDevice {
 }
 
 async function pieceByPiece(bytes: Uint8Array): Promise<FileDevice> {
-  const handle = await open(fileWith(bytes), 'r+');
-  return new FileDevice('piece by piece', stingyCalls(fileCalls(handle), 777), FILE);
+  const calls = await openCalls(fileWith(bytes), constants.O_RDWR);
+  return new FileDevice('piece by piece', stingyCalls(calls, 777), FILE);
 }
 
 sourceContract('node file, read-only', (bytes) => openFileSource(fileWith(bytes)));

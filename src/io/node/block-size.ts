@@ -1,5 +1,5 @@
 /** The size of a block device: `stat` says 0, and Node can't seek to the end. */
-import { readFile } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import type { FileCalls } from './file-calls.js';
 
 const SECTOR_BYTES = 512;
@@ -15,7 +15,9 @@ export async function blockDeviceSize(calls: FileCalls, deviceNumber: number): P
 async function sizeBySysfs(deviceNumber: number): Promise<number | undefined> {
   const { major, minor } = deviceParts(deviceNumber);
   try {
-    const sectors = Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8'));
+    const sectors = Number(
+      await promises.readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8'),
+    );
     return Number.isSafeInteger(sectors) ? sectors * SECTOR_BYTES : undefined;
   } catch {
     return undefined;

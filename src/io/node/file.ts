@@ -1,12 +1,11 @@
 /** A file or a block device of the host as a device. */
-import { constants } from 'node:fs';
+import { constants, stat } from 'node:fs';
 import type { Stats, StatsBase } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import { blockDeviceSize } from './block-size.js';
-import { fileCalls } from './file-calls.js';
+import { openCalls, type NodeFileCalls } from './file-calls.js';
 import { FileDevice, FileSource } from './file-device.js';
 import type { FileFacts } from './file-device.js';
 import { openFailed, systemCodeOf } from './system-error.js';
@@ -19,8 +18,8 @@ import { openFailed, systemCodeOf } from './system-error.js';
  *   sockets and character devices, which are not even opened.
  */
 export async function openFileSource(path: string): Promise<FileSource> {
-  const { handle, facts } = await openChecked(path, openForReading);
-  return new FileSource(path, fileCalls(handle), facts);
+  const { calls, facts } = await openChecked(path, openForReading);
+  return new FileSource(path, calls, facts);
 }
 
 /**
@@ -29,44 +28,44 @@ export async function openFileSource(path: string): Promise<FileSource> {
  * @throws QsnapError as `openFileSource`.
  */
 export async function openFileDevice(path: string): Promise<FileDevice> {
-  const forWriting = (file: string) => open(file, SAFELY | constants.O_RDWR);
-  const { handle, facts } = await openChecked(path, forWriting);
-  return new FileDevice(path, fileCalls(handle), facts);
+  const forWriting = (file: string) => openCalls(file, SAFELY | constants.O_RDWR);
+  const { calls, facts } = await openChecked(path, forWriting);
+  return new FileDevice(path, calls, facts);
 }
 
 /** Should a pipe or terminal take the file's place after the check, opening it doesn't hang. */
 const SAFELY = constants.O_NONBLOCK | constants.O_NOCTTY;
 
-async function openForReading(path: string): Promise<FileHandle> {
+async function openForReading(path: string): Promise<NodeFileCalls> {
   const flags = SAFELY | constants.O_RDONLY;
   try {
-    return await open(path, flags | constants.O_NOATIME);
+    return await openCalls(path, flags | constants.O_NOATIME);
   } catch (error) {
     // Only the owner may leave the access time alone.
     if (systemCodeOf(error) !== 'EPERM') throw error;
-    return open(path, flags);
+    return openCalls(path, flags);
   }
 }
 
 interface Opened {
-  readonly handle: FileHandle;
+  readonly calls: NodeFileCalls;
   readonly facts: FileFacts;
 }
 
 async function openChecked(
   path: string,
-  opener: (path: string) => Promise<FileHandle>,
+  opener: (path: string) => Promise<NodeFileCalls>,
 ): Promise<Opened> {
-  let handle: FileHandle | undefined;
+  let calls: NodeFileCalls | undefined;
   try {
     // Opening alone can do harm: a tape rewinds, a pipe waits for its other end.
-    refuseOthers(path, await stat(path));
-    handle = await opener(path);
-    const stats = await handle.stat();
+    refuseOthers(path, await promisify(stat)(path));
+    calls = await opener(path);
+    const stats = await calls.stat();
     refuseOthers(path, stats);
-    return { handle, facts: await factsOf(handle, stats) };
+    return { calls, facts: await factsOf(calls, stats) };
   } catch (error) {
-    await handle?.close();
+    await calls?.close();
     throw error instanceof QsnapError ? error : openFailed(path, error);
   }
 }
@@ -85,7 +84,7 @@ export function refuseOthers(path: string, stats: StatsBase<number | bigint>): v
   throw new QsnapError('NOT_A_FILE', message, { file: path });
 }
 
-async function factsOf(handle: FileHandle, stats: Stats): Promise<FileFacts> {
+async function factsOf(calls: NodeFileCalls, stats: Stats): Promise<FileFacts> {
   if (!stats.isBlockDevice()) return { fixedBytes: undefined };
-  return { fixedBytes: await blockDeviceSize(fileCalls(handle), stats.rdev) };
+  return { fixedBytes: await blockDeviceSize(calls, stats.rdev) };
 }

@@ -1,10 +1,9 @@
 /** Files that did not exist before, or whose content is going to be replaced. */
-import { constants } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { constants, promises } from 'node:fs';
 import path from 'node:path';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice } from '../device.js';
-import { fileCalls } from './file-calls.js';
+import { openCalls } from './file-calls.js';
 import { FileDevice } from './file-device.js';
 import { openFileForEdit, type EditableImageFile } from './open.js';
 import { openFailed, systemCodeOf } from './system-error.js';
@@ -20,9 +19,9 @@ const MODE = 0o600;
 export async function createNewFile(file: string): Promise<BlockDevice> {
   try {
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
-    const handle = await open(file, flags, MODE);
+    const calls = await openCalls(file, flags, MODE);
     await syncDirectory(path.dirname(file));
-    return new FileDevice(file, fileCalls(handle), { fixedBytes: undefined });
+    return new FileDevice(file, calls, { fixedBytes: undefined });
   } catch (error) {
     throw openFailed(file, error);
   }
@@ -30,11 +29,11 @@ export async function createNewFile(file: string): Promise<BlockDevice> {
 
 /** Makes sure that the names in a directory stay. */
 export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY);
+  const calls = await openCalls(directory, constants.O_RDONLY);
   try {
-    await handle.sync();
+    await calls.sync();
   } finally {
-    await handle.close();
+    await calls.close();
   }
 }
 
@@ -61,12 +60,12 @@ export async function openFileToReplace(path: string): Promise<ReplaceableFile> 
     const file = await openFileForEdit(path);
     const abandon = async (): Promise<void> => {
       await file.close();
-      if (isNew) await rm(path, { force: true });
+      if (isNew) await promises.rm(path, { force: true });
     };
     return Object.assign(file, { isNew, abandon });
   } catch (error) {
     const isTaken = error instanceof QsnapError && error.code === 'IMAGE_IN_USE';
-    if (isNew && !isTaken) await rm(path, { force: true });
+    if (isNew && !isTaken) await promises.rm(path, { force: true });
     throw error;
   }
 }
@@ -74,20 +73,20 @@ export async function openFileToReplace(path: string): Promise<ReplaceableFile> 
 async function makeIfMissing(path: string): Promise<boolean> {
   try {
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
-    await (await open(path, flags, IMAGE_MODE)).close();
+    await (await openCalls(path, flags, IMAGE_MODE)).close();
     return true;
   } catch (error) {
     // A link that leads nowhere counts as there, too: the file is made where it points.
     if (systemCodeOf(error) !== 'EEXIST') throw openFailed(path, error);
   }
   try {
-    await (await open(path, constants.O_RDONLY | constants.O_NONBLOCK)).close();
+    await (await openCalls(path, constants.O_RDONLY | constants.O_NONBLOCK)).close();
     return false;
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') return false;
   }
   try {
-    await (await open(path, constants.O_CREAT | constants.O_RDWR, IMAGE_MODE)).close();
+    await (await openCalls(path, constants.O_CREAT | constants.O_RDWR, IMAGE_MODE)).close();
     return true;
   } catch (error) {
     throw openFailed(path, error);

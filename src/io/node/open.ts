@@ -1,5 +1,6 @@
 /** Opens image files with the locks that their use asks for. */
-import { stat } from 'node:fs/promises';
+import { stat } from 'node:fs';
+import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
 import type { BlockDevice, BlockSource } from '../device.js';
 import { openFileDevice, openFileSource } from './file.js';
@@ -60,7 +61,10 @@ async function withLock<File extends BlockSource>(
 /** Whether a path leads to the file that is open. */
 async function leadsTo(path: string, fd: number): Promise<boolean> {
   try {
-    const [named, opened] = await Promise.all([stat(path, { bigint: true }), statOf(fd)]);
+    const [named, opened] = await Promise.all([
+      promisify(stat)(path, { bigint: true }),
+      statOf(fd),
+    ]);
     return named.dev === opened.dev && named.ino === opened.ino;
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return false;

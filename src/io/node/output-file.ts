@@ -1,13 +1,12 @@
 /** New files that get their name when they are complete, and not before. */
-import { constants, rmSync } from 'node:fs';
+import { constants, promises, rmSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice } from '../device.js';
 import { refuseOthers } from './file.js';
-import { fileCalls } from './file-calls.js';
+import { openCalls } from './file-calls.js';
 import { FileDevice } from './file-device.js';
 import { lockForEdit } from './lock.js';
 import { syncDirectory } from './new-file.js';
@@ -85,7 +84,7 @@ class Output implements OutputFile {
   async commit(): Promise<void> {
     const { partial, target } = this.#facts;
     try {
-      await rename(partial, target);
+      await promises.rename(partial, target);
       this.#isOpen = false;
       await syncDirectory(path.dirname(target));
     } catch (error) {
@@ -137,12 +136,12 @@ async function oldFile(
     const hint = 'choose another name, or replace the file with --force';
     throw new QsnapError('OUTPUT_EXISTS', `${shown} exists already`, { file, hint });
   }
-  return { path: await realpath(file), device: await openFileForEdit(file) };
+  return { path: await promises.realpath(file), device: await openFileForEdit(file) };
 }
 
 async function statusOf(file: string): Promise<BigIntStats | undefined> {
   try {
-    return await stat(file, { bigint: true });
+    return await promises.stat(file, { bigint: true });
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return undefined;
     throw openFailed(file, error);
@@ -151,7 +150,7 @@ async function statusOf(file: string): Promise<BigIntStats | undefined> {
 
 async function isDangling(file: string): Promise<boolean> {
   try {
-    return (await lstat(file)).isSymbolicLink();
+    return (await promises.lstat(file)).isSymbolicLink();
   } catch {
     return false;
   }
@@ -159,34 +158,37 @@ async function isDangling(file: string): Promise<boolean> {
 
 /** Removes what an output that was cut off left behind, unless that output still goes on. */
 async function removeLeftover(partial: string): Promise<boolean> {
-  let handle;
+  let calls;
   try {
-    handle = await open(partial, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    calls = await openCalls(
+      partial,
+      constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return false;
     throw openFailed(partial, error);
   }
   try {
-    refuseOthers(partial, await handle.stat());
-    await lockForEdit(handle.fd, partial);
-    await unlink(partial);
+    refuseOthers(partial, await calls.stat());
+    await lockForEdit(calls.fd, partial);
+    await promises.unlink(partial);
     return true;
   } finally {
-    await handle.close();
+    await calls.close();
   }
 }
 
 async function createPartial(partial: string, mode: number): Promise<BlockDevice> {
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
-  const handle = await open(partial, flags, mode & 0o666).catch((error: unknown) => {
+  const calls = await openCalls(partial, flags, mode & 0o666).catch((error: unknown) => {
     throw openFailed(partial, error);
   });
   try {
-    const device = new FileDevice(partial, fileCalls(handle), { fixedBytes: undefined });
-    await lockForEdit(handle.fd, partial);
+    const device = new FileDevice(partial, calls, { fixedBytes: undefined });
+    await lockForEdit(calls.fd, partial);
     return device;
   } catch (error) {
-    await handle.close();
+    await calls.close();
     rmSync(partial, { force: true });
     throw error;
   }

@@ -1,6 +1,5 @@
 /** Other people's file locks, as Linux lists them under /proc. */
-import { readFileSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { promises, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** A lock on bytes of a file. */
@@ -107,7 +106,7 @@ function textAtOnce(file: string): string | undefined {
 /** Processes end while we look: what is gone has no text. */
 async function textOf(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8');
+    return await promises.readFile(file, 'utf8');
   } catch {
     return undefined;
   }
@@ -115,7 +114,7 @@ async function textOf(file: string): Promise<string | undefined> {
 
 async function namesIn(directory: string): Promise<string[]> {
   try {
-    return await readdir(directory);
+    return await promises.readdir(directory);
   } catch {
     return [];
   }

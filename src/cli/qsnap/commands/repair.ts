@@ -1,4 +1,4 @@
-import { unlink } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import {
   checkImage,
   executePlan,
@@ -106,7 +106,7 @@ async function keepUndo(
   try {
     await saveUndo(device, plan, file, newSha256, { image: path, operation: plan.operation });
   } catch (error) {
-    await unlink(undoFile);
+    await promises.unlink(undoFile);
     throw error;
   } finally {
     await file.close();
