@@ -1,4 +1,4 @@
-import { readFile, readFileSync } from 'node:fs';
+import { fstatSync, readFile, readFileSync, statSync, writeSync } from 'node:fs';
 
 /** Where a face writes. */
 export interface CliOutput {
@@ -24,11 +24,28 @@ export interface CliStreams {
   argumentsAreExact(): boolean;
 }
 
-/** The streams of the running process. A reader that went away (EPIPE) is no error. */
-export function processStreams(): CliStreams {
+/** The streams of the running process, and how to end it. */
+export interface ProcessStreams extends CliStreams {
+  /** Ends the process when everything is written. */
+  readonly exit: (code: number) => void;
+}
+
+/**
+ * The streams of the running process. A reader that went away (EPIPE) is no error. Any other failure to
+ * write is told once, and makes an exit code of 0 a 1: what a command does it does to the end.
+ */
+export function processStreams(program: string): ProcessStreams {
+  let failed = false;
+  const stderr = new ProcessOutput(2, () => undefined);
+  const stdout = new ProcessOutput(1, ({ message }) => {
+    failed = true;
+    // The stream may tell of it after the command's end.
+    if (process.exitCode === 0) process.exitCode = 1;
+    stderr.write(`${program}: can't write to stdout: ${message}\n`);
+  });
   return {
-    stdout: outputOf(process.stdout),
-    stderr: outputOf(process.stderr),
+    stdout,
+    stderr,
     env: process.env,
     now: () => new Date(),
     expectImages: () => {
@@ -37,28 +54,98 @@ export function processStreams(): CliStreams {
       readFile('/proc/locks', () => undefined);
     },
     argumentsAreExact: () => commandLineIsUtf8(),
+    exit: (code) => {
+      process.exitCode = failed && code === 0 ? 1 : code;
+      // A stream may have bytes to send yet. Without one, nothing is left but to tidy up memory.
+      // eslint-disable-next-line no-restricted-syntax -- all output is written
+      if (!stdout.usesStream && !stderr.usesStream) process.exit();
+    },
   };
 }
 
-function outputOf(stream: NodeJS.WriteStream): CliOutput {
-  // An edit that is under way goes on to its end even if nobody reads its report.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-  return {
-    write: (text) => {
-      stream.write(text);
-    },
-    send: (bytes) =>
-      new Promise((resolve, reject) => {
-        stream.write(bytes, (error) => {
-          if (error == null) resolve();
-          else reject(error);
-        });
-      }),
+/**
+ * Standard output or the standard error output. What Node has for them takes 3 to 9 ms to load, and so
+ * is used only where it must be: by terminals, where somebody waits for bytes to be taken, and on
+ * systems where writing to a pipe may not wait.
+ */
+class ProcessOutput implements CliOutput {
+  readonly #fd: 1 | 2;
+  readonly #onFailure: (error: Error) => void;
+  #stream: NodeJS.WriteStream | undefined;
+  #isTerminal: boolean | undefined;
+  /** Whether nothing that is written would arrive. */
+  #isLost = false;
+
+  constructor(fd: 1 | 2, onFailure: (error: Error) => void) {
+    this.#fd = fd;
+    this.#onFailure = onFailure;
+  }
+
+  get usesStream(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  get isTerminal(): boolean {
     // Node leaves `isTTY` undefined where the stream is a file or a pipe.
-    isTerminal: (stream.isTTY as boolean | undefined) === true,
-  };
+    this.#isTerminal ??=
+      mayBeTerminal(this.#fd) && (this.#opened().isTTY as boolean | undefined) === true;
+    return this.#isTerminal;
+  }
+
+  write(text: string | Uint8Array): void {
+    const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+    const taken =
+      this.#stream === undefined && process.platform !== 'win32' ? this.#take(bytes) : 0;
+    if (taken < bytes.length && !this.#isLost) this.#opened().write(bytes.subarray(taken));
+  }
+
+  send(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#opened().write(bytes, (error) => {
+        if (error == null) resolve();
+        else reject(error);
+      });
+    });
+  }
+
+  /** How many of the bytes the system took: not all where one would have to wait, or where it failed. */
+  #take(bytes: Uint8Array): number {
+    let taken = 0;
+    try {
+      while (taken < bytes.length && !this.#isLost) {
+        taken += writeSync(this.#fd, bytes, taken);
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.#fail(error as Error);
+    }
+    return taken;
+  }
+
+  #fail(error: NodeJS.ErrnoException): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    if (error.code !== 'EPIPE') this.#onFailure(error);
+  }
+
+  #opened(): NodeJS.WriteStream {
+    if (this.#stream === undefined) {
+      this.#stream = this.#fd === 1 ? process.stdout : process.stderr;
+      this.#stream.on('error', (error: NodeJS.ErrnoException) => {
+        this.#fail(error);
+      });
+    }
+    return this.#stream;
+  }
+}
+
+/** False for files, pipes and /dev/null, without a terminal's module. */
+function mayBeTerminal(fd: number): boolean {
+  try {
+    const status = fstatSync(fd);
+    return status.isCharacterDevice() && status.rdev !== statSync('/dev/null').rdev;
+  } catch {
+    return true;
+  }
 }
 
 /** Looks at the bytes of the command line where the system shows them; elsewhere says no. */

@@ -14,7 +14,5 @@ function now(): SnapshotDate {
 }
 
 const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'));
-const { stdout, stderr, env } = processStreams();
-void run(argv, { stdout, stderr, env, now }).then((code) => {
-  process.exitCode = code;
-});
+const { stdout, stderr, env, exit } = processStreams('qsnap-img');
+void run(argv, { stdout, stderr, env, now }).then(exit);

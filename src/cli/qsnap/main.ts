@@ -1,6 +1,5 @@
 import { processStreams } from '../streams.js';
 import { run } from './run.js';
 
-void run(process.argv.slice(2), processStreams()).then((code) => {
-  process.exitCode = code;
-});
+const streams = processStreams('qsnap');
+void run(process.argv.slice(2), streams).then(streams.exit);

@@ -1,7 +1,7 @@
 /** The built program as a process: arguments as bytes, closed pipes, exit codes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { temporaryDirectory } from '../../support/qemu.js';
@@ -48,6 +48,39 @@ test('a reader that goes away is no failure', async () => {
   child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
   const code = await new Promise((resolve) => child.on('close', resolve));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('what a pipe has no room for waits, also where the pipe is not made to wait', () => {
+  const image = imageOf('snapshots-300');
+  const whole = runBin(['list', '--json', image, image, image]).stdout;
+  expect(whole.length).toBeGreaterThan(2 ** 17);
+  // Another writer of the same pipe has made it one that refuses.
+  const other = `new (require('net').Socket)({ fd: 1, readable: false }); setTimeout(process.exit, 2000)`;
+  const ours = `"$0" "$1" list --json "$2" "$2" "$2"`;
+  const script = `{ "$0" -e "${other}" & sleep 0.5; ${ours}; } | { sleep 1; cat; }`;
+  const output = execFileSync('sh', ['-c', script, process.execPath, BIN, image], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+    env: { ...process.env, TZ: 'UTC' },
+  });
+  expect(output).toBe(whole);
+});
+
+test.each([
+  ['a device', (argv: string) => `${argv} > /dev/full`],
+  ['a file', (argv: string) => `ulimit -f 0; ${argv} > "$3"`],
+])('output that can not be written, to %s, is told', async (_, to) => {
+  const image = imageOf('five-snapshots');
+  const file = join(temporaryDirectory(), 'out');
+  const script = (argv: string): string => `trap '' XFSZ; ${to(`"$0" "$1" ${argv} "$2"`)}`;
+  const run = (argv: string) =>
+    spawnSync('sh', ['-c', script(argv), process.execPath, BIN, image, file], { encoding: 'utf8' });
+  const { status, stderr } = run('list');
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr: expect.stringMatching(/^qsnap: can't write to stdout: E[A-Z]+: [^\n]+\n$/) as string,
+  });
+  await expectSound(image);
 });
 
 test('a name of bytes that are not UTF-8 is refused', async () => {
