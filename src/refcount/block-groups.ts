@@ -5,6 +5,9 @@ import { maskOf, type Counts } from './counts.js';
 /** Clusters whose refcounts are decoded and encoded at a time: those of a word of `Counts`. */
 const GROUP = 32;
 
+/** So many groups are settled at a time: what is alike in one place only is not gone through again and again. */
+const SETTLED_GROUPS = 64;
+
 /**
  * Refcounts between the bytes of a block and the planes of `Counts`, 32 at a time. In most groups
  * all are the same, and the group's bytes what those of the last one were.
@@ -150,7 +153,10 @@ export class BlockGroups {
     const word = from / GROUP;
     if (block === undefined || !this.#isInPlanes || this.#alike === 0) return from;
     if (counts.alikeAt(word) !== this.#alike) return from;
-    const counted = counts.endOfAlike(word, Math.ceil(end / GROUP));
+    const counted = counts.endOfAlike(
+      word,
+      Math.min(Math.ceil(end / GROUP), word + SETTLED_GROUPS),
+    );
     const size = this.#pattern.length;
     const at = ((from - first) / GROUP) * size;
     const stored = endOfRepeats(block, at, at + (counted - word) * size, size);

@@ -1,5 +1,8 @@
 import type { Geometry } from '../qcow2/geometry.js';
 
+/** Words that are compared at first: a stretch of alike ones is often short, or very long. */
+const FIRST_WINDOW = 16;
+
 /** The counts of 32 clusters: 32 planes, of which only the first `depth` are not 0. */
 export interface WordOfCounts {
   readonly planes: Uint32Array;
@@ -136,12 +139,25 @@ export class Counts {
 
   /** Where the words end that have the same counts as the one at `word`, looking no further than `end`. */
   endOfAlike(word: number, end: number): number {
+    // Not one plane after the other up to the end: where only the last one differs from word to word, all
+    // others would be gone through for every word.
+    let from = word + 1;
+    for (let window = FIRST_WINDOW; from < end; window *= 2) {
+      const stop = Math.min(end, from + window);
+      const same = this.#endOfAlikeWithin(word, from, stop);
+      if (same < stop) return same;
+      from = stop;
+    }
+    return from;
+  }
+
+  #endOfAlikeWithin(word: number, from: number, stop: number): number {
     const { planes } = this;
-    let same = end;
+    let same = stop;
     for (let p = 0; p < planes.length; p++) {
       const plane = planes[p]!;
       const bits = plane[word]!;
-      let next = word + 1;
+      let next = from;
       while (next < same && plane[next] === bits) next++;
       same = next;
     }

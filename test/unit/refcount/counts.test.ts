@@ -148,3 +148,40 @@ test('masks and bits', () => {
   visitBits(0x8000_0011, (bit) => bits.push(bit));
   expect(bits).toEqual([0, 4, 31]);
 });
+
+test('stretches of words that count alike, by the definition', () => {
+  const word = fc.oneof(
+    { weight: 3, arbitrary: fc.nat(3).map((all) => new Array<number>(32).fill(all)) },
+    fc.array(fc.nat(3), { minLength: 32, maxLength: 32 }),
+  );
+  const stretch = fc.tuple(word, fc.integer({ min: 1, max: 40 }));
+  fc.assert(
+    fc.property(fc.array(stretch, { minLength: 1, maxLength: 6 }), (stretches) => {
+      const words = stretches.flatMap(([one, times]) => new Array<number[]>(times).fill(one));
+      const counts = new Counts(words.length * 32, 3, SHIFT);
+      setCounts(counts, words.flat());
+      const same = (a: readonly number[], b: readonly number[]): boolean =>
+        a.every((count, i) => count === b[i]);
+      words.forEach((one, i) => {
+        const [first] = one;
+        expect(counts.alikeAt(i)).toBe(one.every((count) => count === first) ? first : undefined);
+        for (const end of [i + 1, Math.min(words.length, i + 20), words.length]) {
+          let next = i + 1;
+          while (next < end && same(words[next]!, one)) next += 1;
+          expect(counts.endOfAlike(i, end)).toBe(next);
+        }
+      });
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a stretch ends at once where another plane differs, however long the first one is alike', () => {
+  const words = 2 ** 20;
+  const counts = new Counts(words * 32, 3, 15);
+  for (let word = 0; word < words; word++) counts.changeWord(word, -1, word % 2 === 0 ? 1 : 3);
+  // A walk over one plane to its end for every word would take minutes.
+  let stretches = 0;
+  for (let word = 0; word < words; stretches++) word = counts.endOfAlike(word, words);
+  expect(stretches).toBe(words);
+});
