@@ -122,7 +122,8 @@ function checkL1(
 ): void {
   const { clusterBytes } = image.geometry;
   for (let i = 0; i < activeL1.length; i += 2) {
-    const [high, low] = [activeL1[i]!, activeL1[i + 1]!];
+    const high = activeL1[i]!;
+    const low = activeL1[i + 1]!;
     const offset = offsetOf(high, low);
     if (offset === 0) continue;
     const cluster = Math.floor(offset / clusterBytes);
@@ -148,7 +149,8 @@ function checkL2(
 ): void {
   const { clusterBytes } = image.geometry;
   for (let i = 0; i < words.length; i += scan.stride) {
-    const [high, low] = [words[i]!, words[i + 1]!];
+    const high = words[i]!;
+    const low = words[i + 1]!;
     const offset = offsetOf(high, low);
     const isCopied = (high & COPIED) !== 0;
     if ((high & COMPRESSED) !== 0) continue;

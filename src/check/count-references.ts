@@ -118,7 +118,8 @@ async function countL2Tables(
     if (isActive) activeL1 = words;
     const structure = isActive ? 'active-l1' : 'inactive-l1';
     for (let i = 0; i < words.length; i += 2) {
-      const [high, low] = [words[i]!, words[i + 1]!];
+      const high = words[i]!;
+      const low = words[i + 1]!;
       if ((high | low) === 0) continue;
       const offset = offsetOf(high, low);
       const at = refs[position]!.at + i * 4;

@@ -120,7 +120,8 @@ async function addTables(image: Image, { tally, scan }: References, owners: Owne
   );
   await walkTables(image.source, tally.offsets, geometry.clusterBytes, (table, words) => {
     for (let i = 0; i < words.length; i += scan.stride) {
-      const [high, low] = [words[i]!, words[i + 1]!];
+      const high = words[i]!;
+      const low = words[i + 1]!;
       const isCompressed = (high & COMPRESSED) !== 0;
       const extent = isCompressed ? compressedExtent(high, low, scan.clusterBits) : undefined;
       const target = extent === undefined ? offsetOf(high, low) : Math.floor(extent.at / 512) * 512;

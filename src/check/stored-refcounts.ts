@@ -33,7 +33,8 @@ export async function checkRefcountTable(
   const blocks = new Float64Array(words.length / 2);
   const unreadable = new Map<number, number>();
   for (let i = 0; i < blocks.length; i++) {
-    const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
+    const high = words[2 * i]!;
+    const low = words[2 * i + 1]!;
     if ((high | low) === 0) continue;
     // QEMU: the high bits, reserved as they are, count as part of the offset.
     const offset = high * HIGH_WORD + ((low & ~0x1ff) >>> 0);

@@ -22,7 +22,8 @@ export async function visitBitmapEntries(
       const at = table.at + first * 8;
       const words = await readTable(source, at, entries);
       for (let i = 0; i < words.length; i += 2) {
-        const [high, low] = [words[i]!, words[i + 1]!];
+        const high = words[i]!;
+        const low = words[i + 1]!;
         if ((high | low) !== 0) visit(high, low, at + i * 4, bitmap);
       }
     }

@@ -44,7 +44,8 @@ export class TableMender {
    * @param tableAt host offset of the table.
    */
   mendL1(words: Uint32Array, index: number, tableAt: number): Mending {
-    const [high, low] = [words[2 * index]!, words[2 * index + 1]!];
+    const high = words[2 * index]!;
+    const low = words[2 * index + 1]!;
     const flaw = flawOfL1Entry(high, low, this.format);
     if (flaw === undefined) return 'sound';
     const codes = (): ReturnType<typeof codesOfL1Entry> => codesOfL1Entry(high, low, this.format);

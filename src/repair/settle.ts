@@ -29,7 +29,8 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
   const seen = new Set<number>();
   let hasStrayBits = false;
   for (let i = 0; i < blocks.length; i++) {
-    const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
+    const high = words[2 * i]!;
+    const low = words[2 * i + 1]!;
     if ((high | low) === 0) continue;
     hasStrayBits ||= (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
     const offset = offsetOf(high, low);
