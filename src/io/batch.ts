@@ -33,7 +33,7 @@ export const FILE_WRITE_LIMITS: SpanLimits = {
   buffers: MAX_BUFFERS,
 };
 
-/** Calls in flight for one file: what Node's thread pool runs at a time. */
+/** Calls in flight for one file: what Node's thread pool runs at a time, if it was not told otherwise. */
 export const FILE_CALLS_IN_FLIGHT = 4;
 
 /** A piece of the caller's memory and where in the file it belongs. */

@@ -70,7 +70,8 @@ describeWithQemu('memory of a check', () => {
       const clusters = large.totals['totalClusters']! - small.totals['totalClusters']!;
       expect(clusters).toBe((448 * 2 ** 30) / 65_536);
       const grown = (large.peakKiB - small.peakKiB) * 1024;
-      expect(grown).toBeGreaterThan((clusters * 3) / 8);
+      // The bits of entries without the COPIED flag are never written here: no memory is behind them.
+      expect(grown).toBeGreaterThan((clusters * 2) / 8);
       expect(grown).toBeLessThan((clusters * 3) / 8 + 6 * MiB);
       const peaks = [none, small, large].map(({ peakKiB }) => peakKiB);
       console.log(`peaks in KiB: ${peaks.join(', ')}`);

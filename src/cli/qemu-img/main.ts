@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { SnapshotDate } from '../../index.js';
 import { processStreams } from '../streams.js';
+import { useThreads } from '../threads.js';
 import { exactArguments } from './io.js';
 import { run } from './run.js';
 
@@ -13,6 +14,7 @@ function now(): SnapshotDate {
   };
 }
 
+useThreads(process.env);
 const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'));
 const { stdout, stderr, env, exit } = processStreams('qsnap-img');
 void run(argv, { stdout, stderr, env, now }).then(exit);

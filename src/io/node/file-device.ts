@@ -27,6 +27,10 @@ export interface FileFacts {
 /** Unit of `st_blocks`, whatever the file system's block size is. */
 const STAT_BLOCK_BYTES = 512;
 
+/** What Node's thread pool runs at a time. */
+const callsInFlight = (): number =>
+  Number(process.env['UV_THREADPOOL_SIZE']) || FILE_CALLS_IN_FLIGHT;
+
 /** Where the bytes of gaps go: all of them, at the same time. Never looked at. */
 const waste = new Uint8Array(FILE_READ_LIMITS.gapBytes);
 
@@ -72,7 +76,7 @@ export class FileSource implements BlockSource {
       return;
     }
     const spans = readSpans(requests, FILE_READ_LIMITS);
-    await runInFlight(spans, FILE_CALLS_IN_FLIGHT, (span) => this.#readSpan(span));
+    await runInFlight(spans, callsInFlight(), (span) => this.#readSpan(span));
   }
 
   async close(): Promise<void> {
@@ -136,7 +140,7 @@ export class FileDevice extends FileSource implements BlockDevice {
     this.#refuseAfterFailedFlush();
     const spans = writeSpans(requests, FILE_WRITE_LIMITS);
     this.#refusePastFixedEnd(spans.at(-1)?.end ?? 0);
-    await runInFlight(spans, FILE_CALLS_IN_FLIGHT, (span) => this.#writeSpan(span));
+    await runInFlight(spans, callsInFlight(), (span) => this.#writeSpan(span));
   }
 
   /**
@@ -175,7 +179,7 @@ export class FileDevice extends FileSource implements BlockDevice {
     const sizeBytes = await this.sizeBytes();
     let givenBack = 0;
     let canPunch = true;
-    await runInFlight(mergedRanges(ranges), FILE_CALLS_IN_FLIGHT, async ({ at, length }) => {
+    await runInFlight(mergedRanges(ranges), callsInFlight(), async ({ at, length }) => {
       const end = Math.min(at + length, sizeBytes);
       if (!canPunch || end <= at) return;
       if (await this.#punch(at, end - at)) givenBack += end - at;

@@ -1,6 +1,6 @@
 /** The built program as a process: arguments as bytes, closed pipes, exit codes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -181,4 +181,19 @@ describe('a command loads what it needs', () => {
     const { text } = loadedBy('create', imageOf('five-snapshots'), 'one more');
     expect(text).toContain('async function planEdit(');
   });
+});
+
+test.each([
+  [undefined, '16'],
+  ['3', '3'],
+])('with a thread pool of %s threads asked for there are %s', (asked, used) => {
+  const told = `process.on('exit', () => console.log(process.env.UV_THREADPOOL_SIZE))`;
+  const hook = join(temporaryDirectory(), 'hook.cjs');
+  writeFileSync(hook, told);
+  const { UV_THREADPOOL_SIZE: _, ...env } = process.env;
+  const { stdout } = spawnSync(process.execPath, ['--require', hook, BIN, '--version'], {
+    encoding: 'utf8',
+    env: { ...env, ...(asked !== undefined && { UV_THREADPOOL_SIZE: asked }) },
+  });
+  expect(stdout.split('\n')[1]).toBe(used);
 });

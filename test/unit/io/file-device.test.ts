@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { deviceParts, sizeByReading } from '../../../src/io/node/block-size.js';
 import type { FileCalls } from '../../../src/io/node/file-calls.js';
 import { FileDevice } from '../../../src/io/node/file-device.js';
@@ -26,6 +26,28 @@ const systemError = (code: string) => Object.assign(new Error(`${code}: it faile
 const fails = (code: string) => () => Promise.reject(systemError(code));
 const device = (calls: Partial<FileCalls>) => new FileDevice('a.img', fakeCalls(1000, calls), FILE);
 const write = (at: number, length: number) => ({ at, bytes: new Uint8Array(length) });
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+test.each([
+  ['', 4],
+  ['16', 16],
+  ['many', 4],
+])('with a thread pool of "%s" threads %d reads are in flight', async (threads, most) => {
+  vi.stubEnv('UV_THREADPOOL_SIZE', threads);
+  let [inFlight, highest] = [0, 0];
+  const read: FileCalls['read'] = async (into) => {
+    highest = Math.max(highest, (inFlight += 1));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    inFlight -= 1;
+    return into[0]!.length;
+  };
+  const apart = Array.from({ length: 40 }, (_, i) => ({ at: i * 1e6, into: new Uint8Array(8) }));
+  await device({ read }).readBatch(apart);
+  expect(highest).toBe(most);
+});
 
 test('a read error says what was read, where, and why', async () => {
   const reading = device({ read: fails('EIO') }).readBatch([{ at: 512, into: new Uint8Array(64) }]);
