@@ -2,7 +2,7 @@ import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
-import { visitBits } from '../refcount/counts.js';
+import { visitBits } from '../refcount/bits.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
 import type { ReferenceCounter } from './reference-counter.js';

@@ -3,8 +3,9 @@ import { FlagMarks } from '../l1l2/flag-marks.js';
 import { addRuns, type Runs } from '../l1l2/runs.js';
 import { addReferences, isOne, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
 import type { L2Tally } from '../l1l2/tally.js';
+import { visitBits } from '../refcount/bits.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
-import { newCounts, visitBits, type Counts } from '../refcount/counts.js';
+import { newCounts, type Counts } from '../refcount/counts.js';
 
 /**
  * How an edit moves the refcounts of guest data: every L2 table whose number of pointers changes

@@ -1,7 +1,7 @@
 import { hostOffset } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
-import { visitBits } from '../refcount/counts.js';
+import { visitBits } from '../refcount/bits.js';
 import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import type { ByteRange } from '../io/device.js';
 import { shadowWriteBytes, type EditPlan, type WritePlan } from '../tx/plan.js';

@@ -1,4 +1,5 @@
-import { maskOf, type Counts } from '../refcount/counts.js';
+import { setBits } from '../refcount/bits.js';
+import type { Counts } from '../refcount/counts.js';
 import type { Runs } from './runs.js';
 
 /**
@@ -20,16 +21,7 @@ export class FlagMarks {
   add({ count, clusters, lengths, copied }: Runs): void {
     for (let run = 0; run < count; run++) {
       const marks = copied[run] === 1 ? this.#with : this.#without;
-      const first = clusters[run]!;
-      const end = first + lengths[run]!;
-      const wholeFrom = (first + 31) >>> 5;
-      const wholeTo = end >>> 5;
-      if (wholeFrom <= wholeTo) {
-        // Bits before and behind the whole words, if there are any.
-        if ((first & 31) !== 0) marks[first >>> 5]! |= maskOf(first & 31, 32);
-        marks.fill(0xffff_ffff, wholeFrom, wholeTo);
-        if ((end & 31) !== 0) marks[wholeTo]! |= maskOf(0, end & 31);
-      } else marks[first >>> 5]! |= maskOf(first & 31, end - first);
+      setBits(marks, clusters[run]!, clusters[run]! + lengths[run]!);
     }
   }
 

@@ -1,5 +1,6 @@
 import { HOST_IS_LITTLE, swapped } from '../base/words.js';
-import { maskOf, type Counts } from '../refcount/counts.js';
+import { maskOf } from '../refcount/bits.js';
+import type { Counts } from '../refcount/counts.js';
 import { NO_PROBLEM, type Scan } from './scan.js';
 
 /** COPIED, in the first byte of an entry. */

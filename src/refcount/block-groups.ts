@@ -1,6 +1,7 @@
 import { bytesOf } from '../base/words.js';
+import { maskOf } from './bits.js';
 import { decodeRefcounts, encodeRefcounts } from './block.js';
-import { maskOf, type Counts } from './counts.js';
+import type { Counts } from './counts.js';
 
 /** Clusters whose refcounts are decoded and encoded at a time: those of a word of `Counts`. */
 const GROUP = 32;

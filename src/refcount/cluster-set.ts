@@ -1,11 +1,16 @@
+import { setBits } from './bits.js';
+
 /** A set of host clusters below a fixed number: one bit each. */
 export class ClusterSet {
   readonly #words: Uint32Array;
   readonly clusters: number;
+  /** No word before this one has a member: in a full image all that is free lies at its end. */
+  #firstWord: number;
 
   constructor(clusters: number) {
     this.clusters = clusters;
     this.#words = new Uint32Array(Math.ceil(clusters / 32));
+    this.#firstWord = this.#words.length;
   }
 
   has(cluster: number): boolean {
@@ -13,7 +18,7 @@ export class ClusterSet {
   }
 
   add(cluster: number): void {
-    this.#words[cluster >>> 5]! |= 1 << (cluster & 31);
+    this.addWord(cluster >>> 5, 1 << (cluster & 31));
   }
 
   delete(cluster: number): void {
@@ -27,26 +32,21 @@ export class ClusterSet {
 
   /** Adds those of a word that `mask` has. */
   addWord(word: number, mask: number): void {
+    if (mask === 0) return;
     this.#words[word]! |= mask;
+    this.#firstWord = Math.min(this.#firstWord, word);
   }
 
   /** Adds `first` up to, not including, `end`. */
   addRange(first: number, end: number): void {
-    let cluster = first;
-    while (cluster < end) {
-      if ((cluster & 31) === 0 && cluster + 32 <= end) {
-        this.#words[cluster >>> 5] = 0xffff_ffff;
-        cluster += 32;
-      } else {
-        this.add(cluster);
-        cluster += 1;
-      }
-    }
+    if (end <= first) return;
+    setBits(this.#words, first, end);
+    this.#firstWord = Math.min(this.#firstWord, first >>> 5);
   }
 
   /** The first member at or after `from`, or `clusters` when there is none. */
   next(from: number): number {
-    return this.#find(from, this.clusters, 0);
+    return this.#find(Math.max(from, this.#firstWord * 32), this.clusters, 0);
   }
 
   /** The first cluster at or after `from` that is not a member, looking no further than `end`. */

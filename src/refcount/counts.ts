@@ -1,4 +1,5 @@
 import type { Geometry } from '../qcow2/geometry.js';
+import { maskOf } from './bits.js';
 
 /** Words that are compared at first: a stretch of alike ones is often short, or very long. */
 const FIRST_WINDOW = 16;
@@ -264,11 +265,6 @@ export class Counts {
   }
 }
 
-/** The bits of `length` clusters from `from` on, as far as the word goes. */
-export function maskOf(from: number, length: number): number {
-  return (length >= 32 ? -1 : (1 << length) - 1) << from;
-}
-
 /** @param max the highest count, if that is not what the refcounts of the image can hold. */
 export function newCounts(
   clusters: number,
@@ -276,9 +272,4 @@ export function newCounts(
   max = refcountMax,
 ): Counts {
   return new Counts(clusters, max, Math.log2(refcountBlockEntries));
-}
-
-/** Hands every bit that is set to `visit`, the lowest first. */
-export function visitBits(bits: number, visit: (bit: number) => void): void {
-  for (let rest = bits; rest !== 0; rest &= rest - 1) visit(31 - Math.clz32(rest & -rest));
 }

@@ -5,7 +5,8 @@ import { readTable, walkStoredTables } from '../image/walk.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
-import { visitBits, type Counts } from '../refcount/counts.js';
+import { visitBits } from '../refcount/bits.js';
+import type { Counts } from '../refcount/counts.js';
 
 /** The refcount table as far as it makes sense. */
 export interface StoredRefcounts {

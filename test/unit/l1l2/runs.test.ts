@@ -4,7 +4,8 @@ import { bytesOfWords, storedWords } from '../../../src/base/words.js';
 import { addRuns, endOfZeros, newRuns, readRuns, visitWrongFlags } from '../../../src/l1l2/runs.js';
 import { NO_PROBLEM, scanOf } from '../../../src/l1l2/scan.js';
 import { geometryOf } from '../../../src/qcow2/geometry.js';
-import { Counts, visitBits } from '../../../src/refcount/counts.js';
+import { visitBits } from '../../../src/refcount/bits.js';
+import { Counts } from '../../../src/refcount/counts.js';
 import { countList, setCounts } from '../../support/count-list.js';
 
 /** More than one byte of cluster numbers, at clusters of every size, and their upper words. */

@@ -36,6 +36,9 @@ test('behaves as a Set does, whatever is added and deleted', () => {
         if (from < CLUSTERS) expect(set.has(from)).toBe(model.has(from));
         expect(set.next(from), `next(${from})`).toBe(next);
         expect(set.nextMissing(from), `nextMissing(${from})`).toBe(missing);
+        for (const end of [from + 1, from + 33]) {
+          expect(set.nextMissing(from, end)).toBe(Math.min(missing, end, CLUSTERS));
+        }
       }
     }),
   );

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { geometryOf } from '../../../src/qcow2/geometry.js';
-import { Counts, maskOf, newCounts, visitBits } from '../../../src/refcount/counts.js';
+import { Counts, newCounts } from '../../../src/refcount/counts.js';
 import { countList, setCounts } from '../../support/count-list.js';
 
 test.each([
@@ -138,15 +138,6 @@ test('words are compared and replaced bit by bit', () => {
   expect(countList(counts).slice(0, 6)).toEqual([0, 1, 0, 3, 200, 0]);
   planes[9] = 0b00001;
   expect(counts.differenceAt(0, { planes, depth: 10 })).toBe(0b10001);
-});
-
-test('masks and bits', () => {
-  expect([maskOf(0, 32), maskOf(0, 99), maskOf(4, 2), maskOf(30, 9) >>> 0]).toEqual([
-    -1, -1, 0b110000, 0xc000_0000,
-  ]);
-  const bits: number[] = [];
-  visitBits(0x8000_0011, (bit) => bits.push(bit));
-  expect(bits).toEqual([0, 4, 31]);
 });
 
 test('stretches of words that count alike, by the definition', () => {
