@@ -33,18 +33,25 @@ export function filled(folder: string, mib: number): string {
   return image;
 }
 
-/** Tables all over the file: guest writes at random places, a snapshot after every few hundred. */
-export function fragmented(folder: string, snapshots: number): string {
+/** A disk whose tables lie all over the file: a snapshot after every so many writes at random places. */
+export interface Fragmented {
+  readonly diskGiB: number;
+  readonly snapshots: number;
+  readonly writes: number;
+}
+
+export function fragmented(folder: string, { diskGiB, snapshots, writes }: Fragmented): string {
   const image = join(folder, 'fragmented.qcow2');
-  seconds(qemuImg('create', '-q', '-f', 'qcow2', image, '256G'));
+  seconds(qemuImg('create', '-q', '-f', 'qcow2', image, `${diskGiB}G`));
+  const clusters = diskGiB * 2 ** 14;
   let state = 1;
   const random = (end: number): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor((state / 2 ** 32) * end);
   };
   for (let i = 0; i < snapshots; i++) {
-    const writes = Array.from({ length: 500 }, () => `write -q ${random(4_194_304) * 65_536} 64k`);
-    run(['qemu-io', '-t', 'unsafe', image], `${writes.join('\n')}\n`);
+    const lines = Array.from({ length: writes }, () => `write -q ${random(clusters) * 65_536} 64k`);
+    run(['qemu-io', '-t', 'unsafe', image], `${lines.join('\n')}\n`);
     seconds(qemuImg('snapshot', '-c', `s${i}`, image));
   }
   return image;

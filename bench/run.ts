@@ -1,7 +1,7 @@
 /**
  * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
  * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, copies, many, growth, start), default all; QSNAP_BENCH_LARGEST the largest image of the
+ * (edits, reads, scattered, copies, many, growth, start), default all; QSNAP_BENCH_LARGEST the largest image of the
  * growth curve, default 4T.
  */
 import { spawnSync } from 'node:child_process';
@@ -27,9 +27,9 @@ import {
 } from './timing.js';
 
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
-const PARTS = (process.env['QSNAP_BENCH_PARTS'] ?? 'edits,reads,copies,many,growth,start').split(
-  ',',
-);
+const PARTS = (
+  process.env['QSNAP_BENCH_PARTS'] ?? 'edits,reads,scattered,copies,many,growth,start'
+).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'qsnap-bench-'));
@@ -123,19 +123,27 @@ function floorAndMemory(): void {
   print();
 }
 
+/** What is measured, of which image, and how many times faster it is to be. */
+type NamedDuel = readonly [name: string, image: string, wanted: string, duel: Duel];
+
+function cold(command: () => number): number {
+  seconds(['sh', '-c', 'sync; echo 3 >/proc/sys/vm/drop_caches']);
+  return command();
+}
+
+function rowsOf(duels: readonly NamedDuel[]): string[][] {
+  const outcomes = fight(
+    duels.map(([, , , duel]) => duel),
+    ROUNDS,
+  );
+  return outcomes.map((outcome, i) => row(duels[i]![0], duels[i]![1], outcome, duels[i]![2]));
+}
+
 function reads(): void {
   print('## Reading tables');
   print();
   const image = mapped(folder, 'map', '1T');
-  const scattered = fragmented(folder, 6);
-  const [ours, theirs] = ['scattered-ours.qcow2', 'scattered-theirs.qcow2'].map((name) =>
-    copyOf(scattered, name),
-  );
-  const cold = (command: () => number): number => {
-    seconds(['sh', '-c', 'sync; echo 3 >/proc/sys/vm/drop_caches']);
-    return command();
-  };
-  const duels: [string, string, string, Duel][] = [
+  const duels: NamedDuel[] = [
     [
       'map --output=json',
       '1T',
@@ -154,42 +162,50 @@ function reads(): void {
         theirs: () => cold(() => seconds(qemuImg('check', image))),
       },
     ],
-    [
-      'check, scattered tables',
-      '256G, 6 snapshots',
-      '1',
-      {
-        ours: () => seconds(qsnap('check', ours!)),
-        theirs: () => seconds(qemuImg('check', theirs!)),
-      },
-    ],
-    [
-      'create, scattered tables',
-      '256G, 6 snapshots',
-      '1',
-      {
-        ours: () => seconds(qsnap('create', ours!, newName())),
-        theirs: () => seconds(qemuImg('snapshot', '-c', newName(), theirs!)),
-      },
-    ],
-    [
-      'create, scattered, cold cache',
-      '256G, 6 snapshots',
-      '1',
-      {
-        ours: () => cold(() => seconds(qsnap('create', ours!, newName()))),
-        theirs: () => cold(() => seconds(qemuImg('snapshot', '-c', newName(), theirs!))),
-      },
-    ],
   ];
-  const outcomes = fight(
-    duels.map(([, , , duel]) => duel),
-    ROUNDS,
-  );
-  table(
-    HEAD,
-    outcomes.map((outcome, i) => row(duels[i]![0], duels[i]![1], outcome, duels[i]![2])),
-  );
+  table(HEAD, rowsOf(duels));
+}
+
+function scattered(): void {
+  print('## Scattered tables');
+  print();
+  for (const kind of [
+    { diskGiB: 256, snapshots: 6, writes: 500 },
+    { diskGiB: 1024, snapshots: 8, writes: 2000 },
+  ]) {
+    const { diskGiB, snapshots, writes } = kind;
+    print(`${diskGiB} GiB, ${snapshots} snapshots with ${writes} random writes before each:`);
+    print();
+    table(HEAD, scatteredRows(fragmented(folder, kind), `${diskGiB}G`));
+  }
+}
+
+function scatteredRows(image: string, size: string): string[][] {
+  const ours = copyOf(image, 'scattered-ours.qcow2');
+  const theirs = copyOf(image, 'scattered-theirs.qcow2');
+  const check: Duel = {
+    ours: () => seconds(qsnap('check', ours)),
+    theirs: () => seconds(qemuImg('check', theirs)),
+  };
+  const create: Duel = {
+    ours: () => seconds(qsnap('create', ours, newName())),
+    theirs: () => seconds(qemuImg('snapshot', '-c', newName(), theirs)),
+  };
+  const coldly = (duel: Duel): Duel => ({
+    ours: () => cold(duel.ours),
+    theirs: () => cold(duel.theirs),
+  });
+  // All that needs a warm cache comes before the first thing that empties it.
+  return [
+    ...rowsOf([
+      ['check', size, '1', check],
+      ['create', size, '1', create],
+    ]),
+    ...rowsOf([
+      ['check, cold cache', size, '1', coldly(check)],
+      ['create, cold cache', size, '1', coldly(create)],
+    ]),
+  ];
 }
 
 function copies(): void {
@@ -295,7 +311,7 @@ function start(): void {
   );
 }
 
-const ALL: Record<string, () => void> = { edits, reads, copies, many, growth, start };
+const ALL: Record<string, () => void> = { edits, reads, scattered, copies, many, growth, start };
 
 try {
   const { model } = cpus()[0]!;
