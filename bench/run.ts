@@ -266,14 +266,16 @@ function many(): void {
   ]);
 }
 
-const SIZES = ['16G', '64G', '256G', '1T', '4T', '16T'];
+/** At 16 TiB the tables would make the file longer than ext4 lets it be. */
+const SIZES = ['16G', '64G', '256G', '1T', '4T', '15T'];
 
 function growth(): void {
   print('## Growth: create');
   print();
   const sizes = SIZES.slice(0, SIZES.indexOf(LARGEST) + 1);
   const points = sizes.map((size) => {
-    const [ours, theirs] = [mapped(folder, 'grow-ours', size), mapped(folder, 'grow-theirs', size)];
+    const ours = mapped(folder, 'grow-ours', size);
+    const theirs = copyOf(ours, 'grow-theirs.qcow2');
     const duel: Duel = {
       ours: () => seconds(qsnap('create', ours, newName())),
       theirs: () => seconds(qemuImg('snapshot', '-c', newName(), theirs)),

@@ -30,18 +30,26 @@ export interface ProcessStreams extends CliStreams {
   readonly exit: (code: number) => void;
 }
 
+/** How a program tells that its output could not be written. */
+export interface LostOutput {
+  readonly program: string;
+  /** The exit code in place of 0: what a command does it does to the end all the same. */
+  readonly code: number;
+}
+
 /**
- * The streams of the running process. A reader that went away (EPIPE) is no error. Any other failure to
- * write is told once, and makes an exit code of 0 a 1: what a command does it does to the end.
+ * The streams of the running process. A reader that went away (EPIPE) is no error, and without `lost`
+ * nothing is.
  */
-export function processStreams(program: string): ProcessStreams {
-  let failed = false;
+export function processStreams(lost?: LostOutput): ProcessStreams {
+  let codeOfDone = 0;
   const stderr = new ProcessOutput(2, () => undefined);
   const stdout = new ProcessOutput(1, ({ message }) => {
-    failed = true;
-    // The stream may tell of it after the command's end.
-    if (process.exitCode === 0) process.exitCode = 1;
-    stderr.write(`${program}: can't write to stdout: ${message}\n`);
+    if (lost === undefined) return;
+    codeOfDone = lost.code;
+    // A stream may tell of it after the command's end.
+    if (process.exitCode === 0) process.exitCode = lost.code;
+    stderr.write(`${lost.program}: can't write to stdout: ${message}\n`);
   });
   return {
     stdout,
@@ -55,7 +63,7 @@ export function processStreams(program: string): ProcessStreams {
     },
     argumentsAreExact: () => commandLineIsUtf8(),
     exit: (code) => {
-      process.exitCode = failed && code === 0 ? 1 : code;
+      process.exitCode = code === 0 ? codeOfDone : code;
       // A stream may have bytes to send yet. Without one, nothing is left but to tidy up memory.
       // eslint-disable-next-line no-restricted-syntax -- all output is written
       if (!stdout.usesStream && !stderr.usesStream) process.exit();

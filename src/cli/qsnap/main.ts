@@ -1,7 +1,8 @@
 import { processStreams } from '../streams.js';
 import { useThreads } from '../threads.js';
-import { run } from './run.js';
+import { failureCode, run } from './run.js';
 
 useThreads(process.env);
-const streams = processStreams('qsnap');
-void run(process.argv.slice(2), streams).then(streams.exit);
+const argv = process.argv.slice(2);
+const streams = processStreams({ program: 'qsnap', code: failureCode(argv) });
+void run(argv, streams).then(streams.exit);

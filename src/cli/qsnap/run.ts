@@ -46,7 +46,8 @@ function commandIn(argv: readonly string[]): string | undefined {
   return argv.find((argument) => COMMAND_NAMES.has(argument));
 }
 
-function failureCode(argv: readonly string[]): ExitCode {
+/** What a command ends with that could not do what was asked for. */
+export function failureCode(argv: readonly string[]): ExitCode {
   if (commandIn(argv) === 'compare') return COMPARE_EXIT_CODES.notCompared.code;
   return EXIT_CODES.notDone.code;
 }

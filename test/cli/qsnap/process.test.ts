@@ -66,21 +66,42 @@ test('what a pipe has no room for waits, also where the pipe is not made to wait
   expect(output).toBe(whole);
 });
 
-test.each([
-  ['a device', (argv: string) => `${argv} > /dev/full`],
-  ['a file', (argv: string) => `ulimit -f 0; ${argv} > "$3"`],
-])('output that can not be written, to %s, is told', async (_, to) => {
-  const image = imageOf('five-snapshots');
-  const file = join(temporaryDirectory(), 'out');
-  const script = (argv: string): string => `trap '' XFSZ; ${to(`"$0" "$1" ${argv} "$2"`)}`;
-  const run = (argv: string) =>
-    spawnSync('sh', ['-c', script(argv), process.execPath, BIN, image, file], { encoding: 'utf8' });
-  const { status, stderr } = run('list');
-  expect({ status, stderr }).toEqual({
-    status: 1,
-    stderr: expect.stringMatching(/^qsnap: can't write to stdout: E[A-Z]+: [^\n]+\n$/) as string,
+describe('output for which there is no room', () => {
+  const told = expect.stringMatching(/^qsnap: can't write to stdout: E[A-Z]+: [^\n]+\n$/) as string;
+
+  function runIn(script: string, bin: string, words: readonly string[]) {
+    const out = join(temporaryDirectory(), 'out');
+    const settings = { encoding: 'utf8', env: { ...process.env, out } } as const;
+    const argv = ['-c', script, process.execPath, bin, ...words];
+    const { status, stderr } = spawnSync('sh', argv, settings);
+    return { status, stderr };
+  }
+
+  // As a device it has Node's stream, as a file it has none.
+  const onDevice = (words: readonly string[], bin = BIN) =>
+    runIn('"$0" "$@" > /dev/full', bin, words);
+  const inFile = (words: readonly string[], bin = BIN) =>
+    runIn(`trap '' XFSZ; ulimit -f 0; "$0" "$@" > "$out"`, bin, words);
+
+  test('is told to be lost; an edit is done', async () => {
+    const image = imageOf('five-snapshots');
+    const create = ['create', image, 'told to nobody'];
+    expect(onDevice(create)).toEqual({ status: 1, stderr: told });
+    const { stdout } = runBin(['list', image]);
+    expect(stdout).toContain('told to nobody');
+    expect(inFile(['list', image])).toEqual({ status: 1, stderr: told });
+    await expectSound(image);
   });
-  await expectSound(image);
+
+  test.each([onDevice, inFile])('of a comparison: not the exit code of disks that differ', (to) => {
+    const image = imageOf('five-snapshots');
+    expect(to(['compare', image, image])).toEqual({ status: 2, stderr: told });
+  });
+
+  test.each([onDevice, inFile])('of qsnap-img: nothing is said, as qemu-img does', (to) => {
+    const bin = BIN.replace('qsnap.js', 'qsnap-img.js');
+    expect(to(['info', imageOf('five-snapshots')], bin)).toEqual({ status: 0, stderr: '' });
+  });
 });
 
 test('a name of bytes that are not UTF-8 is refused', async () => {
