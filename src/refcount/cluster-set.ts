@@ -58,7 +58,7 @@ export class ClusterSet {
   #find(from: number, end: number, skipped: 0 | -1): number {
     if (from >= end) return end;
     const words = this.#words;
-    const endWord = (end + 31) >>> 5;
+    const endWord = Math.ceil(end / 32);
     let word = from >>> 5;
     let rest = (words[word]! ^ skipped) & (-1 << (from & 31));
     while (rest === 0 && ++word < endWord) rest = words[word]! ^ skipped;
