@@ -111,7 +111,11 @@ class ProcessOutput implements CliOutput {
     return new Promise((resolve, reject) => {
       this.#opened().write(bytes, (error) => {
         if (error == null) resolve();
-        else reject(error);
+        else {
+          // Who sent it tells of it.
+          this.#isLost = true;
+          reject(error);
+        }
       });
     });
   }

@@ -93,6 +93,14 @@ describe('output for which there is no room', () => {
     await expectSound(image);
   });
 
+  test('of a disk: is told once', () => {
+    const { status, stderr } = onDevice(['export', imageOf('five-snapshots'), '-o', '-']);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^qsnap: [^\n]*five-snapshots[^\n]*: Can't write to stdout: ENOSPC[^\n]*\n$/,
+    );
+  });
+
   test.each([onDevice, inFile])('of a comparison: not the exit code of disks that differ', (to) => {
     const image = imageOf('five-snapshots');
     expect(to(['compare', image, image])).toEqual({ status: 2, stderr: told });
