@@ -1,6 +1,6 @@
 /**
  * Allocators put 16 bytes of their own before large blocks, so that these begin 16 bytes after a
- * multiple of 64. Ours: measured, the system copies to and from there at a fifth of its speed.
+ * multiple of 64. Ours: measured, the system copies to and from there at a quarter of its speed.
  */
 const SKIPPED_BYTES = 48;
 
