@@ -13,6 +13,9 @@ const kinds = [
   'package',
 ];
 
+/** Those whose tests replace modules, or look at what a process as a whole does. */
+const isolated = new Set(['cli', 'outside', 'package']);
+
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -20,7 +23,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: kinds.map((name) => ({
       extends: true,
-      test: { name, include: [`test/${name}/**/*.test.ts`] },
+      test: { name, include: [`test/${name}/**/*.test.ts`], isolate: isolated.has(name) },
     })),
   },
 });
