@@ -13,17 +13,18 @@ const kinds = [
   'package',
 ];
 
-/** Those whose tests replace modules, or look at what a process as a whole does. */
-const isolated = new Set(['cli', 'outside', 'package']);
+/** Their files share the modules of a worker: nothing in them looks at what another one left. */
+const shared = new Set(['unit']);
 
 export default defineConfig({
   test: {
     testTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    setupFiles: ['test/support/setup.ts'],
     projects: kinds.map((name) => ({
       extends: true,
-      test: { name, include: [`test/${name}/**/*.test.ts`], isolate: isolated.has(name) },
+      test: { name, include: [`test/${name}/**/*.test.ts`], isolate: !shared.has(name) },
     })),
   },
 });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { copyFixture, loadFixture } from '../support/fixture.js';
-import { temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
 
 const QSNAP = fileURLToPath(new URL('../../bin/qsnap.js', import.meta.url));
 const QSNAP_IMG = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));

@@ -5,7 +5,7 @@ import { openFileDevice, openFileSource } from '../../src/io/node/file.js';
 import { openCalls } from '../../src/io/node/file-calls.js';
 import type { FileCalls } from '../../src/io/node/file-calls.js';
 import { FileDevice } from '../../src/io/node/file-device.js';
-import { temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
 import { deviceContract, sourceContract } from './device-contract.js';
 
 const FILE = { fixedBytes: undefined };

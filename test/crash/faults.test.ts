@@ -9,7 +9,7 @@ import { executePlan } from '../../src/tx/execute.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
 import { copyFixture, loadFixture } from '../support/fixture.js';
-import { temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
 import { recordingDevice } from '../support/recording-device.js';
 
 const FIXTURES = ['cluster-512', 'compressed-v2', 'extended-l2-16k', 'refcount-64', 'zeros-v2'];

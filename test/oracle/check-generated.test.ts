@@ -19,7 +19,8 @@ import type { ImageOptions } from '../support/model-options.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { guest, guestCommands, makeTwins, onImage, type Twins } from '../support/model-twin.js';
 import { seededRandom } from '../support/mutate.js';
-import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu } from '../support/qemu.js';
 
 const seed = seedOf() + 5;
 const rounds = roundsOf(8);

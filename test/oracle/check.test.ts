@@ -20,7 +20,8 @@ import {
 } from '../support/fixture.js';
 import { roundsOf, seedOf } from '../support/model-random.js';
 import { mutate, seededRandom, victimOf } from '../support/mutate.js';
-import { describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(1);

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { checkImage, isQsnapError, memoryDevice } from '../../src/index.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const BIN = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));
 const seed = seedOf();

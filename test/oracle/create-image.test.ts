@@ -11,7 +11,8 @@ import {
   type BlockDevice,
   type CreateImageOptions,
 } from '../../src/index.js';
-import { describeWithQemu, memoryDirectory, qemuImg } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { PLAIN } from '../support/new-image.js';
 
 const KIB = 1024;

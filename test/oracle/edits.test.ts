@@ -37,7 +37,8 @@ import {
   onImage,
   type Twins,
 } from '../support/model-twin.js';
-import { describeWithQemu, memoryDirectory } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(20);

@@ -15,6 +15,7 @@ import {
   recipe,
 } from '../support/fixture.js';
 import { randomFrom, seedOf, type Random } from '../support/model-random.js';
+import { memoryDirectory } from '../support/directories.js';
 import {
   contentHash,
   describeWithQemu,
@@ -22,7 +23,6 @@ import {
   fileHash,
   qemuImg,
   qemuIo,
-  memoryDirectory,
 } from '../support/qemu.js';
 import { qsnap } from '../cli/qsnap/harness.js';
 

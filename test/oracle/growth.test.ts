@@ -25,6 +25,7 @@ import {
   readGuest,
   type PlainDisk,
 } from '../support/image-builder.js';
+import { memoryDirectory } from '../support/directories.js';
 import {
   contentHash,
   describeWithQemu,
@@ -32,7 +33,6 @@ import {
   qemuImg,
   qemuIo,
   snapshotList,
-  memoryDirectory,
 } from '../support/qemu.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };

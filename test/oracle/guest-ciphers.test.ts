@@ -4,7 +4,8 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { openGuestDisk, openImage } from '../../src/index.js';
 import { nodeCryptography, openFile } from '../../src/node.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const SECRET = ['--object', 'secret,id=s,data=open sesame'];
 

@@ -16,7 +16,7 @@ import {
   fixtureNames,
   recipe,
 } from '../support/fixture.js';
-import { temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
 
 const STEP_BYTES = 1024 * 1024;
 

@@ -10,7 +10,8 @@ import { fileGate, nodeCryptography, nodeDecompressor, openFile } from '../../sr
 import { coveringOptions, diskBytesOf, nameOfOptions } from '../support/model-options.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { guest, guestCommands, makeTwins, onImage, type Twins } from '../support/model-twin.js';
-import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu } from '../support/qemu.js';
 import { readBoth } from './parity.js';
 
 /** What `makeTwins` encrypts with. */

@@ -24,14 +24,8 @@ import {
 } from '../support/model-options.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { edit, guestCommands } from '../support/model-twin.js';
-import {
-  contentHash,
-  describeWithQemu,
-  expectClean,
-  qemuImg,
-  qemuIo,
-  temporaryDirectory,
-} from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { contentHash, describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
 
 const seed = seedOf() + 1;
 const rounds = roundsOf(8);

@@ -19,6 +19,7 @@ import {
 import { copyFixture, expectedContents, loadFixture } from '../support/fixture.js';
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
 import { edit } from '../support/model-twin.js';
+import { memoryDirectory } from '../support/directories.js';
 import {
   contentHash,
   describeWithQemu,
@@ -26,7 +27,6 @@ import {
   qemuImg,
   qemuIo,
   snapshotList,
-  memoryDirectory,
 } from '../support/qemu.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };

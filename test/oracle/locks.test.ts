@@ -9,14 +9,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lockForEdit, lockForRead } from '../../src/io/node/lock.js';
 import { openFile, openFileForEdit } from '../../src/io/node/open.js';
 import { systemLocks } from '../../src/io/node/proc-locks.js';
-import {
-  describeWithQemu,
-  expectClean,
-  qemuAvailable,
-  qemuImg,
-  qemuIo,
-  temporaryDirectory,
-} from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
 
 const children: ChildProcess[] = [];
 let image = '';

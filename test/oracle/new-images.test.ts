@@ -6,7 +6,8 @@ import { checkImage, memoryDevice, newQcow2Writer, openImage } from '../../src/i
 import type { NewImageOptions } from '../../src/index.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { inBatches, randomContent, randomOptions, type NewContent } from '../support/new-image.js';
-import { describeWithQemu, expectClean, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 
 const SEED = seedOf();
 const ROUNDS = roundsOf(24);

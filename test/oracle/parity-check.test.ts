@@ -9,7 +9,8 @@ import { copyCompanions, copyFixture, fixtureNames, loadFixture } from '../suppo
 import { snapshotsOf } from '../support/image-builder.js';
 import { seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
-import { describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { damaged, EXAMPLES } from '../unit/check/examples.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { editBoth, ourOutcome, readBoth } from './parity.js';

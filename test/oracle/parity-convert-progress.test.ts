@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
-import { describeWithQemu, expectClean, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean } from '../support/qemu.js';
 import { chainPlan, makeChain } from '../support/seeded-chain.js';
 import { ourOutcome, qemuOutcome } from './parity.js';
 

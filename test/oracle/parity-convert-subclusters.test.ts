@@ -6,13 +6,8 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
-import {
-  describeWithQemu,
-  expectClean,
-  qemuImg,
-  qemuIo,
-  memoryDirectory,
-} from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
 import { editBoth } from './parity.js';
 
 const seed = seedOf();

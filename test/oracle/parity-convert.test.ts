@@ -12,13 +12,8 @@ import {
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
-import {
-  describeWithQemu,
-  expectClean,
-  qemuImg,
-  qemuIo,
-  memoryDirectory,
-} from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { infoOf, mapOf } from './image-facts.js';
 import { editBoth, qemuOutcome, type EditedPair } from './parity.js';

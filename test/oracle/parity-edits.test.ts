@@ -9,7 +9,8 @@ import {
   fixtureNames,
   fixturePath,
 } from '../support/fixture.js';
-import { check, describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { check, describeWithQemu, qemuImg } from '../support/qemu.js';
 import {
   differencesOf,
   type DifferenceName,

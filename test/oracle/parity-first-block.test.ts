@@ -1,7 +1,8 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import type { ON_DISK_DIFFERENCES } from './parity-differences.js';
 import { editBoth } from './parity.js';
 

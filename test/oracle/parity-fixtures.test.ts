@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
-import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { readBoth } from './parity.js';
 

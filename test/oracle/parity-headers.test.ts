@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { loadFixture } from '../support/fixture.js';
-import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { readBoth } from './parity.js';
 

@@ -3,7 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames, recipe } from '../support/fixture.js';
-import { describeWithQemu, qemuImg, qemuIo, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg, qemuIo } from '../support/qemu.js';
 import { readBoth } from './parity.js';
 
 /** Formats and names that are refused by name: docs/parity.md. */

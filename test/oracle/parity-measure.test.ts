@@ -2,7 +2,8 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyFixture, fixtureNames, copyCompanions } from '../support/fixture.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { readBoth } from './parity.js';
 

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
-import { describeWithQemu, expectClean, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 import { readBoth, underOneName, type Outcome } from './parity.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));

@@ -2,7 +2,8 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
-import { describeWithQemu, expectClean, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
 

@@ -1,10 +1,10 @@
 /** The same command line given to qemu-img and to qsnap-img, and what came of it. */
-import { execFile } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '../../src/cli/qemu-img/run.js';
 import { byteStringOfText } from '../../src/cli/qemu-img/bytes.js';
 import type { QemuImgStreams } from '../../src/cli/qemu-img/io.js';
+import { runProgram } from '../support/tool-shell.js';
 
 /** What a command printed and how it ended. Byte strings: names need not be UTF-8. */
 export interface Outcome {
@@ -25,21 +25,19 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs qemu-img. A crash counts as exit code 128 and more, as a shell has it. */
-export function qemuOutcome(
+/** Runs qemu-img, for 20 seconds at most. A crash counts as exit code 128 and more, as a shell has it. */
+export async function qemuOutcome(
   argv: readonly string[],
   cwd: string,
   options: CommandOptions = {},
 ): Promise<Outcome> {
-  const env = { ...process.env, ...ENV, ...options.env };
-  return new Promise((resolve) => {
-    const settings = { cwd, env, encoding: 'latin1', timeout: 20_000 } as const;
-    const child = execFile('qemu-img', argv, settings, (error, stdout, stderr) => {
-      const code = error === null ? 0 : (child.exitCode ?? 139);
-      resolve({ code, stdout, stderr });
-    });
-    child.stdin?.end();
+  const { code, stdout, stderr } = await runProgram({
+    program: 'timeout',
+    args: ['--signal=KILL', '20', 'qemu-img', ...argv],
+    cwd,
+    env: { ...ENV, ...options.env },
   });
+  return { code, stdout: stdout.toString('latin1'), stderr: stderr.toString('latin1') };
 }
 
 /** Runs qsnap-img inside this process, in the directory and with the time zone of qemu-img. */

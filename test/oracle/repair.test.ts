@@ -26,7 +26,8 @@ import { copyCompanions, fixtureNames, loadFixture } from '../support/fixture.js
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
 import { roundsOf, seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
-import { check, describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { check, describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(1);

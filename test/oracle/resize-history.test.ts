@@ -40,7 +40,8 @@ import {
   opened,
   type Twins,
 } from '../support/model-twin.js';
-import { describeWithQemu, qemuImg, memoryDirectory } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf() + 2;
 const rounds = roundsOf(9);

@@ -18,7 +18,7 @@ import {
   type OutputPlace,
   type OutputState,
 } from '../support/output-states.js';
-import { temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
 import {
   describeWithStrace,
   NAMING_CALLS,

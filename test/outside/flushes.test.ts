@@ -25,7 +25,7 @@ import {
   planShortcomings,
   type PlannedWrites,
 } from '../support/outside-flushes.js';
-import { temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
 import {
   describeWithStrace,
   NAMING_CALLS,

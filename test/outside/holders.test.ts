@@ -10,7 +10,8 @@ import { parsed, qsnap } from '../cli/qsnap/harness.js';
 import { ourOutcome, qemuOutcome } from '../oracle/parity.js';
 import { copyFixture } from '../support/fixture.js';
 import { describeHolders, endHolders, hold, type Holder } from '../support/outside-holders.js';
-import { expectClean, qemuAvailable, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { expectClean, qemuAvailable } from '../support/qemu.js';
 
 let folder = '';
 let image = '';

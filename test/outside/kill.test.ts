@@ -16,7 +16,8 @@ import {
   type KillCase,
   type Leftover,
 } from '../support/outside-kills.js';
-import { describeWithQemu, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu } from '../support/qemu.js';
 import { describeWithStrace } from '../support/strace.js';
 
 const IS_THOROUGH = process.env['QSNAP_THOROUGH'] === '1';

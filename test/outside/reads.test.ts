@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { loadFixture } from '../support/fixture.js';
 import { programArgv, settle } from '../support/outside-edits.js';
-import { describeWithQemu, qemuImg, temporaryDirectory } from '../support/qemu.js';
+import { temporaryDirectory } from '../support/directories.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { describeWithStrace, traced, WRITING_CALLS, type SystemCall } from '../support/strace.js';
 
 const ROOT = realpathSync(fileURLToPath(new URL('../../', import.meta.url)));

@@ -7,7 +7,8 @@ import { memoryDevice } from '../../src/io/memory.js';
 import { checkPlain, contentsOf } from './crash-judge.js';
 import { copyCompanions } from './fixture.js';
 import type { Random } from './mutate.js';
-import { check, qemuImg, qemuIo, temporaryDirectory } from './qemu.js';
+import { temporaryDirectory } from './directories.js';
+import { check, qemuImg, qemuIo } from './qemu.js';
 
 /** A state that the plain reader found right. */
 export interface SampledState {

@@ -2,7 +2,6 @@
  * Two copies of one image: qsnap edits the first, qemu-img the second, and QEMU's guest writes the
  * same to both. Whatever QEMU can see of them has to stay the same.
  */
-import { execFile } from 'node:child_process';
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
@@ -12,6 +11,7 @@ import { checkImage } from './image-builder.js';
 import { createArgument, diskBytesOf, CLUSTER_BYTES, type ImageOptions } from './model-options.js';
 import type { Random } from './model-random.js';
 import { qemuImg, type ToolResult } from './qemu.js';
+import { runProgram, SIGNALLED } from './tool-shell.js';
 
 const SECRET = ['--object', 'secret,id=sec0,data=open sesame'];
 /** Up to this size the plain checker looks too; larger images take it too long. */
@@ -82,20 +82,16 @@ export async function guest(twins: Twins, commands: readonly string[]): Promise<
 }
 
 /** qemu-io that is given the key and lets discards through. */
-function qemuIoWithKey(
+async function qemuIoWithKey(
   { options, directory }: Twins,
   file: string,
   commands: readonly string[],
 ): Promise<{ code: number; stderr: string }> {
   const args = [...commands.flatMap((command) => ['-c', command]), ...SECRET, '--image-opts'];
-  return new Promise((resolve, reject) => {
-    const all = [...args, opened(options, file)];
-    const child = execFile('qemu-io', all, { cwd: directory }, (error, stdout, stderr) => {
-      if (child.exitCode === null)
-        reject(new Error(`qemu-io was ended: ${stdout}`, { cause: error }));
-      else resolve({ code: child.exitCode, stderr });
-    });
-  });
+  const all = [...args, opened(options, file)];
+  const ended = await runProgram({ program: 'qemu-io', args: all, cwd: directory, env: {} });
+  if (ended.code >= SIGNALLED) throw new Error(`qemu-io was ended: ${ended.stdout.toString()}`);
+  return { code: ended.code, stderr: ended.stderr.toString() };
 }
 
 /** Commands of one guest session: writes, zeros, discards and compressed writes. */

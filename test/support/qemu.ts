@@ -1,24 +1,12 @@
-/**
- * QEMU's tools as the judge of what qsnap writes: typed calls of qemu-img and qemu-io, and
- * throw-away directories for the images they work on.
- */
-import { execFile, spawnSync } from 'node:child_process';
+/** QEMU's tools as the judge of what qsnap writes: typed calls of qemu-img and qemu-io. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  constants,
-  createReadStream,
-  existsSync,
-  mkdtempSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs';
+import { copyFileSync, constants, createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-
-const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+import { describe, expect, test } from 'vitest';
+import { runProgram, SIGNALLED } from './tool-shell.js';
 
 /** Whether qemu-img and qemu-io can be run here. */
 export const qemuAvailable: boolean = ['qemu-img', 'qemu-io'].every(
@@ -73,29 +61,20 @@ export interface ToolOptions {
   readonly okCodes?: readonly number[] | 'any';
 }
 
-function runTool(tool: string, args: readonly string[], options: ToolOptions): Promise<ToolResult> {
+async function runTool(
+  tool: string,
+  args: readonly string[],
+  options: ToolOptions,
+): Promise<ToolResult> {
   const ok = options.okCodes ?? [0];
-  const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC', ...options.env };
-  return new Promise((resolve, reject) => {
-    const settings = { env, cwd: options.cwd, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'utf8' };
-    const child = execFile(
-      tool,
-      args,
-      settings as { encoding: 'utf8' },
-      (error, stdout, stderr) => {
-        const code = child.exitCode;
-        if (code !== null && (ok === 'any' || ok.includes(code))) {
-          resolve({ stdout, stderr, code });
-          return;
-        }
-        const end = code === null ? (error?.message ?? 'was ended') : `exit code ${code}`;
-        reject(
-          new Error(`${tool} ${args.join(' ')}: ${end}\n${stdout}${stderr}`, { cause: error }),
-        );
-      },
-    );
-    child.stdin?.end();
-  });
+  const env = { LC_ALL: 'C', TZ: 'UTC', ...options.env };
+  const ended = await runProgram({ program: tool, args, cwd: options.cwd, env });
+  const [stdout, stderr] = [ended.stdout, ended.stderr].map((bytes) => bytes.toString('utf8'));
+  const { code } = ended;
+  if (code < SIGNALLED && (ok === 'any' || ok.includes(code))) {
+    return { stdout: stdout!, stderr: stderr!, code };
+  }
+  throw new Error(`${tool} ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);
 }
 
 /**
@@ -250,45 +229,4 @@ export async function fileHash(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash);
   return hash.digest('hex');
-}
-
-const leftToTheFile = new Set<string>();
-afterAll(() => {
-  for (const directory of leftToTheFile) rmSync(directory, { recursive: true, force: true });
-});
-
-/**
- * A new empty directory under the system's temporary directory. Called inside a test it goes away
- * with the test; called from a hook, after the last test of the file.
- */
-export function temporaryDirectory(): string {
-  return newDirectoryIn(tmpdir());
-}
-
-const SHARED_MEMORY = '/dev/shm';
-/** The file system that is memory, as Linux numbers it. */
-const TMPFS = 0x0102_1994;
-const ROOM_BYTES = 2 ** 30;
-
-/**
- * The same in memory where there is room for it: for tests of the bytes in a file alone, since QEMU
- * waits for the disk at each of many flushes. What a disk does with a file is not to be seen there.
- */
-export function memoryDirectory(): string {
-  if (!existsSync(SHARED_MEMORY)) return temporaryDirectory();
-  const { type, bavail, bsize } = statfsSync(SHARED_MEMORY);
-  const isRoomy = type === TMPFS && bavail * bsize >= ROOM_BYTES;
-  return isRoomy ? newDirectoryIn(SHARED_MEMORY) : temporaryDirectory();
-}
-
-function newDirectoryIn(parent: string): string {
-  const directory = mkdtempSync(path.join(parent, 'qsnap-test-'));
-  try {
-    onTestFinished(() => {
-      rmSync(directory, { recursive: true, force: true });
-    });
-  } catch {
-    leftToTheFile.add(directory);
-  }
-  return directory;
 }

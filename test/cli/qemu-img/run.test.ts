@@ -10,7 +10,8 @@ import {
   fixtureNames,
   loadFixture,
 } from '../../support/fixture.js';
-import { check, qemuAvailable, temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { check, qemuAvailable } from '../../support/qemu.js';
 import { runInMemory } from './streams.js';
 
 const zone = process.env['TZ'];

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fixtureNames } from '../../support/fixture.js';
-import { qemuAvailable, qemuImg, temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { qemuAvailable, qemuImg } from '../../support/qemu.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 
 interface Finding {

@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { COMPARE_EXIT_CODES, EXIT_CODES } from '../../../src/cli/exit-codes.js';
 import { STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
 import { loadFixture } from '../../support/fixture.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 import { expectSound, qsnap } from './harness.js';
 
 const PAGE = fileURLToPath(new URL('../../../docs/cli.md', import.meta.url));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { run } from '../../../src/cli/qsnap/run.js';
 import { openFile, openFileForEdit } from '../../../src/node.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 
 describe('a file that can not be opened', () => {

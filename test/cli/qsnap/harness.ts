@@ -6,7 +6,8 @@ import { expect } from 'vitest';
 import { run } from '../../../src/cli/qsnap/run.js';
 import type { CliOutput } from '../../../src/cli/streams.js';
 import { copyFixture } from '../../support/fixture.js';
-import { expectClean, qemuAvailable, temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { expectClean, qemuAvailable } from '../../support/qemu.js';
 
 process.env['TZ'] = 'UTC';
 

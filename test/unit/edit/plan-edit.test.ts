@@ -22,7 +22,8 @@ import {
   loadFixture,
   recipe,
 } from '../../support/fixture.js';
-import { describeWithQemu, expectClean, temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { describeWithQemu, expectClean } from '../../support/qemu.js';
 import { readPlainly, type PlainImage } from './independent-reader.js';
 
 const DATE = { seconds: 1_800_000_000, nanoseconds: 5 };

@@ -16,7 +16,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { openFileDevice, openFileSource } from '../../../src/io/node/file.js';
 import { openFile, openFileForEdit } from '../../../src/io/node/open.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 
 const openers = [
   ['for reading', openFileSource],

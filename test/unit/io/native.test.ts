@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { nativeFiles, overBinding, prebuiltBinding } from '../../../src/io/node/native.js';
 import type { NativeFiles } from '../../../src/io/node/native.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 
 // @ts-expect-error: the package brings no types.
 const own = ((await import('fs-native-extensions')) as { default: NativeFiles }).default;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { isQsnapError } from '../../../src/errors.js';
 import { createNewFile } from '../../../src/io/node/new-file.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 
 test('a new file takes what is written, and nobody but its owner may read it', async () => {
   const file = path.join(temporaryDirectory(), 'old.undo');

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createOutputFile } from '../../../src/io/node/output-file.js';
 import { openFile } from '../../../src/io/node/open.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 
 const NEW = new TextEncoder().encode('new');
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ReadAtOnce } from '../../../src/io/node/read-at-once.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 
 const file = path.join(temporaryDirectory(), 'bytes');
 writeFileSync(

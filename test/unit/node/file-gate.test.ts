@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { openGuestDisk, openImage } from '../../../src/index.js';
 import { fileGate, openFile } from '../../../src/node.js';
 import { copyCompanions, copyFixture, loadFixture } from '../../support/fixture.js';
-import { temporaryDirectory } from '../../support/qemu.js';
+import { temporaryDirectory } from '../../support/directories.js';
 
 async function opening(file: string): Promise<string> {
   const source = await openFile(file);

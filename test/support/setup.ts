@@ -1,0 +1,4 @@
+import { afterAll } from 'vitest';
+import { removeDirectories } from './directories.js';
+
+afterAll(removeDirectories);
