@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped } from './images.js';
 import {
+  certificates,
   fight,
   node,
   peakMiB,
@@ -316,6 +317,14 @@ function start(): void {
     ['command', 's'],
     commands.map(([name], i) => [name, shown(summary(times[i]!))]),
   );
+  if (certificates === undefined) return;
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: certificates };
+  const slow = times[0]!.map(() => seconds(node('-e', '0'), env));
+  print(
+    `NODE_EXTRA_CA_CERTS is set on this machine, and was not for what is measured here: with it \`node -e 0\` takes ` +
+      `${shown(summary(slow))} s, as Node parses those certificates whenever it starts.`,
+  );
+  print();
 }
 
 const ALL: Record<string, () => void> = { edits, reads, scattered, copies, many, growth, start };
