@@ -1,7 +1,8 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
 import { storedWords, swapWords, wordsInPlace } from '../base/words.js';
-import type { BlockSource, ReadRequest } from '../io/device.js';
+import type { BlockSource } from '../io/device.js';
+import { tableReads } from '../io/table-reads.js';
 
 /** Bytes of tables in memory at a time; two such buffers take turns. */
 const BATCH_BYTES = 2 * MiB;
@@ -36,9 +37,9 @@ export async function walkStoredTables(
   const buffers = [0, 1].map(() => newIoBytes(perBatch * tableBytes));
   const read = async (first: number): Promise<Uint8Array> => {
     const buffer = buffers[(first / perBatch) % 2]!;
-    const count = Math.min(perBatch, offsets.length - first);
-    await source.readBatch(tableRequests(buffer, offsets, first, count, tableBytes));
-    return buffer.subarray(0, count * tableBytes);
+    const end = Math.min(first + perBatch, offsets.length);
+    await source.readBatch(tableReads(offsets, first, end, tableBytes, buffer));
+    return buffer.subarray(0, (end - first) * tableBytes);
   };
   let next = offsets.length > 0 ? read(0) : undefined;
   for (let first = 0; next !== undefined; first += perBatch) {
@@ -51,21 +52,6 @@ export async function walkStoredTables(
       visit(first + i, words.subarray(i * tableWords, (i + 1) * tableWords));
     }
   }
-}
-
-function tableRequests(
-  buffer: Uint8Array,
-  offsets: Float64Array,
-  first: number,
-  count: number,
-  tableBytes: number,
-): readonly ReadRequest[] {
-  const requests: ReadRequest[] = [];
-  for (let i = 0; i < count; i++) {
-    const into = buffer.subarray(i * tableBytes, (i + 1) * tableBytes);
-    requests.push({ at: offsets[first + i]!, into });
-  }
-  return requests;
 }
 
 /** Reads one table of 8-byte entries, such as an L1 or refcount table, as host-order words. */

@@ -24,12 +24,13 @@ export type TallyOf<Side extends string> = { readonly offsets: Float64Array } & 
   Record<Side, Uint32Array>
 >;
 
-/** Collects pointers L1 by L1; `finish` sorts. */
+/** Collects pointers L1 by L1; `finish` sorts, where they did not come in order. */
 export class L2TallyBuilder<Side extends string> {
   readonly #slots = new Map<number, number>();
   readonly #offsets: number[] = [];
   readonly #counts: Record<Side, number[]>;
   readonly #sides: readonly Side[];
+  #isAscending = true;
 
   constructor(sides: readonly Side[]) {
     this.#sides = sides;
@@ -57,6 +58,7 @@ export class L2TallyBuilder<Side extends string> {
     const known = this.#slots.get(offset);
     if (known !== undefined) return known;
     const slot = this.#offsets.length;
+    this.#isAscending &&= slot === 0 || this.#offsets[slot - 1]! < offset;
     this.#slots.set(offset, slot);
     this.#offsets.push(offset);
     for (const side of this.#sides) this.#counts[side].push(0);
@@ -64,13 +66,18 @@ export class L2TallyBuilder<Side extends string> {
   }
 
   finish(): TallyOf<Side> {
-    const order = Uint32Array.from(this.#offsets.keys());
-    order.sort((a, b) => this.#offsets[a]! - this.#offsets[b]!);
-    const sorted = (side: Side): Uint32Array =>
-      Uint32Array.from(order, (slot) => this.#counts[side][slot]!);
-    const sides = Object.fromEntries(this.#sides.map((side) => [side, sorted(side)]));
-    const offsets = Float64Array.from(order, (slot) => this.#offsets[slot]!);
-    return { offsets, ...sides } as TallyOf<Side>;
+    const order = this.#isAscending ? undefined : this.#order();
+    const sorted = (values: readonly number[]): readonly number[] =>
+      order === undefined ? values : order.map((slot) => values[slot]!);
+    const sides = this.#sides.map((side) => [side, Uint32Array.from(sorted(this.#counts[side]))]);
+    const offsets = Float64Array.from(sorted(this.#offsets));
+    return { offsets, ...Object.fromEntries(sides) } as TallyOf<Side>;
+  }
+
+  /** Slots by their offsets. */
+  #order(): readonly number[] {
+    const offsets = this.#offsets;
+    return [...offsets.keys()].sort((a, b) => offsets[a]! - offsets[b]!);
   }
 }
 

@@ -1,6 +1,7 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
-import type { BlockSource, ReadRequest, WriteRequest } from '../io/device.js';
+import type { BlockSource, WriteRequest } from '../io/device.js';
+import { tableReads } from '../io/table-reads.js';
 import type { ShadowWrite, TableWrites } from './plan.js';
 
 /** Bytes of tables that are made at a time. */
@@ -38,18 +39,13 @@ async function makeTables(
   end: number,
   memory: Uint8Array,
 ): Promise<readonly WriteRequest[]> {
-  const tables: Uint8Array[] = [];
-  for (let i = first; i < end; i++) {
-    const from = (i - first) * write.tableBytes;
-    tables.push(memory.subarray(from, from + write.tableBytes));
-  }
   const { sources } = write;
   if (sources !== undefined) {
-    const reads: ReadRequest[] = tables.map((into, i) => ({ at: sources[first + i]!, into }));
-    await source.readBatch(reads);
+    await source.readBatch(tableReads(sources, first, end, write.tableBytes, memory));
   }
-  tables.forEach((table, i) => {
-    write.fill(first + i, table);
+  return Array.from({ length: end - first }, (_, i) => {
+    const bytes = memory.subarray(i * write.tableBytes, (i + 1) * write.tableBytes);
+    write.fill(first + i, bytes);
+    return { at: write.targets[first + i]!, bytes };
   });
-  return tables.map((bytes, i) => ({ at: write.targets[first + i]!, bytes }));
 }

@@ -124,7 +124,7 @@ describe('an edit asks the medium for', () => {
         "flushes": 2,
         "punches": 2,
         "readKiB": 238.25,
-        "reads": 51,
+        "reads": 12,
         "writes": 4,
         "writtenKiB": 12.0703125,
       }
@@ -138,7 +138,7 @@ describe('an edit asks the medium for', () => {
         "flushes": 2,
         "punches": 1,
         "readKiB": 365.75,
-        "reads": 81,
+        "reads": 11,
         "writes": 44,
         "writtenKiB": 172.0703125,
       }
@@ -152,7 +152,7 @@ describe('an edit asks the medium for', () => {
         "flushes": 2,
         "punches": 19,
         "readKiB": 242.5,
-        "reads": 68,
+        "reads": 37,
         "writes": 12,
         "writtenKiB": 44.0703125,
       }
@@ -166,7 +166,7 @@ describe('an edit asks the medium for', () => {
         "flushes": 2,
         "punches": 7,
         "readKiB": 242.25,
-        "reads": 67,
+        "reads": 36,
         "writes": 8,
         "writtenKiB": 28.0703125,
       }
@@ -208,7 +208,7 @@ describe('a use that only reads asks the medium for', () => {
         "flushes": 0,
         "punches": 0,
         "readKiB": 243.84375,
-        "reads": 66,
+        "reads": 35,
         "writes": 0,
         "writtenKiB": 0,
       }
