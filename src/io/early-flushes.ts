@@ -2,7 +2,10 @@ import { MiB } from '../base/units.js';
 import type { BlockDevice } from './device.js';
 
 /** So much is written before the medium is given work: what is small has its last flush and no more. */
-const UNFLUSHED_BYTES = 32 * MiB;
+const FIRST_BYTES = 4 * MiB;
+
+/** Each flush is given twice as much as the one before, up to this: every one has its price. */
+const MOST_BYTES = 32 * MiB;
 
 /**
  * Flushes that run while much is still being written, so that the medium works while tables are made
@@ -12,6 +15,7 @@ export class EarlyFlushes {
   readonly #device: Pick<BlockDevice, 'flush'>;
   #running: Promise<void> | undefined;
   #unflushedBytes = 0;
+  #enoughBytes = FIRST_BYTES;
 
   constructor(device: Pick<BlockDevice, 'flush'>) {
     this.#device = device;
@@ -20,8 +24,9 @@ export class EarlyFlushes {
   /** To be told of every write that is over; begins a flush when there is enough for one. */
   afterWriting(bytes: number): void {
     this.#unflushedBytes += bytes;
-    if (this.#unflushedBytes < UNFLUSHED_BYTES || this.#running !== undefined) return;
+    if (this.#unflushedBytes < this.#enoughBytes || this.#running !== undefined) return;
     this.#unflushedBytes = 0;
+    this.#enoughBytes = Math.min(this.#enoughBytes * 2, MOST_BYTES);
     this.#running = this.#device.flush().then(() => {
       this.#running = undefined;
     });

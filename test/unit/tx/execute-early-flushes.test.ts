@@ -5,9 +5,9 @@ import { executePlan } from '../../../src/tx/execute.js';
 import type { WritePlan } from '../../../src/tx/plan.js';
 
 const MiB = 2 ** 20;
-const TABLE = 4 * MiB;
+const TABLE = MiB / 2;
 
-/** A plan with so many tables of 4 MiB as its shadow. */
+/** A plan with so many tables of 512 KiB as its shadow. */
 function planOf(tables: number): WritePlan {
   return {
     headerSector: new Uint8Array(512),
