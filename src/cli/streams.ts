@@ -1,4 +1,4 @@
-import { fstatSync, readFile, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, read, readFileSync, statSync, writeSync } from 'node:fs';
 
 /** Where a face writes. */
 export interface CliOutput {
@@ -56,11 +56,7 @@ export function processStreams(lost?: LostOutput): ProcessStreams {
     stderr,
     env: process.env,
     now: () => new Date(),
-    expectImages: () => {
-      // The first to read the list of locks waits 10 to 25 ms for the kernel's other readers; who comes
-      // right after, as the look for other users of the image will, does not.
-      readFile('/proc/locks', () => undefined);
-    },
+    expectImages: askForLocks,
     argumentsAreExact: () => commandLineIsUtf8(),
     exit: (code) => {
       process.exitCode = code === 0 ? codeOfDone : code;
@@ -69,6 +65,22 @@ export function processStreams(lost?: LostOutput): ProcessStreams {
       if (!stdout.usesStream && !stderr.usesStream) process.exit();
     },
   };
+}
+
+/**
+ * The first to read the list of locks waits 10 to 25 ms for the kernel's other readers; who comes in the
+ * 10 ms after that, as the look for other users of the image will, does not. It is one call, since the
+ * event loop has no turn before what the command needs is loaded.
+ */
+function askForLocks(): void {
+  try {
+    const fd = openSync('/proc/locks', 'r');
+    read(fd, Buffer.alloc(1), 0, 1, 0, () => {
+      closeSync(fd);
+    });
+  } catch {
+    // Other systems have no such list.
+  }
 }
 
 /**
