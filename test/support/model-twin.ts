@@ -11,7 +11,7 @@ import { checkImage } from './image-builder.js';
 import { createArgument, diskBytesOf, CLUSTER_BYTES, type ImageOptions } from './model-options.js';
 import type { Random } from './model-random.js';
 import { qemuImg, type ToolResult } from './qemu.js';
-import { runProgram, SIGNALLED } from './tool-shell.js';
+import { runProgram, SHELLS_OWN } from './tool-shell.js';
 
 const SECRET = ['--object', 'secret,id=sec0,data=open sesame'];
 /** Up to this size the plain checker looks too; larger images take it too long. */
@@ -90,7 +90,7 @@ async function qemuIoWithKey(
   const args = [...commands.flatMap((command) => ['-c', command]), ...SECRET, '--image-opts'];
   const all = [...args, opened(options, file)];
   const ended = await runProgram({ program: 'qemu-io', args: all, cwd: directory, env: {} });
-  if (ended.code >= SIGNALLED) throw new Error(`qemu-io was ended: ${ended.stdout.toString()}`);
+  if (ended.code >= SHELLS_OWN) throw new Error(`qemu-io was ended: ${ended.stdout.toString()}`);
   return { code: ended.code, stderr: ended.stderr.toString() };
 }
 

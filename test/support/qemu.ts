@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
-import { runProgram, SIGNALLED } from './tool-shell.js';
+import { runProgram, SHELLS_OWN } from './tool-shell.js';
 
 /** Whether qemu-img and qemu-io can be run here. */
 export const qemuAvailable: boolean = ['qemu-img', 'qemu-io'].every(
@@ -71,7 +71,7 @@ async function runTool(
   const ended = await runProgram({ program: tool, args, cwd: options.cwd, env });
   const [stdout, stderr] = [ended.stdout, ended.stderr].map((bytes) => bytes.toString('utf8'));
   const { code } = ended;
-  if (code < SIGNALLED && (ok === 'any' || ok.includes(code))) {
+  if (code < SHELLS_OWN && (ok === 'any' || ok.includes(code))) {
     return { stdout: stdout!, stderr: stderr!, code };
   }
   throw new Error(`${tool} ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);

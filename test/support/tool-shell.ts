@@ -23,8 +23,8 @@ export interface Ended {
   readonly stderr: Buffer;
 }
 
-/** Exit codes from here on are signals. */
-export const SIGNALLED = 128;
+/** Exit codes from here on are the shell's: the program could not be run, or a signal ended it. */
+export const SHELLS_OWN = 126;
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
