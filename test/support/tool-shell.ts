@@ -30,6 +30,13 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
+/** What is in a file that nobody needs after this. */
+function takeBytes(file: string): Buffer {
+  const bytes = readFileSync(file);
+  rmSync(file);
+  return bytes;
+}
+
 class ToolShell {
   /** Where the shell leaves what programs print; it removes the folder when this process is gone. */
   readonly #outputs = mkdtempSync(path.join(tmpdir(), 'qsnap-shell-'));
@@ -51,18 +58,13 @@ class ToolShell {
     const output = path.join(this.#outputs, String(id));
     const variables = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
     const command = [...variables, ...[program, ...args].map(quoted)].join(' ');
-    const redirected = `</dev/null >${output}.out 2>${output}.err`;
-    this.#shell.stdin.write(
-      `{ { cd ${quoted(cwd)} && ${command}; } ${redirected}; echo ${id} $?; } &\n`,
-    );
+    const there = `if cd ${quoted(cwd)}; then ${command}; else (exit ${SHELLS_OWN}); fi`;
+    const [stdout, stderr] = [`${output}.out`, `${output}.err`];
+    const redirected = `</dev/null >${quoted(stdout)} 2>${quoted(stderr)}`;
+    this.#shell.stdin.write(`{ { ${there}; } ${redirected}; echo ${id} $?; } &\n`);
     return new Promise((resolve) => {
       this.#waiting.set(id, (code) => {
-        const [stdout, stderr] = [`${output}.out`, `${output}.err`].map((file) => {
-          const bytes = readFileSync(file);
-          rmSync(file);
-          return bytes;
-        });
-        resolve({ code, stdout: stdout!, stderr: stderr! });
+        resolve({ code, stdout: takeBytes(stdout), stderr: takeBytes(stderr) });
       });
     });
   }
