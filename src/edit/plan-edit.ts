@@ -21,10 +21,6 @@ import { survey, type Survey } from './survey.js';
 const LEDGER_GROWTH = 16;
 const LEDGER_TRIES = 4;
 
-/** Holes that an edit punches whatever their length; of more, only long ones where no data is freed. */
-const HOLES_OF_ANY_LENGTH = 32;
-const LONG_HOLE_CLUSTERS = 8;
-
 /**
  * Plans an edit: proves the image sound, computes the whole new state in memory and where each
  * piece goes. Nothing is written; what can fail for reasons that lie in the image fails here.
@@ -93,7 +89,8 @@ async function place(
         autoclear: image.header.autoclear & KNOWN_AUTOCLEAR,
       }),
     },
-    punch: freedDataBytes > 0 ? freed : worthPunching(freed, clusterBytes),
+    // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
+    punch: freedDataBytes > 0 ? freed : [],
   };
   assertSafe(plan);
   return {
@@ -106,16 +103,6 @@ async function place(
       leakedClusters: audited.leakedClusters,
     },
   };
-}
-
-/**
- * Of much scattered room that nothing but tables had: the long stretches. The others are free for
- * whoever writes next; a hole for each table of a large image takes a third of the whole edit's time.
- * Ours: docs/decisions/0005.
- */
-function worthPunching(freed: readonly ByteRange[], clusterBytes: number): readonly ByteRange[] {
-  if (freed.length <= HOLES_OF_ANY_LENGTH) return freed;
-  return freed.filter(({ length }) => length >= LONG_HOLE_CLUSTERS * clusterBytes);
 }
 
 /** Clusters that were in use before the edit and are free after it, neighbours joined. */

@@ -18,6 +18,7 @@ import {
   type EditPlan,
   type Image,
 } from '../../src/index.js';
+import { loadFixture } from '../support/fixture.js';
 import { checkPlain } from '../support/crash-judge.js';
 import { recordingDevice, type RecordingDevice } from '../support/recording-device.js';
 
@@ -122,7 +123,7 @@ describe('an edit asks the medium for', () => {
     expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
-        "punches": 2,
+        "punches": 0,
         "readKiB": 238.25,
         "reads": 12,
         "writes": 4,
@@ -136,7 +137,7 @@ describe('an edit asks the medium for', () => {
     expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
-        "punches": 1,
+        "punches": 0,
         "readKiB": 365.75,
         "reads": 11,
         "writes": 44,
@@ -150,11 +151,25 @@ describe('an edit asks the medium for', () => {
     expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
-        "punches": 19,
+        "punches": 0,
         "readKiB": 242.5,
         "reads": 37,
         "writes": 12,
         "writtenKiB": 44.0703125,
+      }
+    `);
+  });
+
+  test('delete that frees guest data, with holes for all that is free then', async () => {
+    const plan = (image: Image) => planDelete(image, [image.snapshots[0]!, image.snapshots[3]!]);
+    expect(await costOfEdit(loadFixture('five-snapshots'), plan)).toMatchInlineSnapshot(`
+      {
+        "flushes": 2,
+        "punches": 7,
+        "readKiB": 581.0546875,
+        "reads": 18,
+        "writes": 4,
+        "writtenKiB": 192.0703125,
       }
     `);
   });
@@ -164,7 +179,7 @@ describe('an edit asks the medium for', () => {
     expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
-        "punches": 7,
+        "punches": 0,
         "readKiB": 242.25,
         "reads": 36,
         "writes": 8,

@@ -152,6 +152,19 @@ describe('delete', () => {
     await expectSound(image);
   });
 
+  test('says where room stays that only tables had', async () => {
+    const image = imageOf('five-snapshots');
+    await qsnap(['create', image, 'new']);
+    const planned = await qsnap(['delete', '--dry-run', image, 'new']);
+    const { stdout } = await qsnap(['delete', image, 'new']);
+    const stays =
+      'Only tables had that room: it stays in the file, and the next edit writes there.\n';
+    expect(stdout).toContain(`; freed 64 KiB (1 cluster of tables).\n${stays}`);
+    expect(planned.stdout).toContain(`Frees 64 KiB (1 cluster of tables).\n${stays}`);
+    expect(planned.stdout).not.toContain('give back');
+    await expectSound(image);
+  });
+
   test('deletes none when one selector is wrong', async () => {
     const image = imageOf('five-snapshots');
     const { code, stderr } = await qsnap(['delete', image, 'id:2', 'id:9']);

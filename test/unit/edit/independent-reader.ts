@@ -21,6 +21,8 @@ export interface PlainImage {
   readonly storedPastTheEnd: ReadonlyMap<number, bigint>;
   /** References counted in the tables, for every cluster of the file. */
   readonly counted: readonly number[];
+  /** Clusters that guest data or VM state lies in. */
+  readonly data: ReadonlySet<number>;
   readonly active: PlainDisk;
   readonly snapshots: readonly (PlainDisk & { readonly id: string; readonly name: string })[];
   /** Breaches of the specification, in words. */
@@ -67,6 +69,7 @@ interface Reader {
   readonly refcountBits: number;
   readonly extended: boolean;
   readonly counted: number[];
+  readonly data: Set<number>;
   readonly stored: bigint[];
   readonly storedPastTheEnd: Map<number, bigint>;
   readonly findings: string[];
@@ -88,6 +91,7 @@ export function readPlainly(file: Uint8Array): PlainImage {
     refcountBits: version >= 3 ? 2 ** bytes.u32(96) : 16,
     extended: (incompatible & 16n) !== 0n,
     counted: new Array<number>(clusters).fill(0),
+    data: new Set(),
     stored: new Array<bigint>(clusters).fill(0n),
     storedPastTheEnd: new Map(),
     findings: [],
@@ -99,7 +103,7 @@ export function readPlainly(file: Uint8Array): PlainImage {
   const activeMap = readL1(reader, bytes.u64(40), bytes.u32(36), 'active');
   const snapshots = readSnapshots(reader);
   checkCopied(reader, bytes.u64(40), bytes.u32(36));
-  const { stored, storedPastTheEnd, counted, findings } = reader;
+  const { stored, storedPastTheEnd, counted, data, findings } = reader;
   const active = { sizeBytes, map: activeMap };
   return {
     version,
@@ -107,16 +111,26 @@ export function readPlainly(file: Uint8Array): PlainImage {
     stored,
     storedPastTheEnd,
     counted,
+    data,
     active,
     snapshots,
     findings,
   };
 }
 
+function countData(reader: Reader, at: bigint, length: number, what: string): void {
+  for (const cluster of clustersOf(reader, at, length)) reader.data.add(cluster);
+  count(reader, at, length, what);
+}
+
+function clustersOf({ clusterBytes }: Reader, at: bigint, length: number): number[] {
+  const first = Number(at / BigInt(clusterBytes));
+  const end = Math.ceil((Number(at) + length) / clusterBytes);
+  return Array.from({ length: end - first }, (_, i) => first + i);
+}
+
 function count(reader: Reader, at: bigint, length: number, what: string): void {
-  const first = Number(at / BigInt(reader.clusterBytes));
-  const end = Math.ceil((Number(at) + length) / reader.clusterBytes);
-  for (let cluster = first; cluster < end; cluster++) {
+  for (const cluster of clustersOf(reader, at, length)) {
     if (cluster >= reader.counted.length) reader.findings.push(`${what} at ${at}: past the end`);
     else reader.counted[cluster]! += 1;
   }
@@ -208,14 +222,14 @@ function readL1(reader: Reader, at: bigint, entries: number, what: string): Map<
 function countDescriptor(reader: Reader, descriptor: bigint, what: string): void {
   if ((descriptor & BIT_COMPRESSED) === 0n) {
     const offset = descriptor & MASK_OFFSET;
-    if (offset !== 0n) count(reader, offset, reader.clusterBytes, what);
+    if (offset !== 0n) countData(reader, offset, reader.clusterBytes, what);
     return;
   }
   const x = BigInt(62 - (reader.clusterBits - 8));
   const offset = descriptor & (2n ** x - 1n);
   const additionalSectors = (descriptor & (BIT_COMPRESSED - 1n)) >> x;
   const end = (offset / 512n + 1n + additionalSectors) * 512n;
-  count(reader, offset, Number(end - offset), `${what}, compressed`);
+  countData(reader, offset, Number(end - offset), `${what}, compressed`);
 }
 
 function readSnapshots(reader: Reader): (PlainDisk & { id: string; name: string })[] {

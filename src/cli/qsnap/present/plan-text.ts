@@ -38,6 +38,7 @@ export function dryRunLines(path: string, plan: EditPlan, image: Image): string[
     ...(punch.length === 0 ? [] : ['3 give back to the host', ...lines.slice(afterShadow)]),
     growthLine(plan),
     netLine(plan, image),
+    ...keptRoomLines(plan),
   ];
 }
 
@@ -79,9 +80,15 @@ export function freedText(plan: EditPlan, image: Image): string {
 
 /** Whether the host has the freed room back; empty when nothing was freed. */
 export function givenBackLines(plan: EditPlan, report: ExecuteReport): string[] {
-  if (netFreedBytes(plan) <= 0) return [];
+  if (netFreedBytes(plan) <= 0 || plan.punch.length === 0) return keptRoomLines(plan);
   if (report.punchedBytes === 0) {
     return ['The host could take nothing back: the room stays in the file for later use.'];
   }
   return [`Gave ${sizeText(report.punchedBytes)} back to the host, replaced tables included.`];
+}
+
+/** Where room that only tables had goes, if there is any. */
+function keptRoomLines(plan: EditPlan): string[] {
+  if (netFreedBytes(plan) <= 0 || plan.punch.length > 0) return [];
+  return ['Only tables had that room: it stays in the file, and the next edit writes there.'];
 }
