@@ -197,15 +197,3 @@ export function addLayout(
   to.fragmented += (fragmented + compressed) * times;
   to.compressed += compressed * times;
 }
-
-/** How many entries of two tables differ in anything but the COPIED flag. */
-export function countDifferent(a: Uint32Array, b: Uint32Array, scan: Scan): number {
-  const { stride } = scan;
-  let different = 0;
-  for (let i = 0; i < a.length; i += stride) {
-    let same = ((a[i]! ^ b[i]!) & ~COPIED) === 0;
-    for (let word = i + 1; word < i + stride; word++) same &&= a[word] === b[word];
-    if (!same) different += 1;
-  }
-  return different;
-}

@@ -1,4 +1,5 @@
 import { HOST_IS_LITTLE, swapped, swapWords } from '../base/words.js';
+import { COPIED } from './entry.js';
 import type { Counts } from '../refcount/counts.js';
 import { addRuns, COPIED_BYTE, readRuns, visitWrongFlags, type Runs } from './runs.js';
 import {
@@ -111,4 +112,16 @@ function flipCopied(stored: Uint32Array, entryOfBit0: number, wrong: number): vo
 export function clearStoredCopied(table: Uint8Array, scan: Scan): void {
   const entryBytes = scan.stride * 4;
   for (let at = 0; at < table.length; at += entryBytes) table[at] = table[at]! & ~COPIED_BYTE;
+}
+
+/** How many entries of two tables differ in more than the COPIED flag. */
+export function countStoredDifferent(a: Uint32Array, b: Uint32Array, { stride }: Scan): number {
+  const besidesCopied = ~(HOST_IS_LITTLE ? COPIED_BYTE : COPIED);
+  let different = 0;
+  for (let i = 0; i < a.length; i += stride) {
+    let bits = (a[i]! ^ b[i]!) & besidesCopied;
+    for (let word = i + 1; word < i + stride; word++) bits |= a[word]! ^ b[word]!;
+    if (bits !== 0) different += 1;
+  }
+  return different;
 }

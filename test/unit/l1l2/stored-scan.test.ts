@@ -15,6 +15,7 @@ import {
   addStoredReferences,
   anyStoredCopiedWrong,
   clearStoredCopied,
+  countStoredDifferent,
   setStoredCopied,
 } from '../../../src/l1l2/stored-scan.js';
 import { geometryOf } from '../../../src/qcow2/geometry.js';
@@ -95,6 +96,31 @@ describe('COPIED flags of stored tables', () => {
         expect(cleared).toEqual(bytesOfWords(bare));
       }),
       { numRuns: 300 },
+    );
+  });
+});
+
+describe('countStoredDifferent', () => {
+  test('A6: counts entries that differ in more than the COPIED flag, subclusters included', () => {
+    fc.assert(
+      fc.property(table, fc.array(fc.nat(200)), (made, changes) => {
+        const stride = made.format.geometry.l2EntryBytes / 4;
+        const other = made.words.slice();
+        for (const at of changes) {
+          if (at < other.length) other[at] = other[at]! ^ (at % 3 === 0 ? 0x8000_0000 : 4);
+        }
+        let different = 0;
+        for (let i = 0; i < other.length; i += stride) {
+          const of = (words: Uint32Array) => {
+            const [high, ...rest] = words.subarray(i, i + stride);
+            return [high! & 0x7fff_ffff, ...rest].join();
+          };
+          if (of(other) !== of(made.words)) different += 1;
+        }
+        const stored = [made.words, other].map((words) => storedWords(bytesOfWords(words)));
+        const found = countStoredDifferent(stored[0]!, stored[1]!, scanOf(made.format));
+        expect(found).toBe(different);
+      }),
     );
   });
 });
