@@ -9,6 +9,7 @@ import { qemuImg, seconds, type Command } from './timing.js';
 export function mapped(folder: string, who: string, size: string): string {
   const image = join(folder, `${who}-${size}.qcow2`);
   seconds(qemuImg('create', '-q', '-f', 'qcow2', '-o', 'preallocation=metadata', image, size));
+  settle();
   return image;
 }
 
@@ -16,7 +17,13 @@ export function mapped(folder: string, who: string, size: string): string {
 export function copyOf(image: string, name: string): string {
   const copy = join(image, '..', name);
   seconds(['cp', '--sparse=always', image, copy]);
+  settle();
   return copy;
+}
+
+/** What was written before is on the medium: whoever flushes next does not wait for another's writes. */
+export function settle(): void {
+  seconds(['sync']);
 }
 
 /** A disk with `mib` MiB of data that packs to about a half, and one snapshot of it. */

@@ -10,7 +10,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
-import { copyOf, filled, fragmented, mapped } from './images.js';
+import { copyOf, filled, fragmented, mapped, settle } from './images.js';
 import {
   certificates,
   fight,
@@ -103,9 +103,7 @@ function edits(): void {
 function floorAndMemory(): void {
   const image = mapped(folder, 'floor', '1T');
   const times = Array.from({ length: ROUNDS }, () => {
-    seconds(['cp', '--sparse=always', image, join(folder, 'floor.qcow2')]);
-    seconds(['sync']);
-    return seconds(node(FLOOR, join(folder, 'floor.qcow2')));
+    return seconds(node(FLOOR, copyOf(image, 'floor.qcow2')));
   });
   const start = Array.from({ length: ROUNDS }, () => seconds(node('-e', '0')));
   print(
@@ -221,8 +219,7 @@ function copies(): void {
   const out = join(folder, 'out');
   const afresh = (command: () => number): number => {
     rmSync(out, { force: true });
-    // What was written before is on the medium: nobody waits for another's writes.
-    seconds(['sync']);
+    settle();
     return command();
   };
   const raw: Duel = {

@@ -193,6 +193,17 @@ describeWithQemu('locks: what qsnap holds', () => {
     await file.close();
   });
 
+  test('a lock of a file that is closed lets nobody into the file that has its number now', async () => {
+    const other = path.join(temporaryDirectory(), 'other.qcow2');
+    await qemuImg(['create', '-q', '-f', 'qcow2', other, '1M']);
+    const closed = await openFileForEdit(other);
+    await closed.close();
+    const file = await openFileForEdit(image);
+    closed.lock.release();
+    expect(await qemuMay()).toEqual([]);
+    await file.close();
+  });
+
   test('two open files of one process keep each other out, and say so', async () => {
     const file = await openFileForEdit(image);
     await expect(openFile(image)).rejects.toThrow('in use by this process itself');

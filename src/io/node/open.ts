@@ -46,12 +46,17 @@ export async function openFileForEdit(path: string): Promise<EditableImageFile> 
   return withLock(named, () => lockForEdit(device.fd, path));
 }
 
-async function withLock<File extends BlockSource>(
+async function withLock<File extends BlockSource & { readonly fd: number }>(
   file: File,
   takeLock: () => Promise<FileLock>,
 ): Promise<File & { readonly lock: FileLock }> {
   try {
-    return Object.assign(file, { lock: await takeLock() });
+    const taken = await takeLock();
+    // The number of a closed file is given to another one, whose locks are not ours to end.
+    const release = (): void => {
+      if (file.fd !== -1) taken.release();
+    };
+    return Object.assign(file, { lock: { guarantee: taken.guarantee, release } });
   } catch (error) {
     await file.close();
     throw error;
