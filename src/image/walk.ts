@@ -1,10 +1,14 @@
 import { newIoBytes } from '../base/io-bytes.js';
-import { MiB } from '../base/units.js';
+import { KiB, MiB } from '../base/units.js';
 import { storedWords, swapWords, wordsInPlace } from '../base/words.js';
 import type { BlockSource } from '../io/device.js';
 import { tableReads } from '../io/table-reads.js';
 
-/** Bytes of tables in memory at a time; two such buffers take turns. */
+/**
+ * Bytes of tables that are read at a time: little at first, so that there soon is something to do, then
+ * twice as much each time up to what keeps a disk busy. Two buffers take turns.
+ */
+const FIRST_BATCH_BYTES = 256 * KiB;
 const BATCH_BYTES = 2 * MiB;
 
 /** `walkStoredTables` with the words as (high, low) pairs in host order. */
@@ -33,23 +37,27 @@ export async function walkStoredTables(
   tableBytes: number,
   visit: (index: number, words: Uint32Array) => void,
 ): Promise<void> {
-  const perBatch = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), offsets.length);
-  const buffers = [0, 1].map(() => newIoBytes(perBatch * tableBytes));
-  const read = async (first: number): Promise<Uint8Array> => {
-    const buffer = buffers[(first / perBatch) % 2]!;
-    const end = Math.min(first + perBatch, offsets.length);
-    await source.readBatch(tableReads(offsets, first, end, tableBytes, buffer));
-    return buffer.subarray(0, (end - first) * tableBytes);
+  const most = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), offsets.length);
+  const buffers = [0, 1].map(() => newIoBytes(most * tableBytes));
+  let asked = 0;
+  let batches = 0;
+  const readOn = async (): Promise<Uint8Array> => {
+    const first = asked;
+    const tables = Math.floor((FIRST_BATCH_BYTES * 2 ** batches) / tableBytes);
+    asked = Math.min(first + Math.max(1, Math.min(tables, most)), offsets.length);
+    const buffer = buffers[batches++ % 2]!.subarray(0, (asked - first) * tableBytes);
+    await source.readBatch(tableReads(offsets, first, asked, tableBytes, buffer));
+    return buffer;
   };
-  let next = offsets.length > 0 ? read(0) : undefined;
-  for (let first = 0; next !== undefined; first += perBatch) {
+  let next = asked < offsets.length ? readOn() : undefined;
+  for (let index = 0; next !== undefined;) {
     const words = storedWords(await next);
-    next = first + perBatch < offsets.length ? read(first + perBatch) : undefined;
+    next = asked < offsets.length ? readOn() : undefined;
     // A failure of `visit` must not leave the read that is under way without anyone to take its error.
     next?.catch(() => undefined);
     const tableWords = tableBytes / 4;
-    for (let i = 0; i * tableWords < words.length; i++) {
-      visit(first + i, words.subarray(i * tableWords, (i + 1) * tableWords));
+    for (let at = 0; at < words.length; at += tableWords) {
+      visit(index++, words.subarray(at, at + tableWords));
     }
   }
 }
