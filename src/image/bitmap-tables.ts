@@ -11,14 +11,16 @@ const BATCH_ENTRIES = (4 * MiB) / 8;
  * where it lies in the file. Spec: Bitmap table.
  */
 export async function visitBitmapEntries(
-  { source }: Image,
+  { source, fileSizeBytes }: Image,
   bitmaps: readonly PersistentBitmap[],
   visit: (high: number, low: number, at: number, bitmap: PersistentBitmap) => void,
 ): Promise<void> {
   for (const bitmap of bitmaps) {
     const { table } = bitmap;
-    for (let first = 0; first < table.entries; first += BATCH_ENTRIES) {
-      const entries = Math.min(BATCH_ENTRIES, table.entries - first);
+    // Past the end of the file all reads as zero, and a table may claim 256 MiB of that.
+    const end = Math.min(table.entries, Math.ceil((fileSizeBytes - table.at) / 8));
+    for (let first = 0; first < end; first += BATCH_ENTRIES) {
+      const entries = Math.min(BATCH_ENTRIES, end - first);
       const at = table.at + first * 8;
       const words = await readTable(source, at, entries);
       for (let i = 0; i < words.length; i += 2) {

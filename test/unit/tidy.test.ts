@@ -158,7 +158,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/check/reference-counter.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/check/report.ts': /^types only: test\/oracle\/check\.test\.ts$/,
   'src/check/stored-refcounts.ts': /^test\/oracle\/check\.test\.ts$/,
-  'src/image/bitmap-tables.ts': /^test\/unit\/check\/check-image\.test\.ts$/,
   'src/image/open-for-check.ts': /^test\/unit\/check\/check-image\.test\.ts$/,
   // Steps of one plan: every kind of damage to every fixture is mended and judged by QEMU.
   'src/repair/count.ts': /^test\/oracle\/repair\.test\.ts$/,
