@@ -14,6 +14,7 @@ import { copyOf, filled, fragmented, mapped, settle } from './images.js';
 import {
   certificates,
   fight,
+  inTurn,
   node,
   peakMiB,
   qemuImg,
@@ -21,7 +22,6 @@ import {
   qsnapImg,
   ratio,
   seconds,
-  summary,
   type Duel,
   type Outcome,
   type Times,
@@ -43,7 +43,7 @@ function print(line = ''): void {
 
 const figure = (value: number): string => value.toFixed(value < 0.1 ? 3 : 2);
 const shown = ({ median, fastest, slowest }: Times): string =>
-  `${figure(median)} (${figure(fastest)}–${figure(slowest)})`;
+  figure(median) + (fastest < slowest ? ` (${figure(fastest)}–${figure(slowest)})` : '');
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
@@ -102,13 +102,13 @@ function edits(): void {
 
 function floorAndMemory(): void {
   const image = mapped(folder, 'floor', '1T');
-  const times = Array.from({ length: ROUNDS }, () => {
-    return seconds(node(FLOOR, copyOf(image, 'floor.qcow2')));
-  });
-  const start = Array.from({ length: ROUNDS }, () => seconds(node('-e', '0')));
+  const [floor, start] = inTurn(
+    [() => seconds(node(FLOOR, copyOf(image, 'floor.qcow2'))), () => seconds(node('-e', '0'))],
+    ROUNDS,
+  );
   print(
     `The floor at 1 TiB, a program that reads the same tables, writes them to new clusters and syncs twice ` +
-      `([floor.mjs](floor.mjs)): ${shown(summary(times))} s; Node's own start in it: ${shown(summary(start))} s.`,
+      `([floor.mjs](floor.mjs)): ${shown(floor!)} s; Node's own start in it: ${shown(start!)} s.`,
   );
   print();
   printPeaks(join(folder, 'ours-1T.qcow2'), '1 TiB', 160);
@@ -273,7 +273,7 @@ function many(): void {
     ours: () => seconds(qsnap('list', ...images)),
     theirs: () => images.reduce((sum, one) => sum + seconds(qemuImg('snapshot', '-l', one)), 0),
   };
-  const [small, large, listed] = fight([...deletes, lists], Math.min(3, ROUNDS));
+  const [small, large, listed] = fight([...deletes, lists], ROUNDS);
   table(HEAD, [
     row('delete 10 of 20 snapshots', '64G', small!, '10'),
     row('delete 10 of 20 snapshots', '1T', large!, '10'),
@@ -283,32 +283,52 @@ function many(): void {
 
 const gib = (size: string): number => Number.parseInt(size, 10) * (size.endsWith('T') ? 1024 : 1);
 
+/** What qemu-img takes above this would be most of the whole run: once has to do. */
+const THEIR_ROUNDS = (size: string): number => (size.endsWith('T') ? 1 : 3);
+
 function growth(): void {
-  print('## Growth: create');
+  print('## Growth');
   print();
   const smaller = ['16G', '64G', '256G', '1T', '4T'].filter((size) => gib(size) < gib(LARGEST));
   const points = [...smaller, LARGEST].map((size) => {
-    const ours = mapped(folder, 'grow-ours', size);
-    const theirs = copyOf(ours, 'grow-theirs.qcow2');
-    const duel: Duel = {
-      ours: () => seconds(qsnap('create', ours, newName())),
-      theirs: () => seconds(qemuImg('snapshot', '-c', newName(), theirs)),
-    };
-    const [outcome] = fight([duel], size.endsWith('T') ? 1 : 3);
-    rmSync(theirs);
-    if (size !== LARGEST) rmSync(ours);
-    return { size, ours: outcome!.ours.median, theirs: outcome!.theirs.median };
+    const image = mapped(folder, 'grow', size);
+    const copy = copyOf(image, 'grow-theirs.qcow2');
+    const ours = inTurn(
+      editDuels(image, copy).map((duel) => duel.ours),
+      ROUNDS,
+    );
+    const theirCreate = () => seconds(qemuImg('snapshot', '-c', newName(), copy));
+    const [theirs] = inTurn([theirCreate], THEIR_ROUNDS(size));
+    rmSync(copy);
+    if (size !== LARGEST) rmSync(image);
+    return { size, ours, theirs: theirs! };
   });
   table(
-    ['image', 'qsnap, s', 'qemu-img, s'],
-    points.map(({ size, ours, theirs }) => [size, figure(ours), figure(theirs)]),
+    ['image', ...EDITS.map((name) => `${name}, s`), 'qemu-img create, s'],
+    points.map(({ size, ours, theirs }) => [size, ...ours.map(shown), shown(theirs)]),
   );
-  writeFileSync(new URL('growth.svg', import.meta.url), plot(points));
+  printGrowth(points.find(({ size }) => size === '1T')?.ours, points.at(-1)!.ours);
+  const curve = points.map(({ size, ours, theirs }) => {
+    return { size, ours: ours[0]!.median, theirs: theirs.median };
+  });
+  writeFileSync(new URL('growth.svg', import.meta.url), plot(curve));
   print('![Seconds for a snapshot by the size of the disk](growth.svg)');
   print();
   const clusters = gib(LARGEST) * 2 ** 14;
   const wantedMB = 160 + Math.round((2.2 * clusters) / 1e6);
-  printPeaks(join(folder, `grow-ours-${LARGEST}.qcow2`), `${LARGEST}iB`, wantedMB);
+  printPeaks(join(folder, `grow-${LARGEST}.qcow2`), `${LARGEST}iB`, wantedMB);
+}
+
+/** @param from times at 1 TiB, undefined where the curve ends before. */
+function printGrowth(from: readonly Times[] | undefined, to: readonly Times[]): void {
+  if (from === undefined) return;
+  const times = to.map(({ median }, i) => `${EDITS[i]!} ${(median / from[i]!.median).toFixed(1)}`);
+  const first = (to[0]!.first / from[0]!.first).toFixed(1);
+  print(
+    `${LARGEST}iB take so many times as long as 1 TiB (wanted: 18 at most): ${times.join(', ')}. The first create, ` +
+      `whose new tables make the file longer: ${first} (${figure(to[0]!.first)} s, ${figure(from[0]!.first)} s).`,
+  );
+  print();
 }
 
 function start(): void {
@@ -321,20 +341,24 @@ function start(): void {
     ['`qsnap list` of a small image', qsnap('list', image)],
     ['`qemu-img snapshot -l` of it', qemuImg('snapshot', '-l', image)],
   ] as const;
-  const times = commands.map(() => [] as number[]);
-  for (let round = 0; round < 3 * ROUNDS; round++) {
-    commands.forEach(([, command], i) => times[i]!.push(seconds(command)));
-  }
+  const times = inTurn(
+    commands.map(
+      ([, command]) =>
+        () =>
+          seconds(command),
+    ),
+    3 * ROUNDS,
+  );
   table(
     ['command', 's'],
-    commands.map(([name], i) => [name, shown(summary(times[i]!))]),
+    commands.map(([name], i) => [name, shown(times[i]!)]),
   );
   if (certificates === undefined) return;
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: certificates };
-  const slow = times[0]!.map(() => seconds(node('-e', '0'), env));
+  const [slow] = inTurn([() => seconds(node('-e', '0'), env)], 3 * ROUNDS);
   print(
     `NODE_EXTRA_CA_CERTS is set on this machine, and was not for what is measured here: with it \`node -e 0\` takes ` +
-      `${shown(summary(slow))} s, as Node parses those certificates whenever it starts.`,
+      `${shown(slow!)} s, as Node parses those certificates whenever it starts.`,
   );
   print();
 }
@@ -348,7 +372,7 @@ try {
   print();
   print(
     `\`npm run build && npm run bench\` on ${new Date().toISOString().slice(0, 10)}: whole processes, qsnap and ` +
-      `qemu-img in turn; medians of ${ROUNDS} rounds (deflate, many and growth: up to 3), with the fastest and the ` +
+      `qemu-img in turn; medians of ${ROUNDS} rounds (deflate: up to 3; qemu-img's growth: see there), with the fastest and the ` +
       `slowest. ${cpus().length} × ${model}, Node ${process.version}, ${version}. Load before the run: ` +
       `${loadavg()[0]!.toFixed(2)}.`,
   );

@@ -59,14 +59,16 @@ export function peakMiB(command: Command): number {
 }
 
 export interface Times {
+  readonly first: number;
   readonly median: number;
   readonly fastest: number;
   readonly slowest: number;
 }
 
-export function summary(values: readonly number[]): Times {
+function summary(values: readonly number[]): Times {
   const sorted = values.toSorted((a, b) => a - b);
   return {
+    first: values[0]!,
     median: sorted[Math.floor(sorted.length / 2)]!,
     fastest: sorted[0]!,
     slowest: sorted.at(-1)!,
@@ -84,16 +86,22 @@ export interface Outcome {
   readonly theirs: Times;
 }
 
-/** Runs several duels in turn, `rounds` times: a chain of edits that needs the one before stays whole. */
-export function fight(duels: readonly Duel[], rounds: number): Outcome[] {
-  const times = duels.map(() => ({ ours: [] as number[], theirs: [] as number[] }));
+/** Runs commands one after the other, `rounds` times: a chain that needs the one before stays whole. */
+export function inTurn(commands: readonly (() => number)[], rounds: number): Times[] {
+  const times = commands.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
-    duels.forEach((duel, i) => {
-      times[i]!.ours.push(duel.ours());
-      times[i]!.theirs.push(duel.theirs());
-    });
+    commands.forEach((command, i) => times[i]!.push(command()));
   }
-  return times.map(({ ours, theirs }) => ({ ours: summary(ours), theirs: summary(theirs) }));
+  return times.map(summary);
+}
+
+/** Runs several duels in turn, `rounds` times. */
+export function fight(duels: readonly Duel[], rounds: number): Outcome[] {
+  const times = inTurn(
+    duels.flatMap(({ ours, theirs }) => [ours, theirs]),
+    rounds,
+  );
+  return duels.map((_, i) => ({ ours: times[2 * i]!, theirs: times[2 * i + 1]! }));
 }
 
 export const ratio = ({ ours, theirs }: Outcome): number => theirs.median / ours.median;
