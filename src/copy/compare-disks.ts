@@ -4,7 +4,7 @@ import type { ReadRequest } from '../io/device.js';
 import { throwIfAborted } from './abort.js';
 import { compareSteps, type ComparedDisks, type CompareStep } from './compare-steps.js';
 import { Differences, type DifferentRange } from './differences.js';
-import { readAhead } from './read-ahead.js';
+import { readAhead } from '../io/read-ahead.js';
 
 /** How two disks are compared. */
 export interface CompareOptions {

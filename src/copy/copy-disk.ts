@@ -6,7 +6,7 @@ import type { ImageWriter } from '../make/image-writer.js';
 import type { CompressionType } from '../qcow2/header.js';
 import { throwIfAborted } from './abort.js';
 import type { Content, ContentListener } from './content.js';
-import { readAhead } from './read-ahead.js';
+import { readAhead } from '../io/read-ahead.js';
 import { stepsOf, type CopyRun, type StepRule } from './steps.js';
 import { noTotals, writesOf, type LoadedRun, type WriteRule, type WriteTotals } from './writes.js';
 import { zeroRule } from './zero-runs.js';

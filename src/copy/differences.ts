@@ -1,4 +1,4 @@
-import { firstDifference } from './bytes.js';
+import { firstDifference } from '../base/bytes.js';
 
 /** Ranges are told in units of this; the first difference is told to the byte. */
 const UNIT_BYTES = 512;

@@ -3,7 +3,7 @@ import type { CompressionType } from '../qcow2/header.js';
 import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { GuestWrite } from '../make/image-writer.js';
-import { isZero } from './bytes.js';
+import { isZero } from '../base/bytes.js';
 import { writtenUnits } from './divided-units.js';
 import type { CopyRun, DividedUnit } from './steps.js';
 import { dataRanges, type GuestRange, type ZeroRule } from './zero-runs.js';

@@ -1,4 +1,4 @@
-import { isZero } from './bytes.js';
+import { isZero } from '../base/bytes.js';
 
 /** The smallest unit in which zeros are looked for. */
 const SECTOR_BYTES = 512;

@@ -1,6 +1,8 @@
+import { isZero } from '../base/bytes.js';
 import { newIoBytes } from '../base/io-bytes.js';
 import { KiB, MiB, roundUp } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
+import { readAhead } from '../io/read-ahead.js';
 
 /**
  * What a hole of a file begins and ends at. Ours: Node can't ask the system where holes are, so
@@ -37,7 +39,10 @@ export async function allocationOf(source: BlockSource): Promise<'all' | 'some' 
   return allocated === 0 ? 'nothing' : 'some';
 }
 
-/** The stretches of a part of a file, in batches, by looking for blocks of zeros. */
+/**
+ * The stretches of a part of a file, in batches, by looking for blocks of zeros; the next blocks are on
+ * their way meanwhile.
+ */
 export async function* stretchesByReading(
   source: BlockSource,
   at: number,
@@ -45,13 +50,24 @@ export async function* stretchesByReading(
 ): AsyncGenerator<readonly FileStretch[]> {
   const end = at + length;
   // Blocks are the file's, wherever the part begins and ends in them.
-  const lastBlockEnd = roundUp(end, HOLE_BYTES);
   const firstBlock = at - (at % HOLE_BYTES);
-  const buffer = newIoBytes(Math.min(LOOK_BYTES, lastBlockEnd - firstBlock));
-  for (let from = firstBlock; from < end; from += buffer.length) {
-    const bytes = buffer.subarray(0, Math.min(buffer.length, lastBlockEnd - from));
-    await source.readBatch([{ at: from, into: bytes }]);
-    yield stretchesOf(bytes, from, at, end);
+  for await (const read of readAhead(blocksOf(source, firstBlock, roundUp(end, HOLE_BYTES)))) {
+    yield stretchesOf(read.bytes, read.at, at, end);
+  }
+}
+
+/** Whole blocks of a file, many at a time. Two buffers take turns: the bytes last until the next but one. */
+async function* blocksOf(
+  source: BlockSource,
+  first: number,
+  end: number,
+): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
+  const most = Math.min(LOOK_BYTES, end - first);
+  const buffers = [0, 1].map(() => newIoBytes(most));
+  for (let at = first, batch = 0; at < end; at += most, batch++) {
+    const bytes = buffers[batch % 2]!.subarray(0, end - at);
+    await source.readBatch([{ at, into: bytes }]);
+    yield { at, bytes };
   }
 }
 
@@ -72,15 +88,4 @@ function stretchesOf(
     else stretches.push({ at, length, isHole });
   }
   return stretches;
-}
-
-/** Whether all bytes from `from` to `to` are zero. */
-export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  let i = from;
-  while (i < to && (bytes.byteOffset + i) % 4 !== 0) if (bytes[i++] !== 0) return false;
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + i, (to - i) >>> 2);
-  for (const word of words) if (word !== 0) return false;
-  i += words.length * 4;
-  while (i < to) if (bytes[i++] !== 0) return false;
-  return true;
 }

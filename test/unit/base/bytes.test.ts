@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { firstDifference, isZero } from '../../../src/copy/bytes.js';
+import { firstDifference, isZero } from '../../../src/base/bytes.js';
 
 test('isZero finds the one byte that is not, wherever it is and however the bytes lie', () => {
   for (const shift of [0, 1, 4]) {

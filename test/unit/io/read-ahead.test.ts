@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readAhead } from '../../../src/copy/read-ahead.js';
+import { readAhead } from '../../../src/io/read-ahead.js';
 
 async function* counting(log: string[], end: number, failAt = Infinity): AsyncGenerator<number> {
   try {
