@@ -18,27 +18,59 @@ interface Pointer {
   readonly diskSizeBytes: number;
 }
 
-/** Collects owners of the clusters that are asked for, and only counts the others. */
+/** What refers to one cluster: owners, and how many more there are. */
+interface OwnersOfOne {
+  readonly owners: Owner[];
+  leftOut: number;
+}
+
+/** Collects owners of the clusters that are asked for. */
 class Owners {
-  readonly #byCluster = new Map<number, { owners: Owner[]; leftOut: number }>();
+  readonly #byCluster = new Map<number, OwnersOfOne>();
+  /** By the lowest bits of its number whether a cluster may be asked for: no map is as fast. */
+  readonly #mayBe = new Uint8Array(2 ** 16);
+  readonly #clusterBytes: number;
 
-  constructor(clusters: Iterable<number>) {
-    for (const cluster of clusters) this.#byCluster.set(cluster, { owners: [], leftOut: 0 });
+  constructor(clusters: Iterable<number>, clusterBytes: number) {
+    this.#clusterBytes = clusterBytes;
+    for (const cluster of clusters) {
+      this.#byCluster.set(cluster, { owners: [], leftOut: 0 });
+      this.#mayBe[cluster & 0xffff] = 1;
+    }
   }
 
-  has(cluster: number): boolean {
-    return this.#byCluster.has(cluster);
+  /** False where no cluster that these bytes lie in is asked for; seldom true where none is. */
+  mayAskFor(at: number, bytes: number): boolean {
+    const last = Math.floor((at + bytes - 1) / this.#clusterBytes);
+    for (let cluster = Math.floor(at / this.#clusterBytes); cluster <= last; cluster++) {
+      if (this.#mayBe[cluster & 0xffff] !== 0) return true;
+    }
+    return false;
   }
 
-  add(cluster: number, owner: () => Owner): void {
-    const of = this.#byCluster.get(cluster);
-    if (of === undefined) return;
-    if (of.owners.length < OWNERS_MAX) of.owners.push(owner());
-    else of.leftOut += 1;
+  /** Adds the owner of these bytes to every cluster that they lie in and that is asked for. */
+  add(at: number, bytes: number, owner: () => Owner): void {
+    for (const of of this.#askedFor(at, bytes)) {
+      if (of.owners.length < OWNERS_MAX) of.owners.push(owner());
+      else of.leftOut += 1;
+    }
   }
 
-  of(cluster: number): { readonly owners: readonly Owner[]; readonly leftOut: number } {
+  /** The same for so many owners that are only counted. */
+  addUnlisted(at: number, bytes: number, count: number): void {
+    for (const of of this.#askedFor(at, bytes)) of.leftOut += count;
+  }
+
+  of(cluster: number): Readonly<OwnersOfOne> {
     return this.#byCluster.get(cluster) ?? { owners: [], leftOut: 0 };
+  }
+
+  *#askedFor(at: number, bytes: number): Iterable<OwnersOfOne> {
+    const last = Math.floor((at + bytes - 1) / this.#clusterBytes);
+    for (let cluster = Math.floor(at / this.#clusterBytes); cluster <= last; cluster++) {
+      const of = this.#byCluster.get(cluster);
+      if (of !== undefined) yield of;
+    }
   }
 }
 
@@ -51,14 +83,14 @@ export async function withOwners(
 ): Promise<readonly Finding[]> {
   const clusters = findings.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster]));
   if (clusters.length === 0) return findings;
-  const owners = new Owners(clusters);
+  const owners = new Owners(clusters, image.geometry.clusterBytes);
   addRegions(image, table, owners);
   await addTables(image, references, owners);
   await addBitmapData(image, owners);
   return findings.map((finding) => {
     if (finding.cluster === undefined) return finding;
-    const { owners: list, leftOut } = owners.of(finding.cluster);
-    return { ...finding, owners: list, ownersLeftOut: leftOut };
+    const { owners: listed, leftOut } = owners.of(finding.cluster);
+    return { ...finding, owners: listed, ownersLeftOut: leftOut };
   });
 }
 
@@ -67,15 +99,13 @@ function addRegions(image: Image, table: StoredRefcountTable, owners: Owners): v
   const blocks = table.blocks.filter((at) => at % clusterBytes === 0);
   let snapshot = 0;
   for (const region of metadataRegions(image, blocks)) {
-    const [first, end] = regionClusters(region, clusterBytes);
     const of =
       region.owner === 'inactive-l1' ? snapshotWithL1(image, region.at, snapshot) : undefined;
     if (of !== undefined) snapshot = of + 1;
-    for (let cluster = first; cluster < end; cluster++) {
-      owners.add(cluster, () => {
-        return { kind: region.owner, snapshot: of, at: region.at, guestOffset: undefined };
-      });
-    }
+    const [first, end] = regionClusters(region, clusterBytes);
+    owners.add(first * clusterBytes, (end - first) * clusterBytes, () => {
+      return { kind: region.owner, snapshot: of, at: region.at, guestOffset: undefined };
+    });
   }
 }
 
@@ -89,7 +119,7 @@ function snapshotWithL1(image: Image, at: number, from: number): number | undefi
 async function addTables(image: Image, { tally, scan }: References, owners: Owners): Promise<void> {
   const { geometry } = image;
   const pointers: Pointer[][] = Array.from(tally.offsets, () => []);
-  const leftOut = new Uint32Array(tally.offsets.length);
+  const unlisted = new Uint32Array(tally.offsets.length);
   const tables = [
     { l1: image.header.activeL1, snapshot: undefined, diskSizeBytes: image.header.diskSizeBytes },
     ...image.snapshots.map(({ l1, index, diskSizeBytes }) => ({
@@ -109,10 +139,10 @@ async function addTables(image: Image, { tally, scan }: References, owners: Owne
         if (offset === 0) continue;
         const known = indexOfOffset(tally.offsets, offset);
         if (pointers[known]!.length < OWNERS_MAX) pointers[known]!.push(pointer);
-        else leftOut[known]! += 1;
+        else unlisted[known]! += 1;
         const kind = snapshot === undefined ? 'active-l2' : 'inactive-l2';
         const at = pointer.at;
-        addRange(owners, offset, geometry.clusterBytes, geometry.clusterBytes, () => {
+        owners.add(offset, geometry.clusterBytes, () => {
           return { kind, snapshot, at, guestOffset: undefined };
         });
       }
@@ -127,26 +157,16 @@ async function addTables(image: Image, { tally, scan }: References, owners: Owne
       const target = extent === undefined ? offsetOf(high, low) : Math.floor(extent.at / 512) * 512;
       if ((target === 0 && !isCompressed) || image.header.externalDataFile) continue;
       const bytes = extent?.sectorBytes ?? geometry.clusterBytes;
+      if (!owners.mayAskFor(target, bytes)) continue;
       for (const pointer of pointers[table]!) {
-        addRange(owners, target, bytes, geometry.clusterBytes, () => {
+        owners.add(target, bytes, () => {
           const at = tally.offsets[table]! + i * 4;
           return dataOwner(image, pointer, i / scan.stride, at, isCompressed);
         });
       }
+      owners.addUnlisted(target, bytes, unlisted[table]!);
     }
   });
-}
-
-function addRange(
-  owners: Owners,
-  at: number,
-  bytes: number,
-  clusterBytes: number,
-  owner: () => Owner,
-): void {
-  const last = Math.floor((at + bytes - 1) / clusterBytes);
-  for (let cluster = Math.floor(at / clusterBytes); cluster <= last; cluster++)
-    owners.add(cluster, owner);
 }
 
 function dataOwner(
@@ -171,7 +191,7 @@ async function addBitmapData(image: Image, owners: Owners): Promise<void> {
   await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
     const offset = offsetOf(high, low);
     if (offset === 0) return;
-    addRange(owners, offset, clusterBytes, clusterBytes, () => {
+    owners.add(offset, clusterBytes, () => {
       return { kind: 'bitmap-data', snapshot: undefined, at, guestOffset: undefined };
     });
   });

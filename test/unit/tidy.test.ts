@@ -154,7 +154,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/check/judge-entry.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/check/notes.ts': /^test\/unit\/check\/check-image\.test\.ts$/,
   'src/check/overlaps.ts': /^test\/unit\/check\/check-image\.test\.ts$/,
-  'src/check/owners.ts': /^test\/unit\/check\/check-image\.test\.ts$/,
   'src/check/reference-counter.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/check/report.ts': /^types only: test\/oracle\/check\.test\.ts$/,
   'src/check/stored-refcounts.ts': /^test\/oracle\/check\.test\.ts$/,
