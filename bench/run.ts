@@ -283,7 +283,7 @@ function many(): void {
 
 const gib = (size: string): number => Number.parseInt(size, 10) * (size.endsWith('T') ? 1024 : 1);
 
-/** What qemu-img takes above this would be most of the whole run: once has to do. */
+/** From 1 TiB on once: more rounds of qemu-img would take longer than all else. */
 const THEIR_ROUNDS = (size: string): number => (size.endsWith('T') ? 1 : 3);
 
 function growth(): void {
