@@ -26,6 +26,7 @@ import {
   type Outcome,
   type Times,
 } from './timing.js';
+import { worseSince } from './worse.js';
 
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
@@ -383,7 +384,12 @@ try {
     spawnSync('sh', ['-c', `rm -rf ${folder}/*`]);
   }
   const results = new URL('results.md', import.meta.url);
-  const notes = readFileSync(results, 'utf8').split('## Notes\n')[1];
+  const before = readFileSync(results, 'utf8');
+  print('## Since the last results');
+  print();
+  for (const line of worseSince(before, lines.join('\n'))) print(line);
+  print();
+  const notes = before.split('## Notes\n')[1];
   writeFileSync(results, `${lines.join('\n')}${notes === undefined ? '' : `## Notes\n${notes}`}`);
 } finally {
   rmSync(folder, { recursive: true });
