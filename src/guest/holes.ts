@@ -63,9 +63,10 @@ async function* blocksOf(
   end: number,
 ): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
   const most = Math.min(LOOK_BYTES, end - first);
-  const buffers = [0, 1].map(() => newIoBytes(most));
+  const buffers: Uint8Array[] = [];
   for (let at = first, batch = 0; at < end; at += most, batch++) {
-    const bytes = buffers[batch % 2]!.subarray(0, end - at);
+    const buffer = (buffers[batch % 2] ??= newIoBytes(most));
+    const bytes = buffer.subarray(0, end - at);
     await source.readBatch([{ at, into: bytes }]);
     yield { at, bytes };
   }
