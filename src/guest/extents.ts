@@ -13,8 +13,8 @@ import { NOWHERE, RunList, type Run } from './runs.js';
 const BATCH_BYTES = 4 * MiB;
 /** Bounds a batch where many pieces need no table. */
 const BATCH_PIECES = 4096;
-/** Extents are handed over when there are so many. */
-const EXTENTS_MAX = 16_384;
+/** Extents are handed over when there are so many: what lives short costs the collector little. */
+const EXTENTS_MAX = 1024;
 
 /** The extents of ascending ranges, of this layer and of those below it. */
 export function extentsOfLayer(

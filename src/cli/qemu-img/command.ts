@@ -26,6 +26,16 @@ export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   snapshot: async () => (await import('./snapshot.js')).parseSnapshot,
 };
 
+/** Commands that look who else uses the images that they open. */
+export const READING: ReadonlySet<string> = new Set([
+  'check',
+  'compare',
+  'convert',
+  'info',
+  'map',
+  'measure',
+]);
+
 /** Commands of qemu-img that qsnap-img has not. */
 export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'amend',

@@ -9,10 +9,14 @@ export interface QemuImgStreams {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The time of a new snapshot, to the microsecond as QEMU has it. */
   now(): SnapshotDate;
+  /** To be told that images will be read: what the system needs time for begins then. */
+  expectImages?(): void;
 }
 
 export interface QemuImgIo {
   readonly now: () => SnapshotDate;
+  /** Says that images will be read. */
+  readonly expectImages: () => void;
   /** Prints a byte string to stdout as it is. */
   readonly print: (text: string) => void;
   /** Prints lines to stdout, each with its end. Byte strings. */
@@ -36,6 +40,7 @@ export function printerOf(streams: QemuImgStreams): QemuImgIo {
   };
   return {
     now: () => streams.now(),
+    expectImages: () => streams.expectImages?.(),
     print: (text) => {
       stdout.write(bytesOf(text));
     },

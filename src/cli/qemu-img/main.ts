@@ -16,5 +16,5 @@ function now(): SnapshotDate {
 
 useThreads(process.env);
 const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'));
-const { stdout, stderr, env, exit } = processStreams();
-void run(argv, { stdout, stderr, env, now }).then(exit);
+const streams = processStreams();
+void run(argv, { ...streams, now }).then(streams.exit);

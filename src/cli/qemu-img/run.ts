@@ -1,7 +1,7 @@
 /** The whole of qsnap-img as a function. */
 import { isQsnapError } from '../../index.js';
 import { optionsOf, type ArgvContext } from './argv.js';
-import { COMMANDS, UNSUPPORTED_COMMANDS } from './command.js';
+import { COMMANDS, READING, UNSUPPORTED_COMMANDS } from './command.js';
 import type { Grammar } from './getopt.js';
 import { HELP_TEXT, VERSION_TEXT } from './help.js';
 import { PROGRAM, printerOf, type QemuImgIo, type QemuImgStreams } from './io.js';
@@ -70,6 +70,7 @@ async function runCommand(
     if (UNSUPPORTED_COMMANDS.has(name)) throw new Refusal(USAGE.unsupportedCommand(name));
     throw usageError(USAGE.unknownCommand(name));
   }
+  if (READING.has(name)) io.expectImages();
   const parse = await COMMANDS[name]!();
   const command = parse(operands, context);
   return command === undefined ? printText(HELP_TEXT, io) : command(io);

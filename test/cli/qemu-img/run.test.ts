@@ -39,6 +39,25 @@ test.each(fixtureNames().filter((name) => !NOT_ALIKE.has(name)))('snapshot -l %s
   expect(code).toBe(expectedExits(name)['snapshot-l.txt']?.code ?? 0);
 });
 
+test('what reads says early that it will; what edits does not, whose locks would wait', async () => {
+  const file = copyFixture('version-3', temporaryDirectory());
+  const told = async (...argv: string[]): Promise<number> => {
+    let count = 0;
+    const { code, stderr } = await runInMemory(argv, { expectImages: () => (count += 1) });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return count;
+  };
+  expect(await told('info', file)).toBe(1);
+  expect(await told('map', file)).toBe(1);
+  expect(await told('measure', '-O', 'qcow2', file)).toBe(1);
+  expect(await told('compare', file, file)).toBe(1);
+  expect(await told('convert', '-O', 'raw', file, `${file}.raw`)).toBe(1);
+  expect(await told('snapshot', '-c', 'new', file)).toBe(0);
+  expect(await told('resize', file, '+1M')).toBe(0);
+  expect(await told('create', '-f', 'qcow2', `${file}.new`, '1M')).toBe(0);
+  expect(await told('check', file)).toBe(1);
+});
+
 test('create, list, apply and delete on one image', async () => {
   const file = copyFixture('version-3', temporaryDirectory());
   expect(await runInMemory(['snapshot', '-c', 'new', file])).toEqual({

@@ -10,7 +10,11 @@ export interface Printed {
 /** Runs qsnap-img in memory. Arguments and output are byte strings. */
 export async function runInMemory(
   argv: readonly string[],
-  options: { readonly isTerminal?: boolean; readonly env?: Record<string, string> } = {},
+  options: {
+    readonly isTerminal?: boolean;
+    readonly env?: Record<string, string>;
+    readonly expectImages?: () => void;
+  } = {},
 ): Promise<Printed> {
   const written = { stdout: '', stderr: '' };
   const output = (name: 'stdout' | 'stderr') => ({
@@ -23,6 +27,7 @@ export async function runInMemory(
     stdout: output('stdout'),
     stderr: output('stderr'),
     env: options.env ?? {},
+    ...(options.expectImages && { expectImages: options.expectImages }),
     now: () => ({ seconds: 1_700_000_000, nanoseconds: 123_456_000 }),
   });
   return { code, ...written };
