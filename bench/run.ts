@@ -285,7 +285,7 @@ function many(): void {
 const gib = (size: string): number => Number.parseInt(size, 10) * (size.endsWith('T') ? 1024 : 1);
 
 /** From 1 TiB on once: more rounds of qemu-img would take longer than all else. */
-const THEIR_ROUNDS = (size: string): number => (size.endsWith('T') ? 1 : 3);
+const theirRounds = (size: string): number => (size.endsWith('T') ? 1 : 3);
 
 function growth(): void {
   print('## Growth');
@@ -299,7 +299,7 @@ function growth(): void {
       ROUNDS,
     );
     const theirCreate = () => seconds(qemuImg('snapshot', '-c', newName(), copy));
-    const [theirs] = inTurn([theirCreate], THEIR_ROUNDS(size));
+    const [theirs] = inTurn([theirCreate], theirRounds(size));
     rmSync(copy);
     if (size !== LARGEST) rmSync(image);
     return { size, ours, theirs: theirs! };
