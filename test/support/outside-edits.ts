@@ -24,6 +24,9 @@ export function programArgv(
 export const NEW_NAME = 'made from outside';
 const DATE = '@1700000000.5';
 
+/** An image whose refcounts of 2 bits are so high that no snapshot can be added. */
+export const FULL_COUNTS = 'refcount-2';
+
 /** An image in a folder. */
 export interface Workplace {
   readonly folder: string;

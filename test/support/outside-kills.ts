@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
   copyWorkplace,
+  FULL_COUNTS,
   NEW_NAME,
   programArgv,
   settle,
+  snapshotWords,
   startingImage,
   type OutsideEdit,
   type Workplace,
@@ -289,12 +291,17 @@ async function editAgain(
 
 async function anotherEdit(one: KillCase, place: Workplace): Promise<string[]> {
   if (one.edit.on !== 'sound') return [];
-  const words = ['create', place.image, `after ${NEW_NAME}`];
+  const [doomed] = one.fixture === FULL_COUNTS ? snapshotWords(one.after.bytes, 'id') : [];
+  const words =
+    doomed === undefined
+      ? ['create', place.image, `after ${NEW_NAME}`]
+      : ['delete', place.image, `id:${doomed}`];
   const { code, stderr } = await ran(programArgv('qsnap', words));
   if (code !== 0) return [`another edit: ${stderr}`];
   const { stock, contents } = await imageState(place);
-  const isAdded = contents.snapshots.length === one.after.contents.snapshots.length + 1;
-  return stock === one.after.stock && isAdded ? [] : [`another edit: ${stock}`];
+  const more = contents.snapshots.length - one.after.contents.snapshots.length;
+  const isDone = more === (doomed === undefined ? 1 : -1);
+  return stock === one.after.stock && isDone ? [] : [`another edit: ${stock}`];
 }
 
 /** Whatever is left of the undo file, undoing gives the damaged image; then all goes as it should. */
