@@ -283,7 +283,9 @@ async function editAgain(
   if (code !== 0) return [`again: ${stderr}`];
   const found = await judged(one, place);
   const short = found.short.map((text) => `again: ${text}`);
-  if (found.state !== 'new') short.push(`again: ${found.state}`);
+  // Where the disk was the snapshot's already, old and new are one.
+  const isOne = edit.output === undefined && differences(one.before, one.after).length === 0;
+  if (found.state !== (isOne ? 'old' : 'new')) short.push(`again: ${found.state}`);
   const partial = readdirSync(place.folder).filter((name) => name.endsWith('qsnap-partial'));
   if (partial.length > 0) short.push(`again: left ${partial.join(', ')}`);
   return short;
