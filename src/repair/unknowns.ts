@@ -75,10 +75,13 @@ export class Unknowns {
     return Math.min(needed + leftOut, this.#avoided.clusters.clusters);
   }
 
-  /** Adds every cluster from the end of the file on that nothing names to `free`. */
+  /**
+   * Adds the clusters from the end of the file on that nothing names to `free`, as far as that is known:
+   * a block of refcounts may cover more.
+   */
   addFree(free: ClusterSet): void {
-    free.addRange(this.#fileClusters, free.clusters);
-    const end = free.clusters - this.#fileClusters;
+    const end = Math.min(free.clusters - this.#fileClusters, this.#avoided.clusters.clusters);
+    free.addRange(this.#fileClusters, this.#fileClusters + end);
     for (const { clusters } of this.#leftOut) {
       for (let i = clusters.next(0); i < end; i = clusters.next(i + 1)) {
         free.delete(this.#fileClusters + i);

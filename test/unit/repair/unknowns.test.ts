@@ -39,3 +39,17 @@ test('places beyond all that a repair may need take no memory', () => {
   unknowns.unreadable(2 ** 55, 2 ** 21);
   expect(unknowns.clustersToCover(7)).toBe(7);
 });
+
+test('what lies so far behind the end that it is not known who names it is not free', () => {
+  const known = fileClusters + 2 ** 20;
+  for (const named of [undefined, 3, known - 1]) {
+    const unknowns = new Unknowns(false, format);
+    if (named !== undefined) unknowns.avoid((fileClusters + named) * clusterBytes, 1);
+    // A block of narrow refcounts covers this many.
+    const free = new ClusterSet(2 ** 21);
+    unknowns.addFree(free);
+    expect(free.has(fileClusters + 2)).toBe(true);
+    if (named !== undefined) expect(free.has(fileClusters + named)).toBe(false);
+    expect(free.next(fileClusters + known)).toBe(2 ** 21);
+  }
+});
