@@ -50,6 +50,7 @@ export type {
   Owner,
   OwnerKind,
   Remedy,
+  RepairClass,
   Severity,
   Structure,
 } from './check/finding.js';
@@ -85,7 +86,7 @@ export { newRawWriter, newStreamWriter } from './make/raw-writer.js';
 export type { ByteSink } from './make/raw-writer.js';
 export type { GuestWrite, ImageWriter, NewImageOptions } from './make/image-writer.js';
 export { parseRepairWords } from './repair/choice.js';
-export type { ChosenFinding, RepairChoice, RepairClass } from './repair/choice.js';
+export type { ChosenFinding, EmptiedL1, RepairChoice } from './repair/choice.js';
 export { saveUndo } from './tx/save-undo.js';
 export type { UndoAbout } from './tx/save-undo.js';
 export { executeUndo } from './tx/undo.js';

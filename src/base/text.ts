@@ -84,6 +84,6 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 }
 
 /** A number with its noun: "1 cluster", "3 clusters". */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
 }

@@ -85,24 +85,28 @@ export const CLUSTER_FINDINGS = {
   },
   METADATA_PAST_END: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) =>
       `${theStructure(told)} of ${String(told.facts['size'])} bytes at ${String(told.facts['offset'])} reaches ` +
       'past the end of the file',
     consequence: 'what lay past the end is lost and reads as zeros',
-    advice: 'the file was cut off: look for a complete copy of it',
+    advice:
+      'if the file was cut off, look for a complete copy; if not, `qsnap rescue` may know the place',
   },
   METADATA_OVERLAP: {
     severity: 'corruption',
     beyondQemu: true,
     losesData: true,
-    remedy: 'all',
+    hidesOwners: 'unreadable',
+    remedy: 'manual',
     message: (told) =>
       `${cluster(told)} holds ${theStructure(told)} and has ` +
       counted(Number(told.facts['others']), 'reference') +
       ' from elsewhere',
     consequence: 'a write to one of its owners destroys what the other has there',
     advice:
-      'a repair of class all gives the metadata a place of its own; look at both owners first',
+      'look at both owners: one may name the wrong cluster; a repair of this code by name gives the ' +
+      'metadata a place of its own',
   },
 } as const satisfies Record<string, CatalogEntry>;

@@ -2,6 +2,9 @@ import { counted } from '../base/text.js';
 import { entry, type CatalogEntry } from './catalog-entry.js';
 
 const REPAIR_ALL = 'a repair of class all mends it';
+const ONE_BIT_WRONG =
+  'it may be the bit that says "compressed" that is wrong: look at the data; a repair of this code by name ' +
+  'takes the entry for compressed';
 const ENTRY_GIVEN_UP =
   'look for the data elsewhere first; a repair of class unreadable makes the guest read zeros there';
 
@@ -9,6 +12,7 @@ const ENTRY_GIVEN_UP =
 export const ENTRY_FINDINGS = {
   L2_ENTRY_PAST_END: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'unreadable',
     message: (told) => `${entry(told)} points at ${String(told.facts['offset'])}, past the end`,
     consequence: 'the guest reads zeros or an error there; its data is not in the file',
@@ -23,6 +27,7 @@ export const ENTRY_FINDINGS = {
   },
   L2_ENTRY_MISALIGNED: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'unreadable',
     message: (told) =>
       `${entry(told)} points at ${String(told.facts['offset'])}, which is no cluster boundary`,
@@ -46,10 +51,10 @@ export const ENTRY_FINDINGS = {
   },
   L2_COMPRESSED_COPIED: {
     severity: 'corruption',
-    remedy: 'all',
+    remedy: 'manual',
     message: (told) => `${entry(told)} is compressed and has the COPIED flag`,
     consequence: 'a program that trusts the flag overwrites compressed data in place',
-    advice: REPAIR_ALL,
+    advice: ONE_BIT_WRONG,
   },
   L2_COMPRESSED_IN_DATA_FILE_IMAGE: {
     severity: 'corruption',
@@ -60,10 +65,10 @@ export const ENTRY_FINDINGS = {
   },
   L2_COMPRESSED_WITH_SUBCLUSTERS: {
     severity: 'corruption',
-    remedy: 'all',
+    remedy: 'manual',
     message: (told) => `${entry(told)} is compressed and has a subcluster bitmap`,
     consequence: 'the guest gets an error there',
-    advice: REPAIR_ALL,
+    advice: ONE_BIT_WRONG,
   },
   L2_SUBCLUSTERS_CONTRADICT: {
     severity: 'corruption',
@@ -81,6 +86,7 @@ export const ENTRY_FINDINGS = {
   },
   L1_ENTRY_PAST_END: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'unreadable',
     message: (told) => `${entry(told)} points at ${String(told.facts['offset'])}, past the end`,
     consequence: 'all guest data that the L2 table mapped reads as zeros or an error',
@@ -95,6 +101,7 @@ export const ENTRY_FINDINGS = {
   },
   L1_ENTRY_MISALIGNED: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'unreadable',
     message: (told) =>
       `${entry(told)} points at ${String(told.facts['offset'])}, which is no cluster boundary`,
@@ -119,10 +126,12 @@ export const ENTRY_FINDINGS = {
   ZERO_FLAG_MEANINGLESS: {
     severity: 'note',
     beyondQemu: true,
-    remedy: 'all',
+    remedy: 'manual',
     message: (told) => `${entry(told)} has bit 0 set, which is reserved in this image`,
     consequence: 'programs differ in whether the guest reads zeros there',
-    advice: 'a repair of class all clears the bit',
+    advice:
+      'decide what is right: `qsnap repair IMAGE ZERO_FLAG_MEANINGLESS` clears the bit, and what it hid ' +
+      'shows; an image of version 3 may have it',
   },
   COPIED_WITHOUT_CLUSTER: {
     severity: 'note',

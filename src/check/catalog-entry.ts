@@ -18,6 +18,11 @@ export interface CatalogEntry {
   readonly beyondQemu?: true;
   /** QEMU calls the image sound although it loses data: the exit code is 2 all the same. */
   readonly losesData?: true;
+  /**
+   * What it is about may have referred to clusters: what nothing else refers to may be its.
+   * `unreadable`: it is there and can't be read, or can't be right. `inferred`: it may have been there.
+   */
+  readonly hidesOwners?: 'unreadable' | 'inferred';
   readonly remedy: Remedy;
   readonly message: (told: Told) => string;
   readonly consequence: string;
@@ -37,6 +42,8 @@ const NAMES: Readonly<Record<Structure, string>> = {
   'bitmap-directory': 'bitmap directory',
   'bitmap-table': 'bitmap table',
   'luks-header': 'LUKS header',
+  'unreferenced-cluster': 'unreferenced cluster',
+  file: 'file',
 };
 
 /** A structure by its name: an L2 table is one of many. */

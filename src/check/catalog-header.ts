@@ -4,6 +4,7 @@ import { entry, type CatalogEntry } from './catalog-entry.js';
 export const HEADER_FINDINGS = {
   BITMAP_TABLE_ENTRY_INVALID: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) => `${entry(told)} of bitmap "${String(told.facts['name'])}" can't be right`,
     consequence: 'the bitmap can not be used, and QEMU may refuse the whole image',
@@ -45,6 +46,7 @@ export const HEADER_FINDINGS = {
   BITMAPS_EXTENSION_MISSING: {
     severity: 'note',
     beyondQemu: true,
+    hidesOwners: 'unreadable',
     remedy: 'none',
     message: () => 'the bitmaps bit is set, but there is no bitmaps extension',
     consequence: 'bitmaps that the image may have had are lost',

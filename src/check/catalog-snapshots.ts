@@ -8,6 +8,7 @@ const snapshotOf = ({ facts }: Told): string =>
 export const SNAPSHOT_FINDINGS = {
   SNAPSHOT_TABLE_UNREADABLE: {
     severity: 'check-error',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: ({ facts }) =>
       `the snapshot table can't be read: ${String(facts['problem'])}; ` +
@@ -18,6 +19,7 @@ export const SNAPSHOT_FINDINGS = {
   },
   SNAPSHOT_EXTRA_TOO_LONG: {
     severity: 'check-error',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) =>
       `snapshot table entry ${String(told.facts['index'])} claims ${told.found} bytes of extra data`,
@@ -34,6 +36,7 @@ export const SNAPSHOT_FINDINGS = {
   },
   SNAPSHOT_L1_MISALIGNED: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) => `the L1 table of ${snapshotOf(told)} lies at ${told.found}`,
     consequence: 'the snapshot can not be read, and what only it holds looks leaked',
@@ -41,6 +44,7 @@ export const SNAPSHOT_FINDINGS = {
   },
   SNAPSHOT_L1_TOO_LARGE: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) => `the L1 table of ${snapshotOf(told)} claims ${told.found} entries`,
     consequence: 'the snapshot can not be read, and what only it holds looks leaked',
@@ -48,6 +52,7 @@ export const SNAPSHOT_FINDINGS = {
   },
   SNAPSHOT_L1_UNREADABLE: {
     severity: 'corruption',
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) => `the L1 table of ${snapshotOf(told)} lies at ${told.found}, out of reach`,
     consequence: 'the snapshot can not be read, and what only it holds looks leaked',
@@ -81,13 +86,14 @@ export const SNAPSHOT_FINDINGS = {
   SNAPSHOT_UNLISTED: {
     severity: 'note',
     beyondQemu: true,
+    hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) =>
       `behind the snapshot table lies ${snapshotOf(told)}, whose L1 table is still in use`,
     consequence: 'what only it holds looks leaked: it is lost when leaks are freed',
     advice:
-      'its deletion was cut off, or the count in the header is too low: a repair of class leaks ' +
-      'frees it, one of class all does not',
+      'its deletion was cut off, or the count in the header is too low: `qsnap rescue` brings it back, a ' +
+      'repair of class perhaps-lost frees it',
   },
   SNAPSHOT_NAME_UNPRINTABLE: {
     severity: 'note',

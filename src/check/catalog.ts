@@ -2,6 +2,7 @@ import { CLUSTER_FINDINGS } from './catalog-clusters.js';
 import { ENTRY_FINDINGS } from './catalog-entries.js';
 import type { CatalogEntry } from './catalog-entry.js';
 import { HEADER_FINDINGS } from './catalog-header.js';
+import { LOSS_FINDINGS } from './catalog-losses.js';
 import { SNAPSHOT_FINDINGS } from './catalog-snapshots.js';
 
 /**
@@ -12,6 +13,7 @@ export const CATALOG = {
   ...ENTRY_FINDINGS,
   ...SNAPSHOT_FINDINGS,
   ...HEADER_FINDINGS,
+  ...LOSS_FINDINGS,
 } as const satisfies Record<string, CatalogEntry>;
 
 /** A code of the table above. */

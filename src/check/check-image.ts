@@ -7,6 +7,7 @@ import { compareRefcounts } from './compare.js';
 import { checkCopiedFlags } from './copied-flags.js';
 import { countReferences, type References } from './count-references.js';
 import { checkBehindTable, checkHeader, checkSnapshotTable, checkTables } from './notes.js';
+import { findLosses } from './losses.js';
 import { checkOverlaps } from './overlaps.js';
 import { withOwners } from './owners.js';
 import type {
@@ -54,19 +55,19 @@ export async function checkOpened(
   });
   const { counter } = references;
   const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
-  checkOverlaps(image, table, references, collector);
+  const overlapped = checkOverlaps(image, table, references, collector);
   await checkBehindTable(checked, table, references, collector);
-  // What only a snapshot holds is not leaked because that can't be read.
-  const isWhole = checked.pointer.problem === undefined && checked.table.stop === undefined;
-  const endCluster = await compareRefcounts(image, table, counter, collector, isWhole);
+  const { end, excess } = await compareRefcounts(image, table, counter, collector);
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
   checkTables(image, references, collector);
+  const ownersHidden = await findLosses(checked, references, table, excess, overlapped, collector);
+  if (ownersHidden) collector.doubtLeaks();
   const { findings, leftOut } = collector.finish();
   const owned =
     options.owners === false ? findings : await withOwners(image, table, references, findings);
   progress(1);
-  const totals = totalsOf(checked, references, endCluster, collector);
+  const totals = totalsOf(checked, references, end, collector);
   const qemuFailure = failureOf(checked, references.bitmapFailure);
   const qemuExitCode = qemuFailure === undefined ? exitCodeOf(totals) : 1;
   return {
@@ -75,6 +76,9 @@ export async function checkOpened(
       corruptions: collector.beyondQemu.corruption,
       notes: collector.beyondQemu.note,
     },
+    ownersHidden,
+    ownersUnreadable: collector.ownersHidden.unreadable,
+    cutOff: references.cutOff.missing,
     qemuFailure,
     qemuExitCode,
     exitCode: collector.losesData && qemuExitCode !== 1 ? 2 : qemuExitCode,

@@ -30,6 +30,8 @@ export class FindingCollector {
   readonly beyondQemu: Record<Severity, number> = { ...this.counts };
   /** Whether something is wrong that QEMU calls sound. */
   losesData = false;
+  /** What was found that may have referred to clusters: by the catalogue's words for it. */
+  readonly ownersHidden = { unreadable: false, inferred: false };
 
   constructor(maxFindings: number) {
     this.#max = maxFindings;
@@ -41,6 +43,10 @@ export class FindingCollector {
     const isBeyond = entry.beyondQemu === true;
     (isBeyond ? this.beyondQemu : this.counts)[entry.severity] += isBeyond ? 1 : times;
     this.losesData ||= entry.losesData === true;
+    const { hidesOwners } = entry;
+    if (hidesOwners !== undefined && !isOfRefcounts(found.structure)) {
+      this.ownersHidden[hidesOwners] = true;
+    }
     this.#seen += 1;
     const kept = this.#kept.get(entry.severity) ?? [];
     if (kept.length >= this.#max) return;
@@ -62,10 +68,35 @@ export class FindingCollector {
     });
   }
 
+  /** From now on nothing that is kept counts as leaked: what referred to it may be what was lost. */
+  doubtLeaks(): void {
+    if (this.counts.leak === 0) return;
+    this.losesData = true;
+    this.#kept.set('leak', (this.#kept.get('leak') ?? []).map(doubted));
+  }
+
   /** What is kept, the gravest first, and how many more there were. */
   finish(): { readonly findings: readonly Finding[]; readonly leftOut: number } {
     const all = SEVERITIES.flatMap((severity) => this.#kept.get(severity) ?? []);
     const findings = all.slice(0, this.#max);
     return { findings, leftOut: this.#seen - findings.length };
   }
+}
+
+/** Refcounts name no guest data: what they lose can be counted anew. */
+function isOfRefcounts(structure: Structure): boolean {
+  return structure === 'refcount-table' || structure === 'refcount-block';
+}
+
+/** What a leak is called where it may be lost data. */
+const DOUBTED: Partial<Record<FindingCode, FindingCode>> = {
+  CLUSTER_LEAKED: 'CLUSTER_PERHAPS_LOST',
+  REFCOUNT_TOO_HIGH: 'REFERENCES_PERHAPS_LOST',
+};
+
+function doubted(finding: Finding): Finding {
+  const code = DOUBTED[finding.code];
+  if (code === undefined) return finding;
+  const { message, consequence, remedy, advice } = catalogEntry(code);
+  return { ...finding, code, message: message(finding), consequence, remedy, advice };
 }

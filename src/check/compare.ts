@@ -2,9 +2,11 @@ import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
-import { visitBits } from '../refcount/bits.js';
+import { popcount, visitBits } from '../refcount/bits.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
+import { Excess } from './excess.js';
+import type { Counts } from '../refcount/counts.js';
 import type { ReferenceCounter } from './reference-counter.js';
 import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
 
@@ -15,8 +17,8 @@ const ABOVE_CAP_MAX = 16_384;
  * Compares the references counted with the refcounts stored, cluster by cluster, and replaces the
  * former by the latter, so that one array serves for both.
  *
- * @param ownersKnown false where snapshots can't be read: then nothing counts as leaked.
- * @returns the cluster behind the last one that is referred to or has a refcount.
+ * @returns the cluster behind the last one that is referred to or has a refcount, and the clusters that
+ *   count as used more often than they are referred to.
  * QEMU: block/qcow2-refcount.c, compare_refcounts.
  */
 export async function compareRefcounts(
@@ -24,11 +26,11 @@ export async function compareRefcounts(
   table: StoredRefcountTable,
   counter: ReferenceCounter,
   collector: FindingCollector,
-  ownersKnown: boolean,
-): Promise<number> {
+): Promise<{ readonly end: number; readonly excess: Excess }> {
   const { refcountBlockEntries, refcountBits } = image.geometry;
   const { counts, clusters } = counter;
   const groups = new BlockGroups(refcountBits);
+  const excess = new Excess(clusters);
   let end = 1;
   const endBlock = Math.ceil(clusters / refcountBlockEntries);
   await visitStoredRefcounts(image, table, 0, endBlock, (block, stored) => {
@@ -36,19 +38,24 @@ export async function compareRefcounts(
     const last = Math.min(first + refcountBlockEntries, clusters);
     if (table.unreadable.has(block)) {
       addUnreadable(table, block, first, last, collector);
+      addUnknown(counts, first, last, excess);
       return;
     }
     if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
+    let settledTo = first;
     const compare = (from: number, inside: number, different: number): void => {
       const word = from / 32;
       const used = (counts.usedAt(word) | groups.used()) & inside;
       if (used !== 0) end = from + 32 - Math.clz32(used);
+      excess.addUsed(popcount(used));
+      settledTo = from + 32;
       if (different === 0) return;
       visitBits(different, (bit) => {
         const cluster = from + bit;
         const is = groups.countAt(bit);
         const references = counts.get(cluster);
-        if (is > references && !ownersKnown) return;
+        if (is > references) excess.addHigh(cluster, references);
+        else excess.addLow();
         const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
         const found = isCapped ? exactText(stored!, cluster - first) : is;
         if (typeof found === 'string' && table.aboveCap.size < ABOVE_CAP_MAX) {
@@ -59,10 +66,20 @@ export async function compareRefcounts(
       counts.setWord(word, inside, groups);
     };
     groups.visit(stored, counts, [first, last], compare, (to) => {
+      excess.addUsed(to - settledTo);
+      settledTo = to;
       end = to;
     });
+    excess.endBlock();
   });
-  return end;
+  return { end, excess };
+}
+
+/** Nobody can tell whether a cluster is in use that nothing refers to and whose refcount can't be read. */
+function addUnknown(counts: Counts, first: number, last: number, excess: Excess): void {
+  for (let cluster = first; cluster < last; cluster++) {
+    if (counts.get(cluster) === 0) excess.addUnreferenced(cluster);
+  }
 }
 
 /** Refcounts that can't be read, as one finding. */

@@ -15,6 +15,7 @@ import {
   scanOf,
   type Layout,
   type Scan,
+  type Taken,
 } from '../l1l2/scan.js';
 import { FlagMarks } from '../l1l2/flag-marks.js';
 import { newRuns, type Runs } from '../l1l2/runs.js';
@@ -22,12 +23,15 @@ import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import type { FindingCollector, Found } from './collector.js';
+import { CutOff } from './cut-off.js';
 import { factsOf, judgeEntry } from './judge-entry.js';
 import { ReferenceCounter } from './reference-counter.js';
 
 /** Whose pointers to L2 tables a check tells apart. */
 export const CHECK_SIDES = ['active', 'inactive'] as const;
 export type CheckTally = TallyOf<(typeof CHECK_SIDES)[number]>;
+/** Clusters at two places that are kept: more make no difference to what is to be done. */
+const TAKEN_MAX = 10_000;
 
 /** All that the one walk over an image's tables gives. */
 export interface References {
@@ -48,6 +52,9 @@ export interface References {
   readonly bitmapFailure: 'open' | 'check' | undefined;
   /** Metadata but refcount blocks and L2 tables, as far as it was counted. */
   readonly regions: readonly Region[];
+  /** Clusters that an entry of the active disk names, and something else before it. */
+  readonly taken: ReadonlySet<number>;
+  readonly cutOff: CutOff;
 }
 
 /**
@@ -62,9 +69,13 @@ export async function countReferences(
   collector: FindingCollector,
   onProgress: (done: number) => void,
 ): Promise<References> {
-  const scan = scanOf(format);
+  const { clusterBytes } = image.geometry;
+  // The cluster that the file ends in is not there as a whole: who names it needs a closer look.
+  const wholeClusters = Math.floor(image.fileSizeBytes / clusterBytes);
+  const scan = { ...scanOf(format), fileClusters: wholeClusters };
   const external = image.header.externalDataFile;
-  const counter = new ReferenceCounter(format, image.fileSizeBytes, collector);
+  const cutOff = new CutOff(image);
+  const counter = new ReferenceCounter(format, image.fileSizeBytes, collector, cutOff);
   const regions = metadataRegions(image, new Float64Array(0));
   for (const { owner, at, bytes } of regions) {
     counter.count(at, bytes, 1, 'METADATA_PAST_END', () => ({ structure: owner, at }));
@@ -77,17 +88,24 @@ export async function countReferences(
   const marks = new FlagMarks(format.fileClusters);
   const { offsets, active, inactive } = tally;
   const runs = newRuns(scan);
-  await walkStoredTables(image.source, offsets, format.geometry.clusterBytes, (index, words) => {
+  const takenTwice = new Set<number>();
+  const noteTaken: Taken = (cluster) => {
+    if (takenTwice.size < TAKEN_MAX) takenTwice.add(cluster);
+  };
+  // While the active disk alone is counted, a cluster that is counted already is at two places of it.
+  const order = activeFirst(tally);
+  const inOrder = order === undefined ? offsets : Float64Array.from(order, (i) => offsets[i]!);
+  await walkStoredTables(image.source, inOrder, clusterBytes, (position, words) => {
+    const index = order === undefined ? position : order[position]!;
+    const taken = active[index] === 0 ? undefined : noteTaken;
     const pointers = active[index]! + inactive[index]!;
     const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
     const judge = (entry: number): void => {
       odd[index] = 1;
-      judgeEntry(words, entry, { scan, structure, tableAt: offsets[index]!, pointers }, image, {
-        counter,
-        collector,
-      });
+      const place = { scan, structure, tableAt: offsets[index]!, pointers, taken } as const;
+      judgeEntry(words, entry, place, image, { counter, collector });
     };
-    countTable(words, scan, pointers, counter, external, runs, judge);
+    countTable(words, scan, pointers, counter, external, runs, judge, taken);
     if (active[index] !== 0) {
       if (runs.isPlain) {
         addPlainLayout(runs, active[index]!, layout);
@@ -96,11 +114,27 @@ export async function countReferences(
       } else addLayout(words, scan, active[index]!, external, layout);
     }
     hasCopied[index] = runs.anyCopied ? 1 : 0;
-    if ((index & 0x3ff) === 0) onProgress(index / offsets.length);
+    if ((position & 0x3ff) === 0) onProgress(position / offsets.length);
   });
   const bitmapFailure = await countBitmapData(image, counter, collector);
   const flags = { hasCopied, odd, marks, marked };
-  return { counter, scan, tally, activeL1, layout, ...flags, bitmapFailure, regions };
+  const found = { bitmapFailure, regions, taken: takenTwice, cutOff };
+  return { counter, scan, tally, activeL1, layout, ...flags, ...found };
+}
+
+/** Indexes of L2 tables, those of the active disk first; undefined where they are in that order. */
+function activeFirst({ offsets, active }: CheckTally): Int32Array | undefined {
+  const order = new Int32Array(offsets.length);
+  let count = 0;
+  let isSorted = true;
+  for (let i = 0; i < order.length; i++) {
+    if (active[i] === 0) continue;
+    isSorted &&= count === i;
+    order[count++] = i;
+  }
+  if (isSorted) return undefined;
+  for (let i = 0; i < order.length; i++) if (active[i] === 0) order[count++] = i;
+  return order;
 }
 
 /** Counts L2 tables, pointer by pointer, and collects who points at which. */
@@ -150,10 +184,11 @@ function countTable(
   externalDataFile: boolean,
   runs: Runs,
   judge: (entry: number) => void,
+  taken: Taken | undefined,
 ): void {
   let entry = 0;
   if (!externalDataFile && scan.stride === 2) {
-    entry = addStoredReferences(words, scan, pointers, counter.counts, runs);
+    entry = addStoredReferences(words, scan, pointers, counter.counts, runs, taken);
   } else {
     swapWords(words);
     runs.isPlain = false;
@@ -162,11 +197,11 @@ function countTable(
       for (let i = 0; i * scan.stride < words.length; i++) judge(i);
       return;
     }
-    entry = addReferences(words, scan, pointers, counter.counts);
+    entry = addReferences(words, scan, pointers, counter.counts, 0, taken);
   }
   while (entry !== NO_PROBLEM) {
     judge(entry);
-    entry = addReferences(words, scan, pointers, counter.counts, entry + 1);
+    entry = addReferences(words, scan, pointers, counter.counts, entry + 1, taken);
   }
 }
 

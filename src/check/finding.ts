@@ -8,13 +8,23 @@ import type { FindingCode } from './catalog.js';
 export type Severity = 'corruption' | 'leak' | 'check-error' | 'note';
 
 /**
- * What mends a finding: `leaks`, `all` and `unreadable` are classes of a repair; `manual` needs a
- * decision that no program should take alone; `none` needs nothing.
+ * What a repair can be asked for:
+ *
+ * - `all`: everything that changes nothing a guest reads and frees nothing that may be lost data;
+ * - `leaks`: clusters that count as used and that nothing refers to, where no table can be lost that did;
+ * - `perhaps-lost`: the same where a table may be lost: whatever these clusters hold is given up;
+ * - `unreadable`: entries that point where no data can be; the guest then reads zeros there.
  */
-export type Remedy = 'leaks' | 'all' | 'unreadable' | 'manual' | 'none';
+export type RepairClass = 'all' | 'leaks' | 'perhaps-lost' | 'unreadable';
+
+/**
+ * What mends a finding: a class of repairs; `manual` needs a decision that no program should take
+ * alone, and no class does it; `none` needs nothing. The one table that repairs go by, too.
+ */
+export type Remedy = RepairClass | 'manual' | 'none';
 
 /** Where a wrong value lies, by the names of QEMU's overlap checks where it has one. */
-export type Structure = RegionOwner | 'active-l2' | 'inactive-l2';
+export type Structure = RegionOwner | 'active-l2' | 'inactive-l2' | 'unreferenced-cluster' | 'file';
 
 /** What refers to a cluster, or lies in it. */
 export type OwnerKind = Structure | 'guest-data' | 'compressed-data' | 'vm-state' | 'bitmap-data';

@@ -8,7 +8,7 @@ import {
   offsetOf,
   ZERO_FLAG,
 } from '../l1l2/entry.js';
-import type { Scan } from '../l1l2/scan.js';
+import type { Scan, Taken } from '../l1l2/scan.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
 import type { Facts, Structure } from './finding.js';
@@ -20,6 +20,8 @@ export interface EntryPlace {
   readonly structure: Structure;
   readonly tableAt: number;
   readonly pointers: number;
+  /** Takes clusters that something else was counted to name already. */
+  readonly taken: Taken | undefined;
 }
 
 interface Sinks {
@@ -76,6 +78,9 @@ export function judgeEntry(
   if ((zeroBits & allocatedBits) !== 0) add('L2_SUBCLUSTERS_CONTRADICT');
   if (offset % clusterBytes !== 0) add('L2_ENTRY_MISALIGNED');
   if (!externalDataFile) {
+    if (place.taken !== undefined && counter.isReferredTo(offset)) {
+      place.taken(Math.floor(offset / clusterBytes));
+    }
     counter.count(offset, clusterBytes, pointers, 'L2_ENTRY_PAST_END', where);
   }
 }

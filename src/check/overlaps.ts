@@ -7,13 +7,15 @@ import type { StoredRefcountTable } from './stored-refcounts.js';
 /**
  * Metadata has no references but those of its owner. QEMU counts another one and calls the image
  * sound if the refcount agrees; a write through one owner then destroys what the other has.
+ *
+ * @returns the clusters of metadata that something else refers to.
  */
 export function checkOverlaps(
   image: Image,
   table: StoredRefcountTable,
   references: References,
   collector: FindingCollector,
-): void {
+): ReadonlySet<number> {
   const { clusterBytes } = image.geometry;
   const { counts } = references.counter;
   const { fileClusters } = references.scan.format;
@@ -47,4 +49,5 @@ export function checkOverlaps(
     const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
     add(structure, offset / clusterBytes, active[index]! + inactive[index]!);
   });
+  return seen;
 }

@@ -4,6 +4,7 @@ import type { TableFormat } from '../l1l2/entry.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
+import type { CutOff } from './cut-off.js';
 
 /**
  * Counts references to host clusters by QEMU's rules: a stretch that reaches behind the end of the
@@ -16,15 +17,24 @@ export class ReferenceCounter {
   readonly counts: Counts;
   readonly #collector: FindingCollector;
   readonly #clusterBytes: number;
+  readonly #fileBytes: number;
   readonly #fileEnd: number;
+  readonly #cutOff: CutOff;
   #clusters: number;
 
-  constructor({ geometry, fileClusters }: TableFormat, fileBytes: number, to: FindingCollector) {
+  constructor(
+    { geometry, fileClusters }: TableFormat,
+    fileBytes: number,
+    to: FindingCollector,
+    cutOff: CutOff,
+  ) {
     // A stretch that begins off a cluster's start may end in the cluster behind the last one.
     this.counts = newCounts(fileClusters + 1, geometry);
     this.#collector = to;
     this.#clusterBytes = geometry.clusterBytes;
+    this.#fileBytes = fileBytes;
     this.#fileEnd = roundUp(fileBytes, 512);
+    this.#cutOff = cutOff;
     this.#clusters = fileClusters;
   }
 
@@ -48,6 +58,7 @@ export class ReferenceCounter {
   ): void {
     if (bytes <= 0) return;
     const size = this.#clusterBytes;
+    if (at + bytes > this.#fileBytes) this.#cutOff.add(at, bytes, pastTheEnd, where);
     if (at + bytes - this.#fileEnd >= size) {
       const found = where();
       // What was stored says it to the byte.
@@ -59,6 +70,12 @@ export class ReferenceCounter {
     for (let cluster = Math.floor(at / size); cluster <= last; cluster++) {
       this.#countOne(cluster, times, where);
     }
+  }
+
+  /** Whether the cluster at a host offset is in the file and was counted before. */
+  isReferredTo(at: number): boolean {
+    const cluster = Math.floor(at / this.#clusterBytes);
+    return cluster < this.counts.clusters && this.counts.get(cluster) !== 0;
   }
 
   #countOne(cluster: number, times: number, where: () => Found): void {

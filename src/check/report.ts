@@ -32,6 +32,15 @@ export interface CheckReport {
   readonly totals: CheckTotals;
   /** Findings that QEMU does not count, each as often as it occurs. */
   readonly beyondQemu: { readonly corruptions: number; readonly notes: number };
+  /**
+   * Whether something may be lost or unreadable that referred to clusters. The leaks of the totals, which are
+   * QEMU's, may then be lost data, and only a repair of class `perhaps-lost` frees them.
+   */
+  readonly ownersHidden: boolean;
+  /** Whether that is so for another reason than what the clusters hold: something can't be read, or is wrong. */
+  readonly ownersUnreadable: boolean;
+  /** What is missing where the file was cut off, by kind; empty where it was not. */
+  readonly cutOff: readonly string[];
   /** Set where QEMU prints no report; its exit code is 1 then. */
   readonly qemuFailure: QemuFailure | undefined;
   /** How `qemu-img check` ends. */

@@ -1,6 +1,6 @@
 import { roundUp } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
-import type { Snapshot } from '../qcow2/snapshot-table.js';
+import type { Snapshot, SnapshotTableContext } from '../qcow2/snapshot-table.js';
 import { readSnapshotTableLeniently } from '../qcow2/snapshot-table-lenient.js';
 import { decodeRefcounts } from '../refcount/block.js';
 import type { Counts } from '../refcount/counts.js';
@@ -29,16 +29,24 @@ export async function readBehindTable(
   if (snapshotTable.at === 0 || at >= Math.min(end, fileSizeBytes)) return [];
   const bytes = new Uint8Array(end - at);
   await source.readBatch([{ at, into: bytes }]);
+  const found = plausibleEntries(bytes, { at, diskSizeBytes, clusterBytes, fileSizeBytes });
+  return found.map((one) => ({ ...one, index: snapshotTable.count + one.index }));
+}
+
+/** What looks like entries of a snapshot table at the beginning of some bytes, up to the first that does not. */
+export function plausibleEntries(
+  bytes: Uint8Array,
+  where: Omit<SnapshotTableContext, 'count'>,
+): readonly Snapshot[] {
   const found: Snapshot[] = [];
   while (found.length < ENTRIES_MAX) {
-    const context = { at, diskSizeBytes, clusterBytes, fileSizeBytes, count: found.length + 1 };
-    const read = readSnapshotTableLeniently(bytes, context);
+    const read = readSnapshotTableLeniently(bytes, { ...where, count: found.length + 1 });
     if (!('snapshots' in read) || read.stop !== undefined || read.faults.length > 0) break;
     const snapshot = read.snapshots.at(-1)!;
-    if (!isPlausible(snapshot, fileSizeBytes)) break;
+    if (!isPlausible(snapshot, where.fileSizeBytes)) break;
     found.push(snapshot);
   }
-  return found.map((one) => ({ ...one, index: snapshotTable.count + one.index }));
+  return found;
 }
 
 function isPlausible({ l1, idBytes }: Snapshot, fileSizeBytes: number): boolean {

@@ -1,7 +1,7 @@
 import { HOST_IS_LITTLE, swapped } from '../base/words.js';
 import { maskOf } from '../refcount/bits.js';
 import type { Counts } from '../refcount/counts.js';
-import { NO_PROBLEM, type Scan } from './scan.js';
+import { NO_PROBLEM, type Scan, type Taken } from './scan.js';
 
 /** COPIED, in the first byte of an entry. */
 export const COPIED_BYTE = 0x80;
@@ -162,16 +162,23 @@ export function endOfRun(
 /**
  * Adds `weight` to the counts of all clusters that the runs name.
  *
+ * @param taken as in `addReferences`.
  * @returns NO_PROBLEM, or the index of the first entry whose count would leave 0 to `counts.max`;
  *   those before it are counted then.
  */
-export function addRuns(runs: Runs, weight: number, counts: Counts): number {
+export function addRuns(runs: Runs, weight: number, counts: Counts, taken?: Taken): number {
   const { count, entries, clusters, lengths } = runs;
   for (let run = 0; run < count; run++) {
+    if (taken !== undefined) tellTaken(clusters[run]!, lengths[run]!, counts, taken);
     const changed = counts.changeRun(clusters[run]!, lengths[run]!, weight);
     if (changed < lengths[run]!) return entries[run]! + changed;
   }
   return NO_PROBLEM;
+}
+
+function tellTaken(first: number, length: number, counts: Counts, taken: Taken): void {
+  const end = first + length;
+  for (let at = counts.nextUsed(first, end); at < end; at = counts.nextUsed(at + 1, end)) taken(at);
 }
 
 /**

@@ -39,6 +39,9 @@ export function scanOf(format: TableFormat): Scan {
   };
 }
 
+/** Takes a host cluster that an entry names and that was counted before. */
+export type Taken = (cluster: number) => void;
+
 /** The result of a loop that found nothing wrong. */
 export const NO_PROBLEM = -1;
 
@@ -47,6 +50,7 @@ export const NO_PROBLEM = -1;
  * counts once in each host cluster that it touches.
  *
  * @param from index of the entry to begin with.
+ * @param taken is told of whole clusters that were counted before.
  * @returns NO_PROBLEM, or the index of the first entry that is wrong or whose count would leave
  *   0 to `counts.max`. Counts of earlier entries are changed by then, those of this entry are not.
  */
@@ -56,6 +60,7 @@ export function addReferences(
   weight: number,
   counts: Counts,
   from = 0,
+  taken?: Taken,
 ): number {
   const { stride, clusterBits, highScale, lowMustBeClear, fileClusters } = scan;
   for (let i = from * stride; i < words.length; i += stride) {
@@ -72,6 +77,7 @@ export function addReferences(
       continue;
     }
     if (cluster >= fileClusters) return i / stride;
+    if (taken !== undefined && counts.get(cluster) !== 0) taken(cluster);
     if (!counts.change(cluster, weight)) return i / stride;
   }
   return NO_PROBLEM;

@@ -10,6 +10,7 @@ import {
   NO_PROBLEM,
   setCopied,
   type Scan,
+  type Taken,
 } from './scan.js';
 
 /**
@@ -23,6 +24,7 @@ const COMPRESSED_BYTE = 0x40;
  * `addReferences` for a table as it is stored. A table that is not plain ends in host order.
  *
  * @param runs gets what the table has.
+ * @param taken as in `addReferences`.
  */
 export function addStoredReferences(
   stored: Uint32Array,
@@ -30,14 +32,15 @@ export function addStoredReferences(
   weight: number,
   counts: Counts,
   runs: Runs,
+  taken?: Taken,
 ): number {
   const stop = readRuns(stored, scan, runs);
-  const full = addRuns(runs, weight, counts);
+  const full = addRuns(runs, weight, counts, taken);
   if (stop === NO_PROBLEM && full === NO_PROBLEM) return NO_PROBLEM;
   runs.isPlain = false;
   swapWords(stored);
   runs.anyCopied = anyCopied(stored, scan);
-  return addReferences(stored, scan, weight, counts, full === NO_PROBLEM ? stop : full);
+  return addReferences(stored, scan, weight, counts, full === NO_PROBLEM ? stop : full, taken);
 }
 
 /** Whether an entry is to have the COPIED flag; undefined for a compressed one. Spec: L2 table entry. */

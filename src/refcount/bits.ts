@@ -23,3 +23,10 @@ export function setBits(words: Uint32Array, first: number, end: number): void {
 export function visitBits(bits: number, visit: (bit: number) => void): void {
   for (let rest = bits; rest !== 0; rest &= rest - 1) visit(31 - Math.clz32(rest & -rest));
 }
+
+/** How many bits are set. */
+export function popcount(bits: number): number {
+  const pairs = bits - ((bits >>> 1) & 0x5555_5555);
+  const fours = (pairs & 0x3333_3333) + ((pairs >>> 2) & 0x3333_3333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+}

@@ -182,6 +182,15 @@ export class Counts {
     return used;
   }
 
+  /** The first cluster of `first` up to `end` whose count is not 0, or `end`. */
+  nextUsed(first: number, end: number): number {
+    for (let cluster = first; cluster < end; cluster = (cluster | 31) + 1) {
+      const used = this.usedAt(cluster >>> 5) & maskOf(cluster & 31, end - cluster);
+      if (used !== 0) return (cluster & ~31) + 31 - Math.clz32(used & -used);
+    }
+    return end;
+  }
+
   /** Which clusters of a word have other counts than those in `other`. */
   differenceAt(word: number, { planes: other, depth }: WordOfCounts): number {
     const { planes } = this;

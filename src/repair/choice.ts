@@ -1,16 +1,7 @@
 import { printableText } from '../base/text.js';
-import { isFindingCode, type FindingCode } from '../check/catalog.js';
+import { catalogEntry, isFindingCode, type FindingCode } from '../check/catalog.js';
+import type { RepairClass } from '../check/finding.js';
 import { QsnapError } from '../errors.js';
-
-/**
- * What is mended beyond what makes writing safe.
- *
- * - `all`: everything that changes nothing a guest reads: leaks that surely are leaks, stray bits,
- *   incomplete snapshot table entries, the dirty and the corrupt mark;
- * - `leaks`: leaks, also where something unreadable might own them;
- * - `unreadable`: entries that point where no data can be; the guest then reads zeros there.
- */
-export type RepairClass = 'all' | 'leaks' | 'unreadable';
 
 /** A finding to mend: all of its code, or the one at a byte offset in the file. */
 export interface ChosenFinding {
@@ -26,10 +17,34 @@ export interface RepairChoice {
   readonly dropSnapshots?: readonly number[];
   /** Drops the snapshots behind the first table entry that can't be read, and it. */
   readonly dropUnreadSnapshots?: boolean;
+  /** L1 tables that are given up: an empty one takes the place of each. */
+  readonly emptyL1s?: readonly EmptiedL1[];
 }
+
+/** Whose L1 table is given up: the active disk's, or a snapshot's by its position in the table. */
+export type EmptiedL1 = 'active' | number;
 
 export function choseClass(choice: RepairChoice, name: RepairClass): boolean {
   return choice.classes.includes(name);
+}
+
+/** Whether something is given up by name that may own clusters. */
+export function givesUp({ dropSnapshots, dropUnreadSnapshots, emptyL1s }: RepairChoice): boolean {
+  const named = (dropSnapshots ?? []).length + (emptyL1s ?? []).length;
+  return named > 0 || dropUnreadSnapshots === true;
+}
+
+/**
+ * Whether what a check finds by one of these codes at this place is to be mended: by the class that the
+ * catalogue names as its remedy, or by name. `all` has what `leaks` has.
+ */
+export function chose(choice: RepairChoice, codes: readonly FindingCode[], at: number): boolean {
+  const isInClass = codes.some((code) => {
+    const { remedy } = catalogEntry(code);
+    const isOfAll = remedy === 'all' || remedy === 'leaks';
+    return choice.classes.some((name) => name === remedy || (name === 'all' && isOfAll));
+  });
+  return isInClass || choseFinding(choice, codes, at);
 }
 
 /** Whether a finding of one of these codes at this place was chosen by name. */
@@ -43,7 +58,12 @@ export function choseFinding(
   );
 }
 
-const CLASSES: readonly string[] = ['all', 'leaks', 'unreadable'] satisfies RepairClass[];
+const CLASSES: readonly string[] = [
+  'all',
+  'leaks',
+  'perhaps-lost',
+  'unreadable',
+] satisfies RepairClass[];
 
 /**
  * A choice as people write it: classes, and findings as `CODE` or `CODE@OFFSET`. Nothing said means
@@ -67,6 +87,6 @@ function parseFinding(word: string): ChosenFinding {
   throw new QsnapError(
     'REPAIR_CHOICE_INVALID',
     `"${printableText(word)}" is neither a class of repairs nor a finding`,
-    { hint: 'write all, leaks, unreadable, or a finding as `qsnap check` prints it' },
+    { hint: `write ${CLASSES.join(', ')}, or a finding as \`qsnap check\` prints it` },
   );
 }

@@ -17,7 +17,9 @@ export interface Counted {
   readonly mendedL2s: ReadonlySet<number>;
   /** By index in the tally: 1 where a table has an entry with the COPIED flag. */
   readonly hasCopied: Uint8Array;
-  /** Regions that share a cluster with something else, or reach behind the end of the file. */
+  /** Regions that share a cluster with something else. */
+  readonly shared: ReadonlySet<Region>;
+  /** These, and regions that reach behind the end of the file. */
   readonly misplaced: ReadonlySet<Region>;
   readonly regions: readonly Region[];
   /** Clusters of the file that entries name which count nowhere: what is not free stays so. */
@@ -55,9 +57,9 @@ export async function countMended(
     hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
     if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
   });
-  const shared = regions.filter((region) => isShared(region, scan, counts));
+  const shared = new Set(regions.filter((region) => isShared(region, scan, counts)));
   const misplaced = new Set([...crowded, ...shared]);
-  return { counts, mendedL2s, hasCopied, misplaced, regions, held };
+  return { counts, mendedL2s, hasCopied, shared, misplaced, regions, held };
 }
 
 /** Counts regions; those that reach behind the file or whose cluster is full are returned. */

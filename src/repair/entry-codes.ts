@@ -2,9 +2,11 @@ import type { FindingCode } from '../check/catalog.js';
 import {
   COMPRESSED,
   COPIED,
+  hasZeroFlag,
   judgeL1Entry,
   judgeL2Entry,
   offsetOf,
+  ZERO_FLAG,
   type EntryProblem,
   type TableFormat,
 } from '../l1l2/entry.js';
@@ -19,7 +21,7 @@ const L1_CODES: Readonly<Record<EntryProblem, readonly FindingCode[]>> = {
   'copied-compressed': [],
 };
 const L2_CODES: Readonly<Record<EntryProblem, readonly FindingCode[]>> = {
-  'reserved-bits': ['L2_ENTRY_RESERVED_BITS', 'ZERO_FLAG_MEANINGLESS'],
+  'reserved-bits': [],
   misaligned: ['L2_ENTRY_MISALIGNED'],
   'past-the-end': ['L2_ENTRY_PAST_END'],
   'copied-without-offset': ['COPIED_WITHOUT_CLUSTER'],
@@ -43,7 +45,16 @@ export function codesOfL2Entry(words: EntryWords, format: TableFormat): readonly
   const standard = (high & COMPRESSED) === 0;
   const masked = standard ? judgeL2Entry(high & 0x80ff_ffff, low & ~0x1fe, format) : undefined;
   const hidden = masked === undefined || masked === problem ? [] : L2_CODES[masked];
-  return [...codes, ...hidden, ...codesOfSubclusters(words)];
+  const bits = standard ? codesOfBits(high, low, format) : [];
+  return [...codes, ...hidden, ...bits, ...codesOfSubclusters(words)];
+}
+
+/** Bits of a standard entry that mean nothing: bit 0 is told apart, since some programs heed it. */
+function codesOfBits(high: number, low: number, format: TableFormat): readonly FindingCode[] {
+  const codes: FindingCode[] = [];
+  if ((high & 0x3f00_0000) !== 0 || (low & 0x1fe) !== 0) codes.push('L2_ENTRY_RESERVED_BITS');
+  if ((low & ZERO_FLAG) !== 0 && !hasZeroFlag(format)) codes.push('ZERO_FLAG_MEANINGLESS');
+  return codes;
 }
 
 function codesOfSubclusters(words: EntryWords): readonly FindingCode[] {

@@ -56,6 +56,36 @@ function cleanL1Entry(high: number, low: number): readonly [number, number] {
   return [((high & OFFSET_HIGH) | copied) >>> 0, (low & OFFSET_LOW) >>> 0];
 }
 
+/** What of an L2 entry is left as it is, although it means nothing. */
+export interface Unmended {
+  /** Bit 0, by which some programs read zeros where the format has no zero flag. */
+  readonly zeroBit: boolean;
+  /** Reserved bits. */
+  readonly reservedBits: boolean;
+  /** Of a compressed entry: the COPIED flag, the subcluster bitmap, a length past the end of the file. */
+  readonly copied: boolean;
+  readonly bitmap: boolean;
+  readonly length: boolean;
+}
+
+/** Puts back into an entry without stray bits those that are to stay. */
+export function withUnmended(
+  words: EntryWords,
+  mended: EntryWords,
+  { zeroBit, reservedBits, copied, bitmap, length }: Unmended,
+): EntryWords {
+  const [high, low] = words as [number, number];
+  const [newHigh, newLow] = mended as [number, number];
+  if ((high & COMPRESSED) !== 0) {
+    const cut = length ? high & ~COPIED : newHigh;
+    const flags = copied ? high & COPIED : 0;
+    return [(cut | flags) >>> 0, newLow, ...(bitmap ? words : mended).slice(2)];
+  }
+  const stray = reservedBits ? { high: high & 0x3f00_0000, low: low & 0x1fe } : { high: 0, low: 0 };
+  const zero = zeroBit ? low & ZERO_FLAG : 0;
+  return [(newHigh | stray.high) >>> 0, (newLow | stray.low | zero) >>> 0, ...mended.slice(2)];
+}
+
 /** The words of one L2 entry: two, or four with extended L2 entries. */
 export type EntryWords = readonly number[];
 

@@ -172,6 +172,7 @@ async function placeInactiveL1s(
   const refs = tree.kept.map(({ l1 }) => l1);
   await visitL1Tables(tree.image.source, refs, (position, words) => {
     const { index, l1 } = tree.kept[position]!;
+    if (tree.emptied.has(index)) words.fill(0);
     mendL1(words, l1.at, tree.mender);
     const leaves = moves.inactiveL1s.has(l1.at);
     const repoints = repointed(words, tree, places);

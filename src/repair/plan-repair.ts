@@ -14,7 +14,7 @@ import { REFCOUNT_CAP } from '../refcount/block.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
 import { shadowWriteBytes, type EditPlan, type ShadowWrite } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
-import { choseClass, choseFinding, type RepairChoice } from './choice.js';
+import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
@@ -24,6 +24,7 @@ import { clustersNamed, clustersToCount, freeClusters, isGrowable } from './room
 import {
   readStoredRefcounts,
   settleRefcounts,
+  withoutSharedBlocks,
   type Settled,
   type StoredRefcounts,
   type Vacated,
@@ -34,8 +35,13 @@ import { movesOf, vacate, type Moves } from './vacate.js';
 
 /** How a repair is planned. */
 export interface RepairPlanning {
-  /** Takes the dirty and the corrupt mark away: only where a check of the result finds nothing. */
-  readonly clearMarks: boolean;
+  /** Marks that are taken away: only where a check of the result allows it. */
+  readonly clears: readonly ('dirty' | 'corrupt')[];
+  /**
+   * Whether a check found that something is lost or can't be read that may have referred to clusters, but
+   * for what the choice gives up.
+   */
+  readonly ownersHidden: boolean;
 }
 
 /** What a planned repair does to refcounts. */
@@ -70,7 +76,7 @@ export async function planRepair(
   refuseUnmendable(checked, choice);
   const { image } = checked;
   const format = tableFormat(image);
-  const unknowns = new Unknowns(hasUnknownOwners(checked, choice), format);
+  const unknowns = new Unknowns(hasUnknownOwners(checked, choice) || planning.ownersHidden, format);
   for (let attempt = 0; ; attempt++) {
     try {
       return await planWith(checked, choice, planning, format, unknowns);
@@ -92,8 +98,8 @@ async function planWith(
 ): Promise<PlannedRepair> {
   const { image } = checked;
   const mender = new TableMender(image, format, choice);
-  const tree = await readTree(image, mender, new Set(choice.dropSnapshots), unknowns);
-  const stored = await readStoredRefcounts(image);
+  const tree = await readTree(image, mender, choice, unknowns);
+  let stored = await readStoredRefcounts(image);
   for (const at of stored.lost.values()) unknowns.spare(at, image.geometry.clusterBytes);
 
   const scan = scanOf(format);
@@ -104,12 +110,22 @@ async function planWith(
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
   const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
   if (unlisted.length > 0) unknowns.addOwner();
+  stored = withoutSharedBlocks(stored, counts, format);
   const brokenRefcounts =
     stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
-  const moves = movesOf(tree, counted, brokenRefcounts);
+  const moves = movesOf(tree, counted, brokenRefcounts, choice);
   const vacated = vacate(tree, counted, moves);
   const taken = { vacated, held: counted.held };
-  const settled = await settle(checked, stored, counts, taken, unknowns, choice, format);
+  const settled = await settle(
+    checked,
+    stored,
+    counts,
+    taken,
+    unknowns,
+    choice,
+    planning.ownersHidden,
+    format,
+  );
   const named = clustersNamed(stored, format);
   const leave = (cluster: number): boolean =>
     named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
@@ -154,12 +170,18 @@ async function settle(
   { vacated, held }: { readonly vacated: Vacated; readonly held: ReadonlySet<number> },
   unknowns: Unknowns,
   choice: RepairChoice,
+  ownersHidden: boolean,
   { fileClusters, geometry }: TableFormat,
 ): Promise<Settled> {
-  const isSure = !unknowns.ownersUnknown && table.stop === undefined;
+  const isWhole = table.stop === undefined || choice.dropUnreadSnapshots === true;
+  const isSure = !unknowns.ownersUnknown && isWhole;
   const lowersAll =
-    choseClass(choice, 'leaks') ||
-    (isSure && (choseClass(choice, 'all') || (choice.dropSnapshots ?? []).length > 0));
+    choseClass(choice, 'perhaps-lost') ||
+    (choseClass(choice, 'leaks') && !ownersHidden) ||
+    (isSure && (choseClass(choice, 'all') || givesUp(choice)));
+  const codes = ownersHidden
+    ? (['CLUSTER_PERHAPS_LOST', 'REFERENCES_PERHAPS_LOST'] as const)
+    : (['CLUSTER_LEAKED', 'REFCOUNT_TOO_HIGH'] as const);
   const entryAt = (cluster: number): number => {
     const block = Math.floor(cluster / geometry.refcountBlockEntries);
     const bit = (cluster % geometry.refcountBlockEntries) * geometry.refcountBits;
@@ -171,7 +193,7 @@ async function settle(
     fileClusters,
     lowers: (cluster, _, references) => {
       if (references === 0 && held.has(cluster)) return false;
-      const code = references === 0 ? 'CLUSTER_LEAKED' : 'REFCOUNT_TOO_HIGH';
+      const code = codes[references === 0 ? 0 : 1];
       return lowersAll || choseFinding(choice, [code], entryAt(cluster));
     },
   });
@@ -210,12 +232,15 @@ function assembled(
   places: NewPlaces,
 ): EditPlan | undefined {
   const { header, headerSector, fileSizeBytes, geometry } = image;
-  const marks = (1n << BigInt(INCOMPATIBLE.dirty)) | (1n << BigInt(INCOMPATIBLE.corrupt));
+  const marks = planning.clears.reduce(
+    (bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])),
+    0n,
+  );
   const bytes = encodeSwitch(header.version, headerSector, {
     ...places,
     diskSizeBytes: header.diskSizeBytes,
     autoclear: header.autoclear & KNOWN_AUTOCLEAR,
-    ...(planning.clearMarks && { incompatible: header.incompatible & ~marks }),
+    incompatible: header.incompatible & ~marks,
   });
   const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
   if (shadow.length === 0 && sameBytes(bytes, stored)) return undefined;

@@ -1,12 +1,14 @@
 import { checkImage, checkOpened } from '../check/check-image.js';
 import type { CheckReport } from '../check/report.js';
 import type { Image } from '../image/image.js';
-import { openForCheck } from '../image/open-for-check.js';
+import { openForCheck, type CheckedImage } from '../image/open-for-check.js';
 import type { BlockSource } from '../io/device.js';
 import type { EditPlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
-import { choseClass, choseFinding, type RepairChoice } from './choice.js';
-import { planRepair, type RepairFacts } from './plan-repair.js';
+import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
+import { withoutGivenUp } from './given-up.js';
+import { planRepair, type RepairFacts, type RepairPlanning } from './plan-repair.js';
+import { refuseCutOff } from './refuse.js';
 
 /** A repair that is planned and checked, and of which nothing is written yet. */
 export interface ProposedRepair {
@@ -34,14 +36,28 @@ export async function proposeRepair(
   const { image } = checked;
   const before = await checkOpened(checked);
   const choice = choose(image);
-  const planned = await planRepair(checked, choice, { clearMarks: false });
-  const after = await checkAfter(source, planned.plan, before);
-  const marked = image.header.dirty || image.header.markedCorrupt;
-  if (!marked || !choseMarks(choice) || !isWithoutErrors(after)) {
+  const ownersHidden = await hidesOwners(checked, choice, before);
+  const plan = async (clears: RepairPlanning['clears']): Promise<ProposedRepair> => {
+    const planned = await planRepair(checked, choice, { clears, ownersHidden });
+    if (planned.plan !== undefined) refuseCutOff(before, choice, planned.plan);
+    const after = await checkAfter(source, planned.plan, before);
     return { image, before, after, ...planned };
-  }
-  const cleared = await planRepair(checked, choice, { clearMarks: true });
-  return { image, before, after: await checkAfter(source, cleared.plan, before), ...cleared };
+  };
+  const proposal = await plan([]);
+  const clears = marksToClear(image, choice, proposal.after);
+  return clears.length === 0 ? proposal : plan(clears);
+}
+
+/** Whether clusters that nothing refers to may have an owner that the choice does not give up. */
+async function hidesOwners(
+  checked: CheckedImage,
+  choice: RepairChoice,
+  before: CheckReport,
+): Promise<boolean> {
+  if (!before.ownersHidden || !givesUp(choice)) return before.ownersHidden;
+  const options = { maxFindings: 0, owners: false };
+  const rest = await checkOpened(withoutGivenUp(checked, choice), options);
+  return rest.ownersUnreadable;
 }
 
 async function checkAfter(
@@ -52,11 +68,21 @@ async function checkAfter(
   return plan === undefined ? before : checkImage(previewPlan(source, plan));
 }
 
-function choseMarks(choice: RepairChoice): boolean {
-  if (choseClass(choice, 'all')) return true;
-  return choseFinding(choice, ['MARKED_DIRTY', 'MARKED_CORRUPT'], 72);
-}
-
-function isWithoutErrors({ totals, beyondQemu }: CheckReport): boolean {
-  return totals.corruptions + totals.checkErrors + beyondQemu.corruptions === 0;
+/**
+ * The dirty mark goes where all refcounts are right: a program that finds it makes them anew, and would free
+ * what may be lost data. The corrupt mark goes where nothing is wrong at all.
+ */
+function marksToClear(
+  { header }: Image,
+  choice: RepairChoice,
+  { totals, beyondQemu }: CheckReport,
+): RepairPlanning['clears'] {
+  const isChosen =
+    choseClass(choice, 'all') || choseFinding(choice, ['MARKED_DIRTY', 'MARKED_CORRUPT'], 72);
+  if (!isChosen || totals.corruptions + totals.checkErrors > 0) return [];
+  const isWhole = beyondQemu.corruptions === 0;
+  return [
+    ...(header.dirty ? (['dirty'] as const) : []),
+    ...(header.markedCorrupt && isWhole ? (['corrupt'] as const) : []),
+  ];
 }

@@ -1,8 +1,10 @@
 import { counted } from '../base/text.js';
+import type { CheckReport } from '../check/report.js';
 import { QsnapError } from '../errors.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { HEADER_V2, HEADER_V3 } from '../qcow2/spec.js';
-import type { RepairChoice } from './choice.js';
+import type { EditPlan } from '../tx/plan.js';
+import { choseClass, type RepairChoice } from './choice.js';
 
 /**
  * Refuses what no repair can mend without losing what it can't see.
@@ -44,6 +46,40 @@ export function tooManyUnreadable(): QsnapError {
     {
       structure: 'L2 table',
       hint: 'look for a complete copy of the file, or repair the class unreadable too',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** What of a file that was cut off a class or an option gives up; the rest nobody may fill with zeros. */
+const GIVEN_UP_BY_UNREADABLE: readonly string[] = ['L2 tables', 'guest data'];
+const OF_L1S: readonly string[] = ['active-l1', 'inactive-l1'];
+const OF_REFCOUNTS: readonly string[] = ['refcount-table', 'refcount-block', 'refcount blocks'];
+
+/**
+ * Refuses a repair that would make a file longer that was cut off: what is missing would then lie in the
+ * file, as zeros, and nobody could tell it from what a guest wrote.
+ *
+ * @throws QsnapError REPAIR_REFUSED.
+ */
+export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: EditPlan): void {
+  if (plan.facts.growthBytes === 0) return;
+  const isGivenUp = (what: string): boolean =>
+    OF_REFCOUNTS.includes(what) ||
+    (choseClass(choice, 'unreadable') && GIVEN_UP_BY_UNREADABLE.includes(what)) ||
+    (OF_L1S.includes(what) && (choice.emptyL1s ?? []).length > 0) ||
+    (what === 'snapshot-table' && choice.dropUnreadSnapshots === true);
+  const kept = before.cutOff.filter((what) => !isGivenUp(what));
+  if (kept.length === 0) return;
+  throw new QsnapError(
+    'REPAIR_REFUSED',
+    `the file was cut off (${kept.join(', ')}), and a longer file would show zeros for what is missing`,
+    {
+      structure: 'file',
+      at: plan.fileSizeBytes,
+      hint:
+        'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives up ' +
+        'guest data and L2 tables, --empty-l1 an L1 table',
       imageState: 'unchanged',
     },
   );

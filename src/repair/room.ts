@@ -82,7 +82,7 @@ export function clustersNamed(
 /** The references of an image with all its snapshots. */
 async function countUndropped(image: Image, mender: TableMender, of: Counts): Promise<Counts> {
   const unknowns = new Unknowns(false, mender.format);
-  const tree = await readTree(image, mender, new Set(), unknowns);
+  const tree = await readTree(image, mender, {}, unknowns);
   const counts = newCounts(of.clusters, image.geometry, REFCOUNT_CAP);
   await countMended(tree, scanOf(mender.format), new Float64Array(0), counts, unknowns);
   return counts;

@@ -2,7 +2,7 @@ import { isAligned } from '../base/units.js';
 import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkStoredTables } from '../image/walk.js';
-import { offsetOf } from '../l1l2/entry.js';
+import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { visitBits } from '../refcount/bits.js';
@@ -43,6 +43,27 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
     seen.add(offset);
   }
   return { blocks, lost, hasStrayBits };
+}
+
+/**
+ * The same without blocks that something else refers to, too: what lies there need not be refcounts.
+ *
+ * @param counts the references of the image.
+ */
+export function withoutSharedBlocks(
+  stored: StoredRefcounts,
+  counts: Counts,
+  { geometry }: TableFormat,
+): StoredRefcounts {
+  const { clusterBytes } = geometry;
+  const blocks = stored.blocks.slice();
+  const lost = new Map(stored.lost);
+  blocks.forEach((at, index) => {
+    if (at === 0 || counts.get(at / clusterBytes) === 1) return;
+    lost.set(index, at);
+    blocks[index] = 0;
+  });
+  return { ...stored, blocks, lost };
 }
 
 /** How many references a repair takes from clusters: by refcount block, then by cluster. */

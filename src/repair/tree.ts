@@ -4,6 +4,7 @@ import { visitL1Tables } from '../image/l1-tables.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
+import type { EmptiedL1, RepairChoice } from './choice.js';
 import { isChanged, type Mending, type TableMender } from './mend-tables.js';
 import type { Unknowns } from './unknowns.js';
 
@@ -20,6 +21,8 @@ export interface MendedTree {
   readonly storedActiveL1: Uint32Array;
   /** Snapshots that stay. */
   readonly kept: readonly Snapshot[];
+  /** Whose L1 tables are given up. */
+  readonly emptied: ReadonlySet<EmptiedL1>;
   /** Indexes of snapshots with an L1 table in which something was mended. */
   readonly mendedL1s: ReadonlySet<number>;
   readonly tally: TreeTally;
@@ -30,14 +33,16 @@ export interface MendedTree {
   readonly strayTables: ReadonlyMap<number, number>;
 }
 
-/** Reads and mends all L1 tables but those of snapshots that are dropped. */
+/** Reads and mends all L1 tables but those of snapshots that are dropped; those given up become empty. */
 export async function readTree(
   image: Image,
   mender: TableMender,
-  dropped: ReadonlySet<number>,
+  { dropSnapshots, emptyL1s }: Pick<RepairChoice, 'dropSnapshots' | 'emptyL1s'>,
   unknowns: Unknowns,
 ): Promise<MendedTree> {
   const { clusterBytes } = image.geometry;
+  const dropped = new Set(dropSnapshots);
+  const emptied = new Set<EmptiedL1>(emptyL1s);
   const kept = image.snapshots.filter(({ index }) => !dropped.has(index));
   const builder = new L2TallyBuilder(SIDES);
   const mendedL1s = new Set<number>();
@@ -48,6 +53,7 @@ export async function readTree(
   await visitL1Tables(image.source, refs, (position, words) => {
     const isActive = position === 0;
     const stored = isActive ? words.slice() : words;
+    if (emptied.has(isActive ? 'active' : kept[position - 1]!.index)) words.fill(0);
     const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
       if (mending === 'unreadable') {
         unknowns.unreadable(offset, clusterBytes);
@@ -61,7 +67,8 @@ export async function readTree(
     else if (mended) mendedL1s.add(kept[position - 1]!.index);
   });
   const tally = builder.finish();
-  return { image, mender, activeL1, storedActiveL1, kept, mendedL1s, tally, strayTables };
+  const active = { activeL1, storedActiveL1 };
+  return { image, mender, ...active, kept, emptied, mendedL1s, tally, strayTables };
 }
 
 /**

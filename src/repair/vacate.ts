@@ -1,4 +1,5 @@
 import type { Region } from '../image/regions.js';
+import { choseFinding, type RepairChoice } from './choice.js';
 import { regionClusters } from '../image/regions.js';
 import type { Geometry } from '../qcow2/geometry.js';
 import type { Counted } from './count.js';
@@ -17,24 +18,43 @@ export interface Moves {
   readonly refcounts: boolean;
 }
 
-/** What can't stay: mended tables, and whatever shares a cluster with something else. */
-export function movesOf(tree: MendedTree, counted: Counted, refcounts: boolean): Moves {
+/**
+ * What can't stay: mended tables, L1 tables that are given up, and refcounts that share a cluster with
+ * something else. All other metadata that does so is moved where that was chosen by name: nobody knows which
+ * of the two names the wrong cluster.
+ */
+export function movesOf(
+  tree: MendedTree,
+  counted: Counted,
+  refcounts: boolean,
+  choice: RepairChoice,
+): Moves {
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = tree.image.geometry;
+  const mayMove = (at: number): boolean => {
+    const ofCluster = Math.floor(at / clusterBytes) * clusterBytes;
+    return choseFinding(choice, ['METADATA_OVERLAP'], ofCluster);
+  };
   const l2s = new Set(counted.mendedL2s);
   offsets.forEach((offset, index) => {
     const pointers = active[index]! + inactive[index]!;
-    if (counted.counts.get(offset / clusterBytes) !== pointers) l2s.add(index);
+    const isAlone = counted.counts.get(offset / clusterBytes) === pointers;
+    if (!isAlone && mayMove(offset)) l2s.add(index);
   });
   const misplaced = [...counted.misplaced];
   const has = (owner: Region['owner']): boolean => misplaced.some((one) => one.owner === owner);
+  const moved = [...counted.shared].filter(({ at }) => mayMove(at));
+  const hasMoved = (owner: Region['owner']): boolean => moved.some((one) => one.owner === owner);
+  const emptied = new Set(choice.emptyL1s);
+  const inactiveL1s = [
+    ...moved.filter(({ owner }) => owner === 'inactive-l1').map(({ at }) => at),
+    ...tree.kept.filter(({ index }) => emptied.has(index)).map(({ l1 }) => l1.at),
+  ];
   return {
     l2s,
-    activeL1: has('active-l1'),
-    inactiveL1s: new Set(
-      misplaced.filter(({ owner }) => owner === 'inactive-l1').map(({ at }) => at),
-    ),
-    snapshotTable: has('snapshot-table'),
+    activeL1: hasMoved('active-l1') || emptied.has('active'),
+    inactiveL1s: new Set(inactiveL1s),
+    snapshotTable: hasMoved('snapshot-table'),
     refcounts: refcounts || has('refcount-table') || has('refcount-block'),
   };
 }

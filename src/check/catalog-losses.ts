@@ -1,0 +1,110 @@
+import { counted } from '../base/text.js';
+import { hex } from '../base/words.js';
+import { cluster, theStructure, type CatalogEntry } from './catalog-entry.js';
+
+const KEPT = 'a repair leaves all that nothing refers to as it is, unless it is told otherwise';
+const RESCUE = '`qsnap rescue` shows what can be brought back';
+
+/**
+ * Findings that say that something was lost. While one of them stands, clusters that nothing refers to are
+ * not leaks: what referred to them may be what was lost. QEMU looks for none of this.
+ */
+export const LOSS_FINDINGS = {
+  FILE_CUT_OFF: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'unreadable',
+    remedy: 'manual',
+    message: ({ at, facts }) =>
+      `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
+      `are not there: of ${String(facts['what'])}`,
+    consequence: 'what is missing is lost; some programs read zeros in its place',
+    advice: `look for a complete copy of the file; ${RESCUE}`,
+  },
+  REFCOUNTS_CUT_OFF: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    remedy: 'all',
+    message: ({ at, facts }) =>
+      `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
+      `are not there: of ${String(facts['what'])}`,
+    consequence: 'the refcounts that are missing read as 0, and data in use counts as free',
+    advice: 'a repair of class all makes new refcounts from the references',
+  },
+  TABLE_EMPTIED: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'manual',
+    message: (told) =>
+      `${theStructure(told)} at ${hex(told.at)} has ${String(told.facts['what'])}, while ` +
+      `${counted(Number(told.found), 'cluster')} in use may have been named there`,
+    consequence: 'the guest reads zeros where its data may have been',
+    advice: `${KEPT}; ${RESCUE}`,
+  },
+  TABLE_UNREFERENCED: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'manual',
+    message: (told) =>
+      `${cluster(told)}, which nothing refers to, looks like ${String(told.facts['what'])}`,
+    consequence: 'what referred to it is lost, and with it all that it leads to',
+    advice: `${KEPT}; ${RESCUE}`,
+  },
+  REFCOUNTS_CONTRADICT: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'manual',
+    message: ({ found, expected }) =>
+      `${counted(Number(found), 'cluster')} count as used more often than they are referred to, and ` +
+      `${counted(Number(expected), 'cluster')} less often: table entries may name the wrong clusters`,
+    consequence: 'guest data may be where nothing refers to',
+    advice: `${KEPT}; ${RESCUE}`,
+  },
+  LEAKS_NOT_ALL_SEEN: {
+    severity: 'note',
+    beyondQemu: true,
+    hidesOwners: 'inferred',
+    remedy: 'none',
+    message: ({ found, expected }) =>
+      `nothing refers to ${counted(Number(found), 'cluster')}, and only ${expected} of them were looked at`,
+    consequence: 'there may be tables among the others, and lost data with them',
+    advice: KEPT,
+  },
+  CLUSTER_AT_TWO_PLACES: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'manual',
+    message: (told) => `the active disk has ${cluster(told)} at two places`,
+    consequence: 'one of the two has lost its data, and shows that of the other',
+    advice: 'look at both places; the data that one of them had may be where nothing refers to',
+  },
+  CLUSTER_PERHAPS_LOST: {
+    severity: 'leak',
+    losesData: true,
+    remedy: 'perhaps-lost',
+    message: (told) =>
+      `${cluster(told)} has a refcount of ${told.found} but nothing refers to it, and a table may be lost`,
+    consequence: 'it may hold what only a lost table led to',
+    advice: `${RESCUE}; a repair of class perhaps-lost gives it up and frees it`,
+  },
+  REFERENCES_PERHAPS_LOST: {
+    severity: 'leak',
+    losesData: true,
+    remedy: 'perhaps-lost',
+    message: (told) =>
+      `${cluster(told)} has a refcount of ${told.found} but is referred to ` +
+      `${counted(Number(told.expected), 'time')}, and a table may be lost`,
+    consequence: 'it may also belong to what only a lost table led to',
+    advice: `${RESCUE}; a repair of class perhaps-lost gives it the refcount that its references ask for`,
+  },
+} as const satisfies Record<string, CatalogEntry>;

@@ -1,0 +1,154 @@
+import { counted } from '../base/text.js';
+import type { Image } from '../image/image.js';
+import { visitL1Tables } from '../image/l1-tables.js';
+import { walkTables } from '../image/walk.js';
+import { COMPRESSED, offsetOf } from '../l1l2/entry.js';
+import type { FindingCollector } from './collector.js';
+import type { References } from './count-references.js';
+import type { Excess } from './excess.js';
+import type { Structure } from './finding.js';
+
+/** What a medium loses at once: a table is emptied in such pieces. */
+const SECTOR_WORDS = 512 / 4;
+
+/**
+ * Looks for tables that are empty, or empty in part, where clusters are in use that they may have named.
+ * An allocation that was broken off leaves the same where it was the first of its table: nobody can tell
+ * the two apart, so both count as a loss.
+ */
+export async function findEmptiedTables(
+  image: Image,
+  references: References,
+  excess: Excess,
+  collector: FindingCollector,
+): Promise<void> {
+  const { tally, scan } = references;
+  const { offsets, active } = tally;
+  const { clusterBytes } = image.geometry;
+  const found = excess.unreferencedClusters + excess.overcountedClusters;
+  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
+    const at = offsets[index]!;
+    // What lies off a cluster's start or past the end has a finding of its own.
+    if (at === 0 || at % clusterBytes !== 0 || at >= image.fileSizeBytes) return;
+    const what = emptiedIn(words, scan.stride, scan.clusterBits, excess);
+    if (what === undefined) return;
+    const structure: Structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
+    collector.add('TABLE_EMPTIED', { structure, at, found, facts: { what } });
+  });
+  await findEmptiedL1s(image, references, excess, collector);
+}
+
+/**
+ * What is empty in an L2 table that may not have been so, in words that complete "has …".
+ *
+ * @param words in host order.
+ */
+export function emptiedIn(
+  words: Uint32Array,
+  stride: number,
+  clusterBits: number,
+  excess: Excess,
+): string | undefined {
+  let first = 0;
+  while (first < words.length && isEmpty(words, first, stride)) first += stride;
+  if (first >= words.length) return 'no entry';
+  for (let from = 0; from < words.length;) {
+    if (!isEmpty(words, from, stride)) {
+      from += stride;
+      continue;
+    }
+    let to = from;
+    while (to < words.length && isEmpty(words, to, stride)) to += stride;
+    const entries = (to - from) / stride;
+    if (isHole(words, from, to, stride, clusterBits, excess)) {
+      return `${counted(entries, 'empty entry', 'empty entries')} in a row`;
+    }
+    from = to;
+  }
+  return undefined;
+}
+
+/**
+ * Whether entries in a row were emptied: whole sectors of them, of which as many clusters are in use for
+ * no known reason; or so many entries that the clusters which fit between those of their neighbours are.
+ */
+function isHole(
+  words: Uint32Array,
+  from: number,
+  to: number,
+  stride: number,
+  clusterBits: number,
+  excess: Excess,
+): boolean {
+  const entries = (to - from) / stride;
+  const isOfSectors = from % SECTOR_WORDS === 0 && to % SECTOR_WORDS === 0;
+  const inUse = excess.unreferencedClusters + excess.overcountedClusters;
+  if (isOfSectors && inUse >= entries) return true;
+  const before = from === 0 ? undefined : clusterAt(words, from - stride, clusterBits);
+  const after = to === words.length ? undefined : clusterAt(words, to, clusterBits);
+  if (before === undefined || after === undefined || after - before !== entries + 1) return false;
+  for (let cluster = before + 1; cluster < after; cluster++) {
+    if (!excess.has(cluster)) return false;
+  }
+  return true;
+}
+
+function isEmpty(words: Uint32Array, at: number, stride: number): boolean {
+  for (let i = at; i < at + stride; i++) if (words[i] !== 0) return false;
+  return true;
+}
+
+/** The cluster that a standard entry names. */
+function clusterAt(words: Uint32Array, at: number, clusterBits: number): number | undefined {
+  const [high, low] = [words[at]!, words[at + 1]!];
+  const offset = offsetOf(high, low);
+  if ((high & COMPRESSED) !== 0 || offset === 0) return undefined;
+  return Math.floor(offset / 2 ** clusterBits);
+}
+
+/**
+ * L1 tables without an entry where another one has an L2 table that counts as used more often than it is
+ * referred to. Where the whole disk was to be copied, it is the copy that was not finished.
+ */
+async function findEmptiedL1s(
+  image: Image,
+  { tally, activeL1 }: References,
+  excess: Excess,
+  collector: FindingCollector,
+): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  const overcounted = new Set(
+    [...tally.offsets].filter((at) => at !== 0 && excess.has(Math.floor(at / clusterBytes))),
+  );
+  if (overcounted.size === 0) return;
+  const isOver = (words: Uint32Array, i: number): boolean =>
+    overcounted.has(offsetOf(words[i]!, words[i + 1]!));
+  if (isWholeDisk(activeL1, isOver)) return;
+  const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
+  const indexes = new Set<number>();
+  await visitL1Tables(image.source, refs, (_, words) => {
+    for (let i = 0; i < words.length; i += 2) if (isOver(words, i)) indexes.add(i);
+  });
+  await visitL1Tables(image.source, refs, (position, words) => {
+    const empty = [...indexes].filter((i) => i < words.length && (words[i]! | words[i + 1]!) === 0);
+    if (empty.length === 0) return;
+    const structure: Structure = position === 0 ? 'active-l1' : 'inactive-l1';
+    const what = counted(empty.length, 'empty entry', 'empty entries');
+    const { at } = refs[position]!;
+    collector.add('TABLE_EMPTIED', { structure, at, found: overcounted.size, facts: { what } });
+  });
+}
+
+/** Whether all tables of the active disk count as used once more: what a snapshot leaves that failed. */
+function isWholeDisk(
+  activeL1: Uint32Array,
+  isOver: (words: Uint32Array, i: number) => boolean,
+): boolean {
+  let any = false;
+  for (let i = 0; i < activeL1.length; i += 2) {
+    if ((activeL1[i]! | activeL1[i + 1]!) === 0) continue;
+    if (!isOver(activeL1, i)) return false;
+    any = true;
+  }
+  return any;
+}

@@ -1,0 +1,79 @@
+import { ClusterSet } from '../refcount/cluster-set.js';
+
+/** A block in which more of the counts in use differ than agree holds no refcounts, but something else. */
+const JUNK_SHARE = 1 / 2;
+
+/** Clusters whose stored refcounts are not their references, as far as it matters for what was lost. */
+export class Excess {
+  unreferencedClusters = 0;
+  overcountedClusters = 0;
+  /** Clusters with fewer refcounts than references, and with more, in blocks that do hold refcounts. */
+  undercounted = 0;
+  overcountedInSound = 0;
+  #low = 0;
+  #high = 0;
+  #used = 0;
+  readonly #clusters: number;
+  /** A sound image has none, and takes no memory for them. */
+  #unreferenced: ClusterSet | undefined;
+  #overcounted: ClusterSet | undefined;
+
+  constructor(clusters: number) {
+    this.#clusters = clusters;
+  }
+
+  /** Clusters that count as used, or of which nobody can tell, and that nothing refers to. */
+  get unreferenced(): ClusterSet {
+    return (this.#unreferenced ??= new ClusterSet(this.#clusters));
+  }
+
+  /** Clusters that are referred to, but less often than they count as used. */
+  get overcounted(): ClusterSet {
+    return (this.#overcounted ??= new ClusterSet(this.#clusters));
+  }
+
+  get isEmpty(): boolean {
+    return this.unreferencedClusters + this.overcountedClusters === 0;
+  }
+
+  /** A cluster of the block that is compared has more refcounts than references. */
+  addHigh(cluster: number, references: number): void {
+    this.#high += 1;
+    if (references === 0) this.addUnreferenced(cluster);
+    else {
+      this.overcounted.add(cluster);
+      this.overcountedClusters += 1;
+    }
+  }
+
+  addUnreferenced(cluster: number): void {
+    this.unreferenced.add(cluster);
+    this.unreferencedClusters += 1;
+  }
+
+  /** A cluster of the block that is compared has fewer refcounts than references. */
+  addLow(): void {
+    this.#low += 1;
+  }
+
+  /** So many more clusters of the block that is compared are used, whatever they count. */
+  addUsed(clusters: number): void {
+    this.#used += clusters;
+  }
+
+  /** The block is compared. */
+  endBlock(): void {
+    const different = this.#low + this.#high;
+    if (different <= this.#used * JUNK_SHARE) {
+      this.undercounted += this.#low;
+      this.overcountedInSound += this.#high;
+    }
+    this.#low = this.#high = this.#used = 0;
+  }
+
+  /** Whether nobody but a lost table can tell why the cluster counts as it does. */
+  has(cluster: number): boolean {
+    if (cluster >= this.#clusters) return false;
+    return this.#unreferenced?.has(cluster) === true || this.#overcounted?.has(cluster) === true;
+  }
+}

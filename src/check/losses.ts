@@ -1,0 +1,66 @@
+import type { CheckedImage } from '../image/open-for-check.js';
+import type { FindingCollector } from './collector.js';
+import type { References } from './count-references.js';
+import { findEmptiedTables } from './emptied-tables.js';
+import type { Excess } from './excess.js';
+import type { StoredRefcountTable } from './stored-refcounts.js';
+import { findUnreferencedTables } from './unreferenced-tables.js';
+
+/**
+ * Looks for what was lost: at the end of the file, at what lies at two places of a disk, and, where clusters
+ * count as used more often than they are referred to, at the tables that there are and at those clusters.
+ *
+ * @param overlapped clusters of metadata that something else refers to.
+ * @returns whether something may be lost that referred to clusters: then none is known to be leaked.
+ */
+export async function findLosses(
+  { image }: CheckedImage,
+  references: References,
+  table: StoredRefcountTable,
+  excess: Excess,
+  overlapped: ReadonlySet<number>,
+  collector: FindingCollector,
+): Promise<boolean> {
+  await references.cutOff.judge(table, collector);
+  addTwoPlaces(image.geometry.clusterBytes, references, overlapped, collector);
+  if (!excess.isEmpty) {
+    addContradiction(image.header.dirty, excess, table, collector);
+    await findEmptiedTables(image, references, excess, collector);
+    await findUnreferencedTables(image, references, excess, collector);
+  }
+  const { unreadable, inferred } = collector.ownersHidden;
+  return unreadable || inferred;
+}
+
+/** Clusters that the active disk has at two places, or tables that its L1 has at two. */
+function addTwoPlaces(
+  clusterBytes: number,
+  { tally, taken }: References,
+  overlapped: ReadonlySet<number>,
+  collector: FindingCollector,
+): void {
+  const add = (cluster: number): void => {
+    const where = { structure: 'active-l2', at: cluster * clusterBytes, cluster } as const;
+    collector.add('CLUSTER_AT_TWO_PLACES', where);
+  };
+  // What lies over metadata has a finding of its own.
+  for (const cluster of taken) if (!overlapped.has(cluster)) add(cluster);
+  tally.offsets.forEach((offset, index) => {
+    if (offset !== 0 && tally.active[index]! > 1) add(Math.floor(offset / clusterBytes));
+  });
+}
+
+/**
+ * A program that was cut off in the middle leaves leaks alone, since it counts up before it points, unless
+ * it writes refcounts late, which the dirty bit says. Both kinds of mistakes together have another cause.
+ */
+function addContradiction(
+  isDirty: boolean,
+  { undercounted, overcountedInSound }: Excess,
+  { at }: StoredRefcountTable,
+  collector: FindingCollector,
+): void {
+  if (isDirty || undercounted === 0 || overcountedInSound === 0) return;
+  const numbers = { found: overcountedInSound, expected: undercounted };
+  collector.add('REFCOUNTS_CONTRADICT', { structure: 'refcount-table', at, ...numbers });
+}

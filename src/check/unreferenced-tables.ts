@@ -1,0 +1,130 @@
+import { counted } from '../base/text.js';
+import { bytesOf, swapWords } from '../base/words.js';
+import { MiB } from '../base/units.js';
+import type { Image } from '../image/image.js';
+import { plausibleEntries } from '../image/unlisted.js';
+import { walkStoredTables } from '../image/walk.js';
+import { COMPRESSED, COPIED, compressedExtent, offsetOf } from '../l1l2/entry.js';
+import { lookAtL1, lookAtL2 } from '../l1l2/recognise.js';
+import type { Scan } from '../l1l2/scan.js';
+import type { FindingCollector } from './collector.js';
+import type { References } from './count-references.js';
+import type { Excess } from './excess.js';
+
+/** So much of what nothing refers to is looked at: more would take longer than all else of a check. */
+const LOOK_BYTES_MAX = 4096 * MiB;
+
+/**
+ * Looks at the clusters that count as used and that nothing refers to. A table among them that leads to
+ * clusters which are in use for no other reason says that what referred to it was lost.
+ *
+ * Leaks without a loss pass: what an allocation leaves that was broken off; a copy of a table that is still
+ * there; and the copy of the active L1 that a snapshot leaves which failed, unless a snapshot table names it.
+ */
+export async function findUnreferencedTables(
+  image: Image,
+  references: References,
+  excess: Excess,
+  collector: FindingCollector,
+): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  const most = Math.floor(LOOK_BYTES_MAX / clusterBytes);
+  const offsets = new Float64Array(Math.min(excess.unreferencedClusters, most));
+  const { unreferenced } = excess;
+  for (let i = 0, at = unreferenced.next(1); i < offsets.length; i++) {
+    offsets[i] = at * clusterBytes;
+    at = unreferenced.next(at + 1);
+  }
+  const look = new Look(image, references, excess);
+  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
+    const cluster = offsets[index]! / clusterBytes;
+    const what = look.at(words, offsets[index]!);
+    if (what === undefined) return;
+    const where = { structure: 'unreferenced-cluster', at: offsets[index]!, cluster } as const;
+    collector.add('TABLE_UNREFERENCED', { ...where, facts: { what } });
+  });
+  if (excess.unreferencedClusters <= most) return;
+  const where = { structure: 'unreferenced-cluster', at: offsets.at(-1) ?? 0 } as const;
+  const seen = { found: excess.unreferencedClusters, expected: most };
+  collector.add('LEAKS_NOT_ALL_SEEN', { ...where, ...seen });
+}
+
+class Look {
+  readonly #image: Image;
+  readonly #scan: Scan;
+  readonly #excess: Excess;
+  readonly #activeL1: Uint32Array;
+  readonly #roots: ReadonlySet<number>;
+
+  constructor(image: Image, { scan, activeL1 }: References, excess: Excess) {
+    this.#image = image;
+    this.#scan = scan;
+    this.#excess = excess;
+    this.#activeL1 = activeL1;
+    this.#roots = new Set([image.header.activeL1.at, ...image.snapshots.map(({ l1 }) => l1.at)]);
+  }
+
+  /** What a cluster holds that was lost, in words that complete "looks like …"; undefined: nothing. */
+  at(stored: Uint32Array, fileAt: number): string | undefined {
+    if (isZero(stored)) return undefined;
+    const snapshots = this.#lostSnapshots(bytesOf(stored), fileAt);
+    if (snapshots > 0) return `a snapshot table with ${counted(snapshots, 'lost snapshot')}`;
+    swapWords(stored);
+    if (this.#isCopyOfActiveL1(stored)) return undefined;
+    const stride = this.#scan.stride;
+    const l2 = lookAtL2(stored, this.#scan);
+    const l1 = l2 === undefined && stride === 4 ? lookAtL1(stored, this.#scan) : undefined;
+    const looks = l2 ?? l1;
+    if (looks === undefined) return undefined;
+    const lost = this.#lostTargets(stored, l2 === undefined ? 2 : stride);
+    if (lost === 0) return undefined;
+    const entries = counted(looks.pointers, 'entry', 'entries');
+    return `a table with ${entries}, of which ${lost} lead to what nothing else accounts for`;
+  }
+
+  /** Snapshots of a table that lies in these bytes whose L1 tables nothing refers to. */
+  #lostSnapshots(bytes: Uint8Array, at: number): number {
+    const { fileSizeBytes, header, geometry } = this.#image;
+    const { diskSizeBytes } = header;
+    const { clusterBytes } = geometry;
+    const where = { at, fileSizeBytes, diskSizeBytes, clusterBytes };
+    return plausibleEntries(bytes, where).filter(({ l1 }) => {
+      const cluster = Math.floor(l1.at / clusterBytes);
+      return !this.#roots.has(l1.at) && this.#excess.has(cluster);
+    }).length;
+  }
+
+  /** Whether the words are those of a part of the active L1, but for the COPIED flags. */
+  #isCopyOfActiveL1(words: Uint32Array): boolean {
+    const l1 = this.#activeL1;
+    for (let from = 0; from < l1.length; from += words.length) {
+      let i = 0;
+      while (i < words.length && sameEntry(words, l1, i, from + i)) i += 2;
+      if (i >= words.length) return true;
+    }
+    return false;
+  }
+
+  #lostTargets(words: Uint32Array, stride: number): number {
+    const { clusterBits } = this.#scan;
+    const clusterBytes = 2 ** clusterBits;
+    let lost = 0;
+    for (let i = 0; i < words.length; i += stride) {
+      const [high, low] = [words[i]!, words[i + 1]!];
+      const isCompressed = (high & COMPRESSED) !== 0;
+      const at = isCompressed ? compressedExtent(high, low, clusterBits).at : offsetOf(high, low);
+      if (at !== 0 && this.#excess.has(Math.floor(at / clusterBytes))) lost += 1;
+    }
+    return lost;
+  }
+}
+
+function sameEntry(a: Uint32Array, b: Uint32Array, i: number, j: number): boolean {
+  const [high, low] = [b[j] ?? 0, b[j + 1] ?? 0];
+  return ((a[i]! ^ high) & ~COPIED) === 0 && a[i + 1] === low;
+}
+
+function isZero(words: Uint32Array): boolean {
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+  return true;
+}

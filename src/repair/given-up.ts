@@ -1,0 +1,30 @@
+import type { CheckedImage } from '../image/open-for-check.js';
+import { hostOffset } from '../base/units.js';
+import type { L1Ref } from '../qcow2/header.js';
+import type { RepairChoice } from './choice.js';
+
+const NO_L1: L1Ref = { at: hostOffset(0), entries: 0 };
+
+/**
+ * The image as if what the choice gives up had never owned a cluster: its L1 tables have no entries. A check
+ * of that tells whether anything else may own what nothing refers to.
+ */
+export function withoutGivenUp(
+  checked: CheckedImage,
+  { dropSnapshots, dropUnreadSnapshots, emptyL1s }: RepairChoice,
+): CheckedImage {
+  const { image, pointer, table } = checked;
+  const gone = new Set<number | 'active'>([...(dropSnapshots ?? []), ...(emptyL1s ?? [])]);
+  const snapshots = image.snapshots.map((one) =>
+    gone.has(one.index) ? { ...one, l1: NO_L1 } : one,
+  );
+  const activeL1 = gone.has('active') ? NO_L1 : image.header.activeL1;
+  const faults = table.faults.filter(({ index }) => !gone.has(index));
+  const isWhole = dropUnreadSnapshots === true;
+  return {
+    ...checked,
+    image: { ...image, snapshots, header: { ...image.header, activeL1 } },
+    pointer: isWhole ? { ...pointer, claimed: snapshots.length, problem: undefined } : pointer,
+    table: { ...table, snapshots, faults, stop: isWhole ? undefined : table.stop },
+  };
+}
