@@ -7,6 +7,7 @@ import { HEADER_V2 } from '../qcow2/spec.js';
 import {
   readSnapshotTableLeniently,
   type LenientSnapshotTable,
+  type SnapshotTableReading,
 } from '../qcow2/snapshot-table-lenient.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Image } from './image.js';
@@ -29,7 +30,10 @@ export interface CheckedImage {
    */
   readonly image: Image;
   readonly pointer: SnapshotTablePointer;
-  readonly table: LenientSnapshotTable;
+  /** The snapshot table as QEMU takes it, which `image` has too. */
+  readonly table: SnapshotTableReading;
+  /** The snapshot table as far as it is whole. */
+  readonly listed: SnapshotTableReading;
   /** What looks like entries behind the table; see `unlistedSnapshots`. */
   readonly behindTable: readonly Snapshot[];
   /** The bitmaps bit is set, and there is no bitmaps extension. */
@@ -37,7 +41,8 @@ export interface CheckedImage {
 }
 
 const FIRST_READ_BYTES = 4096;
-const EMPTY: LenientSnapshotTable = { snapshots: [], bytes: 0, faults: [], stop: undefined };
+const NOTHING = { snapshots: [], bytes: 0, faults: [], stop: undefined };
+const EMPTY: LenientSnapshotTable = { ...NOTHING, asQemuReads: NOTHING };
 
 /**
  * Opens an image for a check: what makes QEMU refuse to open it is an error as in `openImage`, but
@@ -64,7 +69,8 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   const bitmaps = bitmapsMissing
     ? []
     : await readBitmaps(source, header, extensions, fileSizeBytes);
-  const table = await readTable(source, header, fileSizeBytes);
+  const listed = await readTable(source, header, fileSizeBytes);
+  const table = listed.asQemuReads;
   const image: Image = {
     ...head,
     snapshots: table.snapshots,
@@ -75,7 +81,7 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   const behindTable = isWhole
     ? await readBehindTable(source, header, table.bytes, fileSizeBytes)
     : [];
-  return { image, pointer, table, behindTable, bitmapsMissing };
+  return { image, pointer, table, listed, behindTable, bitmapsMissing };
 }
 
 /**

@@ -23,22 +23,32 @@ export interface SnapshotFault {
 
 /** Why reading ended before the last entry. */
 export interface SnapshotTableStop {
-  readonly reason: 'extra-data-too-long' | 'table-too-long';
+  /**
+   * The first two are QEMU's. Ours: an entry of which the file lacks a part is `past-the-end`; one
+   * without id, L1 table and date is `blank`. No program writes either, so both are lost entries.
+   */
+  readonly reason: 'extra-data-too-long' | 'table-too-long' | 'past-the-end' | 'blank';
   readonly index: number;
   /** Byte offset in the file. */
   readonly at: number;
-  /** The length that is too much, in bytes. */
+  /** In bytes: the length that is too much; for `past-the-end` what the file lacks; else 0. */
   readonly value: number;
 }
 
-/** All that a snapshot table gave. */
-export interface LenientSnapshotTable {
+/** All that a snapshot table gave to one reader. */
+export interface SnapshotTableReading {
   /** Entries in order; an L1 table that can't be right counts as one of no entries. */
   readonly snapshots: readonly Snapshot[];
   /** Length of what was read, without the padding of the last entry. */
   readonly bytes: number;
   readonly faults: readonly SnapshotFault[];
   readonly stop: SnapshotTableStop | undefined;
+}
+
+/** What is whole of a snapshot table: all entries before the first that is lost. */
+export interface LenientSnapshotTable extends SnapshotTableReading {
+  /** The same as QEMU takes it: past the end of the file are zeros, and zeros are an entry. */
+  readonly asQemuReads: SnapshotTableReading;
 }
 
 /**
@@ -54,7 +64,12 @@ export function readSnapshotTableLeniently(
   const snapshots: Snapshot[] = [];
   const faults: SnapshotFault[] = [];
   const tableMax = LIMITS.snapshotTableBytesMax.value;
+  let whole: SnapshotTableReading | undefined;
   let end = 0;
+  const readUpTo = (stop: SnapshotTableStop | undefined): LenientSnapshotTable => {
+    const asQemuReads = { snapshots, bytes: end, faults, stop };
+    return { ...(whole ?? asQemuReads), asQemuReads };
+  };
   for (let index = 0; index < context.count; index++) {
     const at = roundUp(end, 8);
     if (at + SNAPSHOT_ENTRY_BYTES > bytes.length) return more(bytes, at);
@@ -62,20 +77,37 @@ export function readSnapshotTableLeniently(
     if (raw.extraDataBytes > LIMITS.snapshotExtraBytesMax.value) {
       const where = context.at + at + SNAPSHOT_ENTRY.extraDataBytes.at;
       const value = raw.extraDataBytes;
-      const stop = { reason: 'extra-data-too-long', index, at: where, value } as const;
-      return { snapshots, bytes: end, faults, stop };
+      return readUpTo({ reason: 'extra-data-too-long', index, at: where, value });
     }
     const after = at + SNAPSHOT_ENTRY_BYTES + raw.extraDataBytes + raw.idBytes + raw.nameBytes;
     if (after > bytes.length) return more(bytes, after);
     if (after > tableMax) {
-      const stop = { reason: 'table-too-long', index, at: context.at + at, value: after } as const;
-      return { snapshots, bytes: end, faults, stop };
+      return readUpTo({ reason: 'table-too-long', index, at: context.at + at, value: after });
+    }
+    const stop = whole === undefined ? lost(raw, index, at, after, context) : undefined;
+    if (stop !== undefined) {
+      whole = { snapshots: snapshots.slice(), bytes: end, faults: faults.slice(), stop };
     }
     const narrowing = lenient(context, raw, faults);
     snapshots.push(decodeSnapshotEntry(bytes, at, context, index, narrowing));
     end = after;
   }
-  return { snapshots, bytes: end, faults, stop: undefined };
+  return readUpTo(undefined);
+}
+
+/** Why the entry from `at` to `after` is lost, though it can be decoded; undefined for one that is not. */
+function lost(
+  raw: { readonly l1At: bigint; readonly idBytes: number; readonly dateSeconds: number },
+  index: number,
+  at: number,
+  after: number,
+  context: SnapshotTableContext,
+): SnapshotTableStop | undefined {
+  const where = context.at + at;
+  const lacking = context.at + after - context.fileSizeBytes;
+  if (lacking > 0) return { reason: 'past-the-end', index, at: where, value: lacking };
+  const isBlank = raw.idBytes === 0 && raw.l1At === 0n && raw.dateSeconds === 0;
+  return isBlank ? { reason: 'blank', index, at: where, value: 0 } : undefined;
 }
 
 function more(bytes: Uint8Array, neededBytes: number): { readonly moreBytes: number } {

@@ -20,11 +20,19 @@ const context = {
 };
 
 /** The table of the fixture with a change, and zeros behind it. */
-function read(change: (table: Uint8Array) => void, claimed = snapshotCount): LenientSnapshotTable {
+function read(
+  change: (table: Uint8Array) => void,
+  claimed = snapshotCount,
+  fileSizeBytes = context.fileSizeBytes,
+): LenientSnapshotTable {
   const table = new Uint8Array(2 ** 20);
   table.set(image.subarray(snapshotTableAt, snapshotTableAt + clusterBytes));
   change(table);
-  const result = readSnapshotTableLeniently(table, { ...context, count: claimed });
+  const result = readSnapshotTableLeniently(table, {
+    ...context,
+    count: claimed,
+    fileSizeBytes,
+  });
   if ('moreBytes' in result) throw new Error(`wants ${result.moreBytes} bytes`);
   return result;
 }
@@ -109,6 +117,47 @@ describe('reading stops', () => {
     });
   });
 
+  test('at an entry that the file has no whole of, and QEMU goes on with zeros', () => {
+    const table = image.subarray(snapshotTableAt, snapshotTableAt + clusterBytes);
+    const sound = parseSnapshotTable(table, context);
+    if ('moreBytes' in sound) throw new Error('wants more');
+    const last = sound.snapshots.at(-1)!;
+    const nameEnd = last.at + 40 + 24 + last.idBytes.length + last.nameBytes.length;
+    const cut = (fileSizeBytes: number): LenientSnapshotTable =>
+      read(
+        (bytes) => {
+          bytes.fill(0, fileSizeBytes - snapshotTableAt);
+        },
+        snapshotCount,
+        fileSizeBytes,
+      );
+    expect(cut(nameEnd).stop).toBeUndefined();
+    const { snapshots, stop, asQemuReads } = cut(nameEnd - 1);
+    expect(snapshots).toEqual(sound.snapshots.slice(0, -1));
+    expect(stop).toEqual({ reason: 'past-the-end', index: 4, at: last.at, value: 1 });
+    expect(asQemuReads).toMatchObject({ stop: undefined, snapshots: { length: snapshotCount } });
+    expect(asQemuReads.snapshots[4]!.l1).toEqual(last.l1);
+    // Nothing of an entry is in the file.
+    expect(cut(last.at).stop).toEqual({
+      reason: 'past-the-end',
+      index: 4,
+      at: last.at,
+      value: 40,
+    });
+  });
+
+  test('at an entry of zeros, which is no snapshot of 1970', () => {
+    const { snapshots, stop, faults, asQemuReads } = read((table) => {
+      table.fill(0, 80);
+      putU64(table, 0, 0x200n);
+    });
+    expect(snapshots).toHaveLength(1);
+    expect(faults).toHaveLength(1);
+    expect(stop).toEqual({ reason: 'blank', index: 1, at: snapshotTableAt + 80, value: 0 });
+    expect(asQemuReads).toMatchObject({ stop: undefined, snapshots: { length: snapshotCount } });
+    expect(asQemuReads.snapshots[2]).toMatchObject({ index: 2, id: '', date: { seconds: 0 } });
+  });
+
   test('where the table gets longer than QEMU reads it', () => {
     const entry = 40 + 1024 + 2 * 65_535;
     const table = new Uint8Array(66 * 2 ** 20);
@@ -118,7 +167,8 @@ describe('reading stops', () => {
       new DataView(table.buffer).setUint16(at + 14, 65_535);
       putU32(table, at + 36, 1024);
     }
-    const result = readSnapshotTableLeniently(table, { ...context, count });
+    const fileSizeBytes = context.at + table.length;
+    const result = readSnapshotTableLeniently(table, { ...context, count, fileSizeBytes });
     expect(result).toMatchObject({ stop: { reason: 'table-too-long' } });
   });
 });
