@@ -44,6 +44,7 @@ export type { Preallocation } from './resize/growth.js';
 export { checkImage } from './check/check-image.js';
 export { refuseUnsound, type AllowedFlaws } from './check/refuse-unsound.js';
 export type { FindingCode } from './check/catalog.js';
+export { REPAIR_CLASSES } from './check/finding.js';
 export type {
   Facts,
   Finding,

@@ -81,7 +81,6 @@ export const LOSS_FINDINGS = {
   CLUSTER_AT_TWO_PLACES: {
     severity: 'corruption',
     beyondQemu: true,
-    losesData: true,
     hidesOwners: 'inferred',
     remedy: 'manual',
     message: (told) => `the active disk has ${cluster(told)} at two places`,

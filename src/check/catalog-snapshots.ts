@@ -17,6 +17,20 @@ export const SNAPSHOT_FINDINGS = {
       'what only the unread snapshots hold can not be told from leaks, so leaks are not judged',
     advice: 'qsnap info and list may tell more; a repair that drops snapshots names each one first',
   },
+  SNAPSHOT_LOST: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'unreadable',
+    remedy: 'manual',
+    message: ({ facts }) =>
+      `entry ${String(facts['index'])} of the snapshot table is lost: ${String(facts['problem'])}; ` +
+      `${String(facts['read'])} of ${counted(Number(facts['claimed']), 'snapshot')} were read`,
+    consequence:
+      'it and those behind it can not be told, and what only they hold can not be told from leaks',
+    advice:
+      '`qsnap rescue` shows what can be brought back; a repair with --drop-unread-snapshots gives it up',
+  },
   SNAPSHOT_EXTRA_TOO_LONG: {
     severity: 'check-error',
     hidesOwners: 'unreadable',

@@ -84,7 +84,7 @@ export async function checkOpened(
     exitCode: collector.losesData && qemuExitCode !== 1 ? 2 : qemuExitCode,
     findings: owned,
     findingsLeftOut: leftOut,
-    snapshots: { read: image.snapshots.length, claimed: checked.pointer.claimed },
+    snapshots: { read: checked.listed.snapshots.length, claimed: checked.pointer.claimed },
   };
 }
 

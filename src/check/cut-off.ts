@@ -20,6 +20,8 @@ const SECTOR_BYTES = 512;
 interface Stretch {
   readonly at: number;
   readonly bytes: number;
+  /** Of these, bytes up to the last that holds anything. */
+  readonly needed: number;
   readonly what: string;
   /** For guest data: the offset of the L2 entry that names it. */
   readonly entryAt: number | undefined;
@@ -77,7 +79,8 @@ export class CutOff {
     const key = isData ? `${namedAt}` : `${what}@${at}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    this.#stretches.push({ at, bytes, what, entryAt: isData ? namedAt : undefined });
+    const needed = isData ? Math.min(bytes, Number(facts?.['needed'] ?? bytes)) : bytes;
+    this.#stretches.push({ at, bytes, needed, what, entryAt: isData ? namedAt : undefined });
   }
 
   /** Kinds of what is missing, once `judge` has told. */
@@ -108,7 +111,7 @@ export class CutOff {
 
   #missingOf(stretch: Stretch, places: ReadonlyMap<number, readonly GuestPlace[]>): Missing[] {
     const end = this.#image.fileSizeBytes;
-    const { at, bytes, what, entryAt } = stretch;
+    const { at, bytes, needed: most, what, entryAt } = stretch;
     if (entryAt === undefined) {
       return [{ what, bytes: at + bytes - Math.max(at, end), guest: undefined }];
     }
@@ -117,7 +120,7 @@ export class CutOff {
     if (isCompressed && at < end && at + bytes - end < SECTOR_BYTES) return [];
     const found = places.get(entryAt) ?? [];
     return found.flatMap(({ snapshot, from, neededBytes }): Missing[] => {
-      const needed = isCompressed ? bytes : Math.min(bytes, neededBytes);
+      const needed = isCompressed ? bytes : Math.min(most, neededBytes);
       const lacks = at + needed - Math.max(at, end);
       if (lacks <= 0) return [];
       const guest = { snapshot, from, to: from + Math.min(clusterBytes, neededBytes) };

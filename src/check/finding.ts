@@ -8,14 +8,16 @@ import type { FindingCode } from './catalog.js';
 export type Severity = 'corruption' | 'leak' | 'check-error' | 'note';
 
 /**
- * What a repair can be asked for:
+ * Classes of repairs, what one can be asked for:
  *
  * - `all`: everything that changes nothing a guest reads and frees nothing that may be lost data;
  * - `leaks`: clusters that count as used and that nothing refers to, where no table can be lost that did;
  * - `perhaps-lost`: the same where a table may be lost: whatever these clusters hold is given up;
  * - `unreadable`: entries that point where no data can be; the guest then reads zeros there.
  */
-export type RepairClass = 'all' | 'leaks' | 'perhaps-lost' | 'unreadable';
+export const REPAIR_CLASSES = ['all', 'leaks', 'perhaps-lost', 'unreadable'] as const;
+/** One of these classes. */
+export type RepairClass = (typeof REPAIR_CLASSES)[number];
 
 /**
  * What mends a finding: a class of repairs; `manual` needs a decision that no program should take

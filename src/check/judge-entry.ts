@@ -46,15 +46,18 @@ export function judgeEntry(
   const i = index * scan.stride;
   const [high, low] = [words[i]!, words[i + 1]!];
   const [zeroBits, allocatedBits] = scan.stride === 4 ? [words[i + 2]!, words[i + 3]!] : [0, 0];
+  const { clusterBytes } = scan.format.geometry;
   const where = (): Found & { facts: Facts } => {
     const isReserve = scan.stride === 2 ? (low & ZERO_FLAG) !== 0 : allocatedBits === 0;
-    const facts = { ...factsOf(high, low, scan.clusterBits), index, zero: isReserve };
+    // Of a cluster with subclusters only those need to be there that are allocated.
+    const used = 32 - Math.clz32(allocatedBits);
+    const needed = scan.stride === 2 ? clusterBytes : (used * clusterBytes) / 32;
+    const facts = { ...factsOf(high, low, scan.clusterBits), index, zero: isReserve, needed };
     return { structure, at: tableAt + i * 4, times: pointers, facts };
   };
   const add = (code: FindingCode): void => {
     collector.add(code, where());
   };
-  const { clusterBytes } = scan.format.geometry;
   const { externalDataFile } = image.header;
   if ((high & COMPRESSED) !== 0) {
     if ((high & COPIED) !== 0) add('L2_COMPRESSED_COPIED');

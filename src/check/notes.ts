@@ -1,8 +1,9 @@
-import { printable, printableText } from '../base/text.js';
+import { counted, printable, printableText } from '../base/text.js';
 import { hex } from '../base/words.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { Image } from '../image/image.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
+import type { SnapshotTableStop } from '../qcow2/snapshot-table-lenient.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { HEADER_V2, HEADER_V3, KNOWN_AUTOCLEAR, SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
@@ -48,9 +49,9 @@ export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: Finding
  * QEMU: block/qcow2-snapshot.c, qcow2_check_read_snapshot_table.
  */
 export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector): void {
-  const { image, pointer, table } = checked;
+  const { image, pointer, table, listed } = checked;
   const { snapshots } = image;
-  const counts = { read: snapshots.length, claimed: pointer.claimed };
+  const counts = { read: listed.snapshots.length, claimed: pointer.claimed };
   const atHeader = { structure: 'main-header', at: HEADER_V2.snapshotTableAt.at } as const;
   if (pointer.problem !== undefined) {
     const problem =
@@ -72,6 +73,7 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
       to.add('SNAPSHOT_TABLE_UNREADABLE', { ...where, facts });
     }
   }
+  addLostEntry(listed.stop, counts, to);
   if (image.header.externalDataFile && snapshots.length > 0) {
     to.add('SNAPSHOTS_IN_DATA_FILE_IMAGE', { ...atHeader, found: snapshots.length });
   }
@@ -86,15 +88,31 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
       to.add('SNAPSHOT_L1_TOO_LARGE', { ...where, found: Number(value) });
     else to.add('SNAPSHOT_SIZE_TOO_LARGE', { ...where, found: hex(value) });
   }
-  checkSnapshots(image, checked.table.faults, to);
+  checkSnapshots(checked, to);
 }
 
-function checkSnapshots(
-  image: Image,
-  faults: CheckedImage['table']['faults'],
+/** QEMU takes such an entry for a snapshot, of zeros or of what is left of it. */
+function addLostEntry(
+  stop: SnapshotTableStop | undefined,
+  counts: { readonly read: number; readonly claimed: number },
   to: FindingCollector,
 ): void {
+  if (stop?.reason !== 'blank' && stop?.reason !== 'past-the-end') return;
+  const { at, index, value } = stop;
+  const problem =
+    stop.reason === 'blank'
+      ? 'it holds zeros'
+      : `${counted(value, 'byte')} of it would lie past the end of the file`;
+  to.add('SNAPSHOT_LOST', {
+    structure: 'snapshot-table',
+    at,
+    facts: { index, problem, ...counts },
+  });
+}
+
+function checkSnapshots({ image, table, listed }: CheckedImage, to: FindingCollector): void {
   const { snapshots, header, geometry } = image;
+  const { faults } = table;
   const ids = new Map<string, Snapshot>();
   const names = new Map<string, Snapshot>();
   const faulty = new Set(faults.map(({ index }) => index));
@@ -108,6 +126,8 @@ function checkSnapshots(
     if (header.version === 3 && extraData.length < SNAPSHOT_EXTRA_BYTES_V3) {
       to.add('SNAPSHOT_EXTRA_MISSING', { ...where, found: extraData.length });
     }
+    // What is lost has a finding of its own.
+    if (index >= listed.snapshots.length) continue;
     const wanted = l1EntriesFor(snapshot.diskSizeBytes, geometry);
     if (!faulty.has(index) && l1.entries < wanted) {
       to.add('SNAPSHOT_L1_TOO_SHORT', { ...where, found: l1.entries, expected: wanted });

@@ -12,6 +12,7 @@ import type { NextState } from './next-state.js';
 import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
+import { refuseLosses } from './refuse-losses.js';
 import { refuseUncountable, refuseUnfit } from './refuse.js';
 import { moveDataRefcounts, tablesToCopy } from './retarget.js';
 import { clustersToCover } from './room.js';
@@ -40,6 +41,7 @@ export async function planEdit(
     const clusters = clustersToCover(surveyed, next) * LEDGER_GROWTH ** attempt;
     refuseUncountable(clusters, image);
     const audited = await audit(surveyed, clusters);
+    if (attempt === 0) await refuseLosses(surveyed, audited);
     const { fileClusters } = surveyed.format;
     const ledger = new Ledger(image, audited.counts, audited.free, fileClusters, growable);
     try {

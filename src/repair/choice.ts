@@ -1,6 +1,6 @@
 import { printableText } from '../base/text.js';
 import { catalogEntry, isFindingCode, type FindingCode } from '../check/catalog.js';
-import type { RepairClass } from '../check/finding.js';
+import { REPAIR_CLASSES, type RepairClass } from '../check/finding.js';
 import { QsnapError } from '../errors.js';
 
 /** A finding to mend: all of its code, or the one at a byte offset in the file. */
@@ -58,12 +58,7 @@ export function choseFinding(
   );
 }
 
-const CLASSES: readonly string[] = [
-  'all',
-  'leaks',
-  'perhaps-lost',
-  'unreadable',
-] satisfies RepairClass[];
+const CLASSES: readonly string[] = REPAIR_CLASSES;
 
 /**
  * A choice as people write it: classes, and findings as `CODE` or `CODE@OFFSET`. Nothing said means

@@ -1,6 +1,7 @@
 import type { CheckedImage } from '../image/open-for-check.js';
 import { hostOffset } from '../base/units.js';
 import type { L1Ref } from '../qcow2/header.js';
+import type { SnapshotTableReading } from '../qcow2/snapshot-table-lenient.js';
 import type { RepairChoice } from './choice.js';
 
 const NO_L1: L1Ref = { at: hostOffset(0), entries: 0 };
@@ -13,18 +14,30 @@ export function withoutGivenUp(
   checked: CheckedImage,
   { dropSnapshots, dropUnreadSnapshots, emptyL1s }: RepairChoice,
 ): CheckedImage {
-  const { image, pointer, table } = checked;
+  const { image, pointer } = checked;
   const gone = new Set<number | 'active'>([...(dropSnapshots ?? []), ...(emptyL1s ?? [])]);
   const snapshots = image.snapshots.map((one) =>
     gone.has(one.index) ? { ...one, l1: NO_L1 } : one,
   );
   const activeL1 = gone.has('active') ? NO_L1 : image.header.activeL1;
-  const faults = table.faults.filter(({ index }) => !gone.has(index));
   const isWhole = dropUnreadSnapshots === true;
+  const without = <T extends SnapshotTableReading>(table: T): T => ({
+    ...table,
+    faults: table.faults.filter(({ index }) => !gone.has(index)),
+    stop: isWhole ? undefined : table.stop,
+  });
   return {
     ...checked,
     image: { ...image, snapshots, header: { ...image.header, activeL1 } },
     pointer: isWhole ? { ...pointer, claimed: snapshots.length, problem: undefined } : pointer,
-    table: { ...table, snapshots, faults, stop: isWhole ? undefined : table.stop },
+    table: without(checked.table),
+    listed: without(checked.listed),
   };
+}
+
+/** The image with the snapshots alone that are whole: what a repair may write a table of. */
+export function asListed(checked: CheckedImage): CheckedImage {
+  const { image, listed } = checked;
+  const { snapshots, bytes } = listed;
+  return { ...checked, image: { ...image, snapshots, snapshotTableBytes: bytes }, table: listed };
 }

@@ -16,6 +16,7 @@ import { shadowWriteBytes, type EditPlan, type ShadowWrite } from '../tx/plan.js
 import { assertSafe } from '../tx/rules.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
+import { asListed } from './given-up.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
@@ -69,11 +70,12 @@ export interface PlannedRepair {
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
  */
 export async function planRepair(
-  checked: CheckedImage,
+  opened: CheckedImage,
   choice: RepairChoice,
   planning: RepairPlanning,
 ): Promise<PlannedRepair> {
-  refuseUnmendable(checked, choice);
+  refuseUnmendable(opened, choice);
+  const checked = asListed(opened);
   const { image } = checked;
   const format = tableFormat(image);
   const unknowns = new Unknowns(hasUnknownOwners(checked, choice) || planning.ownersHidden, format);

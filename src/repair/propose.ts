@@ -6,7 +6,7 @@ import type { BlockSource } from '../io/device.js';
 import type { EditPlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
-import { withoutGivenUp } from './given-up.js';
+import { asListed, withoutGivenUp } from './given-up.js';
 import { planRepair, type RepairFacts, type RepairPlanning } from './plan-repair.js';
 import { refuseCutOff } from './refuse.js';
 
@@ -33,7 +33,7 @@ export async function proposeRepair(
   choose: (image: Image) => RepairChoice,
 ): Promise<ProposedRepair> {
   const checked = await openForCheck(source);
-  const { image } = checked;
+  const { image } = asListed(checked);
   const before = await checkOpened(checked);
   const choice = choose(image);
   const ownersHidden = await hidesOwners(checked, choice, before);
@@ -56,7 +56,7 @@ async function hidesOwners(
 ): Promise<boolean> {
   if (!before.ownersHidden || !givesUp(choice)) return before.ownersHidden;
   const options = { maxFindings: 0, owners: false };
-  const rest = await checkOpened(withoutGivenUp(checked, choice), options);
+  const rest = await checkOpened(withoutGivenUp(asListed(checked), choice), options);
   return rest.ownersUnreadable;
 }
 

@@ -12,7 +12,7 @@ import { choseClass, type RepairChoice } from './choice.js';
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE.
  */
 export function refuseUnmendable(
-  { image, pointer, table }: CheckedImage,
+  { image, pointer, listed }: CheckedImage,
   choice: RepairChoice,
 ): void {
   if (image.header.externalDataFile) {
@@ -22,17 +22,17 @@ export function refuseUnmendable(
       { structure: 'header', at: HEADER_V3.incompatible.at },
     );
   }
-  const isWhole = pointer.problem === undefined && table.stop === undefined;
+  const isWhole = pointer.problem === undefined && listed.stop === undefined;
   if (isWhole || choice.dropUnreadSnapshots === true) return;
-  const read = table.snapshots.length;
+  const read = listed.snapshots.length;
   throw new QsnapError(
     'REPAIR_REFUSED',
     `only ${read} of ${counted(pointer.claimed, 'snapshot')} can be read, so nobody knows which ` +
       'clusters the others hold',
     {
       structure: 'snapshot table',
-      at: table.stop?.at ?? HEADER_V2.snapshotTableAt.at,
-      hint: 'mend the snapshot table by other means, or drop the unread snapshots by name',
+      at: listed.stop?.at ?? HEADER_V2.snapshotTableAt.at,
+      hint: '`qsnap rescue` shows what can be brought back; --drop-unread-snapshots gives the others up',
       imageState: 'unchanged',
     },
   );

@@ -60,7 +60,10 @@ function guestContents(bytes: Uint8Array): readonly string[] {
 
 async function repaired(bytes: Uint8Array, choice: RepairChoice): Promise<Uint8Array> {
   const device: MemoryDevice = memoryDevice(bytes.slice());
-  const { plan } = await planRepair(await openForCheck(device), choice, { clearMarks: true });
+  const { plan } = await planRepair(await openForCheck(device), choice, {
+    clears: ['dirty', 'corrupt'],
+    ownersHidden: false,
+  });
   if (plan !== undefined) await executePlan(device, plan);
   return device.snapshotBytes();
 }
@@ -202,7 +205,7 @@ describe('what a repair leaves alone', () => {
     const { plan } = await planRepair(
       await openForCheck(device),
       { classes: ['all', 'leaks', 'unreadable'] },
-      { clearMarks: true },
+      { clears: ['dirty', 'corrupt'], ownersHidden: false },
     );
     expect(plan).toBeUndefined();
   });

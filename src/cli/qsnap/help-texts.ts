@@ -2,6 +2,9 @@
 
 export const SELECTOR_HELP = 'id:3, name:nightly, or a word that means only one';
 
+export const REPAIR_WHAT_HELP =
+  'all (default), leaks, perhaps-lost, unreadable, or CODE or CODE@OFFSET of findings';
+
 function examples(lines: readonly (readonly [command: string, does: string])[]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
   const rows = lines.map(([command, does]) => `  ${command.padEnd(width)}  ${does}`);

@@ -9,7 +9,7 @@ import type { UndoFlags } from './commands/undo.js';
 import type { EditFlags } from './editing.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
-import { EXAMPLES, SELECTOR_HELP } from './help-texts.js';
+import { EXAMPLES, REPAIR_WHAT_HELP, SELECTOR_HELP } from './help-texts.js';
 import { addCompare, addExport } from './program-guest.js';
 import {
   dryRunOption,
@@ -164,11 +164,15 @@ function parseCount(text: string): number {
 function addRepair(program: Command, contextFor: ContextFor, settle: Settle): void {
   subcommand(program, 'repair', 'Mend what a check finds, without loss of guest data.')
     .argument('<image>', 'a qcow2 image')
-    .argument('[what...]', 'all (default), leaks, unreadable, or CODE or CODE@OFFSET of findings')
+    .argument('[what...]', REPAIR_WHAT_HELP)
     .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
     .option('--undo <file>', 'keep in a new file what is overwritten')
     .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
     .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')
+    .option(
+      '--empty-l1 <disk...>',
+      'put an empty L1 table in place of that of "active" or a snapshot',
+    )
     .addOption(verifyOption())
     .action(async (image: string, what: string[], flags: RepairFlags, command: Command) => {
       const { repair } = await import('./commands/repair.js');

@@ -28,6 +28,7 @@ export interface RepairFlags {
   readonly undo?: string;
   readonly dropSnapshot?: readonly string[];
   readonly dropUnreadSnapshots?: boolean;
+  readonly emptyL1?: readonly string[];
   readonly verify?: boolean;
 }
 
@@ -118,5 +119,8 @@ function choiceOf(what: readonly string[], flags: RepairFlags, image: Image): Re
     ...parseRepairWords(what),
     dropSnapshots: (flags.dropSnapshot ?? []).map((text) => selectSnapshot(image, text).index),
     ...(flags.dropUnreadSnapshots === true && { dropUnreadSnapshots: true }),
+    emptyL1s: (flags.emptyL1 ?? []).map((text) =>
+      text === 'active' ? text : selectSnapshot(image, text).index,
+    ),
   };
 }

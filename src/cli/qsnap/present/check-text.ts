@@ -17,11 +17,11 @@ export function findingName({ code, at }: Finding): string {
 }
 
 /** `2 corruptions, 1 leak`, or that there is nothing. */
-export function verdictText({ totals, beyondQemu }: CheckReport): string {
+export function verdictText({ totals, beyondQemu, ownersHidden }: CheckReport): string {
   const parts = [
     [totals.corruptions + beyondQemu.corruptions, 'corruption'] as const,
     [totals.checkErrors, 'check error'] as const,
-    [totals.leaks, 'leak'] as const,
+    [totals.leaks, ownersHidden ? 'cluster of perhaps lost data' : 'leak'] as const,
     [beyondQemu.notes, 'note'] as const,
   ].flatMap(([count, what]) => (count === 0 ? [] : [countText(count, what)]));
   return parts.length === 0 ? 'no errors' : parts.join(', ');

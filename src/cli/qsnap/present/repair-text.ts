@@ -1,4 +1,4 @@
-import { printableText, type ProposedRepair } from '../../../index.js';
+import { printableText, REPAIR_CLASSES, type ProposedRepair, type Remedy } from '../../../index.js';
 import { countText } from '../../text.js';
 import { verdictText } from './check-text.js';
 import { dryRunLines } from './plan-text.js';
@@ -6,11 +6,12 @@ import { dryRunLines } from './plan-text.js';
 /** A repair as a plan: every write, and what a check finds before and after it. */
 export function repairPlanLines(path: string, proposal: ProposedRepair): readonly string[] {
   const { plan, image } = proposal;
-  if (plan === undefined) return [nothingLine(path), foundLine('A check finds', proposal.after)];
+  if (plan === undefined) return nothingLines(path, proposal);
   return [
     ...dryRunLines(path, plan, image),
     foundLine('A check finds now', proposal.before),
     foundLine('A check finds then', proposal.after),
+    ...leftLines(path, proposal.after),
   ];
 }
 
@@ -20,7 +21,7 @@ export function repairDoneLines(
   { plan, facts, after }: ProposedRepair,
   undoFile: string | undefined,
 ): readonly string[] {
-  if (plan === undefined) return [nothingLine(path), foundLine('A check finds', after)];
+  if (plan === undefined) return nothingLines(path, { after });
   const raised = countText(facts.raisedClusters, 'cluster');
   const lowered = countText(facts.loweredClusters, 'cluster');
   const undo = printableText(undoFile ?? '');
@@ -28,12 +29,32 @@ export function repairDoneLines(
   return [
     `Repaired ${file}: refcounts of ${raised} raised, of ${lowered} lowered.`,
     foundLine('A check finds', after),
+    ...leftLines(path, after),
     ...(undoFile === undefined ? [] : [`\`qsnap undo ${undo} ${file}\` puts back what was there.`]),
   ];
 }
 
-function nothingLine(path: string): string {
-  return `${printableText(path)}: nothing of what was chosen needs a repair.`;
+function nothingLines(path: string, { after }: Pick<ProposedRepair, 'after'>): readonly string[] {
+  const nothing = `${printableText(path)}: nothing of what was chosen needs a repair.`;
+  return [nothing, foundLine('A check finds', after), ...leftLines(path, after)];
+}
+
+/** What is still wrong, by what would mend it. */
+function leftLines(path: string, { findings }: ProposedRepair['after']): readonly string[] {
+  const file = printableText(path);
+  const codesOf = (remedy: Remedy): string =>
+    [...new Set(findings.filter((one) => one.remedy === remedy).map(({ code }) => code))].join(
+      ', ',
+    );
+  const byClass = REPAIR_CLASSES.flatMap((name) => {
+    const codes = codesOf(name);
+    return codes === ''
+      ? []
+      : [`Still wrong: ${codes}; \`qsnap repair ${file} ${name}\` mends it.`];
+  });
+  const manual = codesOf('manual');
+  const decide = `Still wrong: ${manual}; \`qsnap check ${file}\` says what can be done.`;
+  return manual === '' ? byClass : [...byClass, decide];
 }
 
 function foundLine(when: string, report: ProposedRepair['after']): string {
