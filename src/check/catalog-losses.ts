@@ -63,8 +63,8 @@ export const LOSS_FINDINGS = {
     hidesOwners: 'inferred',
     remedy: 'manual',
     message: ({ found, expected }) =>
-      `${counted(Number(found), 'cluster')} count as used more often than they are referred to, and ` +
-      `${counted(Number(expected), 'cluster')} less often: table entries may name the wrong clusters`,
+      `the refcounts of ${counted(Number(found), 'cluster')} are higher than the references, and those of ` +
+      `${counted(Number(expected), 'cluster')} lower: table entries may name the wrong clusters`,
     consequence: 'guest data may be where nothing refers to',
     advice: `${KEPT}; ${RESCUE}`,
   },

@@ -7,7 +7,7 @@ import { compareRefcounts } from './compare.js';
 import { checkCopiedFlags } from './copied-flags.js';
 import { countReferences, type References } from './count-references.js';
 import { checkBehindTable, checkHeader, checkSnapshotTable, checkTables } from './notes.js';
-import { findLosses } from './losses.js';
+import { findLosses, LOOK_BYTES } from './losses.js';
 import { checkOverlaps } from './overlaps.js';
 import { withOwners } from './owners.js';
 import type {
@@ -61,7 +61,14 @@ export async function checkOpened(
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
   checkTables(image, references, collector);
-  const ownersHidden = await findLosses(checked, references, table, excess, overlapped, collector);
+  const ownersHidden = await findLosses(
+    checked,
+    references,
+    table,
+    excess,
+    { overlapped, lookBytes: options.lookBytes ?? LOOK_BYTES },
+    collector,
+  );
   if (ownersHidden) collector.doubtLeaks();
   const { findings, leftOut } = collector.finish();
   const owned =

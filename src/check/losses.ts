@@ -1,3 +1,4 @@
+import { GiB } from '../base/units.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
@@ -5,6 +6,9 @@ import { findEmptiedTables } from './emptied-tables.js';
 import type { Excess } from './excess.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
 import { findUnreferencedTables } from './unreferenced-tables.js';
+
+/** So much of what nothing refers to is looked at: more would take longer than all else of a check. */
+export const LOOK_BYTES = 4 * GiB;
 
 /**
  * Looks for what was lost: at the end of the file, at what lies at two places of a disk, and, where clusters
@@ -18,7 +22,10 @@ export async function findLosses(
   references: References,
   table: StoredRefcountTable,
   excess: Excess,
-  overlapped: ReadonlySet<number>,
+  {
+    overlapped,
+    lookBytes,
+  }: { readonly overlapped: ReadonlySet<number>; readonly lookBytes: number },
   collector: FindingCollector,
 ): Promise<boolean> {
   await references.cutOff.judge(table, collector);
@@ -26,7 +33,7 @@ export async function findLosses(
   if (!excess.isEmpty) {
     addContradiction(image.header.dirty, excess, table, collector);
     await findEmptiedTables(image, references, excess, collector);
-    await findUnreferencedTables(image, references, excess, collector);
+    await findUnreferencedTables(image, references, excess, lookBytes, collector);
   }
   const { unreadable, inferred } = collector.ownersHidden;
   return unreadable || inferred;

@@ -61,6 +61,8 @@ export interface CheckOptions {
   readonly maxFindings?: number;
   /** Whether to find out who refers to the clusters of the findings; default true. */
   readonly owners?: boolean;
+  /** Bytes of clusters that nothing refers to that are looked at for lost tables; default 4 GiB. */
+  readonly lookBytes?: number;
   /** Called now and then with the share of the work that is done, from 0 to 1. */
   readonly onProgress?: (done: number) => void;
 }

@@ -1,6 +1,5 @@
 import { counted } from '../base/text.js';
 import { bytesOf, swapWords } from '../base/words.js';
-import { MiB } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { plausibleEntries } from '../image/unlisted.js';
 import { walkStoredTables } from '../image/walk.js';
@@ -11,24 +10,24 @@ import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import type { Excess } from './excess.js';
 
-/** So much of what nothing refers to is looked at: more would take longer than all else of a check. */
-const LOOK_BYTES_MAX = 4096 * MiB;
-
 /**
  * Looks at the clusters that count as used and that nothing refers to. A table among them that leads to
  * clusters which are in use for no other reason says that what referred to it was lost.
  *
  * Leaks without a loss pass: what an allocation leaves that was broken off; a copy of a table that is still
  * there; and the copy of the active L1 that a snapshot leaves which failed, unless a snapshot table names it.
+ *
+ * @param lookBytes so many bytes of them are looked at.
  */
 export async function findUnreferencedTables(
   image: Image,
   references: References,
   excess: Excess,
+  lookBytes: number,
   collector: FindingCollector,
 ): Promise<void> {
   const { clusterBytes } = image.geometry;
-  const most = Math.floor(LOOK_BYTES_MAX / clusterBytes);
+  const most = Math.floor(lookBytes / clusterBytes);
   const offsets = new Float64Array(Math.min(excess.unreferencedClusters, most));
   const { unreferenced } = excess;
   for (let i = 0, at = unreferenced.next(1); i < offsets.length; i++) {

@@ -13,14 +13,14 @@ const CODES = Object.keys(CATALOG).filter((code) => isFindingCode(code));
 
 async function exampleFinding(code: FindingCode): Promise<Finding | undefined> {
   const { bytes, at } = damaged(EXAMPLES[code]);
-  const { findings } = await checkImage(memoryDevice(bytes));
+  const { findings } = await checkImage(memoryDevice(bytes), EXAMPLES[code].options);
   return findings.find((finding) => finding.code === code && (at === 0 || finding.at === at));
 }
 
 describe('every finding', () => {
   test.each(CODES)('%s is found where it is', async (code) => {
     const { bytes, at } = damaged(EXAMPLES[code]);
-    const { findings } = await checkImage(memoryDevice(bytes));
+    const { findings } = await checkImage(memoryDevice(bytes), EXAMPLES[code].options);
     const found = findings.filter((finding) => finding.code === code);
     expect(found.map((finding) => finding.at)).toContain(at === 0 ? found[0]?.at : at);
   });

@@ -1,5 +1,6 @@
 /** One image for every finding: a fixture with a few wrong bytes, and where the check must point. */
 import type { FindingCode } from '../../../src/check/catalog.js';
+import type { CheckOptions } from '../../../src/check/report.js';
 import { patientOf, type Patient } from '../../support/damage.js';
 import { loadFixture } from '../../support/fixture.js';
 import {
@@ -18,12 +19,32 @@ export interface Example {
   readonly fixture: string;
   /** Does the damage and returns the byte offset that the finding must name. */
   readonly damage: (patient: Patient) => number;
+  /** Bytes of the file that are left; undefined: all. */
+  readonly left?: (patient: Patient) => number;
+  readonly options?: CheckOptions;
 }
 
 const RESERVED_BIT = 1n << 57n;
 
-function example(fixture: string, damage: (patient: Patient) => number): Example {
-  return { fixture, damage };
+function example(
+  fixture: string,
+  damage: (patient: Patient) => number,
+  more: Pick<Example, 'left' | 'options'> = {},
+): Example {
+  return { fixture, damage, ...more };
+}
+
+/** Where the last cluster of guest data lies. */
+const lastData = (p: Patient): number =>
+  Math.max(...p.standard.map(({ entry }) => Number(entry & OFFSET_MASK)));
+const untilLastData = (p: Patient): number => lastData(p) + 100;
+
+/** Empties the L1 entry of the first active L2 table; returns where that table lies. */
+function loseTable(p: Patient): number {
+  const at = usedL1(p);
+  const table = Number(u64(p.bytes, at) & OFFSET_MASK);
+  putU64(p.bytes, at, 0n);
+  return table;
 }
 
 /** Changes the 8 bytes at `at`. */
@@ -210,6 +231,47 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
   BITMAPS_EXTENSION_MISSING: example('version-3', (p) => change(p, 88, (was) => was | 1n)),
   EXTENSION_UNKNOWN: example('extension-unknown', () => 0),
   AUTOCLEAR_UNKNOWN: example('feature-autoclear-unknown', () => 88),
+  SNAPSHOT_LOST: example('five-snapshots', (p) => {
+    const { at } = snapshotsOf(p.bytes).snapshots.at(-1)!;
+    p.bytes.fill(0, at, at + p.layout.clusterBytes / 2);
+    return at;
+  }),
+  FILE_CUT_OFF: example('version-3', untilLastData, { left: untilLastData }),
+  REFCOUNTS_CUT_OFF: example(
+    'version-3',
+    (p) => {
+      const end = untilLastData(p);
+      const last = lastData(p);
+      for (const { at, entry } of p.standard) {
+        if (Number(entry & OFFSET_MASK) === last) putU64(p.bytes, at, 0n);
+      }
+      putU64(p.bytes, p.layout.refcountTableAt + 8, BigInt(last));
+      return end;
+    },
+    { left: untilLastData },
+  ),
+  TABLE_EMPTIED: example('version-3', (p) => {
+    const table = Number(u64(p.bytes, usedL1(p)) & OFFSET_MASK);
+    p.bytes.fill(0, table, table + p.layout.clusterBytes);
+    return table;
+  }),
+  TABLE_UNREFERENCED: example('version-3', loseTable),
+  REFCOUNTS_CONTRADICT: example('amended-to-v3', (p) => {
+    setRefcount(p, p.free[0]!, 1n);
+    setRefcount(p, clusterOf(p, standard(p)), 0n);
+    return p.layout.refcountTableAt;
+  }),
+  LEAKS_NOT_ALL_SEEN: example('version-3', (p) => loseTable(p) * 0, { options: { lookBytes: 0 } }),
+  CLUSTER_AT_TWO_PLACES: example('version-3', (p) => {
+    const target = u64(p.bytes, standard(p, 0));
+    change(p, standard(p, 1), () => target);
+    return Number(target & OFFSET_MASK);
+  }),
+  CLUSTER_PERHAPS_LOST: example('version-3', (p) => {
+    const table = loseTable(p);
+    return blockAt(p.bytes, p.layout, 0) + (table / p.layout.clusterBytes) * 2;
+  }),
+  REFERENCES_PERHAPS_LOST: example('five-snapshots', (p) => loseTable(p) * 0),
   MARKED_DIRTY: example('dirty', () => 72),
   MARKED_CORRUPT: example('corrupt', () => 72),
 };
@@ -225,8 +287,9 @@ function secondSnapshotOfSameId({ bytes, layout }: Patient): number {
 }
 
 /** The damaged image of an example, and where the finding must point. */
-export function damaged({ fixture, damage }: Example): { bytes: Uint8Array; at: number } {
+export function damaged({ fixture, damage, left }: Example): { bytes: Uint8Array; at: number } {
   const patient = patientOf(loadFixture(fixture));
+  const end = left?.(patient);
   const at = damage(patient);
-  return { bytes: patient.bytes, at };
+  return { bytes: patient.bytes.subarray(0, end), at };
 }
