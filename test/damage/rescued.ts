@@ -1,5 +1,5 @@
 /** How much of each disk a rescued copy brought back, to the sector. */
-import { isZero, type Content, type PlainDisk, type PlainImage } from './plain-image.js';
+import { isSame, isZero, type Content, type PlainDisk, type PlainImage } from './plain-image.js';
 
 const SECTOR = 512;
 
@@ -19,34 +19,54 @@ export interface Share {
  */
 export function sharesOf(sound: PlainImage, copies: readonly PlainImage[]): readonly Share[] {
   return sound.disks.map((disk) => {
-    const bytes = compare(sound, disk, undefined, undefined).bytes;
+    const clusters = [...sound.mapped(disk)].flatMap((guest): Wanted[] => {
+      const content = sound.content(disk, guest);
+      if (content === undefined || content === 'unreadable') return [];
+      return [{ guest, content, bytes: bytesIn(content) }];
+    });
     const found = copies.flatMap((copy) =>
-      copy.disks.map((candidate) => compare(sound, disk, copy, candidate).back),
+      copy.disks.map((candidate) =>
+        clusters.reduce((sum, wanted) => sum + backIn(wanted, sound, copy, candidate), 0),
+      ),
     );
+    const bytes = clusters.reduce((sum, each) => sum + each.bytes, 0);
     return { position: disk.position, bytes, back: Math.max(0, ...found) };
   });
 }
 
-function compare(
-  sound: PlainImage,
-  disk: PlainDisk,
-  copy: PlainImage | undefined,
-  candidate: PlainDisk | undefined,
-): { readonly bytes: number; readonly back: number } {
-  let [bytes, back] = [0, 0];
-  for (const guest of sound.mapped(disk)) {
-    const content = sound.content(disk, guest);
-    if (content === undefined || content === 'unreadable') continue;
-    for (let at = 0; at < content.length; at += SECTOR) {
-      const sector = content.subarray(at, at + SECTOR);
-      if (isZero(sector)) continue;
-      bytes += SECTOR;
-      if (copy === undefined || candidate === undefined) continue;
-      const other = readSector(copy, candidate, guest * sound.clusterBytes + at);
-      if (other instanceof Uint8Array && Buffer.compare(sector, other) === 0) back += SECTOR;
-    }
+/** A guest cluster that is to come back. */
+interface Wanted {
+  readonly guest: number;
+  readonly content: Uint8Array;
+  /** In sectors that are not all zeros. */
+  readonly bytes: number;
+}
+
+function bytesIn(content: Uint8Array): number {
+  let bytes = 0;
+  for (let at = 0; at < content.length; at += SECTOR) {
+    if (!isZero(content.subarray(at, at + SECTOR))) bytes += SECTOR;
   }
-  return { bytes, back };
+  return bytes;
+}
+
+function backIn(
+  { guest, content, bytes }: Wanted,
+  sound: PlainImage,
+  copy: PlainImage,
+  disk: PlainDisk,
+): number {
+  if (copy.clusterBytes === sound.clusterBytes && isSame(content, copy.content(disk, guest))) {
+    return bytes;
+  }
+  let back = 0;
+  for (let at = 0; at < content.length; at += SECTOR) {
+    const sector = content.subarray(at, at + SECTOR);
+    if (isZero(sector)) continue;
+    const other = readSector(copy, disk, guest * sound.clusterBytes + at);
+    if (other instanceof Uint8Array && isSame(sector, other)) back += SECTOR;
+  }
+  return back;
 }
 
 /** The copy may have clusters of another size. */
