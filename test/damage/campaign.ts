@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { endToolShell } from '../support/tool-shell.js';
 import { anatomyOf, type Anatomy } from './anatomy.js';
 import { makeSoundImages } from './images.js';
+import type { Rescue } from './rescued.js';
 import { runTrial, specimenOf, type Trial } from './trial.js';
 
 export interface Orders {
@@ -14,6 +15,8 @@ export interface Orders {
   /** Guest writes follow on one damage in so many; 0 is never. */
   readonly writesOneIn: number;
   readonly withQemu: boolean;
+  /** Measures how much of each disk this brings back. */
+  readonly rescue?: Rescue | undefined;
 }
 
 const SHARED_MEMORY = '/dev/shm';
@@ -62,12 +65,12 @@ export class Campaign {
   }
 
   trial(index: number): Promise<Trial> {
-    const { seed, only, writesOneIn, withQemu } = this.#orders;
+    const { seed, only, writesOneIn, withQemu, rescue } = this.#orders;
     const specimen = specimenOf(seed, index, this.anatomies, only);
     // Not by the index alone: kinds come in turn, and each is to have its share.
     const turn = Math.imul(index + 1, 0x9e37_79b1) >>> 8;
     const withGuestWrites = writesOneIn > 0 && turn % writesOneIn === 0;
-    return runTrial(specimen, { folder: this.#folder, withGuestWrites, withQemu });
+    return runTrial(specimen, { folder: this.#folder, withGuestWrites, withQemu, rescue });
   }
 
   close(): void {

@@ -53,6 +53,10 @@ export function tableOf(trials: readonly Trial[], subject: Subject): string {
     ),
     row('all', trials),
   ];
+  return aligned(rows);
+}
+
+function aligned(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((each) => each[i]!.length)));
   return rows
     .map((each) =>
@@ -60,6 +64,33 @@ export function tableOf(trials: readonly Trial[], subject: Subject): string {
     )
     .map((cells) => cells.join('  ').trimEnd())
     .join('\n');
+}
+
+/**
+ * What a rescue brought back by kind of damage: of how many images everything, and which share of the
+ * bytes of their disks.
+ */
+export function rescueTableOf(trials: readonly Trial[]): string {
+  const kinds = [...new Set(trials.map(({ specimen }) => specimen.kind))];
+  const row = (name: string, some: readonly Trial[]): readonly string[] => {
+    const shares = some.map((trial) => trial.shares ?? []);
+    const whole = shares.filter((each) => each.every(({ bytes, back }) => bytes === back)).length;
+    const disks = shares.flat();
+    const bytes = disks.reduce((sum, each) => sum + each.bytes, 0);
+    const back = disks.reduce((sum, each) => sum + each.back, 0);
+    const percent = (part: number, of: number): string => `${((100 * part) / of).toFixed(1)} %`;
+    return [name, String(some.length), percent(whole, some.length), percent(back, bytes)];
+  };
+  return aligned([
+    ['kind of damage', 'images', 'whole', 'bytes'],
+    ...kinds.map((kind) =>
+      row(
+        kind,
+        trials.filter(({ specimen }) => specimen.kind === kind),
+      ),
+    ),
+    row('all', trials),
+  ]);
 }
 
 /** A line for each thing that went wrong. */

@@ -88,15 +88,20 @@ function overwritten(states: States, repaired: PlainImage | undefined): string {
 }
 
 function freedIn(states: States, repaired: PlainImage | undefined): string {
-  const { sound, damaged } = states;
-  if (repaired === undefined || damaged === undefined) return '';
-  const freed = [...lostTreasure(states)].filter((cluster) => {
-    const [before, now] = [damaged.refcount(cluster), repaired.refcount(cluster) ?? 0];
-    // What counted as free before the repair was not freed by it.
-    const isLowered = before === undefined || now < before;
-    return isLowered && now < sound.plain.references.get(cluster)!;
-  });
-  return freed.length === 0 ? '' : clustersTold(sound, freed);
+  const freed = [...lostTreasure(states)].filter((cluster) => isFreed(states, repaired, cluster));
+  return freed.length === 0 ? '' : clustersTold(states.sound, freed);
+}
+
+function isFreed(
+  { sound, damaged }: States,
+  repaired: PlainImage | undefined,
+  cluster: number,
+): boolean {
+  if (repaired === undefined || damaged === undefined) return false;
+  const [before, now] = [damaged.refcount(cluster), repaired.refcount(cluster) ?? 0];
+  // What counted as free before the repair was not freed by it.
+  const isLowered = before === undefined || now < before;
+  return isLowered && now < sound.plain.references.get(cluster)!;
 }
 
 function changedIn({ damaged, lost }: States, repaired: PlainImage | undefined): string {
@@ -156,7 +161,7 @@ export function hurtByWrites(
   const gone = [...lostTreasure(states)].filter(
     (cluster) =>
       (repaired.references.get(cluster) ?? 0) === 0 &&
-      (repaired.refcount(cluster) ?? 0) >= states.sound.plain.references.get(cluster)! &&
+      !isFreed(states, repaired, cluster) &&
       isIntact(states.sound.plain, repaired, cluster) &&
       (written === undefined || !isIntact(states.sound.plain, written, cluster)),
   );

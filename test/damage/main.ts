@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { Campaign } from './campaign.js';
-import { countOf, FAILURES, storiesOf, tableOf } from './figures.js';
+import { countOf, FAILURES, rescueTableOf, storiesOf, tableOf } from './figures.js';
 import { KINDS } from './kinds.js';
+import { asItIs } from './rescued.js';
 import { mendByQsnap } from './subjects.js';
 import type { Trial } from './trial.js';
 
@@ -24,6 +25,8 @@ const { values } = parseArgs({
     writes: { type: 'string', default: '4' },
     /** Judges `qemu-img check -r all` as well. */
     qemu: { type: 'boolean', default: false },
+    /** Tells how much of each disk can be read of the damaged image as it is. */
+    shares: { type: 'boolean', default: false },
   },
 });
 
@@ -56,6 +59,7 @@ async function run(): Promise<number> {
     only: values.only,
     writesOneIn: one === undefined ? Number(values.writes) : 1,
     withQemu: values.qemu,
+    rescue: values.shares ? asItIs : undefined,
   });
   const started = Date.now();
   const trials = await campaign.run(indices, async (trial) => {
@@ -70,6 +74,7 @@ async function run(): Promise<number> {
   const seconds = (Date.now() - started) / 1000;
   print(`\n${tableOf(trials, 'qsnap')}`);
   if (values.qemu) print(`\n${tableOf(trials, 'qemu')}`);
+  if (values.shares) print(`\n${rescueTableOf(trials)}`);
   print(`\n${trials.length} images in ${seconds.toFixed(1)} s, seed ${seed}`);
   return FAILURES.some((column) => countOf(trials, column) > 0) ? 1 : 0;
 }

@@ -1,6 +1,9 @@
 /** The oracle itself: what it must not let pass it does not, and what is no fault it does not blame. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkImage, memoryDevice } from '../../src/index.js';
+import { memoryDirectory } from '../support/directories.js';
 import { blockAt, putRefcountAt, putU64, u64 } from '../support/image-builder-layout.js';
 import { describeWithQemu } from '../support/qemu.js';
 import type { Anatomy, StructureKind } from './anatomy.js';
@@ -8,7 +11,7 @@ import { Campaign } from './campaign.js';
 import { harmOf, hurtByWrites, lostIn, statesOf, type Harm } from './judge.js';
 import { KINDS } from './kinds.js';
 import { PlainImage } from './plain-image.js';
-import { sharesOf } from './rescued.js';
+import { sharesOf, sharesOfFiles } from './rescued.js';
 import { specimenOf } from './trial.js';
 
 let campaign: Campaign;
@@ -231,5 +234,15 @@ describeWithQemu('the oracle', () => {
     expect(active!.back).toBeGreaterThan(0);
     expect(active!.back).toBeLessThan(active!.bytes);
     for (const { bytes, back } of snapshots) expect(back).toBe(bytes);
+  });
+
+  test('reads copies from files, and bears what is none', () => {
+    const { plain } = anatomy('extended L2');
+    const folder = memoryDirectory();
+    const [copy, rubbish] = ['copy', 'rubbish'].map((name) => join(folder, name));
+    writeFileSync(copy!, plain.bytes);
+    writeFileSync(rubbish!, 'not an image');
+    for (const { bytes, back } of sharesOfFiles(plain, [rubbish!, copy!])) expect(back).toBe(bytes);
+    for (const { back } of sharesOfFiles(plain, [rubbish!])) expect(back).toBe(0);
   });
 });

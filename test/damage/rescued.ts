@@ -1,7 +1,14 @@
 /** How much of each disk a rescued copy brought back, to the sector. */
-import { isSame, isZero, type Content, type PlainDisk, type PlainImage } from './plain-image.js';
+import { readFileSync } from 'node:fs';
+import { isSame, isZero, PlainImage, type Content, type PlainDisk } from './plain-image.js';
 
 const SECTOR = 512;
+
+/** Brings back what it can of a damaged image: the bytes of the images that it wrote. */
+export type Rescue = (damaged: Uint8Array) => Promise<readonly Uint8Array[]>;
+
+/** No rescue: what can be read of the damaged image as it is. */
+export const asItIs: Rescue = (damaged) => Promise.resolve([damaged]);
 
 export interface Share {
   readonly position: number | 'active';
@@ -32,6 +39,22 @@ export function sharesOf(sound: PlainImage, copies: readonly PlainImage[]): read
     const bytes = clusters.reduce((sum, each) => sum + each.bytes, 0);
     return { position: disk.position, bytes, back: Math.max(0, ...found) };
   });
+}
+
+/** The same for copies in files. What is no image brings nothing back. */
+export function sharesOfFiles(sound: PlainImage, paths: readonly string[]): readonly Share[] {
+  return sharesOfBytes(
+    sound,
+    paths.map((path) => new Uint8Array(readFileSync(path))),
+  );
+}
+
+export function sharesOfBytes(sound: PlainImage, copies: readonly Uint8Array[]): readonly Share[] {
+  const images = copies.map((bytes) => PlainImage.of(bytes));
+  return sharesOf(
+    sound,
+    images.filter((image) => image !== undefined),
+  );
 }
 
 /** A guest cluster that is to come back. */

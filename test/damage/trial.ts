@@ -7,6 +7,7 @@ import { guestWrites, writeAsGuest } from './guest-writes.js';
 import { harmOf, hurtByWrites, lostIn, statesOf, type Harm, type States } from './judge.js';
 import { KINDS, type Damaged } from './kinds.js';
 import { PlainImage } from './plain-image.js';
+import { sharesOfBytes, type Rescue, type Share } from './rescued.js';
 import { errorsByQemu, isCalledSound, mendByQemu, mendByQsnap, type Mended } from './subjects.js';
 
 export interface Specimen extends Damaged {
@@ -36,6 +37,8 @@ export interface Trial {
   readonly qsnap: Judgement;
   readonly hasGuestWrites: boolean;
   readonly qemu?: Judgement;
+  /** What a rescue brought back of each disk. */
+  readonly shares?: readonly Share[];
 }
 
 const ATTEMPTS = 40;
@@ -67,6 +70,7 @@ export interface TrialOptions {
   readonly withGuestWrites: boolean;
   /** Whether QEMU's repair is judged as well. */
   readonly withQemu: boolean;
+  readonly rescue?: Rescue | undefined;
 }
 
 export async function runTrial(specimen: Specimen, options: TrialOptions): Promise<Trial> {
@@ -88,7 +92,12 @@ export async function runTrial(specimen: Specimen, options: TrialOptions): Promi
     qsnap,
     hasGuestWrites: options.withGuestWrites,
     ...(qemu && { qemu }),
+    ...(options.rescue && { shares: await sharesBy(options.rescue, specimen) }),
   };
+}
+
+async function sharesBy(rescue: Rescue, { sound, bytes }: Specimen): Promise<readonly Share[]> {
+  return sharesOfBytes(sound.plain, await rescue(bytes));
 }
 
 function judge(states: States, { before, bytes, after, fault }: Mended): Judgement {
