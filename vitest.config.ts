@@ -7,6 +7,7 @@ const kinds = [
   'hostile',
   'model',
   'crash',
+  'damage',
   'oracle',
   'cli',
   'outside',

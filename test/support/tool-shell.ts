@@ -53,6 +53,10 @@ class ToolShell {
     });
   }
 
+  end(): void {
+    this.#shell.stdin.end();
+  }
+
   run({ program, args, cwd = process.cwd(), env }: Command): Promise<Ended> {
     const id = this.#commands++;
     const output = path.join(this.#outputs, String(id));
@@ -76,4 +80,10 @@ let shell: ToolShell | undefined;
 export function runProgram(command: Command): Promise<Ended> {
   shell ??= new ToolShell();
   return shell.run(command);
+}
+
+/** For programs that end when nothing waits: the shell would keep them. Tests end without it. */
+export function endToolShell(): void {
+  shell?.end();
+  shell = undefined;
 }
