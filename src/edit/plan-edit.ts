@@ -4,7 +4,8 @@ import { encodeSwitch } from '../qcow2/header.js';
 import { visitBits } from '../refcount/bits.js';
 import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import type { ByteRange } from '../io/device.js';
-import { shadowWriteBytes, type EditPlan, type WritePlan } from '../tx/plan.js';
+import { isGrowable } from '../io/growth.js';
+import { shadowWriteBytes, sizeAfterShadow, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
 import { audit, type Audit } from './audit.js';
 import { Ledger, noRoom, OutOfClusters } from './ledger.js';
@@ -35,28 +36,58 @@ export async function planEdit(
 ): Promise<EditPlan> {
   refuseUnfit(image);
   const surveyed = await survey(image, next);
-  const growable = !('growable' in image.source) || image.source.growable === true;
+  const planned = isGrowable(image.source)
+    ? await placeBehindToo(surveyed, next)
+    : await placeInside(surveyed, next);
+  return { ...planned, ...about };
+}
+
+/** For a file that may become longer: the ledger grows until all finds its place. */
+async function placeBehindToo(surveyed: Survey, next: NextState): Promise<Placement> {
   for (let attempt = 0; ; attempt++) {
     const clusters = clustersToCover(surveyed, next) * LEDGER_GROWTH ** attempt;
-    refuseUncountable(clusters, image);
-    const audited = await audit(surveyed, clusters);
-    const { fileClusters } = surveyed.format;
-    const ledger = new Ledger(image, audited.counts, audited.free, fileClusters, growable);
     try {
-      return { ...(await place(surveyed, next, audited, ledger)), ...about };
+      return await placeWith(surveyed, next, clusters, true);
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
-      if (!growable || attempt === LEDGER_TRIES) throw noRoom(error, image);
+      if (attempt < LEDGER_TRIES) continue;
+      throw noRoom(error.clusters * surveyed.image.geometry.clusterBytes);
     }
   }
 }
+
+/** For a medium of fixed length. @throws QsnapError NO_SPACE with how much longer it ought to be. */
+async function placeInside(surveyed: Survey, next: NextState): Promise<Placement> {
+  try {
+    return await placeWith(surveyed, next, clustersToCover(surveyed, next), false);
+  } catch (error) {
+    if (!(error instanceof OutOfClusters)) throw error;
+    throw noRoom((await placeBehindToo(surveyed, next)).facts.growthBytes);
+  }
+}
+
+async function placeWith(
+  surveyed: Survey,
+  next: NextState,
+  clusters: number,
+  growable: boolean,
+): Promise<Placement> {
+  const { image, format } = surveyed;
+  refuseUncountable(clusters, image);
+  const audited = await audit(surveyed, clusters);
+  const { counts, free } = audited;
+  const ledger = new Ledger(image, counts, free, format.fileClusters, growable);
+  return place(surveyed, next, audited, ledger);
+}
+
+type Placement = WritePlan & Pick<EditPlan, 'facts'>;
 
 async function place(
   surveyed: Survey,
   next: NextState,
   audited: Audit,
   ledger: Ledger,
-): Promise<WritePlan & Pick<EditPlan, 'facts'>> {
+): Promise<Placement> {
   const { image } = surveyed;
   const { clusterBytes } = image.geometry;
   moveDataRefcounts(surveyed, audited, ledger);
@@ -97,7 +128,7 @@ async function place(
     ...plan,
     facts: {
       shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
-      growthBytes: Math.max(0, ledger.endCluster * clusterBytes - image.fileSizeBytes),
+      growthBytes: sizeAfterShadow(plan) - image.fileSizeBytes,
       freedBytes,
       freedDataBytes,
       leakedClusters: audited.leakedClusters,
