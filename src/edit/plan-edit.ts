@@ -1,14 +1,13 @@
 import { hostOffset } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
-import { visitBits } from '../refcount/bits.js';
 import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
-import type { ByteRange } from '../io/device.js';
 import { isGrowable } from '../io/growth.js';
 import { shadowWriteBytes, sizeAfterShadow, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
 import { audit, type Audit } from './audit.js';
 import { Ledger, noRoom, OutOfClusters } from './ledger.js';
+import { freedRanges } from './freed.js';
 import type { NextState } from './next-state.js';
 import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
@@ -102,7 +101,7 @@ async function place(
     { table: image.header.refcountTable, blocks: surveyed.refcountBlocks },
     ledger,
   );
-  const freed = freedRanges(ledger, image);
+  const freed = freedRanges(ledger.counts, ledger.free, image.geometry);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
   const freedDataBytes = freedBytes - ledger.freedMetadataClusters * clusterBytes;
   const shadow = [...placed.shadow, ...refcounts.writes];
@@ -134,32 +133,4 @@ async function place(
       leakedClusters: audited.leakedClusters,
     },
   };
-}
-
-/** Clusters that were in use before the edit and are free after it, neighbours joined. */
-function freedRanges(ledger: Ledger, image: Image): readonly ByteRange[] {
-  const { clusterBytes, refcountBlockEntries } = image.geometry;
-  const { counts, free } = ledger;
-  const ranges: { at: number; length: number }[] = [];
-  const addClusters = (first: number, mask: number): void => {
-    visitBits(mask, (bit) => {
-      const at = (first + bit) * clusterBytes;
-      const last = ranges.at(-1);
-      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
-      else ranges.push({ at, length: clusterBytes });
-    });
-  };
-  for (let block = 0; block < counts.touched.length; block++) {
-    if (counts.touched[block] === 0) continue;
-    const endWord = ((block + 1) * refcountBlockEntries) / 32;
-    for (let word = (block * refcountBlockEntries) / 32; word < endWord;) {
-      const used = counts.usedAt(word);
-      if (used === -1) word = counts.endOfAlike(word, endWord);
-      else {
-        addClusters(word * 32, ~(used | free.wordAt(word)));
-        word += 1;
-      }
-    }
-  }
-  return ranges;
 }
