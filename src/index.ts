@@ -94,6 +94,8 @@ export { executeUndo } from './tx/undo.js';
 export type { UndoOptions, UndoReport } from './tx/undo.js';
 export type { UndoIndex } from './tx/undo-file.js';
 export type { Hasher, NewHasher } from './base/hasher.js';
+export { editWithinRoom, planWithinRoom } from './edit/within-room.js';
+export type { Planned } from './edit/within-room.js';
 export { executePlan } from './tx/execute.js';
 export type { ExecuteOptions, ExecuteReport } from './tx/execute.js';
 export { shadowWriteBytes, shadowWriteRanges } from './tx/plan.js';

@@ -11,6 +11,7 @@ import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
 import { DataMoves } from './data-moves.js';
+import { refuseLosses } from './refuse-losses.js';
 import type { Survey } from './survey.js';
 
 /** What is known of an image once it was found sound. */
@@ -69,7 +70,9 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     free,
   );
   counts.touched.fill(0);
-  return { scan, counts, free, hasCopied, moves, leakedClusters };
+  const audited = { scan, counts, free, hasCopied, moves, leakedClusters };
+  await refuseLosses(from, audited);
+  return audited;
 }
 
 /** Counts pointers to the whole cluster at `at`. */

@@ -39,7 +39,8 @@ export class Ledger {
     const { clusterBytes, refcountBits } = image.geometry;
     this.counts = counts;
     this.free = free;
-    const limit = growable ? counts.clusters : fileClusters;
+    // Tables are written as whole clusters: one in which the file ends would make it longer.
+    const limit = growable ? counts.clusters : Math.floor(image.fileSizeBytes / clusterBytes);
     this.#allocator = new Allocator(free, fileClusters, limit);
     this.#clusterBytes = clusterBytes;
     this.#refcountBits = refcountBits;
@@ -118,9 +119,8 @@ export function refcountOverflow(at: number, refcountBits: number): QsnapError {
   );
 }
 
-/** What to tell of a medium that can't grow. */
-export function noRoom(error: OutOfClusters, image: Image): QsnapError {
-  const bytesNeeded = error.clusters * image.geometry.clusterBytes;
+/** What to tell of a medium that has not got so much room. */
+export function noRoom(bytesNeeded: number): QsnapError {
   return new QsnapError(
     'NO_SPACE',
     `the edit needs ${bytesNeeded} bytes more than the medium has free`,

@@ -36,6 +36,8 @@ type Relocate = (offset: number) => number;
 /**
  * Places copies of L2 tables, the L1 tables and the snapshot table into free clusters and releases
  * the old ones. Refcounts of L2 tables move here; those of guest data have moved before.
+ *
+ * @param listed where the new snapshot table lies already; dropped L1s are released then, too.
  */
 export function placeTables(
   from: Survey,
@@ -43,6 +45,7 @@ export function placeTables(
   audited: Audit,
   { copied, added }: WrittenL2Tables,
   ledger: Ledger,
+  listed?: Placed['snapshotTable'],
 ): Placed {
   const shadow: ShadowWrite[] = [...added.dataWrites];
   const newPlaces = ledger.placeTables(added.tables.length);
@@ -57,6 +60,7 @@ export function placeTables(
   const refs = next.snapshots.map(({ l1 }) =>
     l1.kind === 'kept' ? l1.ref : placeSnapshotL1(from, l1.words, relocate, ledger, shadow),
   );
+  if (listed !== undefined) return { activeL1, snapshotTable: listed, shadow };
   releaseDroppedL1s(from, next, ledger);
   const snapshotTable = placeSnapshotTable(from, next, refs, ledger, shadow);
   return { activeL1, snapshotTable, shadow };
@@ -66,7 +70,7 @@ export function placeTables(
  * Counts pointers to L2 tables as they will be. L1 tables that the edit writes point at the copy;
  * those that stay point at the original.
  */
-function countL2Tables(
+export function countL2Tables(
   from: Survey,
   copied: readonly number[],
   copies: Float64Array,
@@ -90,7 +94,7 @@ function countL2Tables(
   };
 }
 
-function l2Writes(
+export function l2Writes(
   from: Survey,
   audited: Audit,
   copied: readonly number[],
@@ -167,7 +171,7 @@ function placeL1(
 }
 
 /** L1 entries that point where the L2 tables will be, with the COPIED flags that belong to them. */
-function relocatedL1(
+export function relocatedL1(
   entries: Uint32Array,
   relocate: Relocate,
   isCopied: (offset: number) => boolean,
@@ -183,12 +187,12 @@ function relocatedL1(
   return words;
 }
 
-function sameWords(a: Uint32Array, b: Uint32Array): boolean {
+export function sameWords(a: Uint32Array, b: Uint32Array): boolean {
   return a.length === b.length && a.every((word, i) => word === b[i]);
 }
 
 /** Releases the L1 tables of snapshots that the new state no longer has. */
-function releaseDroppedL1s(from: Survey, next: NextState, ledger: Ledger): void {
+export function releaseDroppedL1s(from: Survey, next: NextState, ledger: Ledger): void {
   const kept = new Set(next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])));
   for (const { index, l1 } of from.image.snapshots) {
     if (!kept.has(index)) ledger.release(l1.at, l1.entries * 8);
@@ -228,7 +232,12 @@ function refuseOversizedTable(bytes: number): void {
 }
 
 /** Places bytes and pads them with zeros to whole clusters, so that no old bytes stay behind. */
-function placeLiteral(what: string, bytes: Uint8Array, from: Survey, ledger: Ledger): LiteralWrite {
+export function placeLiteral(
+  what: string,
+  bytes: Uint8Array,
+  from: Survey,
+  ledger: Ledger,
+): LiteralWrite {
   const padded = new Uint8Array(roundUp(bytes.length, from.image.geometry.clusterBytes));
   padded.set(bytes);
   return { kind: 'literal', what, at: ledger.placeRun(bytes.length), bytes: padded };

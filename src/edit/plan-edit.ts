@@ -1,18 +1,17 @@
 import { hostOffset } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
-import { visitBits } from '../refcount/bits.js';
 import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
-import type { ByteRange } from '../io/device.js';
-import { shadowWriteBytes, type EditPlan, type WritePlan } from '../tx/plan.js';
+import { isGrowable } from '../io/growth.js';
+import { shadowWriteBytes, sizeAfterShadow, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
 import { audit, type Audit } from './audit.js';
 import { Ledger, noRoom, OutOfClusters } from './ledger.js';
+import { freedRanges } from './freed.js';
 import type { NextState } from './next-state.js';
 import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
-import { refuseLosses } from './refuse-losses.js';
 import { refuseUncountable, refuseUnfit } from './refuse.js';
 import { moveDataRefcounts, tablesToCopy } from './retarget.js';
 import { clustersToCover } from './room.js';
@@ -36,29 +35,58 @@ export async function planEdit(
 ): Promise<EditPlan> {
   refuseUnfit(image);
   const surveyed = await survey(image, next);
-  const growable = !('growable' in image.source) || image.source.growable === true;
+  const planned = isGrowable(image.source)
+    ? await placeBehindToo(surveyed, next)
+    : await placeInside(surveyed, next);
+  return { ...planned, ...about };
+}
+
+/** For a file that may become longer: the ledger grows until all finds its place. */
+async function placeBehindToo(surveyed: Survey, next: NextState): Promise<Placement> {
   for (let attempt = 0; ; attempt++) {
     const clusters = clustersToCover(surveyed, next) * LEDGER_GROWTH ** attempt;
-    refuseUncountable(clusters, image);
-    const audited = await audit(surveyed, clusters);
-    if (attempt === 0) await refuseLosses(surveyed, audited);
-    const { fileClusters } = surveyed.format;
-    const ledger = new Ledger(image, audited.counts, audited.free, fileClusters, growable);
     try {
-      return { ...(await place(surveyed, next, audited, ledger)), ...about };
+      return await placeWith(surveyed, next, clusters, true);
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
-      if (!growable || attempt === LEDGER_TRIES) throw noRoom(error, image);
+      if (attempt < LEDGER_TRIES) continue;
+      throw noRoom(error.clusters * surveyed.image.geometry.clusterBytes);
     }
   }
 }
+
+/** For a medium of fixed length. @throws QsnapError NO_SPACE with how much longer it ought to be. */
+async function placeInside(surveyed: Survey, next: NextState): Promise<Placement> {
+  try {
+    return await placeWith(surveyed, next, clustersToCover(surveyed, next), false);
+  } catch (error) {
+    if (!(error instanceof OutOfClusters)) throw error;
+    throw noRoom((await placeBehindToo(surveyed, next)).facts.growthBytes);
+  }
+}
+
+async function placeWith(
+  surveyed: Survey,
+  next: NextState,
+  clusters: number,
+  growable: boolean,
+): Promise<Placement> {
+  const { image, format } = surveyed;
+  refuseUncountable(clusters, image);
+  const audited = await audit(surveyed, clusters);
+  const { counts, free } = audited;
+  const ledger = new Ledger(image, counts, free, format.fileClusters, growable);
+  return place(surveyed, next, audited, ledger);
+}
+
+type Placement = WritePlan & Pick<EditPlan, 'facts'>;
 
 async function place(
   surveyed: Survey,
   next: NextState,
   audited: Audit,
   ledger: Ledger,
-): Promise<WritePlan & Pick<EditPlan, 'facts'>> {
+): Promise<Placement> {
   const { image } = surveyed;
   const { clusterBytes } = image.geometry;
   moveDataRefcounts(surveyed, audited, ledger);
@@ -73,7 +101,7 @@ async function place(
     { table: image.header.refcountTable, blocks: surveyed.refcountBlocks },
     ledger,
   );
-  const freed = freedRanges(ledger, image);
+  const freed = freedRanges(ledger.counts, ledger.free, image.geometry);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
   const freedDataBytes = freedBytes - ledger.freedMetadataClusters * clusterBytes;
   const shadow = [...placed.shadow, ...refcounts.writes];
@@ -99,38 +127,10 @@ async function place(
     ...plan,
     facts: {
       shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
-      growthBytes: Math.max(0, ledger.endCluster * clusterBytes - image.fileSizeBytes),
+      growthBytes: sizeAfterShadow(plan) - image.fileSizeBytes,
       freedBytes,
       freedDataBytes,
       leakedClusters: audited.leakedClusters,
     },
   };
-}
-
-/** Clusters that were in use before the edit and are free after it, neighbours joined. */
-function freedRanges(ledger: Ledger, image: Image): readonly ByteRange[] {
-  const { clusterBytes, refcountBlockEntries } = image.geometry;
-  const { counts, free } = ledger;
-  const ranges: { at: number; length: number }[] = [];
-  const addClusters = (first: number, mask: number): void => {
-    visitBits(mask, (bit) => {
-      const at = (first + bit) * clusterBytes;
-      const last = ranges.at(-1);
-      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
-      else ranges.push({ at, length: clusterBytes });
-    });
-  };
-  for (let block = 0; block < counts.touched.length; block++) {
-    if (counts.touched[block] === 0) continue;
-    const endWord = ((block + 1) * refcountBlockEntries) / 32;
-    for (let word = (block * refcountBlockEntries) / 32; word < endWord;) {
-      const used = counts.usedAt(word);
-      if (used === -1) word = counts.endOfAlike(word, endWord);
-      else {
-        addClusters(word * 32, ~(used | free.wordAt(word)));
-        word += 1;
-      }
-    }
-  }
-  return ranges;
 }

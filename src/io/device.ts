@@ -28,6 +28,16 @@ export interface BlockSource {
   /** Size of the file in bytes, now. */
   sizeBytes(): Promise<number>;
   /**
+   * Whether whoever may write could make it longer: false for block devices. Not there: nobody knows,
+   * and plans take it for true.
+   */
+  readonly growable?: boolean;
+  /**
+   * By how many bytes the host would let it grow, as far as it tells. It may turn out less while the
+   * bytes are written. Resolves to undefined where nothing is known.
+   */
+  roomBytes?(): Promise<number | undefined>;
+  /**
    * Fills every `into`, in any order; neighbouring requests are merged into large reads. Bytes
    * past the end of the file read as zero. Never short: it fills everything or throws.
    *

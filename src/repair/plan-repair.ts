@@ -6,13 +6,20 @@ import { sameBytes } from '../base/text.js';
 import { tableFormat } from '../image/format.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
+import { isGrowable } from '../io/growth.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
-import { shadowWriteBytes, type EditPlan, type ShadowWrite } from '../tx/plan.js';
+import {
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type EditPlan,
+  type ShadowWrite,
+  type WritePlan,
+} from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
@@ -21,7 +28,7 @@ import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
 import { refuseUnmendable, tooManyUnreadable } from './refuse.js';
-import { clustersNamed, clustersToCount, freeClusters, isGrowable } from './room.js';
+import { clustersNamed, clustersToCount, freeClusters } from './room.js';
 import {
   readStoredRefcounts,
   settleRefcounts,
@@ -84,7 +91,7 @@ export async function planRepair(
       return await planWith(checked, choice, planning, format, unknowns);
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
-      if (!isGrowable(image)) throw noRoom(error, image);
+      if (!isGrowable(image.source)) throw noRoom(error.clusters * format.geometry.clusterBytes);
       // What the first attempt read tells how much is to be left out.
       if (attempt > 0) throw tooManyUnreadable();
     }
@@ -132,7 +139,7 @@ async function planWith(
   const leave = (cluster: number): boolean =>
     named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
   const free = await freeClusters(checked, counts, settled, leave, unknowns, choice, mender);
-  const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image));
+  const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image.source));
 
   const placed = await placeTree(tree, counted, moves, scan, ledger);
   const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
@@ -246,26 +253,28 @@ function assembled(
   });
   const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
   if (shadow.length === 0 && sameBytes(bytes, stored)) return undefined;
-  const plan: EditPlan = {
-    operation: 'repair',
-    summary: 'repair the image',
-    created: [],
+  const writes: WritePlan = {
     headerSector,
     fileSizeBytes,
     shadow,
     switch: { at: SWITCH_FROM, bytes },
     // Nothing is given back to the host: what looks leaked may be what somebody looks for.
     punch: [],
+  };
+  assertSafe(writes);
+  return {
+    ...writes,
+    operation: 'repair',
+    summary: 'repair the image',
+    created: [],
     facts: {
       shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
-      growthBytes: Math.max(0, ledger.endCluster * geometry.clusterBytes - fileSizeBytes),
+      growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
       freedBytes: freedClusters(ledger, settled) * geometry.clusterBytes,
       freedDataBytes: 0,
       leakedClusters: settled.leaksLeft,
     },
   };
-  assertSafe(plan);
-  return plan;
 }
 
 /** Clusters that count as free from now on, and did not before. */

@@ -1,5 +1,6 @@
 import { clustersToHold, roundUp } from '../base/units.js';
 import type { Image } from '../image/image.js';
+import { isGrowable } from '../io/growth.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
@@ -36,9 +37,6 @@ export function clustersToCount(
   }
 }
 
-export const isGrowable = ({ source }: Image): boolean =>
-  !('growable' in source) || source.growable === true;
-
 /**
  * Where new copies may go: behind the end; where the medium can't grow, into clusters that nothing
  * refers to in the old state either, be it what moves or what is dropped.
@@ -54,8 +52,8 @@ export async function freeClusters(
 ): Promise<ClusterSet> {
   const { image, table } = checked;
   const free = new ClusterSet(counts.clusters);
-  if (isGrowable(image)) unknowns.addFree(free);
-  if (isGrowable(image) || unknowns.ownersUnknown || table.stop !== undefined) return free;
+  if (isGrowable(image.source)) unknowns.addFree(free);
+  if (isGrowable(image.source) || unknowns.ownersUnknown || table.stop !== undefined) return free;
   const { fileClusters } = mender.format;
   const isDropping = (choice.dropSnapshots ?? []).length > 0;
   const before = isDropping ? await countUndropped(image, mender, counts) : counts;

@@ -2,7 +2,7 @@ import { sameBytes } from '../base/text.js';
 import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { EarlyFlushes } from '../io/early-flushes.js';
-import { beforeSwitch, readBackShadow, readBackSwitch } from './read-back.js';
+import { beforeSwitch, readBackSwitch, readBackWrites } from './read-back.js';
 import { shadowBatches } from './shadow-batches.js';
 import { shadowWriteBytes, sizeAfterShadow, type ShadowWrite, type WritePlan } from './plan.js';
 
@@ -60,10 +60,10 @@ async function writeShadow(
     options.onProgress?.(doneBytes, totalBytes);
   };
   try {
-    await writeAll(device, plan, advance);
+    await writeAll(device, plan.shadow, advance);
     await device.flush();
     if (options.verify !== undefined) {
-      await readBackShadow(device, plan);
+      await readBackWrites(device, plan.shadow);
       await options.verify(await beforeSwitch(device, plan));
     }
     await refuseIfChanged(device, plan, sizeAfterShadow(plan));
@@ -73,14 +73,15 @@ async function writeShadow(
   }
 }
 
-async function writeAll(
+/** Writes everything, in no order that anybody may rely on. */
+export async function writeAll(
   device: BlockDevice,
-  plan: WritePlan,
+  writes: readonly ShadowWrite[],
   advance: (bytes: number) => void,
 ): Promise<void> {
   const early = new EarlyFlushes(device);
   try {
-    for (const write of plan.shadow) {
+    for (const write of writes) {
       await writeOne(device, write, (bytes) => {
         advance(bytes);
         early.afterWriting(bytes);
@@ -116,9 +117,9 @@ async function writeOne(
 }
 
 /** @param sizeBytes what the file has to have now. */
-async function refuseIfChanged(
+export async function refuseIfChanged(
   device: BlockDevice,
-  plan: WritePlan,
+  plan: Pick<WritePlan, 'headerSector'>,
   sizeBytes: number,
 ): Promise<void> {
   if (device.isInPlace !== undefined && !(await device.isInPlace())) {
@@ -134,7 +135,10 @@ async function refuseIfChanged(
   throw changedMeanwhile('the image was changed by someone else meanwhile', where);
 }
 
-async function hasItsHeader(device: BlockDevice, { headerSector }: WritePlan): Promise<boolean> {
+async function hasItsHeader(
+  device: BlockDevice,
+  { headerSector }: Pick<WritePlan, 'headerSector'>,
+): Promise<boolean> {
   const now = new Uint8Array(headerSector.length);
   await device.readBatch([{ at: 0, into: now }]);
   return sameBytes(now, headerSector);

@@ -1,18 +1,21 @@
 import { sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
-import type { WritePlan } from './plan.js';
+import type { ShadowWrite, WritePlan } from './plan.js';
 import { previewPlan } from './preview.js';
 import { shadowBatches } from './shadow-batches.js';
 
 /**
- * Reads what stage 1 wrote and compares it with the plan. It asks the device, which may answer from a
+ * Reads what was written and compares it with what was to be. It asks the device, which may answer from a
  * cache of the system: what lies on the medium alone can't be told.
  *
  * @throws QsnapError VERIFY_FAILED with the place of the first bytes that differ.
  */
-export async function readBackShadow(device: BlockDevice, plan: WritePlan): Promise<void> {
-  for (const write of plan.shadow) {
+export async function readBackWrites(
+  device: BlockDevice,
+  writes: readonly ShadowWrite[],
+): Promise<void> {
+  for (const write of writes) {
     for await (const batch of shadowBatches(device, write)) {
       const reads = batch.map(({ at, bytes }) => ({ at, into: new Uint8Array(bytes.length) }));
       await device.readBatch(reads);

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js';
 import type { ByteRange } from '../io/device.js';
 import { shadowWriteRanges, type WritePlan } from './plan.js';
+import { isHeaderWrite, type StagedPlan } from './staged-plan.js';
 
 const SECTOR_BYTES = 512;
 
@@ -18,6 +19,28 @@ export function assertSafe(plan: WritePlan): void {
     assert(range.at >= SECTOR_BYTES, 'only the switch touches the first sector');
   }
   assert(areDisjoint([...shadow, ...plan.punch]), 'new copies lie over nothing else');
+}
+
+/**
+ * The same for a plan in stages: one of them is the new list, writes to the header are alone in their stage
+ * and lie inside the first sector, and nothing that is written after the new list is given back.
+ *
+ * @throws QsnapError INTERNAL.
+ */
+export function assertSafeStages({ stages, unlists, punch }: StagedPlan): void {
+  const headers = stages.filter(({ writes }) => writes.some(isHeaderWrite));
+  assert(stages[unlists] === headers[0], 'the new list is the first write to the header');
+  for (const { writes } of headers) {
+    const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);
+    const [{ at, length } = { at: 0, length: 0 }] = ranges;
+    assert(ranges.length === 1, 'a write to the header is alone in its stage');
+    assert(at >= 24 && at + length <= 96, 'it lies in bytes 24 to 95');
+  }
+  for (const [index, { writes }] of stages.entries()) {
+    const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);
+    const freed = index > unlists ? punch : [];
+    assert(areDisjoint([...ranges, ...freed]), 'what is written lies over nothing else');
+  }
 }
 
 function areDisjoint(ranges: readonly ByteRange[]): boolean {

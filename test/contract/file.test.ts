@@ -1,12 +1,11 @@
 import { constants, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { memoryDevice } from '../../src/io/memory.js';
 import { openFileDevice, openFileSource } from '../../src/io/node/file.js';
 import { openCalls } from '../../src/io/node/file-calls.js';
-import type { FileCalls } from '../../src/io/node/file-calls.js';
 import { FileDevice } from '../../src/io/node/file-device.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { deviceContract, sourceContract } from './device-contract.js';
+import { memoryCalls, stingyCalls } from './few-calls.js';
 
 const FILE = { fixedBytes: undefined };
 
@@ -14,39 +13,6 @@ function fileWith(bytes: Uint8Array): string {
   const file = path.join(temporaryDirectory(), 'device.img');
   writeFileSync(file, bytes);
   return file;
-}
-
-/** A file whose every call does as little as the system may: part of one buffer. */
-function stingyCalls(calls: FileCalls, most: number): FileCalls {
-  const little = (buffers: readonly Uint8Array[]) => [buffers[0]!.subarray(0, most)];
-  return {
-    ...calls,
-    read: (into, at) => calls.read(little(into), at),
-    write: (from, at) => calls.write(little(from), at),
-  };
-}
-
-/** A file in memory, for as many calls as it takes. */
-function memoryCalls(bytes: Uint8Array): FileCalls {
-  const memory = memoryDevice(bytes);
-  return {
-    fd: -1,
-    async read(into, at) {
-      const count = Math.min(into[0]!.length, Math.max(0, (await memory.sizeBytes()) - at));
-      await memory.readBatch([{ at, into: into[0]!.subarray(0, count) }]);
-      return count;
-    },
-    async write(from, at) {
-      await memory.writeBatch([{ at, bytes: from[0]! }]);
-      return from[0]!.length;
-    },
-    stat: async () => ({ size: await memory.sizeBytes(), blocks: 0 }),
-    datasync: () => memory.flush(),
-    sync: () => memory.flush(),
-    truncate: (sizeBytes) => memory.truncate(sizeBytes),
-    punch: async (at, length) => (await memory.punchBatch([{ at, length }])) > 0,
-    close: () => memory.close(),
-  };
 }
 
 function byteByByte(bytes: Uint8Array): FileDevice {

@@ -219,15 +219,20 @@ class Check {
     for (const { at, high, low } of this.#entries(l1At, l1Entries)) {
       const tableAt = entryOffset(high, low);
       if (tableAt === 0) continue;
-      if ((high >>> 31 === 1) !== isOne(tableAt)) this.#find(`COPIED is wrong in the L1 at ${at}`);
+      const isSet = high >>> 31 === 1;
+      if (isSet !== isOne(tableAt)) this.#find(`COPIED is ${wrong(isSet)} in the L1 at ${at}`);
       if (externalDataFile) continue;
       for (const { index, kind, at: data, copied } of this.#mappings(tableAt)) {
         const wanted = kind !== 'compressed' && data !== 0 && isOne(data);
-        if (copied !== wanted) this.#find(`COPIED is wrong in entry ${index} of ${tableAt}`);
+        if (copied === wanted) continue;
+        this.#find(`COPIED is ${wrong(copied)} in entry ${index} of ${tableAt}`);
       }
     }
   }
 }
+
+/** A flag that is missing costs a copy; one that is set where a cluster is shared costs a snapshot. */
+const wrong = (isSet: boolean): string => (isSet ? 'set, and should not be,' : 'missing');
 
 /** One refcount. Above 2^53 it is rounded, which changes no comparison with a count of references. */
 function storedAt(block: DataView, index: number, bits: number): number {

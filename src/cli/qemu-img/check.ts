@@ -1,12 +1,14 @@
 /** `check`: counts all references, and repairs what it is told to. */
 import {
   checkImage,
+  editWithinRoom,
   executePlan,
   proposeRepair,
   type BlockSource,
   type CheckReport,
   type CheckTotals,
   type Finding,
+  type ProposedRepair,
   type RepairClass,
 } from '../../index.js';
 import { openFile, openFileForEdit } from '../../node.js';
@@ -30,7 +32,7 @@ import {
   USAGE,
   usageError,
 } from './messages.js';
-import { withUnreadImage, type UnreadFile } from './opened.js';
+import { withUnreadImage, type EditableFile, type UnreadFile } from './opened.js';
 import { Refusal } from './refusal.js';
 import { targetOf, type Target } from './target.js';
 
@@ -100,8 +102,13 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
         io.printError(`${guessedRawWarning(target.shown)}\n`);
       }
       refuseRaw(opened);
-      const { before, plan } = await proposeRepair(opened.file, () => ({ classes }));
-      if (plan !== undefined) await executePlan(opened.file, plan);
+      const { file }: { readonly file: EditableFile } = opened;
+      const make = (room: BlockSource): Promise<ProposedRepair> =>
+        proposeRepair(room, () => ({ classes }));
+      const { before } = await editWithinRoom(file, make, async (made) => {
+        if (made.plan !== undefined) await executePlan(file, made.plan);
+        return made;
+      });
       const after = await checkImage(opened.file, CHECKING);
       return report(after, before, request, target, io);
     },

@@ -1,8 +1,11 @@
 /** `resize`: another size for the disk. */
 import {
+  editWithinRoom,
   executePlan,
   isQsnapError,
   planResize,
+  type BlockSource,
+  type EditPlan,
   type Image,
   type Preallocation,
   type ResizeOptions,
@@ -158,7 +161,10 @@ async function resizeImage(
   options: ResizeOptions,
 ): Promise<void> {
   try {
-    await executePlan(device, await planResize(image, options));
+    const make = async (room: BlockSource): Promise<{ plan: EditPlan }> => ({
+      plan: await planResize({ ...image, source: room }, options),
+    });
+    await editWithinRoom(device, make, ({ plan }) => executePlan(device, plan));
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     throw resizeFailed(error);

@@ -1,10 +1,12 @@
 /** `snapshot`: list, create, apply, delete. */
 import {
+  editWithinRoom,
   executePlan,
   isQsnapError,
   planApply,
   planCreate,
   planDelete,
+  type BlockSource,
   type EditPlan,
   type Image,
   type Snapshot,
@@ -172,7 +174,10 @@ async function edit(
   io: QemuImgIo,
 ): Promise<void> {
   try {
-    await executePlan(device, await planOf(action, image, io));
+    const make = async (room: BlockSource): Promise<{ plan: EditPlan }> => ({
+      plan: await planOf(action, { ...image, source: room }, io),
+    });
+    await editWithinRoom(device, make, ({ plan }) => executePlan(device, plan));
   } catch (error) {
     if (error instanceof Refusal || !isQsnapError(error)) throw error;
     throw editFailed(action.kind, action.name, error);

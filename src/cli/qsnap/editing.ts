@@ -1,8 +1,10 @@
 import {
   checkImage,
+  editWithinRoom,
   executePlan,
   isQsnapError,
   openImage,
+  planWithinRoom,
   printableText,
   refuseUnsound,
   type BlockDevice,
@@ -39,8 +41,8 @@ export interface Edit {
  */
 export async function edit(what: Edit, context: Context): Promise<ExitCode> {
   try {
-    if (what.flags.dryRun === true) await planOnly(what, context);
-    else await carryOut(what, context);
+    if (what.flags.dryRun === true) return await planOnly(what, context);
+    await carryOut(what, context);
     return EXIT_CODES.done.code;
   } catch (error) {
     reportFailure(error, what.path, 'edit', context);
@@ -49,17 +51,30 @@ export async function edit(what: Edit, context: Context): Promise<ExitCode> {
   }
 }
 
-async function planOnly(what: Edit, context: Context): Promise<void> {
+interface Opened {
+  readonly image: Image;
+  readonly plan: EditPlan;
+}
+
+async function opened(what: Edit, source: BlockSource): Promise<Opened> {
+  const image = await openImage(source);
+  return { image, plan: await what.plan(image) };
+}
+
+/** An edit that could not even open the image is foretold as such, after its plan. */
+async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`planning the edit of ${what.path}`);
   try {
     const source = await openFile(what.path, { forceShare: context.forceShare });
     try {
-      const image = await openImage(source);
-      const plan = await what.plan(image);
+      const { plan, image } = await planWithinRoom(source, (room) => opened(what, room));
+      const refusal = await source.refusalToWrite();
       progress.stop();
-      if (context.json) printJson(context, dryRunJson(what.path, plan, image));
+      if (context.json) printJson(context, dryRunJson(what.path, plan, image, refusal));
       else printLines(context, dryRunLines(what.path, plan, image));
+      if (refusal !== undefined) reportFailure(refusal, what.path, 'read', context);
+      return refusal === undefined ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
     } finally {
       await source.close();
     }
@@ -76,12 +91,14 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
     const device = await openFileForEdit(what.path);
     try {
       warnOfLock(what.path, device.lock.guarantee, context);
-      const image = await openImage(device);
-      const plan = await what.plan(image);
       const verified = what.flags.verify === true;
-      const verify = verified ? await noWorseThan(device) : undefined;
-      progress.phase(`writing to ${what.path}`);
-      const report = await executePlan(device, plan, { onProgress: progress.update, verify });
+      const make = (room: BlockSource): Promise<Opened> => opened(what, room);
+      const { plan, image, report } = await editWithinRoom(device, make, async (made) => {
+        const verify = verified ? await noWorseThan(device) : undefined;
+        progress.phase(`writing to ${what.path}`);
+        const options = { onProgress: progress.update, verify };
+        return { ...made, report: await executePlan(device, made.plan, options) };
+      });
       complete = true;
       progress.stop();
       if (context.json) printJson(context, doneJson(what.path, plan, report, image, verified));

@@ -2,8 +2,8 @@ import { isQsnapError, printableText, type ImageState, type QsnapError } from '.
 import { oneSafeLine } from '../text.js';
 import type { Context } from './context.js';
 
-/** Whether the command that failed was going to change the image. */
-export type Intent = 'read' | 'edit';
+/** Whether the command that failed was going to change the image, and whether that was sound. */
+export type Intent = 'read' | 'edit' | 'repair';
 
 /** What the last line after a failed edit says. docs/cli.md has the same table. */
 export const STATE_SENTENCES: Record<ImageState, string> = {
@@ -12,6 +12,14 @@ export const STATE_SENTENCES: Record<ImageState, string> = {
   'old-or-new':
     'The image has its old state or the new one, whole in either case: look which with `qsnap list`.',
   new: 'The image has its new state: what failed came after the edit was complete.',
+};
+
+/** The same after a repair or an undo that failed: nothing is said of an image that was not sound. */
+export const REPAIR_SENTENCES: Record<ImageState, string> = {
+  ...STATE_SENTENCES,
+  old: 'The image is what it was, flaws included; the file may have been written to where nothing refers to it.',
+  'old-or-new':
+    'The image is what it was or what it was to become, whole in either case: `qsnap check` tells which.',
 };
 
 /** The state of the image after a failed edit; an error that says nothing came before any write. */
@@ -45,10 +53,11 @@ export function reportFailure(
   if (hint !== undefined) lines.push(`hint: ${oneSafeLine(hint)}`);
   if (error.kind === 'internal') lines.push(...(error.stack ?? '').split('\n').map(oneSafeLine));
   if (intent === 'edit') lines.push(STATE_SENTENCES[stateAfter(error)]);
+  if (intent === 'repair') lines.push(REPAIR_SENTENCES[stateAfter(error)]);
   context.io.stderr.write(`${lines.join('\n')}\n`);
 }
 
 /** The same failure for programs. docs/schema/error.json. */
 export function errorJson(error: QsnapError, intent: Intent): Record<string, unknown> {
-  return { ...error.toJSON(), ...(intent === 'edit' && { 'image-state': stateAfter(error) }) };
+  return { ...error.toJSON(), ...(intent !== 'read' && { 'image-state': stateAfter(error) }) };
 }

@@ -60,6 +60,10 @@ export class FileSource implements BlockSource {
     }
   }
 
+  get growable(): boolean {
+    return this.fixedBytes === undefined;
+  }
+
   /** Bytes that the file takes on its medium: less than its size where it has holes. */
   async allocatedBytes(): Promise<number> {
     try {
@@ -131,10 +135,6 @@ export class FileSource implements BlockSource {
 /** A file that is read and written. */
 export class FileDevice extends FileSource implements BlockDevice {
   #flushFailure: QsnapError | undefined;
-
-  get growable(): boolean {
-    return this.fixedBytes === undefined;
-  }
 
   async writeBatch(requests: readonly WriteRequest[]): Promise<void> {
     this.#refuseAfterFailedFlush();

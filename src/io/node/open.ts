@@ -2,11 +2,15 @@
 import { stat } from 'node:fs';
 import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
+import type { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource } from '../device.js';
+import { isGrowable } from '../growth.js';
 import { openFileDevice, openFileSource } from './file.js';
+import { hostRoomBytes } from './host-room.js';
 import { NO_LOCK, lockForEdit, lockForRead, statOf } from './lock.js';
 import type { FileLock } from './lock.js';
 import { readFailed, systemCodeOf } from './system-error.js';
+import { refusalToWrite } from './writable.js';
 
 /** What only files of the host have. */
 interface HostFile {
@@ -14,6 +18,8 @@ interface HostFile {
   readonly lock: FileLock;
   /** Bytes that the file takes on its medium. */
   allocatedBytes(): Promise<number>;
+  /** Why an edit could not open the file; undefined where nothing speaks against it. */
+  refusalToWrite(): Promise<QsnapError | undefined>;
 }
 
 export type ImageFile = BlockSource & HostFile;
@@ -30,7 +36,7 @@ export interface OpenFileOptions {
  * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody writes to it.
  */
 export async function openFile(path: string, options: OpenFileOptions = {}): Promise<ImageFile> {
-  const source = await openFileSource(path);
+  const source = asHostFile(await openFileSource(path), path);
   if (options.forceShare === true) return Object.assign(source, { lock: NO_LOCK });
   return withLock(source, () => lockForRead(source.fd, path));
 }
@@ -41,9 +47,25 @@ export async function openFile(path: string, options: OpenFileOptions = {}): Pro
  * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open.
  */
 export async function openFileForEdit(path: string): Promise<EditableImageFile> {
-  const device = await openFileDevice(path);
+  const device = asHostFile(await openFileDevice(path), path);
+  const refusal = device.growable ? undefined : await device.refusalToWrite();
+  if (refusal !== undefined) {
+    await device.close();
+    throw refusal;
+  }
   const named = Object.assign(device, { isInPlace: () => leadsTo(path, device.fd) });
   return withLock(named, () => lockForEdit(device.fd, path));
+}
+
+/** The file, with what its path tells of it: whether it could be written, and become longer. */
+function asHostFile<File extends BlockSource>(
+  file: File,
+  path: string,
+): File & Required<Pick<BlockSource, 'roomBytes'>> & Pick<HostFile, 'refusalToWrite'> {
+  return Object.assign(file, {
+    roomBytes: async () => (isGrowable(file) ? hostRoomBytes(path, await file.sizeBytes()) : 0),
+    refusalToWrite: () => refusalToWrite(path),
+  });
 }
 
 async function withLock<File extends BlockSource & { readonly fd: number }>(

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { COMPARE_EXIT_CODES, EXIT_CODES } from '../../../src/cli/exit-codes.js';
-import { STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
+import { REPAIR_SENTENCES, STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
 import { loadFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { expectSound, qsnap } from './harness.js';
@@ -53,10 +53,11 @@ test('the page prints what the commands print', async () => {
   await expectSound('disk.qcow2');
 });
 
-test('the page has the table of what is said after a failed edit', () => {
+test('the page has the tables of what is said after a failed edit and a failed repair', () => {
   const page = readFileSync(PAGE, 'utf8');
   const rows = [...page.matchAll(/^\| `([\w-]+)` +\| (The image .+?) +\|$/gm)];
-  expect(Object.fromEntries(rows.map(([, state, line]) => [state, line]))).toEqual(STATE_SENTENCES);
+  const lines = rows.map(([, state, line]) => [state, line] as const);
+  expect(lines).toEqual([STATE_SENTENCES, REPAIR_SENTENCES].flatMap((one) => Object.entries(one)));
 });
 
 test('the page has the table of exit codes', () => {

@@ -1,6 +1,8 @@
 /** Files that fail, or can't be locked: what the commands say then. */
+import { existsSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
+import { REPAIR_SENTENCES, STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
 import { QsnapError, type ImageState } from '../../../src/index.js';
 import * as node from '../../../src/node.js';
 import { expectSound, imageOf, parsed, qsnap } from './harness.js';
@@ -49,6 +51,49 @@ describe('after a failed edit the last line says in which state the image is', (
     expect(code).toBe(1);
     expect(stderr).toContain(STATE_SENTENCES.new);
     expect((await qsnap(['show', image, 'new'])).code).toBe(0);
+    await expectSound(image);
+  });
+});
+
+describe('after a failed repair nothing calls the image sound', () => {
+  test.each(Object.entries(REPAIR_SENTENCES))('%s', async (state, line) => {
+    for (const argv of [
+      ['repair', '--json', 'disk.qcow2'],
+      ['undo', '--json', imageOf('five-snapshots'), 'disk.qcow2'],
+    ] as const) {
+      failWith(state as ImageState);
+      const { code, stdout, stderr } = await qsnap(argv);
+      expect(code).toBe(1);
+      expect(stderr).toBe(`qsnap: disk.qcow2: Can't write: the medium has an error\n${line}\n`);
+      expect(parsed(argv[0], stdout)).toMatchObject({ error: { 'image-state': state } });
+    }
+    expect(line).not.toContain('is sound');
+  });
+
+  test.each([
+    ['before its switch: its undo file is gone, and the next one of that name is made', 1, false],
+    ['at its switch: its undo file stays', 2, true],
+  ])('%s', async (_, nth, stays) => {
+    const image = imageOf('refcount-too-low');
+    const undo = path.join(path.dirname(image), 'old.undo');
+    vi.mocked(node.openFileForEdit).mockImplementationOnce(async (path) => {
+      const device = await actual.openFileForEdit(path);
+      const flush = device.flush.bind(device);
+      let flushes = 0;
+      device.flush = async () => {
+        flushes += 1;
+        if (flushes === nth) throw new QsnapError('WRITE_FAILED', "Can't flush");
+        await flush();
+      };
+      return device;
+    });
+    const { code, stderr } = await qsnap(['repair', '--undo', undo, image]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(REPAIR_SENTENCES[stays ? 'old-or-new' : 'old']);
+    expect(existsSync(undo)).toBe(stays);
+    if (stays) rmSync(undo);
+    const again = await qsnap(['repair', '--undo', undo, image]);
+    expect(again.code).toBe(0);
     await expectSound(image);
   });
 });

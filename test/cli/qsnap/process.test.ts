@@ -1,11 +1,19 @@
 /** The built program as a process: arguments as bytes, closed pipes, exit codes. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
-import { expectSound, imageOf } from './harness.js';
+import { expectSound, imageOf, parsed } from './harness.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/qsnap.js', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../../dist/cli/qsnap/qsnap.cjs', import.meta.url));
@@ -134,7 +142,59 @@ test('an image that may not be written is not edited, and can be read', () => {
   expect(status).toBe(1);
   expect(stderr).toMatch(/^qsnap: Can't open .*: /);
   expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
-  expect(runBin(['create', '--dry-run', image, 'x'], options).status).toBe(0);
+  const planned = runBin(['create', '--dry-run', image, 'x'], options);
+  expect(planned.status).toBe(1);
+  expect(planned.stdout).toContain('Would create snapshot 6 "x".');
+  expect(planned.stderr).toBe(stderr.split('\n').slice(0, -2).join('\n') + '\n');
+  const { refusal } = parsed(
+    'edit',
+    runBin(['create', '-n', '--json', image, 'x'], options).stdout,
+  ) as {
+    refusal: unknown;
+  };
+  expect(refusal).toMatchObject({ code: 'OPEN_FAILED' });
+  const repair = runBin(['repair', '--plan', '--json', image], options);
+  expect(repair.status).toBe(1);
+  expect(parsed('repair', repair.stdout)).toMatchObject({ refusal: { code: 'OPEN_FAILED' } });
+});
+
+/** The command where a file may have 512 bytes times this and no more. */
+function runLimited(units: number, argv: readonly string[]) {
+  const script = `ulimit -f ${units}; trap '' XFSZ; exec "$0" "$@"`;
+  const args = ['-c', script, process.execPath, BIN, ...argv];
+  return spawnSync('sh', args, { encoding: 'utf8', env: { ...process.env, TZ: 'UTC' } });
+}
+
+describe('a file that may not become longer', () => {
+  test('a repair uses the free clusters inside, and a plan says so', async () => {
+    const image = imageOf('refcount-too-low');
+    truncateSync(image, 2 ** 20);
+    const planned = runLimited(2048, ['repair', '--plan', image]);
+    expect(planned.stdout).toContain('The file keeps its length.');
+    const undo = resolve(dirname(image), 'old.undo');
+    const { status, stderr } = runLimited(2048, ['repair', '--undo', undo, image]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(statSync(image).size).toBe(2 ** 20);
+    expect(existsSync(undo)).toBe(true);
+    await expectSound(image);
+  });
+
+  test('an edit without room says before it writes how much is missing', async () => {
+    const image = imageOf('five-snapshots');
+    const before = readFileSync(image);
+    const size = before.length / 512;
+    const { status, stderr } = runLimited(size, ['create', image, 'x']);
+    expect(status).toBe(1);
+    const [, bytes] = /needs (\d+) bytes more than the medium has free\n/.exec(stderr)!;
+    expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
+    expect(runLimited(size, ['create', '--dry-run', image, 'x'])).toMatchObject({
+      status: 1,
+      stderr,
+    });
+    expect(readFileSync(image).equals(before)).toBe(true);
+    expect(runLimited(size + Number(bytes) / 512, ['create', image, 'x']).status).toBe(0);
+    await expectSound(image);
+  });
 });
 
 test.each(['SIGINT', 'SIGTERM'] as const)(

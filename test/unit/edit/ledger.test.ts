@@ -25,7 +25,8 @@ function ledgerOf(before: readonly number[], growable = true): Ledger {
   for (let cluster = 0; cluster < CAPACITY; cluster++) {
     if (counts.get(cluster) === 0) free.add(cluster);
   }
-  return new Ledger(image, counts, free, before.length, growable);
+  const file = { ...image, fileSizeBytes: before.length * clusterBytes };
+  return new Ledger(file, counts, free, before.length, growable);
 }
 
 const change = fc.oneof(

@@ -1,8 +1,11 @@
 import { promises } from 'node:fs';
 import {
   checkImage,
+  editWithinRoom,
   executePlan,
+  isQsnapError,
   parseRepairWords,
+  planWithinRoom,
   proposeRepair,
   refuseUnsound,
   saveUndo,
@@ -44,8 +47,8 @@ export async function repair(
     if (flags.plan === true) return await planOnly(path, choose, context);
     return await carryOut(path, choose, flags, context);
   } catch (error) {
-    reportFailure(error, path, 'edit', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'edit') });
+    reportFailure(error, path, 'repair', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'repair') });
     return EXIT_CODES.notDone.code;
   }
 }
@@ -55,12 +58,15 @@ async function planOnly(
   choose: (image: Image) => RepairChoice,
   context: Context,
 ): Promise<ExitCode> {
-  const source: BlockSource = await openFile(path, { forceShare: context.forceShare });
+  const source = await openFile(path, { forceShare: context.forceShare });
   try {
-    const proposal = await proposeRepair(source, choose);
-    if (context.json) printJson(context, repairPlanJson(path, proposal));
+    const proposal = await planWithinRoom(source, (room) => proposeRepair(room, choose));
+    const refusal = await source.refusalToWrite();
+    if (context.json) printJson(context, repairPlanJson(path, proposal, refusal));
     else printLines(context, repairPlanLines(path, proposal));
-    return proposal.after.exitCode;
+    if (refusal === undefined) return proposal.after.exitCode;
+    reportFailure(refusal, path, 'read', context);
+    return EXIT_CODES.notDone.code;
   } finally {
     await source.close();
   }
@@ -75,13 +81,19 @@ async function carryOut(
   const device = await openFileForEdit(path);
   try {
     warnOfLock(path, device.lock.guarantee, context);
-    const proposal = await proposeRepair(device, choose);
+    const make = (room: BlockSource): Promise<ProposedRepair> => proposeRepair(room, choose);
+    const proposal = await editWithinRoom(device, make, async (made) => {
+      if (made.plan === undefined) return made;
+      if (undoFile !== undefined) await keepUndo(device, made.plan, path, undoFile);
+      const asForetold = (image: BlockSource) => refuseUnsound(image, made.after.totals);
+      const options = verify === true ? { verify: asForetold } : {};
+      await executePlan(device, made.plan, options).catch(async (error: unknown) => {
+        if (undoFile !== undefined && isAsBefore(error)) await promises.unlink(undoFile);
+        throw error;
+      });
+      return made;
+    });
     const { plan } = proposal;
-    if (plan !== undefined) {
-      if (undoFile !== undefined) await keepUndo(device, plan, path, undoFile);
-      const asForetold = (image: BlockSource) => refuseUnsound(image, proposal.after.totals);
-      await executePlan(device, plan, verify === true ? { verify: asForetold } : {});
-    }
     // What the plan promised is looked for in the file itself.
     const done: ProposedRepair = { ...proposal, after: await checkImage(device) };
     const undo = plan === undefined ? undefined : undoFile;
@@ -94,6 +106,12 @@ async function carryOut(
   } finally {
     await device.close();
   }
+}
+
+/** Whether a repair failed before its switch: then nothing is to be undone. */
+function isAsBefore(error: unknown): boolean {
+  const state = isQsnapError(error) ? error.details.imageState : undefined;
+  return state === 'unchanged' || state === 'old';
 }
 
 /** The file is whole and on the medium before anything is overwritten; else there is none. */

@@ -52,8 +52,8 @@ export async function undo(
     }
     return EXIT_CODES.done.code;
   } catch (error) {
-    reportFailure(error, path, 'edit', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'edit') });
+    reportFailure(error, path, 'repair', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'repair') });
     return EXIT_CODES.notDone.code;
   }
 }

@@ -3,7 +3,9 @@ import {
   type EditPlan,
   type ExecuteReport,
   type Image,
+  type QsnapError,
 } from '../../../index.js';
+import { errorJson } from '../report.js';
 import { netFreedBytes } from './plan-text.js';
 
 interface Range {
@@ -33,12 +35,23 @@ function editJson(path: string, plan: EditPlan, image: Image): Record<string, un
 }
 
 /** A plan that was not carried out. docs/schema/edit.json. */
-export function dryRunJson(path: string, plan: EditPlan, image: Image): Record<string, unknown> {
+export function dryRunJson(
+  path: string,
+  plan: EditPlan,
+  image: Image,
+  refusal: QsnapError | undefined,
+): Record<string, unknown> {
   return {
     ...editJson(path, plan, image),
     'dry-run': true,
     plan: planJson(plan),
+    ...refusalJson(refusal),
   };
+}
+
+/** What would keep an edit or a repair from opening the image. */
+export function refusalJson(refusal: QsnapError | undefined): Record<string, unknown> {
+  return refusal === undefined ? {} : { refusal: errorJson(refusal, 'read') };
 }
 
 /** The writes of a plan in their stages. docs/schema/edit.json. */

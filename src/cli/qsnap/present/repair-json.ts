@@ -1,6 +1,6 @@
-import type { ProposedRepair } from '../../../index.js';
+import type { ProposedRepair, QsnapError } from '../../../index.js';
 import { totalsJson } from './check-json.js';
-import { planJson } from './plan-json.js';
+import { planJson, refusalJson } from './plan-json.js';
 
 function repairJson(
   path: string,
@@ -19,12 +19,17 @@ function repairJson(
 }
 
 /** A repair that was not carried out. docs/schema/repair.json. */
-export function repairPlanJson(path: string, proposal: ProposedRepair): Record<string, unknown> {
+export function repairPlanJson(
+  path: string,
+  proposal: ProposedRepair,
+  refusal: QsnapError | undefined,
+): Record<string, unknown> {
   const { plan } = proposal;
   return {
     ...repairJson(path, proposal),
     'dry-run': true,
     ...(plan !== undefined && { plan: planJson(plan) }),
+    ...refusalJson(refusal),
   };
 }
 

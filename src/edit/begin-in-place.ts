@@ -1,0 +1,68 @@
+import type { ByteRange } from '../io/device.js';
+import { isGrowable } from '../io/growth.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
+import { audit, type Audit } from './audit.js';
+import { freedRanges } from './freed.js';
+import { Ledger } from './ledger.js';
+import type { NextState } from './next-state.js';
+import { releaseDroppedL1s } from './place.js';
+import { refuseUncountable } from './refuse.js';
+import { moveDataRefcounts } from './retarget.js';
+import { clustersToCover } from './room.js';
+import type { Survey } from './survey.js';
+import { unlist, type Unlisting } from './unlist.js';
+
+/** A state that has fewer snapshots, and nothing else that is new. */
+export type ShorterList = NextState & { readonly activeL1: Uint32Array };
+
+/** The list is planned, and nothing counts any more that only the dropped snapshots referred to. */
+export interface Begun {
+  /** As if no L1 had ever pointed at the L2 tables that only dropped snapshots had. */
+  readonly from: Survey;
+  readonly next: ShorterList;
+  readonly audited: Audit;
+  readonly ledger: Ledger;
+  readonly unlisting: Unlisting;
+  /** Guest data that only dropped snapshots had. */
+  readonly data: readonly ByteRange[];
+  /** That, their tables, and what the old list does not share with the new one. */
+  readonly vacated: readonly ByteRange[];
+}
+
+/** Audits the image, plans the shorter list, and takes the references of dropped snapshots away. */
+export async function begin(surveyed: Survey, next: ShorterList): Promise<Begun> {
+  const { image, format, tally } = surveyed;
+  const { clusterBytes } = image.geometry;
+  const clusters = clustersToCover(surveyed, next);
+  refuseUncountable(clusters, image);
+  const audited = await audit(surveyed, clusters);
+  const { counts, free } = audited;
+  const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image.source));
+  const unlisting = unlist(surveyed, next, ledger);
+  moveDataRefcounts(surveyed, audited, ledger);
+  const data = freedRanges(counts, free, image.geometry);
+  releaseDroppedL1s(surveyed, next, ledger);
+  for (const cluster of unlisting.vacated) ledger.changeMetadata(cluster, -1);
+  const before = tally.before.slice();
+  tally.offsets.forEach((at, index) => {
+    if (tally.kept[index]! + tally.written[index]! > 0) return;
+    ledger.changeMetadata(at / clusterBytes, -before[index]!);
+    before[index] = 0;
+  });
+  const vacated = freedRanges(counts, free, image.geometry);
+  const from = { ...surveyed, tally: { ...tally, before } };
+  return { from, next, audited, ledger, unlisting, data, vacated };
+}
+
+/** Clusters that were free, and those that are vacated. */
+export function usable({ from, audited, vacated }: Begun): ClusterSet {
+  const { clusterBytes } = from.image.geometry;
+  const { free } = audited;
+  const set = new ClusterSet(free.clusters);
+  for (let cluster = free.next(0); cluster < free.clusters; cluster = free.next(cluster + 1)) {
+    set.add(cluster);
+  }
+  for (const { at, length } of vacated)
+    set.addRange(at / clusterBytes, (at + length) / clusterBytes);
+  return set;
+}

@@ -1,0 +1,35 @@
+/** Whether a file could be opened for writing, found out without opening it so. */
+import { access, constants, readFile, stat } from 'node:fs';
+import { promisify } from 'node:util';
+import { printableText } from '../../base/text.js';
+import { QsnapError } from '../../errors.js';
+import { deviceParts } from './block-size.js';
+import { openFailed } from './system-error.js';
+
+/**
+ * Why an edit could not open the file: permissions, a file system or a block device that is read-only.
+ * Undefined where nothing of that kind is known.
+ */
+export async function refusalToWrite(path: string): Promise<QsnapError | undefined> {
+  try {
+    await promisify(access)(path, constants.W_OK);
+    const { rdev } = await promisify(stat)(path);
+    if (!(await isReadOnlyDevice(rdev))) return undefined;
+  } catch (error) {
+    return openFailed(path, error);
+  }
+  const message = `Can't open ${printableText(path)}: the device is read-only`;
+  return new QsnapError('OPEN_FAILED', message, { file: path });
+}
+
+/** Some systems open a read-only device for writing and refuse the first write. Linux tells before. */
+async function isReadOnlyDevice(deviceNumber: number): Promise<boolean> {
+  if (deviceNumber === 0) return false;
+  const { major, minor } = deviceParts(deviceNumber);
+  try {
+    const text = await promisify(readFile)(`/sys/dev/block/${major}:${minor}/ro`, 'latin1');
+    return text.trim() === '1';
+  } catch {
+    return false;
+  }
+}

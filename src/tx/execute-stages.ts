@@ -1,0 +1,87 @@
+import type { BlockDevice } from '../io/device.js';
+import {
+  inState,
+  refuseIfChanged,
+  writeAll,
+  type ExecuteOptions,
+  type ExecuteReport,
+} from './execute.js';
+import { shadowWriteBytes, type LiteralWrite, type ShadowWrite } from './plan.js';
+import { readBackWrites } from './read-back.js';
+import {
+  isHeaderWrite,
+  previewStages,
+  sizeAfter,
+  type Stage,
+  type StagedPlan,
+} from './staged-plan.js';
+
+/**
+ * Carries a staged plan out: each stage, a flush, the next one. With `verify` the image that the stages
+ * make is checked before anything is written, and each stage is read back.
+ *
+ * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the new list is sent,
+ *   `old-or-new` when it was sent and not confirmed, `new` after it: then refcounts may be too high.
+ *   Otherwise as `executePlan`.
+ */
+export async function executeStages(
+  device: BlockDevice,
+  plan: StagedPlan,
+  options: ExecuteOptions = {},
+): Promise<ExecuteReport> {
+  const asRead = { headerSector: plan.headerSector, sizeBytes: plan.fileSizeBytes };
+  await inState('unchanged', async () => {
+    await refuseIfChanged(device, asRead, asRead.sizeBytes);
+    await options.verify?.(previewStages(device, plan));
+  });
+  const advance = progressOf(plan, options);
+  let now = asRead;
+  for (const [index, stage] of plan.stages.entries()) {
+    const before = index <= plan.unlists ? 'old' : 'new';
+    const during = index === plan.unlists ? 'old-or-new' : before;
+    const expected = now;
+    if (stage.writes.some(isHeaderWrite)) {
+      await inState(before, () => refuseIfChanged(device, expected, expected.sizeBytes));
+    }
+    await inState(during, () => runStage(device, stage, options, advance));
+    now = after(stage, now);
+  }
+  const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
+  return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
+}
+
+async function runStage(
+  device: BlockDevice,
+  { writes }: Stage,
+  { verify }: ExecuteOptions,
+  advance: (bytes: number) => void,
+): Promise<void> {
+  await writeAll(device, writes, advance);
+  await device.flush();
+  if (verify !== undefined) await readBackWrites(device, writes);
+}
+
+function progressOf({ stages }: StagedPlan, { onProgress }: ExecuteOptions): (b: number) => void {
+  const all = stages.flatMap(({ writes }) => writes.map(shadowWriteBytes));
+  const totalBytes = all.reduce((sum, bytes) => sum + bytes, 0);
+  let doneBytes = 0;
+  return (bytes) => {
+    doneBytes += bytes;
+    onProgress?.(doneBytes, totalBytes);
+  };
+}
+
+interface FileNow {
+  readonly headerSector: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+function after({ writes }: Stage, { headerSector, sizeBytes }: FileNow): FileNow {
+  const header = headerSector.slice();
+  for (const write of writes.filter(isLiteral).filter(isHeaderWrite)) {
+    header.set(write.bytes, write.at);
+  }
+  return { headerSector: header, sizeBytes: sizeAfter(writes, sizeBytes) };
+}
+
+const isLiteral = (write: ShadowWrite): write is LiteralWrite => write.kind === 'literal';

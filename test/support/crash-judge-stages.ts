@@ -1,0 +1,133 @@
+/** Deletes in place, and what is right to be left of one by a power cut. */
+import { openImage } from '../../src/image/open.js';
+import type { Image } from '../../src/image/image.js';
+import { memoryDevice } from '../../src/io/memory.js';
+import type { Snapshot } from '../../src/qcow2/snapshot-table.js';
+import { planDeleteInPlace } from '../../src/snapshot/delete.js';
+import { executeStages } from '../../src/tx/execute-stages.js';
+import type { StagedEdit } from '../../src/tx/staged-plan.js';
+import { sameContents } from './crash-judge-edits.js';
+import { readPlain } from './crash-judge-image.js';
+import { checkPlain, contentsOf, type Contents } from './crash-judge.js';
+import {
+  blockAt,
+  blockEntries,
+  layoutOf,
+  putRefcountAt,
+  refcountOf,
+} from './image-builder-layout.js';
+import { crashStates, recordingDevice } from './recording-device.js';
+
+export interface StagedDelete {
+  readonly name: string;
+  readonly needs: number;
+  readonly drops: (index: number, count: number) => boolean;
+}
+
+export const DELETES: readonly StagedDelete[] = [
+  { name: 'the first', needs: 1, drops: (index) => index === 0 },
+  { name: 'the last', needs: 2, drops: (index, count) => index === count - 1 },
+  { name: 'all but the first', needs: 3, drops: (index) => index > 0 },
+  { name: 'every other', needs: 3, drops: (index) => index % 2 === 1 },
+  { name: 'all', needs: 2, drops: () => true },
+];
+
+export function deletesFor(file: Uint8Array): readonly StagedDelete[] {
+  const { length } = readPlain(file).snapshots;
+  return DELETES.filter(({ needs }) => needs <= length);
+}
+
+export function planOf(image: Image, { drops }: StagedDelete): Promise<StagedEdit> {
+  const { snapshots } = image;
+  const isDropped = ({ index }: Snapshot): boolean => drops(index, snapshots.length);
+  return planDeleteInPlace(image, snapshots.filter(isDropped));
+}
+
+export function modelOf(before: Contents, { drops }: StagedDelete): Contents {
+  const { active, snapshots } = before;
+  return { active, snapshots: snapshots.filter((_, i) => !drops(i, snapshots.length)) };
+}
+
+/** The image in whole clusters, of which no more than `most` are free: all others count as used. */
+export function withoutRoom(file: Uint8Array, most: number): Uint8Array {
+  const layout = layoutOf(file);
+  const { clusterBytes, refcountBits } = layout;
+  const clusters = Math.ceil(file.length / clusterBytes);
+  const bytes = new Uint8Array(clusters * clusterBytes);
+  bytes.set(file);
+  let free = 0;
+  for (let cluster = 0; cluster < clusters; cluster++) {
+    if (refcountOf(bytes, layout, cluster) !== 0n) continue;
+    const block = blockAt(bytes, layout, cluster);
+    if (free++ < most || block === 0) continue;
+    putRefcountAt(bytes, block, refcountBits, cluster % blockEntries(layout), 1n);
+  }
+  return bytes;
+}
+
+/** How a plan ends: with a second switch, or by changing tables where they lie. */
+export function wayOf({ stages, unlists }: StagedEdit): 'switch' | 'in place' {
+  const isSwitch = stages.slice(unlists + 1).some(({ what }) => what.startsWith('switch'));
+  return isSwitch ? 'switch' : 'in place';
+}
+
+export interface StagedCut {
+  readonly way: 'switch' | 'in place';
+  readonly states: number;
+  /** States in which QEMU calls a missing flag a corruption. */
+  readonly flagsMissing: number;
+  readonly short: readonly string[];
+}
+
+/** Makes the delete on a medium of fixed length, and judges all states that a cut may leave. */
+export async function cutStages(
+  bytes: Uint8Array,
+  one: StagedDelete,
+  options: {
+    readonly seed: number;
+    readonly subsetLimit: number;
+    readonly samples: number;
+    readonly visit?: (state: Uint8Array, isNew: boolean) => Promise<void>;
+  },
+): Promise<StagedCut> {
+  const device = recordingDevice(bytes, { growable: false });
+  const plan = await planOf(await openImage(device), one);
+  await executeStages(device, plan);
+  const way = wayOf(plan);
+  const old = contentsOf(bytes);
+  const now = modelOf(old, one);
+  const { leaks } = checkPlain(bytes);
+  const short: string[] = [];
+  let states = 0;
+  let flagsMissing = 0;
+  for (const state of crashStates(device.log, bytes, options)) {
+    states += 1;
+    const { corruptions, leaks: left } = checkPlain(state.bytes);
+    const contents = contentsOf(state.bytes);
+    const isNew = sameContents(contents, now);
+    const isDone = state.barrier >= plan.stages.length;
+    const found = [
+      ...corruptions.filter((text) => way === 'switch' || !isNew || !isMissingFlag(text)),
+      ...(isDone ? corruptions : []),
+    ];
+    if (corruptions.some(isMissingFlag)) flagsMissing += 1;
+    if (!isNew && !sameContents(contents, old)) found.push('neither the old list nor the new one');
+    if (isNew && state.barrier < plan.unlists) found.push('the new list before its time');
+    if (!isNew && state.barrier > plan.unlists) found.push('the old list after its time');
+    for (const [cluster, surplus] of isDone ? left : []) {
+      if (surplus > (leaks.get(cluster) ?? 0)) found.push(`cluster ${cluster} leaks in the end`);
+    }
+    if (found.length > 0) short.push(`${state.description}: ${found.join('; ')}`);
+    else await options.visit?.(state.bytes, isNew);
+  }
+  return { way, states, flagsMissing, short };
+}
+
+export const isMissingFlag = (text: string): boolean => text.startsWith('COPIED is missing');
+
+/** The bytes after a delete that nothing disturbed. */
+export async function deletedInPlace(bytes: Uint8Array, one: StagedDelete): Promise<Uint8Array> {
+  const device = memoryDevice(bytes, 'fixed', { growable: false });
+  await executeStages(device, await planOf(await openImage(device), one));
+  return device.snapshotBytes();
+}
