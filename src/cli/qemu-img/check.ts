@@ -30,7 +30,7 @@ import {
   USAGE,
   usageError,
 } from './messages.js';
-import { withUnreadImage, type UnreadFile } from './opened.js';
+import { openingReason, withUnreadImage, type UnreadFile } from './opened.js';
 import { Refusal } from './refusal.js';
 import { targetOf, type Target } from './target.js';
 
@@ -101,6 +101,7 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
       }
       refuseRaw(opened);
       const { before, plan } = await proposeRepair(opened.file, () => ({ classes }));
+      refuseUnopened(before, target, true);
       if (plan !== undefined) await executePlan(opened.file, plan);
       const after = await checkImage(opened.file, CHECKING);
       return report(after, before, request, target, io);
@@ -111,6 +112,13 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
 async function checked(opened: UnreadFile<BlockSource>): Promise<CheckReport> {
   refuseRaw(opened);
   return checkImage(opened.file, CHECKING);
+}
+
+/** QEMU opens no image whose header is wrong in this way, for a check neither. */
+function refuseUnopened({ qemuFailure }: CheckReport, target: Target, forEdit: boolean): void {
+  const cause = qemuFailure?.cause;
+  if (cause === undefined) return;
+  throw couldNotOpen(target.operand, openingReason(cause, target, forEdit));
 }
 
 function refuseRaw({ kind }: UnreadFile<BlockSource>): void {
@@ -139,6 +147,7 @@ function report(
 ): number {
   const { totals, qemuFailure, qemuExitCode } = found;
   const { findings } = before ?? found;
+  refuseUnopened(found, target, false);
   if (qemuFailure?.stage === 'open') {
     throw couldNotOpen(target.operand, openFailureText(findings, qemuFailure.error, io.tell));
   }
