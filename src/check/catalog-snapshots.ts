@@ -123,7 +123,7 @@ export const SNAPSHOT_FINDINGS = {
     remedy: 'none',
     message: (told) => `${snapshotOf(told)} has the id of snapshot ${told.found}`,
     consequence: 'programs that go by the id take the first of the two',
-    advice: 'select it by its name or its position',
+    advice: 'select it by its name or its position, as in #0 for the first',
   },
   SNAPSHOT_NAME_DUPLICATE: {
     severity: 'note',

@@ -1,3 +1,4 @@
+import type { QsnapError } from '../errors.js';
 import type { Finding } from './finding.js';
 
 /** Exit codes of `qemu-img check`: sound, not (wholly) checked, corruption, only leaks. */
@@ -25,6 +26,8 @@ export interface QemuFailure {
   readonly stage: 'open' | 'check';
   /** The error as strerror prints it. */
   readonly error: string;
+  /** What is wrong with the header, where that is why the image is not opened. */
+  readonly cause?: QsnapError;
 }
 
 /** What a check found. */

@@ -8,10 +8,12 @@ const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 /**
  * Refuses what no edit may touch, whatever it does.
  *
- * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY.
+ * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; why something could not
+ *   be read of an image that was opened as far as possible.
  */
 export function refuseUnfit(image: Image): void {
-  const { header } = image;
+  const { header, unread = [] } = image;
+  if (unread.length > 0) throw unread[0]!.reason;
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
   if (header.externalDataFile) {
     throw new QsnapError(

@@ -1,7 +1,8 @@
 import { QsnapError } from '../errors.js';
-import type { Image } from '../image/image.js';
+import { refuseUnread, type Image } from '../image/image.js';
 import { tableFormat } from '../image/format.js';
 import { openImage } from '../image/open.js';
+import { openForReading } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
@@ -60,6 +61,7 @@ async function openLayer(
   const { header, source, fileSizeBytes } = image;
   const { snapshot, gate } = options;
   const tolerant = options.tolerant === true;
+  refuseUnread(image, snapshot);
   const format = tableFormat(image);
   const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
   const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
@@ -146,6 +148,7 @@ async function openBelow(
   const { source, format, passphrase } = layer;
   const isQcow2 = format === 'qcow2' || (format === undefined && (await looksLikeQcow2(source)));
   if (!isQcow2) return openRawLayer(source, options);
-  const image = await openImage(source);
+  // QEMU opens no layer whose snapshot table it can't read.
+  const image = await (options.tolerant === true ? openImage(source) : openForReading(source));
   return openLayer(image, { ...options, snapshot: undefined, passphrase }, guard);
 }

@@ -1,4 +1,5 @@
 import { utf8Text } from '../base/text.js';
+import type { QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import type { HeaderExtension } from '../qcow2/extensions.js';
@@ -25,6 +26,41 @@ export interface Image {
   readonly snapshotTableBytes: number;
   /** Persistent bitmaps; empty when the image has none or marks them as not to be trusted. */
   readonly bitmaps: readonly PersistentBitmap[];
+  /** What could not be read, of an image that was opened as far as possible; no edit takes one. */
+  readonly unread?: readonly Unread[];
+}
+
+/** What a reader that goes as far as it can may have to leave out. */
+export type UnreadStructure =
+  | 'refcount table'
+  | 'snapshot table'
+  | 'snapshot'
+  | 'active L1'
+  | 'header extensions'
+  | 'bitmap directory';
+
+/** Something of an image that can't be read. */
+export interface Unread {
+  /** `snapshot`: the entry can be read, and the disk of it can't. */
+  readonly structure: UnreadStructure;
+  /** Position in the snapshot table: of the `snapshot`, or of the first entry that is lost. */
+  readonly snapshot: number | undefined;
+  /** Why; what somebody gets who asks for just that. */
+  readonly reason: QsnapError;
+}
+
+/**
+ * Refuses a disk of which an image that was opened as far as possible has no L1 table.
+ *
+ * @param snapshot undefined: the active disk.
+ * @throws QsnapError the reason why it can't be read.
+ */
+export function refuseUnread({ unread }: Image, snapshot: Snapshot | undefined): void {
+  const found = unread?.find(({ structure, snapshot: index }) => {
+    if (snapshot === undefined) return structure === 'active L1';
+    return structure === 'snapshot' && index === snapshot.index;
+  });
+  if (found !== undefined) throw found.reason;
 }
 
 /** The backing file's name decoded as UTF-8, or undefined. Only a name: nothing opens it. */

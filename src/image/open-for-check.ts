@@ -1,7 +1,8 @@
 import { decodeStruct } from '../base/struct.js';
 import { hostOffset, isAligned } from '../base/units.js';
+import type { QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
-import { parseHeader, type Header } from '../qcow2/header.js';
+import { parseHeaderAround, type Header } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { HEADER_V2 } from '../qcow2/spec.js';
 import {
@@ -36,6 +37,8 @@ export interface CheckedImage {
   readonly listed: SnapshotTableReading;
   /** What looks like entries behind the table; see `unlistedSnapshots`. */
   readonly behindTable: readonly Snapshot[];
+  /** Why no refcount table can be where the header says; `image` has none then. QEMU opens no such image. */
+  readonly refcountTableProblem: QsnapError | undefined;
   /** The bitmaps bit is set, and there is no bitmaps extension. */
   readonly bitmapsMissing: boolean;
 }
@@ -53,11 +56,15 @@ const EMPTY: LenientSnapshotTable = { ...NOTHING, asQemuReads: NOTHING };
  */
 export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   let pointer: SnapshotTablePointer = { claimed: 0, at: 0n, problem: undefined };
+  let refcountTableProblem: QsnapError | undefined;
   const head = await readHead(source, (bytes, fileSizeBytes) => {
     const raw = decodeStruct(HEADER_V2, bytes);
-    const parsed = parseHeader(withoutSnapshots(bytes), fileSizeBytes);
-    const refcountTable = { ...parsed.refcountTable, clusters: raw.refcountTableClusters };
-    const header = { ...parsed, refcountTable };
+    const { header: parsed, misplaced } = parseHeaderAround(withoutSnapshots(bytes), fileSizeBytes);
+    const misplacedL1 = misplaced.get('activeL1');
+    if (misplacedL1 !== undefined) throw misplacedL1;
+    const refcountTable = refcountTableOf(raw, parsed);
+    if (refcountTable === undefined) refcountTableProblem = misplaced.get('refcountTable');
+    const header = { ...parsed, refcountTable: refcountTable ?? parsed.refcountTable };
     pointer = pointerOf(raw.snapshotCount, raw.snapshotTableAt, header);
     if (pointer.problem !== undefined) return header;
     const snapshotTable = { at: hostOffset(Number(pointer.at)), count: pointer.claimed };
@@ -69,7 +76,7 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   const bitmaps = bitmapsMissing
     ? []
     : await readBitmaps(source, header, extensions, fileSizeBytes);
-  const listed = await readTable(source, header, fileSizeBytes);
+  const listed = await readSnapshotsLeniently(source, header, fileSizeBytes);
   const table = listed.asQemuReads;
   const image: Image = {
     ...head,
@@ -81,23 +88,37 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   const behindTable = isWhole
     ? await readBehindTable(source, header, table.bytes, fileSizeBytes)
     : [];
-  return { image, pointer, table, listed, behindTable, bitmapsMissing };
+  return { image, pointer, table, listed, behindTable, refcountTableProblem, bitmapsMissing };
+}
+
+/** The header with no snapshot table, so that a bad one is no reason not to open the image. */
+function withoutSnapshots(head: Uint8Array): Uint8Array {
+  return head.slice().fill(0, HEADER_V2.snapshotCount.at, HEADER_V2.snapshotTableAt.at + 8);
 }
 
 /**
- * The header with no snapshot table and some refcount table, so that a bad one or none is no reason
- * not to open the image.
+ * The refcount table where QEMU reads one, be it none or over the header; undefined where it reads
+ * none and opens no image.
+ *
+ * QEMU: block/qcow2.c, qcow2_validate_table.
  */
-function withoutSnapshots(head: Uint8Array): Uint8Array {
-  const bytes = head.slice();
-  const { at } = HEADER_V2.refcountTableClusters;
-  if (bytes.subarray(at, at + 4).every((byte) => byte === 0)) bytes[at + 3] = 1;
-  bytes.fill(0, HEADER_V2.snapshotCount.at, HEADER_V2.snapshotTableAt.at + 8);
-  return bytes;
+function refcountTableOf(
+  raw: { readonly refcountTableAt: bigint; readonly refcountTableClusters: number },
+  { geometry }: Header,
+): Header['refcountTable'] | undefined {
+  const { refcountTableAt: at, refcountTableClusters: clusters } = raw;
+  const isPlaced =
+    at <= BigInt(Number.MAX_SAFE_INTEGER) && isAligned(Number(at), geometry.clusterBytes);
+  const isTooLong = clusters * geometry.clusterBytes > LIMITS.refcountTableBytesMax.value;
+  return isPlaced && !isTooLong ? { at: hostOffset(Number(at)), clusters } : undefined;
 }
 
-/** QEMU: block/qcow2.c, qcow2_validate_table: a place is judged even where no snapshots are. */
-function pointerOf(claimed: number, at: bigint, { geometry }: Header): SnapshotTablePointer {
+/**
+ * What the header says of the snapshot table: a place is judged even where no snapshots are.
+ *
+ * QEMU: block/qcow2.c, qcow2_validate_table.
+ */
+export function pointerOf(claimed: number, at: bigint, { geometry }: Header): SnapshotTablePointer {
   if (claimed > LIMITS.snapshotsMax.value) return { claimed, at, problem: 'too-many' };
   const placed = isExact(at) && isAligned(Number(at), geometry.clusterBytes);
   return { claimed, at, problem: placed ? undefined : 'misplaced' };
@@ -108,7 +129,12 @@ function isExact(value: bigint): boolean {
   return value < 2n ** 63n && BigInt(Number(value)) === value;
 }
 
-async function readTable(
+/**
+ * Reads as much of the snapshot table as can be read.
+ *
+ * @throws QsnapError READ_FAILED.
+ */
+export async function readSnapshotsLeniently(
   source: BlockSource,
   header: Header,
   fileSizeBytes: number,

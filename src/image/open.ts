@@ -30,18 +30,22 @@ export async function openImage(source: BlockSource): Promise<Image> {
   };
 }
 
+type ExtensionsOf = (cluster: Uint8Array, header: Header) => readonly HeaderExtension[];
+
 /** What the first cluster says. */
-export type ImageHead = Omit<Image, 'snapshots' | 'snapshotTableBytes' | 'bitmaps'>;
+export type ImageHead = Omit<Image, 'snapshots' | 'snapshotTableBytes' | 'bitmaps' | 'unread'>;
 
 /**
  * Reads the first cluster: header, extensions, backing name.
  *
  * @param parse judges the header.
- * @throws QsnapError what `parse` throws, and EXTENSION_INVALID.
+ * @param extensionsOf reads the extensions in the first cluster.
+ * @throws QsnapError what `parse` and `extensionsOf` throw.
  */
 export async function readHead(
   source: BlockSource,
   parse: (head: Uint8Array, fileSizeBytes: number) => Header,
+  extensionsOf: ExtensionsOf = (cluster, header) => parseExtensions(cluster, header).extensions,
 ): Promise<ImageHead> {
   const fileSizeBytes = await source.sizeBytes();
   const head = new Uint8Array(Math.min(FIRST_READ_BYTES, Math.max(fileSizeBytes, 512)));
@@ -55,7 +59,7 @@ export async function readHead(
     header,
     geometry: header.geometry,
     headerSector: head.slice(0, 512),
-    extensions: parseExtensions(cluster, header).extensions,
+    extensions: extensionsOf(cluster, header),
     backingNameBytes: bytes === 0 ? undefined : cluster.slice(at, at + bytes),
   };
 }

@@ -17,7 +17,13 @@ import {
   SWITCH_END_V3,
   SWITCH_FROM,
 } from './spec.js';
-import { HEADER_CHECKS, checkIdentity } from './validate.js';
+import {
+  HEADER_CHECKS,
+  checkIdentity,
+  misplacedTables,
+  type HeaderTable,
+  type MisplacedTables,
+} from './validate.js';
 
 /** A header as decoded, before any judgement: every field as stored; 64-bit fields as bigint. */
 export interface RawHeader {
@@ -134,6 +140,29 @@ export function parseHeader(bytes: Uint8Array, fileSizeBytes: number): Header {
   for (const check of HEADER_CHECKS) check(raw, bytes);
   return narrowHeader(raw);
 }
+
+/**
+ * `parseHeader` for readers that go on where a table can't be what the header says: there is then
+ * none of it, at offset 0.
+ *
+ * @throws QsnapError as `parseHeader`, but not about tables.
+ */
+export function parseHeaderAround(
+  bytes: Uint8Array,
+  fileSizeBytes: number,
+): { readonly header: Header; readonly misplaced: MisplacedTables } {
+  const raw = decodeHeader(bytes);
+  checkIdentity(raw, MAGIC, fileSizeBytes);
+  const misplaced = misplacedTables(raw, bytes);
+  const fields = [...misplaced.keys()].map((table) => WITHOUT[table]);
+  return { header: narrowHeader(Object.assign({}, raw, ...fields) as RawHeader), misplaced };
+}
+
+const WITHOUT: Readonly<Record<HeaderTable, Partial<RawHeader>>> = {
+  refcountTable: { refcountTableAt: 0n, refcountTableClusters: 0 },
+  snapshotTable: { snapshotTableAt: 0n, snapshotCount: 0 },
+  activeL1: { l1At: 0n, l1Entries: 0 },
+};
 
 function narrowHeader(raw: RawHeader): Header {
   const extendedL2 = hasBit(raw.incompatible, INCOMPATIBLE['extended L2 entries']);

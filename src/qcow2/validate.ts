@@ -1,5 +1,5 @@
-import { hex } from '../base/words.js';
-import { QsnapError, type ErrorCode, type ErrorDetails } from '../errors.js';
+import { exactNumber, hex } from '../base/words.js';
+import { isQsnapError, QsnapError, type ErrorCode, type ErrorDetails } from '../errors.js';
 import { describeFeature, unknownFeatures } from './features.js';
 import { geometryOf } from './geometry.js';
 import type { RawHeader } from './header.js';
@@ -230,6 +230,23 @@ function checkActiveL1(raw: RawHeader): void {
   checkTablePosition(structure, HEADER_V2.l1At.at, raw.l1At, raw.clusterBits);
 }
 
+/** The tables that the header points at. */
+export type HeaderTable = 'refcountTable' | 'snapshotTable' | 'activeL1';
+
+/** What is wrong with where the header says that a table is, by the table. */
+export type MisplacedTables = ReadonlyMap<HeaderTable, QsnapError>;
+
+interface TableField {
+  readonly table: HeaderTable;
+  readonly at: (raw: RawHeader) => bigint;
+}
+
+const TABLE_OF: ReadonlyMap<HeaderCheck, TableField> = new Map([
+  [checkRefcountTable, { table: 'refcountTable', at: (raw) => raw.refcountTableAt }],
+  [checkSnapshotTable, { table: 'snapshotTable', at: (raw) => raw.snapshotTableAt }],
+  [checkActiveL1, { table: 'activeL1', at: (raw) => raw.l1At }],
+]);
+
 /** All header checks, in QEMU's order, so that the first complaint is about the same field. */
 export const HEADER_CHECKS: readonly HeaderCheck[] = [
   checkClusterBits,
@@ -244,3 +261,23 @@ export const HEADER_CHECKS: readonly HeaderCheck[] = [
   checkActiveL1,
   checkEncryption,
 ];
+
+/**
+ * Makes all header checks; what is wrong with a table is collected instead of thrown.
+ *
+ * @throws QsnapError what the checks of everything else throw.
+ */
+export function misplacedTables(raw: RawHeader, bytes: Uint8Array): MisplacedTables {
+  const misplaced = new Map<HeaderTable, QsnapError>();
+  for (const check of HEADER_CHECKS) {
+    const field = TABLE_OF.get(check);
+    try {
+      check(raw, bytes);
+      if (field !== undefined) exactNumber(field.at(raw), 'the offset of a table');
+    } catch (error) {
+      if (field === undefined || !isQsnapError(error)) throw error;
+      misplaced.set(field.table, error);
+    }
+  }
+  return misplaced;
+}

@@ -32,7 +32,7 @@ import {
   USAGE,
   usageError,
 } from './messages.js';
-import { withUnreadImage, type EditableFile, type UnreadFile } from './opened.js';
+import { openingReason, withUnreadImage, type EditableFile, type UnreadFile } from './opened.js';
 import { Refusal } from './refusal.js';
 import { targetOf, type Target } from './target.js';
 
@@ -106,6 +106,7 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
       const make = (room: BlockSource): Promise<ProposedRepair> =>
         proposeRepair(room, () => ({ classes }));
       const { before } = await editWithinRoom(file, make, async (made) => {
+        refuseUnopened(made.before, target, true);
         if (made.plan !== undefined) await executePlan(file, made.plan);
         return made;
       });
@@ -118,6 +119,13 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
 async function checked(opened: UnreadFile<BlockSource>): Promise<CheckReport> {
   refuseRaw(opened);
   return checkImage(opened.file, CHECKING);
+}
+
+/** QEMU opens no image whose header is wrong in this way, for a check neither. */
+function refuseUnopened({ qemuFailure }: CheckReport, target: Target, forEdit: boolean): void {
+  const cause = qemuFailure?.cause;
+  if (cause === undefined) return;
+  throw couldNotOpen(target.operand, openingReason(cause, target, forEdit));
 }
 
 function refuseRaw({ kind }: UnreadFile<BlockSource>): void {
@@ -146,6 +154,7 @@ function report(
 ): number {
   const { totals, qemuFailure, qemuExitCode } = found;
   const { findings } = before ?? found;
+  refuseUnopened(found, target, false);
   if (qemuFailure?.stage === 'open') {
     throw couldNotOpen(target.operand, openFailureText(findings, qemuFailure.error, io.tell));
   }

@@ -1,9 +1,9 @@
 import {
   isQsnapError,
-  openImage,
+  openForReading,
   printableText,
   snapshotsEqualToActive,
-  type Image,
+  type ReadableImage,
 } from '../../index.js';
 import { openFile } from '../../node.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
@@ -11,6 +11,7 @@ import { startProgress, type Progress } from '../progress.js';
 import { oneSafeLine } from '../text.js';
 import { printJson, printWarning, type Context } from './context.js';
 import { errorJson, reportFailure } from './report.js';
+import { lacks, warnOfUnread } from './unread.js';
 
 /** A file as `openFile` gives it. */
 export type ReadSource = Awaited<ReturnType<typeof openFile>>;
@@ -22,10 +23,13 @@ export interface OpenSource {
 }
 
 export interface OpenImage extends OpenSource {
-  readonly image: Image;
+  readonly image: ReadableImage;
 }
 
-/** Opens an image for reading, hands it to `use`, and closes it whatever happens. */
+/**
+ * Opens an image as far as it can be read, warns of what can't, hands it to `use`, and closes it
+ * whatever happens.
+ */
 export function withImage<T>(
   path: string,
   context: Context,
@@ -33,7 +37,9 @@ export function withImage<T>(
   opening = open(path, context),
 ): Promise<T> {
   const withIt = async (source: OpenSource): Promise<T> => {
-    return use({ ...source, image: await openImage(source.source) });
+    const image = await openForReading(source.source);
+    warnOfUnread(path, image, context);
+    return use({ ...source, image });
   };
   return withSource(path, context, withIt, opening);
 }
@@ -78,11 +84,13 @@ function warnOfUnknownWriters(path: string, source: ReadSource, context: Context
 export interface Told {
   readonly json: Record<string, unknown>;
   readonly lines: readonly string[];
+  /** Whether all that was asked for could be read. */
+  readonly isWhole: boolean;
 }
 
 /**
- * Tells of several images in their order. What is wrong with one doesn't stop the others; it makes
- * the exit code 1 in the end.
+ * Tells of several images in their order. What is wrong with one, or can't be read of it, doesn't stop
+ * the others; it makes the exit code 1 in the end.
  */
 export async function tellOfImages(
   paths: readonly string[],
@@ -100,8 +108,9 @@ export async function tellOfImages(
     next = after === undefined ? undefined : open(after, context);
     next?.catch(() => undefined);
     try {
-      const { json, lines } = await withImage(path, context, tell, opening);
+      const { json, lines, isWhole } = await withImage(path, context, tell, opening);
       images.push({ filename: path, ...json });
+      if (!isWhole) code = EXIT_CODES.notDone.code;
       if (!context.json && lines.length > 0) {
         context.io.stdout.write(`${printed ? '\n' : ''}${lines.join('\n')}\n`);
         printed = true;
@@ -124,9 +133,13 @@ export async function activeStateOf(
   open: OpenImage,
   context: Context,
 ): Promise<ReadonlySet<number> | undefined> {
+  if (lacks(open.image, 'active L1')) return undefined;
   open.progress.phase(`comparing the snapshots of ${open.path} with the active disk`);
   try {
-    return await snapshotsEqualToActive(open.image);
+    const equal = await snapshotsEqualToActive(open.image);
+    const { unread } = open.image;
+    const faulty = unread.filter(({ structure }) => structure === 'snapshot');
+    return new Set([...equal].filter((i) => !faulty.some(({ snapshot }) => snapshot === i)));
   } catch (error) {
     if (!isQsnapError(error) || error.kind !== 'image') throw error;
     open.progress.stop();

@@ -1,4 +1,5 @@
 import { findSnapshot, isQsnapError, printable, type Image, type Snapshot } from '../../index.js';
+import { localTimeText } from '../text.js';
 import { isUtf8 } from './present/bytes.js';
 
 /** More candidates than this are counted instead of listed. */
@@ -8,21 +9,42 @@ const CANDIDATES_SHOWN_MAX = 10;
  * The one snapshot that a selector means.
  *
  * @throws QsnapError SNAPSHOT_NOT_FOUND or SNAPSHOT_AMBIGUOUS; its candidates are selectors to type.
+ *   Where an entry is lost that is asked for by its position, why it is.
  */
-export function selectSnapshot({ snapshots }: Image, selector: string): Snapshot {
+export function selectSnapshot({ snapshots, unread }: Image, selector: string): Snapshot {
   try {
     return findSnapshot(snapshots, selector);
   } catch (error) {
     if (!isQsnapError(error)) throw error;
+    const lost = unread?.find(({ structure }) => structure === 'snapshot table');
+    if (lost !== undefined && error.code === 'SNAPSHOT_NOT_FOUND') {
+      if (positionOf(selector) !== undefined) throw lost.reason;
+      throw error.with({ candidates: listed(snapshots, snapshots), hint: lost.reason.message });
+    }
     const plain = selector.replace(/^(?:id|name):/, '');
-    const meant = snapshots.filter(({ id, name }) => id === plain || name === plain);
-    const candidates = meant.length > 0 ? meant : snapshots;
-    const shown = candidates.slice(0, CANDIDATES_SHOWN_MAX).map((snapshot) => {
-      return `${selectorOf(snapshot, snapshots)}  ${printable(snapshot.nameBytes)}`;
-    });
-    const more = candidates.length - shown.length;
-    throw error.with({ candidates: more === 0 ? shown : [...shown, `and ${more} more`] });
+    const position = positionOf(selector);
+    const meant = snapshots.filter(
+      ({ id, name, index }) => id === plain || name === plain || index === position,
+    );
+    throw error.with({ candidates: listed(meant.length > 0 ? meant : snapshots, snapshots) });
   }
+}
+
+/** The position that `#2` means; undefined for any other selector. */
+function positionOf(selector: string): number | undefined {
+  return /^#\d+$/.test(selector) ? Number(selector.slice(1)) : undefined;
+}
+
+/** What to type for each, its date, its id where the selector is another, and its name. */
+function listed(candidates: readonly Snapshot[], all: readonly Snapshot[]): readonly string[] {
+  const shown = candidates.slice(0, CANDIDATES_SHOWN_MAX).map((snapshot) => {
+    const selector = selectorOf(snapshot, all);
+    const { idBytes, nameBytes, date } = snapshot;
+    const id = /^'?id:/.test(selector) ? [] : [`id ${printable(idBytes)}`];
+    return [selector, localTimeText(date.seconds), ...id, printable(nameBytes)].join('  ');
+  });
+  const more = candidates.length - shown.length;
+  return more === 0 ? shown : [...shown, `and ${more} more`];
 }
 
 /** What to type to mean this snapshot and no other. */
@@ -33,7 +55,7 @@ function selectorOf(snapshot: Snapshot, snapshots: readonly Snapshot[]): string 
   if (sameName.length === 1 && isTypable(snapshot.nameBytes)) {
     return quoted(`name:${snapshot.name}`);
   }
-  return '(no selector means this one alone)';
+  return quoted(`#${snapshot.index}`);
 }
 
 /** Whether a person can type it: what is shown is then what is stored. */

@@ -75,11 +75,11 @@ describe('a selector', () => {
     expect(code).toBe(1);
     expect(shown(stderr, image)).toMatchInlineSnapshot(`
       "qsnap: five-snapshots.qcow2: no snapshot has the id or name "nightly"
-        id:1  clean install
-        id:2  updates applied
-        id:3  before database migration
-        id:4  after database migration
-        id:5  release candidate
+        id:1  2023-11-14 22:13:20  clean install
+        id:2  2023-11-15 22:13:20  updates applied
+        id:3  2023-11-16 22:13:20  before database migration
+        id:4  2023-11-17 22:13:20  after database migration
+        id:5  2023-11-18 22:13:20  release candidate
       hint: \`qsnap list\` shows them all
       "
     `);
@@ -91,10 +91,10 @@ describe('a selector', () => {
     expect(code).toBe(1);
     expect(shown(stderr, image)).toMatchInlineSnapshot(`
       "qsnap: names-duplicate.qcow2: "base" means 3 snapshots
-        id:1  base
-        id:2  base
-        id:3  base
-      hint: say which one: id:ID or name:NAME
+        id:1  2023-11-14 22:13:20  base
+        id:2  2023-11-15 22:13:20  base
+        id:3  2023-11-16 22:13:20  base
+      hint: say which one: id:ID, name:NAME, or #POSITION in the snapshot table, from #0
       The image is unchanged.
       "
     `);
@@ -111,7 +111,8 @@ describe('a selector', () => {
     const both = snapshots.find(({ name }) => snapshots.some(({ id }) => id === name))!;
     const refused = await qsnap(['show', image, both.name]);
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain(`  id:${both.id}  ${both.name}\n`);
+    const line = new RegExp(`^  id:${both.id}  [-: 0-9]+  ${both.name}$`, 'm');
+    expect(refused.stderr).toMatch(line);
     const exact = await qsnap(['show', '--json', image, `id:${both.id}`]);
     expect(parsed('show', exact.stdout)).toMatchObject({ snapshot: both });
   });

@@ -32,6 +32,12 @@ describe('S5: an id and a name are told apart', () => {
     ['name:1', 'SNAPSHOT_NOT_FOUND'],
     ['BASE', 'SNAPSHOT_NOT_FOUND'],
     ['base ', 'SNAPSHOT_NOT_FOUND'],
+    ['#0', '1'],
+    ['#6', '7'],
+    ['#7', 'SNAPSHOT_NOT_FOUND'],
+    ['#-1', 'SNAPSHOT_NOT_FOUND'],
+    ['#1x', 'SNAPSHOT_NOT_FOUND'],
+    ['id:#1', 'SNAPSHOT_NOT_FOUND'],
   ])('"%s" means %s', (selector, expected) => {
     expect(outcome(() => findSnapshot(SNAPSHOTS, selector).id)).toBe(expected);
   });
@@ -39,9 +45,21 @@ describe('S5: an id and a name are told apart', () => {
   test('the error lists the candidates', () => {
     expect(() => findSnapshot(SNAPSHOTS, '2')).toThrow(
       expect.objectContaining({
-        details: expect.objectContaining({ candidates: ['1 "2"', '2 "base"'] }) as unknown,
+        details: expect.objectContaining({
+          candidates: [
+            expect.stringMatching(/^#0 1 "2" \d{4}-\d\d-\d\dT[\d:]{8}Z$/),
+            expect.stringMatching(/^#1 2 "base" /),
+          ] as unknown,
+        }) as unknown,
       }) as Error,
     );
+  });
+
+  test('a name that looks like the position of another snapshot is ambiguous', () => {
+    const odd = snapshotsNamed(['1', '#1'], ['2', 'x'], ['3', '#2']);
+    expect(outcome(() => findSnapshot(odd, '#1').id)).toBe('SNAPSHOT_AMBIGUOUS');
+    expect(outcome(() => findSnapshot(odd, 'name:#1').id)).toBe('1');
+    expect(outcome(() => findSnapshot(odd, '#2').id)).toBe('3');
   });
 
   test('E3: an error never has a raw control character in its message', () => {

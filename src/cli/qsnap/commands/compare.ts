@@ -2,13 +2,13 @@ import {
   compareDisks,
   isQsnapError,
   openGuestDisk,
-  openImage,
+  openForReading,
   rawDisk,
   type BlockSource,
   type CompareReport,
   type GuestDisk,
   type GuestDiskOptions,
-  type Image,
+  type ReadableImage,
   type Snapshot,
 } from '../../../index.js';
 import { equalBytes } from '../../../node.js';
@@ -21,6 +21,7 @@ import { comparisonLines } from '../present/compare-text.js';
 import { withSource, type OpenSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
+import { warnOfUnread } from '../unread.js';
 
 /** Flags of `compare`. */
 export interface CompareFlags extends GuestFlags {
@@ -35,6 +36,8 @@ export interface CompareFlags extends GuestFlags {
 export interface ComparedSide {
   readonly path: string;
   readonly format: 'raw' | 'qcow2';
+  /** Undefined for a raw disk. */
+  readonly image: ReadableImage | undefined;
   readonly snapshot: Snapshot | undefined;
 }
 
@@ -88,7 +91,8 @@ function withHint(error: unknown): unknown {
 /** Two disks of one image. */
 async function compareWithin(open: OpenSource, request: Request): Promise<CompareReport> {
   const { flags, reading } = request;
-  const image = await openImage(open.source);
+  const image = await openForReading(open.source);
+  warnOfUnread(open.path, image, request.context);
   const side = (selector: string | undefined) => openSide(open.path, image, selector, reading);
   const sides = [() => side(flags.snapshot), () => side(flags.withSnapshot)] as const;
   return compareOpened(sides, true, open, request);
@@ -99,10 +103,10 @@ async function compareFiles(
   other: OpenSource,
   request: Request,
 ): Promise<CompareReport> {
-  const { flags, reading } = request;
+  const { flags } = request;
   const sides = [
-    () => openFileSide(open, flags.format, flags.snapshot, reading),
-    () => openFileSide(other, flags.withFormat, flags.withSnapshot, reading),
+    () => openFileSide(open, flags.format, flags.snapshot, request),
+    () => openFileSide(other, flags.withFormat, flags.withSnapshot, request),
   ] as const;
   return compareOpened(sides, false, open, request);
 }
@@ -131,18 +135,26 @@ async function openFileSide(
   { path, source }: OpenSource,
   format: 'raw' | 'qcow2' | undefined,
   selector: string | undefined,
-  reading: GuestDiskOptions,
+  { reading, context }: Request,
 ): Promise<OpenSide> {
   // A snapshot is only in a qcow2 image: what is none is then refused by name.
   const isRaw = (format ?? (selector === undefined ? await probed(source) : 'qcow2')) === 'raw';
   if (!isRaw) {
     try {
-      return await openSide(path, await openImage(source), selector, reading);
+      const image = await openForReading(source);
+      warnOfUnread(path, image, context);
+      return await openSide(path, image, selector, reading);
     } catch (error) {
       throw isQsnapError(error) ? error.with({ file: path }) : error;
     }
   }
-  return { path, format: 'raw', snapshot: undefined, disk: await rawDisk(source) };
+  return {
+    path,
+    format: 'raw',
+    image: undefined,
+    snapshot: undefined,
+    disk: await rawDisk(source),
+  };
 }
 
 /** A file that doesn't begin as a qcow2 image does is a raw disk. */
@@ -154,13 +166,13 @@ async function probed(source: BlockSource): Promise<'raw' | 'qcow2'> {
 
 async function openSide(
   path: string,
-  image: Image,
+  image: ReadableImage,
   selector: string | undefined,
   reading: GuestDiskOptions,
 ): Promise<OpenSide> {
   const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
   const disk = await openGuestDisk(image, { ...reading, snapshot });
-  return { path, format: 'qcow2', snapshot, disk };
+  return { path, format: 'qcow2', image, snapshot, disk };
 }
 
 async function compareSides(

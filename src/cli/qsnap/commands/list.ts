@@ -4,20 +4,24 @@ import type { Context } from '../context.js';
 import { snapshotJson } from '../present/snapshot-json.js';
 import { snapshotTableLines } from '../present/snapshot-text.js';
 import { activeStateOf, tellOfImages } from '../reading.js';
+import { lacks, unreadJson } from '../unread.js';
 
 /** `qsnap list IMAGE…` */
 export function list(paths: readonly string[], context: Context): Promise<ExitCode> {
   return tellOfImages(paths, context, async (open) => {
     const { snapshots, header } = open.image;
     const active = await activeStateOf(open, context);
-    const lines = listLines(snapshots, active, context);
+    const isWhole = !lacks(open.image, 'snapshot table', 'snapshot');
+    const lines = listLines(snapshots, active, isWhole, context);
     return {
       json: {
         format: 'qcow2',
         'virtual-size': header.diskSizeBytes,
         snapshots: snapshots.map((snapshot) => snapshotJson(snapshot, active)),
+        ...unreadJson(open.image),
       },
       lines: paths.length > 1 ? [`${printableText(open.path)}:`, ...lines] : lines,
+      isWhole,
     };
   });
 }
@@ -25,8 +29,10 @@ export function list(paths: readonly string[], context: Context): Promise<ExitCo
 function listLines(
   snapshots: readonly Snapshot[],
   active: ReadonlySet<number> | undefined,
+  isWhole: boolean,
   context: Context,
 ): readonly string[] {
   if (snapshots.length > 0) return snapshotTableLines(snapshots, active, context.style);
-  return context.quiet ? [] : ['No snapshots.'];
+  if (context.quiet) return [];
+  return [isWhole ? 'No snapshots.' : 'No snapshots can be read.'];
 }

@@ -8,6 +8,7 @@ import { mapLines, mapTitle } from '../present/map-text.js';
 import { withImage, type OpenImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
+import { unreadJson } from '../unread.js';
 
 /** Flags of `map`. */
 export interface MapFlags {
@@ -101,6 +102,8 @@ function jsonPrinter(path: string, context: Context): Printer {
       const { snapshot, sizeBytes } = begun;
       const name = snapshot === undefined ? '' : `  "snapshot": ${member(snapshot)},\n`;
       stdout.write(`{\n  "filename": ${member(path)},\n${name}`);
+      const { unread } = unreadJson(begun.open.image);
+      if (unread !== undefined) stdout.write(`  "unread": ${member(unread)},\n`);
       stdout.write(`  "virtual-size": ${sizeBytes},\n  "map": [`);
     },
     extents: (extents) => {

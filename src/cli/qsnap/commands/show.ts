@@ -5,6 +5,7 @@ import { snapshotDetailLines } from '../present/snapshot-text.js';
 import { activeStateOf, withImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
+import { unreadJson } from '../unread.js';
 
 /** `qsnap show IMAGE SNAPSHOT` */
 export async function show(path: string, selector: string, context: Context): Promise<ExitCode> {
@@ -13,13 +14,20 @@ export async function show(path: string, selector: string, context: Context): Pr
       const snapshot = selectSnapshot(open.image, selector);
       const active = await activeStateOf(open, context);
       return {
-        json: { filename: path, snapshot: snapshotDetailJson(snapshot, active) },
+        isWhole: !open.image.unread.some((one) => {
+          return one.structure === 'snapshot' && one.snapshot === snapshot.index;
+        }),
+        json: {
+          filename: path,
+          snapshot: snapshotDetailJson(snapshot, active),
+          ...unreadJson(open.image),
+        },
         lines: snapshotDetailLines(path, snapshot, active),
       };
     });
     if (context.json) printJson(context, told.json);
     else printLines(context, told.lines);
-    return EXIT_CODES.done.code;
+    return told.isWhole ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
   } catch (error) {
     reportFailure(error, path, 'read', context);
     if (context.json) printJson(context, { error: errorJson(error, 'read') });

@@ -1,5 +1,6 @@
 import type { CompareReport } from '../../../index.js';
 import type { ComparedSide } from '../commands/compare.js';
+import { unreadJson } from '../unread.js';
 import { snapshotJson } from './snapshot-json.js';
 
 /** What is said of two disks, for programs. docs/schema/compare.json. */
@@ -24,11 +25,12 @@ export function comparisonJson(
   };
 }
 
-function sideJson({ path, format, snapshot }: ComparedSide, bytes: number): object {
+function sideJson({ path, format, image, snapshot }: ComparedSide, bytes: number): object {
   return {
     filename: path,
     format,
     ...(snapshot !== undefined && { snapshot: snapshotJson(snapshot, undefined) }),
     'disk-size': bytes,
+    ...(image !== undefined && unreadJson(image)),
   };
 }

@@ -5,6 +5,7 @@ import {
   printable,
   printableText,
   type Image,
+  type UnreadStructure,
 } from '../../../index.js';
 import { fieldLines } from '../../columns.js';
 import { countText, exactSizeText, hexText, oneSafeLine, sizeText } from '../../text.js';
@@ -27,7 +28,7 @@ export function infoLines(path: string, image: Image, allocatedBytes: number): s
       ['file size', exactSizeText(image.fileSizeBytes)],
       ['taken on the host', exactSizeText(allocatedBytes)],
       ['cluster size', exactSizeText(geometry.clusterBytes)],
-      ['snapshots', snapshots.length === 0 ? 'none' : `${snapshots.length}${withState}`],
+      ['snapshots', `${snapshotCountText(image)}${withState}`],
       ...markFields(image),
       ...fileFields(image),
       ['encryption', header.encryption === 'none' ? 'none' : header.encryption.toUpperCase()],
@@ -38,13 +39,17 @@ export function infoLines(path: string, image: Image, allocatedBytes: number): s
       ...extensionFields(image),
       [
         'active L1 table',
-        `at ${hexText(header.activeL1.at)}, ${countText(header.activeL1.entries, 'entry', 'entries')}`,
+        isUnread(image, 'active L1')
+          ? UNREAD
+          : `at ${hexText(header.activeL1.at)}, ${countText(header.activeL1.entries, 'entry', 'entries')}`,
       ],
       [
         'refcount table',
-        `at ${hexText(header.refcountTable.at)}, ${countText(header.refcountTable.clusters, 'cluster')}`,
+        isUnread(image, 'refcount table')
+          ? UNREAD
+          : `at ${hexText(header.refcountTable.at)}, ${countText(header.refcountTable.clusters, 'cluster')}`,
       ],
-      ...(snapshots.length === 0
+      ...(header.snapshotTable.count === 0
         ? []
         : ([
             [
@@ -54,6 +59,19 @@ export function infoLines(path: string, image: Image, allocatedBytes: number): s
           ] satisfies Field[])),
     ]),
   ];
+}
+
+const UNREAD = "can't be read";
+
+function isUnread({ unread = [] }: Image, structure: UnreadStructure): boolean {
+  return unread.some((one) => one.structure === structure);
+}
+
+function snapshotCountText(image: Image): string {
+  const { length } = image.snapshots;
+  const claimed = image.header.snapshotTable.count;
+  if (!isUnread(image, 'snapshot table')) return length === 0 ? 'none' : String(length);
+  return claimed === 0 ? UNREAD : `${length} of ${claimed} can be read`;
 }
 
 /** The marks that programs leave in a header when something is wrong. */

@@ -1,12 +1,13 @@
-import type { CopyReport, GuestDisk, Image, Snapshot } from '../../../index.js';
+import type { CopyReport, GuestDisk, ReadableImage, Snapshot } from '../../../index.js';
 import { VERSION } from '../../version.js';
 import type { ExportTarget } from '../export-target.js';
+import { unreadJson } from '../unread.js';
 import { snapshotJson } from './snapshot-json.js';
 
 /** All about an export that is done. */
 export interface ExportFacts {
   readonly path: string;
-  readonly image: Image;
+  readonly image: ReadableImage;
   readonly snapshot: Snapshot | undefined;
   readonly disk: GuestDisk;
   readonly target: ExportTarget;
@@ -26,6 +27,7 @@ export function manifestJson(facts: ExportFacts, now: Date): Record<string, unkn
     creator: `qsnap ${VERSION}`,
     date: now.toISOString(),
     'file-size': image.fileSizeBytes,
+    ...unreadJson(image),
     ...(layers.length > 0 && { 'backing-files': layers }),
     ...(snapshot !== undefined && { snapshot: snapshotJson(snapshot, undefined) }),
     'disk-size': report.diskBytes,

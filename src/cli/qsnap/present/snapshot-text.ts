@@ -82,7 +82,7 @@ export function snapshotDetailLines(
       ['VM clock', vmClockField(snapshot.vmClockNanoseconds)],
       ['icount', icount === undefined ? 'none' : icount.toString()],
       ['L1 table', `at ${hexText(l1.at)}, ${countText(l1.entries, 'entry', 'entries')}`],
-      ['table entry', `at ${hexText(snapshot.at)}, number ${snapshot.index} from 0`],
+      ['table entry', `at ${hexText(snapshot.at)}, position #${snapshot.index}`],
       ['extra data', countText(extraData.length, 'byte')],
       ...(unknown.length === 0
         ? []

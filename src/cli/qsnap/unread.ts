@@ -1,0 +1,31 @@
+/** What could not be read of an image: said on stderr, and in JSON. */
+import { printableText, type ReadableImage, type UnreadStructure } from '../../index.js';
+import { oneSafeLine } from '../text.js';
+import { printWarning, type Context } from './context.js';
+
+/** Warns of everything that is missing. */
+export function warnOfUnread(path: string, { unread }: ReadableImage, context: Context): void {
+  for (const { reason } of unread) {
+    printWarning(context, `${printableText(path)}: ${oneSafeLine(reason.message)}`);
+  }
+}
+
+/** The `unread` member, where something is missing. docs/schema/unread.json. */
+export function unreadJson({ unread }: ReadableImage): { readonly unread?: readonly object[] } {
+  if (unread.length === 0) return {};
+  return {
+    unread: unread.map(({ structure, snapshot, reason }) => ({
+      structure,
+      ...(snapshot !== undefined && { snapshot }),
+      reason: reason.toJSON(),
+    })),
+  };
+}
+
+/** Whether one of these structures is missing, or missing in part. */
+export function lacks(
+  { unread }: ReadableImage,
+  ...structures: readonly UnreadStructure[]
+): boolean {
+  return unread.some(({ structure }) => structures.includes(structure));
+}
