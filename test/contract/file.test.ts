@@ -45,6 +45,7 @@ function memoryCalls(bytes: Uint8Array): FileCalls {
     sync: () => memory.flush(),
     truncate: (sizeBytes) => memory.truncate(sizeBytes),
     punch: async (at, length) => (await memory.punchBatch([{ at, length }])) > 0,
+    seek: () => undefined,
     close: () => memory.close(),
   };
 }

@@ -140,7 +140,6 @@ export const OTHER_DIFFERENCES = [
   'terminal-escapes',
   'paths-are-utf8',
   'lock-warning',
-  'holes-by-reading',
   'posix-time-zones',
 ] as const;
 

@@ -3,20 +3,19 @@ import { stat } from 'node:fs';
 import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
 import type { BlockDevice, BlockSource } from '../device.js';
+import type { SparseSource } from '../holes.js';
 import { openFileDevice, openFileSource } from './file.js';
 import { NO_LOCK, lockForEdit, lockForRead, statOf } from './lock.js';
 import type { FileLock } from './lock.js';
 import { readFailed, systemCodeOf } from './system-error.js';
 
 /** What only files of the host have. */
-interface HostFile {
+interface HostFile extends SparseSource {
   /** What is sure about others who have the image open. */
   readonly lock: FileLock;
-  /** Bytes that the file takes on its medium. */
-  allocatedBytes(): Promise<number>;
 }
 
-export type ImageFile = BlockSource & HostFile;
+export type ImageFile = HostFile;
 export type EditableImageFile = BlockDevice & HostFile;
 
 export interface OpenFileOptions {
