@@ -127,7 +127,6 @@ export const ON_DISK_DIFFERENCES = [
   'old-entries-completed',
   'stale-bitmaps-kept',
   'vm-state-not-active',
-  'first-block-hole',
 ] as const;
 
 /** Not to be had from two runs side by side; each has a test of its own or a reason in the text. */
