@@ -107,7 +107,7 @@ const common = {
   splitting: true,
   treeshake: false,
   removeNodeProtocol: false,
-  external: ['fs-native-extensions'],
+  external: ['fs-native-extensions', 'koffi'],
 } as const satisfies Options;
 
 /** A program in a folder of its own: what it shares with the other one would lie in many small files. */

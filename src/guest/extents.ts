@@ -1,8 +1,8 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
 import type { BlockSource, ByteRange } from '../io/device.js';
+import { stretchesOf } from '../io/holes.js';
 import type { Extent, ExtentOptions } from './disk.js';
-import { stretchesByReading } from './holes.js';
 import { joinExtents } from './join-extents.js';
 import type { Layer } from './layer.js';
 import type { L2Tables, LoadedTables } from './l2-tables.js';
@@ -157,7 +157,7 @@ async function* stretchesOfRun(
   run: Run,
   depth: number,
 ): AsyncGenerator<readonly Extent[]> {
-  for await (const stretches of stretchesByReading(data, run.at, run.length)) {
+  for await (const stretches of stretchesOf(data, run.at, run.length)) {
     yield stretches.map(({ at, length, isHole }) => {
       const start = run.start + at - run.at;
       return { start, length, kind: isHole ? 'preallocated' : 'data', depth, at };

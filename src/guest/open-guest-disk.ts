@@ -4,6 +4,7 @@ import { tableFormat } from '../image/format.js';
 import { openImage } from '../image/open.js';
 import { openForReading } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
+import { tellsHoles } from '../io/holes.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { ChainGuard, looksLikeQcow2 } from './backing.js';
@@ -34,7 +35,7 @@ export interface GuestDiskOptions {
    * Take what QEMU takes: reserved bits in table entries are ignored, and what lies past the end of
    * the file reads as zeros; without it such entries are errors. Disks count in sectors: a qcow2
    * disk ends with its last whole one, a raw file's last one is filled up. Extents tell holes below
-   * mapped clusters (`preallocated`), in files of up to 16 GiB: this takes reading them.
+   * mapped clusters (`preallocated`); where they can't but be read, in files of up to 16 GiB.
    */
   readonly tolerant?: boolean | undefined;
 }
@@ -94,7 +95,7 @@ async function openLayer(
       cipher,
       decompressor: options.decompressor,
       backing,
-      hasHoles: () => (hasHoles ??= looksForHoles(image, tolerant)),
+      hasHoles: () => (hasHoles ??= looksForHoles(image, data, tolerant)),
       close,
     });
   } catch (error) {
@@ -104,13 +105,19 @@ async function openLayer(
 }
 
 /**
- * Whether to look for holes below mapped clusters. It means reading all of them, so only what has
- * to match QEMU does it, and not in files that would take minutes.
+ * Whether to look for holes below mapped clusters: only what has to match QEMU does it. Where nobody can
+ * tell them, all clusters would have to be read, which is not done in files that would take minutes.
  */
-function looksForHoles(image: Image, tolerant: boolean): Promise<boolean> {
-  const isShort = image.fileSizeBytes <= LIMITS.preallocationLookBytesMax.value;
-  const looks = tolerant && isShort && image.header.encryption === 'none';
-  return looks ? isPreallocated(image) : Promise.resolve(false);
+async function looksForHoles(
+  image: Image,
+  data: BlockSource | undefined,
+  tolerant: boolean,
+): Promise<boolean> {
+  if (!tolerant || data === undefined || image.header.encryption !== 'none') return false;
+  if (!(await isPreallocated(image))) return false;
+  return (
+    (await tellsHoles(data)) || (await data.sizeBytes()) <= LIMITS.preallocationLookBytesMax.value
+  );
 }
 
 async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCipher | undefined> {

@@ -2,7 +2,7 @@ import { MiB } from '../base/units.js';
 import { isQsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { readRefcountTable } from '../image/refcounts.js';
-import { isSparseSource } from './holes.js';
+import { isSparseSource } from '../io/holes.js';
 
 const BATCH_BYTES = 4 * MiB;
 

@@ -1,7 +1,7 @@
 import { roundUp } from '../base/units.js';
 import type { BlockSource, ByteRange, ReadRequest } from '../io/device.js';
+import { stretchesOf } from '../io/holes.js';
 import type { Extent, GuestDisk } from './disk.js';
-import { allocationOf, stretchesByReading } from './holes.js';
 import { joinExtents } from './join-extents.js';
 import type { LayerDisk } from './layer.js';
 
@@ -14,8 +14,9 @@ export interface RawDiskOptions {
 }
 
 /**
- * A raw file as a disk. What of a sparse file reads as zeros in aligned blocks of 4 KiB counts as
- * holes (`zero`); a file that is all there is all `data`.
+ * A raw file as a disk. Its holes are `zero`, all else is `data`, zeros that were written too. Where
+ * nobody can tell where holes are, aligned blocks of 4 KiB that read as zeros are taken for them in a
+ * file that takes less room than it is long.
  *
  * @param source stays the caller's: closing the disk does not close it.
  */
@@ -80,18 +81,12 @@ class RawDisk implements LayerDisk {
     ranges: readonly ByteRange[],
     depth: number,
   ): AsyncGenerator<readonly Extent[]> {
-    const allocation = await allocationOf(this.#source);
     for (const { at, length: wanted } of ranges) {
       const inFile = Math.min(at + wanted, this.#fileBytes) - at;
-      if (inFile > 0 && allocation === 'some') {
-        for await (const stretches of stretchesByReading(this.#source, at, inFile)) {
-          yield stretches.map(({ at: start, length, isHole }) => {
-            return { start, length, kind: isHole ? 'zero' : 'data', depth, at: start };
-          });
-        }
-      } else if (inFile > 0) {
-        const kind = allocation === 'all' ? 'data' : 'zero';
-        yield [{ start: at, length: inFile, kind, depth, at }];
+      for await (const stretches of stretchesOf(this.#source, at, inFile)) {
+        yield stretches.map(({ at: start, length, isHole }) => {
+          return { start, length, kind: isHole ? 'zero' : 'data', depth, at: start };
+        });
       }
       const start = Math.max(at, this.#fileBytes);
       const length = Math.min(at + wanted, this.#diskBytes) - start;

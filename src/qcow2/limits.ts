@@ -40,7 +40,7 @@ export const LIMITS = {
   luksStripes: spec(4000),
   /** Backing files below one image. */
   backingDepthMax: ours(200),
-  /** Longest file that is read to tell where its holes are: some ten seconds. */
+  /** Longest file with an image that is read where nobody can tell its holes: some ten seconds. */
   preallocationLookBytesMax: ours(16 * GiB),
   /** Clusters of the file: 64 TiB at 64 KiB clusters. Each takes 2 or 4 bytes of memory. */
   hostClustersMax: ours(2 ** 30),

@@ -31,6 +31,7 @@ export function memoryCalls(bytes: Uint8Array): FileCalls {
     sync: () => memory.flush(),
     truncate: (sizeBytes) => memory.truncate(sizeBytes),
     punch: async (at, length) => (await memory.punchBatch([{ at, length }])) > 0,
+    seek: () => undefined,
     close: () => memory.close(),
   };
 }

@@ -39,8 +39,7 @@ const APPLIED_AT_FULL_COUNT = new Set(['refcount-2', 'refcount-4']);
 /** `check` of QEMU's result ends with code 2, of ours with 0: the old entries lack what v3 asks. */
 const COMPLETED_ENTRIES = new Set(['extra-data']);
 
-/** Those that edits show; the other one is of `convert`. */
-type OnDisk = Exclude<(typeof ON_DISK_DIFFERENCES)[number], 'first-block-hole'>;
+type OnDisk = (typeof ON_DISK_DIFFERENCES)[number];
 
 interface Named {
   readonly id: string;

@@ -165,14 +165,14 @@ describe('the engine runs anywhere', () => {
 });
 
 describe('the package', () => {
-  test('depends on zstd alone, and optionally on the lock add-on; commander is in the programs', () => {
+  test('depends on zstd alone, and optionally on two add-ons; commander is in the programs', () => {
     expect(Object.keys(manifest.dependencies)).toEqual(['@hpcc-js/wasm-zstd', 'fzstd']);
     const program = readFileSync(
       new URL('../../dist/cli/qsnap/qsnap.cjs', import.meta.url),
       'utf8',
     );
     expect(program).toContain('Copyright (c) 2011 TJ Holowaychuk');
-    expect(Object.keys(manifest.optionalDependencies)).toEqual(['fs-native-extensions']);
+    expect(Object.keys(manifest.optionalDependencies)).toEqual(['fs-native-extensions', 'koffi']);
     const versions = { ...manifest.dependencies, ...manifest.optionalDependencies };
     for (const version of Object.values(versions)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     expect(manifest.type).toBe('module');

@@ -3,7 +3,6 @@ import {
   checkCreateOptions,
   isQsnapError,
   newQcow2Writer,
-  newRawWriter,
   type CreateImageOptions,
 } from '../../index.js';
 import { isCacheMode } from './cache-mode.js';
@@ -17,6 +16,7 @@ import { NEW_IMAGE } from './messages-create.js';
 import { BACKING_PREFIX } from './messages-source.js';
 import { couldNotOpen } from './messages.js';
 import { ignoredHints, qcow2Options, refuseEncryption } from './new-image.js';
+import { newRawDiskWriter } from './new-raw.js';
 import { parseNewImageOptions, type GivenOptions, isOn } from './new-image-options.js';
 import { Refusal } from './refusal.js';
 import { withSourceDisk } from './source-disk.js';
@@ -51,7 +51,7 @@ export async function withNewTarget(
     try {
       const writer =
         options === undefined
-          ? await newRawWriter(file, input.diskBytes)
+          ? await newRawDiskWriter(file, input.diskBytes)
           : await newQcow2Writer(file, options);
       const compressionType = options?.compressionType ?? 'zlib';
       await use({ writer, compressionType, backingBytes, everything: preallocation !== 'off' });

@@ -3,7 +3,6 @@ import {
   checkCreateOptions,
   createImage,
   isQsnapError,
-  newRawWriter,
   type CreateImageOptions,
   type QsnapError,
 } from '../../index.js';
@@ -25,6 +24,7 @@ import {
   type NewFormat,
 } from './new-image-options.js';
 import { imageSizeOf, newBacking } from './new-image-size.js';
+import { fillRaw } from './new-raw.js';
 import { openingReason } from './opened.js';
 import { Refusal } from './refusal.js';
 import { warnAboutLock } from './snapshot.js';
@@ -247,23 +247,6 @@ async function makeRaw(
 
 /** As large as a file can be that is counted in whole sectors. */
 const LARGEST_RAW = BigInt(Number.MAX_SAFE_INTEGER - 511);
-const ZEROS = new Uint8Array(4 * 1024 * 1024);
-
-/** An empty raw disk; with room on the medium where that is asked for. */
-async function fillRaw(
-  file: ReplaceableFile,
-  diskSizeBytes: number,
-  preallocation: string,
-): Promise<void> {
-  const writer = await newRawWriter(file, diskSizeBytes);
-  if (preallocation === 'falloc' || preallocation === 'full') {
-    for (let at = 0; at < diskSizeBytes; at += ZEROS.length) {
-      const bytes = ZEROS.subarray(0, Math.min(ZEROS.length, diskSizeBytes - at));
-      await writer.writeBatch([{ kind: 'data', at, bytes }]);
-    }
-  }
-  await writer.finish();
-}
 
 /**
  * Opens a file for a new image and hands it over, empty. If it comes to nothing, a file that was

@@ -1,5 +1,5 @@
 /** A disk whose copy lies over a backing file, with the extents that decide what the copy leaves to it. */
-import type { Extent, GuestDisk } from '../../index.js';
+import type { Extent, ExtentKind, GuestDisk } from '../../index.js';
 import { diskWith } from './disk-with.js';
 
 /**
@@ -19,9 +19,11 @@ export function overlaidDisk(disk: GuestDisk, backingBytes: number): GuestDisk {
   });
 }
 
+const ZERO_KINDS: ReadonlySet<ExtentKind> = new Set(['unallocated', 'zero', 'preallocated']);
+
 function decided(extent: Extent, backingBytes: number): Extent[] {
   const { start, length, depth, kind } = extent;
-  if (depth > 0 || (kind !== 'unallocated' && kind !== 'zero')) return [extent];
+  if (depth > 0 || !ZERO_KINDS.has(kind)) return [extent];
   const hidden = Math.min(length, Math.max(0, backingBytes - start));
   const parts: Extent[] = [
     { start, length: hidden, kind: 'zero', depth: 0 },

@@ -22,6 +22,7 @@ import {
   USAGE,
   usageError,
 } from './messages.js';
+import { firstBlockBytes } from './new-raw.js';
 import { withEditableImage, type EditableFile } from './opened.js';
 import { Refusal } from './refusal.js';
 import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
@@ -184,13 +185,19 @@ async function resizeRaw(
   if (request.preallocation === 'metadata') throw new Refusal(RESIZE_REASONS.noMetadata);
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refusal(RESIZE_REASONS.fileTooLarge);
   try {
-    if (request.preallocation !== 'off') await writeZeros(file, bytes, Number(size));
+    await writeZeros(file, bytes, zerosTo(bytes, Number(size), request.preallocation));
     await file.truncate(Number(size));
     await file.flush();
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     throw resizeFailed(error);
   }
+}
+
+/** Up to where a raw disk that grows is written and not only made longer. */
+function zerosTo(oldBytes: number, newBytes: number, preallocation: Preallocation): number {
+  if (preallocation !== 'off') return newBytes;
+  return oldBytes === 0 ? firstBlockBytes(newBytes) : oldBytes;
 }
 
 /** Takes room on the medium for what a raw disk grows by. A failure leaves the old size. */

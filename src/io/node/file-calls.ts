@@ -21,6 +21,7 @@ import { promisify } from 'node:util';
 import { assert } from '../../base/assert.js';
 import { nativeFiles } from './native.js';
 import { ReadAtOnce } from './read-at-once.js';
+import { seekIn, type Seek } from './seek.js';
 
 /** What is asked about an open file: `blocks` is its room on the medium in units of 512 bytes. */
 export type FileStatus = Pick<Stats, 'size' | 'blocks'>;
@@ -39,6 +40,8 @@ export interface FileCalls {
   truncate(sizeBytes: number): Promise<void>;
   /** Gives a range back to the host; false where there is no call for that. */
   punch(at: number, length: number): Promise<boolean>;
+  /** Finds data and holes, at once: no thread is asked. */
+  readonly seek: Seek;
   /** Waits for the calls that are under way. Nothing may be called afterwards. */
   close(): Promise<void>;
 }
@@ -110,6 +113,10 @@ function callsOf(opened: number): NodeFileCalls {
       if (native === undefined) return false;
       await during((fd) => native.trim(fd, at, length));
       return true;
+    },
+    seek(what, at) {
+      assert(fd >= 0, 'the file is open');
+      return seekIn(fd, what, at);
     },
     async close() {
       if (fd === -1) return;

@@ -15,8 +15,10 @@ import {
   writeSpans,
 } from '../batch.js';
 import type { Span } from '../batch.js';
-import type { BlockDevice, BlockSource, ByteRange, ReadRequest, WriteRequest } from '../device.js';
+import type { BlockDevice, ByteRange, ReadRequest, WriteRequest } from '../device.js';
+import type { FileStretch, SparseSource } from '../holes.js';
 import type { FileCalls } from './file-calls.js';
+import { stretchesBySeeking } from './seek.js';
 import { readFailed, systemCodeOf, writeFailed } from './system-error.js';
 
 export interface FileFacts {
@@ -35,7 +37,7 @@ const callsInFlight = (): number =>
 const waste = new Uint8Array(FILE_READ_LIMITS.gapBytes);
 
 /** A file that is only read. */
-export class FileSource implements BlockSource {
+export class FileSource implements SparseSource {
   readonly label: string;
   protected readonly calls: FileCalls;
   protected readonly fixedBytes: number | undefined;
@@ -71,6 +73,16 @@ export class FileSource implements BlockSource {
     } catch (error) {
       throw readFailed(this.label, `ask how much room ${this.name} takes`, error);
     }
+  }
+
+  async stretchesFrom(from: number, to: number): Promise<readonly FileStretch[] | undefined> {
+    // Block devices have none that the system knows.
+    if (this.fixedBytes !== undefined) return [{ at: from, length: to - from, isHole: false }];
+    const told = stretchesBySeeking((what, at) => this.calls.seek(what, at), from, to);
+    const last = told?.at(-1);
+    // Where there is more to ask, others of this process have their turn first.
+    if (last !== undefined && last.at + last.length < to) await new Promise(setImmediate);
+    return told;
   }
 
   async readBatch(requests: readonly ReadRequest[]): Promise<void> {

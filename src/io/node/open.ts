@@ -5,6 +5,7 @@ import { printableText } from '../../base/text.js';
 import type { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource } from '../device.js';
 import { isGrowable } from '../growth.js';
+import type { SparseSource } from '../holes.js';
 import { openFileDevice, openFileSource } from './file.js';
 import { hostRoomBytes } from './host-room.js';
 import { NO_LOCK, lockForEdit, lockForRead, statOf } from './lock.js';
@@ -13,16 +14,14 @@ import { readFailed, systemCodeOf } from './system-error.js';
 import { refusalToWrite } from './writable.js';
 
 /** What only files of the host have. */
-interface HostFile {
+interface HostFile extends SparseSource {
   /** What is sure about others who have the image open. */
   readonly lock: FileLock;
-  /** Bytes that the file takes on its medium. */
-  allocatedBytes(): Promise<number>;
   /** Why an edit could not open the file; undefined where nothing speaks against it. */
   refusalToWrite(): Promise<QsnapError | undefined>;
 }
 
-export type ImageFile = BlockSource & HostFile;
+export type ImageFile = HostFile;
 export type EditableImageFile = BlockDevice & HostFile;
 
 export interface OpenFileOptions {

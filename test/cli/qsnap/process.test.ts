@@ -237,7 +237,7 @@ test('where there is no room for an export, nothing is left of it', () => {
 
 const PRELOAD = fileURLToPath(new URL('../../support/loaded-files.cjs', import.meta.url));
 
-/** The built files that a command loads, besides the one in bin/. */
+/** The built files that a command loads, besides the one in bin/, and whether it loads koffi. */
 function loadedBy(...argv: readonly string[]) {
   const out = resolve(temporaryDirectory(), 'loaded.json');
   const env = { ...process.env, QSNAP_LOADED: out };
@@ -246,7 +246,13 @@ function loadedBy(...argv: readonly string[]) {
   const all = JSON.parse(readFileSync(out, 'utf8')) as { file: string; bytes: number }[];
   const files = all.filter(({ file }) => file.startsWith(dirname(BUILT)));
   const text = files.map(({ file }) => readFileSync(file, 'utf8')).join('');
-  return { files: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), text };
+  const koffi = all.some(({ file }) => file.includes('/node_modules/koffi/'));
+  return {
+    files: files.length,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    text,
+    koffi,
+  };
 }
 
 describe('a command loads what it needs', () => {
@@ -269,6 +275,14 @@ describe('a command loads what it needs', () => {
   test('create: the planner', () => {
     const { text } = loadedBy('create', imageOf('five-snapshots'), 'one more');
     expect(text).toContain('async function planEdit(');
+  });
+
+  test('koffi: only where a raw file is read, which may have holes', () => {
+    const image = imageOf('five-snapshots');
+    const raw = join(dirname(image), 'five.raw');
+    expect(loadedBy('list', image).koffi).toBe(false);
+    expect(loadedBy('export', image, '-o', raw).koffi).toBe(false);
+    expect(loadedBy('compare', image, '--with-format', 'raw', raw).koffi).toBe(true);
   });
 });
 

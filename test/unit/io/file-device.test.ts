@@ -16,6 +16,7 @@ function fakeCalls(sizeBytes: number, calls: Partial<FileCalls> = {}): FileCalls
     sync: () => Promise.resolve(),
     truncate: () => Promise.resolve(),
     punch: () => Promise.resolve(true),
+    seek: () => undefined,
     close: () => Promise.resolve(),
     ...calls,
   };
@@ -189,4 +190,23 @@ test('device numbers split as Linux packs them', () => {
   expect(deviceParts(0x0700)).toEqual({ major: 7, minor: 0 });
   expect(deviceParts(0xfe00)).toEqual({ major: 254, minor: 0 });
   expect(deviceParts(0x1_0371_02)).toEqual({ major: 0x371, minor: 0x02 + 0x10 * 2 ** 8 });
+});
+
+test('a block device has no holes, though its node takes no room', async () => {
+  const calls = fakeCalls(1000, { seek: () => Infinity });
+  const onDevice = new FileDevice('/dev/a', calls, { fixedBytes: 1000 });
+  expect(await onDevice.allocatedBytes()).toBe(0);
+  expect(await onDevice.stretchesFrom(100, 1000)).toEqual([
+    { at: 100, length: 900, isHole: false },
+  ]);
+});
+
+test('between two answers about holes others have their turn', async () => {
+  const seek: FileCalls['seek'] = (what, at) => (what === 'data' ? at + 1 - (at % 2) : at + 1);
+  const file = device({ seek });
+  let turns = 0;
+  setImmediate(() => (turns += 1));
+  const told = (await file.stretchesFrom(0, 1e6))!;
+  expect(told.at(-1)!.at).toBeLessThan(1e6);
+  expect(turns).toBe(1);
 });

@@ -1,0 +1,129 @@
+/** Where a file has holes: as its source can tell, or by reading it. */
+import { isZero } from '../base/bytes.js';
+import { newIoBytes } from '../base/io-bytes.js';
+import { KiB, MiB, roundUp } from '../base/units.js';
+import type { BlockSource } from './device.js';
+import { readAhead } from './read-ahead.js';
+
+/**
+ * What a hole of a file begins and ends at where nobody can tell. Ours: blocks of this size that read
+ * as zeros then count as holes of a file that has any.
+ */
+const HOLE_BYTES = 4 * KiB;
+
+/** Bytes that are looked through at a time. */
+const LOOK_BYTES = 4 * MiB;
+
+/** A stretch of a file, and whether it is a hole: the medium has nothing for it, and it reads as zeros. */
+export interface FileStretch {
+  readonly at: number;
+  readonly length: number;
+  readonly isHole: boolean;
+}
+
+/** A source that knows how it lies on its medium, as files do. */
+export interface SparseSource extends BlockSource {
+  /** Bytes that the file takes on its medium. What counts is the file system's affair: 0 proves nothing. */
+  allocatedBytes(): Promise<number>;
+  /**
+   * The stretches of the bytes `from` to `to`, of which there is at least one: ascending, without gaps,
+   * holes and data by turns. There may be more than a call tells; then ask again from where the last one
+   * ends. What was written counts as data, whatever it is, and what lies past the end of the file as a hole.
+   *
+   * @returns undefined where nobody can tell.
+   */
+  stretchesFrom(from: number, to: number): Promise<readonly FileStretch[] | undefined>;
+}
+
+/** Whether a source knows how it lies on its medium. */
+export function isSparseSource(source: BlockSource): source is SparseSource {
+  const can = (name: keyof SparseSource): boolean =>
+    name in source && typeof (source as SparseSource)[name] === 'function';
+  return can('allocatedBytes') && can('stretchesFrom');
+}
+
+/** Whether a source can tell its holes without being read. */
+export async function tellsHoles(source: BlockSource): Promise<boolean> {
+  return isSparseSource(source) && (await source.stretchesFrom(0, 1)) !== undefined;
+}
+
+/**
+ * The stretches of a part of a file, in batches. They are asked for; where nobody can tell, a file that
+ * takes less room than it is long is looked through for blocks of zeros, and any other is all data.
+ */
+export async function* stretchesOf(
+  source: BlockSource,
+  at: number,
+  length: number,
+): AsyncGenerator<readonly FileStretch[]> {
+  const end = at + length;
+  let from = at;
+  while (from < end && isSparseSource(source)) {
+    const told = await source.stretchesFrom(from, end);
+    const last = told?.at(-1);
+    if (told === undefined || last === undefined) break;
+    yield told;
+    from = last.at + last.length;
+  }
+  if (from >= end) return;
+  if (await hasRoomForAll(source)) yield [{ at: from, length: end - from, isHole: false }];
+  else yield* stretchesByReading(source, from, end - from);
+}
+
+async function hasRoomForAll(source: BlockSource): Promise<boolean> {
+  if (!isSparseSource(source)) return true;
+  const [bytes, allocated] = await Promise.all([source.sizeBytes(), source.allocatedBytes()]);
+  return allocated >= bytes;
+}
+
+/**
+ * The stretches of a part of a file, in batches, by looking for blocks of zeros; the next blocks are on
+ * their way meanwhile.
+ */
+async function* stretchesByReading(
+  source: BlockSource,
+  at: number,
+  length: number,
+): AsyncGenerator<readonly FileStretch[]> {
+  const end = at + length;
+  // Blocks are the file's, wherever the part begins and ends in them.
+  const firstBlock = at - (at % HOLE_BYTES);
+  for await (const read of readAhead(blocksOf(source, firstBlock, roundUp(end, HOLE_BYTES)))) {
+    yield stretchesIn(read.bytes, read.at, at, end);
+  }
+}
+
+/** Whole blocks of a file, many at a time. Two buffers take turns: the bytes last until the next but one. */
+async function* blocksOf(
+  source: BlockSource,
+  first: number,
+  end: number,
+): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
+  const most = Math.min(LOOK_BYTES, end - first);
+  const buffers: Uint8Array[] = [];
+  for (let at = first, batch = 0; at < end; at += most, batch++) {
+    const buffer = (buffers[batch % 2] ??= newIoBytes(most));
+    const bytes = buffer.subarray(0, end - at);
+    await source.readBatch([{ at, into: bytes }]);
+    yield { at, bytes };
+  }
+}
+
+/** What of whole blocks from `blocksAt` on lies between `from` and `to`. */
+function stretchesIn(
+  bytes: Uint8Array,
+  blocksAt: number,
+  from: number,
+  to: number,
+): readonly FileStretch[] {
+  const stretches: { at: number; length: number; isHole: boolean }[] = [];
+  for (let block = 0; block < bytes.length; block += HOLE_BYTES) {
+    const isHole = isZero(bytes, block, block + HOLE_BYTES);
+    const at = Math.max(from, blocksAt + block);
+    const length = Math.min(to, blocksAt + block + HOLE_BYTES) - at;
+    const last = stretches.at(-1);
+    if (last?.isHole === isHole) last.length += length;
+    else stretches.push({ at, length, isHole });
+  }
+  return stretches;
+}
