@@ -60,6 +60,11 @@ module.exports = {
       'repair mends what check finds, by the planner of all edits.',
     ),
     layer(
+      'rescue',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'copy', 'repair'],
+      'rescue finds what is left of an image, and writes it to a new one.',
+    ),
+    layer(
       'resize',
       ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
       'resize says what the new state is; edit plans it.',

@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   UNDO_FILE_INVALID: 'request',
   REPAIR_REFUSED: 'request',
   REPAIR_CHOICE_INVALID: 'request',
+  RESCUE_CHOICE_INVALID: 'request',
   BACKING_REFUSED: 'request',
   DATA_FILE_REFUSED: 'request',
   ENCRYPTED: 'request',

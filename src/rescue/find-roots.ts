@@ -1,0 +1,193 @@
+import { visitL1Tables } from '../image/l1-tables.js';
+import { oneBitNeighbours } from '../l1l2/one-bit.js';
+import { LIMITS } from '../qcow2/limits.js';
+import type { L1Ref } from '../qcow2/header.js';
+import { l1EntriesFor } from '../qcow2/geometry.js';
+import { hostOffset, MiB } from '../base/units.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
+import type { L1Candidate } from './classify.js';
+import { isInUse, isPlace, type Evidence } from './evidence.js';
+import { credit, isCredible, rootOf, type Origin, type Root, type RootFacts } from './root.js';
+import type { FoundSnapshots } from './snapshot-tables.js';
+
+/** L1 tables are kept in memory: as many bytes of them as the file has, and some more. */
+const L1_BYTES_SPARE = 32 * MiB;
+/** Of L1 tables that nobody names no more are looked at. */
+const UNNAMED_MAX = 1000;
+
+/** The roots that something names, and those that nothing does. */
+export interface FoundRoots {
+  /** Undefined where the header's L1 table is lost. */
+  readonly active: Root | undefined;
+  /** By the snapshot table; what has no L1 left is a root of no tables. */
+  readonly snapshots: readonly Root[];
+  /** By older snapshot tables, and in use by the refcounts, as far as these are known. */
+  readonly older: readonly Root[];
+  /** The best first. */
+  readonly unnamed: readonly Root[];
+  /** Host offsets of all that look like an L1 table, read or not. */
+  readonly l1s: ReadonlySet<number>;
+}
+
+/** A root that is wanted: where its L1 table may lie. */
+interface Wanted {
+  readonly facts: Omit<RootFacts, 'l1At' | 'origin'>;
+  readonly ref: L1Ref;
+  readonly origin: Origin;
+}
+
+/** Reads all L1 tables that a disk may have. */
+export async function findRoots(
+  evidence: Evidence,
+  found: FoundSnapshots,
+  candidates: readonly L1Candidate[],
+): Promise<FoundRoots> {
+  const reader = new L1Reader(evidence, new Set(candidates.map(({ at }) => at)));
+  const active = await findActive(reader);
+  const snapshots = await findNamed(reader, found.named);
+  const older = await findOlder(reader, found.others, snapshots);
+  const named = new Set([active, ...snapshots, ...older].map((root) => root?.l1At));
+  const unnamed = await findUnnamed(reader, candidates, named);
+  return { active, snapshots, older, unnamed, l1s: reader.candidates };
+}
+
+async function findActive(reader: L1Reader): Promise<Root | undefined> {
+  const { head, format } = reader.evidence;
+  const { pointers, diskSizeBytes } = head;
+  if (pointers === undefined) return undefined;
+  const needed = l1EntriesFor(diskSizeBytes ?? 0, format.geometry);
+  const entries = Math.max(pointers.l1Entries, needed);
+  const facts = {
+    kind: 'active' as const,
+    snapshot: undefined,
+    diskSizeBytes: diskSizeBytes ?? entries * format.geometry.l2CoverageBytes,
+  };
+  return findOne(reader, facts, pointers.l1At, entries);
+}
+
+/** A snapshot whose L1 table is lost stays, with no tables. */
+async function findNamed(
+  reader: L1Reader,
+  snapshots: readonly Snapshot[],
+): Promise<readonly Root[]> {
+  const roots: Root[] = [];
+  for (const snapshot of snapshots) {
+    const facts = factsOf(snapshot);
+    const root = await findOne(reader, facts, snapshot.l1.at, snapshot.l1.entries);
+    roots.push(root ?? reader.empty(facts));
+  }
+  return roots;
+}
+
+function factsOf(snapshot: Snapshot): Wanted['facts'] {
+  return { kind: 'snapshot', snapshot, diskSizeBytes: snapshot.diskSizeBytes };
+}
+
+/** The L1 table at a place, or at one that differs by one bit and holds one. */
+async function findOne(
+  reader: L1Reader,
+  facts: Wanted['facts'],
+  at: number,
+  entries: number,
+): Promise<Root | undefined> {
+  const { evidence } = reader;
+  const { fileSizeBytes, format } = evidence;
+  const here = isPlace(at, evidence)
+    ? await reader.read({ facts, ref: { at: hostOffset(at), entries }, origin: 'named' })
+    : undefined;
+  if (here !== undefined && isCredible(here, evidence)) return here;
+  const near = oneBitNeighbours(at, format.geometry.clusterBytes, fileSizeBytes);
+  const there = near.filter((place) => reader.candidates.has(place));
+  for (const place of there) {
+    const ref = { at: hostOffset(place), entries };
+    const root = await reader.read({ facts, ref, origin: 'one-bit' });
+    if (root !== undefined && isCredible(root, evidence)) return root;
+  }
+  // A disk that nothing was ever written to has an L1 of zeros: the caller knows whether that can be.
+  return here !== undefined && credit(here, evidence).all === 0 ? here : undefined;
+}
+
+/** Snapshots of older tables whose L1 tables are not known to be free, and belong to no other. */
+async function findOlder(
+  reader: L1Reader,
+  others: readonly Snapshot[],
+  named: readonly Root[],
+): Promise<readonly Root[]> {
+  const taken = new Set(named.map(({ l1At }) => l1At));
+  const roots: Root[] = [];
+  for (const snapshot of others) {
+    if (taken.has(snapshot.l1.at)) continue;
+    const wanted = { facts: factsOf(snapshot), ref: snapshot.l1, origin: 'old-table' as const };
+    const root = await reader.read(wanted);
+    if (root === undefined || !isCredible(root, reader.evidence)) continue;
+    taken.add(snapshot.l1.at);
+    roots.push(root);
+  }
+  return roots;
+}
+
+async function findUnnamed(
+  reader: L1Reader,
+  candidates: readonly L1Candidate[],
+  named: ReadonlySet<number | undefined>,
+): Promise<readonly Root[]> {
+  const { evidence } = reader;
+  const { geometry } = evidence.format;
+  const { diskSizeBytes, pointers } = evidence.head;
+  const others = candidates
+    .filter(({ at }) => !named.has(at))
+    .sort((a, b) => rank(b, evidence) - rank(a, evidence) || b.at - a.at)
+    .slice(0, UNNAMED_MAX);
+  const roots: Root[] = [];
+  for (const { at, clusters } of others) {
+    const room = (clusters * geometry.clusterBytes) / 8;
+    const entries = Math.min(room, Math.max(pointers?.l1Entries ?? room, 1));
+    const facts = { kind: 'lost' as const, snapshot: undefined, diskSizeBytes: diskSizeBytes ?? 0 };
+    const ref = { at: hostOffset(at), entries };
+    const root = await reader.read({ facts, ref, origin: 'unnamed' });
+    if (root !== undefined) roots.push(root);
+  }
+  return roots;
+}
+
+/** In use before unknown before free; then by flags, which the active L1 has; then by length. */
+function rank({ at, pointers, copied }: L1Candidate, evidence: Evidence): number {
+  const use = { true: 2, undefined: 1, false: 0 }[`${isInUse(at, evidence)}`];
+  return use * 2 ** 44 + copied * 2 ** 22 + pointers;
+}
+
+/** Reads L1 tables as long as there is room for them. */
+class L1Reader {
+  readonly evidence: Evidence;
+  /** Host offsets of what looks like an L1 table. */
+  readonly candidates: ReadonlySet<number>;
+  #bytesLeft: number;
+
+  constructor(evidence: Evidence, candidates: ReadonlySet<number>) {
+    this.evidence = evidence;
+    this.candidates = candidates;
+    this.#bytesLeft = evidence.fileSizeBytes + L1_BYTES_SPARE;
+  }
+
+  /** Undefined where no table can be, or where the tables of an image claim more than it holds. */
+  async read({ facts, ref, origin }: Wanted): Promise<Root | undefined> {
+    if (!isPlace(ref.at, this.evidence)) return undefined;
+    const entries = Math.min(ref.entries, LIMITS.l1BytesMax.value / 8);
+    if (entries * 8 > this.#bytesLeft) return undefined;
+    this.#bytesLeft -= entries * 8;
+    let root: Root | undefined;
+    await visitL1Tables(this.evidence.source, [{ at: ref.at, entries }], (_, words) => {
+      root = rootOf({ ...facts, origin, l1At: ref.at }, words, this.evidence);
+    });
+    return root;
+  }
+
+  /** A disk of which no L1 table is left, with room for its tables. */
+  empty(facts: Wanted['facts']): Root {
+    const wanted = l1EntriesFor(facts.diskSizeBytes, this.evidence.format.geometry);
+    const entries = wanted * 8 > this.#bytesLeft ? 0 : wanted;
+    this.#bytesLeft -= entries * 8;
+    const words = new Uint32Array(2 * entries);
+    return rootOf({ ...facts, origin: 'rebuilt', l1At: undefined }, words, this.evidence);
+  }
+}

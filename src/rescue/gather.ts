@@ -1,0 +1,129 @@
+import { QsnapError } from '../errors.js';
+import type { BlockSource } from '../io/device.js';
+import { scanOf } from '../l1l2/scan.js';
+import { clustersToHold } from '../base/units.js';
+import type { TableFormat } from '../l1l2/entry.js';
+import { LIMITS } from '../qcow2/limits.js';
+import type { Evidence } from './evidence.js';
+import { guessGeometry } from './guess-geometry.js';
+import { headWithout, readRescueHead, type RescueHead } from './head.js';
+import { scanFile, type ScannedFile, type ScanOptions } from './scan-file.js';
+import { readRefcountHints } from './stored-refcounts.js';
+
+/** How a rescue is told what can't be found out. */
+export interface RescueOptions extends ScanOptions {
+  /** Bytes of a cluster, where the header does not say it or is not to be believed. */
+  readonly clusterBytes?: number | undefined;
+  /** Bytes of the active disk, where the header does not say it or is not to be believed. */
+  readonly diskSizeBytes?: number | undefined;
+}
+
+/**
+ * Reads the header, scans the file, and reads what refcounts there are.
+ *
+ * @throws QsnapError EXTERNAL_DATA_FILE, LIMIT_EXCEEDED, NOT_QCOW2, READ_FAILED, ABORTED.
+ */
+export async function gatherEvidence(
+  source: BlockSource,
+  options: RescueOptions,
+): Promise<Evidence> {
+  const fileSizeBytes = await source.sizeBytes();
+  const known = await readRescueHead(source, fileSizeBytes, 0, options.clusterBytes);
+  const head = known ?? (await headByTables(source, fileSizeBytes, options));
+  const evidence = await scanned(source, fileSizeBytes, head, options);
+  if (known !== undefined) return evidence;
+  const old = await oldHead(evidence, source, options);
+  if (old === undefined) return evidence;
+  const isSame = old.header.geometry.clusterBits === head.header.geometry.clusterBits;
+  if (isSame && old.header.extendedL2 === head.header.extendedL2) {
+    return withHead(evidence, evidence.scanned, old, options);
+  }
+  return scanned(source, fileSizeBytes, old, options);
+}
+
+async function scanned(
+  source: BlockSource,
+  fileSizeBytes: number,
+  head: RescueHead,
+  options: RescueOptions,
+): Promise<Evidence> {
+  if (head.header.externalDataFile) {
+    const message = 'the guest data lies in another file: of such an image nothing can be rescued';
+    throw new QsnapError('EXTERNAL_DATA_FILE', message, { structure: 'header', at: 72 });
+  }
+  const format = formatOf(head, fileSizeBytes);
+  const scan = scanOf(format);
+  const file = await scanFile(source, fileSizeBytes, scan, options);
+  return withHead({ source, fileSizeBytes, format, scan }, file, head, options);
+}
+
+async function withHead(
+  rest: Pick<Evidence, 'source' | 'fileSizeBytes' | 'format' | 'scan'>,
+  file: ScannedFile,
+  head: RescueHead,
+  { diskSizeBytes }: RescueOptions,
+): Promise<Evidence> {
+  const { source, fileSizeBytes, scan } = rest;
+  const format = formatOf(head, fileSizeBytes);
+  const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
+  const told = diskSizeBytes === undefined ? head : { ...head, diskSizeBytes };
+  return {
+    source,
+    fileSizeBytes,
+    head: told,
+    format,
+    scan: { ...scan, format },
+    scanned: file,
+    refcounts,
+    ownRegions: [],
+  };
+}
+
+function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
+  const { geometry, version } = header;
+  const fileClusters = clustersToHold(fileSizeBytes, geometry.clusterBytes);
+  if (fileClusters > LIMITS.hostClustersMax.value) {
+    throw new QsnapError('LIMIT_EXCEEDED', `the file has ${fileClusters} clusters`, {
+      expected: `at most ${LIMITS.hostClustersMax.value}`,
+    });
+  }
+  return { geometry, version, fileClusters };
+}
+
+/** What the tables of the file say of it, where it has no header. */
+async function headByTables(
+  source: BlockSource,
+  fileSizeBytes: number,
+  options: RescueOptions,
+): Promise<RescueHead> {
+  const guess = await guessGeometry(source, fileSizeBytes, options);
+  const clusterBits =
+    options.clusterBytes === undefined ? guess?.clusterBits : Math.log2(options.clusterBytes);
+  if (clusterBits === undefined) {
+    throw new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
+      file: source.label,
+      expected: 'a header, or tables that lead to each other',
+      hint: 'if it was an image, --cluster-size SIZE looks for tables of that size',
+    });
+  }
+  return headWithout(clusterBits, guess?.extendedL2 ?? false, guess?.zstd ?? false, fileSizeBytes);
+}
+
+/** The first header that the scan found whose L1 table is one. */
+async function oldHead(
+  { scanned: file, fileSizeBytes }: Evidence,
+  source: BlockSource,
+  { clusterBytes }: RescueOptions,
+): Promise<RescueHead | undefined> {
+  for (const at of file.headers.slice(0, OLD_HEADERS_TRIED)) {
+    const head = await readRescueHead(source, fileSizeBytes, at, clusterBytes);
+    const l1At = head?.pointers?.l1At ?? 0;
+    const size = head?.header.geometry.clusterBytes ?? 1;
+    // One inside guest data leads to places of its own.
+    if (head === undefined || l1At % size !== 0 || l1At === 0 || l1At >= fileSizeBytes) continue;
+    if (file.isTable.has(Math.floor(l1At / size))) return head;
+  }
+  return undefined;
+}
+
+const OLD_HEADERS_TRIED = 64;

@@ -1,0 +1,184 @@
+import { QsnapError } from '../errors.js';
+import type { BlockSource } from '../io/device.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
+import { l1EntriesFor } from '../qcow2/geometry.js';
+import { gatherEvidence, type RescueOptions } from './gather.js';
+import { findL1s } from './classify.js';
+import type { Evidence } from './evidence.js';
+import { findRoots } from './find-roots.js';
+import { mendPointers, type MendedPointers } from './mend-pointers.js';
+import { addMetadata } from './orphans.js';
+import type { RescueHead } from './head.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
+import { findLostEntries, lostCount, type LostEntries } from './lost-ranges.js';
+import { diskEntries, type Origin, type Root, type Sureness } from './root.js';
+import { settleRoots } from './settle-roots.js';
+import { findSnapshots, type FoundSnapshots } from './snapshot-tables.js';
+import { indexOfTable, weighTables, type WeighedTables } from './weigh.js';
+
+/** One disk that a rescue can bring back, and how much of it. */
+export interface RescuedDisk {
+  /** What it is chosen by: `active`, `snapshot-1`, `lost-1`. */
+  readonly id: string;
+  readonly kind: Root['kind'];
+  readonly origin: Origin;
+  readonly sureness: Sureness;
+  readonly diskSizeBytes: number;
+  readonly tablesFound: number;
+  readonly tablesLost: number;
+  /** Guest bytes, and bytes of VM state, that have a place in the file. */
+  readonly mappedBytes: number;
+  /** Guest bytes of which nobody knows what they were: they read as zeros in the copy. */
+  readonly lostBytes: number;
+  /** The same of VM state. */
+  readonly lostVmStateBytes: number;
+  /** Pointers of its tables that were mended. */
+  readonly mendedPointers: number;
+  readonly root: Root;
+}
+
+/** What a rescue found, and what it would do: nothing is written yet. */
+export interface RescuePlan {
+  readonly evidence: Evidence;
+  /** The active disk, if there is one, then the snapshots, then what nothing names any more. */
+  readonly disks: readonly RescuedDisk[];
+  /** Snapshots that the header counts, and of which no entry is left. */
+  readonly snapshotsLost: number;
+  /** Clusters that are in use by the refcounts, and that nothing found leads to. */
+  readonly unexplainedClusters: number;
+  /** Places that L2 entries with a flipped bit led to. */
+  readonly mended: MendedPointers;
+  /** Entries of L2 tables that are lost. */
+  readonly lostEntries: LostEntries;
+  /** Clusters in which no guest data can lie. */
+  readonly metadata: ClusterSet;
+}
+
+/**
+ * Looks at every cluster of a damaged image, and tells which disks are left in it. The file is read, and
+ * nothing else.
+ *
+ * @throws QsnapError NOT_QCOW2 where nothing of an image is found, EXTERNAL_DATA_FILE, LIMIT_EXCEEDED,
+ *   READ_FAILED, ABORTED.
+ */
+export async function planRescue(
+  source: BlockSource,
+  options: RescueOptions = {},
+): Promise<RescuePlan> {
+  const gathered = await gatherEvidence(source, options);
+  const snapshots = await findSnapshots(gathered);
+  const evidence: Evidence = {
+    ...gathered,
+    ownRegions: [snapshots.region],
+    head: withSizeOfSnapshots(gathered.head, snapshots),
+  };
+  const { head, format } = evidence;
+  const entries = head.pointers?.l1Entries ?? 0;
+  const needed = l1EntriesFor(head.diskSizeBytes ?? 0, format.geometry);
+  const wanted = Math.max(needed, Math.min(entries, needed + 64));
+  const candidates = await findL1s(evidence, wanted === 0 ? undefined : wanted);
+  const found = await findRoots(evidence, snapshots, candidates);
+  const settled = await settleRoots(found, evidence);
+  const { unexplainedClusters } = settled;
+  const roots = await withSizes(settled.roots, evidence);
+  if (roots.length === 0) throw nothingFound(source);
+  const metadata = new ClusterSet(format.fileClusters + 1);
+  const believed = roots.filter(({ sureness }) => sureness !== 'guess');
+  addMetadata(metadata, believed, evidence);
+  const tables = await weighTables(believed, metadata, evidence);
+  const mended = await mendPointers(tables, metadata, evidence);
+  const all =
+    believed.length === roots.length ? tables : await weighTables(roots, metadata, evidence);
+  const lostEntries = await findLostEntries(all, mended, metadata, evidence);
+  const named = snapshots.named.length;
+  const others = found.older.length;
+  return {
+    evidence,
+    disks: numbered(roots).map(([id, root]) =>
+      diskOf(id, root, all, { mended, lostEntries }, evidence),
+    ),
+    snapshotsLost: Math.max(0, Math.min(snapshots.claimed ?? 0, 65_536) - named - others),
+    unexplainedClusters,
+    mended,
+    lostEntries,
+    metadata,
+  };
+}
+
+/** A disk whose size is not known has most likely that of the last snapshot. */
+function withSizeOfSnapshots(head: RescueHead, { named, others }: FoundSnapshots): RescueHead {
+  if (head.diskSizeBytes !== undefined) return head;
+  const snapshots = [...others, ...named];
+  const latest = snapshots.reduce<Snapshot | undefined>(
+    (last, one) => ((last?.date.seconds ?? -1) > one.date.seconds ? last : one),
+    undefined,
+  );
+  const diskSizeBytes = latest?.diskSizeBytes;
+  return diskSizeBytes === undefined || diskSizeBytes === 0 ? head : { ...head, diskSizeBytes };
+}
+
+/** Where nothing tells the size of a disk, it ends where its tables do. */
+async function withSizes(roots: readonly Root[], evidence: Evidence): Promise<readonly Root[]> {
+  const { head, format } = evidence;
+  if (head.diskSizeBytes !== undefined) return roots;
+  const open = roots.filter(({ snapshot }) => snapshot === undefined);
+  const tables = await weighTables(open, new ClusterSet(format.fileClusters + 1), evidence);
+  const { clusterBytes, l2Entries } = format.geometry;
+  return roots.map((root) => {
+    if (root.snapshot !== undefined) return root;
+    const last = root.tables.findLastIndex((at) => at > 0);
+    const entry = last === -1 ? -1 : tables.lastEntry[indexOfTable(root.tables[last]!, tables)]!;
+    const diskSizeBytes = (Math.max(last, 0) * l2Entries + entry + 1) * clusterBytes;
+    return { ...root, diskSizeBytes, tables: root.tables.slice(0, last + 1) };
+  });
+}
+
+function nothingFound({ label }: BlockSource): QsnapError {
+  return new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
+    file: label,
+    expected: 'a header, or tables that lead to each other',
+    hint: 'if it was an image, --cluster-size SIZE looks for tables of that size',
+  });
+}
+
+function numbered(roots: readonly Root[]): readonly (readonly [string, Root])[] {
+  const counts = { active: 0, snapshot: 0, lost: 0 };
+  return roots.map((root) => {
+    counts[root.kind] += 1;
+    return [root.kind === 'active' ? 'active' : `${root.kind}-${counts[root.kind]}`, root];
+  });
+}
+
+function diskOf(
+  id: string,
+  root: Root,
+  tables: WeighedTables,
+  { mended, lostEntries }: Pick<RescuePlan, 'mended' | 'lostEntries'>,
+  evidence: Evidence,
+): RescuedDisk {
+  const { clusterBytes, l2CoverageBytes } = evidence.format.geometry;
+  const disk = diskEntries(root, evidence);
+  let [tablesFound, tablesLost, mapped, mendedPointers] = [0, 0, 0, 0];
+  let [lostBytes, lostVmStateBytes] = [0, 0];
+  root.tables.forEach((at, index) => {
+    if (at === 0) return;
+    let lost = l2CoverageBytes;
+    if (at < 0) tablesLost += 1;
+    else {
+      const table = indexOfTable(at, tables);
+      const lostHere = lostCount(at, lostEntries);
+      tablesFound += 1;
+      mapped += tables.mapped[table]! + Math.max(0, tables.flawed[table]! - lostHere);
+      mendedPointers += mended.get(at)?.size ?? 0;
+      lost = lostHere * clusterBytes;
+    }
+    if (index >= disk) lostVmStateBytes += lost;
+    else lostBytes += Math.min(lost, root.diskSizeBytes - index * l2CoverageBytes);
+  });
+  const { kind, origin, diskSizeBytes } = root;
+  return {
+    ...{ id, kind, origin, diskSizeBytes, root, tablesFound, tablesLost },
+    ...{ lostBytes, lostVmStateBytes, mendedPointers, mappedBytes: mapped * clusterBytes },
+    sureness: mendedPointers > 0 && root.sureness === 'certain' ? 'likely' : root.sureness,
+  };
+}

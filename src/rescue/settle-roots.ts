@@ -1,0 +1,212 @@
+import { ClusterSet } from '../refcount/cluster-set.js';
+import { isInUse, type Evidence } from './evidence.js';
+import { LostTables, withAllLost } from './fill-lost.js';
+import type { FoundRoots } from './find-roots.js';
+import { addMetadata, findOrphans } from './orphans.js';
+import { isCredible, lostEntry, rootOf, type Root } from './root.js';
+import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './weigh.js';
+
+/** The disks that a file holds, and what was left over. */
+export interface SettledRoots {
+  /** The active disk first, then the snapshots in order, then what nothing names. */
+  readonly roots: readonly Root[];
+  /** Clusters that are in use by the refcounts, and that nothing found leads to. */
+  readonly unexplainedClusters: number;
+}
+
+/**
+ * Decides what every L1 table is: which is the active disk's where the header's own is lost, which are
+ * disks that nothing names any more, and which tables belong where an entry was lost.
+ */
+export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<SettledRoots> {
+  const snapshots = withOlderL1s(found);
+  const older = notNamedAgain(found.older, snapshots);
+  const isLive = ({ l1At }: Root): boolean =>
+    l1At === undefined || isInUse(l1At, evidence) !== false;
+  const named = [...(found.active ? [found.active] : []), ...snapshots, ...older.filter(isLive)];
+  const weighed = await weigh(named, evidence);
+  const unexplained = unexplainedClusters(weighed, evidence);
+  // Where every cluster in use is explained, a table of zeros is what it was.
+  const zerosAreLost = !evidence.refcounts.isKnown || hasSpareReferences(weighed, evidence);
+  const trusted = named.map((root) =>
+    withoutUnreadable(root, weighed.tables, zerosAreLost, evidence),
+  );
+
+  const unnamed = unnamedRoots(found.unnamed, trusted, weighed, evidence);
+  const hasActive = found.active !== undefined && !(zerosAreLost && isEmpty(trusted[0]!));
+  const active = hasActive ? trusted[0] : replacementFor(found.active, unnamed, evidence);
+  const others = found.active === undefined ? trusted : trusted.slice(1);
+  const left = unnamed.filter((root) => root.l1At !== active?.l1At);
+  const live = left.filter(isLive);
+  const roots = [...(active ? [active] : []), ...others, ...live];
+  const filled = await fill(roots, found.l1s, evidence);
+  const stale = [...older.filter((root) => !isLive(root)), ...left.filter((root) => !isLive(root))];
+  const guesses = stale.map((root): Root => ({ ...root, sureness: 'guess' }));
+  return { roots: [...filled, ...guesses], unexplainedClusters: unexplained };
+}
+
+interface Weighed {
+  readonly tables: WeighedTables;
+  readonly metadata: ClusterSet;
+}
+
+async function weigh(roots: readonly Root[], evidence: Evidence): Promise<Weighed> {
+  const metadata = new ClusterSet(evidence.format.fileClusters + 1);
+  addMetadata(metadata, roots, evidence);
+  return { metadata, tables: await weighTables(roots, metadata, evidence) };
+}
+
+/** A snapshot whose L1 table is lost gets the one that an older snapshot table names for it. */
+function withOlderL1s({ snapshots, older }: FoundRoots): readonly Root[] {
+  const before = new Map(older.map((root) => [identityOf(root), root]));
+  return snapshots.map((root) => {
+    const other = root.origin === 'rebuilt' ? before.get(identityOf(root)) : undefined;
+    return other === undefined ? root : { ...other, snapshot: root.snapshot };
+  });
+}
+
+/** Those of older tables that the snapshot table does not have, under whatever name. */
+function notNamedAgain(older: readonly Root[], snapshots: readonly Root[]): readonly Root[] {
+  const known = new Set(snapshots.map(identityOf));
+  const places = new Set(snapshots.map(({ l1At }) => l1At));
+  return older.filter((root) => !known.has(identityOf(root)) && !places.has(root.l1At));
+}
+
+/** What stays when a table is written anew, or a snapshot gets another name. */
+function identityOf({ snapshot }: Root): string {
+  if (snapshot === undefined) return '';
+  const { id, date } = snapshot;
+  return `${date.seconds}.${date.nanoseconds} ${id}`;
+}
+
+function unexplainedClusters(
+  { tables, metadata }: Weighed,
+  { refcounts, format }: Evidence,
+): number {
+  if (!refcounts.isKnown) return 0;
+  let found = 0;
+  for (let cluster = 1; cluster < format.fileClusters; cluster++) {
+    if ((refcounts.of(cluster) ?? 0) === 0) continue;
+    if (tables.counts.get(cluster) === 0 && !metadata.has(cluster)) found += 1;
+  }
+  return found;
+}
+
+/** Whether the refcounts know of more references to anything than were found. */
+function hasSpareReferences(
+  { tables, metadata }: Weighed,
+  { refcounts, format }: Evidence,
+): boolean {
+  for (let cluster = 1; cluster < format.fileClusters; cluster++) {
+    const stored = refcounts.of(cluster) ?? 0;
+    if (stored > tables.counts.get(cluster) && !metadata.has(cluster)) return true;
+    // A table's own references are counted, and it is metadata as well.
+    if (stored > Math.max(1, tables.counts.get(cluster))) return true;
+  }
+  return false;
+}
+
+/** Entries that lead to what is no table lose it; so does an L1 table of zeros that had any. */
+function withoutUnreadable(
+  root: Root,
+  tables: WeighedTables,
+  zerosAreLost: boolean,
+  evidence: Evidence,
+): Root {
+  if (root.kind === 'snapshot' && zerosAreLost && isEmpty(root)) return withAllLost(root, evidence);
+  const kept = root.tables.map((at) => {
+    if (at <= 0) return at;
+    const index = indexOfTable(at, tables);
+    const isLost = isUnreadable(index, tables) || (zerosAreLost && tables.isZero[index] === 1);
+    return isLost ? lostEntry(at) : at;
+  });
+  return { ...root, tables: kept };
+}
+
+function isEmpty({ tables, diskSizeBytes }: Root): boolean {
+  return diskSizeBytes > 0 && tables.every((at) => at === 0);
+}
+
+/** L1 tables that nothing names: not guest data, no refcounts, and no copy of one that is known. */
+function unnamedRoots(
+  unnamed: readonly Root[],
+  named: readonly Root[],
+  { tables, metadata }: Weighed,
+  evidence: Evidence,
+): readonly Root[] {
+  const known = new Map(named.map((root) => [hashOf(root), root]));
+  return unnamed.filter((root) => {
+    const cluster = root.l1At! / evidence.format.geometry.clusterBytes;
+    if (metadata.has(cluster) || tables.counts.get(cluster) > 0) return false;
+    if (!isCredible(root, evidence)) return false;
+    const hash = hashOf(root);
+    const other = known.get(hash);
+    if (other !== undefined && mapsTheSame(other, root)) return false;
+    known.set(hash, root);
+    return true;
+  });
+}
+
+/** Equal for roots that map the same. */
+function hashOf({ tables }: Root): number {
+  let hash = 0;
+  tables.forEach((at, i) => {
+    if (at !== 0) hash = (Math.imul(hash, 31) + at / 512 + Math.imul(i, 0x9e37)) | 0;
+  });
+  return hash;
+}
+
+function mapsTheSame({ tables: a }: Root, { tables: b }: Root): boolean {
+  const entries = Math.max(a.length, b.length);
+  for (let i = 0; i < entries; i++) if ((a[i] ?? 0) !== (b[i] ?? 0)) return false;
+  return true;
+}
+
+/** An L1 table for the active disk that has none: the best of those that nothing names, or none at all. */
+function replacementFor(
+  active: Root | undefined,
+  unnamed: readonly Root[],
+  evidence: Evidence,
+): Root | undefined {
+  const best = unnamed.find((root) => root.copied.includes(1));
+  const { head, format } = evidence;
+  const diskSizeBytes = active?.diskSizeBytes ?? head.diskSizeBytes;
+  if (best !== undefined) {
+    const isStale = isInUse(best.l1At!, evidence) === false;
+    const size = diskSizeBytes ?? best.tables.length * format.geometry.l2CoverageBytes;
+    const sureness = isStale ? 'guess' : 'likely';
+    return { ...best, kind: 'active', diskSizeBytes: size, sureness };
+  }
+  // Without a header it takes a size to know of how many tables the disk was made.
+  if (diskSizeBytes === undefined) return undefined;
+  const facts = {
+    kind: 'active',
+    origin: 'rebuilt',
+    l1At: undefined,
+    snapshot: undefined,
+  } as const;
+  const none = rootOf({ ...facts, diskSizeBytes }, new Uint32Array(0), evidence);
+  return withAllLost({ ...none, sureness: 'certain' }, evidence);
+}
+
+/** Finds tables for what is lost: each disk for itself, then those that have lost everything. */
+async function fill(
+  roots: readonly Root[],
+  l1s: ReadonlySet<number>,
+  evidence: Evidence,
+): Promise<readonly Root[]> {
+  const { metadata, tables } = await weigh(roots, evidence);
+  const { clusterBytes } = evidence.format.geometry;
+  const isTaken = (cluster: number): boolean =>
+    metadata.has(cluster) || tables.counts.get(cluster) > 0 || l1s.has(cluster * clusterBytes);
+  const orphans = await findOrphans(roots, isTaken, evidence);
+  const lost = new LostTables(roots, orphans, evidence);
+  const prepared = roots.map((root) =>
+    root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence) : root,
+  );
+  const filled = prepared.map((root) => lost.fill(root));
+  const empty = filled.filter(({ origin }) => origin === 'rebuilt');
+  // With two of them nobody knows whose is what.
+  if (empty.length !== 1) return filled;
+  return filled.map((root) => (root === empty[0] ? lost.fillInOrder(root) : root));
+}

@@ -1,0 +1,91 @@
+import { hostOffset } from '../base/units.js';
+import type { BlockSource } from '../io/device.js';
+import { walkStoredTables, readTable } from '../image/walk.js';
+import { bytesOf } from '../base/words.js';
+import type { TableFormat } from '../l1l2/entry.js';
+import { offsetOf } from '../l1l2/entry.js';
+import { LIMITS } from '../qcow2/limits.js';
+import { decodeRefcounts } from '../refcount/block.js';
+import type { StoredPointers } from './head.js';
+
+/** No refcount is stored for the cluster, or none that can be believed. */
+const UNKNOWN = 0xff;
+/** Higher refcounts count as this. */
+const HIGHEST = 0xfe;
+/** Refcounts above this are what something else than refcounts looks like. */
+const BELIEVED_MAX = 4096;
+
+/** The refcounts that a damaged image stores: a hint, and no more. */
+export interface RefcountHints {
+  /** Whether any can be read. */
+  readonly isKnown: boolean;
+  /** The refcount of a cluster, 254 for all that are higher; undefined where none can be read. */
+  of(cluster: number): number | undefined;
+  /** Clusters that the refcount table and those of its blocks lie in that can be read. */
+  readonly owned: ReadonlySet<number>;
+}
+
+const NOTHING: RefcountHints = {
+  isKnown: false,
+  of: () => undefined,
+  owned: new Set(),
+};
+
+/** Reads what refcounts can be read, by where the header says that their table lies. */
+export async function readRefcountHints(
+  source: BlockSource,
+  pointers: StoredPointers | undefined,
+  format: TableFormat,
+  fileSizeBytes: number,
+): Promise<RefcountHints> {
+  const { geometry, fileClusters } = format;
+  const { clusterBytes, refcountBits, refcountBlockEntries } = geometry;
+  if (pointers === undefined) return NOTHING;
+  const { refcountTableAt: at, refcountTableClusters: clusters } = pointers;
+  const isTable = at >= clusterBytes && at < fileSizeBytes && at % clusterBytes === 0;
+  const bytes = Math.min(clusters * clusterBytes, LIMITS.refcountTableBytesMax.value);
+  if (!isTable || bytes === 0) return NOTHING;
+  const table = await readTable(source, hostOffset(at), Math.min(bytes, fileSizeBytes - at) >> 3);
+  const blocks: number[] = [];
+  const offsets: number[] = [];
+  const seen = new Set<number>();
+  for (let i = 0; i * 2 < table.length && i * refcountBlockEntries < fileClusters; i++) {
+    const offset = offsetOf(table[2 * i]!, table[2 * i + 1]!);
+    if (offset === 0 || offset % clusterBytes !== 0 || offset >= fileSizeBytes) continue;
+    if (seen.has(offset)) continue;
+    seen.add(offset);
+    blocks.push(i);
+    offsets.push(offset);
+  }
+  const hints = new Uint8Array(fileClusters).fill(UNKNOWN);
+  const counts = new Uint32Array(refcountBlockEntries);
+  const owned = new Set<number>();
+  await walkStoredTables(source, Float64Array.from(offsets), clusterBytes, (index, words) => {
+    decodeRefcounts(bytesOf(words), refcountBits, counts);
+    if (!isBelieved(counts)) return;
+    owned.add(offsets[index]! / clusterBytes);
+    const first = blocks[index]! * refcountBlockEntries;
+    const end = Math.min(first + refcountBlockEntries, fileClusters);
+    for (let cluster = first; cluster < end; cluster++) {
+      hints[cluster] = Math.min(counts[cluster - first]!, HIGHEST);
+    }
+  });
+  // A pointer to something else leads to no blocks: then nothing there is the image's own.
+  if (owned.size === 0) return NOTHING;
+  for (let i = 0; i < Math.ceil(bytes / clusterBytes); i++) owned.add(at / clusterBytes + i);
+  const of = (cluster: number): number | undefined => {
+    const hint = hints[cluster] ?? UNKNOWN;
+    return hint === UNKNOWN ? undefined : hint;
+  };
+  return { isKnown: true, of, owned };
+}
+
+/** A block of zeros says that nothing is in use, which is not so where anything is left to be found. */
+function isBelieved(counts: Uint32Array): boolean {
+  let [used, odd] = [0, 0];
+  for (const count of counts) {
+    if (count !== 0) used += 1;
+    if (count > BELIEVED_MAX) odd += 1;
+  }
+  return used > 0 && odd * 16 <= used;
+}

@@ -1,0 +1,30 @@
+import { describe, expect, test } from 'vitest';
+import { oneBitNeighbours } from '../../../src/l1l2/one-bit.js';
+
+const CLUSTER = 0x10000;
+
+describe('the places that differ by one bit', () => {
+  test('a pointer past the end has the place that it was before the flip', () => {
+    expect(oneBitNeighbours(0x100_0003_0000, CLUSTER, 0x80_0000)).toEqual([0x3_0000]);
+  });
+
+  test('a pointer inside the file has one for each bit that stays in it', () => {
+    expect(oneBitNeighbours(0x3_0000, CLUSTER, 0x8_0000)).toEqual([0x1_0000, 0x2_0000, 0x7_0000]);
+  });
+
+  test('the header is no place', () => {
+    expect(oneBitNeighbours(0x1_0000, CLUSTER, 0x4_0000)).toEqual([0x3_0000]);
+  });
+
+  test('a misaligned pointer has the place without the stray bit, and no other', () => {
+    expect(oneBitNeighbours(0x3_0200, CLUSTER, 0x80_0000)).toEqual([0x3_0000]);
+    expect(oneBitNeighbours(0x3_0600, CLUSTER, 0x80_0000)).toEqual([]);
+  });
+
+  test('the highest bits of an offset count as well', () => {
+    const fileBytes = 2 ** 52;
+    expect(oneBitNeighbours(2 ** 55 + 2 ** 40, CLUSTER, fileBytes)).toEqual([2 ** 40]);
+    expect(oneBitNeighbours(2 ** 40, CLUSTER, fileBytes)).toContain(2 ** 40 + 2 ** 31);
+    expect(oneBitNeighbours(2 ** 40, CLUSTER, fileBytes)).not.toContain(0);
+  });
+});
