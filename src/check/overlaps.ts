@@ -34,7 +34,15 @@ export function checkOverlaps(
   const blocks = Array.from(new Set(table.blocks), (at): Region => {
     return { owner: 'refcount-block', at, bytes: clusterBytes };
   });
-  for (const region of [...references.regions, ...blocks]) {
+  // Where refcounts are one of the two, it is they that can be made anew.
+  const isOfRefcounts = ({ owner }: Region): boolean => owner === 'refcount-table';
+  const { regions } = references;
+  const inOrder = [
+    ...regions.filter(isOfRefcounts),
+    ...blocks,
+    ...regions.filter((region) => !isOfRefcounts(region)),
+  ];
+  for (const region of inOrder) {
     // What lies nowhere, off a cluster's start or behind the end has a finding of its own.
     if (region.owner === 'refcount-block' && (region.at === 0 || region.at % clusterBytes !== 0))
       continue;
