@@ -42,6 +42,10 @@ export async function compareRefcounts(
       return;
     }
     if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
+    // Refcounts that are all 0 where there are references were lost, and not one of them tells anything.
+    if (counts.touched[block] === 1 && stored?.some((word) => word !== 0) !== true) {
+      addUnknown(counts, first, last, excess);
+    }
     let settledTo = first;
     const compare = (from: number, inside: number, different: number): void => {
       const word = from / 32;

@@ -13,6 +13,8 @@ import type { StoredRefcountTable } from './stored-refcounts.js';
 const KEPT_MAX = 4096;
 /** Guest ranges that the finding names. */
 const NAMED_MAX = 8;
+/** A file that was cut off is taken to have lost no more than this many times what is left, where no refcount tells. */
+const LOST_TIMES_MAX = 16;
 /** A compressed cluster ends anywhere in its last sector: what lacks of that need not have been there. */
 const SECTOR_BYTES = 512;
 
@@ -182,7 +184,7 @@ export class CutOff {
     const { clusterBytes, refcountBlockEntries, refcountBits } = geometry;
     const cluster = Math.floor(at / clusterBytes);
     const blockAt = blocks[Math.floor(cluster / refcountBlockEntries)] ?? 0;
-    if (blockAt === 0) return false;
+    if (blockAt === 0 || blockAt >= fileSizeBytes) return at < fileSizeBytes * LOST_TIMES_MAX;
     let stored = known.get(blockAt);
     if (stored === undefined) {
       stored = new Uint32Array(refcountBlockEntries);

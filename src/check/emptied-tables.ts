@@ -107,8 +107,9 @@ function clusterAt(words: Uint32Array, at: number, clusterBits: number): number 
 }
 
 /**
- * L1 tables without an entry where another one has an L2 table that counts as used more often than it is
- * referred to. Where the whole disk was to be copied, it is the copy that was not finished.
+ * L1 tables without any entry; and those without one where another table has an L2 table that counts as
+ * used more often than it is referred to. Where that is so of the whole active disk, it is a snapshot that
+ * was not finished.
  */
 async function findEmptiedL1s(
   image: Image,
@@ -120,22 +121,25 @@ async function findEmptiedL1s(
   const overcounted = new Set(
     [...tally.offsets].filter((at) => at !== 0 && excess.has(Math.floor(at / clusterBytes))),
   );
-  if (overcounted.size === 0) return;
   const isOver = (words: Uint32Array, i: number): boolean =>
     overcounted.has(offsetOf(words[i]!, words[i + 1]!));
-  if (isWholeDisk(activeL1, isOver)) return;
   const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
   const indexes = new Set<number>();
-  await visitL1Tables(image.source, refs, (_, words) => {
-    for (let i = 0; i < words.length; i += 2) if (isOver(words, i)) indexes.add(i);
-  });
+  if (overcounted.size > 0 && !isWholeDisk(activeL1, isOver)) {
+    await visitL1Tables(image.source, refs, (_, words) => {
+      for (let i = 0; i < words.length; i += 2) if (isOver(words, i)) indexes.add(i);
+    });
+  }
+  const inUse = excess.unreferencedClusters + excess.overcountedClusters;
   await visitL1Tables(image.source, refs, (position, words) => {
+    if (words.length === 0) return;
+    const isWhole = words.every((word) => word === 0);
     const empty = [...indexes].filter((i) => i < words.length && (words[i]! | words[i + 1]!) === 0);
-    if (empty.length === 0) return;
+    if (!isWhole && empty.length === 0) return;
     const structure: Structure = position === 0 ? 'active-l1' : 'inactive-l1';
-    const what = counted(empty.length, 'empty entry', 'empty entries');
-    const { at } = refs[position]!;
-    collector.add('TABLE_EMPTIED', { structure, at, found: overcounted.size, facts: { what } });
+    const what = isWhole ? 'no entry' : counted(empty.length, 'empty entry', 'empty entries');
+    const found = isWhole ? inUse : overcounted.size;
+    collector.add('TABLE_EMPTIED', { structure, at: refs[position]!.at, found, facts: { what } });
   });
 }
 

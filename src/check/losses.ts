@@ -32,8 +32,10 @@ export async function findLosses(
   addTwoPlaces(image.geometry.clusterBytes, references, overlapped, collector);
   if (!excess.isEmpty) {
     addContradiction(image.header.dirty, excess, table, collector);
-    await findEmptiedTables(image, references, excess, collector);
-    await findUnreferencedTables(image, references, excess, lookBytes, collector);
+    const anyData = await findUnreferencedTables(image, references, excess, lookBytes, collector);
+    // What holds nothing but zeros was lost by nobody.
+    const mayBeLost = anyData || excess.overcountedClusters > 0;
+    if (mayBeLost) await findEmptiedTables(image, references, excess, collector);
   }
   const { unreadable, inferred } = collector.ownersHidden;
   return unreadable || inferred;

@@ -18,6 +18,7 @@ import type { Excess } from './excess.js';
  * there; and the copy of the active L1 that a snapshot leaves which failed, unless a snapshot table names it.
  *
  * @param lookBytes so many bytes of them are looked at.
+ * @returns whether there is anything in them at all.
  */
 export async function findUnreferencedTables(
   image: Image,
@@ -25,7 +26,7 @@ export async function findUnreferencedTables(
   excess: Excess,
   lookBytes: number,
   collector: FindingCollector,
-): Promise<void> {
+): Promise<boolean> {
   const { clusterBytes } = image.geometry;
   const most = Math.floor(lookBytes / clusterBytes);
   const offsets = new Float64Array(Math.min(excess.unreferencedClusters, most));
@@ -42,10 +43,11 @@ export async function findUnreferencedTables(
     const where = { structure: 'unreferenced-cluster', at: offsets[index]!, cluster } as const;
     collector.add('TABLE_UNREFERENCED', { ...where, facts: { what } });
   });
-  if (excess.unreferencedClusters <= most) return;
+  if (excess.unreferencedClusters <= most) return look.sawData;
   const where = { structure: 'unreferenced-cluster', at: offsets.at(-1) ?? 0 } as const;
   const seen = { found: excess.unreferencedClusters, expected: most };
   collector.add('LEAKS_NOT_ALL_SEEN', { ...where, ...seen });
+  return true;
 }
 
 class Look {
@@ -54,6 +56,7 @@ class Look {
   readonly #excess: Excess;
   readonly #activeL1: Uint32Array;
   readonly #roots: ReadonlySet<number>;
+  sawData = false;
 
   constructor(image: Image, { scan, activeL1 }: References, excess: Excess) {
     this.#image = image;
@@ -66,6 +69,7 @@ class Look {
   /** What a cluster holds that was lost, in words that complete "looks like …"; undefined: nothing. */
   at(stored: Uint32Array, fileAt: number): string | undefined {
     if (isZero(stored)) return undefined;
+    this.sawData = true;
     const snapshots = this.#lostSnapshots(bytesOf(stored), fileAt);
     if (snapshots > 0) return `a snapshot table with ${counted(snapshots, 'lost snapshot')}`;
     swapWords(stored);

@@ -25,7 +25,7 @@ export interface SnapshotFault {
 export interface SnapshotTableStop {
   /**
    * The first two are QEMU's. Ours: an entry of which the file lacks a part is `past-the-end`; one
-   * without id, L1 table and date is `blank`. No program writes either, so both are lost entries.
+   * without id that has no L1 table or no date is `blank`. No program writes either, so both are lost entries.
    */
   readonly reason: 'extra-data-too-long' | 'table-too-long' | 'past-the-end' | 'blank';
   readonly index: number;
@@ -97,7 +97,12 @@ export function readSnapshotTableLeniently(
 
 /** Why the entry from `at` to `after` is lost, though it can be decoded; undefined for one that is not. */
 function lost(
-  raw: { readonly l1At: bigint; readonly idBytes: number; readonly dateSeconds: number },
+  raw: {
+    readonly l1At: bigint;
+    readonly l1Entries: number;
+    readonly idBytes: number;
+    readonly dateSeconds: number;
+  },
   index: number,
   at: number,
   after: number,
@@ -106,7 +111,8 @@ function lost(
   const where = context.at + at;
   const lacking = context.at + after - context.fileSizeBytes;
   if (lacking > 0) return { reason: 'past-the-end', index, at: where, value: lacking };
-  const isBlank = raw.idBytes === 0 && raw.l1At === 0n && raw.dateSeconds === 0;
+  const isWithoutDisk = raw.l1At === 0n || raw.l1Entries === 0;
+  const isBlank = raw.idBytes === 0 && (isWithoutDisk || raw.dateSeconds === 0);
   return isBlank ? { reason: 'blank', index, at: where, value: 0 } : undefined;
 }
 

@@ -72,7 +72,10 @@ function countRegions(
   const { clusterBytes } = scan.format.geometry;
   return regions.filter((region) => {
     const [first, end] = regionClusters(region, clusterBytes);
-    unknowns.avoid(region.at, region.bytes);
+    // Refcounts that do not lie in the file are made anew; all else keeps its place.
+    if (region.owner === 'refcount-table' || region.owner === 'refcount-block') {
+      unknowns.spare(region.at, region.bytes);
+    } else unknowns.avoid(region.at, region.bytes);
     let fits = end <= scan.fileClusters;
     // What stays behind the end of the file is in the file once that has grown past it.
     for (let cluster = first; cluster < Math.min(end, counts.clusters); cluster++) {

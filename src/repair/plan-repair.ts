@@ -21,13 +21,13 @@ import {
   type WritePlan,
 } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
-import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
+import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
 import { asListed } from './given-up.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
-import { refuseUnmendable, tooManyUnreadable } from './refuse.js';
+import { refuseUnmendable, tooManyUnreadable, wouldCover } from './refuse.js';
 import { clustersNamed, clustersToCount, freeClusters } from './room.js';
 import {
   readStoredRefcounts,
@@ -119,9 +119,11 @@ async function planWith(
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
   const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
   if (unlisted.length > 0) unknowns.addOwner();
-  stored = withoutSharedBlocks(stored, counts, format);
+  const alone = withoutSharedBlocks(stored, counts, format);
   const brokenRefcounts =
-    stored.lost.size > 0 || (stored.hasStrayBits && choseClass(choice, 'all'));
+    alone.lost.size > 0 || alone.isLost || (stored.hasStrayBits && choseClass(choice, 'all'));
+  // Who else names such a block may be wrong: while owners are unknown, what it says is not given up.
+  if (!unknowns.ownersUnknown) stored = alone;
   const moves = movesOf(tree, counted, brokenRefcounts, choice);
   const vacated = vacate(tree, counted, moves);
   const taken = { vacated, held: counted.held };
@@ -145,6 +147,8 @@ async function planWith(
   const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
   const refcounts = placeAllRefcounts(checked, stored, settled, moves, ledger);
   const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
+  const covered = unknowns.firstCovered(ledger.endCluster);
+  if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
   const plan = assembled(checked, shadow, planning, ledger, settled, {
     activeL1: placed.activeL1,
     snapshotTable: { at: hostOffset(table.at), count: table.count },
@@ -165,7 +169,7 @@ function hasUnknownOwners(
   { image, table, bitmapsMissing }: CheckedImage,
   choice: RepairChoice,
 ): boolean {
-  const dropped = new Set(choice.dropSnapshots);
+  const dropped = new Set<EmptiedL1>([...(choice.dropSnapshots ?? []), ...(choice.emptyL1s ?? [])]);
   const lostL1 = table.faults.some(
     ({ index, field }) => field.startsWith('l1-') && !dropped.has(index),
   );

@@ -1,4 +1,5 @@
 import { counted } from '../base/text.js';
+import { hex } from '../base/words.js';
 import type { CheckReport } from '../check/report.js';
 import { QsnapError } from '../errors.js';
 import type { CheckedImage } from '../image/open-for-check.js';
@@ -46,6 +47,21 @@ export function tooManyUnreadable(): QsnapError {
     {
       structure: 'L2 table',
       hint: 'look for a complete copy of the file, or repair the class unreadable too',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** A repair would make the file so long that a place comes to lie in it which something names. */
+export function wouldCover(at: number): QsnapError {
+  return new QsnapError(
+    'REPAIR_REFUSED',
+    `the file would get longer than ${hex(at)}, where something lies that the file does not have, and ` +
+      'show zeros for it',
+    {
+      structure: 'file',
+      at,
+      hint: 'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives it up',
       imageState: 'unchanged',
     },
   );

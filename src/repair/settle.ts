@@ -18,6 +18,8 @@ export interface StoredRefcounts {
   readonly lost: ReadonlyMap<number, number>;
   /** Whether an entry has bits set that mean nothing. */
   readonly hasStrayBits: boolean;
+  /** Whether the table is no refcount table, so that a block which is not there may have been. */
+  readonly isLost: boolean;
 }
 
 /** Reads the refcount table without judging the image by it. Spec: Refcount table entry. */
@@ -29,20 +31,34 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
   const lost = new Map<number, number>();
   const seen = new Set<number>();
   let hasStrayBits = false;
+  let bad = 0;
+  let used = 0;
   for (let i = 0; i < blocks.length; i++) {
     const high = words[2 * i]!;
     const low = words[2 * i + 1]!;
     if ((high | low) === 0) continue;
-    hasStrayBits ||= (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
+    const isStray = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
+    hasStrayBits ||= isStray;
+    used += 1;
     const offset = offsetOf(high, low);
-    if (offset === 0) continue;
+    if (offset === 0) {
+      bad += 1;
+      continue;
+    }
     const readable = isAligned(offset, clusterBytes) && offset < image.fileSizeBytes;
+    if (isStray || !readable) bad += 1;
     // Two entries with one block: its counts can be right for one of them at most.
     if (!readable || seen.has(offset)) lost.set(i, offset);
     else blocks[i] = offset;
     seen.add(offset);
   }
-  return { blocks, lost, hasStrayBits };
+  // A table without an entry counts nothing, not even itself; and one flipped bit is no reason to give up all.
+  const isLost = used === 0 || (bad > 1 && bad * 2 >= used);
+  if (!isLost) return { blocks, lost, hasStrayBits, isLost };
+  blocks.forEach((offset, i) => {
+    if (offset !== 0) lost.set(i, offset);
+  });
+  return { blocks: blocks.fill(0), lost, hasStrayBits, isLost };
 }
 
 /**
@@ -135,7 +151,7 @@ export async function settleRefcounts(
   const groups = new BlockGroups(refcountBits);
   const changes = new Changes(image, counts, rules);
 
-  const settle = (block: number, stored: Uint32Array | undefined): void => {
+  const settle = (block: number, words: Uint32Array | undefined): void => {
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     const vacated = rules.vacated.in(block);
@@ -151,12 +167,18 @@ export async function settleRefcounts(
       inUse[block] = 1;
     };
     const range = [first, end] as const;
-    groups.visit(stored, counts, range, compare, vacated === undefined ? settled : undefined);
+    groups.visit(words, counts, range, compare, vacated === undefined ? settled : undefined);
   };
-  const settleWithout = (block: number): void => {
+  // Refcounts that are all 0 where there are references were lost.
+  const isUnknown = (block: number, words: Uint32Array | undefined): boolean => {
+    if (!rules.ownersUnknown) return false;
+    if (stored.lost.has(block) || (words === undefined && stored.isLost)) return true;
+    return referenced[block] === 1 && words?.some((word) => word !== 0) !== true;
+  };
+  const settleWithout = (block: number, words?: Uint32Array): void => {
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
-    if (stored.lost.has(block) && rules.ownersUnknown) {
+    if (isUnknown(block, words)) {
       // Whatever lies in the file may be in use.
       for (let cluster = first; cluster < end; cluster++) {
         const is = cluster < rules.fileClusters ? 1 : 0;
@@ -175,7 +197,9 @@ export async function settleRefcounts(
   }
   const offsets = Float64Array.from(present, (block) => stored.blocks[block]!);
   await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
-    settle(present[index]!, words);
+    const block = present[index]!;
+    if (isUnknown(block, words)) settleWithout(block, words);
+    else settle(block, words);
   });
   const { raised, lowered, leaksLeft } = changes;
   return { storedFree, inUse, raised, lowered, leaksLeft };

@@ -64,6 +64,15 @@ export class Unknowns {
     for (let cluster = first; cluster < end; cluster++) set.add(cluster - this.#fileClusters);
   }
 
+  /**
+   * The first cluster behind the end of the file and before `end` that something names which stays as it
+   * is: a file that becomes longer has zeros there, which look like what was written. Undefined: none.
+   */
+  firstCovered(end: number): number | undefined {
+    const first = this.#avoided.clusters.next(0) + this.#fileClusters;
+    return first < end ? first : undefined;
+  }
+
   /** What is not to be used behind the end of the file. */
   get #leftOut(): readonly CountedSet[] {
     return this.#spared.size > SPARED_MAX ? [this.#avoided] : [this.#avoided, this.#spared];

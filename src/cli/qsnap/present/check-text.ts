@@ -21,9 +21,12 @@ export function verdictText({ totals, beyondQemu, ownersHidden }: CheckReport): 
   const parts = [
     [totals.corruptions + beyondQemu.corruptions, 'corruption'] as const,
     [totals.checkErrors, 'check error'] as const,
-    [totals.leaks, ownersHidden ? 'cluster of perhaps lost data' : 'leak'] as const,
+    [ownersHidden ? 0 : totals.leaks, 'leak'] as const,
     [beyondQemu.notes, 'note'] as const,
   ].flatMap(([count, what]) => (count === 0 ? [] : [countText(count, what)]));
+  if (ownersHidden && totals.leaks > 0) {
+    parts.push(`${countText(totals.leaks, 'cluster')} of perhaps lost data`);
+  }
   return parts.length === 0 ? 'no errors' : parts.join(', ');
 }
 
