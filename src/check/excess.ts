@@ -1,7 +1,7 @@
 import { ClusterSet } from '../refcount/cluster-set.js';
 
-/** A block in which more of the counts in use differ than agree holds no refcounts, but something else. */
-const JUNK_SHARE = 1 / 2;
+/** A block in which hardly any of the counts in use are right holds no refcounts, but something else. */
+const JUNK_SHARE = 7 / 8;
 
 /** Clusters whose stored refcounts are not their references, as far as it matters for what was lost. */
 export class Excess {

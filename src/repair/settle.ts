@@ -179,11 +179,14 @@ export async function settleRefcounts(
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     if (isUnknown(block, words)) {
-      // Whatever lies in the file may be in use.
+      // Whatever lies in the file may be in use, by one owner more than is known: nothing is written in place.
       for (let cluster = first; cluster < end; cluster++) {
-        const is = cluster < rules.fileClusters ? 1 : 0;
+        const vacated = rules.vacated.in(block)?.get(cluster);
+        const references = counts.get(cluster);
+        const most = Math.min(references + (vacated ?? 0) + 1, image.geometry.refcountMax);
+        const is = cluster >= rules.fileClusters ? 0 : references === 0 ? 1 : most;
         if (is === 0) storedFree.add(cluster);
-        changes.settle(cluster, is, rules.vacated.in(block)?.get(cluster));
+        changes.settle(cluster, is, vacated);
         if (counts.get(cluster) !== 0) inUse[block] = 1;
       }
     } else if (referenced[block] === 1) settle(block, undefined);
