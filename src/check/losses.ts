@@ -71,5 +71,6 @@ function addContradiction(
 ): void {
   if (isDirty || undercounted === 0 || overcountedInSound === 0) return;
   const numbers = { found: overcountedInSound, expected: undercounted };
-  collector.add('REFCOUNTS_CONTRADICT', { structure: 'refcount-table', at, ...numbers });
+  // Not of the refcounts alone: it is the tables that may be wrong.
+  collector.add('REFCOUNTS_CONTRADICT', { structure: 'file', at, ...numbers });
 }
