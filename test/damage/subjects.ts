@@ -31,12 +31,16 @@ export interface Mended {
 /** Whether a check calls an image sound: leaks alone put no data at risk, by what they mean. */
 export const isCalledSound = ({ code }: Verdict): boolean => code === 0 || code === 3;
 
-export async function mendByQsnap(bytes: Uint8Array): Promise<Mended> {
+/** @param words classes and findings as `qsnap repair` takes them; none is class `all`. */
+export async function mendByQsnap(
+  bytes: Uint8Array,
+  words: readonly string[] = [],
+): Promise<Mended> {
   const device = memoryDevice(bytes, 'damaged');
   let before: Verdict = { code: undefined, said: '' };
   try {
     before = await verdict(bytes);
-    const { plan } = await proposeRepair(device, () => parseRepairWords([]));
+    const { plan } = await proposeRepair(device, () => parseRepairWords(words));
     if (plan === undefined) return { before, bytes, after: before };
     await executePlan(device, plan);
     const mended = device.snapshotBytes();

@@ -72,13 +72,15 @@ export interface TrialOptions {
   /** Whether QEMU's repair is judged as well. */
   readonly withQemu: boolean;
   readonly rescue?: Rescue | undefined;
+  /** What the repair is told to do; plain by default. */
+  readonly repairWords?: readonly string[] | undefined;
 }
 
 export async function runTrial(specimen: Specimen, options: TrialOptions): Promise<Trial> {
   const states = statesOf(specimen.sound, specimen.bytes);
   const path = join(options.folder, `${specimen.index}.qcow2`);
   const random = seededRandom(specimen.index);
-  const mended = await mendByQsnap(specimen.bytes);
+  const mended = await mendByQsnap(specimen.bytes, options.repairWords);
   const qsnap = {
     ...judge(states, mended),
     ...(await judgeThroughQemu(states, mended, path, random, options.withGuestWrites)),
