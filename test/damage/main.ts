@@ -66,15 +66,18 @@ async function run(): Promise<number> {
     rescue: values.shares ? asItIs : undefined,
   });
   const started = Date.now();
-  const trials = await campaign.run(indices, async (trial) => {
-    const stories = storiesOf(trial, seed);
-    for (const story of stories) print(story);
-    const { specimen, qsnap } = trial;
-    if (one !== undefined) print(`${specimen.kind}: ${specimen.where}\n${JSON.stringify(qsnap)}`);
-    if (values.keep === undefined || (stories.length === 0 && one === undefined)) return;
-    await keep(values.keep, trial);
-  });
-  campaign.close();
+  const trials = await campaign
+    .run(indices, async (trial) => {
+      const stories = storiesOf(trial, seed);
+      for (const story of stories) print(story);
+      const { specimen, qsnap } = trial;
+      if (one !== undefined) print(`${specimen.kind}: ${specimen.where}\n${JSON.stringify(qsnap)}`);
+      if (values.keep === undefined || (stories.length === 0 && one === undefined)) return;
+      await keep(values.keep, trial);
+    })
+    .finally(() => {
+      campaign.close();
+    });
   const seconds = (Date.now() - started) / 1000;
   print(`\n${tableOf(trials, 'qsnap')}`);
   if (values.qemu) print(`\n${tableOf(trials, 'qemu')}`);
