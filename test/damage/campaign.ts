@@ -17,6 +17,8 @@ export interface Orders {
   readonly withQemu: boolean;
   /** Measures how much of each disk this brings back. */
   readonly rescue?: Rescue | undefined;
+  /** What the repair is told to do; plain by default. */
+  readonly repairWords?: readonly string[] | undefined;
 }
 
 const SHARED_MEMORY = '/dev/shm';
@@ -65,12 +67,12 @@ export class Campaign {
   }
 
   trial(index: number): Promise<Trial> {
-    const { seed, only, writesOneIn, withQemu, rescue } = this.#orders;
+    const { seed, only, writesOneIn, ...orders } = this.#orders;
     const specimen = specimenOf(seed, index, this.anatomies, only);
     // Not by the index alone: kinds come in turn, and each is to have its share.
     const turn = Math.imul(index + 1, 0x9e37_79b1) >>> 8;
     const withGuestWrites = writesOneIn > 0 && turn % writesOneIn === 0;
-    return runTrial(specimen, { folder: this.#folder, withGuestWrites, withQemu, rescue });
+    return runTrial(specimen, { ...orders, folder: this.#folder, withGuestWrites });
   }
 
   close(): void {

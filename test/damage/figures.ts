@@ -12,7 +12,7 @@ const COLUMNS = [
   ['hurtByWrites', 'writes hurt'],
   ['qemuDisagrees', 'QEMU disagrees'],
   ['fault', 'fault'],
-  ['lost', 'QEMU lost'],
+  ['unjudged', 'unjudged'],
 ] as const satisfies readonly (readonly [keyof Judgement, string])[];
 
 /** What fails a run. Freed data is bounded by a share, and a refusal is right. */
@@ -67,8 +67,8 @@ function aligned(rows: readonly (readonly string[])[]): string {
 }
 
 /**
- * What a rescue brought back by kind of damage: of how many images everything, and which share of the
- * bytes of their disks.
+ * What a rescue brought back by kind of damage: of how many images everything, which share of the bytes
+ * of their disks the damage left in the file, and which share came back.
  */
 export function rescueTableOf(trials: readonly Trial[]): string {
   const kinds = [...new Set(trials.map(({ specimen }) => specimen.kind))];
@@ -76,13 +76,19 @@ export function rescueTableOf(trials: readonly Trial[]): string {
     const shares = some.map((trial) => trial.shares ?? []);
     const whole = shares.filter((each) => each.every(({ bytes, back }) => bytes === back)).length;
     const disks = shares.flat();
-    const bytes = disks.reduce((sum, each) => sum + each.bytes, 0);
-    const back = disks.reduce((sum, each) => sum + each.back, 0);
+    const sum = (of: 'bytes' | 'there' | 'back'): number =>
+      disks.reduce((total, each) => total + each[of], 0);
     const percent = (part: number, of: number): string => `${((100 * part) / of).toFixed(1)} %`;
-    return [name, String(some.length), percent(whole, some.length), percent(back, bytes)];
+    return [
+      name,
+      String(some.length),
+      percent(whole, some.length),
+      percent(sum('there'), sum('bytes')),
+      percent(sum('back'), sum('bytes')),
+    ];
   };
   return aligned([
-    ['kind of damage', 'images', 'whole', 'bytes'],
+    ['kind of damage', 'images', 'whole', 'bytes still there', 'bytes back'],
     ...kinds.map((kind) =>
       row(
         kind,

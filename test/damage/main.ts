@@ -1,7 +1,8 @@
 /**
  * The measuring run: `npm run damage -- --images 500 --seed 1`. A line for each failure, a table by kind
- * at the end, exit code 1 where something failed. `--only KIND` keeps to one kind; `--index I` makes one
- * damage again, and `--keep DIR` saves the sound, the damaged and the repaired image of what failed.
+ * at the end, exit code 1 where something failed. `--only KIND` keeps to one kind. `--index I`, with the
+ * other options of the run, makes one damage again, and `--keep DIR` saves the sound, the damaged and the
+ * repaired image of it, or of all that failed.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,6 +24,8 @@ const { values } = parseArgs({
     keep: { type: 'string' },
     /** The share of damages with guest writes after the repair: one in so many; 0 is none. */
     writes: { type: 'string', default: '4' },
+    /** A class for the repair, or a finding; more than one may be given. */
+    class: { type: 'string', multiple: true, default: [] },
     /** Judges `qemu-img check -r all` as well. */
     qemu: { type: 'boolean', default: false },
     /** Tells how much of each disk can be read of the damaged image as it is. */
@@ -41,7 +44,7 @@ async function keep(folder: string, { specimen }: Trial): Promise<void> {
   };
   save('sound', specimen.sound.image.bytes);
   save('damaged', specimen.bytes);
-  const { bytes } = await mendByQsnap(specimen.bytes);
+  const { bytes } = await mendByQsnap(specimen.bytes, values.class);
   if (bytes !== undefined) save('repaired', bytes);
 }
 
@@ -59,18 +62,22 @@ async function run(): Promise<number> {
     only: values.only,
     writesOneIn: one === undefined ? Number(values.writes) : 1,
     withQemu: values.qemu,
+    repairWords: values.class,
     rescue: values.shares ? asItIs : undefined,
   });
   const started = Date.now();
-  const trials = await campaign.run(indices, async (trial) => {
-    const stories = storiesOf(trial, seed);
-    for (const story of stories) print(story);
-    const { specimen, qsnap } = trial;
-    if (one !== undefined) print(`${specimen.kind}: ${specimen.where}\n${JSON.stringify(qsnap)}`);
-    if (values.keep === undefined || (stories.length === 0 && one === undefined)) return;
-    await keep(values.keep, trial);
-  });
-  campaign.close();
+  const trials = await campaign
+    .run(indices, async (trial) => {
+      const stories = storiesOf(trial, seed);
+      for (const story of stories) print(story);
+      const { specimen, qsnap } = trial;
+      if (one !== undefined) print(`${specimen.kind}: ${specimen.where}\n${JSON.stringify(qsnap)}`);
+      if (values.keep === undefined || (stories.length === 0 && one === undefined)) return;
+      await keep(values.keep, trial);
+    })
+    .finally(() => {
+      campaign.close();
+    });
   const seconds = (Date.now() - started) / 1000;
   print(`\n${tableOf(trials, 'qsnap')}`);
   if (values.qemu) print(`\n${tableOf(trials, 'qemu')}`);

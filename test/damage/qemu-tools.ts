@@ -1,4 +1,5 @@
 /** QEMU's tools with a time limit, for images of which nobody knows what they do to them. */
+import { readFileSync, statSync } from 'node:fs';
 import { runProgram, type Ended } from '../support/tool-shell.js';
 
 const SECONDS = '30';
@@ -26,4 +27,11 @@ export async function runLimited(program: string, args: readonly string[]): Prom
 export async function runSurely(program: string, args: readonly string[]): Promise<void> {
   const { code, output } = await runLimited(program, args);
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${output}`);
+}
+
+const LARGEST_BYTES = 2 ** 28;
+
+/** The file that a tool left; undefined where it has grown past all measure. */
+export function readLeft(path: string): Uint8Array | undefined {
+  return statSync(path).size > LARGEST_BYTES ? undefined : new Uint8Array(readFileSync(path));
 }

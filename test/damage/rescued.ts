@@ -14,45 +14,84 @@ export interface Share {
   readonly position: number | 'active';
   /** Bytes of the sound disk in sectors that are not all zeros. */
   readonly bytes: number;
-  /** Of those, bytes that the copy reads the same. */
+  /** Of those, bytes in host clusters that the damage left as they were. */
+  readonly there: number;
+  /** Of all, bytes that the copy reads the same. */
   readonly back: number;
 }
 
 /**
- * The share of each disk of the sound image that came back. A disk of the copy is taken for the one
- * that most of it came from, whatever it is called: the names may have been lost.
+ * The share of each disk of the sound image that came back. Names may have been lost, so a disk of the
+ * copy is taken for the one that most of it came from; but it is taken for one alone.
  *
  * @param copies whatever the rescue wrote, read plainly: one image, or several.
  */
-export function sharesOf(sound: PlainImage, copies: readonly PlainImage[]): readonly Share[] {
-  return sound.disks.map((disk) => {
-    const clusters = [...sound.mapped(disk)].flatMap((guest): Wanted[] => {
-      const content = sound.content(disk, guest);
-      if (content === undefined || content === 'unreadable') return [];
-      return [{ guest, content, bytes: bytesIn(content) }];
-    });
-    const found = copies.flatMap((copy) =>
-      copy.disks.map((candidate) =>
-        clusters.reduce((sum, wanted) => sum + backIn(wanted, sound, copy, candidate), 0),
+export function sharesOf(
+  sound: PlainImage,
+  damaged: Uint8Array,
+  copies: readonly PlainImage[],
+): readonly Share[] {
+  const wanted = sound.disks.map((disk) => wantedOf(sound, damaged, disk));
+  const candidates = copies.flatMap((copy) => copy.disks.map((disk) => ({ copy, disk })));
+  const pairs = wanted.flatMap((clusters, i) =>
+    candidates.map((candidate) => ({
+      i,
+      candidate,
+      isNamesake: candidate.disk.id === sound.disks[i]!.id,
+      back: clusters.reduce(
+        (sum, each) => sum + backIn(each, sound, candidate.copy, candidate.disk),
+        0,
       ),
-    );
-    const bytes = clusters.reduce((sum, each) => sum + each.bytes, 0);
-    return { position: disk.position, bytes, back: Math.max(0, ...found) };
+    })),
+  );
+  pairs.sort((a, b) => b.back - a.back || Number(b.isNamesake) - Number(a.isNamesake));
+  const [found, taken] = [new Map<number, number>(), new Set<object>()];
+  for (const { i, candidate, back } of pairs) {
+    if (found.has(i) || taken.has(candidate)) continue;
+    found.set(i, back);
+    taken.add(candidate);
+  }
+  return sound.disks.map(({ position }, i) => ({
+    position,
+    bytes: sumOf(wanted[i]!),
+    there: sumOf(wanted[i]!.filter(({ isThere }) => isThere)),
+    back: found.get(i) ?? 0,
+  }));
+}
+
+function wantedOf(sound: PlainImage, damaged: Uint8Array, disk: PlainDisk): readonly Wanted[] {
+  return [...sound.mapped(disk)].flatMap((guest): Wanted[] => {
+    const content = sound.content(disk, guest);
+    if (content === undefined || content === 'unreadable') return [];
+    const isThere = sound
+      .hostClusters(sound.entry(disk, guest)!)
+      .every((cluster) => isLeft(sound, damaged, cluster));
+    return [{ guest, content, isThere, bytes: bytesIn(content) }];
   });
 }
 
 /** The same for copies in files. What is no image brings nothing back. */
-export function sharesOfFiles(sound: PlainImage, paths: readonly string[]): readonly Share[] {
+export function sharesOfFiles(
+  sound: PlainImage,
+  damaged: Uint8Array,
+  paths: readonly string[],
+): readonly Share[] {
   return sharesOfBytes(
     sound,
+    damaged,
     paths.map((path) => new Uint8Array(readFileSync(path))),
   );
 }
 
-export function sharesOfBytes(sound: PlainImage, copies: readonly Uint8Array[]): readonly Share[] {
+export function sharesOfBytes(
+  sound: PlainImage,
+  damaged: Uint8Array,
+  copies: readonly Uint8Array[],
+): readonly Share[] {
   const images = copies.map((bytes) => PlainImage.of(bytes));
   return sharesOf(
     sound,
+    damaged,
     images.filter((image) => image !== undefined),
   );
 }
@@ -61,8 +100,18 @@ export function sharesOfBytes(sound: PlainImage, copies: readonly Uint8Array[]):
 interface Wanted {
   readonly guest: number;
   readonly content: Uint8Array;
+  readonly isThere: boolean;
   /** In sectors that are not all zeros. */
   readonly bytes: number;
+}
+
+const sumOf = (clusters: readonly Wanted[]): number =>
+  clusters.reduce((sum, { bytes }) => sum + bytes, 0);
+
+function isLeft(sound: PlainImage, damaged: Uint8Array, cluster: number): boolean {
+  const was = sound.hostCluster(cluster);
+  const at = cluster * sound.clusterBytes;
+  return Buffer.compare(was, damaged.subarray(at, at + was.length)) === 0;
 }
 
 function bytesIn(content: Uint8Array): number {

@@ -1,13 +1,13 @@
 /** A slice of the measuring run in every run of the suite: the same damages each time. */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { describeWithQemu } from '../support/qemu.js';
 import { Campaign } from './campaign.js';
 import { countOf, FAILURES, storiesOf, tableOf } from './figures.js';
 import { KINDS } from './kinds.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 7);
-/** Four of each kind. `npm run damage` makes as many as it is told to. */
-const DAMAGES = Number(process.env['QSNAP_DAMAGES'] ?? 4 * KINDS.size);
+/** Three of each kind. `npm run damage` makes as many as it is told to. */
+const DAMAGES = Number(process.env['QSNAP_DAMAGES'] ?? 3 * KINDS.size);
 const WRITES_ONE_IN = 4;
 /** Of the damages: where nothing in the file tells lost data from a leak. */
 const FREED_SHARE = 0.02;
@@ -22,8 +22,10 @@ describeWithQemu('real damage to real images', () => {
         writesOneIn: WRITES_ONE_IN,
         withQemu: false,
       });
+      onTestFinished(() => {
+        campaign.close();
+      });
       const trials = await campaign.run(Array.from({ length: DAMAGES }, (_, i) => i));
-      campaign.close();
       console.log(`seed ${SEED}\n${tableOf(trials, 'qsnap')}`);
       const failed = trials.filter(({ qsnap }) =>
         FAILURES.some((each) => qsnap[each] !== undefined),
@@ -31,7 +33,7 @@ describeWithQemu('real damage to real images', () => {
       expect(failed.flatMap((trial) => storiesOf(trial, SEED))).toEqual([]);
       expect(countOf(trials, 'freed')).toBeLessThanOrEqual(DAMAGES * FREED_SHARE);
       // A signal or a wait without end in QEMU: such a damage does not belong here.
-      expect(countOf(trials, 'lost')).toBe(0);
+      expect(countOf(trials, 'unjudged')).toBe(0);
       // Damage that loses nothing proves little, and so does a repair that refuses everything.
       expect(trials.filter(({ loss }) => loss !== undefined).length).toBeGreaterThan(DAMAGES / 2);
       expect(countOf(trials, 'refused')).toBeLessThan(DAMAGES / 2);

@@ -1,5 +1,5 @@
 /** Programs that check and repair, behind one face: the engine, and QEMU to compare it with. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import {
   checkImage,
   executePlan,
@@ -8,7 +8,7 @@ import {
   parseRepairWords,
   proposeRepair,
 } from '../../src/index.js';
-import { runLimited } from './qemu-tools.js';
+import { readLeft, runLimited } from './qemu-tools.js';
 
 export interface Verdict {
   /** Exit code of the check; undefined where it found nothing to check. */
@@ -24,19 +24,23 @@ export interface Mended {
   readonly after: Verdict;
   /** What must never happen, whatever the image: an error that is no refusal, bytes changed by one. */
   readonly fault?: string;
-  /** QEMU alone: it ended by a signal or not in time. */
-  readonly isLost?: boolean;
+  /** QEMU alone: it ended by a signal or not in time, or left a file too large to look at. */
+  readonly isUnjudged?: boolean;
 }
 
 /** Whether a check calls an image sound: leaks alone put no data at risk, by what they mean. */
 export const isCalledSound = ({ code }: Verdict): boolean => code === 0 || code === 3;
 
-export async function mendByQsnap(bytes: Uint8Array): Promise<Mended> {
+/** @param words classes and findings as `qsnap repair` takes them; none is class `all`. */
+export async function mendByQsnap(
+  bytes: Uint8Array,
+  words: readonly string[] = [],
+): Promise<Mended> {
   const device = memoryDevice(bytes, 'damaged');
   let before: Verdict = { code: undefined, said: '' };
   try {
     before = await verdict(bytes);
-    const { plan } = await proposeRepair(device, () => parseRepairWords([]));
+    const { plan } = await proposeRepair(device, () => parseRepairWords(words));
     if (plan === undefined) return { before, bytes, after: before };
     await executePlan(device, plan);
     const mended = device.snapshotBytes();
@@ -73,11 +77,12 @@ export async function mendByQemu(bytes: Uint8Array, path: string): Promise<Mende
     code: code <= 3 && code !== 1 ? code : undefined,
     said: `${code} ${output.split('\n', 1)[0]!}`,
   });
+  const left = readLeft(path);
   return {
     before: verdictOf(before),
-    bytes: new Uint8Array(readFileSync(path)),
+    bytes: left,
     after: verdictOf(after),
-    isLost: [before, repair, after].some(({ isLost }) => isLost),
+    isUnjudged: left === undefined || [before, repair, after].some(({ isLost }) => isLost),
   };
 }
 

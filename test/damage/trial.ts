@@ -1,5 +1,5 @@
 /** One damage, put through check, repair, QEMU's check and guest writes, and what the oracle says of it. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pick, seededRandom, type Random } from '../support/mutate.js';
 import type { Anatomy } from './anatomy.js';
@@ -7,6 +7,7 @@ import { guestWrites, writeAsGuest } from './guest-writes.js';
 import { harmOf, hurtByWrites, lostIn, statesOf, type Harm, type States } from './judge.js';
 import { KINDS, type Damaged } from './kinds.js';
 import { PlainImage } from './plain-image.js';
+import { readLeft } from './qemu-tools.js';
 import { sharesOfBytes, type Rescue, type Share } from './rescued.js';
 import { errorsByQemu, isCalledSound, mendByQemu, mendByQsnap, type Mended } from './subjects.js';
 
@@ -26,8 +27,8 @@ export interface Judgement extends Harm {
   readonly hurtByWrites?: string;
   readonly qemuDisagrees?: string;
   readonly fault?: string;
-  /** QEMU ended by a signal or not in time. */
-  readonly lost?: string;
+  /** QEMU ended by a signal or not in time, or left a file too large to look at. */
+  readonly unjudged?: string;
 }
 
 export interface Trial {
@@ -71,13 +72,15 @@ export interface TrialOptions {
   /** Whether QEMU's repair is judged as well. */
   readonly withQemu: boolean;
   readonly rescue?: Rescue | undefined;
+  /** What the repair is told to do; plain by default. */
+  readonly repairWords?: readonly string[] | undefined;
 }
 
 export async function runTrial(specimen: Specimen, options: TrialOptions): Promise<Trial> {
   const states = statesOf(specimen.sound, specimen.bytes);
   const path = join(options.folder, `${specimen.index}.qcow2`);
   const random = seededRandom(specimen.index);
-  const mended = await mendByQsnap(specimen.bytes);
+  const mended = await mendByQsnap(specimen.bytes, options.repairWords);
   const qsnap = {
     ...judge(states, mended),
     ...(await judgeThroughQemu(states, mended, path, random, options.withGuestWrites)),
@@ -97,7 +100,7 @@ export async function runTrial(specimen: Specimen, options: TrialOptions): Promi
 }
 
 async function sharesBy(rescue: Rescue, { sound, bytes }: Specimen): Promise<readonly Share[]> {
-  return sharesOfBytes(sound.plain, await rescue(bytes));
+  return sharesOfBytes(sound.plain, bytes, await rescue(bytes));
 }
 
 function judge(states: States, { before, bytes, after, fault }: Mended): Judgement {
@@ -140,8 +143,9 @@ async function writesHurt(
   if (repaired === undefined) return {};
   const writes = guestWrites(random, states.sound.plain.layout.diskSizeBytes);
   const { isLost, output } = await writeAsGuest(path, writes);
-  if (isLost) return { lost: output.slice(0, 200) };
-  const written = PlainImage.of(new Uint8Array(readFileSync(path)));
+  const left = isLost ? undefined : readLeft(path);
+  if (left === undefined) return { unjudged: output.slice(0, 200) };
+  const written = PlainImage.of(left);
   const hurt = hurtByWrites(states, repaired, written, writes);
   return hurt === undefined ? {} : { hurtByWrites: hurt };
 }
@@ -153,7 +157,7 @@ async function judgeQemu(
   withGuestWrites: boolean,
 ): Promise<Judgement> {
   const mended = await mendByQemu(bytes, path);
-  if (mended.isLost === true) return { lost: mended.after.said };
+  if (mended.isUnjudged === true) return { unjudged: mended.after.said };
   const random = seededRandom(index);
   return {
     ...judge(states, mended),
