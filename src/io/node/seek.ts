@@ -70,7 +70,7 @@ function loadSeek(): SeekInFile | undefined {
   const isLinux64 = process.platform === 'linux' && !['arm', 'ia32'].includes(process.arch);
   if (!isLinux64) return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = loadKoffi();
     const lseek = koffi.load(null).func('int64_t lseek(int fd, int64_t offset, int whence)');
     return (fd, what, at) => {
       // Tables may point anywhere below 2^62; no file is that long.
@@ -82,4 +82,23 @@ function loadSeek(): SeekInFile | undefined {
   } catch {
     return undefined;
   }
+}
+
+type Koffi = Pick<typeof import('koffi'), 'load' | 'errno'>;
+
+/**
+ * Its own loader reads the program of Node to learn which library of C there is, and makes much that is
+ * not needed here, in twice the time that all else takes. So the binary is tried first where it lies.
+ */
+function loadKoffi(): Koffi {
+  const require = createRequire(import.meta.url);
+  try {
+    const ofKoffi = createRequire(require.resolve('koffi'));
+    const { arch } = process;
+    const binary = ofKoffi(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`) as Koffi;
+    if (typeof binary.load === 'function' && typeof binary.errno === 'function') return binary;
+  } catch {
+    // It lies elsewhere, or is for another library of C.
+  }
+  return require('koffi') as Koffi;
 }

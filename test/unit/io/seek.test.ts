@@ -1,4 +1,5 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { seekIn, stretchesBySeeking, type Seek } from '../../../src/io/node/seek.js';
@@ -95,6 +96,13 @@ test.each([
   ]);
   await source.close();
   await expect(source.stretchesFrom(0, 1)).rejects.toMatchObject({ code: 'INTERNAL' });
+});
+
+test('the binary lies where it is looked for, so that the slow loader is not needed', () => {
+  const { arch } = process;
+  const binary = `@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`;
+  const ofKoffi = createRequire(createRequire(import.meta.url).resolve('koffi'));
+  expect(existsSync(ofKoffi.resolve(binary))).toBe(true);
 });
 
 test('nobody can tell of a descriptor that is no file', () => {
