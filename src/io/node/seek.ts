@@ -11,12 +11,14 @@ export type Sought = 'data' | 'hole';
  */
 export type Seek = (what: Sought, at: number) => number | undefined;
 
-/** Stretches that are told at a time, and how long it may take: all else of this process waits. */
-const STRETCHES_MAX = 4096;
-const BATCH_MS = 10;
+/**
+ * Stretches that are told at a time. All else of this process waits for them: less than a millisecond,
+ * or some tenths of a second where the file system is behind a network.
+ */
+const STRETCHES_MAX = 256;
 
 /**
- * The stretches of the bytes `from` to `to`, of which there is at least one: as many as are found soon.
+ * The stretches of the bytes `from` to `to`, of which there is at least one: as many as are told at a time.
  *
  * @returns undefined where nobody can tell what lies at `from`.
  */
@@ -26,13 +28,12 @@ export function stretchesBySeeking(
   to: number,
 ): readonly FileStretch[] | undefined {
   const stretches: FileStretch[] = [];
-  const latest = performance.now() + BATCH_MS;
   let at = from;
   const add = (isHole: boolean, end: number): void => {
     if (end > at) stretches.push({ at, length: end - at, isHole });
     at = end;
   };
-  do {
+  while (at < to && stretches.length < STRETCHES_MAX) {
     const data = seek('data', at);
     if (data === undefined || data < at) break;
     add(true, Math.min(to, data));
@@ -41,7 +42,7 @@ export function stretchesBySeeking(
     // Somebody else can have made a hole of the data meanwhile.
     if (hole === undefined || hole <= at) break;
     add(false, Math.min(to, hole));
-  } while (at < to && stretches.length < STRETCHES_MAX && performance.now() < latest);
+  }
   return stretches.length === 0 ? undefined : stretches;
 }
 
