@@ -1,8 +1,8 @@
 /**
  * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
  * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, scattered, copies, many, growth, start), default all; QSNAP_BENCH_LARGEST the largest image of the
- * growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs XFS, for one.
+ * (edits, reads, scattered, copies, sparse, many, growth, start), default all; QSNAP_BENCH_LARGEST the largest image of
+ * the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs XFS, for one.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
+import { sparseDuels } from './sparse.js';
 import {
   certificates,
   fight,
@@ -30,7 +31,7 @@ import { worseSince } from './worse.js';
 
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
-  process.env['QSNAP_BENCH_PARTS'] ?? 'edits,reads,scattered,copies,many,growth,start'
+  process.env['QSNAP_BENCH_PARTS'] ?? 'edits,reads,scattered,copies,sparse,many,growth,start'
 ).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
@@ -251,6 +252,26 @@ function copies(): void {
   ]);
 }
 
+/** Wanted: no more than twice qemu-img's time and what Node takes to start. */
+function sparse(): void {
+  print('## Raw disks with holes');
+  print();
+  const duels = ['8G', '1T'].flatMap((size) => sparseDuels(folder, size, gib(size)));
+  const outcomes = fight(
+    duels.map(({ duel }) => duel),
+    ROUNDS,
+  );
+  const [begun] = inTurn([() => seconds(node('-e', '0'))], 3 * ROUNDS);
+  const rows = duels.map(({ name, size }, i) => {
+    const { ours, theirs } = outcomes[i]!;
+    const share = ours.median / (2 * theirs.median + begun!.median);
+    return row(name, `${size}, 8 MiB of data`, outcomes[i]!, `${share.toFixed(2)} of the time`);
+  });
+  table(HEAD, rows);
+  print(`The time: twice qemu-img's and Node's start, ${shown(begun!)} s.`);
+  print();
+}
+
 /** Ten of twenty snapshots that share all tables, in one call and in ten. */
 function deleteTen(size: string): Duel {
   const image = mapped(folder, 'twenty', size);
@@ -364,7 +385,16 @@ function start(): void {
   print();
 }
 
-const ALL: Record<string, () => void> = { edits, reads, scattered, copies, many, growth, start };
+const ALL: Record<string, () => void> = {
+  edits,
+  reads,
+  scattered,
+  copies,
+  sparse,
+  many,
+  growth,
+  start,
+};
 
 try {
   const { model } = cpus()[0]!;

@@ -8,6 +8,11 @@ Module.prototype._compile = function (content, file) {
   loaded.push({ file, bytes: content.length });
   return compile.call(this, content, file);
 };
+const addOn = Module._extensions['.node'];
+Module._extensions['.node'] = function (module, file) {
+  loaded.push({ file, bytes: 0 });
+  return addOn(module, file);
+};
 process.on('exit', () => {
   writeFileSync(process.env.QSNAP_LOADED, JSON.stringify(loaded));
 });

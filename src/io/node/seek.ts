@@ -11,12 +11,14 @@ export type Sought = 'data' | 'hole';
  */
 export type Seek = (what: Sought, at: number) => number | undefined;
 
-/** Stretches that are told at a time, and how long it may take: all else of this process waits. */
-const STRETCHES_MAX = 4096;
-const BATCH_MS = 10;
+/**
+ * Stretches that are told at a time. All else of this process waits for them: less than a millisecond,
+ * or some tenths of a second where the file system is behind a network.
+ */
+const STRETCHES_MAX = 256;
 
 /**
- * The stretches of the bytes `from` to `to`, of which there is at least one: as many as are found soon.
+ * The stretches of the bytes `from` to `to`, of which there is at least one: as many as are told at a time.
  *
  * @returns undefined where nobody can tell what lies at `from`.
  */
@@ -26,13 +28,12 @@ export function stretchesBySeeking(
   to: number,
 ): readonly FileStretch[] | undefined {
   const stretches: FileStretch[] = [];
-  const latest = performance.now() + BATCH_MS;
   let at = from;
   const add = (isHole: boolean, end: number): void => {
     if (end > at) stretches.push({ at, length: end - at, isHole });
     at = end;
   };
-  do {
+  while (at < to && stretches.length < STRETCHES_MAX) {
     const data = seek('data', at);
     if (data === undefined || data < at) break;
     add(true, Math.min(to, data));
@@ -41,7 +42,7 @@ export function stretchesBySeeking(
     // Somebody else can have made a hole of the data meanwhile.
     if (hole === undefined || hole <= at) break;
     add(false, Math.min(to, hole));
-  } while (at < to && stretches.length < STRETCHES_MAX && performance.now() < latest);
+  }
   return stretches.length === 0 ? undefined : stretches;
 }
 
@@ -70,7 +71,7 @@ function loadSeek(): SeekInFile | undefined {
   const isLinux64 = process.platform === 'linux' && !['arm', 'ia32'].includes(process.arch);
   if (!isLinux64) return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = loadKoffi();
     const lseek = koffi.load(null).func('int64_t lseek(int fd, int64_t offset, int whence)');
     return (fd, what, at) => {
       // Tables may point anywhere below 2^62; no file is that long.
@@ -82,4 +83,23 @@ function loadSeek(): SeekInFile | undefined {
   } catch {
     return undefined;
   }
+}
+
+type Koffi = Pick<typeof import('koffi'), 'load' | 'errno'>;
+
+/**
+ * Its own loader reads the program of Node to learn which library of C there is, and makes much that is
+ * not needed here, in twice the time that all else takes. So the binary is tried first where it lies.
+ */
+function loadKoffi(): Koffi {
+  const require = createRequire(import.meta.url);
+  try {
+    const ofKoffi = createRequire(require.resolve('koffi'));
+    const { arch } = process;
+    const binary = ofKoffi(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`) as Koffi;
+    if (typeof binary.load === 'function' && typeof binary.errno === 'function') return binary;
+  } catch {
+    // It lies elsewhere, or is for another library of C.
+  }
+  return require('koffi') as Koffi;
 }

@@ -7,8 +7,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
 
 const at = (name: string): string => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
-const WITHOUT = ['--require', at('test/support/without-koffi.cjs')];
 const BLOCK = 65_536;
+/** What is loaded of koffi, without all around it. */
+const BINARY = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
 
 beforeAll(() => {
   if (!existsSync(at('dist/cli/qsnap-img/qsnap-img.cjs'))) {
@@ -24,16 +25,19 @@ function sparseFile(): string {
   return file;
 }
 
-function run(node: readonly string[], argv: readonly string[]): string {
-  const words = [...node, at('bin/qsnap-img.js'), ...argv];
-  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+/** @param hidden a module that is not found. */
+function run(argv: readonly string[], hidden: string): string {
+  const preload = ['--require', at('test/support/hidden-module.cjs')];
+  const words = [...preload, at('bin/qsnap-img.js'), ...argv];
+  const env = { ...process.env, QSNAP_HIDDEN: hidden };
+  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env });
   expect(stderr).toBe('');
   return stdout;
 }
 
 /** Where the data of a raw file lies, by its map. */
-function dataIn(file: string, node: readonly string[]): readonly (readonly [number, number])[] {
-  const map = JSON.parse(run(node, ['map', '--output=json', '-f', 'raw', file])) as {
+function dataIn(file: string, hidden: string): readonly (readonly [number, number])[] {
+  const map = JSON.parse(run(['map', '--output=json', '-f', 'raw', file], hidden)) as {
     start: number;
     length: number;
     data: boolean;
@@ -43,22 +47,26 @@ function dataIn(file: string, node: readonly string[]): readonly (readonly [numb
 
 describe('the holes of a file', () => {
   test('with koffi: what was written is data, zeros too', () => {
-    expect(dataIn(sparseFile(), [])).toEqual([[0, 2 * BLOCK]]);
+    expect(dataIn(sparseFile(), '')).toEqual([[0, 2 * BLOCK]]);
+  });
+
+  test('where its binary lies elsewhere: by its own loader', () => {
+    expect(dataIn(sparseFile(), BINARY)).toEqual([[0, 2 * BLOCK]]);
   });
 
   test('without it: blocks of zeros are taken for holes', () => {
-    expect(dataIn(sparseFile(), WITHOUT)).toEqual([[BLOCK, 2 * BLOCK]]);
+    expect(dataIn(sparseFile(), 'koffi')).toEqual([[BLOCK, 2 * BLOCK]]);
   });
 
   test.each([
-    ['with', []],
-    ['without', WITHOUT],
-  ])('%s koffi a copy is the same', (_, node) => {
+    ['with', ''],
+    ['without', 'koffi'],
+  ])('%s koffi a copy is the same', (_, hidden) => {
     const file = sparseFile();
     const copy = `${file}.copy`;
-    run(node, ['convert', '-f', 'raw', '-O', 'raw', file, copy]);
+    run(['convert', '-f', 'raw', '-O', 'raw', file, copy], hidden);
     expect(readFileSync(copy).equals(readFileSync(file))).toBe(true);
-    expect(run(node, ['compare', '-f', 'raw', '-F', 'raw', file, copy])).toBe(
+    expect(run(['compare', '-f', 'raw', '-F', 'raw', file, copy], hidden)).toBe(
       'Images are identical.\n',
     );
   });

@@ -1,4 +1,5 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { seekIn, stretchesBySeeking, type Seek } from '../../../src/io/node/seek.js';
@@ -59,20 +60,8 @@ test('a file of very many stretches is told of in parts', () => {
   // The next data, then its end: data in every other byte.
   const seek: Seek = (what, at) => (what === 'data' ? at + 1 - (at % 2) : at + 1);
   const told = stretchesBySeeking(seek, 0, 1e9)!;
-  expect(told.length).toBeGreaterThan(0);
-  expect(told.length).toBeLessThan(5000);
-  expect(told.at(-1)).toEqual({ at: told.length - 1, length: 1, isHole: told.length % 2 === 1 });
-});
-
-test('a system that is slow to answer is not asked much at a time', () => {
-  let asked = 0;
-  const seek: Seek = (what, at) => {
-    asked += 1;
-    for (const until = performance.now() + 4; performance.now() < until;);
-    return what === 'data' ? at + 1 - (at % 2) : at + 1;
-  };
-  expect(stretchesBySeeking(seek, 0, 1e9)!.length).toBeGreaterThan(0);
-  expect(asked).toBeLessThan(10);
+  expect(told).toHaveLength(256);
+  expect(told.at(-1)).toEqual({ at: 255, length: 1, isHole: false });
 });
 
 test.each([
@@ -95,6 +84,13 @@ test.each([
   ]);
   await source.close();
   await expect(source.stretchesFrom(0, 1)).rejects.toMatchObject({ code: 'INTERNAL' });
+});
+
+test('the binary lies where it is looked for, so that the slow loader is not needed', () => {
+  const { arch } = process;
+  const binary = `@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`;
+  const ofKoffi = createRequire(createRequire(import.meta.url).resolve('koffi'));
+  expect(existsSync(ofKoffi.resolve(binary))).toBe(true);
 });
 
 test('nobody can tell of a descriptor that is no file', () => {
