@@ -69,7 +69,7 @@ export const EXAMPLES = {
     ['qsnap export disk.qcow2 -o disk.raw', 'the active disk'],
     ['qsnap export disk.qcow2 nightly -o old.qcow2 -c', 'a snapshot, compressed'],
     ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
-    ['qsnap export --salvage cut.qcow2 -o disk.raw', 'what is left of a damaged image'],
+    ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
   ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
