@@ -22,17 +22,18 @@ export interface EntryPlace {
 function wrongEntry(place: EntryPlace, problem: string, words: readonly number[]): QsnapError {
   const { structure, tableAt, entry } = place;
   const at = tableAt + entry * words.length * 4;
-  const value = words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+  const digits = words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+  const stored = `0x${digits.replace(/^0+(?=.)/, '')}`;
   return new QsnapError(
     'IMAGE_DAMAGED',
-    `the image is damaged: the ${structure} entry at ${hex(at)} ${problem}`,
+    `the image is damaged: the ${structure} entry at ${hex(at)} (${stored}) ${problem}`,
     {
       structure,
       at,
       entry,
       tableAt,
       expected: 'an entry that the specification allows',
-      actual: `0x${value}`,
+      actual: stored,
       hint: '`qsnap check` shows all that is wrong',
     },
   );
