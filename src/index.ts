@@ -65,7 +65,7 @@ export type {
   CheckTotals,
   QemuFailure,
 } from './check/report.js';
-export type { Extent, ExtentKind, ExtentOptions, GuestDisk } from './guest/disk.js';
+export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './guest/disk.js';
 export type { Gate, OpenedLayer } from './guest/gate.js';
 export { openGuestDisk } from './guest/open-guest-disk.js';
 export type { GuestDiskOptions } from './guest/open-guest-disk.js';
@@ -125,5 +125,7 @@ export type { CompareOptions, CompareReport } from './copy/compare-disks.js';
 export type { DifferentRange } from './copy/differences.js';
 export { copyDisk } from './copy/copy-disk.js';
 export type { CopyOptions, CopyReport } from './copy/copy-disk.js';
+export { LossList, salvagedRanges } from './copy/salvage.js';
+export type { SalvagedRange, SalvageState } from './copy/salvage.js';
 export { hashContent, hashSource } from './copy/content.js';
 export type { Content, ContentListener } from './copy/content.js';

@@ -17,13 +17,14 @@ const NO_FACTS: Facts = {};
 const SEVERITIES: readonly Severity[] = ['corruption', 'check-error', 'leak', 'note'];
 
 /**
- * Takes findings in: counts them all and keeps the first of each severity, so that a thousand leaks
- * never push the one corruption out.
+ * Takes findings in: counts them all and keeps the gravest, of each severity the first, so that a
+ * thousand leaks never push the one corruption out.
  */
 export class FindingCollector {
   readonly #kept = new Map<Severity, Finding[]>();
   readonly #max: number;
   #seen = 0;
+  #size = 0;
   /** By severity, as QEMU counts. */
   readonly counts: Record<Severity, number> = { corruption: 0, 'check-error': 0, leak: 0, note: 0 };
   /** The same for what QEMU does not count. */
@@ -48,8 +49,8 @@ export class FindingCollector {
       this.ownersHidden[hidesOwners] = true;
     }
     this.#seen += 1;
+    if (!this.#makeRoom(entry.severity)) return;
     const kept = this.#kept.get(entry.severity) ?? [];
-    if (kept.length >= this.#max) return;
     this.#kept.set(entry.severity, kept);
     const { structure, at, cluster, found: was, expected, facts = NO_FACTS } = found;
     const told = { structure, at, cluster, found: was, expected, facts };
@@ -75,10 +76,23 @@ export class FindingCollector {
     this.#kept.set('leak', (this.#kept.get('leak') ?? []).map(doubted));
   }
 
+  /** Lets go of the last of the least grave, where that is less grave; false where nothing is. */
+  #makeRoom(severity: Severity): boolean {
+    if (this.#size < this.#max) {
+      this.#size += 1;
+      return true;
+    }
+    for (const other of SEVERITIES.toReversed()) {
+      if (other === severity) return false;
+      const kept = this.#kept.get(other) ?? [];
+      if (kept.pop() !== undefined) return true;
+    }
+    return false;
+  }
+
   /** What is kept, the gravest first, and how many more there were. */
   finish(): { readonly findings: readonly Finding[]; readonly leftOut: number } {
-    const all = SEVERITIES.flatMap((severity) => this.#kept.get(severity) ?? []);
-    const findings = all.slice(0, this.#max);
+    const findings = SEVERITIES.flatMap((severity) => this.#kept.get(severity) ?? []);
     return { findings, leftOut: this.#seen - findings.length };
   }
 }

@@ -72,9 +72,13 @@ export function oneSafeLine(message: string): string {
   });
 }
 
-/** A JSON document for stdout, with escapes for all that a terminal must not be given. */
-export function jsonText(document: unknown): string {
-  const text = JSON.stringify(document, undefined, 2);
+/**
+ * A JSON document for stdout, with escapes for all that a terminal must not be given.
+ *
+ * @param indent spaces; 0: all in one line.
+ */
+export function jsonText(document: unknown, indent = 2): string {
+  const text = JSON.stringify(document, undefined, indent);
   const safe = text.replace(UNSAFE, (character) => {
     // The line breaks between members; those inside strings are escaped already.
     if (character === '\n') return character;

@@ -10,10 +10,12 @@ import type { BlockSource } from '../io/device.js';
  * - `zero`: the layer says that they read as zeros, whether or not it has clusters for them; also a
  *   hole of a raw file;
  * - `backing`: the image leaves them to its backing file, which was not opened;
- * - `unallocated`: no layer of the chain says anything: they read as zeros.
+ * - `unallocated`: no layer of the chain says anything: they read as zeros;
+ * - `unreadable`: the tables that lead there are damaged, or the file ends before. Told only where a
+ *   disk is opened to go on past damage.
  */
 export type ExtentKind =
-  'data' | 'compressed' | 'preallocated' | 'zero' | 'backing' | 'unallocated';
+  'data' | 'compressed' | 'preallocated' | 'zero' | 'backing' | 'unallocated' | 'unreadable';
 
 /** A stretch of a virtual disk that is kept in one way and in one place. */
 export interface Extent {
@@ -32,6 +34,17 @@ export interface Extent {
    * one extent are neighbours in the file, too.
    */
   readonly at?: number;
+  /** Why it is `unreadable`, in a few words. */
+  readonly reason?: string;
+}
+
+/** Guest bytes that could not be read, and are zeros. */
+export interface Loss {
+  /** Guest offset in bytes. */
+  readonly start: number;
+  readonly length: number;
+  /** In a few words. */
+  readonly reason: string;
 }
 
 /** How a disk tells its extents. */
@@ -69,7 +82,8 @@ export interface GuestDisk extends BlockSource {
    * The extents of the guest range `from` to `to`, ascending and without gaps, in batches of what
    * was read together. Neighbours that could be one extent are one, also across batches.
    *
-   * @throws QsnapError IMAGE_DAMAGED for an entry that can't be right, after all extents before it.
+   * @throws QsnapError IMAGE_DAMAGED for an entry that can't be right, IMAGE_TRUNCATED for what lies
+   *   past the end of the file, after all extents before it.
    */
   extents(from: number, to: number, options?: ExtentOptions): AsyncIterable<readonly Extent[]>;
 }

@@ -50,7 +50,8 @@ function insideOf(ranges: readonly ByteRange[], diskSizeBytes: number): ByteRang
   });
 }
 
-function extentOf({ kind, start, length, at }: Run, depth: number): Extent {
+function extentOf({ kind, start, length, at, reason }: Run, depth: number): Extent {
+  if (reason !== undefined) return { start, length, kind, depth, reason };
   return at === NOWHERE ? { start, length, kind, depth } : { start, length, kind, depth, at };
 }
 
@@ -77,8 +78,9 @@ async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerat
   const { tables, map } = layer;
   const { geometry } = map.format;
   const { clusterBytes } = geometry;
-  const pieces = piecesOf(ranges, tables, geometry);
-  const runs = new RunList(true);
+  const { dataEnd, unreadableExtents: goesOn } = layer;
+  const pieces = piecesOf(ranges, tables, geometry, goesOn);
+  const runs = new RunList({ joinCompressed: true, dataEnd, goesOn });
   // One batch is looked at while the next is read into the other memory.
   const memory = [new Uint8Array(0), new Uint8Array(0)];
   let next = loadNext(pieces, tables, clusterBytes, memory);
@@ -91,7 +93,7 @@ async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerat
     next.catch(() => undefined);
     for (const piece of batch.pieces) {
       try {
-        mapPiece(piece, batch.loaded, map, runs);
+        mapPiece(piece, batch.loaded, map, runs, goesOn);
       } catch (error) {
         yield runs.take(0);
         throw error;

@@ -29,7 +29,8 @@ export async function* joinExtents(
 }
 
 function goesOn(before: Extent, after: Extent): boolean {
-  const { kind, depth, start, length, at } = before;
+  const { kind, depth, start, length, at, reason } = before;
   if (kind !== after.kind || depth !== after.depth || start + length !== after.start) return false;
+  if (reason !== after.reason) return false;
   return at === undefined ? after.at === undefined : at + length === after.at;
 }

@@ -1,6 +1,6 @@
 import type { BlockSource, ByteRange } from '../io/device.js';
 import type { Image } from '../image/image.js';
-import type { Extent, ExtentOptions, GuestDisk } from './disk.js';
+import type { Extent, ExtentOptions, GuestDisk, Loss } from './disk.js';
 import type { L2Tables } from './l2-tables.js';
 import type { Decompressor, SectorCipher } from './ports.js';
 import type { TableMap } from './table-map.js';
@@ -33,6 +33,12 @@ export interface Layer {
   /** Undefined: nothing is encrypted, or the passphrase is missing. */
   readonly cipher: DiskCipher | undefined;
   readonly decompressor: Decompressor | undefined;
+  /** Where the file ends that guest data lies in; Infinity where what lies behind it counts as zeros. */
+  readonly dataEnd: number;
+  /** Whether extents go on past what can't be read. */
+  readonly unreadableExtents: boolean;
+  /** Told of what could not be read; undefined: that is an error. */
+  readonly onLost: ((loss: Loss) => void) | undefined;
   /** The disk below, its size, or that it may not be opened. */
   readonly backing: Backing;
   /** Whether the file has holes where clusters are mapped. */

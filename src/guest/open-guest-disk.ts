@@ -8,7 +8,7 @@ import { tellsHoles } from '../io/holes.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { ChainGuard, looksLikeQcow2 } from './backing.js';
-import type { GuestDisk } from './disk.js';
+import type { GuestDisk, Loss } from './disk.js';
 import type { Gate } from './gate.js';
 import { L2Tables } from './l2-tables.js';
 import type { Backing, DiskCipher, LayerDisk } from './layer.js';
@@ -38,6 +38,14 @@ export interface GuestDiskOptions {
    * mapped clusters (`preallocated`); where they can't but be read, in files of up to 16 GiB.
    */
   readonly tolerant?: boolean | undefined;
+  /** Extents go on past damage, and tell it as `unreadable`. */
+  readonly unreadableExtents?: boolean | undefined;
+  /**
+   * Reads go on past damage, too: entries that can't be right, what lies past the end of the file,
+   * clusters that can't be unpacked, and sectors that the medium does not give. They are zeros, and
+   * this is told of each; of the same bytes more than once, if they are asked for again.
+   */
+  readonly onLost?: ((loss: Loss) => void) | undefined;
 }
 
 /**
@@ -80,6 +88,7 @@ async function openLayer(
       diskSizeBytes,
       format,
       tolerant,
+      goesOn: options.unreadableExtents === true || options.onLost !== undefined,
     });
     const cipher = await cipherOf(image, options);
     const external = header.externalDataFile;
@@ -94,6 +103,9 @@ async function openLayer(
       data,
       cipher,
       decompressor: options.decompressor,
+      dataEnd: tolerant ? Infinity : ((await data?.sizeBytes()) ?? Infinity),
+      unreadableExtents: options.unreadableExtents === true,
+      onLost: options.onLost,
       backing,
       hasHoles: () => (hasHoles ??= looksForHoles(image, data, tolerant)),
       close,

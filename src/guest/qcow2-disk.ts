@@ -65,16 +65,17 @@ export class Qcow2Disk implements LayerDisk {
   }
 
   async #readWindow(requests: readonly ReadRequest[]): Promise<void> {
-    const { tables, map } = this.#layer;
+    const { tables, map, dataEnd, onLost } = this.#layer;
+    const goesOn = onLost !== undefined;
     const pieces = requests.map(({ at, into }) => {
-      return [...piecesOf([{ at, length: into.length }], tables, map.format.geometry)];
+      return [...piecesOf([{ at, length: into.length }], tables, map.format.geometry, goesOn)];
     });
     const offsets = pieces.flat().flatMap(({ tableAt }) => (tableAt === 0 ? [] : [tableAt]));
     const loaded = await tables.load(new Set(offsets));
     const wanted: Wanted[] = [];
     for (const [i, { at, into }] of requests.entries()) {
-      const runs = new RunList(false);
-      for (const piece of pieces[i]!) mapPiece(piece, loaded, map, runs);
+      const runs = new RunList({ joinCompressed: false, dataEnd, goesOn });
+      for (const piece of pieces[i]!) mapPiece(piece, loaded, map, runs, goesOn);
       for (const run of runs.take(0)) {
         const from = run.start - at;
         wanted.push({ run, into: into.subarray(from, from + run.length) });

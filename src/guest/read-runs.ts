@@ -6,6 +6,7 @@ import { dataFileName } from '../image/image.js';
 import type { ReadRequest } from '../io/device.js';
 import { refusedBacking } from './backing.js';
 import type { Layer } from './layer.js';
+import { readAround } from './read-around.js';
 import type { Run } from './runs.js';
 
 const SECTOR_BYTES = 512;
@@ -25,10 +26,19 @@ export interface UnpackedCluster {
 /** Whole sectors, and where in them the wanted bytes begin. */
 interface EncryptedPart {
   readonly at: number;
+  readonly guestAt: number;
   readonly sectors: Uint8Array;
   readonly firstSector: number;
   readonly from: number;
   readonly into: Uint8Array;
+  /** Sectors that could not be read: they are zeros as they are. */
+  readonly lost: Uint8Array[];
+}
+
+/** A read of guest data, and where the data is on the disk. */
+interface DataRead extends ReadRequest {
+  readonly guestAt: number;
+  readonly lost?: Uint8Array[];
 }
 
 interface PackedCluster {
@@ -36,6 +46,8 @@ interface PackedCluster {
   readonly packed: Uint8Array;
   readonly guestAt: number;
   readonly parts: { readonly from: number; readonly into: Uint8Array }[];
+  /** Whether a part of it could not be read. */
+  isLost: boolean;
 }
 
 /**
@@ -51,25 +63,29 @@ export async function readRuns(
   wanted: readonly Wanted[],
   known: UnpackedCluster | undefined,
 ): Promise<UnpackedCluster | undefined> {
-  const reads: ReadRequest[] = [];
+  const reads: DataRead[] = [];
   const below: ReadRequest[] = [];
   const encrypted: EncryptedPart[] = [];
   const packed = new Map<number, PackedCluster>();
   const isPlain = layer.image.header.encryption === 'none';
   for (const { run, into } of wanted) {
     if (run.kind === 'zero') into.fill(0);
-    else if (run.kind === 'compressed') addPacked(layer, run, into, known, packed);
+    else if (run.kind === 'unreadable') {
+      into.fill(0);
+      layer.onLost!({ start: run.start, length: run.length, reason: run.reason! });
+    } else if (run.kind === 'compressed') addPacked(layer, run, into, known, packed);
     else if (run.kind === 'unallocated') below.push({ at: run.start, into });
-    else if (isPlain) reads.push({ at: run.at, into });
+    else if (isPlain) reads.push({ at: run.at, into, guestAt: run.start });
     else encrypted.push(encryptedPart(layer, run, into));
   }
   const clusters = [...packed.values()];
-  const sectors = encrypted.map(({ at, sectors: into }) => ({ at, into }));
-  const ownReads = clusters.map(({ at, packed: into }) => ({ at, into }));
+  const sectors = encrypted.map(({ at, sectors: into, guestAt, lost }) => {
+    return { at, into, guestAt, lost };
+  });
   await Promise.all([
     readData(layer, [...reads, ...sectors]),
     readBelow(layer, below),
-    ownReads.length > 0 ? layer.image.source.readBatch(ownReads) : undefined,
+    readPacked(layer, clusters),
   ]);
   decrypt(layer, encrypted);
   return unpack(layer, clusters, known);
@@ -82,10 +98,12 @@ function encryptedPart(layer: Layer, run: Run, into: Uint8Array): EncryptedPart 
   const bytes = roundUp(from + into.length, SECTOR_BYTES);
   return {
     at: run.at - from,
+    guestAt: run.start - from,
     sectors: isWhole ? into : new Uint8Array(bytes),
     firstSector: Math.floor((numberedBy === 'guest' ? run.start : run.at) / SECTOR_BYTES),
     from,
     into,
+    lost: [],
   };
 }
 
@@ -99,13 +117,14 @@ function cipherOf(layer: Layer): NonNullable<Layer['cipher']> {
 }
 
 function decrypt(layer: Layer, parts: readonly EncryptedPart[]): void {
-  for (const { sectors, firstSector, from, into } of parts) {
+  for (const { sectors, firstSector, from, into, lost } of parts) {
     cipherOf(layer).decrypt(sectors, firstSector);
+    for (const sector of lost) sector.fill(0);
     if (sectors !== into) into.set(sectors.subarray(from, from + into.length));
   }
 }
 
-async function readData(layer: Layer, reads: readonly ReadRequest[]): Promise<void> {
+async function readData(layer: Layer, reads: readonly DataRead[]): Promise<void> {
   if (reads.length === 0) return;
   if (layer.data === undefined) {
     const name = printableText(dataFileName(layer.image) ?? '');
@@ -118,7 +137,28 @@ async function readData(layer: Layer, reads: readonly ReadRequest[]): Promise<vo
       },
     );
   }
-  await layer.data.readBatch(reads);
+  const { data, onLost } = layer;
+  if (onLost === undefined) {
+    await data.readBatch(reads);
+    return;
+  }
+  await readAround(data, reads, (index, from, length) => {
+    const { guestAt, into, lost } = reads[index]!;
+    lost?.push(into.subarray(from, from + length));
+    onLost({ start: guestAt + from, length, reason: READ_ERROR });
+  });
+}
+
+/** The reason of what the medium does not give. */
+const READ_ERROR = 'read error';
+
+async function readPacked(layer: Layer, clusters: readonly PackedCluster[]): Promise<void> {
+  if (clusters.length === 0) return;
+  const { image, onLost } = layer;
+  const reads = clusters.map(({ at, packed: into }) => ({ at, into }));
+  if (onLost === undefined) await image.source.readBatch(reads);
+  // Where a sector is missing, unpacking fails or the cluster is marked as lost.
+  else await readAround(image.source, reads, (index) => (clusters[index]!.isLost = true));
 }
 
 async function readBelow(layer: Layer, reads: readonly ReadRequest[]): Promise<void> {
@@ -148,10 +188,17 @@ function addPacked(
   }
   clusters.set(run.at, {
     at: run.at,
-    packed: new Uint8Array(run.sectorBytes - (run.at % SECTOR_BYTES)),
+    packed: new Uint8Array(packedBytesOf(layer, run)),
     guestAt: run.start - from,
     parts: [{ from, into }],
+    isLost: false,
   });
+}
+
+/** Zeros behind the end of the file could be unpacked to something: they are not packed data. */
+function packedBytesOf({ image, map }: Layer, { at, sectorBytes }: Run): number {
+  const bytes = sectorBytes - (at % SECTOR_BYTES);
+  return map.tolerant ? bytes : Math.min(bytes, image.fileSizeBytes - at);
 }
 
 async function unpack(
@@ -173,9 +220,18 @@ async function unpack(
   const type = header.compressionType;
   const unpacked = await layer.decompressor.decompress(type, packed, clusterBytes);
   let last = known;
-  for (const [i, { at, guestAt, parts }] of clusters.entries()) {
+  for (const [i, { at, guestAt, parts, isLost }] of clusters.entries()) {
     const bytes = unpacked[i];
-    if (bytes?.length !== clusterBytes) throw invalidCluster(at, guestAt, clusterBytes, type);
+    if (isLost || bytes?.length !== clusterBytes) {
+      const { onLost } = layer;
+      if (onLost === undefined) throw invalidCluster(at, guestAt, clusterBytes, type);
+      const reason = isLost ? READ_ERROR : 'the compressed cluster can not be unpacked';
+      for (const { from, into } of parts) {
+        into.fill(0);
+        onLost({ start: guestAt + from, length: into.length, reason });
+      }
+      continue;
+    }
     for (const { from, into } of parts) into.set(bytes.subarray(from, from + into.length));
     if (parts.some(({ into }) => into.length < clusterBytes)) last = { at, bytes };
   }

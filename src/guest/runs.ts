@@ -1,4 +1,5 @@
 import type { ExtentKind } from './disk.js';
+import { cutOff, PAST_THE_END } from './wrong-entry.js';
 
 /** What a table says of a stretch of guest bytes, before backing files and holes are looked at. */
 export type RunKind = Exclude<ExtentKind, 'preallocated' | 'backing'>;
@@ -12,6 +13,18 @@ export interface Run {
   readonly at: number;
   /** Bytes of whole sectors that a compressed cluster may cover from the sector of `at`; else 0. */
   readonly sectorBytes: number;
+  /** Of an `unreadable` run. */
+  readonly reason: string | undefined;
+}
+
+/** What a list does with data that the file ends before. */
+export interface RunRules {
+  /** Whether neighbouring compressed clusters are one run that lies nowhere. */
+  readonly joinCompressed: boolean;
+  /** Where the file ends that data lies in; Infinity where what lies behind it counts as zeros. */
+  readonly dataEnd: number;
+  /** Whether such data becomes an `unreadable` run instead of an error. */
+  readonly goesOn: boolean;
 }
 
 /** The `at` of what lies in no file. */
@@ -23,6 +36,7 @@ interface OpenRun {
   length: number;
   at: number;
   sectorBytes: number;
+  reason: string | undefined;
 }
 
 /**
@@ -30,14 +44,13 @@ interface OpenRun {
  * way and place.
  */
 export class RunList {
-  readonly #joinCompressed: boolean;
+  readonly #rules: RunRules;
   #runs: OpenRun[] = [];
   #from = 0;
   #to = 0;
 
-  /** @param joinCompressed whether neighbouring compressed clusters are one run that lies nowhere. */
-  constructor(joinCompressed: boolean) {
-    this.#joinCompressed = joinCompressed;
+  constructor(rules: RunRules) {
+    this.#rules = rules;
   }
 
   get length(): number {
@@ -50,11 +63,31 @@ export class RunList {
     this.#to = to;
   }
 
+  /** @throws QsnapError IMAGE_TRUNCATED for data behind the end of the file; what is before it is added. */
   add(kind: RunKind, start: number, length: number, at: number): void {
     const first = Math.max(start, this.#from);
     const end = Math.min(start + length, this.#to);
     if (end <= first) return;
-    this.#append(kind, first, end - first, at === NOWHERE ? NOWHERE : at + first - start, 0);
+    const place = at === NOWHERE ? NOWHERE : at + first - start;
+    const { dataEnd } = this.#rules;
+    if (kind === 'data' && place + end - first > dataEnd) this.#addCutOff(first, end, place);
+    else this.#append(kind, first, end - first, place);
+  }
+
+  /** Guest bytes that nobody can read; they are cut to the range as all others. */
+  addUnreadable(start: number, length: number, reason: string): void {
+    const first = Math.max(start, this.#from);
+    const end = Math.min(start + length, this.#to);
+    if (end > first) this.#append('unreadable', first, end - first, NOWHERE, reason);
+  }
+
+  #addCutOff(first: number, end: number, place: number): void {
+    const { dataEnd, goesOn } = this.#rules;
+    const inFile = Math.max(0, dataEnd - place);
+    if (inFile > 0) this.#append('data', first, inFile, place);
+    const from = first + inFile;
+    if (!goesOn) throw cutOff('data cluster', place, from, end);
+    this.#append('unreadable', from, end - from, NOWHERE, PAST_THE_END);
   }
 
   /** One compressed cluster; it is cut as a guest range, and what is packed stays whole. */
@@ -62,19 +95,22 @@ export class RunList {
     const first = Math.max(start, this.#from);
     const end = Math.min(start + length, this.#to);
     if (end <= first) return;
-    if (this.#joinCompressed) this.#append('compressed', first, end - first, NOWHERE, 0);
-    else
-      this.#runs.push({ kind: 'compressed', start: first, length: end - first, at, sectorBytes });
+    if (this.#rules.joinCompressed) this.#append('compressed', first, end - first, NOWHERE);
+    else {
+      const run = { kind: 'compressed', start: first, length: end - first } as const;
+      this.#runs.push({ ...run, at, sectorBytes, reason: undefined });
+    }
   }
 
-  #append(kind: RunKind, start: number, length: number, at: number, sectorBytes: number): void {
+  #append(kind: RunKind, start: number, length: number, at: number, reason?: string): void {
     const last = this.#runs.at(-1);
     const goesOn =
       last?.kind === kind &&
+      last.reason === reason &&
       last.start + last.length === start &&
       (at === NOWHERE ? last.at === NOWHERE : last.at !== NOWHERE && last.at + last.length === at);
     if (goesOn) last.length += length;
-    else this.#runs.push({ kind, start, length, at, sectorBytes });
+    else this.#runs.push({ kind, start, length, at, sectorBytes: 0, reason });
   }
 
   /** All runs but the last `kept`, which may still grow. */

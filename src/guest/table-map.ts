@@ -23,6 +23,8 @@ export interface TableMap {
   readonly clustersEnd: number;
   /** First byte where no compressed cluster may begin. */
   readonly packedEnd: number;
+  /** Where the file ends that L2 tables lie in; Infinity where what lies behind it counts as zeros. */
+  readonly tablesEnd: number;
   /** Guest data lies in a file of its own, each cluster at its guest offset. */
   readonly external: boolean;
   /** Entries that break a rule without consequence for what is read are let pass, as QEMU does. */
@@ -51,6 +53,7 @@ export function tableMapOf(
     zeroFlag,
     clustersEnd: tolerant || external ? Infinity : format.fileClusters,
     packedEnd: external ? 0 : tolerant ? Infinity : fileSizeBytes,
+    tablesEnd: tolerant ? Infinity : fileSizeBytes,
     external,
     tolerant,
   };

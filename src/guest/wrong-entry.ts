@@ -22,20 +22,46 @@ export interface EntryPlace {
 function wrongEntry(place: EntryPlace, problem: string, words: readonly number[]): QsnapError {
   const { structure, tableAt, entry } = place;
   const at = tableAt + entry * words.length * 4;
-  const value = words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+  const digits = words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+  const stored = `0x${digits.replace(/^0+(?=.)/, '')}`;
   return new QsnapError(
     'IMAGE_DAMAGED',
-    `the image is damaged: the ${structure} entry at ${hex(at)} ${problem}`,
+    `the image is damaged: the ${structure} entry at ${hex(at)} (${stored}) ${problem}`,
     {
       structure,
       at,
       entry,
       tableAt,
       expected: 'an entry that the specification allows',
-      actual: `0x${value}`,
+      actual: stored,
       hint: '`qsnap check` shows all that is wrong',
     },
   );
+}
+
+/** The reason of what lies behind the end of a file. */
+export const PAST_THE_END = 'past the end of the file';
+
+/**
+ * The error for guest bytes that can't be had because the file ends before them, or before the part of
+ * a table that leads to them.
+ *
+ * @param at where the structure begins in the file.
+ * @param from guest offset of the first byte that is missing.
+ */
+export function cutOff(structure: string, at: number, from: number, to: number): QsnapError {
+  return new QsnapError(
+    'IMAGE_TRUNCATED',
+    `the file ends inside the ${structure} at ${hex(at)}: ` +
+      `guest bytes ${hex(from)} to ${hex(to)} are missing`,
+    { structure, at, hint: '`qsnap check` shows all that is wrong' },
+  );
+}
+
+/** Why something can't be read: for people in a few words, and as an error. */
+export interface ReadProblem {
+  readonly reason: string;
+  readonly error: () => QsnapError;
 }
 
 /** What is wrong with an L1 entry for a reader, or undefined. */
@@ -45,12 +71,13 @@ export function wrongL1Entry(
   low: number,
   format: TableFormat,
   tolerant: boolean,
-): QsnapError | undefined {
+): ReadProblem | undefined {
   const problem = judgeL1Entry(high, low, format);
   // A COPIED flag without a table says nothing to a reader.
   if (problem === undefined || problem === 'copied-without-offset') return undefined;
   if (tolerant && offsetOf(high, low) % format.geometry.clusterBytes === 0) return undefined;
-  return wrongEntry(place, ENTRY_PROBLEM_TEXT[problem], [high, low]);
+  const text = ENTRY_PROBLEM_TEXT[problem];
+  return { reason: `the L1 entry ${text}`, error: () => wrongEntry(place, text, [high, low]) };
 }
 
 /**
@@ -65,10 +92,11 @@ export function wrongL2Entry(
   map: TableMap,
 ): QsnapError {
   const place = { structure: 'L2 table', tableAt, entry };
-  return wrongEntry(place, problemText(words, map), [...words]);
+  return wrongEntry(place, l2ProblemText(words, map), [...words]);
 }
 
-function problemText(words: Uint32Array, map: TableMap): string {
+/** What is wrong with an L2 entry, in words that complete "the entry …". */
+export function l2ProblemText(words: Uint32Array, map: TableMap): string {
   const [high = 0, low = 0, zeros = 0, allocated = 0] = words;
   const { clusterBits, clusterBytes } = map.format.geometry;
   if ((high & COMPRESSED) !== 0) {

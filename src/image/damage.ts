@@ -29,11 +29,11 @@ export function damagedEntry(
   high: number,
   low: number,
 ): QsnapError {
-  const value = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  const stored = hex((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
   return damaged({
     structure,
     at,
-    message: `the ${structure} entry at ${hex(at)} ${ENTRY_PROBLEM_TEXT[problem]}`,
-    actual: hex(value),
+    message: `the ${structure} entry at ${hex(at)} (${stored}) ${ENTRY_PROBLEM_TEXT[problem]}`,
+    actual: stored,
   });
 }

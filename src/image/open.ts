@@ -1,5 +1,5 @@
 import { KiB } from '../base/units.js';
-import { QsnapError } from '../errors.js';
+import { isQsnapError, QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import { parseBitmapDirectory, type PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
@@ -9,6 +9,8 @@ import type { Image } from './image.js';
 
 /** Holds the first cluster of an image with default options, and so all of its header area. */
 const FIRST_READ_BYTES = 64 * KiB;
+/** Holds the first cluster of an image with small clusters. */
+const SECOND_READ_BYTES = 4 * KiB;
 /** Room for a dozen snapshots with names of common length. */
 const SNAPSHOT_TABLE_FIRST_READ_BYTES = 4 * KiB;
 
@@ -48,8 +50,7 @@ export async function readHead(
   extensionsOf: ExtensionsOf = (cluster, header) => parseExtensions(cluster, header).extensions,
 ): Promise<ImageHead> {
   const fileSizeBytes = await source.sizeBytes();
-  const head = new Uint8Array(Math.min(FIRST_READ_BYTES, Math.max(fileSizeBytes, 512)));
-  await source.readBatch([{ at: 0, into: head }]);
+  const head = await readStart(source, Math.max(fileSizeBytes, 512));
   const header = parse(head, fileSizeBytes);
   const cluster = await readFirstCluster(source, head, header);
   const { at, bytes } = header.backingName;
@@ -62,6 +63,22 @@ export async function readHead(
     extensions: extensionsOf(cluster, header),
     backingNameBytes: bytes === 0 ? undefined : cluster.slice(at, at + bytes),
   };
+}
+
+/** The first bytes: fewer where a medium does not give many, since small clusters need few. */
+async function readStart(source: BlockSource, most: number): Promise<Uint8Array> {
+  for (const wanted of [FIRST_READ_BYTES, SECOND_READ_BYTES]) {
+    const head = new Uint8Array(Math.min(wanted, most));
+    try {
+      await source.readBatch([{ at: 0, into: head }]);
+      return head;
+    } catch (error) {
+      if (!isQsnapError(error) || error.code !== 'READ_FAILED') throw error;
+    }
+  }
+  const head = new Uint8Array(512);
+  await source.readBatch([{ at: 0, into: head }]);
+  return head;
 }
 
 /** The first cluster; the read is repeated only where a large cluster holds more than was read. */

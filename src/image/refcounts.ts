@@ -2,7 +2,7 @@ import { counted } from '../base/text.js';
 import { isAligned } from '../base/units.js';
 import { hex } from '../base/words.js';
 import type { BlockSource } from '../io/device.js';
-import { offsetOf } from '../l1l2/entry.js';
+import { ENTRY_PROBLEM_TEXT, offsetOf } from '../l1l2/entry.js';
 import { visitBits } from '../refcount/bits.js';
 import { passesCap } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
@@ -29,24 +29,33 @@ export async function readRefcountTable(image: Image): Promise<Float64Array> {
     const low = words[2 * i + 1]!;
     if ((high | low) === 0) continue;
     const offset = offsetOf(high, low);
-    const sound =
-      (high & 0xff00_0000) === 0 &&
-      (low & 0x1ff) === 0 &&
-      isAligned(offset, clusterBytes) &&
-      offset !== 0 &&
-      offset < image.fileSizeBytes;
-    if (!sound) {
+    const problem = problemOf(high, low, image);
+    if (problem !== undefined) {
+      const stored = hex((BigInt(high) << 32n) | BigInt(low));
       throw damaged({
         structure: 'refcount table',
         at: at + i * 8,
-        message: `refcount table entry ${i} points at ${hex(offset)}, where no block can be`,
+        message: `refcount table entry ${i} (${stored}) ${problem}`,
         expected: `a multiple of ${clusterBytes} below ${image.fileSizeBytes}`,
-        actual: hex((BigInt(high) << 32n) | BigInt(low)),
+        actual: stored,
       });
     }
     offsets[i] = offset;
   }
   return offsets;
+}
+
+/** What is wrong with an entry of the refcount table, in words that complete "the entry …". */
+function problemOf(
+  high: number,
+  low: number,
+  { geometry, fileSizeBytes }: Image,
+): string | undefined {
+  if ((high & 0xff00_0000) !== 0) return 'has bits above bit 55 set, which no offset in a file has';
+  if ((low & 0x1ff) !== 0) return ENTRY_PROBLEM_TEXT['reserved-bits'];
+  const offset = offsetOf(high, low);
+  if (!isAligned(offset, geometry.clusterBytes)) return ENTRY_PROBLEM_TEXT.misaligned;
+  return offset >= fileSizeBytes ? ENTRY_PROBLEM_TEXT['past-the-end'] : undefined;
 }
 
 /** What comparing the counted references with the stored refcounts gave. */

@@ -31,7 +31,7 @@ export interface SnapshotTableStop {
   readonly index: number;
   /** Byte offset in the file. */
   readonly at: number;
-  /** In bytes: the length that is too much; for `past-the-end` what the file lacks; else 0. */
+  /** In bytes: the length that is too much; for `past-the-end` what the file lacks of the entry; else 0. */
   readonly value: number;
 }
 
@@ -110,7 +110,10 @@ function lost(
 ): SnapshotTableStop | undefined {
   const where = context.at + at;
   const lacking = context.at + after - context.fileSizeBytes;
-  if (lacking > 0) return { reason: 'past-the-end', index, at: where, value: lacking };
+  if (lacking > 0) {
+    const value = Math.min(lacking, after - at);
+    return { reason: 'past-the-end', index, at: where, value };
+  }
   const isWithoutDisk = raw.l1At === 0n || raw.l1Entries === 0;
   const isBlank = raw.idBytes === 0 && (isWithoutDisk || raw.dateSeconds === 0);
   return isBlank ? { reason: 'blank', index, at: where, value: 0 } : undefined;

@@ -40,6 +40,8 @@ const commandsOn = (file: string): readonly (readonly string[])[] => [
   [QSNAP_IMG, 'snapshot', '-c', 'new', file],
 ];
 
+const READS = new Set(['info', 'list', 'show']);
+
 const five = loadFixture('five-snapshots');
 
 /** What lies at the path, by the test's name for it. */
@@ -78,7 +80,7 @@ function expectRefusal(outcome: Outcome, program: string): void {
   expect(outcome.status, outcome.stderr).toBe(1);
   // As qemu-img does, its twin warns first that it takes an unknown file for a raw disk.
   const lines = outcome.stderr.split('\n').filter((line) => !line.startsWith('WARNING: '));
-  expect(lines.find((line) => /^\S/.test(line))).toMatch(new RegExp(`^${program}: .{10,}`));
+  expect(lines.find((line) => /^\S/.test(line))).toMatch(new RegExp(`^(${program}): .{10,}`));
   expect(outcome.stderr, 'no stack').not.toMatch(/^\s+at /m);
 }
 
@@ -91,7 +93,10 @@ describe.each(Object.keys(BAD))('%s', (name) => {
       // What needs no snapshot table is printed even where the table is cut off by qemu-img.
       const isQemuInfo = argv[0] === QSNAP_IMG && argv[1] === 'info';
       if (isQemuInfo && name === 'an image cut before its snapshot table') continue;
-      expectRefusal(run(argv), argv[0] === QSNAP ? 'qsnap' : 'qsnap-img');
+      // What can be read of it is read, with a warning of what can't.
+      const isRead = name === 'an image cut before its snapshot table' && READS.has(argv[1]!);
+      const program = argv[0] === QSNAP ? 'qsnap' : 'qsnap-img';
+      expectRefusal(run(argv), isRead ? 'warning' : program);
     }
     expect(bytesOf(path)).toEqual(before);
   });

@@ -54,6 +54,7 @@ const EQUAL: Readonly<Record<string, Patch>> = {
   'first 100 bytes': { cut: 100 },
   'disk of 2^62 bytes': { at: { 24: '4000000000000000' } },
   'disk of 2^63 - 1 bytes': { at: { 24: '7fffffffffffffff' } },
+  'refcount table at 0': { at: { 48: '0000000000000000' } },
   'disk of 1 TiB': { at: { 24: '0000010000000000' } },
 };
 

@@ -42,6 +42,7 @@ describe('public names', () => {
       [
         "ERROR_CODES",
         "LUKS_HEADER_BYTES",
+        "LossList",
         "QsnapError",
         "backingFormat",
         "backingName",
@@ -71,6 +72,7 @@ describe('public names', () => {
         "newQcow2Writer",
         "newRawWriter",
         "newStreamWriter",
+        "openForReading",
         "openGuestDisk",
         "openImage",
         "parseLuksHeader",
@@ -86,6 +88,7 @@ describe('public names', () => {
         "proposeRepair",
         "rawDisk",
         "refuseUnsound",
+        "salvagedRanges",
         "saveUndo",
         "shadowWriteBytes",
         "shadowWriteRanges",

@@ -73,10 +73,10 @@ async function withSources(
 ): Promise<void> {
   const operand = request.sources[opened.length];
   if (operand === undefined) return use(opened);
-  const { imageOpts, forceShare, secrets, sourceFormat: format } = request;
+  const { imageOpts, forceShare, secrets, salvage, sourceFormat: format } = request;
   if (imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   const select = opened.length === 0 ? (image: Image) => selected(image, request) : undefined;
-  const source = { operand, imageOpts, forceShare, secrets, format, select };
+  const source = { operand, imageOpts, forceShare, secrets, format, salvage, select };
   await withSourceDisk(source, io, (next) => withSources(request, io, [...opened, next], use));
 }
 

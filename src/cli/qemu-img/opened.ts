@@ -1,6 +1,12 @@
 /** Opening the image of a command, with QEMU's words for what goes wrong. */
 import { statSync } from 'node:fs';
-import { isQsnapError, openImage, type Image, type QsnapError } from '../../index.js';
+import {
+  isQsnapError,
+  openForReading,
+  openImage,
+  type Image,
+  type QsnapError,
+} from '../../index.js';
 import { openFile, openFileForEdit } from '../../node.js';
 import { byteString } from './bytes.js';
 import { PROBE_BYTES, otherFormatOf } from './formats.js';
@@ -73,7 +79,7 @@ async function withOpened<File extends ReadableFile, Result>(
 ): Promise<Result> {
   const file = await inQemusWords(target, forEdit, open);
   try {
-    return await use(await inQemusWords(target, forEdit, () => identify(file, target)));
+    return await use(await inQemusWords(target, forEdit, () => identify(file, target, forEdit)));
   } finally {
     await file.close();
   }
@@ -112,10 +118,11 @@ export function openingReason(error: QsnapError, target: Target, forEdit: boolea
 export async function identify<File extends ReadableFile>(
   file: File,
   target: Target,
+  forEdit = false,
 ): Promise<Opened<File>> {
   if (target.format === 'raw') return { kind: 'raw', file, guessed: false };
   try {
-    return { kind: 'qcow2', file, image: await openImage(file) };
+    return { kind: 'qcow2', file, image: await opened(file, forEdit) };
   } catch (error) {
     if (!isQsnapError(error) || target.format === 'qcow2' || !isForeign(error)) throw error;
   }
@@ -126,6 +133,20 @@ export async function identify<File extends ReadableFile>(
     throw couldNotOpen(target.operand, OPEN_REASONS.unsupportedFormat(other));
   }
   return { kind: 'raw', file, guessed: true };
+}
+
+/** Who reads needs no refcounts: for QEMU a refcount table may be said to lie over the header. */
+async function opened(file: ReadableFile, forEdit: boolean): Promise<Image> {
+  try {
+    return await openImage(file);
+  } catch (error) {
+    if (forEdit || !isQsnapError(error)) throw error;
+    const { structure, actual } = error.details;
+    if (structure !== 'refcount table' || actual !== '0x0') throw error;
+    const image = await openForReading(file);
+    if (image.unread.length > 1) throw error;
+    return image;
+  }
 }
 
 /** No qcow2 image at all. QEMU does not take version 0 for one either. */

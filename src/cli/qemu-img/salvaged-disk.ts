@@ -1,5 +1,5 @@
 /** A disk that is read as far as it can be, for `convert --salvage`. */
-import { isQsnapError, type GuestDisk, type ReadRequest } from '../../index.js';
+import { isQsnapError, type Extent, type GuestDisk, type ReadRequest } from '../../index.js';
 import { diskWith } from './disk-with.js';
 
 const SECTOR_BYTES = 512;
@@ -21,7 +21,21 @@ export function salvagedDisk(disk: GuestDisk, onLost: (at: number) => void): Gue
       }
     }
   };
-  return diskWith(disk, { readBatch });
+  return diskWith(disk, { readBatch, extents: (from, to) => withoutDamage(disk, from, to) });
+}
+
+/** What nobody can map is read as data, as QEMU does: its sectors are then lost one by one. */
+async function* withoutDamage(
+  disk: GuestDisk,
+  from: number,
+  to: number,
+): AsyncGenerator<readonly Extent[]> {
+  for await (const extents of disk.extents(from, to)) {
+    yield extents.map((extent) => {
+      const { start, length, kind, depth } = extent;
+      return kind === 'unreadable' ? { start, length, kind: 'data', depth } : extent;
+    });
+  }
 }
 
 async function isRead(disk: GuestDisk, requests: readonly ReadRequest[]): Promise<boolean> {

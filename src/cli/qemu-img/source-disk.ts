@@ -32,6 +32,8 @@ import { fullBackingName, protocolOf, targetOf, type Target } from './target.js'
 export interface SourceRequest extends FileRequest {
   readonly format: string | undefined;
   readonly secrets: Secrets;
+  /** Go on past table entries that can't be right, and tell them as `unreadable`. */
+  readonly salvage?: boolean;
   /** Picks the snapshot to read instead of the active disk; undefined: the active disk. */
   readonly select?: ((image: Image) => Snapshot | undefined) | undefined;
 }
@@ -74,6 +76,7 @@ export async function withSourceDisk<Result>(
         passphrase: passphraseFor(image, target, secrets),
         gate: chain,
         tolerant: true,
+        unreadableExtents: request.salvage,
       });
     });
     try {

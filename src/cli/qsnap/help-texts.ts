@@ -1,6 +1,6 @@
 /** What the help of each command closes with. */
 
-export const SELECTOR_HELP = 'id:3, name:nightly, or a word that means only one';
+export const SELECTOR_HELP = "id:3, name:nightly, '#0' or a word that means only one";
 
 export const REPAIR_WHAT_HELP =
   'all (default), leaks, perhaps-lost, unreadable, or CODE or CODE@OFFSET of findings';
@@ -72,6 +72,7 @@ export const EXAMPLES = {
     ['qsnap export disk.qcow2 -o disk.raw', 'the active disk'],
     ['qsnap export disk.qcow2 nightly -o old.qcow2 -c', 'a snapshot, compressed'],
     ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
+    ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
   ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],

@@ -69,6 +69,8 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
     )
     .option('--sha256', 'print the hash of FILE as sha256sum does')
     .option('--manifest <file>', 'write where the disk is from, and hashes, to a new file')
+    .option('--salvage', "go on past what can't be read; it becomes zeros")
+    .option('--salvage-map <file>', 'with --salvage: write what was good, zero-filled, doubtful')
     .option('--force', 'replace files that are there')
     .addOption(backingOption())
     .addOption(passphraseOption())
@@ -101,11 +103,14 @@ function refuseContradictions(
   json: boolean,
   isTerminal: boolean,
 ): void {
-  const { output, compress, clusterSize } = flags;
+  const { output, compress, clusterSize, salvage, salvageMap } = flags;
   const toStdout = output === '-';
   const isQcow2 = formatOf(flags) === 'qcow2';
   if (toStdout && isQcow2) {
     command.error('error: a qcow2 image is written in no order, so stdout takes only raw disks');
+  }
+  if (salvageMap !== undefined && salvage !== true) {
+    command.error('error: --salvage-map is of what --salvage does: add it');
   }
   if (toStdout && json) command.error('error: with -o - stdout has the disk, and no JSON');
   if (toStdout && isTerminal) command.error('error: a disk is not for a terminal: pipe it on');

@@ -136,7 +136,11 @@ function addShow(program: Command, contextFor: ContextFor, settle: Settle): void
 function addCheck(program: Command, contextFor: ContextFor, settle: Settle): void {
   subcommand(program, 'check', 'Count all references and judge every table of images.')
     .argument('<image...>', 'qcow2 images')
-    .option('--max-findings <n>', 'findings to keep of each image', parseCount, 1000)
+    .option(
+      '--max-findings <n>',
+      'findings to print of each image (40; --json: 100000)',
+      parseCount,
+    )
     .action(async (images: string[], flags: CheckFlags, command: Command) => {
       const { check } = await import('./commands/check.js');
       settle(await check(images, flags, contextFor(command)));

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
+import { putRefcountAt } from '../../support/image-builder-layout.js';
+import { buildImage } from '../../support/image-builder.js';
 import { qemuAvailable, qemuImg } from '../../support/qemu.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 
@@ -13,6 +15,19 @@ interface Finding {
 }
 interface Checked {
   readonly images: readonly { readonly findings: readonly Finding[] }[];
+}
+
+/** An empty image with so many leaked clusters behind its end. */
+function withLeaks(count: number): string {
+  const options = { version: 3, clusterBits: 12, refcountOrder: 4, extendedL2: false } as const;
+  const empty = buildImage({ ...options, diskSizeBytes: 2 ** 20 });
+  const first = empty.length / 4096;
+  const bytes = new Uint8Array((first + count) * 4096);
+  bytes.set(empty);
+  for (let i = 0; i < count; i++) putRefcountAt(bytes, 2 * 4096, 16, first + i, 1n);
+  const image = path.join(temporaryDirectory(), 'leaks.qcow2');
+  writeFileSync(image, bytes);
+  return image;
 }
 
 describe('check', () => {
@@ -53,10 +68,40 @@ describe('check', () => {
   test('of several: the gravest exit code, and a wrong one does not stop the others', async () => {
     const images = [imageOf('refcount-leaks'), imageOf('qcow-version-1'), imageOf('version-3')];
     const { code, stdout, stderr } = await qsnap(['check', ...images]);
-    expect(code).toBe(63);
+    expect(code).toBe(3);
     expect((await qsnap(['check', ...images, `${images[0]}.none`])).code).toBe(1);
     expect(stderr).toContain('this is a qcow image (version 1)');
     expect(stdout).toContain('version-3.qcow2: no errors');
+  });
+
+  test('of several: corruption is hidden by nothing, and a file that is no image hides nothing', async () => {
+    const raw = path.join(temporaryDirectory(), 'raw.img');
+    writeFileSync(raw, Buffer.alloc(5000, 'hello'));
+    const [corrupt, leaks] = [imageOf('refcount-too-low'), imageOf('refcount-leaks')];
+    const sound = imageOf('version-3');
+    for (const [code, images] of [
+      [2, [raw, corrupt, `${raw}.none`, leaks]],
+      [1, [raw, `${raw}.none`, leaks, sound]],
+      [3, [raw, leaks, sound]],
+      [63, [raw, sound]],
+      [0, [sound]],
+    ] as const) {
+      expect((await qsnap(['check', ...images])).code).toBe(code);
+      expect((await qsnap(['check', ...images.toReversed()])).code).toBe(code);
+    }
+  });
+
+  test('all findings can be had: what the text leaves out is in --json', async () => {
+    const image = withLeaks(1500);
+    const text = await qsnap(['check', image]);
+    expect(text.stdout).toMatch(/\nand 1460 more: `--json` has them\n/);
+    expect(text.stdout.match(/CLUSTER_LEAKED@/g)).toHaveLength(40);
+    const { images } = parsed('check', (await qsnap(['check', '--json', image])).stdout) as Checked;
+    expect(images[0]!.findings).toHaveLength(1500);
+    expect(images[0]).toMatchObject({ 'findings-left-out': 0 });
+    const more = await qsnap(['check', '--max-findings', '1200', image]);
+    expect(more.stdout.match(/CLUSTER_LEAKED@/g)).toHaveLength(1200);
+    expect(more.stdout).toContain('\nand 300 more: `--json` has them\n');
   });
 
   test('of what is no qcow2 image ends with 63, as qemu-img does', async () => {

@@ -46,7 +46,7 @@ test('the page prints what the commands print', async () => {
   writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
   let rendered = '';
-  for (const part of page.split(/(?<=```console\n)([^`]*?)(?=```)/)) {
+  for (const part of page.split(/(?<=```console\n)([^]*?)(?=```\n)/)) {
     rendered += part.startsWith('$ ') ? await replayed(part, page) : part;
   }
   await expect(rendered).toMatchFileSnapshot(PAGE);

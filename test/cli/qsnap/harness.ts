@@ -70,7 +70,17 @@ export async function expectSound(image: string): Promise<void> {
 }
 
 const SCHEMAS = [
-  ...(['snapshot', 'error', 'unread', 'info', 'list', 'show', 'check', 'map'] as const),
+  ...([
+    'snapshot',
+    'error',
+    'unread',
+    'salvage-map',
+    'info',
+    'list',
+    'show',
+    'check',
+    'map',
+  ] as const),
   ...(['edit', 'repair', 'undo'] as const),
   ...(['manifest', 'export', 'compare'] as const),
 ];

@@ -16,6 +16,40 @@ test('a thousand leaks never push the one corruption out, and all are counted', 
   expect(collector.counts).toEqual({ corruption: 1, 'check-error': 0, leak: 1000, note: 0 });
 });
 
+test('what is kept is the gravest, and of each severity the first, in any order of coming', () => {
+  const notes = (at: number) => ({ structure: 'active-l2', at, facts: { entry: '0x1' } }) as const;
+  for (const order of [0, 1, 2]) {
+    const collector = new FindingCollector(5);
+    const steps = [
+      () => {
+        [1, 2, 3, 4, 5, 6].forEach((at) => {
+          collector.add('ZERO_FLAG_MEANINGLESS', notes(at));
+        });
+      },
+      () => {
+        [1, 2, 3].forEach((at) => {
+          collector.add('CLUSTER_LEAKED', leak(at));
+        });
+      },
+      () => {
+        [1, 2].forEach((at) => {
+          collector.add('L2_ENTRY_MISALIGNED', notes(at));
+        });
+      },
+    ];
+    for (let i = 0; i < 3; i++) steps[(order + i) % 3]!();
+    const { findings, leftOut } = collector.finish();
+    expect(findings.map(({ severity, at }) => [severity, at])).toEqual([
+      ['corruption', 1],
+      ['corruption', 2],
+      ['leak', 1],
+      ['leak', 2],
+      ['leak', 3],
+    ]);
+    expect(leftOut).toBe(6);
+  }
+});
+
 test('what QEMU counts oftener counts so; what it does not look for counts apart', () => {
   const collector = new FindingCollector(10);
   const where = { structure: 'active-l2', at: 8, facts: { entry: '0x1', offset: '0x0' } } as const;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { NOWHERE, RunList } from '../../../src/guest/runs.js';
 
 test('neighbours in disk and file are one run, cut to the range', () => {
-  const runs = new RunList(true);
+  const runs = new RunList({ joinCompressed: true, dataEnd: Infinity, goesOn: false });
   runs.within(100, 1000);
   runs.add('data', 0, 512, 4096);
   runs.add('data', 512, 512, 4608);
@@ -12,7 +12,7 @@ test('neighbours in disk and file are one run, cut to the range', () => {
 });
 
 test('what goes on elsewhere, or is of another kind, is a run of its own', () => {
-  const runs = new RunList(true);
+  const runs = new RunList({ joinCompressed: true, dataEnd: Infinity, goesOn: false });
   runs.within(0, 4096);
   runs.add('data', 0, 512, 4096);
   runs.add('data', 512, 512, 9000);
@@ -27,7 +27,7 @@ test('compressed clusters are joined for a map and kept apart for a read', () =>
     [true, 1],
     [false, 2],
   ] as const) {
-    const runs = new RunList(joined);
+    const runs = new RunList({ joinCompressed: joined, dataEnd: Infinity, goesOn: false });
     runs.within(0, 1024);
     runs.addCompressed(0, 512, 5000, 1024);
     runs.addCompressed(512, 512, 6000, 512);

@@ -60,7 +60,7 @@ const entries = (bits: number): fc.Arbitrary<(readonly [number, number])[]> =>
 /** One cluster after the other, by the readable rules. */
 function plainRuns(words: Uint32Array, of: TableFormat): { runs: Run[]; problem: number } {
   const { clusterBytes } = of.geometry;
-  const list = new RunList(true);
+  const list = new RunList({ joinCompressed: true, dataEnd: Infinity, goesOn: false });
   for (let i = 0; 2 * i < words.length; i++) {
     const [high, low] = [words[2 * i]!, words[2 * i + 1]!];
     const problem = judgeL2Entry(high, low, of);
@@ -85,7 +85,7 @@ test('the fast loop maps as the readable rules do, up to the first wrong entry',
       const words = Uint32Array.from(list.flat());
       const { clusterBytes } = of.geometry;
       const map = tableMapOf(of, FILE_CLUSTERS * clusterBytes, false, false);
-      const runs = new RunList(true);
+      const runs = new RunList({ joinCompressed: true, dataEnd: Infinity, goesOn: false });
       runs.within(0, list.length * clusterBytes);
       const problem = mapTable(stored(words), map, 0, list.length, 0, runs);
       expect({ runs: [...runs.take(0)], problem }).toEqual(plainRuns(words, of));
@@ -102,7 +102,7 @@ test('subclusters one by one equal subclusters by whole words', () => {
   const words = fc.constantFrom([0, 0], [0xffff_ffff, 0], [0, 0xffff_ffff]);
   fc.assert(
     fc.property(fc.oneof(words, bitmaps), ([allocated, zeros]) => {
-      const runs = new RunList(true);
+      const runs = new RunList({ joinCompressed: true, dataEnd: Infinity, goesOn: false });
       runs.within(0, geometry.clusterBytes);
       const table = Uint32Array.from([0, 5 * geometry.clusterBytes, zeros, allocated]);
       expect(mapTable(table, map, 0, 1, 0, runs)).toBe(NO_PROBLEM);
@@ -124,7 +124,7 @@ test('a compressed entry beside a data file is wrong, and so is one out of its p
   const geometry = geometryOf(12, 4, false);
   const of: TableFormat = { geometry, version: 3, fileClusters: 100 };
   const map = tableMapOf(of, 409_600, true, true);
-  const runs = new RunList(true);
+  const runs = new RunList({ joinCompressed: true, dataEnd: Infinity, goesOn: false });
   runs.within(0, 3 * 4096);
   const COPIED = 0x8000_0000;
   const good = [COPIED, 0, COPIED, 4096, 0, 0];

@@ -13,6 +13,8 @@ test('a finding becomes an error with its place and what to do', () => {
 
 test('E2: an entry is printed with all of its 64 bits', () => {
   const error = damagedEntry('L2 table', 0x20018, 'misaligned', 0x8000_0000 | 0, 0xffff_fe01 | 0);
-  expect(error.message).toContain('the L2 table entry at 0x20018 does not point at a cluster');
+  expect(error.message).toContain(
+    'the L2 table entry at 0x20018 (0x80000000fffffe01) does not point at a cluster',
+  );
   expect(error.details.actual).toBe('0x80000000fffffe01');
 });

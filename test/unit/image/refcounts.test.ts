@@ -48,17 +48,22 @@ test('R8: fewer refcounts than references: refused, with the place of the refcou
 test('R11: a refcount table entry that points nowhere near a block', async () => {
   const bytes = loadFixture('version-3');
   const { refcountTableAt } = layoutOf(bytes);
-  for (const [offset, value] of [
-    [7, 0x08], // reserved bits
-    [6, 0x02], // not on a cluster boundary
-    [1, 0x01], // past the end
+  for (const [offset, value, problem] of [
+    [7, 0x08, 'has reserved bits set'],
+    [6, 0x02, 'does not point at a cluster boundary'],
+    [1, 0x01, 'points outside the file'],
+    // The COPIED flag of other tables: without it the block would be right.
+    [0, 0x80, 'has bits above bit 55 set, which no offset in a file has'],
   ] as const) {
     const bad = bytes.slice();
     bad[refcountTableAt + offset] = value;
     const image = await openImage(memoryDevice(bad));
+    const view = new DataView(bad.buffer, bad.byteOffset);
+    const stored = `0x${view.getBigUint64(refcountTableAt).toString(16)}`;
     await expect(readRefcountTable(image)).rejects.toMatchObject({
       code: 'IMAGE_DAMAGED',
-      details: { structure: 'refcount table', at: refcountTableAt },
+      message: `the image is damaged: refcount table entry 0 (${stored}) ${problem}`,
+      details: { structure: 'refcount table', at: refcountTableAt, actual: stored },
     });
   }
 });

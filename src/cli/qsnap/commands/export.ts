@@ -1,14 +1,21 @@
 import {
   copyDisk,
   hashContent,
+  isQsnapError,
+  LossList,
   openGuestDisk,
+  printableText,
   type CopyReport,
   type GuestDisk,
+  type GuestDiskOptions,
+  type Image,
+  type Loss,
 } from '../../../index.js';
 import { newSha256, nodeCompressor } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { interruptible } from '../../interruption.js';
-import { printJson, printLines, type Context } from '../context.js';
+import { countText, hexText } from '../../text.js';
+import { printJson, printLines, printWarning, type Context } from '../context.js';
 import type { ExportFormat } from '../export-format.js';
 import { openTarget, type ExportTarget } from '../export-target.js';
 import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
@@ -16,6 +23,7 @@ import { checksumLine, exportedLine } from '../present/export-text.js';
 import { manifestJson, type ExportFacts } from '../present/manifest.js';
 import { withImage, type OpenImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
+import { isAllGood, newMapFile, salvagedLines, surveySalvaged } from '../salvage.js';
 import { selectSnapshot } from '../selection.js';
 import { newTextFile, type NewTextFile } from '../text-file.js';
 
@@ -28,6 +36,9 @@ export interface ExportFlags extends GuestFlags {
   readonly manifest?: string;
   readonly sha256?: boolean;
   readonly force?: boolean;
+  /** Go on past what can't be read. */
+  readonly salvage?: boolean;
+  readonly salvageMap?: string;
 }
 
 /** `qsnap export IMAGE [SNAPSHOT] -o OUT` */
@@ -39,8 +50,10 @@ export function exportDisk(
 ): Promise<ExitCode> {
   return interruptible(async (signal) => {
     try {
-      await withImage(path, context, (open) => exportFrom(open, selector, flags, signal, context));
-      return EXIT_CODES.done.code;
+      const isWhole = await withImage(path, context, (open) => {
+        return exportFrom(open, selector, flags, signal, context);
+      });
+      return isWhole ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
     } catch (error) {
       reportFailure(error, path, 'read', context);
       if (context.json) printJson(context, { error: errorJson(error, 'read') });
@@ -49,17 +62,20 @@ export function exportDisk(
   });
 }
 
+/** @returns whether all of the disk could be read. */
 async function exportFrom(
   open: OpenImage,
   selector: string | undefined,
   flags: ExportFlags,
   signal: AbortSignal,
   context: Context,
-): Promise<void> {
+): Promise<boolean> {
   const { image, progress } = open;
   const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
   refuseWithoutBacking(image, flags);
-  const disk = await openGuestDisk(image, { ...guestOptions(flags, context), snapshot });
+  const losses = flags.salvage === true ? new LossList() : undefined;
+  const options = { ...guestOptions(flags, context), snapshot };
+  const disk = await openGuestDisk(image, { ...options, ...salvaging(losses) });
   const inputs = [open.path, ...filesOf(disk)];
   const outputs: Discardable[] = [];
   try {
@@ -67,19 +83,75 @@ async function exportFrom(
     if (manifest !== undefined) outputs.push(manifest);
     const target = await openTarget(disk, flags, inputs, context);
     outputs.push(target);
+    const mapOptions = { replace: flags.force === true, inputs };
+    const map =
+      flags.salvageMap === undefined ? undefined : await newMapFile(flags.salvageMap, mapOptions);
+    if (map !== undefined) outputs.push(map);
     progress.phase(`exporting ${open.path}`);
-    const done = await copied(open, disk, target, flags, signal);
+    const done = await copied(open, disk, target, flags, signal).catch(async (error: unknown) => {
+      throw losses === undefined ? await withExtent(error, image, options) : error;
+    });
+    const salvaged = losses && (await surveySalvaged(disk, losses, image.fileSizeBytes, map));
     const fileSizeBytes = await target.fileSizeBytes();
-    const facts = { path: open.path, image, snapshot, disk, target, fileSizeBytes, ...done };
+    const facts = {
+      path: open.path,
+      image,
+      snapshot,
+      disk,
+      target,
+      fileSizeBytes,
+      salvaged,
+      ...done,
+    };
     await target.commit();
+    await map?.commit();
     await manifest?.write(manifestJson(facts, context.io.now()));
     progress.stop();
     tell(facts, flags, context);
+    if (salvaged === undefined || isAllGood(salvaged)) return true;
+    for (const line of salvagedLines(salvaged)) {
+      printWarning(context, `${printableText(open.path)}: ${line}`);
+    }
+    return false;
   } finally {
     progress.stop();
     for (const output of outputs) await output.discard();
     await disk.close();
   }
+}
+
+function salvaging(losses: LossList | undefined): GuestDiskOptions {
+  if (losses === undefined) return {};
+  const onLost = (loss: Loss): void => {
+    losses.add(loss);
+  };
+  return { unreadableExtents: true, onLost };
+}
+
+/** The error of an export with how much of the disk can't be had in all. */
+async function withExtent(
+  error: unknown,
+  image: Image,
+  options: GuestDiskOptions,
+): Promise<unknown> {
+  const isDamage = isQsnapError(error) && (error.kind === 'image' || error.code === 'READ_FAILED');
+  if (!isDamage) return error;
+  const disk = await openGuestDisk(image, { ...options, unreadableExtents: true });
+  let [bytes, first] = [0, 0];
+  try {
+    for await (const extents of disk.extents(0, await disk.sizeBytes())) {
+      for (const { kind, start, length } of extents) {
+        if (kind !== 'unreadable') continue;
+        if (bytes === 0) first = start;
+        bytes += length;
+      }
+    }
+  } finally {
+    await disk.close();
+  }
+  const found = `${countText(bytes, 'byte')} of the disk, from ${hexText(first)} on, can't be read`;
+  const salvage = '--salvage exports the rest, with zeros in their place';
+  return error.with({ hint: bytes === 0 ? salvage : `${found}; ${salvage}` });
 }
 
 interface Discardable {

@@ -1,8 +1,8 @@
-import { openGuestDisk, type Extent, type GuestDisk } from '../../../index.js';
+import { openGuestDisk, printableText, type Extent, type GuestDisk } from '../../../index.js';
 import { fileGate } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { jsonText } from '../../text.js';
-import { printJson, type Context } from '../context.js';
+import { countText, jsonText } from '../../text.js';
+import { printJson, printWarning, type Context } from '../context.js';
 import { extentJson } from '../present/map-json.js';
 import { mapLines, mapTitle } from '../present/map-text.js';
 import { withImage, type OpenImage } from '../reading.js';
@@ -23,28 +23,39 @@ export async function map(
   context: Context,
 ): Promise<ExitCode> {
   const printer = context.json ? jsonPrinter(path, context) : textPrinter(context);
+  let unreadableBytes = 0;
   try {
     await withImage(path, context, async (open) => {
       const { image, progress } = open;
       const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
       const gate = flags.backing === true ? fileGate(context) : undefined;
-      const disk = await openGuestDisk(image, { snapshot, gate });
+      const disk = await openGuestDisk(image, { snapshot, gate, unreadableExtents: true });
       try {
         const sizeBytes = await disk.sizeBytes();
         progress.stop();
         printer.begin({ open, disk, sizeBytes, snapshot: snapshot?.id });
-        for await (const extents of disk.extents(0, sizeBytes)) printer.extents(extents);
+        for await (const extents of disk.extents(0, sizeBytes)) {
+          unreadableBytes += unreadableIn(extents);
+          printer.extents(extents);
+        }
       } finally {
         await disk.close();
       }
     });
     printer.end();
-    return EXIT_CODES.done.code;
+    if (unreadableBytes === 0) return EXIT_CODES.done.code;
+    const lost = `${countText(unreadableBytes, 'byte')} of the disk can't be read`;
+    printWarning(context, `${printableText(path)}: ${lost}`);
+    return EXIT_CODES.notDone.code;
   } catch (error) {
     reportFailure(error, path, 'read', context);
     printer.fail(errorJson(error, 'read'));
     return EXIT_CODES.notDone.code;
   }
+}
+
+function unreadableIn(extents: readonly Extent[]): number {
+  return extents.reduce((sum, { kind, length }) => (kind === 'unreadable' ? sum + length : sum), 0);
 }
 
 interface Mapped {

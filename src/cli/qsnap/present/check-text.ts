@@ -1,9 +1,12 @@
-import { printableText, type CheckReport, type Finding } from '../../../index.js';
+import { printableText, type CheckReport, type CheckTotals, type Finding } from '../../../index.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, hexText, oneSafeLine } from '../../text.js';
 
-/** More findings than this are counted instead of listed; `--json` has them all. */
+/** More findings than this are counted instead of listed, unless the user says how many to list. */
 const FINDINGS_SHOWN_MAX = 40;
+
+/** So many findings of an image `--json` has: with owners, they take some hundred MiB at most. */
+export const JSON_FINDINGS_MAX = 100_000;
 
 const COLUMNS: readonly Column[] = [
   { title: 'SEVERITY', align: 'left' },
@@ -30,11 +33,19 @@ export function verdictText({ totals, beyondQemu, ownersHidden }: CheckReport): 
   return parts.length === 0 ? 'no errors' : parts.join(', ');
 }
 
-/** What a check found, for people. */
-export function reportLines(path: string, report: CheckReport): readonly string[] {
+/**
+ * What a check found, for people.
+ *
+ * @param findingsMax how many findings to list.
+ */
+export function reportLines(
+  path: string,
+  report: CheckReport,
+  findingsMax = FINDINGS_SHOWN_MAX,
+): readonly string[] {
   const file = printableText(path);
   const { findings, findingsLeftOut, totals, snapshots } = report;
-  const shown = findings.slice(0, FINDINGS_SHOWN_MAX);
+  const shown = findings.slice(0, findingsMax);
   const rows = shown.map((finding) => [
     finding.severity,
     findingName(finding),
@@ -46,10 +57,24 @@ export function reportLines(path: string, report: CheckReport): readonly string[
   const unread = snapshots.claimed - snapshots.read;
   return [
     `${file}: ${verdictText(report)}`,
-    `  ${countText(totals.allocatedClusters, 'guest cluster')} of ${totals.totalClusters} allocated`,
+    ...totalsLines(totals),
     ...(unread > 0 ? [`  ${countText(unread, 'snapshot')} can not be read`] : []),
     ...(rows.length === 0 ? [] : [titles!, ...lines]),
-    ...(more === 0 ? [] : [`and ${more} more: \`--json\` has them`]),
+    ...(more === 0 ? [] : [moreLine(more, findings.length + findingsLeftOut)]),
     ...(isMendable ? [`\`qsnap repair --plan ${file}\` shows what a repair would do`] : []),
   ];
+}
+
+function totalsLines(totals: CheckTotals): readonly string[] {
+  const { allocatedClusters, totalClusters, compressedClusters, fragmentedClusters } = totals;
+  return [
+    `  ${countText(allocatedClusters, 'guest cluster')} of ${totalClusters} allocated, ` +
+      `${compressedClusters} compressed, ${fragmentedClusters} fragmented`,
+    `  image end offset ${totals.imageEndOffset}`,
+  ];
+}
+
+function moreLine(more: number, all: number): string {
+  const has = all <= JSON_FINDINGS_MAX ? 'them' : `the first ${JSON_FINDINGS_MAX}`;
+  return `and ${more} more: \`--json\` has ${has}`;
 }

@@ -1,6 +1,7 @@
 import type { CopyReport, GuestDisk, ReadableImage, Snapshot } from '../../../index.js';
 import { VERSION } from '../../version.js';
 import type { ExportTarget } from '../export-target.js';
+import { salvagedJson, type Salvaged } from '../salvage.js';
 import { unreadJson } from '../unread.js';
 import { snapshotJson } from './snapshot-json.js';
 
@@ -15,11 +16,13 @@ export interface ExportFacts {
   readonly report: CopyReport;
   readonly contentHash: string | undefined;
   readonly fileHash: string | undefined;
+  /** Of an export that goes on past damage. */
+  readonly salvaged: Salvaged | undefined;
 }
 
 /** What was exported, from where and how, for programs. docs/schema/manifest.json. */
 export function manifestJson(facts: ExportFacts, now: Date): Record<string, unknown> {
-  const { path, image, snapshot, disk, target, report, contentHash, fileHash } = facts;
+  const { path, image, snapshot, disk, target, report, contentHash, fileHash, salvaged } = facts;
   const layers = disk.chain.map(({ label, format }) => ({ filename: label, format }));
   return {
     filename: path,
@@ -45,5 +48,6 @@ export function manifestJson(facts: ExportFacts, now: Date): Record<string, unkn
     'zero-bytes': report.zeroBytes,
     'compressed-bytes': report.compressedBytes,
     'packed-bytes': report.packedBytes,
+    ...(salvaged !== undefined && { salvage: salvagedJson(salvaged) }),
   };
 }

@@ -5,7 +5,7 @@ import type { Extent, GuestDisk } from '../../../index.js';
  * clusters with content, "zero" what reads as zeros, "present" what some layer decides.
  */
 export function extentJson(extent: Extent, disk: GuestDisk): Record<string, unknown> {
-  const { start, length, depth, kind, at } = extent;
+  const { start, length, depth, kind, at, reason } = extent;
   const { encrypted } = [disk, ...disk.chain][depth]!;
   return {
     start,
@@ -16,6 +16,7 @@ export function extentJson(extent: Extent, disk: GuestDisk): Record<string, unkn
     data: kind === 'data' || kind === 'compressed' || kind === 'preallocated',
     ...(at !== undefined && { offset: at }),
     kind,
+    ...(reason !== undefined && { reason }),
     ...(encrypted && kind === 'data' && { encrypted: true }),
   };
 }

@@ -30,11 +30,12 @@ export function mapLines(
   disk: GuestDisk,
 ): readonly string[] {
   const layers = [disk, ...disk.chain];
-  return extents.map(({ start, length, kind, at, depth }) => {
+  return extents.map(({ start, length, kind, at, depth, reason }) => {
     const host = at === undefined ? '-' : hexText(at);
     return row([hexText(start), hexText(length), kind, host, fileText()]);
 
     function fileText(): string {
+      if (reason !== undefined) return `(${reason})`;
       if (kind === 'backing') return `${printableText(backingName(image) ?? '')} (not opened)`;
       return kind === 'unallocated' ? '-' : printableText(layers[depth]!.dataLabel);
     }
