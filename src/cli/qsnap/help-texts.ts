@@ -52,6 +52,7 @@ export const EXAMPLES = {
     ['qsnap delete disk.qcow2 nightly', 'one'],
     ['qsnap delete disk.qcow2 id:1 id:2 name:old', 'three in one pass'],
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
+    ['qsnap delete --in-place disk.qcow2 id:1', 'on a full disk'],
   ]),
   repair: examples([
     ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
