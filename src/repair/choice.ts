@@ -26,6 +26,8 @@ export interface RepairChoice {
   readonly dropSnapshots?: readonly number[];
   /** Drops the snapshots behind the first table entry that can't be read, and it. */
   readonly dropUnreadSnapshots?: boolean;
+  /** Gives what it frees back to the host, guest data and tables alike. Else the bytes stay in the file. */
+  readonly punch?: boolean;
 }
 
 export function choseClass(choice: RepairChoice, name: RepairClass): boolean {

@@ -58,6 +58,7 @@ export const EXAMPLES = {
     ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
     ['qsnap repair --undo old.undo disk.qcow2', 'all, and keep a way back'],
     ['qsnap repair disk.qcow2 leaks', 'leaks alone'],
+    ['qsnap repair --punch disk.qcow2 leaks', 'and give their room back'],
     ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding'],
   ]),
   undo: examples([['qsnap undo old.undo disk.qcow2', 'put back what a repair overwrote']]),

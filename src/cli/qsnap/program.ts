@@ -168,6 +168,7 @@ function addRepair(program: Command, contextFor: ContextFor, settle: Settle): vo
     .argument('[what...]', 'all (default), leaks, unreadable, or CODE or CODE@OFFSET of findings')
     .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
     .option('--undo <file>', 'keep in a new file what is overwritten')
+    .option('--punch', 'give what is freed back to the host')
     .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
     .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')
     .addOption(verifyOption())

@@ -119,6 +119,10 @@ export function netFreedBytes({ facts }: AnyEdit): number {
 export function freedText(plan: AnyEdit, image: Image): string {
   const { clusterBytes } = image.geometry;
   const net = netFreedBytes(plan);
+  if (plan.operation === 'repair' && net > 0) {
+    const clusters = countText(net / clusterBytes, 'cluster');
+    return `${sizeText(net)} (${clusters} that nothing refers to, whatever was in them)`;
+  }
   const data = plan.facts.freedDataBytes / clusterBytes;
   const tables = net / clusterBytes - data;
   const parts = [
@@ -137,8 +141,10 @@ export function givenBackLines(plan: AnyEdit, report: ExecuteReport): string[] {
   return [`Gave ${sizeText(report.punchedBytes)} back to the host, replaced tables included.`];
 }
 
-/** Where room that only tables had goes, if there is any. */
+/** Where room goes that the host does not get back, if there is any. */
 function keptRoomLines(plan: AnyEdit): string[] {
   if (netFreedBytes(plan) <= 0 || plan.punch.length > 0) return [];
+  if (plan.operation === 'repair')
+    return ['That room stays in the file; --punch gives it back to the host.'];
   return ['Only tables had that room: it stays in the file, and the next edit writes there.'];
 }
