@@ -37,7 +37,7 @@ export { planCreate } from './snapshot/create.js';
 export type { CreateOptions } from './snapshot/create.js';
 export { planApply } from './snapshot/apply.js';
 export type { ApplyOptions } from './snapshot/apply.js';
-export { planDelete } from './snapshot/delete.js';
+export { planDelete, planDeleteInPlace } from './snapshot/delete.js';
 export { planRename } from './snapshot/rename.js';
 export { computeUnsavedChanges, snapshotsEqualToActive } from './snapshot/unsaved.js';
 export type { UnsavedChanges } from './snapshot/unsaved.js';
@@ -111,6 +111,8 @@ export { editWithinRoom, planWithinRoom } from './edit/within-room.js';
 export type { Planned } from './edit/within-room.js';
 export { executePlan } from './tx/execute.js';
 export type { ExecuteOptions, ExecuteReport } from './tx/execute.js';
+export { executeStages } from './tx/execute-stages.js';
+export type { Stage, StagedEdit, StagedPlan } from './tx/staged-plan.js';
 export { shadowWriteBytes, shadowWriteRanges } from './tx/plan.js';
 export type {
   EditFacts,

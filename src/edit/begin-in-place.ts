@@ -54,15 +54,21 @@ export async function begin(surveyed: Survey, next: ShorterList): Promise<Begun>
   return { from, next, audited, ledger, unlisting, data, vacated };
 }
 
-/** Clusters that were free, and those that are vacated. */
-export function usable({ from, audited, vacated }: Begun): ClusterSet {
+/** Vacated clusters: the medium has room for them, also where it is full. */
+export function vacatedClusters({ from, audited, vacated }: Begun): ClusterSet {
   const { clusterBytes } = from.image.geometry;
-  const { free } = audited;
-  const set = new ClusterSet(free.clusters);
+  const set = new ClusterSet(audited.free.clusters);
+  for (const { at, length } of vacated)
+    set.addRange(at / clusterBytes, (at + length) / clusterBytes);
+  return set;
+}
+
+/** These, and the clusters that were free, which may be holes. */
+export function usableClusters(begun: Begun): ClusterSet {
+  const set = vacatedClusters(begun);
+  const { free } = begun.audited;
   for (let cluster = free.next(0); cluster < free.clusters; cluster = free.next(cluster + 1)) {
     set.add(cluster);
   }
-  for (const { at, length } of vacated)
-    set.addRange(at / clusterBytes, (at + length) / clusterBytes);
   return set;
 }

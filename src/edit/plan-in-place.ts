@@ -2,10 +2,17 @@ import { hostOffset } from '../base/units.js';
 import { bytesOfWords, storedWords } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { BlockGroups } from '../refcount/block-groups.js';
+import type { ClusterSet } from '../refcount/cluster-set.js';
 import type { ShadowWrite, TableWrites } from '../tx/plan.js';
 import { assertSafeStages } from '../tx/rules.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
-import { begin, usable, type Begun, type ShorterList } from './begin-in-place.js';
+import {
+  begin,
+  usableClusters,
+  vacatedClusters,
+  type Begun,
+  type ShorterList,
+} from './begin-in-place.js';
 import { Ledger, OutOfClusters } from './ledger.js';
 import { countNewTables } from './new-tables.js';
 import { countL2Tables, l2Writes, placeTables, relocatedL1, sameWords } from './place.js';
@@ -31,18 +38,25 @@ export async function planInPlace(
 ): Promise<StagedEdit> {
   refuseUnfit(image);
   const from = await survey(image, next);
-  const edit = (await switchInVacated(from, next)) ?? (await changeInPlace(from, next));
+  const edit =
+    (await switchWithin(from, next, vacatedClusters)) ??
+    (await switchWithin(from, next, usableClusters)) ??
+    (await changeInPlace(from, next));
   assertSafeStages(edit);
   return { ...edit, ...about, operation: 'delete' };
 }
 
-/** New copies go to free clusters and to those that nothing refers to any more; undefined: too few. */
-async function switchInVacated(surveyed: Survey, next: ShorterList): Promise<Staged | undefined> {
+/** New copies go to clusters that nothing refers to any more; undefined: they are too few. */
+async function switchWithin(
+  surveyed: Survey,
+  next: ShorterList,
+  roomOf: (begun: Begun) => ClusterSet,
+): Promise<Staged | undefined> {
   const begun = await begin(surveyed, next);
   const { from, audited, unlisting } = begun;
   const { image, format, refcountBlocks } = from;
   const { counts } = audited;
-  const ledger = new Ledger(image, counts, usable(begun), format.fileClusters, false);
+  const ledger = new Ledger(image, counts, roomOf(begun), format.fileClusters, false);
   try {
     const copied = await tablesToCopy(from, audited, ledger, audited.moves.any);
     const tables = { copied, added: countNewTables(from, next, audited, ledger) };
@@ -54,10 +68,11 @@ async function switchInVacated(surveyed: Survey, next: ShorterList): Promise<Sta
       activeL1: placed.activeL1,
       refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
     };
-    return assembled(begun, [
+    const stages = [
       { what: 'write new tables to where nothing is any more', writes },
       { what: 'switch to them with one write', writes: [headerWrite(begun, fields)] },
-    ]);
+    ];
+    return assembled(begun, stages, false);
   } catch (error) {
     if (error instanceof OutOfClusters) return undefined;
     throw error;
@@ -85,12 +100,13 @@ async function changeInPlace(surveyed: Survey, next: ShorterList): Promise<Stage
     },
   };
   const flags = flagWrites(begun, flagged);
-  return assembled(begun, [
-    { what: 'lower the refcounts where they lie', writes: [...unlisting.tidy, refcounts] },
-    ...(flags.length === 0
-      ? []
-      : [{ what: 'set the flags of what is no longer shared', writes: flags }]),
-  ]);
+  const lower = {
+    what: 'lower the refcounts where they lie',
+    writes: [...unlisting.tidy, refcounts],
+  };
+  if (flags.length === 0) return assembled(begun, [lower], false);
+  const set = { what: 'set the flags of what is no longer shared', writes: flags };
+  return assembled(begun, [lower, set], true);
 }
 
 /** The active L1 and those L2 tables with their COPIED flags by the new refcounts, where they lie. */

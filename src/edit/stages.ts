@@ -27,7 +27,7 @@ export function headerWrite(
 export type Staged = Omit<StagedEdit, 'operation' | 'summary' | 'created'>;
 
 /** The list's stages and those that come after them. All that gets free goes back to the host. */
-export function assembled(begun: Begun, finish: readonly Stage[]): Staged {
+export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: boolean): Staged {
   const { from, audited, unlisting } = begun;
   const { headerSector, fileSizeBytes, geometry } = from.image;
   const prepare: Stage[] =
@@ -47,6 +47,7 @@ export function assembled(begun: Begun, finish: readonly Stage[]): Staged {
     fileSizeBytes,
     stages,
     unlists: prepare.length,
+    mayLackFlags,
     punch: freed,
     facts: {
       shadowBytes: takenBytes(begun, finish),

@@ -2,11 +2,12 @@ import { isQsnapError, type QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { fixedLength } from '../io/growth.js';
 import type { EditPlan } from '../tx/plan.js';
+import type { StagedEdit } from '../tx/staged-plan.js';
 import { noRoom } from './ledger.js';
 
 /** Whatever comes with a plan; no plan: nothing has to be written. */
 export interface Planned {
-  readonly plan: EditPlan | undefined;
+  readonly plan: EditPlan | StagedEdit | undefined;
 }
 
 /**

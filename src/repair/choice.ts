@@ -19,6 +19,8 @@ export interface RepairChoice {
   readonly dropUnreadSnapshots?: boolean;
   /** L1 tables that are given up: an empty one takes the place of each. */
   readonly emptyL1s?: readonly EmptiedL1[];
+  /** Gives what it frees back to the host, guest data and tables alike. Else the bytes stay in the file. */
+  readonly punch?: boolean;
 }
 
 /** Whose L1 table is given up: the active disk's, or a snapshot's by its position in the table. */

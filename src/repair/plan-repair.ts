@@ -6,6 +6,7 @@ import { sameBytes } from '../base/text.js';
 import { tableFormat } from '../image/format.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
+import type { ByteRange } from '../io/device.js';
 import { isGrowable } from '../io/growth.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
@@ -72,7 +73,8 @@ export interface PlannedRepair {
  * Plans a repair. Whatever is chosen, the image is made safe to write to: no refcount below the
  * references, refcount structures that can be read, COPIED flags by the refcounts, no table that
  * lies over something else. Guest data stays where it is, and so do the bytes of all that moves:
- * new copies go behind the end of the file unless the medium can't grow, and nothing is given back.
+ * new copies go behind the end of the file unless the medium can't grow, and nothing is given back
+ * unless that was chosen.
  *
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
  */
@@ -149,7 +151,7 @@ async function planWith(
   const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
   const covered = unknowns.firstCovered(ledger.endCluster);
   if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
-  const plan = assembled(checked, shadow, planning, ledger, settled, {
+  const plan = assembled(checked, shadow, { ...planning, choice }, ledger, settled, {
     activeL1: placed.activeL1,
     snapshotTable: { at: hostOffset(table.at), count: table.count },
     refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
@@ -239,31 +241,29 @@ type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTabl
 function assembled(
   { image }: CheckedImage,
   shadow: readonly ShadowWrite[],
-  planning: RepairPlanning,
+  { clears, choice }: RepairPlanning & { readonly choice: RepairChoice },
   ledger: Ledger,
   settled: Settled,
   places: NewPlaces,
 ): EditPlan | undefined {
   const { header, headerSector, fileSizeBytes, geometry } = image;
-  const marks = planning.clears.reduce(
-    (bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])),
-    0n,
-  );
+  const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
   const bytes = encodeSwitch(header.version, headerSector, {
     ...places,
     diskSizeBytes: header.diskSizeBytes,
     autoclear: header.autoclear & KNOWN_AUTOCLEAR,
-    incompatible: header.incompatible & ~marks,
+    ...(clears.length > 0 && { incompatible: header.incompatible & ~marks }),
   });
   const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
   if (shadow.length === 0 && sameBytes(bytes, stored)) return undefined;
+  const freed = freedBy(ledger, settled, geometry.clusterBytes);
   const writes: WritePlan = {
     headerSector,
     fileSizeBytes,
     shadow,
     switch: { at: SWITCH_FROM, bytes },
-    // Nothing is given back to the host: what looks leaked may be what somebody looks for.
-    punch: [],
+    // Unless it is asked for nothing is given back: what looks leaked may be what somebody looks for.
+    punch: choice.punch === true ? freed : [],
   };
   assertSafe(writes);
   return {
@@ -274,23 +274,31 @@ function assembled(
     facts: {
       shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
       growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
-      freedBytes: freedClusters(ledger, settled) * geometry.clusterBytes,
+      freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
       freedDataBytes: 0,
       leakedClusters: settled.leaksLeft,
     },
   };
 }
 
-/** Clusters that count as free from now on, and did not before. */
-function freedClusters({ counts, endCluster }: Ledger, { storedFree }: Settled): number {
-  let freed = 0;
+/** Clusters that count as free from now on, and did not before, neighbours joined. */
+function freedBy(
+  { counts, endCluster }: Ledger,
+  { storedFree }: Settled,
+  clusterBytes: number,
+): readonly ByteRange[] {
+  const ranges: { at: number; length: number }[] = [];
   for (let block = 0; block < counts.touched.length; block++) {
     if (counts.touched[block] === 0) continue;
     const first = block * 2 ** counts.blockShift;
     const end = Math.min(first + 2 ** counts.blockShift, endCluster);
     for (let cluster = first; cluster < end; cluster++) {
-      if (counts.get(cluster) === 0 && !storedFree.has(cluster)) freed += 1;
+      if (counts.get(cluster) !== 0 || storedFree.has(cluster)) continue;
+      const at = cluster * clusterBytes;
+      const last = ranges.at(-1);
+      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
+      else ranges.push({ at, length: clusterBytes });
     }
   }
-  return freed;
+  return ranges;
 }

@@ -1,3 +1,4 @@
+import { isQsnapError, type ImageState } from '../errors.js';
 import type { BlockDevice } from '../io/device.js';
 import {
   inState,
@@ -41,14 +42,26 @@ export async function executeStages(
     const during = index === plan.unlists ? 'old-or-new' : before;
     const expected = now;
     if (stage.writes.some(isHeaderWrite)) {
-      await inState(before, () => refuseIfChanged(device, expected, expected.sizeBytes));
+      await inStage(before, () => refuseIfChanged(device, expected, expected.sizeBytes));
     }
-    await inState(during, () => runStage(device, stage, options, advance));
+    await inStage(during, () => runStage(device, stage, options, advance));
     now = after(stage, now);
   }
   const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
   return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
 }
+
+/** What fails after the new list leaves refcounts too high. */
+async function inStage(state: ImageState, action: () => Promise<void>): Promise<void> {
+  try {
+    await inState(state, action);
+  } catch (error) {
+    throw state === 'new' && isQsnapError(error) ? error.with({ hint: LEFT_HINT }) : error;
+  }
+}
+
+const LEFT_HINT =
+  'the snapshots are off the list, but some refcounts may still be too high: `qsnap repair leaks` mends them';
 
 async function runStage(
   device: BlockDevice,

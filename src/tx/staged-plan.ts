@@ -23,6 +23,8 @@ export interface StagedPlan {
   readonly stages: readonly Stage[];
   /** Index of the stage that is the new list: one write inside the first sector. */
   readonly unlists: number;
+  /** Whether a cut may leave COPIED flags unset, besides refcounts that are too high. */
+  readonly mayLackFlags: boolean;
   /** Ranges that nothing refers to once all stages are done, and that go back to the host. */
   readonly punch: readonly ByteRange[];
 }

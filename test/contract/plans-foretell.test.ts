@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { planWithinRoom, editWithinRoom, type Planned } from '../../src/edit/within-room.js';
+import { planWithinRoom, editWithinRoom } from '../../src/edit/within-room.js';
 import { isQsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import { blobSource } from '../../src/io/blob.js';
@@ -19,6 +19,7 @@ import { FileDevice, FileSource } from '../../src/io/node/file-device.js';
 import { openFile, openFileForEdit } from '../../src/node.js';
 import { proposeRepair } from '../../src/repair/propose.js';
 import { executePlan } from '../../src/tx/execute.js';
+import type { EditPlan } from '../../src/tx/plan.js';
 import { previewPlan } from '../../src/tx/preview.js';
 import { editsFor } from '../support/crash-judge-edits.js';
 import { checkPlain } from '../support/crash-judge.js';
@@ -77,7 +78,7 @@ const MEDIA: Readonly<Record<string, (bytes: Uint8Array) => Promise<Medium> | Me
   }),
 };
 
-type Make = (source: BlockSource) => Promise<Planned>;
+type Make = (source: BlockSource) => Promise<{ readonly plan: EditPlan | undefined }>;
 
 async function bytesOf(source: BlockSource): Promise<Uint8Array> {
   const into = new Uint8Array(await source.sizeBytes());

@@ -1,12 +1,13 @@
 /** What needs processes: the built program, bytes in argv, locks, images made on the spot. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
-import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
+import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
 import { readBoth, underOneName, type Outcome } from './parity.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));
@@ -51,6 +52,34 @@ describeWithQemu('the built program', () => {
     expect(listed.stdout).toMatch(/^1 +b\xff\xc3\xa9 +0 B 20/m);
     expect(ours(['snapshot', '-l', disk], directory)).toEqual(listed);
     await expectClean(disk);
+  });
+
+  test('where the file may not become longer, snapshots are deleted all the same', async () => {
+    const directory = temporaryDirectory();
+    const disk = path.join(directory, 'disk.qcow2');
+    await qemuImg(['create', '-f', 'qcow2', disk, '64M']);
+    for (const name of ['first', 'second']) {
+      await qemuIo(disk, [`write -q -P ${name.length} 0 3M`]);
+      await qemuImg(['snapshot', '-c', name, disk]);
+    }
+    await qemuIo(disk, ['write -q -P 3 0 1M']);
+    const units = Math.ceil(statSync(disk).size / 512);
+    const limited = (action: string, name: string) => {
+      const script = `ulimit -f ${units}; trap '' XFSZ; exec "$0" "$1" snapshot "$2" "$3" "$4"`;
+      const argv = ['-c', script, process.execPath, PROGRAM, action, name, disk];
+      return spawnSync('sh', argv, { encoding: 'utf8', env: ENV });
+    };
+    expect(limited('-c', 'third')).toMatchObject({
+      status: 1,
+      stderr: "qsnap-img: Could not create snapshot 'third': -28 (No space left on device)\n",
+    });
+    for (const name of ['second', 'first']) {
+      expect(limited('-d', name)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+      await expectClean(disk);
+    }
+    expect((await qemuImg(['snapshot', '-l', disk])).stdout).toBe('');
+    const same = await qemuIo(disk, ['read -q -P 3 0 1M', 'read -q -P 6 1M 2M']);
+    expect(same.stdout + same.stderr).not.toContain('verification failed');
   });
 
   test('the time of a new snapshot is now, to the microsecond', async () => {

@@ -42,15 +42,18 @@ export interface RepairCase {
   readonly after: Side;
 }
 
-/** Mends all that a repair can mend. */
-const EVERYTHING: RepairChoice = { classes: ['all', 'leaks', 'unreadable'] };
+/** Mends all that a repair can mend; on files what it frees goes back to the host. */
+const everything = (punch: boolean): RepairChoice => ({
+  classes: ['all', 'leaks', 'unreadable'],
+  punch,
+});
 /** A device that can't grow needs some room for the copies. */
 const ROOM_CLUSTERS = 48;
 
 async function planned(bytes: Uint8Array, growable: boolean): Promise<EditPlan | undefined> {
   try {
     const device = memoryDevice(bytes, 'damaged', { growable });
-    return (await proposeRepair(device, () => EVERYTHING)).plan;
+    return (await proposeRepair(device, () => everything(growable))).plan;
   } catch (error) {
     if (!isQsnapError(error) || error.code !== 'NO_SPACE' || growable) throw error;
     return undefined;

@@ -65,14 +65,8 @@ export function withoutRoom(file: Uint8Array, most: number): Uint8Array {
   return bytes;
 }
 
-/** How a plan ends: with a second switch, or by changing tables where they lie. */
-export function wayOf({ stages, unlists }: StagedEdit): 'switch' | 'in place' {
-  const isSwitch = stages.slice(unlists + 1).some(({ what }) => what.startsWith('switch'));
-  return isSwitch ? 'switch' : 'in place';
-}
-
 export interface StagedCut {
-  readonly way: 'switch' | 'in place';
+  readonly mayLackFlags: boolean;
   readonly states: number;
   /** States in which QEMU calls a missing flag a corruption. */
   readonly flagsMissing: number;
@@ -93,7 +87,7 @@ export async function cutStages(
   const device = recordingDevice(bytes, { growable: false });
   const plan = await planOf(await openImage(device), one);
   await executeStages(device, plan);
-  const way = wayOf(plan);
+  const { mayLackFlags } = plan;
   const old = contentsOf(bytes);
   const now = modelOf(old, one);
   const { leaks } = checkPlain(bytes);
@@ -107,7 +101,7 @@ export async function cutStages(
     const isNew = sameContents(contents, now);
     const isDone = state.barrier >= plan.stages.length;
     const found = [
-      ...corruptions.filter((text) => way === 'switch' || !isNew || !isMissingFlag(text)),
+      ...corruptions.filter((text) => !mayLackFlags || !isNew || !isMissingFlag(text)),
       ...(isDone ? corruptions : []),
     ];
     if (corruptions.some(isMissingFlag)) flagsMissing += 1;
@@ -120,7 +114,7 @@ export async function cutStages(
     if (found.length > 0) short.push(`${state.description}: ${found.join('; ')}`);
     else await options.visit?.(state.bytes, isNew);
   }
-  return { way, states, flagsMissing, short };
+  return { mayLackFlags, states, flagsMissing, short };
 }
 
 export const isMissingFlag = (text: string): boolean => text.startsWith('COPIED is missing');

@@ -2,14 +2,17 @@
 import {
   editWithinRoom,
   executePlan,
+  executeStages,
   isQsnapError,
   planApply,
   planCreate,
   planDelete,
+  planDeleteInPlace,
   type BlockSource,
   type EditPlan,
   type Image,
   type Snapshot,
+  type StagedEdit,
 } from '../../index.js';
 import {
   eachOption,
@@ -177,11 +180,27 @@ async function edit(
     const make = async (room: BlockSource): Promise<{ plan: EditPlan }> => ({
       plan: await planOf(action, { ...image, source: room }, io),
     });
-    await editWithinRoom(device, make, ({ plan }) => executePlan(device, plan));
+    await editWithinRoom(device, make, ({ plan }) => executePlan(device, plan)).catch(
+      async (error: unknown) => {
+        if (action.kind !== 'delete' || !isFull(error)) throw error;
+        await deleteInPlace(action.name, image, device);
+      },
+    );
   } catch (error) {
     if (error instanceof Refusal || !isQsnapError(error)) throw error;
     throw editFailed(action.kind, action.name, error);
   }
+}
+
+const isFull = (error: unknown): boolean => isQsnapError(error) && error.code === 'NO_SPACE';
+
+/** Who deletes snapshots of an image on a full disk wants the room: the way that needs none. */
+async function deleteInPlace(name: string, image: Image, device: EditableFile): Promise<void> {
+  const make = async (room: BlockSource): Promise<{ plan: StagedEdit }> => {
+    const snapshot = snapshotToDelete(name, image);
+    return { plan: await planDeleteInPlace({ ...image, source: room }, [snapshot]) };
+  };
+  await editWithinRoom(device, make, ({ plan }) => executeStages(device, plan));
 }
 
 function planOf(action: Edit, image: Image, io: QemuImgIo): Promise<EditPlan> {

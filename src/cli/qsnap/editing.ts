@@ -2,6 +2,7 @@ import {
   checkImage,
   editWithinRoom,
   executePlan,
+  executeStages,
   isQsnapError,
   openImage,
   planWithinRoom,
@@ -9,7 +10,7 @@ import {
   refuseUnsound,
   type BlockDevice,
   type BlockSource,
-  type EditPlan,
+  type ExecuteOptions,
   type ExecuteReport,
   type Image,
 } from '../../index.js';
@@ -17,6 +18,7 @@ import { openFile, openFileForEdit } from '../../node.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';
+import { isStaged, type AnyEdit } from './present/any-edit.js';
 import { doneJson, dryRunJson } from './present/plan-json.js';
 import { dryRunLines } from './present/plan-text.js';
 import { errorJson, reportFailure } from './report.js';
@@ -31,8 +33,10 @@ export interface EditFlags {
 export interface Edit {
   readonly path: string;
   readonly flags: EditFlags;
-  plan(image: Image): Promise<EditPlan>;
-  doneLines(plan: EditPlan, report: ExecuteReport, image: Image): readonly string[];
+  plan(image: Image): Promise<AnyEdit>;
+  doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
+  /** What to do where there is no room. */
+  readonly noRoomHint?: string;
 }
 
 /**
@@ -45,15 +49,30 @@ export async function edit(what: Edit, context: Context): Promise<ExitCode> {
     await carryOut(what, context);
     return EXIT_CODES.done.code;
   } catch (error) {
-    reportFailure(error, what.path, 'edit', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'edit') });
+    const told = withHint(error, what);
+    reportFailure(told, what.path, 'edit', context);
+    if (context.json) printJson(context, { error: errorJson(told, 'edit') });
     return EXIT_CODES.notDone.code;
   }
 }
 
+function withHint(error: unknown, { noRoomHint }: Edit): unknown {
+  if (noRoomHint === undefined || !isQsnapError(error)) return error;
+  const isFull = error.code === 'NO_SPACE' && error.details.imageState !== 'new';
+  return isFull ? error.with({ hint: noRoomHint }) : error;
+}
+
+function execute(
+  device: BlockDevice,
+  plan: AnyEdit,
+  options: ExecuteOptions,
+): Promise<ExecuteReport> {
+  return isStaged(plan) ? executeStages(device, plan, options) : executePlan(device, plan, options);
+}
+
 interface Opened {
   readonly image: Image;
-  readonly plan: EditPlan;
+  readonly plan: AnyEdit;
 }
 
 async function opened(what: Edit, source: BlockSource): Promise<Opened> {
@@ -97,7 +116,7 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
         const verify = verified ? await noWorseThan(device) : undefined;
         progress.phase(`writing to ${what.path}`);
         const options = { onProgress: progress.update, verify };
-        return { ...made, report: await executePlan(device, made.plan, options) };
+        return { ...made, report: await execute(device, made.plan, options) };
       });
       complete = true;
       progress.stop();

@@ -55,11 +55,13 @@ export const EXAMPLES = {
     ['qsnap delete disk.qcow2 nightly', 'one'],
     ['qsnap delete disk.qcow2 id:1 id:2 name:old', 'three in one pass'],
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
+    ['qsnap delete --in-place disk.qcow2 id:1', 'on a full disk'],
   ]),
   repair: examples([
     ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
     ['qsnap repair --undo old.undo disk.qcow2', 'all, and keep a way back'],
     ['qsnap repair disk.qcow2 leaks', 'leaks alone'],
+    ['qsnap repair --punch disk.qcow2 leaks', 'and give their room back'],
     ['qsnap repair disk.qcow2 CLUSTER_LEAKED@0x2010', 'one finding'],
   ]),
   undo: examples([['qsnap undo old.undo disk.qcow2', 'put back what a repair overwrote']]),

@@ -3,6 +3,7 @@ import type { CliStreams } from '../streams.js';
 import type { ApplyFlags } from './commands/apply.js';
 import type { CheckFlags } from './commands/check.js';
 import type { CreateFlags } from './commands/create.js';
+import type { DeleteFlags } from './commands/delete.js';
 import type { MapFlags } from './commands/map.js';
 import type { RepairFlags } from './commands/repair.js';
 import type { UndoFlags } from './commands/undo.js';
@@ -171,6 +172,7 @@ function addRepair(program: Command, contextFor: ContextFor, settle: Settle): vo
     .argument('[what...]', REPAIR_WHAT_HELP)
     .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
     .option('--undo <file>', 'keep in a new file what is overwritten')
+    .option('--punch', 'give what is freed back to the host')
     .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
     .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')
     .option(
@@ -245,9 +247,10 @@ function addDelete(program: Command, contextFor: ContextFor, settle: Settle): vo
   subcommand(program, 'delete', 'Delete snapshots, all in one pass.')
     .argument('<image>', 'a qcow2 image')
     .argument('<snapshot...>', SELECTOR_HELP)
+    .option('--in-place', 'for a full disk: do with the room of what is deleted')
     .addOption(dryRunOption())
     .addOption(verifyOption())
-    .action(async (image: string, selectors: string[], flags: EditFlags, command: Command) => {
+    .action(async (image: string, selectors: string[], flags: DeleteFlags, command: Command) => {
       const { deleteSnapshots } = await import('./commands/delete.js');
       const context = editContext(contextFor, command, flags.dryRun);
       settle(await deleteSnapshots(image, selectors, flags, context));

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { patientOf } from '../../support/damage.js';
 import { fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { putRefcountAt } from '../../support/image-builder-layout.js';
@@ -178,6 +179,44 @@ describe('repair', () => {
       expect(readFileSync(image).equals(before)).toBe(true);
     },
   );
+
+  test('--punch gives what is freed back to the host, and undo brings it back', async () => {
+    const image = imageOf('no-snapshots');
+    const { bytes, standard } = patientOf(readFileSync(image));
+    for (const { at } of standard.slice(0, 4)) bytes.fill(0, at, at + 8);
+    writeFileSync(image, bytes);
+    const planned = await qsnap(['repair', '--plan', image, 'all', 'leaks']);
+    const [, freed] = /\nFrees (.*) that nothing refers to, whatever was in them\)\.\n/.exec(
+      planned.stdout,
+    )!;
+    expect(planned.stdout).not.toContain('give back to the host\n');
+    expect(planned.stdout).toContain('--punch gives it back');
+    expect(planned.stdout).not.toContain('tables)');
+
+    const argv = ['repair', '--punch', image, 'all', 'leaks'];
+    const json = await qsnap([...argv, '--plan', '--json']);
+    const { plan } = parsed('repair', json.stdout) as {
+      plan: { punch: { offset: number; length: number }[] };
+    };
+    const undo = path.join(path.dirname(image), 'old.undo');
+    const done = await qsnap([...argv, '--undo', undo]);
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    expect(done.stdout).toContain(
+      `\nFreed ${freed} that nothing refers to, whatever was in them).\n`,
+    );
+    const after = readFileSync(image);
+    const total = plan.punch.reduce((sum, { length }) => sum + length, 0);
+    expect(total).toBeGreaterThan(0);
+    if (!done.stdout.includes('The host could take nothing back')) {
+      expect(done.stdout).toContain(' back to the host, replaced tables included.\n');
+      for (const { offset, length } of plan.punch) {
+        expect(after.subarray(offset, offset + length).every((byte) => byte === 0)).toBe(true);
+      }
+    }
+    await expectSound(image);
+    expect((await qsnap(['undo', undo, image])).code).toBe(0);
+    expect(Buffer.compare(readFileSync(image), bytes) === 0).toBe(true);
+  });
 
   test('of a sound image does nothing, and makes no undo file', async () => {
     const image = imageOf('version-3');

@@ -179,6 +179,29 @@ describe('a file that may not become longer', () => {
     await expectSound(image);
   });
 
+  test('delete --in-place makes room where delete finds none', async () => {
+    const image = imageOf('five-snapshots');
+    // It has no free cluster.
+    const units = statSync(image).size / 512;
+    const { status, stderr } = runLimited(units, ['delete', image, 'id:5']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('bytes more than the medium has free');
+    expect(stderr).toContain('--in-place');
+    expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
+    const argv = ['delete', '--in-place', image, 'id:5'];
+    const planned = runLimited(units, [...argv, '--dry-run', '--json']);
+    expect(planned.status).toBe(0);
+    expect(parsed('edit', planned.stdout)).toMatchObject({ 'dry-run': true, 'growth-bytes': 0 });
+    expect(runLimited(units, [...argv, '--dry-run']).stdout).toMatch(
+      /\n1 take the snapshots off the list with one write; flush\n[^]*\nA cut on the way may leave /,
+    );
+    const done = runLimited(units, [...argv, '--verify', '--json']);
+    expect(done).toMatchObject({ status: 0, stderr: '' });
+    expect(parsed('edit', done.stdout)).toMatchObject({ verified: true, operation: 'delete' });
+    expect(statSync(image).size).toBe(units * 512);
+    await expectSound(image);
+  });
+
   test('an edit without room says before it writes how much is missing', async () => {
     const image = imageOf('five-snapshots');
     const before = readFileSync(image);

@@ -1,5 +1,16 @@
 import { expect, test } from 'vitest';
-import { planCreate, planDelete } from '../../../src/index.js';
+import {
+  checkImage as checkSource,
+  executeStages,
+  memoryDevice,
+  openImage,
+  planCreate,
+  planDelete,
+  planDeleteInPlace,
+  refuseUnsound,
+} from '../../../src/index.js';
+import { contentsOf } from '../../support/crash-judge.js';
+import { withoutRoom } from '../../support/crash-judge-stages.js';
 import { checkImage } from '../../support/image-builder.js';
 import { DATE, edited, imageWith, opened, written } from './edited.js';
 
@@ -38,4 +49,54 @@ test('what an edit frees is what it says', async () => {
   expect(summary).toBe('delete snapshot 1 "x"');
   // The cluster that only the snapshot held; all else that is freed is tables.
   expect(facts.freedDataBytes).toBe(4096);
+});
+
+/** The ids that stay, and whether the new table was written before the list got shorter. */
+async function inPlace(bytes: Uint8Array, doomed: readonly string[]) {
+  const device = memoryDevice(bytes, 'fixed', { growable: false });
+  const image = await openImage(device);
+  const plan = await planDeleteInPlace(
+    image,
+    image.snapshots.filter(({ id }) => doomed.includes(id)),
+  );
+  const before = await checkSource(device);
+  const verify = (source: Parameters<typeof refuseUnsound>[0]): Promise<void> =>
+    refuseUnsound(source, before.totals);
+  await executeStages(device, plan, { verify });
+  const after = device.snapshotBytes();
+  const { snapshots } = await opened(after);
+  return { plan, after, ids: snapshots.map(({ id }) => id) };
+}
+
+test('in place, the last ones of the list go without any room', async () => {
+  const bytes = withoutRoom(await fiveSnapshots(), 0);
+  const { plan, after, ids } = await inPlace(bytes, ['4', '5']);
+  expect(plan.summary).toBe('delete snapshots 4 "s4", 5 "s5" in place');
+  expect(plan.unlists).toBe(0);
+  expect(ids).toEqual(['1', '2', '3']);
+  expect(contentsOf(after).snapshots).toEqual(contentsOf(bytes).snapshots.slice(0, 3));
+  expect(plan.facts.growthBytes).toBe(0);
+});
+
+test('in place, a list that is shorter in its middle needs a free cluster', async () => {
+  const sound = await fiveSnapshots();
+  const full = inPlace(withoutRoom(sound, 0), ['2']);
+  await expect(full).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    details: { bytesNeeded: 4096, imageState: 'unchanged' },
+  });
+  const { plan, ids } = await inPlace(withoutRoom(sound, 1), ['2']);
+  expect(plan.unlists).toBe(1);
+  expect(ids).toEqual(['1', '3', '4', '5']);
+});
+
+test('in place, the room of what only the snapshots had goes back', async () => {
+  let bytes = await edited(imageWith({ 1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1 }), (image) => {
+    return planCreate(image, { name: 'x', date: DATE });
+  });
+  for (const cell of [1, 2, 3, 4, 5, 6]) bytes = written(bytes, cell, 2);
+  const { plan, after } = await inPlace(withoutRoom(bytes, 0), ['1']);
+  expect(plan.mayLackFlags).toBe(false);
+  expect(plan.punch.length).toBeGreaterThan(0);
+  expect(checkImage(after).corruptions).toEqual([]);
 });

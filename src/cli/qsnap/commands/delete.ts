@@ -1,15 +1,25 @@
-import { planDelete, type Snapshot } from '../../../index.js';
+import { planDelete, planDeleteInPlace, type Snapshot } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
 import { edit, type EditFlags } from '../editing.js';
 import { deletedLines } from '../present/edit-text.js';
 import { selectSnapshot } from '../selection.js';
 
+/** Flags of `delete`. */
+export interface DeleteFlags extends EditFlags {
+  readonly inPlace?: boolean;
+}
+
+const NO_ROOM_HINT =
+  'make so much room, or delete with --in-place, which does with the room of what is deleted';
+const NO_LIST_HINT =
+  'make so much room for the shorter list; none is needed to delete the last snapshots of it, or all';
+
 /** `qsnap delete IMAGE SNAPSHOT…` */
 export function deleteSnapshots(
   path: string,
   selectors: readonly string[],
-  flags: EditFlags,
+  flags: DeleteFlags,
   context: Context,
 ): Promise<ExitCode> {
   let doomed: readonly Snapshot[] = [];
@@ -20,8 +30,11 @@ export function deleteSnapshots(
       plan: (image) => {
         // Two selectors may mean one snapshot: it is deleted once.
         doomed = [...new Set(selectors.map((text) => selectSnapshot(image, text)))];
-        return planDelete(image, doomed);
+        return flags.inPlace === true
+          ? planDeleteInPlace(image, doomed)
+          : planDelete(image, doomed);
       },
+      noRoomHint: flags.inPlace === true ? NO_LIST_HINT : NO_ROOM_HINT,
       doneLines: (plan, report, image) => deletedLines(path, doomed, plan, report, image),
     },
     context,

@@ -33,6 +33,7 @@ export interface RepairFlags {
   readonly dropUnreadSnapshots?: boolean;
   readonly emptyL1?: readonly string[];
   readonly verify?: boolean;
+  readonly punch?: boolean;
 }
 
 /** `qsnap repair IMAGE [WHAT…]` */
@@ -82,24 +83,24 @@ async function carryOut(
   try {
     warnOfLock(path, device.lock.guarantee, context);
     const make = (room: BlockSource): Promise<ProposedRepair> => proposeRepair(room, choose);
-    const proposal = await editWithinRoom(device, make, async (made) => {
-      if (made.plan === undefined) return made;
+    const { report, ...proposal } = await editWithinRoom(device, make, async (made) => {
+      if (made.plan === undefined) return { ...made, report: undefined };
       if (undoFile !== undefined) await keepUndo(device, made.plan, path, undoFile);
       const asForetold = (image: BlockSource) => refuseUnsound(image, made.after.totals);
       const options = verify === true ? { verify: asForetold } : {};
-      await executePlan(device, made.plan, options).catch(async (error: unknown) => {
+      const report = await executePlan(device, made.plan, options).catch(async (error: unknown) => {
         if (undoFile !== undefined && isAsBefore(error)) await promises.unlink(undoFile);
         throw error;
       });
-      return made;
+      return { ...made, report };
     });
     const { plan } = proposal;
     // What the plan promised is looked for in the file itself.
     const done: ProposedRepair = { ...proposal, after: await checkImage(device) };
     const undo = plan === undefined ? undefined : undoFile;
-    if (context.json) printJson(context, repairDoneJson(path, done, undo));
+    if (context.json) printJson(context, repairDoneJson(path, done, report, undo));
     else if (!context.quiet) {
-      printLines(context, repairDoneLines(path, done, undo));
+      printLines(context, repairDoneLines(path, done, report, undo));
       if (verify === true) printLines(context, [VERIFIED]);
     }
     return done.after.exitCode;
@@ -140,5 +141,6 @@ function choiceOf(what: readonly string[], flags: RepairFlags, image: Image): Re
     emptyL1s: (flags.emptyL1 ?? []).map((text) =>
       text === 'active' ? text : selectSnapshot(image, text).index,
     ),
+    ...(flags.punch === true && { punch: true }),
   };
 }

@@ -1,16 +1,16 @@
 import {
   describeSnapshot,
   printableText,
-  type EditPlan,
   type ExecuteReport,
   type Image,
   type Snapshot,
 } from '../../../index.js';
 import { countText } from '../../text.js';
+import type { AnyEdit } from './any-edit.js';
 import { freedText, givenBackLines, netFreedBytes } from './plan-text.js';
 
 /** What is said when an edit is done. */
-export function createdLines(path: string, plan: EditPlan): string[] {
+export function createdLines(path: string, plan: AnyEdit): string[] {
   return plan.created.map(
     ({ id, name }) =>
       `Created snapshot ${printableText(id)} "${printableText(name)}" in ${printableText(path)}.`,
@@ -20,7 +20,7 @@ export function createdLines(path: string, plan: EditPlan): string[] {
 export function appliedLines(
   path: string,
   applied: Snapshot,
-  plan: EditPlan,
+  plan: AnyEdit,
   report: ExecuteReport,
   image: Image,
 ): string[] {
@@ -36,7 +36,7 @@ export function appliedLines(
 export function deletedLines(
   path: string,
   deleted: readonly Snapshot[],
-  plan: EditPlan,
+  plan: AnyEdit,
   report: ExecuteReport,
   image: Image,
 ): string[] {

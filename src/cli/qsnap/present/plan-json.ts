@@ -1,11 +1,13 @@
 import {
+  shadowWriteBytes,
   shadowWriteRanges,
-  type EditPlan,
   type ExecuteReport,
   type Image,
   type QsnapError,
+  type ShadowWrite,
 } from '../../../index.js';
 import { errorJson } from '../report.js';
+import { isStaged, type AnyEdit } from './any-edit.js';
 import { netFreedBytes } from './plan-text.js';
 
 interface Range {
@@ -17,7 +19,7 @@ function rangeJson(range: { at: number; length: number }): Range {
   return { offset: range.at, length: range.length };
 }
 
-function editJson(path: string, plan: EditPlan, image: Image): Record<string, unknown> {
+function editJson(path: string, plan: AnyEdit, image: Image): Record<string, unknown> {
   const { facts } = plan;
   return {
     filename: path,
@@ -25,7 +27,7 @@ function editJson(path: string, plan: EditPlan, image: Image): Record<string, un
     summary: plan.summary,
     created: plan.created.map(({ id, name }) => ({ id, name })),
     'cluster-size': image.geometry.clusterBytes,
-    'written-bytes': facts.shadowBytes + plan.switch.bytes.length,
+    'written-bytes': writtenBytes(plan),
     'growth-bytes': facts.growthBytes,
     'freed-bytes': facts.freedBytes,
     'net-freed-bytes': netFreedBytes(plan),
@@ -37,7 +39,7 @@ function editJson(path: string, plan: EditPlan, image: Image): Record<string, un
 /** A plan that was not carried out. docs/schema/edit.json. */
 export function dryRunJson(
   path: string,
-  plan: EditPlan,
+  plan: AnyEdit,
   image: Image,
   refusal: QsnapError | undefined,
 ): Record<string, unknown> {
@@ -54,21 +56,34 @@ export function refusalJson(refusal: QsnapError | undefined): Record<string, unk
   return refusal === undefined ? {} : { refusal: errorJson(refusal, 'read') };
 }
 
+/** Bytes that a plan writes, whatever was there. */
+function writtenBytes(plan: AnyEdit): number {
+  if (!isStaged(plan)) return plan.facts.shadowBytes + plan.switch.bytes.length;
+  const writes = plan.stages.flatMap((stage) => stage.writes);
+  return writes.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+}
+
 /** The writes of a plan in their stages. docs/schema/edit.json. */
-export function planJson(plan: EditPlan): Record<string, unknown> {
-  return {
-    shadow: plan.shadow.flatMap((write) =>
-      shadowWriteRanges(write).map((range) => ({ structure: write.what, ...rangeJson(range) })),
-    ),
-    switch: { offset: plan.switch.at, length: plan.switch.bytes.length },
-    punch: plan.punch.map(rangeJson),
-  };
+export function planJson(plan: AnyEdit): Record<string, unknown> {
+  const punch = plan.punch.map(rangeJson);
+  if (isStaged(plan)) {
+    const stages = plan.stages.map(({ what, writes }) => ({ what, writes: writesJson(writes) }));
+    return { stages, punch };
+  }
+  const { at, bytes } = plan.switch;
+  return { shadow: writesJson(plan.shadow), switch: { offset: at, length: bytes.length }, punch };
+}
+
+function writesJson(writes: readonly ShadowWrite[]): readonly Record<string, unknown>[] {
+  return writes.flatMap((write) =>
+    shadowWriteRanges(write).map((range) => ({ structure: write.what, ...rangeJson(range) })),
+  );
 }
 
 /** An edit that is done. docs/schema/edit.json. */
 export function doneJson(
   path: string,
-  plan: EditPlan,
+  plan: AnyEdit,
   report: ExecuteReport,
   image: Image,
   verified: boolean,

@@ -1,12 +1,15 @@
 import {
   printableText,
+  type EditPlan,
   shadowWriteBytes,
   shadowWriteRanges,
-  type EditPlan,
   type ExecuteReport,
   type Image,
+  type ShadowWrite,
+  type StagedEdit,
 } from '../../../index.js';
 import { tableLines, type Column } from '../../columns.js';
+import { isStaged, type AnyEdit } from './any-edit.js';
 import { countText, hexText, oneSafeLine, sizeText } from '../../text.js';
 
 const COLUMNS: readonly Column[] = [
@@ -17,48 +20,95 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** The plan of an edit: every write in its order, and what it leaves free. */
-export function dryRunLines(path: string, plan: EditPlan, image: Image): string[] {
-  const shadow = plan.shadow.flatMap((write) =>
-    shadowWriteRanges(write).map((range) => row(range.at, range.length, `new ${write.what}`)),
-  );
-  const shadowBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
-  const header = row(plan.switch.at, plan.switch.bytes.length, 'header');
-  const punch = plan.punch.map((range) => row(range.at, range.length, 'free'));
-  const rows = [...shadow, header, ...punch];
-  const [titles, ...lines] = tableLines(COLUMNS, rows);
-  const afterShadow = shadow.length + 1;
+export function dryRunLines(path: string, plan: AnyEdit, image: Image): string[] {
   return [
     `Dry run: ${printableText(path)} is opened for reading, and nothing is written.`,
     `Would ${oneSafeLine(plan.summary)}.`,
-    titles!,
-    `1 write ${sizeText(shadowBytes)} where the image is free; flush`,
-    ...lines.slice(0, shadow.length),
-    '2 switch to the new state with one write; flush',
-    ...lines.slice(shadow.length, afterShadow),
-    ...(punch.length === 0 ? [] : ['3 give back to the host', ...lines.slice(afterShadow)]),
+    ...stageLines(isStaged(plan) ? stagesOf(plan) : shadowAndSwitch(plan)),
     growthLine(plan),
     netLine(plan, image),
-    ...keptRoomLines(plan),
+    ...(isStaged(plan) ? [cutLine(plan)] : keptRoomLines(plan)),
   ];
+}
+
+/** What a cut between the stages leaves. */
+function cutLine({ mayLackFlags }: StagedEdit): string {
+  const left = mayLackFlags
+    ? 'refcounts that are too high or flags that are missing'
+    : 'refcounts that are too high';
+  return `A cut on the way may leave ${left}, which \`qsnap repair leaks\` mends, and nothing worse.`;
+}
+
+/** A stage as it is printed: its heading, and its rows. */
+interface ShownStage {
+  readonly heading: string;
+  readonly rows: readonly string[][];
+}
+
+function shadowAndSwitch(plan: EditPlan): readonly ShownStage[] {
+  const shadowBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  return [
+    {
+      heading: `write ${sizeText(shadowBytes)} where the image is free; flush`,
+      rows: writeRows(plan.shadow, 'new '),
+    },
+    {
+      heading: 'switch to the new state with one write; flush',
+      rows: [row(plan.switch.at, plan.switch.bytes.length, 'header')],
+    },
+    ...punchStage(plan),
+  ];
+}
+
+function stagesOf(plan: StagedEdit): readonly ShownStage[] {
+  const stages = plan.stages.map(({ what, writes }) => ({
+    heading: `${what}; flush`,
+    rows: writeRows(writes, ''),
+  }));
+  return [...stages, ...punchStage(plan)];
+}
+
+function punchStage({ punch }: AnyEdit): readonly ShownStage[] {
+  const rows = punch.map(({ at, length }) => row(at, length, 'free'));
+  return rows.length === 0 ? [] : [{ heading: 'give back to the host', rows }];
+}
+
+function writeRows(writes: readonly ShadowWrite[], prefix: string): string[][] {
+  return writes.flatMap((write) =>
+    shadowWriteRanges(write).map(({ at, length }) => row(at, length, `${prefix}${write.what}`)),
+  );
+}
+
+/** One table over all stages, with a heading before the rows of each. */
+function stageLines(stages: readonly ShownStage[]): string[] {
+  const rows = stages.flatMap((stage) => stage.rows);
+  const [titles, ...lines] = tableLines(COLUMNS, rows);
+  let next = 0;
+  const shown = stages.flatMap(({ heading, rows: own }, index) => {
+    const first = next;
+    next += own.length;
+    return [`${index + 1} ${heading}`, ...lines.slice(first, next)];
+  });
+  return [titles!, ...shown];
 }
 
 function row(at: number, length: number, what: string): string[] {
   return [' ', hexText(at), String(length), what];
 }
 
-function growthLine({ facts }: EditPlan): string {
+function growthLine({ facts }: AnyEdit): string {
   return facts.growthBytes === 0
     ? 'The file keeps its length.'
     : `The file grows by ${sizeText(facts.growthBytes)}.`;
 }
 
-function netLine(plan: EditPlan, image: Image): string {
+function netLine(plan: AnyEdit, image: Image): string {
   const net = netFreedBytes(plan);
   return net < 0 ? `The image uses ${sizeText(-net)} more.` : `Frees ${freedText(plan, image)}.`;
 }
 
 /** Bytes that the image uses less after the edit; negative when it uses more. */
-export function netFreedBytes({ facts }: EditPlan): number {
+export function netFreedBytes({ facts }: AnyEdit): number {
   return facts.freedBytes - facts.shadowBytes;
 }
 
@@ -66,9 +116,13 @@ export function netFreedBytes({ facts }: EditPlan): number {
  * What an edit leaves free, less what its new tables take: `1.25 MiB (18 data clusters, 2 clusters
  * of tables)`.
  */
-export function freedText(plan: EditPlan, image: Image): string {
+export function freedText(plan: AnyEdit, image: Image): string {
   const { clusterBytes } = image.geometry;
   const net = netFreedBytes(plan);
+  if (plan.operation === 'repair' && net > 0) {
+    const clusters = countText(net / clusterBytes, 'cluster');
+    return `${sizeText(net)} (${clusters} that nothing refers to, whatever was in them)`;
+  }
   const data = plan.facts.freedDataBytes / clusterBytes;
   const tables = net / clusterBytes - data;
   const parts = [
@@ -79,7 +133,7 @@ export function freedText(plan: EditPlan, image: Image): string {
 }
 
 /** Whether the host has the freed room back; empty when nothing was freed. */
-export function givenBackLines(plan: EditPlan, report: ExecuteReport): string[] {
+export function givenBackLines(plan: AnyEdit, report: ExecuteReport): string[] {
   if (netFreedBytes(plan) <= 0 || plan.punch.length === 0) return keptRoomLines(plan);
   if (report.punchedBytes === 0) {
     return ['The host could take nothing back: the room stays in the file for later use.'];
@@ -87,8 +141,10 @@ export function givenBackLines(plan: EditPlan, report: ExecuteReport): string[] 
   return [`Gave ${sizeText(report.punchedBytes)} back to the host, replaced tables included.`];
 }
 
-/** Where room that only tables had goes, if there is any. */
-function keptRoomLines(plan: EditPlan): string[] {
+/** Where room goes that the host does not get back, if there is any. */
+function keptRoomLines(plan: AnyEdit): string[] {
   if (netFreedBytes(plan) <= 0 || plan.punch.length > 0) return [];
+  if (plan.operation === 'repair')
+    return ['That room stays in the file; --punch gives it back to the host.'];
   return ['Only tables had that room: it stays in the file, and the next edit writes there.'];
 }

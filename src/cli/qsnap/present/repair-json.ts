@@ -1,4 +1,4 @@
-import type { ProposedRepair, QsnapError } from '../../../index.js';
+import type { ExecuteReport, ProposedRepair, QsnapError } from '../../../index.js';
 import { totalsJson } from './check-json.js';
 import { planJson, refusalJson } from './plan-json.js';
 
@@ -37,11 +37,13 @@ export function repairPlanJson(
 export function repairDoneJson(
   path: string,
   done: ProposedRepair,
+  report: ExecuteReport | undefined,
   undoFile: string | undefined,
 ): Record<string, unknown> {
   return {
     ...repairJson(path, done),
     'dry-run': false,
+    'punched-bytes': report?.punchedBytes ?? 0,
     ...(undoFile !== undefined && { 'undo-file': undoFile }),
   };
 }

@@ -1,7 +1,13 @@
-import { printableText, REPAIR_CLASSES, type ProposedRepair, type Remedy } from '../../../index.js';
+import {
+  printableText,
+  REPAIR_CLASSES,
+  type ExecuteReport,
+  type ProposedRepair,
+  type Remedy,
+} from '../../../index.js';
 import { countText } from '../../text.js';
 import { verdictText } from './check-text.js';
-import { dryRunLines } from './plan-text.js';
+import { dryRunLines, freedText, givenBackLines, netFreedBytes } from './plan-text.js';
 
 /** A repair as a plan: every write, and what a check finds before and after it. */
 export function repairPlanLines(path: string, proposal: ProposedRepair): readonly string[] {
@@ -18,16 +24,19 @@ export function repairPlanLines(path: string, proposal: ProposedRepair): readonl
 /** What was done, and what is left. */
 export function repairDoneLines(
   path: string,
-  { plan, facts, after }: ProposedRepair,
+  { plan, facts, after, image }: ProposedRepair,
+  report: ExecuteReport | undefined,
   undoFile: string | undefined,
 ): readonly string[] {
-  if (plan === undefined) return nothingLines(path, { after });
+  if (plan === undefined || report === undefined) return nothingLines(path, { after });
   const raised = countText(facts.raisedClusters, 'cluster');
   const lowered = countText(facts.loweredClusters, 'cluster');
   const undo = printableText(undoFile ?? '');
   const file = printableText(path);
   return [
     `Repaired ${file}: refcounts of ${raised} raised, of ${lowered} lowered.`,
+    ...(netFreedBytes(plan) <= 0 ? [] : [`Freed ${freedText(plan, image)}.`]),
+    ...givenBackLines(plan, report),
     foundLine('A check finds', after),
     ...leftLines(path, after),
     ...(undoFile === undefined ? [] : [`\`qsnap undo ${undo} ${file}\` puts back what was there.`]),
