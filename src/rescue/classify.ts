@@ -1,6 +1,6 @@
 import { COMPRESSED, COPIED, offsetOf } from '../l1l2/entry.js';
 import { walkTables } from '../image/walk.js';
-import { holdsTable, l1ClusterCount, type Evidence } from './evidence.js';
+import { holdsTable, isZeroAt, l1ClusterCount, type Evidence } from './evidence.js';
 
 /** A cluster, or several in a row, that look like an L1 table: most pointers lead to tables. */
 export interface L1Candidate {
@@ -52,7 +52,7 @@ export async function findL1s(
 }
 
 function lookAtL1(words: Uint32Array, evidence: Evidence): Look | undefined {
-  let [pointers, copied, leads] = [0, 0, 0];
+  let [pointers, copied, leads, zeros] = [0, 0, 0, 0];
   for (let i = 0; i < words.length; i += 2) {
     const high = words[i]!;
     if ((high | words[i + 1]!) === 0) continue;
@@ -61,8 +61,9 @@ function lookAtL1(words: Uint32Array, evidence: Evidence): Look | undefined {
     pointers += 1;
     if ((high & COPIED) !== 0) copied += 1;
     if (holdsTable(at, evidence)) leads += 1;
+    else if (isZeroAt(at, evidence)) zeros += 1;
     // Guest data that follows each other is soon told from tables.
-    if (pointers >= 64 && leads === 0) return undefined;
+    if (pointers - zeros >= 64 && leads === 0) return undefined;
   }
-  return leads * 2 > pointers ? { pointers, copied } : undefined;
+  return leads > 0 && leads * 2 > pointers - zeros ? { pointers, copied } : undefined;
 }

@@ -15,7 +15,7 @@ export interface Evidence {
   readonly scan: Scan;
   readonly scanned: ScannedFile;
   readonly refcounts: RefcountHints;
-  /** Where else the image's own structures lie: the snapshot table. */
+  /** Where else the image's own structures lie, if they can be believed: snapshot table and bitmaps. */
   readonly ownRegions: readonly { readonly at: number; readonly bytes: number }[];
 }
 
@@ -33,6 +33,12 @@ export function isPlace(offset: number, { format, fileSizeBytes }: Evidence): bo
 /** Whether something that looks like a table begins there. */
 export function holdsTable(offset: number, evidence: Evidence): boolean {
   return isPlace(offset, evidence) && evidence.scanned.isTable.has(clusterAt(offset, evidence));
+}
+
+/** Whether a place of the file, a cluster's start or not, holds a cluster of zeros. */
+export function isZeroAt(at: number, { scanned, format }: Evidence): boolean {
+  const cluster = at / format.geometry.clusterBytes;
+  return Number.isInteger(cluster) && cluster < format.fileClusters && scanned.isZero.has(cluster);
 }
 
 /** Whether the refcounts say that the cluster is in use, or that it is free; undefined: nothing. */

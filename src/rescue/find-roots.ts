@@ -15,6 +15,8 @@ const L1_BYTES_SPARE = 32 * MiB;
 /** Of L1 tables that nobody names no more are looked at. */
 const UNNAMED_MAX = 1000;
 
+const NO_WORDS = new Uint32Array(0);
+
 /** The roots that something names, and those that nothing does. */
 export interface FoundRoots {
   /** Undefined where the header's L1 table is lost. */
@@ -92,19 +94,31 @@ async function findOne(
 ): Promise<Root | undefined> {
   const { evidence } = reader;
   const { fileSizeBytes, format } = evidence;
-  const here = isPlace(at, evidence)
-    ? await reader.read({ facts, ref: { at: hostOffset(at), entries }, origin: 'named' })
-    : undefined;
-  if (here !== undefined && isCredible(here, evidence)) return here;
+  const isNothing = entries === 0 && facts.diskSizeBytes === 0;
+  if (isNothing) return rootOf({ ...facts, origin: 'named', l1At: undefined }, NO_WORDS, evidence);
+  // The length may be what is damaged: then the disk says how long the table is.
+  const needed = l1EntriesFor(facts.diskSizeBytes, format.geometry);
+  const lengths = entries === needed || needed === 0 ? [entries] : [entries, needed];
   const near = oneBitNeighbours(at, format.geometry.clusterBytes, fileSizeBytes);
-  const there = near.filter((place) => reader.candidates.has(place));
-  for (const place of there) {
-    const ref = { at: hostOffset(place), entries };
-    const root = await reader.read({ facts, ref, origin: 'one-bit' });
-    if (root !== undefined && isCredible(root, evidence)) return root;
+  const places = [
+    { place: at, origin: 'named' as const },
+    ...near
+      .filter((place) => reader.candidates.has(place))
+      .map((place) => ({ place, origin: 'one-bit' as const })),
+  ];
+  let empty: Root | undefined;
+  for (const { place, origin } of places) {
+    if (!isPlace(place, evidence)) continue;
+    for (const length of lengths) {
+      const ref = { at: hostOffset(place), entries: length };
+      const root = await reader.read({ facts, ref, origin });
+      if (root === undefined) continue;
+      if (isCredible(root, evidence)) return root;
+      if (origin === 'named' && credit(root, evidence).all === 0) empty ??= root;
+    }
   }
   // A disk that nothing was ever written to has an L1 of zeros: the caller knows whether that can be.
-  return here !== undefined && credit(here, evidence).all === 0 ? here : undefined;
+  return empty;
 }
 
 /** Snapshots of older tables whose L1 tables are not known to be free, and belong to no other. */

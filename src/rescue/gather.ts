@@ -1,8 +1,11 @@
-import { QsnapError } from '../errors.js';
+import { isQsnapError, QsnapError } from '../errors.js';
+import { visitBitmapEntries } from '../image/bitmap-tables.js';
+import { openForCheck } from '../image/open-for-check.js';
+import { metadataRegions } from '../image/regions.js';
 import type { BlockSource } from '../io/device.js';
 import { scanOf } from '../l1l2/scan.js';
 import { clustersToHold } from '../base/units.js';
-import type { TableFormat } from '../l1l2/entry.js';
+import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Evidence } from './evidence.js';
 import { guessGeometry } from './guess-geometry.js';
@@ -66,6 +69,7 @@ async function withHead(
   const { source, fileSizeBytes, scan } = rest;
   const format = formatOf(head, fileSizeBytes);
   const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
+  const ownRegions = head.from === 'header' ? await bitmapRegions(source) : [];
   const told = diskSizeBytes === undefined ? head : { ...head, diskSizeBytes };
   return {
     source,
@@ -75,7 +79,7 @@ async function withHead(
     scan: { ...scan, format },
     scanned: file,
     refcounts,
-    ownRegions: [],
+    ownRegions,
   };
 }
 
@@ -88,6 +92,28 @@ function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
     });
   }
   return { geometry, version, fileClusters };
+}
+
+/** Where persistent bitmaps lie, as far as they can be read: the copy has none, but they are known. */
+async function bitmapRegions(source: BlockSource): Promise<Evidence['ownRegions']> {
+  const regions: { at: number; bytes: number }[] = [];
+  try {
+    const { image } = await openForCheck(source);
+    const { clusterBytes } = image.geometry;
+    for (const region of metadataRegions(image, new Float64Array(0))) {
+      if (region.owner.startsWith('bitmap')) regions.push(region);
+    }
+    await visitBitmapEntries(image, image.bitmaps, (high, low) => {
+      const at = offsetOf(high, low);
+      const isInFile = at > 0 && at % clusterBytes === 0 && at < image.fileSizeBytes;
+      if (isInFile && regions.length < BITMAP_REGIONS_MAX)
+        regions.push({ at, bytes: clusterBytes });
+    });
+  } catch (error) {
+    // Of an image in this state nothing is known of bitmaps.
+    if (!isQsnapError(error)) throw error;
+  }
+  return regions;
 }
 
 /** What the tables of the file say of it, where it has no header. */
@@ -127,3 +153,4 @@ async function oldHead(
 }
 
 const OLD_HEADERS_TRIED = 64;
+const BITMAP_REGIONS_MAX = 2 ** 20;

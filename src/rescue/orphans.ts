@@ -166,19 +166,28 @@ export function addMetadata(set: ClusterSet, roots: readonly Root[], evidence: E
   const { clusterBytes } = evidence.format.geometry;
   set.add(0);
   for (const cluster of evidence.refcounts.owned) if (cluster < set.clusters) set.add(cluster);
-  for (const { at, bytes } of [...regionsKept(evidence.head), ...evidence.ownRegions]) {
-    const first = at / clusterBytes;
-    set.addRange(first, Math.min(first + Math.ceil(bytes / clusterBytes), set.clusters));
-  }
+  addRegions(set, regionsKept(evidence.head), clusterBytes);
   for (const { l1At, tables } of roots) {
     if (l1At !== undefined) {
-      const first = l1At / clusterBytes;
-      const end = Math.min(first + Math.ceil((tables.length * 8) / clusterBytes), set.clusters);
-      set.addRange(first, Math.max(end, Math.min(first + 1, set.clusters)));
+      // Behind the last entry in use may lie what the header wrongly takes for a part of the table.
+      const entries = tables.findLastIndex((at) => at !== 0) + 1;
+      addRegions(set, [{ at: l1At, bytes: Math.max(1, entries * 8) }], clusterBytes);
     }
     for (const at of tables) {
       const cluster = at / clusterBytes;
       if (at > 0 && evidence.scanned.isTable.has(cluster)) set.add(cluster);
     }
+  }
+}
+
+/** Adds the clusters of regions, as far as they lie in the file. */
+export function addRegions(
+  set: ClusterSet,
+  regions: Evidence['ownRegions'],
+  clusterBytes: number,
+): void {
+  for (const { at, bytes } of regions) {
+    const first = Math.floor(at / clusterBytes);
+    set.addRange(first, Math.min(first + Math.ceil(bytes / clusterBytes), set.clusters));
   }
 }

@@ -7,7 +7,7 @@ import { findL1s } from './classify.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type MendedPointers } from './mend-pointers.js';
-import { addMetadata } from './orphans.js';
+import { addMetadata, addRegions } from './orphans.js';
 import type { RescueHead } from './head.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { findLostEntries, lostCount, type LostEntries } from './lost-ranges.js';
@@ -69,7 +69,7 @@ export async function planRescue(
   const snapshots = await findSnapshots(gathered);
   const evidence: Evidence = {
     ...gathered,
-    ownRegions: [snapshots.region],
+    ownRegions: [...gathered.ownRegions, snapshots.region],
     head: withSizeOfSnapshots(gathered.head, snapshots),
   };
   const { head, format } = evidence;
@@ -78,9 +78,7 @@ export async function planRescue(
   const wanted = Math.max(needed, Math.min(entries, needed + 64));
   const candidates = await findL1s(evidence, wanted === 0 ? undefined : wanted);
   const found = await findRoots(evidence, snapshots, candidates);
-  const settled = await settleRoots(found, evidence);
-  const { unexplainedClusters } = settled;
-  const roots = await withSizes(settled.roots, evidence);
+  const roots = await withSizes(await settleRoots(found, evidence), evidence);
   if (roots.length === 0) throw nothingFound(source);
   const metadata = new ClusterSet(format.fileClusters + 1);
   const believed = roots.filter(({ sureness }) => sureness !== 'guess');
@@ -98,7 +96,7 @@ export async function planRescue(
       diskOf(id, root, all, { mended, lostEntries }, evidence),
     ),
     snapshotsLost: Math.max(0, Math.min(snapshots.claimed ?? 0, 65_536) - named - others),
-    unexplainedClusters,
+    unexplainedClusters: unexplainedClusters(all, mended, metadata, evidence),
     mended,
     lostEntries,
     metadata,
@@ -131,6 +129,28 @@ async function withSizes(roots: readonly Root[], evidence: Evidence): Promise<re
     const diskSizeBytes = (Math.max(last, 0) * l2Entries + entry + 1) * clusterBytes;
     return { ...root, diskSizeBytes, tables: root.tables.slice(0, last + 1) };
   });
+}
+
+/** Clusters that are in use by the refcounts, and that nothing leads to. */
+function unexplainedClusters(
+  { counts }: WeighedTables,
+  mended: MendedPointers,
+  metadata: ClusterSet,
+  { refcounts, format, ownRegions }: Evidence,
+): number {
+  if (!refcounts.isKnown) return 0;
+  const { clusterBytes } = format.geometry;
+  const explained = new ClusterSet(format.fileClusters);
+  addRegions(explained, ownRegions, clusterBytes);
+  for (const entries of mended.values()) {
+    for (const at of entries.values()) explained.add(at / clusterBytes);
+  }
+  let found = 0;
+  for (let cluster = 1; cluster < format.fileClusters; cluster++) {
+    if ((refcounts.of(cluster) ?? 0) === 0 || counts.get(cluster) > 0) continue;
+    if (!metadata.has(cluster) && !explained.has(cluster)) found += 1;
+  }
+  return found;
 }
 
 function nothingFound({ label }: BlockSource): QsnapError {

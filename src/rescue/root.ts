@@ -1,7 +1,7 @@
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { COPIED, judgeL1Entry, offsetOf } from '../l1l2/entry.js';
-import { holdsTable, type Evidence } from './evidence.js';
+import { holdsTable, isZeroAt, type Evidence } from './evidence.js';
 
 /**
  * How an L1 table came to be taken for a disk's.
@@ -96,11 +96,14 @@ function sureByOrigin(origin: Origin): Sureness {
   return origin === 'rebuilt' ? 'guess' : 'likely';
 }
 
-/** How many entries of a root lead to what looks like a table, and how many lead anywhere. */
+/**
+ * How many entries of a root lead to what looks like a table, and how many lead anywhere but to zeros: a
+ * table of zeros, which maps nothing, looks like nothing.
+ */
 export function credit({ tables }: Root, evidence: Evidence): { leads: number; all: number } {
   let [leads, all] = [0, 0];
   for (const at of tables) {
-    if (at === 0) continue;
+    if (at === 0 || (at > 0 && isZeroAt(at, evidence))) continue;
     all += 1;
     if (at > 0 && holdsTable(at, evidence)) leads += 1;
   }

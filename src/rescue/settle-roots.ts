@@ -2,30 +2,23 @@ import { ClusterSet } from '../refcount/cluster-set.js';
 import { isInUse, type Evidence } from './evidence.js';
 import { LostTables, withAllLost } from './fill-lost.js';
 import type { FoundRoots } from './find-roots.js';
-import { addMetadata, findOrphans } from './orphans.js';
+import { addMetadata, addRegions, findOrphans } from './orphans.js';
 import { isCredible, lostEntry, rootOf, type Root } from './root.js';
 import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './weigh.js';
-
-/** The disks that a file holds, and what was left over. */
-export interface SettledRoots {
-  /** The active disk first, then the snapshots in order, then what nothing names. */
-  readonly roots: readonly Root[];
-  /** Clusters that are in use by the refcounts, and that nothing found leads to. */
-  readonly unexplainedClusters: number;
-}
 
 /**
  * Decides what every L1 table is: which is the active disk's where the header's own is lost, which are
  * disks that nothing names any more, and which tables belong where an entry was lost.
+ *
+ * @returns the active disk first, then the snapshots in order, then what nothing names.
  */
-export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<SettledRoots> {
+export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
   const snapshots = withOlderL1s(found);
   const older = notNamedAgain(found.older, snapshots);
   const isLive = ({ l1At }: Root): boolean =>
     l1At === undefined || isInUse(l1At, evidence) !== false;
   const named = [...(found.active ? [found.active] : []), ...snapshots, ...older.filter(isLive)];
   const weighed = await weigh(named, evidence);
-  const unexplained = unexplainedClusters(weighed, evidence);
   // Where every cluster in use is explained, a table of zeros is what it was.
   const zerosAreLost = !evidence.refcounts.isKnown || hasSpareReferences(weighed, evidence);
   const trusted = named.map((root) =>
@@ -42,7 +35,7 @@ export async function settleRoots(found: FoundRoots, evidence: Evidence): Promis
   const filled = await fill(roots, found.l1s, evidence);
   const stale = [...older.filter((root) => !isLive(root)), ...left.filter((root) => !isLive(root))];
   const guesses = stale.map((root): Root => ({ ...root, sureness: 'guess' }));
-  return { roots: [...filled, ...guesses], unexplainedClusters: unexplained };
+  return [...filled, ...guesses];
 }
 
 interface Weighed {
@@ -51,9 +44,12 @@ interface Weighed {
 }
 
 async function weigh(roots: readonly Root[], evidence: Evidence): Promise<Weighed> {
-  const metadata = new ClusterSet(evidence.format.fileClusters + 1);
+  const { format, ownRegions } = evidence;
+  const metadata = new ClusterSet(format.fileClusters + 1);
   addMetadata(metadata, roots, evidence);
-  return { metadata, tables: await weighTables(roots, metadata, evidence) };
+  const tables = await weighTables(roots, metadata, evidence);
+  addRegions(metadata, ownRegions, format.geometry.clusterBytes);
+  return { metadata, tables };
 }
 
 /** A snapshot whose L1 table is lost gets the one that an older snapshot table names for it. */
@@ -77,19 +73,6 @@ function identityOf({ snapshot }: Root): string {
   if (snapshot === undefined) return '';
   const { id, date } = snapshot;
   return `${date.seconds}.${date.nanoseconds} ${id}`;
-}
-
-function unexplainedClusters(
-  { tables, metadata }: Weighed,
-  { refcounts, format }: Evidence,
-): number {
-  if (!refcounts.isKnown) return 0;
-  let found = 0;
-  for (let cluster = 1; cluster < format.fileClusters; cluster++) {
-    if ((refcounts.of(cluster) ?? 0) === 0) continue;
-    if (tables.counts.get(cluster) === 0 && !metadata.has(cluster)) found += 1;
-  }
-  return found;
 }
 
 /** Whether the refcounts know of more references to anything than were found. */

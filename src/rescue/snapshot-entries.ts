@@ -39,8 +39,8 @@ export function findEntries(bytes: Uint8Array, context: EntryContext): FoundEntr
   const { clusterBytes } = context;
   const snapshots: Snapshot[] = [];
   let end = 0;
-  const tableEnd = (): number => roundUp(Math.max(end, 1), clusterBytes);
-  for (let at = 0; at < tableEnd();) {
+  // An entry may begin where a cluster ends with the one before.
+  for (let at = 0; at < roundUp(Math.max(end, 1), clusterBytes) || at === end;) {
     if (at + SNAPSHOT_ENTRY_BYTES > bytes.length) return { snapshots, end, goesOn: true };
     const length = entryLength(bytes, at, context);
     if (length === Infinity) return { snapshots, end, goesOn: true };
@@ -72,7 +72,8 @@ export function entryLength(
   const l1At = Number(raw.l1At);
   const isPlaced = l1At >= clusterBytes && l1At % clusterBytes === 0 && l1At < fileSizeBytes;
   const isLong = raw.l1Entries > 0 && raw.l1Entries <= LIMITS.l1BytesMax.value / 8;
-  if (!isNamed && !(isPlaced && isLong)) return undefined;
+  const leads = isPlaced && isLong;
+  if (!isNamed && !leads) return undefined;
   if (raw.idBytes === 0 || raw.idBytes > LIMITS.snapshotIdBytesMax.value) return undefined;
   if (raw.extraDataBytes > LIMITS.snapshotExtraBytesMax.value) return undefined;
   if (raw.dateNanoseconds >= NANOSECONDS) return undefined;
@@ -80,6 +81,8 @@ export function entryLength(
   const nameAt = idAt + raw.idBytes;
   const end = nameAt + raw.nameBytes;
   if (end > bytes.length) return Infinity;
+  // Names may be any bytes: where the table is known, one of the two signs is enough.
+  if (isNamed && leads) return end - at;
   if (!isText(bytes.subarray(idAt, nameAt))) return undefined;
   return isText(withoutCut(bytes.subarray(nameAt, end))) ? end - at : undefined;
 }

@@ -76,6 +76,11 @@ export const EXAMPLES = {
     ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
     ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
   ]),
+  rescue: examples([
+    ['qsnap rescue --plan disk.qcow2', 'what is left, and how sure it is'],
+    ['qsnap rescue disk.qcow2 -o new.qcow2', 'all but what is a guess'],
+    ['qsnap rescue disk.qcow2 -o new.qcow2 --take lost-1', 'a guess as well'],
+  ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],

@@ -64,7 +64,7 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
     )
     .addOption(
       new Option('--cluster-size <size>', 'of a qcow2 image: 512 to 2M (default 64K)').argParser(
-        parseClusterSize,
+        clusterSizeOf,
       ),
     )
     .option('--sha256', 'print the hash of FILE as sha256sum does')
@@ -130,7 +130,8 @@ function parseCompression(text: string): 'zlib' | 'zstd' {
   throw new InvalidArgumentError('Write --compress=deflate or --compress=zstd, or -c as the last.');
 }
 
-function parseClusterSize(text: string): number {
+/** @throws InvalidArgumentError for what is no cluster size. */
+export function clusterSizeOf(text: string): number {
   const [, digits, unit] = /^(\d{1,7})([kKmM]?)$/.exec(text) ?? [];
   const bytes = Number(digits) * 1024 ** ['', 'k', 'm'].indexOf((unit ?? '').toLowerCase());
   if (Number.isInteger(Math.log2(bytes)) && bytes >= 512 && bytes <= 2 * 1024 ** 2) return bytes;

@@ -1,0 +1,125 @@
+import { statSync } from 'node:fs';
+import {
+  chooseRescued,
+  isAllRescued,
+  planRescue,
+  refuseUnsound,
+  writeRescued,
+  type RescuedDisk,
+  type RescuePlan,
+  type RescueReport,
+} from '../../../index.js';
+import { createOutputFile } from '../../../node.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { interruptible } from '../../interruption.js';
+import { printJson, printLines, type Context } from '../context.js';
+import { lostMapJson, rescueJson } from '../present/rescue-json.js';
+import { rescuedLine, rescuePlanLines } from '../present/rescue-text.js';
+import { withSource, type OpenSource } from '../reading.js';
+import { errorJson, reportFailure } from '../report.js';
+import { newTextFile } from '../text-file.js';
+
+/** Flags of `rescue`. */
+export interface RescueFlags {
+  readonly output?: string;
+  readonly plan?: boolean;
+  readonly take?: readonly string[];
+  readonly leave?: readonly string[];
+  readonly all?: boolean;
+  readonly map?: string;
+  readonly clusterSize?: number;
+  readonly diskSize?: number;
+  readonly force?: boolean;
+}
+
+/** `qsnap rescue IMAGE -o COPY` */
+export function rescue(path: string, flags: RescueFlags, context: Context): Promise<ExitCode> {
+  return interruptible(async (signal) => {
+    try {
+      return await withSource(path, context, (open) => rescueFrom(open, flags, signal, context));
+    } catch (error) {
+      reportFailure(error, path, 'read', context);
+      if (context.json) printJson(context, { error: errorJson(error, 'read') });
+      return EXIT_CODES.notDone.code;
+    }
+  });
+}
+
+/** What a rescue found, and what becomes of it. */
+export interface Rescued {
+  readonly path: string;
+  readonly plan: RescuePlan;
+  readonly disks: readonly RescuedDisk[];
+  /** Undefined where nothing was written. */
+  readonly output: { readonly path: string; readonly report: RescueReport } | undefined;
+}
+
+async function rescueFrom(
+  { path, source, progress }: OpenSource,
+  flags: RescueFlags,
+  signal: AbortSignal,
+  context: Context,
+): Promise<ExitCode> {
+  progress.phase(`looking through ${path}`);
+  const plan = await planRescue(source, {
+    clusterBytes: flags.clusterSize,
+    diskSizeBytes: flags.diskSize,
+    onProgress: progress.update,
+    signal,
+  });
+  const disks = chooseRescued(plan, flags);
+  const map = await mapFile(path, flags);
+  try {
+    let output: Rescued['output'];
+    if (flags.plan !== true) {
+      progress.phase(`writing ${flags.output!}`);
+      const report = await written(path, plan, disks, flags, signal, progress.update);
+      output = { path: flags.output!, report };
+    }
+    const rescued: Rescued = { path, plan, disks, output };
+    await map?.write(lostMapJson(rescued));
+    progress.stop();
+    tell(rescued, context);
+  } finally {
+    await map?.discard();
+  }
+  return isAllRescued(plan, disks) ? EXIT_CODES.done.code : EXIT_CODES.corrupt.code;
+}
+
+/** Writes the copy under a temporary name, checks it, and gives it its name. */
+async function written(
+  path: string,
+  plan: RescuePlan,
+  disks: readonly RescuedDisk[],
+  { output, force }: RescueFlags,
+  signal: AbortSignal,
+  onProgress: (done: number, total: number) => void,
+): Promise<RescueReport> {
+  const { mode } = statSync(path);
+  const file = await createOutputFile(output!, { replace: force === true, mode, inputs: [path] });
+  try {
+    const report = await writeRescued(plan, disks, file.device, { onProgress, signal });
+    await refuseUnsound(file.device, { corruptions: 0, checkErrors: 0, leaks: 0 });
+    await file.commit();
+    return report;
+  } finally {
+    await file.discard();
+  }
+}
+
+async function mapFile(path: string, { map, force, output }: RescueFlags) {
+  if (map === undefined) return undefined;
+  const inputs = [path, ...(output === undefined ? [] : [output])];
+  return newTextFile(map, { replace: force === true, inputs });
+}
+
+function tell(rescued: Rescued, context: Context): void {
+  if (context.json) {
+    printJson(context, rescueJson(rescued));
+    return;
+  }
+  if (context.quiet && rescued.output !== undefined) return;
+  printLines(context, rescuePlanLines(rescued));
+  const line = rescuedLine(rescued);
+  if (line !== undefined) printLines(context, [line]);
+}

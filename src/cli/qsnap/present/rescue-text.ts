@@ -1,0 +1,76 @@
+import { printable, printableText, type RescuedDisk, type RescuePlan } from '../../../index.js';
+import { tableLines, type Column } from '../../columns.js';
+import { countText, sizeText } from '../../text.js';
+import type { Rescued } from '../commands/rescue.js';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'DISK', align: 'left' },
+  { title: 'SNAPSHOT', align: 'left', widthMax: 32 },
+  { title: 'HOW SURE', align: 'left' },
+  { title: 'FOUND BY', align: 'left' },
+  { title: 'SIZE', align: 'right' },
+  { title: 'MAPPED', align: 'right' },
+  { title: 'LOST', align: 'right' },
+  { title: 'TAKEN', align: 'left' },
+];
+
+/** What each way to a disk is called. */
+const FOUND_BY: Readonly<Record<RescuedDisk['origin'], string>> = {
+  named: 'its pointer',
+  'one-bit': 'its pointer, one bit mended',
+  'old-table': 'a snapshot table',
+  unnamed: 'its L1 table alone',
+  rebuilt: 'its L2 tables alone',
+};
+
+const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], string>> = {
+  header: 'the header is there',
+  'old-header': 'the header is lost; another copy of it was found',
+  none: 'no header is left; what it said was told from the tables',
+};
+
+/** What was found, one disk a line, and what is not known. */
+export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string[] {
+  const { head, format } = plan.evidence;
+  const rows = plan.disks.map((disk) => rowOf(disk, disks.includes(disk)));
+  const { snapshotsLost, unexplainedClusters } = plan;
+  const mended = plan.disks.reduce((sum, { mendedPointers }) => sum + mendedPointers, 0);
+  const cluster = sizeText(format.geometry.clusterBytes);
+  return [
+    `${printableText(path)}: ${countText(plan.disks.length, 'disk')} found`,
+    `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
+    ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
+    ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
+    ...(unexplainedClusters > 0
+      ? [`  ${countText(unexplainedClusters, 'cluster')} in use belong to nothing that was found`]
+      : []),
+    ...tableLines(COLUMNS, rows),
+  ];
+}
+
+function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
+  const { snapshot } = disk.root;
+  const lost = disk.lostBytes + disk.lostVmStateBytes;
+  return [
+    disk.id,
+    snapshot === undefined ? '-' : printable(snapshot.nameBytes),
+    disk.sureness,
+    FOUND_BY[disk.origin],
+    sizeText(disk.diskSizeBytes),
+    sizeText(disk.mappedBytes),
+    lost === 0 ? '-' : sizeText(lost),
+    isTaken ? 'yes' : 'no',
+  ];
+}
+
+/** What was written; undefined where nothing was. */
+export function rescuedLine({ disks, output }: Rescued): string | undefined {
+  if (output === undefined) return undefined;
+  const { path, report } = output;
+  const lost = disks.reduce((sum, disk) => sum + disk.lostBytes + disk.lostVmStateBytes, 0);
+  const rest = lost === 0 ? '' : `; what is lost, ${sizeText(lost)}, reads as zeros`;
+  return (
+    `Rescued ${countText(disks.length, 'disk')} to ${printableText(path)}: ` +
+    `${sizeText(report.dataBytes)} of data${rest}.`
+  );
+}
