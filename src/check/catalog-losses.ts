@@ -68,6 +68,18 @@ export const LOSS_FINDINGS = {
     consequence: 'guest data may be where nothing refers to',
     advice: `${KEPT}; ${RESCUE}`,
   },
+  CLUSTERS_DOUBTED: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'perhaps-lost',
+    message: ({ found }) =>
+      `there are two refcounts more than references at ${counted(Number(found), 'cluster')}, ` +
+      'as a repair leaves them that knew of a loss',
+    consequence: 'guest data may be where nothing refers to',
+    advice: `${RESCUE}; a repair of class perhaps-lost gives it up`,
+  },
   LEAKS_NOT_ALL_SEEN: {
     severity: 'note',
     beyondQemu: true,

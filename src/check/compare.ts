@@ -58,7 +58,7 @@ export async function compareRefcounts(
         const cluster = from + bit;
         const is = groups.countAt(bit);
         const references = counts.get(cluster);
-        if (is > references) excess.addHigh(cluster, references);
+        if (is > references) excess.addHigh(cluster, references, is);
         else excess.addLow();
         const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
         const found = isCapped ? exactText(stored!, cluster - first) : is;

@@ -3,6 +3,12 @@ import { ClusterSet } from '../refcount/cluster-set.js';
 /** A block in which hardly any of the counts in use are right holds no refcounts, but something else. */
 const JUNK_SHARE = 7 / 8;
 
+/**
+ * So many more refcounts than references says: a repair knew of a loss, left this cluster, and mended what
+ * showed the loss. An allocation or a snapshot that was broken off leaves one too many.
+ */
+export const DOUBTED_EXCESS = 2;
+
 /** Clusters whose stored refcounts are not their references, as far as it matters for what was lost. */
 export class Excess {
   unreferencedClusters = 0;
@@ -10,6 +16,8 @@ export class Excess {
   /** Clusters with fewer refcounts than references, and with more, in blocks that do hold refcounts. */
   undercounted = 0;
   overcountedInSound = 0;
+  /** Clusters that a repair marked as perhaps lost. */
+  doubted = 0;
   #low = 0;
   #high = 0;
   #used = 0;
@@ -37,8 +45,9 @@ export class Excess {
   }
 
   /** A cluster of the block that is compared has more refcounts than references. */
-  addHigh(cluster: number, references: number): void {
+  addHigh(cluster: number, references: number, stored: number): void {
     this.#high += 1;
+    if (stored - references === DOUBTED_EXCESS) this.doubted += 1;
     if (references === 0) this.addUnreferenced(cluster);
     else {
       this.overcounted.add(cluster);

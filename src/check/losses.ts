@@ -32,6 +32,10 @@ export async function findLosses(
   addTwoPlaces(image.geometry.clusterBytes, references, overlapped, collector);
   if (!excess.isEmpty) {
     addContradiction(image.header.dirty, excess, table, collector);
+    if (excess.doubted > 0) {
+      const where = { structure: 'file', at: table.at } as const;
+      collector.add('CLUSTERS_DOUBTED', { ...where, found: excess.doubted });
+    }
     const anyData = await findUnreferencedTables(image, references, excess, lookBytes, collector);
     // What holds nothing but zeros was lost by nobody.
     const mayBeLost = anyData || excess.overcountedClusters > 0;

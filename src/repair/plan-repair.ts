@@ -51,6 +51,8 @@ export interface RepairPlanning {
    * for what the choice gives up.
    */
   readonly ownersHidden: boolean;
+  /** Whether clusters that may be lost data get refcounts by which a later check still knows. */
+  readonly marksDoubted?: boolean;
 }
 
 /** What a planned repair does to refcounts. */
@@ -129,16 +131,7 @@ async function planWith(
   const moves = movesOf(tree, counted, brokenRefcounts, choice);
   const vacated = vacate(tree, counted, moves);
   const taken = { vacated, held: counted.held };
-  const settled = await settle(
-    checked,
-    stored,
-    counts,
-    taken,
-    unknowns,
-    choice,
-    planning.ownersHidden,
-    format,
-  );
+  const settled = await settle(checked, stored, counts, taken, unknowns, choice, planning, format);
   const named = clustersNamed(stored, format);
   const leave = (cluster: number): boolean =>
     named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
@@ -185,7 +178,7 @@ async function settle(
   { vacated, held }: { readonly vacated: Vacated; readonly held: ReadonlySet<number> },
   unknowns: Unknowns,
   choice: RepairChoice,
-  ownersHidden: boolean,
+  { ownersHidden, marksDoubted = false }: RepairPlanning,
   { fileClusters, geometry }: TableFormat,
 ): Promise<Settled> {
   const isWhole = table.stop === undefined || choice.dropUnreadSnapshots === true;
@@ -205,6 +198,7 @@ async function settle(
   return settleRefcounts(image, stored, counts, {
     vacated,
     ownersUnknown: !isSure,
+    marksDoubted,
     fileClusters,
     lowers: (cluster, _, references) => {
       if (references === 0 && held.has(cluster)) return false;

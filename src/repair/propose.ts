@@ -37,15 +37,21 @@ export async function proposeRepair(
   const before = await checkOpened(checked);
   const choice = choose(image);
   const ownersHidden = await hidesOwners(checked, choice, before);
-  const plan = async (clears: RepairPlanning['clears']): Promise<ProposedRepair> => {
-    const planned = await planRepair(checked, choice, { clears, ownersHidden });
+  const plan = async (
+    clears: RepairPlanning['clears'],
+    marksDoubted: boolean,
+  ): Promise<ProposedRepair> => {
+    const planned = await planRepair(checked, choice, { clears, ownersHidden, marksDoubted });
     if (planned.plan !== undefined) refuseCutOff(before, choice, planned.plan);
     const after = await checkAfter(source, planned.plan, before);
     return { image, before, after, ...planned };
   };
-  const proposal = await plan([]);
+  const proposal = await plan([], false);
   const clears = marksToClear(image, choice, proposal.after);
-  return clears.length === 0 ? proposal : plan(clears);
+  // The repair takes away what made the check doubt: the next one has to know of it all the same.
+  const marksDoubted =
+    ownersHidden && !proposal.after.ownersHidden && proposal.after.totals.leaks > 0;
+  return clears.length === 0 && !marksDoubted ? proposal : plan(clears, marksDoubted);
 }
 
 /** Whether clusters that nothing refers to may have an owner that the choice does not give up. */

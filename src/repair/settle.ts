@@ -2,6 +2,7 @@ import { isAligned } from '../base/units.js';
 import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkStoredTables } from '../image/walk.js';
+import { DOUBTED_EXCESS } from '../check/excess.js';
 import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -45,7 +46,8 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
       bad += 1;
       continue;
     }
-    const readable = isAligned(offset, clusterBytes) && offset < image.fileSizeBytes;
+    const readable =
+      isAligned(offset, clusterBytes) && offset + clusterBytes <= image.fileSizeBytes;
     if (isStray || !readable) bad += 1;
     // Two entries with one block: its counts can be right for one of them at most.
     if (!readable || seen.has(offset)) lost.set(i, offset);
@@ -114,6 +116,8 @@ export interface SettleRules {
   readonly vacated: Vacated;
   /** Whether clusters with unknown refcounts may have owners that nobody knows. */
   readonly ownersUnknown: boolean;
+  /** Whether counts that stay too high become `references + DOUBTED_EXCESS`. */
+  readonly marksDoubted: boolean;
   readonly fileClusters: number;
 }
 
@@ -246,6 +250,11 @@ class Changes {
         touched[block] = 1;
       } else {
         this.leaksLeft += 1;
+        const marked = references + DOUBTED_EXCESS;
+        if (this.#rules.marksDoubted && count < marked && marked <= refcountMax) {
+          count = marked;
+          touched[block] = 1;
+        }
         this.#counts.set(cluster, count);
       }
     }

@@ -261,6 +261,10 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     setRefcount(p, clusterOf(p, standard(p)), 0n);
     return p.layout.refcountTableAt;
   }),
+  CLUSTERS_DOUBTED: example('amended-to-v3', (p) => {
+    setRefcount(p, p.free[0]!, 2n);
+    return p.layout.refcountTableAt;
+  }),
   LEAKS_NOT_ALL_SEEN: example('version-3', (p) => loseTable(p) * 0, { options: { lookBytes: 0 } }),
   CLUSTER_AT_TWO_PLACES: example('version-3', (p) => {
     const target = u64(p.bytes, standard(p, 0));
