@@ -11,6 +11,8 @@ import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Stretches past the end of the file that are kept; a file may have lost millions. */
 const KEPT_MAX = 4096;
+/** Pointers to one table that are followed to the disks: there may be any number of them. */
+const PLACES_MAX = 64;
 /** Guest ranges that the finding names. */
 const NAMED_MAX = 8;
 /** A file that was cut off is taken to have lost no more than this many times what is left, where no refcount tells. */
@@ -137,10 +139,11 @@ export class CutOff {
     for (const { entryAt } of this.#stretches) {
       if (entryAt === undefined) continue;
       const tableAt = Math.floor(entryAt / clusterBytes) * clusterBytes;
-      entries.set(tableAt, [...(entries.get(tableAt) ?? []), entryAt]);
+      addTo(entries, tableAt, entryAt);
     }
     const places = new Map<number, GuestPlace[]>();
     if (entries.size === 0) return places;
+    const pointers = new Map<number, number>();
     const { header, snapshots } = this.#image;
     const disks = [
       { l1: header.activeL1, snapshot: undefined, bytes: header.diskSizeBytes },
@@ -156,12 +159,17 @@ export class CutOff {
         const vmStateFrom = l1EntriesFor(bytes, this.#image.geometry) * l2CoverageBytes;
         for (let i = 0; i < words.length; i += 2) {
           const tableAt = offsetOf(words[i]!, words[i + 1]!);
-          for (const entryAt of entries.get(tableAt) ?? []) {
+          const named = entries.get(tableAt);
+          if (named === undefined) continue;
+          const seen = pointers.get(tableAt) ?? 0;
+          pointers.set(tableAt, seen + 1);
+          if (seen >= PLACES_MAX) continue;
+          for (const entryAt of named) {
             const inTable = ((entryAt - tableAt) / l2EntryBytes) * clusterBytes;
             const from = (i / 2) * l2CoverageBytes + inTable;
             // Behind the disk lies the VM state, in whole clusters.
             const neededBytes = from < vmStateFrom ? Math.max(0, bytes - from) : clusterBytes;
-            places.set(entryAt, [...(places.get(entryAt) ?? []), { snapshot, from, neededBytes }]);
+            addTo(places, entryAt, { snapshot, from, neededBytes });
           }
         }
       },
@@ -215,6 +223,12 @@ interface GuestPlace {
   readonly snapshot: number | undefined;
   readonly from: number;
   readonly neededBytes: number;
+}
+
+function addTo<T>(map: Map<number, T[]>, key: number, value: T): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, [value]);
+  else values.push(value);
 }
 
 function guestText({ snapshot, from, to }: GuestRange): string {
