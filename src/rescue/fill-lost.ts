@@ -28,6 +28,7 @@ const VOTES_MIN = 2;
  */
 export class LostTables {
   readonly #evidence: Evidence;
+  readonly #l1s: ReadonlySet<number>;
   /** Orphans by place that nobody has taken yet. */
   readonly #orphans: Map<number, Orphan>;
   readonly #byIndex = new Map<number, Orphan[]>();
@@ -37,8 +38,15 @@ export class LostTables {
   /** By L1 index: a table to which more leads than was found, by the refcounts. */
   readonly #shared = new Map<number, number>();
 
-  constructor(roots: readonly Root[], orphans: readonly Orphan[], evidence: Evidence) {
+  /** @param l1s host offsets of what looks like an L1 table. */
+  constructor(
+    roots: readonly Root[],
+    orphans: readonly Orphan[],
+    l1s: ReadonlySet<number>,
+    evidence: Evidence,
+  ) {
     this.#evidence = evidence;
+    this.#l1s = l1s;
     this.#orphans = new Map(orphans.map((orphan) => [orphan.at, orphan]));
     for (const orphan of [...orphans].sort(better)) {
       if (orphan.index === undefined || orphan.votes < Math.min(VOTES_MIN, orphan.mapped)) continue;
@@ -103,7 +111,7 @@ export class LostTables {
       if (at <= 0) return;
       const before = seen.get(at);
       if (before !== undefined) doubtful.add(before).add(index);
-      else if (isInUse(at, this.#evidence) === false) doubtful.add(index);
+      else if (this.#l1s.has(at) || isInUse(at, this.#evidence) === false) doubtful.add(index);
       seen.set(at, index);
     });
     return doubtful;
@@ -161,5 +169,5 @@ function better(a: Orphan, b: Orphan): number {
 export function withAllLost(root: Root, evidence: Evidence): Root {
   const entries = Math.max(root.tables.length, diskEntries(root, evidence));
   const tables = new Float64Array(entries).fill(lostEntry(0));
-  return { ...root, origin: 'rebuilt', l1At: undefined, tables };
+  return { ...root, origin: 'rebuilt', sureness: 'likely', l1At: undefined, tables };
 }

@@ -87,7 +87,7 @@ function isDoubtful(
   return cluster !== undefined && (metadata.has(cluster) || crowded.has(cluster));
 }
 
-/** The one place, a bit away, that is in use and named by nothing; or the one beside its neighbours'. */
+/** The one place, a bit away, that has more references than were found; or the one beside its neighbours'. */
 function placeBefore(
   words: Uint32Array,
   i: number,
@@ -104,8 +104,9 @@ function placeBefore(
   const near = hasStrayBits ? [at] : oneBitNeighbours(at, clusterBytes, fileSizeBytes);
   const places = near.filter((place) => {
     const cluster = place / clusterBytes;
-    const isFree = Number.isInteger(cluster) && counts.get(cluster) === 0 && !taken.has(place);
-    return isFree && !metadata.has(cluster) && (refcounts.of(cluster) ?? 0) > 0;
+    if (!Number.isInteger(cluster) || metadata.has(cluster) || taken.has(place)) return false;
+    // A snapshot may have it too: then the refcounts know of one reference more than was found.
+    return (refcounts.of(cluster) ?? 0) > counts.get(cluster);
   });
   if (places.length < 2) return places[0];
   const before =

@@ -119,11 +119,13 @@ function withSizeOfSnapshots(head: RescueHead, { named, others }: FoundSnapshots
 async function withSizes(roots: readonly Root[], evidence: Evidence): Promise<readonly Root[]> {
   const { head, format } = evidence;
   if (head.diskSizeBytes !== undefined) return roots;
-  const open = roots.filter(({ snapshot }) => snapshot === undefined);
+  const isOpen = ({ snapshot, diskSizeBytes }: Root): boolean =>
+    snapshot === undefined || diskSizeBytes === 0;
+  const open = roots.filter(isOpen);
   const tables = await weighTables(open, new ClusterSet(format.fileClusters + 1), evidence);
   const { clusterBytes, l2Entries } = format.geometry;
   return roots.map((root) => {
-    if (root.snapshot !== undefined) return root;
+    if (!isOpen(root)) return root;
     const last = root.tables.findLastIndex((at) => at > 0);
     const entry = last === -1 ? -1 : tables.lastEntry[indexOfTable(root.tables[last]!, tables)]!;
     const diskSizeBytes = (Math.max(last, 0) * l2Entries + entry + 1) * clusterBytes;
