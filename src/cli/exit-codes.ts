@@ -7,7 +7,10 @@
 export const EXIT_CODES = {
   done: { code: 0, meaning: 'everything that was asked for is done' },
   notDone: { code: 1, meaning: 'something was not done: wrong usage, a refusal or a failure' },
-  corrupt: { code: 2, meaning: 'a check found corruptions, a repair left some, or a rescue lost something' },
+  corrupt: {
+    code: 2,
+    meaning: 'a check found corruptions, a repair left some, or a rescue lost something',
+  },
   leaks: { code: 3, meaning: 'a check found leaks and nothing worse, or a repair left some' },
   noCheck: { code: 63, meaning: 'a check of a file that is no qcow2 image' },
 } as const;

@@ -28,7 +28,7 @@ export interface FoundRoots {
   readonly older: readonly Root[];
   /** The best first. */
   readonly unnamed: readonly Root[];
-  /** Host offsets of all that look like an L1 table, read or not. */
+  /** Host offsets of all that look like an L1 table, or are said to be one. */
   readonly l1s: ReadonlySet<number>;
 }
 
@@ -55,7 +55,8 @@ export async function findRoots(
   const older = await findOlder(reader, found.others, snapshots);
   const named = new Set([active, ...snapshots, ...older].map((root) => root?.l1At));
   const unnamed = await findUnnamed(reader, candidates, named);
-  return { active, snapshots, older, unnamed, l1s: reader.candidates };
+  const l1s = new Set([...reader.candidates, ...reader.named]);
+  return { active, snapshots, older, unnamed, l1s };
 }
 
 function namedPlaces({ head }: Evidence, { named }: FoundSnapshots): ReadonlySet<number> {
@@ -119,6 +120,7 @@ async function findOne(
       .map((place) => ({ place, origin: 'one-bit' as const })),
   ];
   let empty: Root | undefined;
+  let unled: Root | undefined;
   for (const { place, origin } of places) {
     if (!isPlace(place, evidence)) continue;
     for (const length of lengths) {
@@ -126,11 +128,15 @@ async function findOne(
       const root = await reader.read({ facts, ref, origin });
       if (root === undefined) continue;
       if (isCredible(root, evidence)) return root;
-      if (origin === 'named' && credit(root, evidence).all === 0) empty ??= root;
+      if (origin !== 'named') continue;
+      if (credit(root, evidence).all === 0) empty ??= root;
+      else if (root.tables.every((table) => table >= 0)) unled ??= root;
     }
   }
   // A disk that nothing was ever written to has an L1 of zeros: the caller knows whether that can be.
-  return empty;
+  if (empty !== undefined) return empty;
+  // One that is sound in itself is the one, whatever became of its tables.
+  return isInUse(at, evidence) === true ? unled : undefined;
 }
 
 /** Snapshots of older tables whose L1 tables are not known to be free, and belong to no other. */

@@ -194,7 +194,7 @@ async function fill(
   const isTaken = (cluster: number): boolean =>
     metadata.has(cluster) || tables.counts.get(cluster) > 0 || l1s.has(cluster * clusterBytes);
   const orphans = await findOrphans(roots, isTaken, evidence);
-  const lost = new LostTables(roots, orphans, l1s, evidence);
+  const lost = new LostTables(roots, orphans, l1s, isTaken, evidence);
   const prepared = roots.map((root) =>
     root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence) : root,
   );

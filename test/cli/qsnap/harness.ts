@@ -71,7 +71,7 @@ export async function expectSound(image: string): Promise<void> {
 
 const SCHEMAS = [
   ...(['snapshot', 'error', 'info', 'list', 'show', 'check', 'map'] as const),
-  ...(['edit', 'repair', 'undo'] as const),
+  ...(['edit', 'repair', 'rescue', 'undo'] as const),
   ...(['manifest', 'export', 'compare'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
