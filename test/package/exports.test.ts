@@ -48,6 +48,7 @@ describe('public names', () => {
         "blobSource",
         "checkCreateOptions",
         "checkImage",
+        "chooseRescued",
         "compareDisks",
         "computeUnsavedChanges",
         "copyDisk",
@@ -61,7 +62,9 @@ describe('public names', () => {
         "hashSource",
         "hexOfBytes",
         "httpSource",
+        "isAllRescued",
         "isQsnapError",
+        "lostRanges",
         "measureBitmaps",
         "measureQcow2",
         "measuredDataBytes",
@@ -78,6 +81,7 @@ describe('public names', () => {
         "planCreate",
         "planDelete",
         "planRename",
+        "planRescue",
         "planResize",
         "printable",
         "printableText",
@@ -88,6 +92,7 @@ describe('public names', () => {
         "shadowWriteBytes",
         "shadowWriteRanges",
         "snapshotsEqualToActive",
+        "writeRescued",
       ]
     `);
   });
