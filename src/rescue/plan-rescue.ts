@@ -30,7 +30,10 @@ export interface RescuedDisk {
   readonly mappedBytes: number;
   /** Guest bytes of which nobody knows what they were: they read as zeros in the copy. */
   readonly lostBytes: number;
-  /** Guest bytes that share a cluster with others, of which one was somewhere else. */
+  /**
+   * Guest bytes that share a cluster with others, of which one was somewhere else, or whose cluster the
+   * end of the file cuts.
+   */
   readonly doubtfulBytes: number;
   /** What `lostBytes` is of the disk, of VM state. */
   readonly lostVmStateBytes: number;
@@ -194,7 +197,7 @@ function diskOf(
       tablesFound += 1;
       mapped += tables.mapped[table]! + Math.max(0, tables.flawed[table]! - lostHere);
       mendedPointers += mended.get(at)?.size ?? 0;
-      doubtfulBytes += (doubtful.get(at) ?? 0) * clusterBytes;
+      doubtfulBytes += ((doubtful.get(at) ?? 0) + tables.cutOff[table]!) * clusterBytes;
       lost = lostHere * clusterBytes;
     }
     if (index >= disk) lostVmStateBytes += lost;
