@@ -37,11 +37,16 @@ export function chooseRescued(
 
 /** Whether a rescue of these disks brings back all that the image had, as far as it can be known. */
 export function isAllRescued(
-  { snapshotsLost }: RescuePlan,
+  { evidence, snapshotsLost, disks: found }: RescuePlan,
   disks: readonly RescuedDisk[],
 ): boolean {
-  const isWhole = disks.every(({ lostBytes, lostVmStateBytes, sureness }) => {
-    return lostBytes + lostVmStateBytes === 0 && sureness !== 'guess';
+  // What else it said than where tables lie, nobody knows.
+  if (evidence.head.from !== 'header') return false;
+  // What only old tables name may have been deleted by its owner; what is named now was not.
+  const isNamed = ({ origin }: RescuedDisk): boolean => !['old-table', 'unnamed'].includes(origin);
+  if (found.some((disk) => isNamed(disk) && !disks.includes(disk))) return false;
+  const isWhole = disks.every(({ lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
+    return lostBytes + lostVmStateBytes + doubtfulBytes === 0 && sureness !== 'guess';
   });
   return isWhole && snapshotsLost === 0 && disks.some(({ kind }) => kind === 'active');
 }

@@ -94,7 +94,8 @@ export function snapshotEntries(
     taken.add(id);
     used.add(id);
     if (snapshot === undefined) return unnamedEntry(disk, id);
-    const entry = conformingEntry(snapshot, version);
+    const { diskSizeBytes } = disk;
+    const entry = conformingEntry({ ...snapshot, diskSizeBytes }, version);
     return isFree ? entry : { ...entry, idBytes: utf8Bytes(id) };
   });
 }

@@ -1,5 +1,5 @@
 import { oneBitNeighbours } from '../l1l2/one-bit.js';
-import { holdsTable, isInUse, type Evidence } from './evidence.js';
+import { holdsTable, isInUse, isPlace, type Evidence } from './evidence.js';
 import type { Orphan } from './orphans.js';
 import {
   diskEntries,
@@ -28,6 +28,8 @@ const VOTES_MIN = 2;
  */
 export class LostTables {
   readonly #evidence: Evidence;
+  readonly #l1s: ReadonlySet<number>;
+  readonly #isTaken: (cluster: number) => boolean;
   /** Orphans by place that nobody has taken yet. */
   readonly #orphans: Map<number, Orphan>;
   readonly #byIndex = new Map<number, Orphan[]>();
@@ -37,8 +39,20 @@ export class LostTables {
   /** By L1 index: a table to which more leads than was found, by the refcounts. */
   readonly #shared = new Map<number, number>();
 
-  constructor(roots: readonly Root[], orphans: readonly Orphan[], evidence: Evidence) {
+  /**
+   * @param l1s host offsets of what looks like an L1 table.
+   * @param isTaken whether something known lies in a cluster.
+   */
+  constructor(
+    roots: readonly Root[],
+    orphans: readonly Orphan[],
+    l1s: ReadonlySet<number>,
+    isTaken: (cluster: number) => boolean,
+    evidence: Evidence,
+  ) {
     this.#evidence = evidence;
+    this.#isTaken = isTaken;
+    this.#l1s = l1s;
     this.#orphans = new Map(orphans.map((orphan) => [orphan.at, orphan]));
     for (const orphan of [...orphans].sort(better)) {
       if (orphan.index === undefined || orphan.votes < Math.min(VOTES_MIN, orphan.mapped)) continue;
@@ -103,24 +117,32 @@ export class LostTables {
       if (at <= 0) return;
       const before = seen.get(at);
       if (before !== undefined) doubtful.add(before).add(index);
-      else if (isInUse(at, this.#evidence) === false) doubtful.add(index);
+      else if (this.#l1s.has(at) || isInUse(at, this.#evidence) === false) doubtful.add(index);
       seen.set(at, index);
     });
     return doubtful;
   }
 
   #findFor(index: number, stored: number, isLost: boolean): Placing | undefined {
-    const near = this.#nearest(index, stored);
+    const isRight = isLost && this.#isRight(stored);
+    const near = isRight ? undefined : this.#nearest(index, stored);
     if (near !== undefined) return { at: near, sureness: 'likely' };
     if (!isLost) return undefined;
     const orphan = this.#byIndex.get(index)?.find(({ at }) => this.#orphans.has(at));
     if (orphan !== undefined) {
-      const isSure = orphan.isInUse ?? orphan.copied > 0;
+      const isSure = !isRight && (orphan.isInUse ?? orphan.copied > 0);
       return { at: orphan.at, sureness: isSure ? 'likely' : 'guess' };
     }
-    const shared = this.#shared.get(index);
+    const shared = isRight ? undefined : this.#shared.get(index);
     const isShared = shared !== undefined && this.#isSpare(shared);
     return isShared ? { at: shared, sureness: 'likely' } : undefined;
+  }
+
+  /** Whether a pointer is as it was, and what it leads to is what is damaged: the refcounts know of it. */
+  #isRight(stored: number): boolean {
+    const { clusterBytes } = this.#evidence.format.geometry;
+    if (!isPlace(stored, this.#evidence) || this.#isTaken(stored / clusterBytes)) return false;
+    return isInUse(stored, this.#evidence) === true;
   }
 
   /** A place that differs by one bit: another disk's at the same index, or what nobody else has. */
@@ -161,5 +183,5 @@ function better(a: Orphan, b: Orphan): number {
 export function withAllLost(root: Root, evidence: Evidence): Root {
   const entries = Math.max(root.tables.length, diskEntries(root, evidence));
   const tables = new Float64Array(entries).fill(lostEntry(0));
-  return { ...root, origin: 'rebuilt', l1At: undefined, tables };
+  return { ...root, origin: 'rebuilt', sureness: 'likely', l1At: undefined, tables };
 }

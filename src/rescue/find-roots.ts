@@ -1,6 +1,7 @@
 import { visitL1Tables } from '../image/l1-tables.js';
 import { oneBitNeighbours } from '../l1l2/one-bit.js';
 import { LIMITS } from '../qcow2/limits.js';
+import { SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
 import type { L1Ref } from '../qcow2/header.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { hostOffset, MiB } from '../base/units.js';
@@ -27,7 +28,7 @@ export interface FoundRoots {
   readonly older: readonly Root[];
   /** The best first. */
   readonly unnamed: readonly Root[];
-  /** Host offsets of all that look like an L1 table, read or not. */
+  /** Host offsets of all that look like an L1 table, or are said to be one. */
   readonly l1s: ReadonlySet<number>;
 }
 
@@ -44,13 +45,22 @@ export async function findRoots(
   found: FoundSnapshots,
   candidates: readonly L1Candidate[],
 ): Promise<FoundRoots> {
-  const reader = new L1Reader(evidence, new Set(candidates.map(({ at }) => at)));
+  const reader = new L1Reader(
+    evidence,
+    new Set(candidates.map(({ at }) => at)),
+    namedPlaces(evidence, found),
+  );
   const active = await findActive(reader);
   const snapshots = await findNamed(reader, found.named);
   const older = await findOlder(reader, found.others, snapshots);
   const named = new Set([active, ...snapshots, ...older].map((root) => root?.l1At));
   const unnamed = await findUnnamed(reader, candidates, named);
-  return { active, snapshots, older, unnamed, l1s: reader.candidates };
+  const l1s = new Set([...reader.candidates, ...reader.named]);
+  return { active, snapshots, older, unnamed, l1s };
+}
+
+function namedPlaces({ head }: Evidence, { named }: FoundSnapshots): ReadonlySet<number> {
+  return new Set([head.pointers?.l1At ?? 0, ...named.map(({ l1 }) => l1.at)]);
 }
 
 async function findActive(reader: L1Reader): Promise<Root | undefined> {
@@ -74,15 +84,18 @@ async function findNamed(
 ): Promise<readonly Root[]> {
   const roots: Root[] = [];
   for (const snapshot of snapshots) {
-    const facts = factsOf(snapshot);
+    const facts = factsOf(snapshot, reader.evidence);
     const root = await findOne(reader, facts, snapshot.l1.at, snapshot.l1.entries);
     roots.push(root ?? reader.empty(facts));
   }
   return roots;
 }
 
-function factsOf(snapshot: Snapshot): Wanted['facts'] {
-  return { kind: 'snapshot', snapshot, diskSizeBytes: snapshot.diskSizeBytes };
+/** An entry without a size means that of the active disk. */
+function factsOf(snapshot: Snapshot, { head }: Evidence): Wanted['facts'] {
+  const hasSize = snapshot.extraData.length >= SNAPSHOT_EXTRA_BYTES_V3;
+  const diskSizeBytes = hasSize ? snapshot.diskSizeBytes : (head.diskSizeBytes ?? 0);
+  return { kind: 'snapshot', snapshot, diskSizeBytes };
 }
 
 /** The L1 table at a place, or at one that differs by one bit and holds one. */
@@ -103,10 +116,11 @@ async function findOne(
   const places = [
     { place: at, origin: 'named' as const },
     ...near
-      .filter((place) => reader.candidates.has(place))
+      .filter((place) => reader.candidates.has(place) && !reader.named.has(place))
       .map((place) => ({ place, origin: 'one-bit' as const })),
   ];
   let empty: Root | undefined;
+  let unled: Root | undefined;
   for (const { place, origin } of places) {
     if (!isPlace(place, evidence)) continue;
     for (const length of lengths) {
@@ -114,11 +128,15 @@ async function findOne(
       const root = await reader.read({ facts, ref, origin });
       if (root === undefined) continue;
       if (isCredible(root, evidence)) return root;
-      if (origin === 'named' && credit(root, evidence).all === 0) empty ??= root;
+      if (origin !== 'named') continue;
+      if (credit(root, evidence).all === 0) empty ??= root;
+      else if (root.tables.every((table) => table >= 0)) unled ??= root;
     }
   }
   // A disk that nothing was ever written to has an L1 of zeros: the caller knows whether that can be.
-  return empty;
+  if (empty !== undefined) return empty;
+  // One that is sound in itself is the one, whatever became of its tables.
+  return isInUse(at, evidence) === true ? unled : undefined;
 }
 
 /** Snapshots of older tables whose L1 tables are not known to be free, and belong to no other. */
@@ -131,7 +149,11 @@ async function findOlder(
   const roots: Root[] = [];
   for (const snapshot of others) {
     if (taken.has(snapshot.l1.at)) continue;
-    const wanted = { facts: factsOf(snapshot), ref: snapshot.l1, origin: 'old-table' as const };
+    const wanted = {
+      facts: factsOf(snapshot, reader.evidence),
+      ref: snapshot.l1,
+      origin: 'old-table' as const,
+    };
     const root = await reader.read(wanted);
     if (root === undefined || !isCredible(root, reader.evidence)) continue;
     taken.add(snapshot.l1.at);
@@ -175,10 +197,13 @@ class L1Reader {
   readonly evidence: Evidence;
   /** Host offsets of what looks like an L1 table. */
   readonly candidates: ReadonlySet<number>;
+  /** Where L1 tables lie by the header and the snapshot table: no pointer with a flipped bit means these. */
+  readonly named: ReadonlySet<number>;
   #bytesLeft: number;
 
-  constructor(evidence: Evidence, candidates: ReadonlySet<number>) {
+  constructor(evidence: Evidence, candidates: ReadonlySet<number>, named: ReadonlySet<number>) {
     this.evidence = evidence;
+    this.named = named;
     this.candidates = candidates;
     this.#bytesLeft = evidence.fileSizeBytes + L1_BYTES_SPARE;
   }

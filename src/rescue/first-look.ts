@@ -37,7 +37,9 @@ export function firstLook(
     if (tried === ENTRIES_TRIED) return NO_TABLE;
     i = entry + 2;
   }
-  return tried === 0 ? ALL_ZERO : NO_TABLE;
+  if (tried === 0) return ALL_ZERO;
+  // A table of one entry, which is damaged, has no other.
+  return tried === 1 ? PERHAPS_TABLE : NO_TABLE;
 }
 
 /** Index of the first word at or after `from` that is not 0; `end` if there is none. */

@@ -51,10 +51,12 @@ export async function guessGeometry(
 }
 
 class Tally {
+  /** Entries in sectors with a COPIED flag. */
   entries = 0;
   readonly #fileSizeBytes: number;
-  /** Entries by the lowest bit of the place that they name. */
+  /** Entries by the lowest bit of the place that they name: with a flag in their sector, and in all. */
   readonly #byLowestBit = new Uint32Array(64);
+  readonly #allByLowestBit = new Uint32Array(64);
   /** Sectors in which every second pair of words is an entry and the others are not. */
   #extended = 0;
   #plain = 0;
@@ -63,7 +65,7 @@ class Tally {
     this.#fileSizeBytes = fileSizeBytes;
   }
 
-  /** A sector of a table has an entry with the flag, and nothing that is none. */
+  /** A sector of a table has nothing that is no entry. */
   lookAt(stored: Uint32Array): void {
     const bits: number[] = [];
     let [copied, bitmaps] = [0, 0];
@@ -78,6 +80,9 @@ class Tally {
       else bits.push(bit);
       if (bit !== undefined && (high & COPIED) !== 0) copied += 1;
     }
+    if (bits.length === 0) return;
+    // Where everything is shared with a snapshot no entry has the flag.
+    for (const bit of bits) this.#allByLowestBit[bit] = this.#allByLowestBit[bit]! + 1;
     if (copied === 0) return;
     if (bitmaps > 0) this.#extended += 1;
     else if (bits.length > 1) this.#plain += 1;
@@ -94,10 +99,13 @@ class Tally {
   }
 
   guess(): GuessedGeometry | undefined {
+    const isEnough = this.entries >= ENTRIES_MIN;
+    const byLowestBit = isEnough ? this.#byLowestBit : this.#allByLowestBit;
+    const entries = byLowestBit.reduce((sum, count) => sum + count, 0);
+    if (entries < ENTRIES_MIN) return undefined;
     const { clusterBitsMin, clusterBitsMax, clusterBitsMinExtendedL2 } = LIMITS;
-    if (this.entries < ENTRIES_MIN) return undefined;
     for (let bits = clusterBitsMin.value; bits <= clusterBitsMax.value; bits++) {
-      if (this.#byLowestBit[bits]! * ODD_ONES < this.entries) continue;
+      if (byLowestBit[bits]! * ODD_ONES < entries) continue;
       const canExtend = bits >= clusterBitsMinExtendedL2.value;
       return {
         clusterBits: bits,

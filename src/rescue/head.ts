@@ -23,6 +23,8 @@ export interface StoredPointers {
   readonly refcountTableClusters: number;
   readonly snapshotTableAt: number;
   readonly snapshotCount: number;
+  /** Refcounts may be out of date: the image was not closed properly. */
+  readonly isDirty: boolean;
 }
 
 /** What is known of an image besides its tables. */
@@ -131,6 +133,7 @@ function headOf(
       refcountTableClusters: raw.refcountTableClusters,
       snapshotTableAt: Number(raw.snapshotTableAt),
       snapshotCount: raw.snapshotCount,
+      isDirty: (raw.incompatible & (1n << BigInt(INCOMPATIBLE.dirty))) !== 0n,
     },
     diskSizeBytes: isSizePossible(raw, header) ? Number(raw.sizeBytes) : undefined,
     extensions: readExtensions(bytes, header),

@@ -6,7 +6,7 @@ import { gatherEvidence, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
-import { mendPointers, type MendedPointers } from './mend-pointers.js';
+import { mendPointers, type MendedPointers, type PointerFindings } from './mend-pointers.js';
 import { addMetadata, addRegions } from './orphans.js';
 import type { RescueHead } from './head.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
@@ -30,7 +30,12 @@ export interface RescuedDisk {
   readonly mappedBytes: number;
   /** Guest bytes of which nobody knows what they were: they read as zeros in the copy. */
   readonly lostBytes: number;
-  /** The same of VM state. */
+  /**
+   * Guest bytes that share a cluster with others, of which one was somewhere else, or whose cluster the
+   * end of the file cuts.
+   */
+  readonly doubtfulBytes: number;
+  /** What `lostBytes` is of the disk, of VM state. */
   readonly lostVmStateBytes: number;
   /** Pointers of its tables that were mended. */
   readonly mendedPointers: number;
@@ -84,7 +89,7 @@ export async function planRescue(
   const believed = roots.filter(({ sureness }) => sureness !== 'guess');
   addMetadata(metadata, believed, evidence);
   const tables = await weighTables(believed, metadata, evidence);
-  const mended = await mendPointers(tables, metadata, evidence);
+  const { mended, doubtful } = await mendPointers(tables, metadata, evidence);
   const all =
     believed.length === roots.length ? tables : await weighTables(roots, metadata, evidence);
   const lostEntries = await findLostEntries(all, mended, metadata, evidence);
@@ -93,7 +98,7 @@ export async function planRescue(
   return {
     evidence,
     disks: numbered(roots).map(([id, root]) =>
-      diskOf(id, root, all, { mended, lostEntries }, evidence),
+      diskOf(id, root, all, { mended, doubtful, lostEntries }, evidence),
     ),
     snapshotsLost: Math.max(0, Math.min(snapshots.claimed ?? 0, 65_536) - named - others),
     unexplainedClusters: unexplainedClusters(all, mended, metadata, evidence),
@@ -119,11 +124,13 @@ function withSizeOfSnapshots(head: RescueHead, { named, others }: FoundSnapshots
 async function withSizes(roots: readonly Root[], evidence: Evidence): Promise<readonly Root[]> {
   const { head, format } = evidence;
   if (head.diskSizeBytes !== undefined) return roots;
-  const open = roots.filter(({ snapshot }) => snapshot === undefined);
+  const isOpen = ({ snapshot, diskSizeBytes }: Root): boolean =>
+    snapshot === undefined || diskSizeBytes === 0;
+  const open = roots.filter(isOpen);
   const tables = await weighTables(open, new ClusterSet(format.fileClusters + 1), evidence);
   const { clusterBytes, l2Entries } = format.geometry;
   return roots.map((root) => {
-    if (root.snapshot !== undefined) return root;
+    if (!isOpen(root)) return root;
     const last = root.tables.findLastIndex((at) => at > 0);
     const entry = last === -1 ? -1 : tables.lastEntry[indexOfTable(root.tables[last]!, tables)]!;
     const diskSizeBytes = (Math.max(last, 0) * l2Entries + entry + 1) * clusterBytes;
@@ -173,13 +180,13 @@ function diskOf(
   id: string,
   root: Root,
   tables: WeighedTables,
-  { mended, lostEntries }: Pick<RescuePlan, 'mended' | 'lostEntries'>,
+  { mended, doubtful, lostEntries }: PointerFindings & Pick<RescuePlan, 'lostEntries'>,
   evidence: Evidence,
 ): RescuedDisk {
   const { clusterBytes, l2CoverageBytes } = evidence.format.geometry;
   const disk = diskEntries(root, evidence);
   let [tablesFound, tablesLost, mapped, mendedPointers] = [0, 0, 0, 0];
-  let [lostBytes, lostVmStateBytes] = [0, 0];
+  let [lostBytes, lostVmStateBytes, doubtfulBytes] = [0, 0, 0];
   root.tables.forEach((at, index) => {
     if (at === 0) return;
     let lost = l2CoverageBytes;
@@ -190,6 +197,7 @@ function diskOf(
       tablesFound += 1;
       mapped += tables.mapped[table]! + Math.max(0, tables.flawed[table]! - lostHere);
       mendedPointers += mended.get(at)?.size ?? 0;
+      doubtfulBytes += ((doubtful.get(at) ?? 0) + tables.cutOff[table]!) * clusterBytes;
       lost = lostHere * clusterBytes;
     }
     if (index >= disk) lostVmStateBytes += lost;
@@ -198,7 +206,14 @@ function diskOf(
   const { kind, origin, diskSizeBytes } = root;
   return {
     ...{ id, kind, origin, diskSizeBytes, root, tablesFound, tablesLost },
-    ...{ lostBytes, lostVmStateBytes, mendedPointers, mappedBytes: mapped * clusterBytes },
-    sureness: mendedPointers > 0 && root.sureness === 'certain' ? 'likely' : root.sureness,
+    ...{
+      lostBytes,
+      lostVmStateBytes,
+      doubtfulBytes,
+      mendedPointers,
+      mappedBytes: mapped * clusterBytes,
+    },
+    sureness:
+      mendedPointers + doubtfulBytes > 0 && root.sureness === 'certain' ? 'likely' : root.sureness,
   };
 }

@@ -68,6 +68,7 @@ export type RootFacts = Pick<Root, 'kind' | 'origin' | 'l1At' | 'snapshot' | 'di
  */
 export function rootOf(facts: RootFacts, words: Uint32Array, evidence: Evidence): Root {
   const entries = words.length / 2;
+  const { clusterBytes } = evidence.format.geometry;
   const tables = new Float64Array(entries);
   const copied = new Uint8Array(entries);
   const inFile =
@@ -85,6 +86,7 @@ export function rootOf(facts: RootFacts, words: Uint32Array, evidence: Evidence)
     );
     if (problem === 'copied-without-offset') continue;
     if (problem !== undefined) tables[i] = lostEntry(at);
+    else if (evidence.refcounts.owned.has(at / clusterBytes)) tables[i] = lostEntry(at);
     else if (at !== 0) tables[i] = at;
     copied[i] = (high & COPIED) !== 0 ? 1 : 0;
   }
@@ -92,8 +94,7 @@ export function rootOf(facts: RootFacts, words: Uint32Array, evidence: Evidence)
 }
 
 function sureByOrigin(origin: Origin): Sureness {
-  if (origin === 'named') return 'certain';
-  return origin === 'rebuilt' ? 'guess' : 'likely';
+  return origin === 'named' ? 'certain' : 'likely';
 }
 
 /**

@@ -25,9 +25,11 @@ export async function settleRoots(found: FoundRoots, evidence: Evidence): Promis
     withoutUnreadable(root, weighed.tables, zerosAreLost, evidence),
   );
 
-  const unnamed = unnamedRoots(found.unnamed, trusted, weighed, evidence);
+  const { unnamed, copies } = unnamedRoots(found.unnamed, trusted, weighed, evidence);
   const hasActive = found.active !== undefined && !(zerosAreLost && isEmpty(trusted[0]!));
-  const active = hasActive ? trusted[0] : replacementFor(found.active, unnamed, evidence);
+  const active = hasActive
+    ? trusted[0]
+    : replacementFor(found.active, [...unnamed, ...copies], evidence);
   const others = found.active === undefined ? trusted : trusted.slice(1);
   const left = unnamed.filter((root) => root.l1At !== active?.l1At);
   const live = left.filter(isLive);
@@ -110,24 +112,32 @@ function isEmpty({ tables, diskSizeBytes }: Root): boolean {
   return diskSizeBytes > 0 && tables.every((at) => at === 0);
 }
 
-/** L1 tables that nothing names: not guest data, no refcounts, and no copy of one that is known. */
+/**
+ * L1 tables that nothing names: not guest data, and no refcounts. Those that map the same as one that is
+ * known are told apart: the active disk's does, until something is written after a snapshot.
+ */
 function unnamedRoots(
   unnamed: readonly Root[],
   named: readonly Root[],
   { tables, metadata }: Weighed,
   evidence: Evidence,
-): readonly Root[] {
+): { readonly unnamed: readonly Root[]; readonly copies: readonly Root[] } {
+  const copies: Root[] = [];
   const known = new Map(named.map((root) => [hashOf(root), root]));
-  return unnamed.filter((root) => {
+  const left = unnamed.filter((root) => {
     const cluster = root.l1At! / evidence.format.geometry.clusterBytes;
     if (metadata.has(cluster) || tables.counts.get(cluster) > 0) return false;
     if (!isCredible(root, evidence)) return false;
     const hash = hashOf(root);
     const other = known.get(hash);
-    if (other !== undefined && mapsTheSame(other, root)) return false;
-    known.set(hash, root);
-    return true;
+    const isCopy = other !== undefined && mapsTheSame(other, root);
+    if (isCopy) copies.push(root);
+    else known.set(hash, root);
+    return !isCopy;
   });
+  // A copy that is in use is a snapshot's, which nothing was written after.
+  const inUse = copies.filter(({ l1At }) => isInUse(l1At!, evidence) === true);
+  return { unnamed: [...left, ...inUse], copies: copies.filter((root) => !inUse.includes(root)) };
 }
 
 /** Equal for roots that map the same. */
@@ -151,13 +161,14 @@ function replacementFor(
   unnamed: readonly Root[],
   evidence: Evidence,
 ): Root | undefined {
-  const best = unnamed.find((root) => root.copied.includes(1));
+  const isStale = ({ l1At }: Root): boolean => isInUse(l1At!, evidence) === false;
+  const flagged = unnamed.find((root) => root.copied.includes(1));
+  const best = flagged ?? unnamed.find((root) => !isStale(root));
   const { head, format } = evidence;
   const diskSizeBytes = active?.diskSizeBytes ?? head.diskSizeBytes;
   if (best !== undefined) {
-    const isStale = isInUse(best.l1At!, evidence) === false;
     const size = diskSizeBytes ?? best.tables.length * format.geometry.l2CoverageBytes;
-    const sureness = isStale ? 'guess' : 'likely';
+    const sureness = isStale(best) ? 'guess' : 'likely';
     return { ...best, kind: 'active', diskSizeBytes: size, sureness };
   }
   // Without a header it takes a size to know of how many tables the disk was made.
@@ -169,7 +180,7 @@ function replacementFor(
     snapshot: undefined,
   } as const;
   const none = rootOf({ ...facts, diskSizeBytes }, new Uint32Array(0), evidence);
-  return withAllLost({ ...none, sureness: 'certain' }, evidence);
+  return withAllLost(none, evidence);
 }
 
 /** Finds tables for what is lost: each disk for itself, then those that have lost everything. */
@@ -183,7 +194,7 @@ async function fill(
   const isTaken = (cluster: number): boolean =>
     metadata.has(cluster) || tables.counts.get(cluster) > 0 || l1s.has(cluster * clusterBytes);
   const orphans = await findOrphans(roots, isTaken, evidence);
-  const lost = new LostTables(roots, orphans, evidence);
+  const lost = new LostTables(roots, orphans, l1s, isTaken, evidence);
   const prepared = roots.map((root) =>
     root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence) : root,
   );

@@ -40,7 +40,7 @@ export async function readRefcountHints(
 ): Promise<RefcountHints> {
   const { geometry, fileClusters } = format;
   const { clusterBytes, refcountBits, refcountBlockEntries } = geometry;
-  if (pointers === undefined) return NOTHING;
+  if (pointers === undefined || pointers.isDirty) return NOTHING;
   const { refcountTableAt: at, refcountTableClusters: clusters } = pointers;
   const isTable = at >= clusterBytes && at < fileSizeBytes && at % clusterBytes === 0;
   const bytes = Math.min(clusters * clusterBytes, LIMITS.refcountTableBytesMax.value);

@@ -15,7 +15,7 @@ export interface TableTally {
   readonly flawed: number;
 }
 
-/** A table may have one entry in so many that is damaged. */
+/** A table may have one entry that is damaged, or one in so many. */
 const SOUND_TO_ONE_FLAWED = 16;
 
 /**
@@ -24,8 +24,8 @@ const SOUND_TO_ONE_FLAWED = 16;
  */
 export function isTableLike({ pointers, zeros, flawed }: TableTally): boolean {
   const sound = pointers + zeros;
-  if (flawed * SOUND_TO_ONE_FLAWED > sound) return false;
-  return pointers > 0 || zeros > 1;
+  if (flawed > 1 && flawed * SOUND_TO_ONE_FLAWED > sound) return false;
+  return pointers + flawed > 0 || zeros > 1;
 }
 
 /**

@@ -18,6 +18,8 @@ export interface WeighedTables {
   readonly mapped: Uint32Array;
   /** Entries that can't be right. */
   readonly flawed: Uint32Array;
+  /** Entries whose cluster the end of the file cuts: its rest reads as zeros. */
+  readonly cutOff: Uint32Array;
   /** Index of the last entry that says something; 0 where none does. */
   readonly lastEntry: Uint32Array;
   /** Whether the table holds nothing but zeros. */
@@ -43,6 +45,7 @@ export async function weighTables(
   const flawed = new Uint32Array(offsets.length);
   const isZero = new Uint8Array(offsets.length);
   const lastEntry = new Uint32Array(offsets.length);
+  const cutOff = new Uint32Array(offsets.length);
   const counts = newCounts(format.fileClusters + 1, format.geometry, REFCOUNT_CAP);
   await walkTables(source, offsets, clusterBytes, (index, words) => {
     const tally = tallyL2(words, scan);
@@ -54,13 +57,14 @@ export async function weighTables(
     lastEntry[index] = Math.floor(Math.max(0, lastWord) / scan.stride);
     const cut = entriesPastEnd(offsets[index]!, evidence);
     flawed[index] = tally.flawed + cut + withoutFlaws(words, metadata, evidence);
+    cutOff[index] = entriesCutOff(words, evidence);
     for (let from = 0; ;) {
       const stop = addReferences(words, scan, weight, counts, from);
       if (stop === NO_PROBLEM) break;
       from = stop + 1;
     }
   });
-  return { offsets, pointers, mapped, flawed, isZero, lastEntry, counts };
+  return { offsets, pointers, mapped, flawed, isZero, lastEntry, cutOff, counts };
 }
 
 /** Clears entries that lead into metadata. Returns how many there were that are sound but for that. */
@@ -73,6 +77,25 @@ function withoutFlaws(words: Uint32Array, metadata: ClusterSet, { scan }: Eviden
     words[i] = 0;
     words[i + 1] = 0;
     found += 1;
+  }
+  return found;
+}
+
+/**
+ * Entries that name the last cluster of a file which ends inside it. Packed data may end anywhere, and so may
+ * subclusters that nothing was written to.
+ */
+function entriesCutOff(words: Uint32Array, { scan, format, fileSizeBytes }: Evidence): number {
+  const { clusterBytes } = format.geometry;
+  const present = fileSizeBytes % clusterBytes;
+  if (present === 0) return 0;
+  const wholeSubclusters = Math.floor((present * 32) / clusterBytes);
+  let found = 0;
+  for (let i = 0; i < words.length; i += scan.stride) {
+    const cluster = clusterOfEntry(words[i]!, words[i + 1]!, scan);
+    if (cluster !== format.fileClusters - 1) continue;
+    const allocated = scan.stride === 4 ? words[i + 3]! : 0xffff_ffff;
+    if (allocated >>> wholeSubclusters !== 0) found += 1;
   }
   return found;
 }

@@ -49,6 +49,7 @@ describe('public names', () => {
         "blobSource",
         "checkCreateOptions",
         "checkImage",
+        "chooseRescued",
         "compareDisks",
         "computeUnsavedChanges",
         "copyDisk",
@@ -64,7 +65,9 @@ describe('public names', () => {
         "hashSource",
         "hexOfBytes",
         "httpSource",
+        "isAllRescued",
         "isQsnapError",
+        "lostRanges",
         "measureBitmaps",
         "measureQcow2",
         "measuredDataBytes",
@@ -83,6 +86,7 @@ describe('public names', () => {
         "planDelete",
         "planDeleteInPlace",
         "planRename",
+        "planRescue",
         "planResize",
         "planWithinRoom",
         "printable",
@@ -95,6 +99,7 @@ describe('public names', () => {
         "shadowWriteBytes",
         "shadowWriteRanges",
         "snapshotsEqualToActive",
+        "writeRescued",
       ]
     `);
   });

@@ -79,7 +79,7 @@ export const EXAMPLES = {
   rescue: examples([
     ['qsnap rescue --plan disk.qcow2', 'what is left, and how sure it is'],
     ['qsnap rescue disk.qcow2 -o new.qcow2', 'all but what is a guess'],
-    ['qsnap rescue disk.qcow2 -o new.qcow2 --take lost-1', 'a guess as well'],
+    ['qsnap rescue disk.qcow2 -o new.qcow2 --all', 'guesses as well'],
   ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],

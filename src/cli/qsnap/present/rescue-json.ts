@@ -41,6 +41,7 @@ function diskJson(plan: RescuePlan, disk: RescuedDisk, isTaken: boolean): Record
     'mended-pointers': disk.mendedPointers,
     'mapped-bytes': disk.mappedBytes,
     'lost-bytes': disk.lostBytes,
+    'doubtful-bytes': disk.doubtfulBytes,
     'lost-vm-state-bytes': disk.lostVmStateBytes,
     ...rangesJson(plan, disk, RANGES_PRINTED_MAX),
   };

@@ -1,0 +1,112 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { layoutOf } from '../../support/image-builder.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { expectSound, imageOf, parsed, qsnap } from './harness.js';
+
+/** `five-snapshots` without its active L1 table, and where it lies. */
+function withoutL1(): { image: string; copy: string } {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  const { l1At, l1Entries } = layoutOf(bytes);
+  bytes.fill(0, l1At, l1At + l1Entries * 8);
+  writeFileSync(image, bytes);
+  return { image, copy: `${temporaryDirectory()}/copy.qcow2` };
+}
+
+/** `five-snapshots` with an L2 table of the active disk that holds text. */
+function withoutL2(): { image: string; copy: string } {
+  const image = imageOf('version-3');
+  const bytes = readFileSync(image);
+  const { l1At, clusterBytes } = layoutOf(bytes);
+  const at = Number(bytes.readBigUInt64BE(l1At) & 0x00ff_ffff_ffff_fe00n);
+  bytes.fill(0x2e, at, at + clusterBytes);
+  writeFileSync(image, bytes);
+  return { image, copy: `${temporaryDirectory()}/copy.qcow2` };
+}
+
+test('--plan writes nothing and tells how sure each disk is', async () => {
+  const { image, copy } = withoutL1();
+  const before = readFileSync(image);
+  const { code, stdout } = await qsnap(['rescue', '--plan', '-o', copy, image]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^active +- +likely +its L2 tables alone/m);
+  expect(stdout).toMatch(/^snapshot-1 +clean install +certain +its pointer/m);
+  expect(existsSync(copy)).toBe(false);
+  expect(readFileSync(image)).toEqual(before);
+});
+
+test('the copy is sound and holds what the disks held', async () => {
+  const { image, copy } = withoutL1();
+  const whole = imageOf('five-snapshots');
+  const { code, stdout, stderr } = await qsnap(['rescue', image, '-o', copy]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/Rescued 6 disks to .*: .* of data\.$/m);
+  await expectSound(copy);
+  const compared = await qsnap(['compare', whole, copy]);
+  expect(compared.code, compared.stdout).toBe(0);
+  for (const id of ['id:1', 'id:5']) {
+    expect((await qsnap(['compare', whole, copy, '-s', id, '-w', id])).code).toBe(0);
+  }
+});
+
+test('what is lost is named, in the map file too, and the exit code is 2', async () => {
+  const { image, copy } = withoutL2();
+  const map = `${copy}.json`;
+  const { code, stdout } = await qsnap(['rescue', '--json', image, '-o', copy, '--map', map]);
+  expect(code).toBe(2);
+  const document = parsed('rescue', stdout) as {
+    disks: { disk: string; lost: { start: number; length: number }[]; 'lost-bytes': number }[];
+  };
+  const lossy = document.disks.find((disk) => disk['lost-bytes'] > 0)!;
+  expect(lossy.lost[0]!.start).toBe(0);
+  const kept = parsed('rescue', readFileSync(map, 'utf8')) as { disks: { disk: string }[] };
+  expect(kept.disks.map(({ disk }) => disk)).toContain(lossy.disk);
+  await expectSound(copy);
+});
+
+test('a disk can be left out', async () => {
+  const { image, copy } = withoutL1();
+  await qsnap(['rescue', '-q', image, '-o', copy, '--leave', 'snapshot-2', 'snapshot-3']);
+  const { stdout } = await qsnap(['list', copy]);
+  expect(stdout).not.toMatch(/updates applied/);
+  expect(stdout).toMatch(/clean install/);
+  await expectSound(copy);
+});
+
+test('a disk that was not found is refused by name', async () => {
+  const { image, copy } = withoutL1();
+  const { code, stderr } = await qsnap(['rescue', image, '-o', copy, '--take', 'lost-7']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/no disk that was found is called "lost-7"/);
+  expect(stderr).toMatch(/^ {2}snapshot-1$/m);
+  expect(existsSync(copy)).toBe(false);
+});
+
+test('never in place, and nothing is replaced unasked', async () => {
+  const { image, copy } = withoutL1();
+  const before = readFileSync(image);
+  expect((await qsnap(['rescue', image, '-o', image, '--force'])).stderr).toMatch(/is read itself/);
+  writeFileSync(copy, 'mine');
+  expect((await qsnap(['rescue', image, '-o', copy])).code).toBe(1);
+  expect(readFileSync(copy, 'utf8')).toBe('mine');
+  expect((await qsnap(['rescue', image, '-o', copy, '--force'])).code).toBe(0);
+  expect(statSync(copy).size).toBeGreaterThan(4);
+  expect(readFileSync(image)).toEqual(before);
+  await expectSound(copy);
+});
+
+test('a file without anything of an image is refused', async () => {
+  const file = `${temporaryDirectory()}/notes.txt`;
+  writeFileSync(file, 'nothing but text\n'.repeat(10_000));
+  const { code, stdout, stderr } = await qsnap(['rescue', '--json', file, '-o', `${file}.qcow2`]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/nothing of a qcow2 image is found/);
+  expect(parsed('rescue', stdout)).toMatchObject({ error: { code: 'NOT_QCOW2' } });
+});
+
+test('without an output and without --plan it is wrong usage', async () => {
+  const { code, stderr } = await qsnap(['rescue', imageOf('five-snapshots')]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/name the new image with --output/);
+});

@@ -1,0 +1,98 @@
+/** A rescue of whatever is left, of images that are damaged at random and of ones that were crafted. */
+import { expect, test } from 'vitest';
+import { checkImage } from '../../src/check/check-image.js';
+import { isQsnapError } from '../../src/errors.js';
+import { memoryDevice } from '../../src/io/memory.js';
+import { chooseRescued } from '../../src/rescue/choose.js';
+import { planRescue } from '../../src/rescue/plan-rescue.js';
+import { writeRescued } from '../../src/rescue/write-copy.js';
+import { fixtureNames, loadFixture } from '../support/fixture.js';
+import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
+import { metered } from './ordeal.js';
+
+const SEED = Number(process.env['QSNAP_SEED'] ?? 20_261_128);
+const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 150);
+const LARGEST_BYTES = 600_000;
+const LONGEST_MS = 10_000;
+/** A few readings of all tables, and one of the file. */
+const READINGS = 16;
+
+/** Rescues everything there is, and checks the copy. What must not happen, in words. */
+async function putThrough(bytes: Uint8Array): Promise<string[]> {
+  const source = metered(memoryDevice(bytes));
+  const faults: string[] = [];
+  const started = performance.now();
+  try {
+    const plan = await planRescue(source);
+    const most = READINGS * (bytes.length + 2 ** 20);
+    if (source.readBytes() > most) faults.push(`read ${source.readBytes()} of ${bytes.length}`);
+    const copy = memoryDevice();
+    await writeRescued(plan, chooseRescued(plan, { all: true }), copy);
+    const { totals, beyondQemu, findings } = await checkImage(copy);
+    const flaws = totals.corruptions + totals.checkErrors + totals.leaks + beyondQemu.corruptions;
+    if (flaws > 0) faults.push(`the copy is unsound: ${findings[0]?.message}`);
+  } catch (error) {
+    if (!isQsnapError(error) || error.kind === 'internal')
+      faults.push(String((error as Error).stack));
+  }
+  const took = performance.now() - started;
+  if (took > LONGEST_MS) faults.push(`took ${Math.round(took)} ms`);
+  return faults;
+}
+
+test('a damaged image gives a sound copy or one error', async () => {
+  const random = seededRandom(SEED);
+  // Of another format, and with features that nobody knows, there are no tables to damage.
+  const images = fixtureNames()
+    .filter((name) => name !== 'qcow-version-1' && !name.startsWith('feature-incompatible'))
+    .map((name) => ({ name, bytes: loadFixture(name) }))
+    .filter(({ bytes }) => bytes.length <= LARGEST_BYTES);
+  for (let round = 0; round < MUTANTS; round++) {
+    const { name, bytes } = pick(random, images);
+    const mutant = mutate(victimOf(bytes), random);
+    const faults = await putThrough(mutant.bytes);
+    expect(faults, `seed ${SEED}, round ${round}: ${name}`).toEqual([]);
+  }
+}, 240_000);
+
+/** A file of which every cluster is a table that leads to all the others. */
+function crowdOfTables(clusters: number, clusterBytes: number): Uint8Array {
+  const bytes = new Uint8Array(clusters * clusterBytes);
+  bytes.set(loadFixture('cluster-512').subarray(0, 512));
+  const view = new DataView(bytes.buffer);
+  for (let cluster = 1; cluster < clusters; cluster++) {
+    for (let i = 0; i < clusterBytes / 8; i++) {
+      const target = 1 + ((cluster + i) % (clusters - 1));
+      view.setBigUint64(
+        cluster * clusterBytes + i * 8,
+        BigInt(target * clusterBytes) | (1n << 63n),
+      );
+    }
+  }
+  return bytes;
+}
+
+test('tables that all lead to each other end in time', async () => {
+  expect(await putThrough(crowdOfTables(4096, 512))).toEqual([]);
+});
+
+/** A file of which every cluster begins with an entry of a snapshot table. */
+function crowdOfEntries(clusters: number): Uint8Array {
+  const bytes = new Uint8Array(clusters * 512);
+  const fixture = loadFixture('cluster-512');
+  bytes.set(fixture.subarray(0, 512));
+  const view = new DataView(bytes.buffer);
+  for (let cluster = 1; cluster < clusters; cluster++) {
+    const at = cluster * 512;
+    view.setBigUint64(at, BigInt(512 * (1 + (cluster % (clusters - 1)))));
+    view.setUint32(at + 8, 64);
+    view.setUint16(at + 12, 1);
+    view.setUint16(at + 14, 4);
+    bytes.set(new TextEncoder().encode(`1n${cluster % 1000}`.padEnd(5, 'x')), at + 40);
+  }
+  return bytes;
+}
+
+test('snapshot tables in every cluster end in time', async () => {
+  expect(await putThrough(crowdOfEntries(8192))).toEqual([]);
+});
