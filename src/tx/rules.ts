@@ -29,6 +29,7 @@ export function assertSafe(plan: WritePlan): void {
  */
 export function assertSafeStages({ stages, unlists, punch }: StagedPlan): void {
   const headers = stages.filter(({ writes }) => writes.some(isHeaderWrite));
+  assert(headers.length > 0, 'a shorter list is a write to the header');
   assert(stages[unlists] === headers[0], 'the new list is the first write to the header');
   for (const { writes } of headers) {
     const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);

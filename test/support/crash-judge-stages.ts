@@ -1,7 +1,6 @@
 /** Deletes in place, and what is right to be left of one by a power cut. */
 import { openImage } from '../../src/image/open.js';
 import type { Image } from '../../src/image/image.js';
-import { memoryDevice } from '../../src/io/memory.js';
 import type { Snapshot } from '../../src/qcow2/snapshot-table.js';
 import { planDeleteInPlace } from '../../src/snapshot/delete.js';
 import { executeStages } from '../../src/tx/execute-stages.js';
@@ -118,10 +117,3 @@ export async function cutStages(
 }
 
 export const isMissingFlag = (text: string): boolean => text.startsWith('COPIED is missing');
-
-/** The bytes after a delete that nothing disturbed. */
-export async function deletedInPlace(bytes: Uint8Array, one: StagedDelete): Promise<Uint8Array> {
-  const device = memoryDevice(bytes, 'fixed', { growable: false });
-  await executeStages(device, await planOf(await openImage(device), one));
-  return device.snapshotBytes();
-}

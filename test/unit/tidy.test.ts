@@ -130,6 +130,15 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/edit/room.ts': /^test\/oracle\/growth\.test\.ts$/,
   'src/edit/retarget.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/survey.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/edit/freed.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  // Steps of one plan, of which every state that a cut leaves is judged.
+  'src/edit/plan-in-place.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
+  'src/edit/begin-in-place.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
+  'src/edit/stages.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
+  'src/edit/unlist.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
+  'src/tx/staged-plan.ts': /^test\/unit\/tx\/execute-stages\.test\.ts$/,
+  'src/io/growth.ts': /^test\/contract\/plans-foretell\.test\.ts$/,
+  'src/io/node/writable.ts': /^test\/unit\/io\/host-room\.test\.ts$/,
   // Parts of one plan, which the test makes of every kind of image.
   // Parts of one writer, and of one layout, which the tests make of every kind of image.
   'src/make/image-writer.ts': /^types only: test\/unit\/make\/qcow2-writer\.test\.ts$/,
