@@ -9,10 +9,13 @@ import {
   dataFileName,
   describeSnapshot,
   hexOfBytes,
+  isQsnapError,
+  LossList,
   measureBitmaps,
   measuredDataBytes,
   measureQcow2,
   newQcow2Writer,
+  openForReading,
   openGuestDisk,
   openImage,
   printableText,
@@ -21,6 +24,8 @@ import {
   type Cryptography,
   type GuestDisk,
   type Image,
+  type Loss,
+  type ReadableImage,
   type Snapshot,
 } from '../../../src/index.js';
 import { equalBytes, newSha256, nodeCryptography, nodeDecompressor } from '../../../src/node.js';
@@ -75,11 +80,13 @@ export async function openDisk(
   image: Image,
   snapshot: Snapshot | undefined,
   tolerant = false,
+  onLost?: (loss: Loss) => void,
 ): Promise<GuestDisk> {
   const encrypted = image.header.encryption !== 'none';
   return openGuestDisk(image, {
     snapshot,
     tolerant,
+    ...(onLost !== undefined && { onLost, unreadableExtents: true }),
     decompressor: nodeDecompressor(),
     ...(encrypted && { cryptography: cheapCryptography(), passphrase: PASSPHRASE }),
   });
@@ -116,6 +123,8 @@ export async function readEverything(specimen: Specimen, meter: Meter): Promise<
   for (const { message, advice, consequence } of check?.findings.slice(0, 50) ?? []) {
     for (const text of [message, advice, consequence]) judgeText('finding', text, meter);
   }
+  const readable = await meter.use('openForReading', () => openForReading(device));
+  if (readable !== undefined) await salvageDisks(readable, meter);
   const image = await meter.use('open', () => openImage(device));
   if (image === undefined) return { image, check };
   tell(image, meter);
@@ -155,6 +164,39 @@ async function readDisks(image: Image, meter: Meter): Promise<void> {
   }
   await meter.use('export', () => exported(image, opened[0]));
   await meter.use('compare', () => compared(image, opened));
+}
+
+/** What can be read of it, past all damage: a disk that opens is then mapped and read to its end. */
+async function salvageDisks(image: ReadableImage, meter: Meter): Promise<void> {
+  for (const { reason } of image.unread.slice(0, 50)) judgeText('unread', reason.message, meter);
+  for (const snapshot of [undefined, ...someSnapshots(image)]) {
+    const losses = new LossList();
+    const disk = await meter.use('open to salvage', () => {
+      return openDisk(image, snapshot, false, (loss) => {
+        losses.add(loss);
+      });
+    });
+    if (disk === undefined) continue;
+    await meter.use('salvaged map', async () => {
+      await withoutDamage(() => mapOf(image, disk));
+    });
+    await meter.use('salvaged read', async () => {
+      await withoutDamage(() => contentOf(disk));
+    });
+    for (const { reason } of losses.sorted().slice(0, 50)) judgeText('loss', reason, meter);
+  }
+}
+
+/** No damage of the image is an error for who goes on past damage. */
+async function withoutDamage(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (isQsnapError(error) && error.kind === 'image' && error.code !== 'LIMIT_EXCEEDED') {
+      throw new Error(`damage ended a salvage: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
 }
 
 /** Extents must cover the disk, in order and without gaps; the bytes of them that hold data. */
