@@ -11,7 +11,13 @@ import { memoryDevice } from '../../src/io/memory.js';
 import { proposeRepair } from '../../src/repair/propose.js';
 import { executePlan } from '../../src/tx/execute.js';
 import { contentsOf } from '../support/crash-judge.js';
-import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../support/damage.js';
+import {
+  DECIDED,
+  HARMLESS_DAMAGE,
+  OVERLAPS,
+  patientOf,
+  UNREADABLE_DAMAGE,
+} from '../support/damage.js';
 import { TABLE_DAMAGE } from '../support/damage-tables.js';
 import { layoutOf } from '../support/image-builder.js';
 import { coveringOptions, diskBytesOf, nameOfOptions } from '../support/model-options.js';
@@ -67,7 +73,10 @@ async function ourVerdict(bytes: Uint8Array): Promise<Verdict> {
 /** Mends what can be without taking guest data away; QEMU then finds nothing. */
 async function expectMended(twins: Twins, bytes: Uint8Array, sound: Uint8Array): Promise<void> {
   const device = memoryDevice(bytes);
-  const { plan } = await proposeRepair(device, () => ({ classes: ['all', 'leaks'] }));
+  const { plan } = await proposeRepair(device, () => ({
+    classes: ['all', 'leaks', 'perhaps-lost'],
+    findings: DECIDED,
+  }));
   if (plan !== undefined) await executePlan(device, plan);
   const mended = device.snapshotBytes();
   expect(contentsOf(mended)).toEqual(contentsOf(sound));

@@ -15,6 +15,7 @@ import {
   u64,
   type PlainLayout,
 } from './image-builder-layout.js';
+import type { ChosenFinding } from '../../src/repair/choice.js';
 import { pick, type Random } from './mutate.js';
 
 /** An image in memory and what damage needs to know of it. */
@@ -109,7 +110,17 @@ function change(
 const anyOf = (places: readonly L2Place[], random: Random): number | undefined =>
   places.length === 0 ? undefined : pick(random, places).at;
 
-/** Damage that changes nothing a guest reads: mended by a repair of class `all`. */
+/** Findings that no class mends, chosen by name: what a person decides who knows what was done. */
+export const DECIDED: readonly ChosenFinding[] = (
+  [
+    'L2_COMPRESSED_COPIED',
+    'L2_COMPRESSED_WITH_SUBCLUSTERS',
+    'METADATA_OVERLAP',
+    'ZERO_FLAG_MEANINGLESS',
+  ] as const
+).map((code) => ({ code, at: undefined }));
+
+/** Damage that changes nothing a guest reads: mended by a repair of class `all`, or by name. */
 export const HARMLESS_DAMAGE: Readonly<Record<string, Damage>> = {
   'refcount too low': (patient, random) => {
     const cluster = pick(random, patient.used);
