@@ -61,7 +61,8 @@ async function inStage(state: ImageState, action: () => Promise<void>): Promise<
 }
 
 const LEFT_HINT =
-  'the snapshots are off the list, but some refcounts may still be too high: `qsnap repair leaks` mends them';
+  'the snapshots are off the list, but some refcounts may still be too high: `qsnap repair all perhaps-lost` ' +
+  'mends them';
 
 async function runStage(
   device: BlockDevice,

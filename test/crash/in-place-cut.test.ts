@@ -57,7 +57,9 @@ async function hasRoom(bytes: Uint8Array, one: StagedDelete): Promise<boolean> {
 /** A repair takes away what a cut left. */
 async function mend(state: Uint8Array): Promise<void> {
   const device = memoryDevice(state);
-  const { plan, after } = await proposeRepair(device, () => ({ classes: ['all', 'leaks'] }));
+  const { plan, after } = await proposeRepair(device, () => ({
+    classes: ['all', 'leaks', 'perhaps-lost'],
+  }));
   if (plan !== undefined) await executePlan(device, plan);
   expect(after.exitCode).toBe(0);
   expect(sameContents(contentsOf(device.snapshotBytes()), contentsOf(state))).toBe(true);

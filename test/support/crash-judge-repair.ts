@@ -44,7 +44,7 @@ export interface RepairCase {
 
 /** Mends all that a repair can mend; on files what it frees goes back to the host. */
 const everything = (punch: boolean): RepairChoice => ({
-  classes: ['all', 'leaks', 'unreadable'],
+  classes: ['all', 'leaks', 'perhaps-lost', 'unreadable'],
   punch,
 });
 /** A device that can't grow needs some room for the copies. */
