@@ -75,7 +75,7 @@ export const LOSS_FINDINGS = {
     hidesOwners: 'inferred',
     remedy: 'perhaps-lost',
     message: ({ found }) =>
-      `there are two refcounts more than references at ${counted(Number(found), 'cluster')}, ` +
+      `there are seven refcounts more than references at ${counted(Number(found), 'cluster')}, ` +
       'as a repair leaves them that knew of a loss',
     consequence: 'guest data may be where nothing refers to',
     advice: `${RESCUE}; a repair of class perhaps-lost gives it up`,

@@ -5,9 +5,9 @@ const JUNK_SHARE = 7 / 8;
 
 /**
  * So many more refcounts than references says: a repair knew of a loss, left this cluster, and mended what
- * showed the loss. An allocation or a snapshot that was broken off leaves one too many.
+ * showed the loss. No program leaves so many by chance: what is broken off leaves one too many, or two.
  */
-export const DOUBTED_EXCESS = 2;
+export const DOUBTED_EXCESS = 7;
 
 /** Clusters whose stored refcounts are not their references, as far as it matters for what was lost. */
 export class Excess {

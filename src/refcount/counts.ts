@@ -184,11 +184,15 @@ export class Counts {
 
   /** The first cluster of `first` up to `end` whose count is not 0, or `end`. */
   nextUsed(first: number, end: number): number {
-    for (let cluster = first; cluster < end; cluster = (cluster | 31) + 1) {
-      const used = this.usedAt(cluster >>> 5) & maskOf(cluster & 31, end - cluster);
-      if (used !== 0) return (cluster & ~31) + 31 - Math.clz32(used & -used);
+    const lastWord = (end - 1) >>> 5;
+    let next = end;
+    for (const plane of this.planes) {
+      let word = first >>> 5;
+      let bits = plane[word]! & maskOf(first & 31, end - first);
+      while (bits === 0 && word < lastWord) bits = plane[++word]!;
+      if (bits !== 0) next = Math.min(next, word * 32 + 31 - Math.clz32(bits & -bits));
     }
-    return end;
+    return next;
   }
 
   /** Which clusters of a word have other counts than those in `other`. */

@@ -262,7 +262,7 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     return p.layout.refcountTableAt;
   }),
   CLUSTERS_DOUBTED: example('amended-to-v3', (p) => {
-    setRefcount(p, p.free[0]!, 2n);
+    setRefcount(p, p.free[0]!, 7n);
     return p.layout.refcountTableAt;
   }),
   LEAKS_NOT_ALL_SEEN: example('version-3', (p) => loseTable(p) * 0, { options: { lookBytes: 0 } }),

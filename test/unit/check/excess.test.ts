@@ -5,7 +5,7 @@ test('clusters with more refcounts than references are told by whether there are
   const excess = new Excess(64);
   expect(excess.isEmpty).toBe(true);
   excess.addHigh(3, 0, 1);
-  excess.addHigh(5, 2, 4);
+  excess.addHigh(5, 2, 9);
   expect(excess.doubted).toBe(1);
   expect([excess.has(3), excess.has(5), excess.has(4), excess.has(64)]).toEqual([
     true,

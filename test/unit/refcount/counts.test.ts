@@ -176,3 +176,20 @@ test('a stretch ends at once where another plane differs, however long the first
   for (let word = 0; word < words; stretches++) word = counts.endOfAlike(word, words);
   expect(stretches).toBe(words);
 });
+
+test('the next cluster that is counted, by the definition', () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.nat(CLUSTERS - 1), { maxLength: 6 }),
+      fc.nat(CLUSTERS - 1),
+      fc.nat(CLUSTERS - 1),
+      (used, a, b) => {
+        const counts = new Counts(CLUSTERS, 15, SHIFT);
+        used.forEach((cluster, i) => counts.set(cluster, i + 1));
+        const [first, end] = [Math.min(a, b), Math.max(a, b) + 1];
+        const inside = used.filter((cluster) => cluster >= first && cluster < end);
+        expect(counts.nextUsed(first, end)).toBe(Math.min(end, ...inside));
+      },
+    ),
+  );
+});
