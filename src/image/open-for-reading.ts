@@ -13,7 +13,7 @@ import { HEADER_V2 } from '../qcow2/spec.js';
 import type { MisplacedTables } from '../qcow2/validate.js';
 import type { Image, Unread, UnreadStructure } from './image.js';
 import { pointerOf, readSnapshotsLeniently, type SnapshotTablePointer } from './open-for-check.js';
-import { readBitmaps, readHead } from './open.js';
+import { readBitmaps, readHead, readStartInPart } from './open.js';
 
 /** An image as far as it can be read. */
 export interface ReadableImage extends Image {
@@ -43,6 +43,7 @@ export async function openForReading(source: BlockSource): Promise<ReadableImage
     (cluster, header) => {
       return taken(unread, 'header extensions', () => parseExtensions(cluster, header).extensions);
     },
+    readStartInPart,
   );
   addMisplaced(misplaced, unread);
   const { header, extensions, fileSizeBytes } = head;

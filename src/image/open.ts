@@ -42,12 +42,14 @@ export type ImageHead = Omit<Image, 'snapshots' | 'snapshotTableBytes' | 'bitmap
  *
  * @param parse judges the header.
  * @param extensionsOf reads the extensions in the first cluster.
+ * @param readStart reads the first bytes: so many at most, and 512 at least.
  * @throws QsnapError what `parse` and `extensionsOf` throw.
  */
 export async function readHead(
   source: BlockSource,
   parse: (head: Uint8Array, fileSizeBytes: number) => Header,
   extensionsOf: ExtensionsOf = (cluster, header) => parseExtensions(cluster, header).extensions,
+  readStart: ReadStart = readStartWhole,
 ): Promise<ImageHead> {
   const fileSizeBytes = await source.sizeBytes();
   const head = await readStart(source, Math.max(fileSizeBytes, 512));
@@ -65,8 +67,16 @@ export async function readHead(
   };
 }
 
+type ReadStart = (source: BlockSource, most: number) => Promise<Uint8Array>;
+
+const readStartWhole: ReadStart = async (source, most) => {
+  const head = new Uint8Array(Math.min(FIRST_READ_BYTES, most));
+  await source.readBatch([{ at: 0, into: head }]);
+  return head;
+};
+
 /** The first bytes: fewer where a medium does not give many, since small clusters need few. */
-async function readStart(source: BlockSource, most: number): Promise<Uint8Array> {
+export async function readStartInPart(source: BlockSource, most: number): Promise<Uint8Array> {
   for (const wanted of [FIRST_READ_BYTES, SECOND_READ_BYTES]) {
     const head = new Uint8Array(Math.min(wanted, most));
     try {
