@@ -1,4 +1,5 @@
 /** Judges what is left of a damaged image and its repair, or of undoing it, after a cut or a fault. */
+import { DECIDED } from './damage.js';
 import { createHash } from 'node:crypto';
 import { isQsnapError } from '../../src/errors.js';
 import { memoryDevice } from '../../src/io/memory.js';
@@ -45,6 +46,7 @@ export interface RepairCase {
 /** Mends all that a repair can mend; on files what it frees goes back to the host. */
 const everything = (punch: boolean): RepairChoice => ({
   classes: ['all', 'leaks', 'perhaps-lost', 'unreadable'],
+  findings: DECIDED,
   punch,
 });
 /** A device that can't grow needs some room for the copies. */
