@@ -10,6 +10,7 @@ import { checkBehindTable, checkHeader, checkSnapshotTable, checkTables } from '
 import { findLosses, LOOK_BYTES } from './losses.js';
 import { checkOverlaps } from './overlaps.js';
 import { withOwners } from './owners.js';
+import { withHints } from './pointer-hints.js';
 import type {
   CheckExitCode,
   CheckOptions,
@@ -71,8 +72,15 @@ export async function checkOpened(
   );
   if (ownersHidden) collector.doubtLeaks();
   const { findings, leftOut } = collector.finish();
-  const owned =
-    options.owners === false ? findings : await withOwners(image, table, references, findings);
+  const explained =
+    options.owners === false
+      ? findings
+      : await withHints(
+          image,
+          references,
+          excess,
+          await withOwners(image, table, references, findings),
+        );
   progress(1);
   const totals = totalsOf(checked, references, end, collector);
   const qemuFailure = failureOf(checked, references.bitmapFailure);
@@ -89,7 +97,7 @@ export async function checkOpened(
     qemuFailure,
     qemuExitCode,
     exitCode: collector.losesData && qemuExitCode !== 1 ? 2 : qemuExitCode,
-    findings: owned,
+    findings: explained,
     findingsLeftOut: leftOut,
     snapshots: { read: checked.listed.snapshots.length, claimed: checked.pointer.claimed },
   };

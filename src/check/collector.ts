@@ -66,6 +66,7 @@ export class FindingCollector {
       consequence: entry.consequence,
       remedy: entry.remedy,
       advice: entry.advice,
+      hint: undefined,
     });
   }
 

@@ -72,6 +72,11 @@ export interface Finding {
   readonly remedy: Remedy;
   /** What to do about it. */
   readonly advice: string;
+  /**
+   * Of a pointer that can't be right: the place that it may have named, which differs by one bit. One sentence
+   * without a full stop; undefined where there is none.
+   */
+  readonly hint: string | undefined;
 }
 
 /** Owners that a finding lists; more are only counted. */

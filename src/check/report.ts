@@ -62,7 +62,7 @@ export interface CheckReport {
 export interface CheckOptions {
   /** Findings that are kept; default 1000. The totals are exact whatever it is. */
   readonly maxFindings?: number;
-  /** Whether to find out who refers to the clusters of the findings; default true. */
+  /** Whether to find out who refers to the clusters of the findings, and where pointers may have led; default true. */
   readonly owners?: boolean;
   /** Bytes of clusters that nothing refers to that are looked at for lost tables; default 4 GiB. */
   readonly lookBytes?: number;

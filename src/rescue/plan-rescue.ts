@@ -1,5 +1,6 @@
 import { QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
+import { neighbourText } from '../l1l2/one-bit.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';
@@ -39,6 +40,8 @@ export interface RescuedDisk {
   readonly lostVmStateBytes: number;
   /** Pointers of its tables that were mended. */
   readonly mendedPointers: number;
+  /** What its L1 table was found by, where the pointer to it had a flipped bit: one sentence without a full stop. */
+  readonly hint: string | undefined;
   readonly root: Root;
 }
 
@@ -212,8 +215,17 @@ function diskOf(
       doubtfulBytes,
       mendedPointers,
       mappedBytes: mapped * clusterBytes,
+      hint: hintOf(root, evidence),
     },
     sureness:
       mendedPointers + doubtfulBytes > 0 && root.sureness === 'certain' ? 'likely' : root.sureness,
   };
+}
+
+function hintOf({ origin, l1At, snapshot, tables }: Root, evidence: Evidence): string | undefined {
+  const stored = snapshot?.l1.at ?? evidence.head.pointers?.l1At;
+  if (origin !== 'one-bit' || l1At === undefined || stored === undefined) return undefined;
+  const { clusterBytes } = evidence.format.geometry;
+  const entries = tables.filter((at) => at > 0).length;
+  return neighbourText(stored, { at: l1At, entries }, clusterBytes, evidence.fileSizeBytes);
 }

@@ -66,8 +66,8 @@ export function entryLength(
   at: number,
   { clusterBytes, fileSizeBytes, isNamed }: EntryContext,
 ): number | undefined {
-  // The first byte of an offset. Most clusters end here.
-  if (bytes[at] !== 0) return undefined;
+  // The first byte of an offset, which may have a flipped bit. Most clusters end here.
+  if (bytes[at] !== 0 && !isNamed) return undefined;
   const raw = decodeStruct(SNAPSHOT_ENTRY, bytes, at);
   const l1At = Number(raw.l1At);
   const isPlaced = l1At >= clusterBytes && l1At % clusterBytes === 0 && l1At < fileSizeBytes;

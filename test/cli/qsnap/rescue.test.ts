@@ -110,3 +110,37 @@ test('without an output and without --plan it is wrong usage', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/name the new image with --output/);
 });
+
+test('check and --plan name the place that a pointer with a flipped bit led to', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  const { l1At } = layoutOf(bytes);
+  bytes.writeBigUInt64BE(BigInt(l1At) ^ (1n << 40n), 40);
+  writeFileSync(image, bytes);
+  const hex = l1At.toString(16);
+  const hint = new RegExp(
+    `offset 0x100${hex.padStart(8, '0')} is past the end; 0x${hex} differs by one bit and holds a table with \\d+ sound entr`,
+  );
+  const checked = await qsnap(['check', image]);
+  expect(checked.code).toBe(2);
+  expect(checked.stdout).toMatch(new RegExp(`^METADATA_PAST_END@0x\\w+: ${hint.source}`, 'm'));
+  const { images } = parsed('check', (await qsnap(['check', '--json', image])).stdout) as {
+    images: { findings: { code: string; hint?: string }[] }[];
+  };
+  const hints = images[0]!.findings.flatMap((one) => (one.hint === undefined ? [] : [one]));
+  expect(hints).toEqual([
+    expect.objectContaining({
+      code: 'METADATA_PAST_END',
+      hint: expect.stringMatching(hint) as string,
+    }),
+  ]);
+  const planned = await qsnap(['rescue', '--plan', image]);
+  expect(planned.stdout).toMatch(new RegExp(`^active: ${hint.source}`, 'm'));
+  const { disks } = parsed(
+    'rescue',
+    (await qsnap(['rescue', '--plan', '--json', image])).stdout,
+  ) as {
+    disks: { disk: string; hint?: string }[];
+  };
+  expect(disks.find(({ disk }) => disk === 'active')!.hint).toMatch(hint);
+});

@@ -44,6 +44,7 @@ export function findingJson(finding: Finding): Record<string, unknown> {
     consequence: finding.consequence,
     remedy: finding.remedy,
     advice: finding.advice,
+    ...(finding.hint !== undefined && { hint: finding.hint }),
     owners: finding.owners.map(ownerJson),
     'owners-left-out': finding.ownersLeftOut,
   };

@@ -60,9 +60,17 @@ export function reportLines(
     ...totalsLines(totals),
     ...(unread > 0 ? [`  ${countText(unread, 'snapshot')} can not be read`] : []),
     ...(rows.length === 0 ? [] : [titles!, ...lines]),
+    ...hintLines(shown),
     ...(more === 0 ? [] : [moreLine(more, findings.length + findingsLeftOut)]),
     ...(isMendable ? [`\`qsnap repair --plan ${file}\` shows what a repair would do`] : []),
   ];
+}
+
+/** Where pointers that can't be right may have led. */
+function hintLines(findings: readonly Finding[]): readonly string[] {
+  return findings.flatMap((finding) =>
+    finding.hint === undefined ? [] : [`${findingName(finding)}: ${finding.hint}`],
+  );
 }
 
 function totalsLines(totals: CheckTotals): readonly string[] {

@@ -33,6 +33,7 @@ function diskJson(plan: RescuePlan, disk: RescuedDisk, isTaken: boolean): Record
     kind: disk.kind,
     sureness: disk.sureness,
     'found-by': disk.origin,
+    ...(disk.hint !== undefined && { hint: disk.hint }),
     taken: isTaken,
     ...(snapshot !== undefined && { 'snapshot-id': snapshot.id, 'snapshot-name': snapshot.name }),
     'disk-size': disk.diskSizeBytes,
