@@ -2,18 +2,20 @@
  * Files that are no sound image, given to the real programs: one clear line on stderr, a non-zero
  * exit, soon, and no byte of the file changed. And files that an image names: never opened.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { copyFixture, loadFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
 
 const QSNAP = fileURLToPath(new URL('../../bin/qsnap.js', import.meta.url));
 const QSNAP_IMG = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));
 
-/** A command that waits for a pipe or a device would wait for ever. */
+/** A command that waits for a device would wait for ever. */
 const SOON_MS = 20_000;
 
 interface Outcome {
@@ -44,15 +46,22 @@ const READS = new Set(['info', 'list', 'show']);
 
 const five = loadFixture('five-snapshots');
 
+/** A socket that somebody listens at until the test is over. */
+async function socketAt(path: string): Promise<void> {
+  const server = createServer();
+  onTestFinished(() => {
+    server.close();
+  });
+  await once(server.listen(path), 'listening');
+}
+
 /** What lies at the path, by the test's name for it. */
-const BAD: Readonly<Record<string, (path: string) => void>> = {
+const BAD: Readonly<Record<string, (path: string) => unknown>> = {
   nothing: () => undefined,
   'a directory': (path) => {
     mkdirSync(path);
   },
-  'a pipe': (path) => {
-    execFileSync('mkfifo', [path]);
-  },
+  'a socket': socketAt,
   'an empty file': (path) => {
     writeFileSync(path, '');
   },
@@ -85,9 +94,9 @@ function expectRefusal(outcome: Outcome, program: string): void {
 }
 
 describe.each(Object.keys(BAD))('%s', (name) => {
-  test('is refused in one line, soon, and stays as it is', () => {
+  test('is refused in one line, soon, and stays as it is', async () => {
     const path = join(temporaryDirectory(), 'disk.qcow2');
-    BAD[name]!(path);
+    await BAD[name]!(path);
     const before = bytesOf(path);
     for (const argv of commandsOn(path)) {
       // What needs no snapshot table is printed even where the table is cut off by qemu-img.
@@ -126,10 +135,10 @@ test('a disk that is full in the middle of an edit: the old image, and its old l
   expect(run([QSNAP, 'create', image, 'now there is room']).status).toBe(0);
 });
 
-test('a backing name that leads to a pipe: nobody opens it', () => {
+test('a backing name that leads to a socket, which can not be opened: nobody tries', async () => {
   const directory = temporaryDirectory();
   const image = copyFixture('backing', directory);
-  execFileSync('mkfifo', [join(directory, 'base.raw')]);
+  await socketAt(join(directory, 'base.raw'));
   const commands: readonly (readonly string[])[] = [
     [QSNAP, 'info', image],
     [QSNAP, 'list', image],

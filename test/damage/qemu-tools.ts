@@ -1,10 +1,10 @@
 /** QEMU's tools with a time limit, for images of which nobody knows what they do to them. */
 import { readFileSync, statSync } from 'node:fs';
-import { runProgram, type Ended } from '../support/tool-shell.js';
+import { EndedBySignal, runProgram, SHELLS_OWN } from '../support/tool-shell.js';
 
 const SECONDS = '30';
-/** Codes from here on are `timeout`'s own, a shell's or a signal's. */
-const NO_VERDICT = 124;
+/** `timeout` has the program ended by a signal that nothing holds up, and then ends by it itself. */
+const LIMITED = ['--signal=KILL', SECONDS];
 
 export interface ToolRun {
   readonly code: number;
@@ -14,13 +14,18 @@ export interface ToolRun {
 }
 
 export async function runLimited(program: string, args: readonly string[]): Promise<ToolRun> {
-  const ended: Ended = await runProgram({
-    program: 'timeout',
-    args: ['-k', '1', SECONDS, program, ...args],
-    env: { LC_ALL: 'C', TZ: 'UTC' },
-  });
-  const output = `${ended.stdout.toString('latin1')}${ended.stderr.toString('latin1')}`;
-  return { code: ended.code, output, isLost: ended.code >= NO_VERDICT };
+  try {
+    const { code, stdout, stderr } = await runProgram({
+      program: 'timeout',
+      args: [...LIMITED, program, ...args],
+      env: { LC_ALL: 'C', TZ: 'UTC' },
+    });
+    const output = `${stdout.toString('latin1')}${stderr.toString('latin1')}`;
+    return { code, output, isLost: code >= SHELLS_OWN };
+  } catch (error) {
+    if (!(error instanceof EndedBySignal)) throw error;
+    return { code: SHELLS_OWN, output: error.message, isLost: true };
+  }
 }
 
 /** @throws Error where the tool does not end with 0: for what has to work. */

@@ -10,6 +10,7 @@ import {
 } from '../../src/qcow2/spec.js';
 import type { Field, Layout } from '../../src/base/struct.js';
 import { readPlain } from '../support/crash-judge-image.js';
+import { settleEncryption } from '../support/encryption-claim.js';
 import { loadFixture } from '../support/fixture.js';
 import { editNamed } from '../support/crash-judge-edits.js';
 import { putThrough } from './ordeal.js';
@@ -57,6 +58,7 @@ async function tryAll(name: string, layout: Layout, base: number): Promise<void>
       if (faults.length >= MOST_FAULTS) break;
       const mutant = bytes.slice();
       write(mutant, at, field, value);
+      settleEncryption(mutant);
       const outcome = await putThrough(mutant, [edits[i % 4]!, edits[(i + 1) % 4]!]);
       for (const fault of outcome.faults) {
         faults.push(`${name}, ${key} at ${at} = 0x${value.toString(16)}: ${fault}`);

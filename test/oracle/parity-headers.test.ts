@@ -69,7 +69,6 @@ const DIFFERENT: Readonly<Record<string, readonly [DifferenceName, Patch]>> = {
   ],
   'snapshot table past the end': ['table-past-the-end', { at: { 64: '0000000000ff0000' } }],
   'bitmaps bit without bitmaps': ['bitmaps-bit-alone', { at: { 88: '0000000000000001' } }],
-  'LUKS without its header': ['luks-header-missing', { at: { 32: '00000002' } }],
   'first 8 bytes': ['short-header', { cut: 8 }],
 };
 

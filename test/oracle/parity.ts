@@ -25,7 +25,11 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs qemu-img, for 20 seconds at most. A crash counts as exit code 128 and more, as a shell has it. */
+/**
+ * Runs qemu-img, for 20 seconds at most.
+ *
+ * @throws EndedBySignal where it does not end by itself in that time.
+ */
 export async function qemuOutcome(
   argv: readonly string[],
   cwd: string,

@@ -1,5 +1,6 @@
 /** Seeded damage to images: the same seed makes the same mutant. */
 import { metadataOf, readPlain, type PlainRegion } from './crash-judge-image.js';
+import { settleEncryption } from './encryption-claim.js';
 
 /** Numbers from 0 up to, not including, `end`. */
 export type Random = (end: number) => number;
@@ -140,7 +141,10 @@ export function mutate(victim: Victim, random: Random): Mutant {
   const done: string[] = [];
   const count = pick(random, [1, 1, 1, 2, 3]);
   for (let i = 0; i < count; i++) done.push(pick(random, MUTATORS)(victim, bytes, random));
-  if (random(16) !== 0) return { bytes, description: done.join('; ') };
-  const length = random(bytes.length + 1);
-  return { bytes: bytes.slice(0, length), description: [...done, `cut to ${length}`].join('; ') };
+  const isCut = random(16) === 0;
+  const length = isCut ? random(bytes.length + 1) : bytes.length;
+  if (isCut) done.push(`cut to ${length}`);
+  const mutant = bytes.slice(0, length);
+  settleEncryption(mutant);
+  return { bytes: mutant, description: done.join('; ') };
 }

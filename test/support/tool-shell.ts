@@ -17,14 +17,26 @@ export interface Command {
 }
 
 export interface Ended {
-  /** Exit code; 128 and the signal's number where one ended the program, as a shell has it. */
+  /** Exit code, less than 128. */
   readonly code: number;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
 }
 
-/** Exit codes from here on are the shell's: the program could not be run, or a signal ended it. */
+/** Exit codes from here on are the shell's: the program could not be run. */
 export const SHELLS_OWN = 126;
+/** The shell adds the number of the signal that ended a program. */
+const BY_SIGNAL = 128;
+
+/**
+ * A signal ended a program, so that it gave no answer. No test holds an input that does this to a program:
+ * it is harm to whoever tries it.
+ */
+export class EndedBySignal extends Error {
+  constructor(program: string, code: number) {
+    super(`${program} was ended by signal ${code - BY_SIGNAL}`);
+  }
+}
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
@@ -66,9 +78,11 @@ class ToolShell {
     const [stdout, stderr] = [`${output}.out`, `${output}.err`];
     const redirected = `</dev/null >${quoted(stdout)} 2>${quoted(stderr)}`;
     this.#shell.stdin.write(`{ { ${there}; } ${redirected}; echo ${id} $?; } &\n`);
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#waiting.set(id, (code) => {
-        resolve({ code, stdout: takeBytes(stdout), stderr: takeBytes(stderr) });
+        const ended = { code, stdout: takeBytes(stdout), stderr: takeBytes(stderr) };
+        if (code > BY_SIGNAL) reject(new EndedBySignal(program, code));
+        else resolve(ended);
       });
     });
   }
@@ -76,7 +90,11 @@ class ToolShell {
 
 let shell: ToolShell | undefined;
 
-/** Runs a program without input to its end. Programs may run side by side. */
+/**
+ * Runs a program without input to its end. Programs may run side by side.
+ *
+ * @throws EndedBySignal where it does not end by itself.
+ */
 export function runProgram(command: Command): Promise<Ended> {
   shell ??= new ToolShell();
   return shell.run(command);

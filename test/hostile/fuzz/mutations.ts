@@ -1,4 +1,5 @@
 /** Makes one specimen of another: by field, by byte, by table, by cluster, by length. */
+import { settleEncryption } from '../../support/encryption-claim.js';
 import { pick, type Random } from '../../support/mutate.js';
 import { fieldsOf, tablePlaces, type Field, type FieldMap } from './fields.js';
 import { specimenOf, type Specimen } from './specimen.js';
@@ -16,8 +17,8 @@ type Mutation = (draft: Draft, random: Random, other: Uint8Array) => string;
 const COPIED = 1n << 63n;
 const COMPRESSED = 1n << 62n;
 const BITS = [0, 1, 7, 8, 9, 15, 16, 21, 22, 24, 31, 32, 33, 40, 47, 52, 53, 55, 56, 61, 62, 63];
-/** Sizes that a file may claim to have at no cost: holes are cheap. */
-const HOLE_BYTES = [2 ** 20, 2 ** 26, 2 ** 30, 2 ** 33, 2 ** 52];
+/** Sizes that a file may have at no cost: holes are cheap. What counts every cluster still comes to an end. */
+const HOLE_BYTES = [2 ** 20, 2 ** 26, 2 ** 30, 2 ** 33, 2 ** 35];
 
 function read(bytes: Uint8Array, { at, bytes: width }: Field): bigint {
   let value = 0n;
@@ -162,6 +163,7 @@ export function mutated(from: Specimen, other: Specimen, random: Random): Mutate
     const draft = { bytes, fields, clusterBytes: 2 ** bits, places: tablePlaces(bytes, fields) };
     done.push(pick(random, MUTATIONS)(draft, random, other.bytes));
   }
+  settleEncryption(bytes);
   return resized(specimenOf(bytes, from.sizeBytes), done, random);
 }
 
@@ -171,7 +173,9 @@ function resized({ bytes, sizeBytes }: Specimen, done: string[], random: Random)
   if (chance === 0 && bytes.length > 0) {
     const length = random(bytes.length);
     done.push(`cut to ${length}`);
-    return { specimen: specimenOf(bytes.slice(0, length)), description: done.join('; ') };
+    const cut = bytes.slice(0, length);
+    settleEncryption(cut);
+    return { specimen: specimenOf(cut), description: done.join('; ') };
   }
   const size = chance === 1 ? pick(random, HOLE_BYTES) + random(2) * 512 : sizeBytes;
   if (chance === 1) done.push(`a hole up to ${size}`);

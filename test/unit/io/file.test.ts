@@ -10,11 +10,12 @@ import {
   symlinkSync,
   utimesSync,
   writeFileSync,
+  type Stats,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { openFileDevice, openFileSource } from '../../../src/io/node/file.js';
+import { openFileDevice, openFileSource, refuseOthers } from '../../../src/io/node/file.js';
 import { openFile, openFileForEdit } from '../../../src/io/node/open.js';
 import { temporaryDirectory } from '../../support/directories.js';
 
@@ -31,18 +32,15 @@ function newFile(bytes: Uint8Array): string {
 
 test.each(openers)('what is no file is refused and not opened, %s', async (_, opener) => {
   const directory = temporaryDirectory();
-  const pipe = path.join(directory, 'pipe');
-  execFileSync('mkfifo', [pipe]);
-  const link = path.join(directory, 'link');
-  symlinkSync(pipe, link);
   const socket = path.join(directory, 'socket');
+  const link = path.join(directory, 'link');
+  symlinkSync(socket, link);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   for (const [file, kind] of [
     [directory, 'a directory'],
-    [pipe, 'a pipe'],
-    [link, 'a pipe'],
     [socket, 'a socket'],
+    [link, 'a socket'],
     ['/dev/null', 'a character device'],
   ] as const) {
     await expect(opener(file)).rejects.toMatchObject({
@@ -52,6 +50,16 @@ test.each(openers)('what is no file is refused and not opened, %s', async (_, op
     });
   }
   await new Promise((resolve) => server.close(resolve));
+});
+
+// A stand-in: a real pipe would keep every other program waiting that meets it.
+test('a pipe is refused', () => {
+  const [yes, no] = [() => true, () => false];
+  const others = { isFile: no, isBlockDevice: no, isDirectory: no, isSocket: no };
+  const stats = { ...others, isFIFO: yes } as unknown as Stats;
+  expect(() => {
+    refuseOthers('p', stats);
+  }).toThrow('p is a pipe, not a file');
 });
 
 test.each(openers)('a path that leads nowhere is an open error, %s', async (_, opener) => {

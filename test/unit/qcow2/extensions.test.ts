@@ -111,6 +111,11 @@ describe('H9: encryption header pointer', () => {
     ]);
   });
 
+  // Seen as a value alone: other programs give no answer about such an image.
+  test('may be missing', () => {
+    expect(parse('00000000 00000000', { encryption: 'luks' }).extensions).toEqual([]);
+  });
+
   test.each([
     [pointer, 'none'],
     [pointer, 'aes'],
