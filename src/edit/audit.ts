@@ -114,6 +114,9 @@ async function countBitmapData(from: Survey, counts: Counts): Promise<void> {
   const { clusterBytes } = image.geometry;
   await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
     const offset = offsetOf(high, low);
+    // QEMU opens no image with such a bitmap, and a check does not count what the entry names.
+    const isStray = (high & 0xff00_0000) !== 0 || (low & (offset === 0 ? 0x1fe : 0x1ff)) !== 0;
+    if (isStray) throw damagedEntry('bitmap-table', at, 'reserved-bits', high, low);
     if (offset === 0) return;
     const cluster = offset / clusterBytes;
     if (!Number.isInteger(cluster) || cluster >= format.fileClusters) {

@@ -1,6 +1,8 @@
 import { QsnapError } from '../errors.js';
+import { damaged } from '../image/damage.js';
 import type { Image } from '../image/image.js';
 import { LIMITS } from '../qcow2/limits.js';
+import { isBlankSnapshot } from '../qcow2/snapshot-table-lenient.js';
 import { HEADER_V3 } from '../qcow2/spec.js';
 
 const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
@@ -8,12 +10,18 @@ const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 /**
  * Refuses what no edit may touch, whatever it does.
  *
- * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; why something could not
- *   be read of an image that was opened as far as possible.
+ * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; IMAGE_DAMAGED for a snapshot
+ *   that is none, which an edit would write down as one, and for what no QEMU opens; why something
+ *   could not be read of an image that was opened as far as possible.
  */
 export function refuseUnfit(image: Image): void {
   const { header, unread = [] } = image;
   if (unread.length > 0) throw unread[0]!.reason;
+  const blank = image.snapshots.find(isBlankSnapshot);
+  if (blank !== undefined) {
+    const message = `entry ${blank.index} of the snapshot table is blank, so a snapshot is lost`;
+    throw damaged({ structure: 'snapshot table', at: blank.at, message });
+  }
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
   if (header.externalDataFile) {
     throw new QsnapError(
@@ -21,6 +29,10 @@ export function refuseUnfit(image: Image): void {
       'the image keeps its data in an external data file, which rules internal snapshots out',
       { ...where, hint: 'snapshot the data file by other means' },
     );
+  }
+  if (header.rawExternalData) {
+    const message = 'the header says that an external data file is raw, and that there is none';
+    throw damaged({ structure: 'header', at: HEADER_V3.autoclear.at, message });
   }
   if (header.markedCorrupt) {
     throw new QsnapError('IMAGE_MARKED_CORRUPT', 'the image is marked as corrupt', {

@@ -114,9 +114,18 @@ function lost(
     const value = Math.min(lacking, after - at);
     return { reason: 'past-the-end', index, at: where, value };
   }
-  const isWithoutDisk = raw.l1At === 0n || raw.l1Entries === 0;
-  const isBlank = raw.idBytes === 0 && (isWithoutDisk || raw.dateSeconds === 0);
-  return isBlank ? { reason: 'blank', index, at: where, value: 0 } : undefined;
+  const { l1At, l1Entries, idBytes, dateSeconds } = raw;
+  const blank = isBlank(l1At === 0n || l1Entries === 0, idBytes, dateSeconds);
+  return blank ? { reason: 'blank', index, at: where, value: 0 } : undefined;
+}
+
+/** Whether a snapshot is none: its entry was read from zeros. */
+export function isBlankSnapshot({ l1, idBytes, date }: Snapshot): boolean {
+  return isBlank(l1.at === 0 || l1.entries === 0, idBytes.length, date.seconds);
+}
+
+function isBlank(isWithoutDisk: boolean, idBytes: number, dateSeconds: number): boolean {
+  return idBytes === 0 && (isWithoutDisk || dateSeconds === 0);
 }
 
 function more(bytes: Uint8Array, neededBytes: number): { readonly moreBytes: number } {
