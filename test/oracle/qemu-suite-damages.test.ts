@@ -20,7 +20,8 @@ import {
   snapshotsOf,
 } from '../support/image-builder.js';
 import { describeWithQemu } from '../support/qemu.js';
-import { SUITE_DAMAGES, type SuiteDamage } from '../support/suite-damages.js';
+import { SUITE_DAMAGES } from '../support/suite-damages.js';
+import type { SuiteDamage } from '../support/suite-places.js';
 
 const IMAGES = [
   'version-3',
