@@ -1,0 +1,153 @@
+/**
+ * Whatever `qemu-img check -r all` mends, a repair by qsnap can: the damages that QEMU's own tests make, each
+ * on several images. Where QEMU's repair ends in a sound image, so does qsnap's, and no byte of any disk that
+ * QEMU's keeps is lost. What changes a disk is named, as a person would after the check's advice.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { executePlan, isQsnapError, memoryDevice, proposeRepair } from '../../src/index.js';
+import type { RepairChoice } from '../../src/index.js';
+import { errorsByQemu, mendByQemu } from '../damage/subjects.js';
+import { patientOf } from '../support/damage.js';
+import { memoryDirectory } from '../support/directories.js';
+import { loadFixture } from '../support/fixture.js';
+import {
+  buildImage,
+  guestWrite,
+  layoutOf,
+  readGuest,
+  snapshotsOf,
+} from '../support/image-builder.js';
+import { describeWithQemu } from '../support/qemu.js';
+import { SUITE_DAMAGES } from '../support/suite-damages.js';
+import type { SuiteDamage } from '../support/suite-places.js';
+
+const IMAGES = [
+  'version-3',
+  'cluster-4k',
+  'cluster-512',
+  'compressed-zlib',
+  'bitmaps',
+  'bitmaps-snapshots',
+  'extended-l2-16k',
+  'lazy-refcounts-dirty',
+  'no-snapshots',
+  'version-2',
+  'extra-data-v2',
+  'zeros-v2',
+] as const;
+
+/** An image with room for many snapshots in its one refcount block. */
+function built(version: 2 | 3): Uint8Array {
+  const options = { version, clusterBits: 16, refcountOrder: 4, extendedL2: false };
+  const disk = { bytes: buildImage({ ...options, diskSizeBytes: 2 ** 22 }) };
+  for (let cell = 0; cell < 8; cell++) guestWrite(disk, cell * 5, cell + 1);
+  return disk.bytes;
+}
+
+const SOUND: ReadonlyMap<string, Uint8Array> = new Map([
+  ...IMAGES.map((name) => [name, loadFixture(name)] as const),
+  ...([2, 3] as const).map((version) => [`built, version ${version}`, built(version)] as const),
+]);
+
+type Disks = ReadonlyMap<string, Uint8Array | undefined>;
+
+/** What each disk reads, by the snapshot's id; the active one has none. Undefined where it can't be read. */
+function disksOf(bytes: Uint8Array, ids?: ReadonlySet<string>): Disks {
+  const { l1At, l1Entries, diskSizeBytes } = layoutOf(bytes);
+  const active = { id: '', l1At, l1Entries, diskSizeBytes };
+  const all = [active, ...snapshotsOf(bytes).snapshots];
+  // Thousands of snapshots that damage made up are nobody's disks.
+  const wanted = all.slice(0, 400).filter(({ id }) => ids?.has(id) !== false);
+  return new Map(
+    wanted.map(({ id, ...mapping }) => {
+      try {
+        return [id, readGuest(bytes, mapping)];
+      } catch {
+        return [id, undefined];
+      }
+    }),
+  );
+}
+
+/** Disks of which QEMU's repair keeps bytes as they were, and ours does not. */
+function lostBytes(
+  sound: Disks,
+  theirs: Disks,
+  ours: Disks,
+  dropped: readonly number[],
+): readonly string[] {
+  return [...sound].flatMap(([id, was], i) => {
+    const [kept, left] = [theirs.get(id), ours.get(id)];
+    // The active disk comes first. Zeros in place of a snapshot that was given up keep nothing of it.
+    if (was === undefined || kept === undefined || dropped.includes(i - 1)) return [];
+    if (left === undefined) return [`disk "${id}" is gone`];
+    const at = was.findIndex((byte, i) => kept[i] === byte && left[i] !== byte);
+    return at < 0 ? [] : [`disk "${id}" at ${at}`];
+  });
+}
+
+async function repaired(bytes: Uint8Array, damage: SuiteDamage): Promise<Uint8Array> {
+  const device = memoryDevice(bytes);
+  const choice: RepairChoice = {
+    classes: ['all', 'leaks', 'perhaps-lost', 'unreadable'],
+    findings: (damage.findings ?? []).map((code) => ({ code, at: undefined })),
+    ...damage.givesUp,
+  };
+  const { plan } = await proposeRepair(device, () => choice);
+  if (plan !== undefined) await executePlan(device, plan);
+  return device.snapshotBytes();
+}
+
+const total = { made: 0, soundByQemu: 0, notByQemu: 0 };
+
+async function fault(
+  sound: Uint8Array,
+  damage: SuiteDamage,
+  folder: string,
+): Promise<string | undefined> {
+  const bytes = damage.make(patientOf(sound));
+  if (bytes === undefined) return undefined;
+  total.made += 1;
+  const path = join(folder, 'image.qcow2');
+  const theirs = await mendByQemu(bytes, path);
+  if (theirs.isUnjudged === true) return 'QEMU gives no answer: the damage does not belong here';
+  total[theirs.after.code === 0 ? 'soundByQemu' : 'notByQemu'] += 1;
+  if (theirs.after.code !== 0) return undefined;
+  try {
+    const ours = await repaired(bytes, damage);
+    writeFileSync(path, ours);
+    if (damage.isRefused) return 'not refused';
+    const errors = await errorsByQemu(path);
+    if (errors !== undefined) return `not mended: ${errors}`;
+    const dropped = damage.givesUp?.dropSnapshots ?? [];
+    const before = disksOf(sound);
+    const [kept, left] = [theirs.bytes!, ours].map((each) => disksOf(each, new Set(before.keys())));
+    const lost = lostBytes(before, kept!, left!, dropped);
+    return lost.length === 0 ? undefined : `lost: ${lost.join(', ')}`;
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    if (damage.isRefused && error.code === 'REPAIR_REFUSED') return undefined;
+    return `refused: ${error.code}: ${error.message}`;
+  }
+}
+
+describeWithQemu('the damages of QEMU’s own tests', () => {
+  test.each(Object.entries(SUITE_DAMAGES))('%s', { timeout: 120_000 }, async (_, damage) => {
+    const folder = memoryDirectory();
+    const faults: string[] = [];
+    const made = total.made;
+    for (const [name, sound] of SOUND) {
+      const found = await fault(sound, damage, folder);
+      if (found !== undefined) faults.push(`${name}: ${found}`);
+    }
+    expect(faults).toEqual([]);
+    expect(total.made, 'no image takes this damage').toBeGreaterThan(made);
+  });
+
+  afterAll(() => {
+    console.log(JSON.stringify(total));
+    expect(total.soundByQemu).toBeGreaterThan(total.made / 4);
+  });
+});
