@@ -73,8 +73,16 @@ export class LostTables {
     }
   }
 
-  /** The root with tables for as many of its lost entries as there are any for. */
+  /**
+   * The root with tables for as many of its lost entries as there are any for. A disk that has tables is made
+   * no guess by others that may be its own: what they mapped stays lost.
+   */
   fill(root: Root): Root {
+    const likely = this.#filled(root, 'likely');
+    return likely.tables.some((at) => at > 0) ? likely : this.#filled(likely, 'guess');
+  }
+
+  #filled(root: Root, leastSure: Sureness): Root {
     const tables = root.tables.slice();
     const doubtful = this.#doubtful(root);
     let { sureness } = root;
@@ -82,7 +90,7 @@ export class LostTables {
       const isLost = at < 0;
       if (!isLost && !doubtful.has(index)) return;
       const placing = this.#findFor(index, isLost ? storedIn(at) : at, isLost);
-      if (placing === undefined) return;
+      if (placing === undefined || lessSure(placing.sureness, leastSure) !== leastSure) return;
       this.#take(placing.at);
       tables[index] = placing.at;
       sureness = lessSure(sureness, placing.sureness);

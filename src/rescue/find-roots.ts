@@ -129,7 +129,10 @@ async function findOne(
       if (root === undefined) continue;
       if (isCredible(root, evidence)) return root;
       if (origin !== 'named') continue;
-      if (credit(root, evidence).all === 0) empty ??= root;
+      const { leads, all } = credit(root, evidence);
+      // Of a table with two entries one is enough where it is where it should be.
+      if (leads > 0 && leads * 2 === all) return root;
+      if (all === 0) empty ??= root;
       else if (root.tables.every((table) => table >= 0)) unled ??= root;
     }
   }

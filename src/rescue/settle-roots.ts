@@ -29,7 +29,7 @@ export async function settleRoots(found: FoundRoots, evidence: Evidence): Promis
   const hasActive = found.active !== undefined && !(zerosAreLost && isEmpty(trusted[0]!));
   const active = hasActive
     ? trusted[0]
-    : replacementFor(found.active, [...unnamed, ...copies], evidence);
+    : replacementFor(found.active, [...unnamed, ...copies], weighed, evidence);
   const others = found.active === undefined ? trusted : trusted.slice(1);
   const left = unnamed.filter((root) => root.l1At !== active?.l1At);
   const live = left.filter(isLive);
@@ -159,6 +159,7 @@ function mapsTheSame({ tables: a }: Root, { tables: b }: Root): boolean {
 function replacementFor(
   active: Root | undefined,
   unnamed: readonly Root[],
+  weighed: Weighed,
   evidence: Evidence,
 ): Root | undefined {
   const isStale = ({ l1At }: Root): boolean => isInUse(l1At!, evidence) === false;
@@ -168,7 +169,8 @@ function replacementFor(
   const diskSizeBytes = active?.diskSizeBytes ?? head.diskSizeBytes;
   if (best !== undefined) {
     const size = diskSizeBytes ?? best.tables.length * format.geometry.l2CoverageBytes;
-    const sureness = isStale(best) ? 'guess' : 'likely';
+    const isBelieved = !isStale(best) || isMissed(best, weighed, evidence);
+    const sureness = isBelieved ? 'likely' : 'guess';
     return { ...best, kind: 'active', diskSizeBytes: size, sureness };
   }
   // Without a header it takes a size to know of how many tables the disk was made.
@@ -181,6 +183,22 @@ function replacementFor(
   } as const;
   const none = rootOf({ ...facts, diskSizeBytes }, new Uint32Array(0), evidence);
   return withAllLost(none, evidence);
+}
+
+/**
+ * Whether the refcounts know of one reference more to each table of a root than was found: an older copy of an
+ * L1 table that lies in a free cluster then still has what the lost one had.
+ */
+function isMissed(
+  root: Root,
+  { tables: weighed }: Weighed,
+  { refcounts, format }: Evidence,
+): boolean {
+  return root.tables.every((at) => {
+    if (at <= 0) return at === 0;
+    const cluster = at / format.geometry.clusterBytes;
+    return (refcounts.of(cluster) ?? 0) > weighed.counts.get(cluster);
+  });
 }
 
 /** Finds tables for what is lost: each disk for itself, then those that have lost everything. */

@@ -66,9 +66,22 @@ function aligned(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
+/** Rows as a table in Markdown, as the formatter leaves it: the first column to the left, numbers to the right. */
+function markdownOf(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((each) => each[i]!.length)));
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const [heading, ...others] = rows.map((each) =>
+    line(each.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))),
+  );
+  const ruler = line(
+    widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)),
+  );
+  return [heading!, ruler, ...others].join('\n');
+}
+
 /**
  * What a rescue brought back by kind of damage: of how many images everything, which share of the bytes
- * of their disks the damage left in the file, and which share came back.
+ * of their disks the damage left in the file, and which share came back. docs/rescue.md has it.
  */
 export function rescueTableOf(trials: readonly Trial[]): string {
   const kinds = [...new Set(trials.map(({ specimen }) => specimen.kind))];
@@ -87,7 +100,7 @@ export function rescueTableOf(trials: readonly Trial[]): string {
       percent(sum('back'), sum('bytes')),
     ];
   };
-  return aligned([
+  return markdownOf([
     ['kind of damage', 'images', 'whole', 'bytes still there', 'bytes back'],
     ...kinds.map((kind) =>
       row(

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { Campaign } from './campaign.js';
 import { countOf, FAILURES, rescueTableOf, storiesOf, tableOf } from './figures.js';
 import { KINDS } from './kinds.js';
-import { asItIs } from './rescued.js';
+import { byQsnap } from './rescued.js';
 import { mendByQsnap } from './subjects.js';
 import type { Trial } from './trial.js';
 
@@ -63,7 +63,7 @@ async function run(): Promise<number> {
     writesOneIn: one === undefined ? Number(values.writes) : 1,
     withQemu: values.qemu,
     repairWords: values.class,
-    rescue: values.shares ? asItIs : undefined,
+    rescue: values.shares ? byQsnap : undefined,
   });
   const started = Date.now();
   const trials = await campaign

@@ -1,5 +1,12 @@
 /** How much of each disk a rescued copy brought back, to the sector. */
 import { readFileSync } from 'node:fs';
+import {
+  chooseRescued,
+  isQsnapError,
+  memoryDevice,
+  planRescue,
+  writeRescued,
+} from '../../src/index.js';
 import { isSame, isZero, PlainImage, type Content, type PlainDisk } from './plain-image.js';
 
 const SECTOR = 512;
@@ -7,8 +14,18 @@ const SECTOR = 512;
 /** Brings back what it can of a damaged image: the bytes of the images that it wrote. */
 export type Rescue = (damaged: Uint8Array) => Promise<readonly Uint8Array[]>;
 
-/** No rescue: what can be read of the damaged image as it is. */
-export const asItIs: Rescue = (damaged) => Promise.resolve([damaged]);
+/** What `qsnap rescue` writes unless it is told more: guesses are left out. Nothing where nothing is found. */
+export const byQsnap: Rescue = async (damaged) => {
+  const copy = memoryDevice();
+  try {
+    const plan = await planRescue(memoryDevice(damaged));
+    await writeRescued(plan, chooseRescued(plan), copy);
+  } catch (error) {
+    if (!isQsnapError(error) || error.kind === 'internal') throw error;
+    return [];
+  }
+  return [copy.snapshotBytes()];
+};
 
 export interface Share {
   readonly position: number | 'active';
