@@ -1,4 +1,6 @@
 /** `check` of both tools: on command lines, fixtures and damage of every kind, and what -r leaves. */
+import { checkImage } from '../../src/check/check-image.js';
+import { memoryDevice } from '../../src/io/memory.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -200,15 +202,15 @@ describeWithQemu('check -r', () => {
     });
     const found = differencesOf(pair);
     if (found.length > 0) expect(found, JSON.stringify(pair)).toContain('repair-own-way');
-    expect(pair.ours.code).toBe(0);
+    // What a lost table may own is no leak that could be freed.
+    const { ownersHidden } = await checkImage(memoryDevice(patient.bytes));
+    expect(ownersHidden ? [0, 3] : [0]).toContain(pair.ours.code);
     const now = JSON.parse(pair.ours.stdout) as Json;
-    expect([now['corruptions'], now['leaks'], now['check-errors']]).toEqual([
-      undefined,
-      undefined,
-      0,
-    ]);
+    expect([now['corruptions'], now['check-errors']]).toEqual([undefined, 0]);
+    if (!ownersHidden) expect(now['leaks']).toBeUndefined();
     const mended = path.join(pair.ourDirectory, image);
-    await qemuImg(['check', '-f', 'qcow2', mended]);
+    const { code } = await qemuImg(['check', '-f', 'qcow2', mended], { okCodes: 'any' });
+    expect(code).toBe(pair.ours.code);
     expect(contentsOf(readFileSync(mended))).toEqual(contentsOf(loadFixture(one.name)));
   });
 

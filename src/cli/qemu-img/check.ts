@@ -172,7 +172,7 @@ function report(
 }
 
 const REFCOUNTS =
-  /^(?:REFCOUNT_ZERO|REFCOUNT_TOO_LOW|REFCOUNT_TOO_HIGH|REFCOUNT_UNREADABLE|CLUSTER_LEAKED)$/;
+  /^(?:REFCOUNT_ZERO|REFCOUNT_TOO_LOW|REFCOUNT_TOO_HIGH|REFCOUNT_UNREADABLE|CLUSTER_LEAKED|CLUSTER_PERHAPS_LOST|REFERENCES_PERHAPS_LOST)$/;
 
 /** QEMU's passes: the snapshot table as it is read, all other tables, refcounts, COPIED flags. */
 function passOf({ code }: Finding): number {

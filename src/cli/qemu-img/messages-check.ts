@@ -84,6 +84,8 @@ const LINES: Partial<Record<FindingCode, (finding: Finding, named: Naming) => st
   REFCOUNT_TOO_LOW: miscounted,
   REFCOUNT_TOO_HIGH: leaked,
   CLUSTER_LEAKED: leaked,
+  CLUSTER_PERHAPS_LOST: leaked,
+  REFERENCES_PERHAPS_LOST: leaked,
   REFCOUNT_BLOCK_MISALIGNED: ({ facts }) =>
     `ERROR refcount block ${facts['index']} is not cluster aligned; refcount table entry corrupted`,
   REFCOUNT_BLOCK_PAST_END: ({ facts }) => `ERROR refcount block ${facts['index']} is outside image`,
