@@ -45,9 +45,12 @@ export function isAllRescued(
   // What only old tables name may have been deleted by its owner; what is named now was not.
   const isNamed = ({ origin }: RescuedDisk): boolean => !['old-table', 'unnamed'].includes(origin);
   if (found.some((disk) => isNamed(disk) && !disks.includes(disk))) return false;
-  const isWhole = disks.every(({ lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
-    return lostBytes + lostVmStateBytes + doubtfulBytes === 0 && sureness !== 'guess';
-  });
+  const isWhole = disks.every(
+    ({ sizeInDoubt, lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
+      if (sizeInDoubt) return false;
+      return lostBytes + lostVmStateBytes + doubtfulBytes === 0 && sureness !== 'guess';
+    },
+  );
   return isWhole && snapshotsLost === 0 && disks.some(({ kind }) => kind === 'active');
 }
 

@@ -70,7 +70,8 @@ async function withHead(
   const format = formatOf(head, fileSizeBytes);
   const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
   const ownRegions = head.from === 'header' ? await bitmapRegions(source) : [];
-  const told = diskSizeBytes === undefined ? head : { ...head, diskSizeBytes };
+  const told: RescueHead =
+    diskSizeBytes === undefined ? head : { ...head, diskSizeBytes, sizeFrom: 'caller' };
   return {
     source,
     fileSizeBytes,

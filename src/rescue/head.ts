@@ -42,6 +42,8 @@ export interface RescueHead {
   readonly pointers: StoredPointers | undefined;
   /** Undefined where the size can't be right, or is not known. */
   readonly diskSizeBytes: number | undefined;
+  /** Who says it: the header, whoever asked for the rescue, or the latest snapshot. */
+  readonly sizeFrom: 'header' | 'caller' | 'snapshot';
   /** Without what belongs to one state of the image: bitmaps, and the name of a data file. */
   readonly extensions: readonly HeaderExtension[];
   readonly backingNameBytes: Uint8Array | undefined;
@@ -136,6 +138,7 @@ function headOf(
       isDirty: (raw.incompatible & (1n << BigInt(INCOMPATIBLE.dirty))) !== 0n,
     },
     diskSizeBytes: isSizePossible(raw, header) ? Number(raw.sizeBytes) : undefined,
+    sizeFrom: 'header',
     extensions: readExtensions(bytes, header),
     backingNameBytes: nameBytes > 0 && isWhole ? bytes.slice(at, at + nameBytes) : undefined,
     stored: bytes.slice(0, 512),

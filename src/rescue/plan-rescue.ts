@@ -14,6 +14,7 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { findLostEntries, lostCount, type LostEntries } from './lost-ranges.js';
 import { diskEntries, type Origin, type Root, type Sureness } from './root.js';
 import { settleRoots } from './settle-roots.js';
+import { isSizeInDoubt } from './size-doubt.js';
 import { findSnapshots, type FoundSnapshots } from './snapshot-tables.js';
 import { indexOfTable, weighTables, type WeighedTables } from './weigh.js';
 
@@ -40,6 +41,8 @@ export interface RescuedDisk {
   readonly lostVmStateBytes: number;
   /** Pointers of its tables that were mended. */
   readonly mendedPointers: number;
+  /** The size may have a flipped bit: see `isSizeInDoubt`. */
+  readonly sizeInDoubt: boolean;
   /** What its L1 table was found by, where the pointer to it had a flipped bit: one sentence without a full stop. */
   readonly hint: string | undefined;
   readonly root: Root;
@@ -101,7 +104,7 @@ export async function planRescue(
   return {
     evidence,
     disks: numbered(roots).map(([id, root]) =>
-      diskOf(id, root, all, { mended, doubtful, lostEntries }, evidence),
+      diskOf(id, root, roots, all, { mended, doubtful, lostEntries }, evidence),
     ),
     snapshotsLost: Math.max(0, Math.min(snapshots.claimed ?? 0, 65_536) - named - others),
     unexplainedClusters: unexplainedClusters(all, mended, metadata, evidence),
@@ -120,7 +123,8 @@ function withSizeOfSnapshots(head: RescueHead, { named, others }: FoundSnapshots
     undefined,
   );
   const diskSizeBytes = latest?.diskSizeBytes;
-  return diskSizeBytes === undefined || diskSizeBytes === 0 ? head : { ...head, diskSizeBytes };
+  if (diskSizeBytes === undefined || diskSizeBytes === 0) return head;
+  return { ...head, diskSizeBytes, sizeFrom: 'snapshot' };
 }
 
 /** Where nothing tells the size of a disk, it ends where its tables do. */
@@ -182,6 +186,7 @@ function numbered(roots: readonly Root[]): readonly (readonly [string, Root])[] 
 function diskOf(
   id: string,
   root: Root,
+  roots: readonly Root[],
   tables: WeighedTables,
   { mended, doubtful, lostEntries }: PointerFindings & Pick<RescuePlan, 'lostEntries'>,
   evidence: Evidence,
@@ -207,6 +212,8 @@ function diskOf(
     else lostBytes += Math.min(lost, root.diskSizeBytes - index * l2CoverageBytes);
   });
   const { kind, origin, diskSizeBytes } = root;
+  const sizeInDoubt = isSizeInDoubt(root, roots, tables, evidence);
+  const isChanged = mendedPointers + doubtfulBytes > 0 || sizeInDoubt;
   return {
     ...{ id, kind, origin, diskSizeBytes, root, tablesFound, tablesLost },
     ...{
@@ -216,9 +223,9 @@ function diskOf(
       mendedPointers,
       mappedBytes: mapped * clusterBytes,
       hint: hintOf(root, evidence),
+      sizeInDoubt,
     },
-    sureness:
-      mendedPointers + doubtfulBytes > 0 && root.sureness === 'certain' ? 'likely' : root.sureness,
+    sureness: isChanged && root.sureness === 'certain' ? 'likely' : root.sureness,
   };
 }
 

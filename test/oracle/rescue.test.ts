@@ -217,4 +217,36 @@ describeWithQemu('what a rescue brings back', () => {
     for (const id of ['1', '2'])
       expect(await contentHash(copy, id)).toBe(await contentHash(file, id));
   });
+
+  test.each([
+    { name: '2 MiB', bit: 21 },
+    { name: '1 KiB', bit: 10 },
+  ])('a size that differs from the snapshots by one bit is in doubt: by $name', async ({ bit }) => {
+    const bytes = new Uint8Array(made.get('clusters of 64 KiB')!);
+    flipped(bytes, 24, bit);
+    const plan = await planRescue(memoryDevice(bytes));
+    const [active] = plan.disks;
+    expect(active).toMatchObject({ kind: 'active', sizeInDoubt: true, sureness: 'likely' });
+    expect(isAllRescued(plan, chooseRescued(plan))).toBe(false);
+    // The size that was asked for is not in doubt.
+    const told = await planRescue(memoryDevice(bytes), { diskSizeBytes: 8 * 2 ** 20 });
+    expect(told.disks[0]).toMatchObject({ diskSizeBytes: 8 * 2 ** 20, sizeInDoubt: false });
+  });
+
+  test('a size without a flipped bit is not in doubt', async () => {
+    for (const bytes of made.values()) {
+      const plan = await planRescue(memoryDevice(bytes));
+      expect(plan.disks.map(({ sizeInDoubt }) => sizeInDoubt)).not.toContain(true);
+    }
+  });
+
+  test('a size smaller than what is mapped is in doubt without snapshots, too', async () => {
+    const file = path.join(directory, 'alone.qcow2');
+    await qemuImg(['create', '-q', '-f', 'qcow2', file, '12M']);
+    await qemuIo(file, ['write -P 1 11M 64k']);
+    const bytes = new Uint8Array(await promises.readFile(file));
+    flipped(bytes, 24, 22);
+    const [active] = (await planRescue(memoryDevice(bytes))).disks;
+    expect(active).toMatchObject({ diskSizeBytes: 8 * 2 ** 20, sizeInDoubt: true });
+  });
 });

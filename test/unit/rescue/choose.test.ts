@@ -5,7 +5,7 @@ import type { RescuedDisk, RescuePlan } from '../../../src/rescue/plan-rescue.js
 
 function disk(id: string, of: Partial<RescuedDisk> = {}): RescuedDisk {
   const kind = id === 'active' ? 'active' : 'snapshot';
-  const none = { lostBytes: 0, lostVmStateBytes: 0, doubtfulBytes: 0 };
+  const none = { lostBytes: 0, lostVmStateBytes: 0, doubtfulBytes: 0, sizeInDoubt: false };
   return { id, kind, origin: 'named', sureness: 'certain', ...none, ...of } as RescuedDisk;
 }
 
@@ -55,6 +55,7 @@ describe('whether all came back', () => {
     { lostBytes: 1 },
     { lostVmStateBytes: 1 },
     { doubtfulBytes: 1 },
+    { sizeInDoubt: true },
     { sureness: 'guess' as const },
   ])('it did not with %j', (of) => {
     const disks = [disk('active', of)];

@@ -37,6 +37,7 @@ function diskJson(plan: RescuePlan, disk: RescuedDisk, isTaken: boolean): Record
     taken: isTaken,
     ...(snapshot !== undefined && { 'snapshot-id': snapshot.id, 'snapshot-name': snapshot.name }),
     'disk-size': disk.diskSizeBytes,
+    'size-in-doubt': disk.sizeInDoubt,
     'tables-found': disk.tablesFound,
     'tables-lost': disk.tablesLost,
     'mended-pointers': disk.mendedPointers,

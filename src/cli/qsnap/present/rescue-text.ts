@@ -45,6 +45,11 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
       ? [`  ${countText(unexplainedClusters, 'cluster')} in use belong to nothing that was found`]
       : []),
     ...tableLines(COLUMNS, rows),
+    ...plan.disks.flatMap(({ id, sizeInDoubt, diskSizeBytes }) =>
+      sizeInDoubt
+        ? [`${id}: the size of ${diskSizeBytes} bytes is in doubt; --disk-size sets another`]
+        : [],
+    ),
     ...plan.disks.flatMap(({ id, hint }) => (hint === undefined ? [] : [`${id}: ${hint}`])),
   ];
 }

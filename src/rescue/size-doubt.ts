@@ -1,0 +1,40 @@
+import { diskEntries, type Root } from './root.js';
+import type { Evidence } from './evidence.js';
+import { indexOfTable, type WeighedTables } from './weigh.js';
+
+/**
+ * Whether the size of the active disk may have a flipped bit: it differs by one from that of the latest
+ * snapshot, or something is mapped behind it where no VM state can be, which has tables of its own. A disk that
+ * was made larger may look so too: the size is kept, and in doubt.
+ *
+ * @param roots of the plan, in its order.
+ */
+export function isSizeInDoubt(
+  root: Root,
+  roots: readonly Root[],
+  tables: WeighedTables,
+  evidence: Evidence,
+): boolean {
+  // What the header does not say, or the user said, is another matter.
+  if (root.kind !== 'active' || evidence.head.sizeFrom !== 'header') return false;
+  const latest = roots.findLast(({ kind, snapshot }) => {
+    return kind === 'snapshot' && snapshot?.diskSizeBytes !== undefined;
+  });
+  const other = latest?.diskSizeBytes;
+  if (other !== undefined && other > 0 && differsByOneBit(other, root.diskSizeBytes)) return true;
+  return isMappedBehind(root, tables, evidence);
+}
+
+function differsByOneBit(a: number, b: number): boolean {
+  const bits = BigInt(a) ^ BigInt(b);
+  return bits !== 0n && (bits & (bits - 1n)) === 0n;
+}
+
+function isMappedBehind(root: Root, tables: WeighedTables, evidence: Evidence): boolean {
+  const { clusterBytes, l2Entries } = evidence.format.geometry;
+  const last = diskEntries(root, evidence) - 1;
+  const at = root.tables[last] ?? 0;
+  if (at <= 0) return false;
+  const lastEntry = tables.lastEntry[indexOfTable(at, tables)]!;
+  return last * l2Entries + lastEntry >= Math.ceil(root.diskSizeBytes / clusterBytes);
+}
