@@ -136,9 +136,10 @@ export const ENTRY_FINDINGS = {
   COPIED_WITHOUT_CLUSTER: {
     severity: 'note',
     beyondQemu: true,
+    hidesOwners: 'inferred',
     remedy: 'all',
     message: (told) => `${entry(told)} has the COPIED flag but points nowhere`,
-    consequence: 'none that is known; some programs refuse such an entry',
+    consequence: 'some programs refuse such an entry; it may have lost the place that it named',
     advice: 'a repair of class all clears the flag',
   },
   VM_STATE_IN_ACTIVE: {

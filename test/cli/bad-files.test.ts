@@ -115,7 +115,7 @@ test('a character device is refused', () => {
   for (const argv of commandsOn('/dev/zero').slice(0, 4)) expectRefusal(run(argv), 'qsnap');
 });
 
-test('a disk that is full in the middle of an edit: the old image, and its old length', () => {
+test('a disk that is too full for an edit: it says so before it writes', () => {
   const image = copyFixture('five-snapshots', temporaryDirectory());
   const before = readFileSync(image);
   // The shell's limit of the size of files, in units of 512 bytes: the file can't grow.
@@ -127,8 +127,8 @@ test('a disk that is full in the middle of an edit: the old image, and its old l
   });
   expect(status).toBe(1);
   expect(stderr).toMatch(/^qsnap: /);
-  expect(stderr).toContain('bytes of free room');
-  expect(stderr).toMatch(/\nThe image has its old state and is sound;[^\n]*\n$/);
+  expect(stderr).toContain('bytes more than the medium has free');
+  expect(stderr).toMatch(/\nThe image is unchanged\.\n$/);
   const after = readFileSync(image);
   expect(after.length).toBe(before.length);
   expect(after.subarray(0, 512).equals(before.subarray(0, 512))).toBe(true);

@@ -107,7 +107,7 @@ describe('an I/O error at the n-th call', () => {
 describe('the undo file', () => {
   const damaged = (): Uint8Array => {
     const patient = patientOf(loadFixture('cluster-512'));
-    HARMLESS_DAMAGE['many refcounts']!(patient, seededRandom(SEED));
+    HARMLESS_DAMAGE['refcount too low']!(patient, seededRandom(SEED));
     return patient.bytes;
   };
 
