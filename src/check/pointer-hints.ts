@@ -2,7 +2,7 @@ import { MiB } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { readTable } from '../image/walk.js';
 import { COMPRESSED, judgeL1Entry, judgeL2Entry, offsetOf } from '../l1l2/entry.js';
-import { neighbourText, oneBitNeighbours, type Neighbour } from '../l1l2/one-bit.js';
+import { neighbourText, oneBitNeighbours, type Neighbour } from '../image/one-bit.js';
 import { lookAtL1, lookAtL2 } from '../l1l2/recognise.js';
 import { scanOf, type Scan } from '../l1l2/scan.js';
 import type { FindingCode } from './catalog.js';

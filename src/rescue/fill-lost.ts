@@ -1,4 +1,4 @@
-import { oneBitNeighbours } from '../l1l2/one-bit.js';
+import { oneBitNeighbours } from '../image/one-bit.js';
 import { holdsTable, isInUse, isPlace, type Evidence } from './evidence.js';
 import type { Orphan } from './orphans.js';
 import {

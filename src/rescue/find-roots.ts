@@ -1,5 +1,5 @@
 import { visitL1Tables } from '../image/l1-tables.js';
-import { oneBitNeighbours } from '../l1l2/one-bit.js';
+import { oneBitNeighbours } from '../image/one-bit.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
 import type { L1Ref } from '../qcow2/header.js';

@@ -1,5 +1,5 @@
 import { COMPRESSED, COPIED, offsetOf } from '../l1l2/entry.js';
-import { oneBitNeighbours } from '../l1l2/one-bit.js';
+import { oneBitNeighbours } from '../image/one-bit.js';
 import { HIGH_WORD } from '../base/words.js';
 import { walkTables } from '../image/walk.js';
 import { ClusterSet } from '../refcount/cluster-set.js';

@@ -1,6 +1,6 @@
 import { QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
-import { neighbourText } from '../l1l2/one-bit.js';
+import { neighbourText } from '../image/one-bit.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';

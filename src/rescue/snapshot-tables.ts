@@ -1,6 +1,6 @@
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
-import { oneBitNeighbours } from '../l1l2/one-bit.js';
+import { oneBitNeighbours } from '../image/one-bit.js';
 import { KiB, roundUp } from '../base/units.js';
 import { isPlace, type Evidence } from './evidence.js';
 import { findEntries } from './snapshot-entries.js';

@@ -19,6 +19,7 @@ import {
   readGuest,
   snapshotsOf,
 } from '../support/image-builder.js';
+import { roundsOf, seedOf } from '../support/model-random.js';
 import { describeWithQemu } from '../support/qemu.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 import type { SuiteDamage } from '../support/suite-places.js';
@@ -46,8 +47,11 @@ function built(version: 2 | 3): Uint8Array {
   return disk.bytes;
 }
 
+/** A plain run takes a third of the images, by the seed. */
+const CHOSEN = IMAGES.filter((_, i) => roundsOf(1) > 1 || (i + seedOf()) % 3 === 0);
+
 const SOUND: ReadonlyMap<string, Uint8Array> = new Map([
-  ...IMAGES.map((name) => [name, loadFixture(name)] as const),
+  ...CHOSEN.map((name) => [name, loadFixture(name)] as const),
   ...([2, 3] as const).map((version) => [`built, version ${version}`, built(version)] as const),
 ]);
 

@@ -1,4 +1,5 @@
 /** Images that QEMU made and a test then breaks: one change at a time, to the bytes of the file. */
+import { roundsOf, seedOf } from './model-random.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { memoryDirectory } from './directories.js';
@@ -21,6 +22,18 @@ export const SHAPES = {
 } as const;
 export type Shape = keyof typeof SHAPES;
 export const ALL_SHAPES = Object.keys(SHAPES) as Shape[];
+
+/** Every case on each shape in a long run; in a plain one on one of them, by the seed and the case. */
+export function onShapes<Case extends string>(
+  cases: readonly Case[],
+  shapes: readonly Shape[],
+): [Case, Shape][] {
+  const isLong = roundsOf(1) > 1;
+  return cases.flatMap((one, i) => {
+    const chosen = isLong ? shapes : [shapes[(i + seedOf()) % shapes.length]!];
+    return chosen.map((shape): [Case, Shape] => [one, shape]);
+  });
+}
 
 /** A new image in a folder that goes away with the test. */
 export async function newImage(size: string, shape: Shape | { options: string }): Promise<string> {

@@ -8,6 +8,7 @@ import {
   entryBytes,
   l2EntryAt,
   newImage,
+  onShapes,
   SHAPES,
   use,
   type Broken,
@@ -29,8 +30,7 @@ import { checked, expectRefused, repaired } from './broken-image-judge.js';
 import { expectSound, qsnap } from './harness.js';
 
 const SMALL = ALL_SHAPES.filter((shape) => shape !== 'clusters of 2 MiB');
-const onEach = (cases: readonly string[]): [string, Shape][] =>
-  cases.flatMap((one) => SMALL.map((shape): [string, Shape] => [one, shape]));
+const onEach = (cases: readonly string[]): [string, Shape][] => onShapes(cases, SMALL);
 
 function setRefcount({ bytes, layout }: Broken, hostOffset: number, value: bigint): void {
   const cluster = hostOffset / layout.clusterBytes;

@@ -11,6 +11,7 @@ import {
   l2TableAt,
   newImage,
   patterns,
+  onShapes,
   SHAPES,
   use,
   type Broken,
@@ -29,7 +30,7 @@ function onEach<Case extends string>(
   cases: readonly Case[],
   shapes: readonly Shape[] = SMALL,
 ): [Case, Shape][] {
-  return cases.flatMap((one) => shapes.map((shape): [Case, Shape] => [one, shape]));
+  return onShapes(cases, shapes);
 }
 
 /** Exports the active disk or a snapshot; undefined where that is refused, and then nothing is written. */

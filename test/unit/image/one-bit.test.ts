@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { neighbourText, oneBitNeighbours } from '../../../src/l1l2/one-bit.js';
+import { neighbourText, oneBitNeighbours } from '../../../src/image/one-bit.js';
 
 const CLUSTER = 0x10000;
 

@@ -1,6 +1,6 @@
 import { counted } from '../base/text.js';
 import { hex, HIGH_WORD } from '../base/words.js';
-import { OFFSET_HIGH } from './entry.js';
+import { OFFSET_HIGH } from '../l1l2/entry.js';
 
 /** Offsets have 56 bits. Spec: L1 table entry, L2 table entry. */
 const OFFSET_BITS = 56;
