@@ -185,7 +185,9 @@ test('the next cluster that is counted, by the definition', () => {
       fc.nat(CLUSTERS - 1),
       (used, a, b) => {
         const counts = new Counts(CLUSTERS, 15, SHIFT);
-        used.forEach((cluster, i) => counts.set(cluster, i + 1));
+        used.forEach((cluster, i) => {
+          counts.set(cluster, i + 1);
+        });
         const [first, end] = [Math.min(a, b), Math.max(a, b) + 1];
         const inside = used.filter((cluster) => cluster >= first && cluster < end);
         expect(counts.nextUsed(first, end)).toBe(Math.min(end, ...inside));
