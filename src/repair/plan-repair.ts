@@ -10,6 +10,7 @@ import type { ByteRange } from '../io/device.js';
 import { isGrowable } from '../io/growth.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
+import { LIMITS } from '../qcow2/limits.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
@@ -172,7 +173,7 @@ function hasUnknownOwners(
 }
 
 async function settle(
-  { image, table }: CheckedImage,
+  { image, table, pointer }: CheckedImage,
   stored: StoredRefcounts,
   counts: Counts,
   { vacated, held }: { readonly vacated: Vacated; readonly held: ReadonlySet<number> },
@@ -198,6 +199,7 @@ async function settle(
   return settleRefcounts(image, stored, counts, {
     vacated,
     ownersUnknown: !isSure,
+    disks: Math.min(pointer.claimed, LIMITS.snapshotsMax.value) + 1,
     marksDoubted,
     fileClusters,
     lowers: (cluster, _, references) => {

@@ -116,6 +116,8 @@ export interface SettleRules {
   readonly vacated: Vacated;
   /** Whether clusters with unknown refcounts may have owners that nobody knows. */
   readonly ownersUnknown: boolean;
+  /** The active disk and all snapshots that the header claims. */
+  readonly disks: number;
   /** Whether counts that stay too high become `references + DOUBTED_EXCESS`. */
   readonly marksDoubted: boolean;
   readonly fileClusters: number;
@@ -183,12 +185,12 @@ export async function settleRefcounts(
     const first = block * refcountBlockEntries;
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     if (isUnknown(block, words)) {
-      // Whatever lies in the file may be in use, by one owner more than is known: nothing is written in place.
+      // Whatever lies in the file may be in use, by every disk there is: nothing is written in place.
       for (let cluster = first; cluster < end; cluster++) {
         const vacated = rules.vacated.in(block)?.get(cluster);
-        const references = counts.get(cluster);
-        const most = Math.min(references + (vacated ?? 0) + 1, image.geometry.refcountMax);
-        const is = cluster >= rules.fileClusters ? 0 : references === 0 ? 1 : most;
+        const known = counts.get(cluster) + (vacated ?? 0);
+        const most = Math.max(rules.disks, known === 0 ? 1 : known + 1);
+        const is = cluster >= rules.fileClusters ? 0 : Math.min(most, image.geometry.refcountMax);
         if (is === 0) storedFree.add(cluster);
         changes.settle(cluster, is, vacated);
         if (counts.get(cluster) !== 0) inUse[block] = 1;
