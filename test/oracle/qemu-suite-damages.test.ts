@@ -47,11 +47,11 @@ function built(version: 2 | 3): Uint8Array {
   return disk.bytes;
 }
 
-/** A plain run takes a third of the images, by the seed. */
-const CHOSEN = IMAGES.filter((_, i) => roundsOf(1) > 1 || (i + seedOf()) % 3 === 0);
+/** A plain run does each damage to so many of the images that can take it, which of them by the seed. */
+const IMAGES_EACH = roundsOf(1) > 1 ? IMAGES.length + 2 : 4;
 
 const SOUND: ReadonlyMap<string, Uint8Array> = new Map([
-  ...CHOSEN.map((name) => [name, loadFixture(name)] as const),
+  ...IMAGES.map((name) => [name, loadFixture(name)] as const),
   ...([2, 3] as const).map((version) => [`built, version ${version}`, built(version)] as const),
 ]);
 
@@ -142,7 +142,10 @@ describeWithQemu('the damages of QEMU’s own tests', () => {
     const folder = memoryDirectory();
     const faults: string[] = [];
     const made = total.made;
-    for (const [name, sound] of SOUND) {
+    const all = [...SOUND];
+    const first = seedOf() % all.length;
+    for (const [name, sound] of [...all.slice(first), ...all.slice(0, first)]) {
+      if (total.made - made >= IMAGES_EACH) break;
       const found = await fault(sound, damage, folder);
       if (found !== undefined) faults.push(`${name}: ${found}`);
     }
@@ -152,6 +155,6 @@ describeWithQemu('the damages of QEMU’s own tests', () => {
 
   afterAll(() => {
     console.log(JSON.stringify(total));
-    expect(total.soundByQemu).toBeGreaterThan(total.made / 4);
+    expect(total.soundByQemu).toBeGreaterThan(total.made / 2);
   });
 });
