@@ -44,6 +44,7 @@ describe('public names', () => {
         "LUKS_HEADER_BYTES",
         "LossList",
         "QsnapError",
+        "REPAIR_CLASSES",
         "backingFormat",
         "backingName",
         "blobSource",

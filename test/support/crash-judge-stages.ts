@@ -60,6 +60,8 @@ export function withoutRoom(file: Uint8Array, most: number): Uint8Array {
     const block = blockAt(bytes, layout, cluster);
     if (free++ < most || block === 0) continue;
     putRefcountAt(bytes, block, refcountBits, cluster % blockEntries(layout), 1n);
+    // Old tables in it would look like what was lost.
+    bytes.fill(0, cluster * clusterBytes, (cluster + 1) * clusterBytes);
   }
   return bytes;
 }
