@@ -4,6 +4,7 @@ import {
   type ExecuteReport,
   type ProposedRepair,
   type Remedy,
+  type RepairClass,
 } from '../../../index.js';
 import { countText } from '../../text.js';
 import { verdictText } from './check-text.js';
@@ -48,6 +49,14 @@ function nothingLines(path: string, { after }: Pick<ProposedRepair, 'after'>): r
   return [nothing, foundLine('A check finds', after), ...leftLines(path, after)];
 }
 
+/** What each class does about what is left, so that nobody gives up data without knowing. */
+const DOES: Readonly<Record<RepairClass, string>> = {
+  all: 'mends it',
+  leaks: 'frees it',
+  'perhaps-lost': 'gives it up and frees it, `qsnap rescue` shows what it may be',
+  unreadable: 'gives it up, and the guest reads zeros there',
+};
+
 /** What is still wrong, by what would mend it. */
 function leftLines(path: string, { findings }: ProposedRepair['after']): readonly string[] {
   const file = printableText(path);
@@ -57,9 +66,8 @@ function leftLines(path: string, { findings }: ProposedRepair['after']): readonl
     );
   const byClass = REPAIR_CLASSES.flatMap((name) => {
     const codes = codesOf(name);
-    return codes === ''
-      ? []
-      : [`Still wrong: ${codes}; \`qsnap repair ${file} ${name}\` mends it.`];
+    const command = `\`qsnap repair ${file} ${name}\``;
+    return codes === '' ? [] : [`Still wrong: ${codes}; ${command} ${DOES[name]}.`];
   });
   const manual = codesOf('manual');
   const decide = `Still wrong: ${manual}; \`qsnap check ${file}\` says what can be done.`;
