@@ -1,8 +1,11 @@
 import { counted } from '../base/text.js';
 import { hex } from '../base/words.js';
-import { cluster, theStructure, type CatalogEntry } from './catalog-entry.js';
+import { cluster, theStructure, type CatalogEntry, type Told } from './catalog-entry.js';
 
 const KEPT = 'a repair leaves all that nothing refers to as it is, unless it is told otherwise';
+const notThere = ({ at, facts }: Told): string =>
+  `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
+  `are not there: of ${String(facts['what'])}`;
 const RESCUE = '`qsnap rescue` shows what can be brought back';
 
 /**
@@ -16,9 +19,7 @@ export const LOSS_FINDINGS = {
     losesData: true,
     hidesOwners: 'unreadable',
     remedy: 'manual',
-    message: ({ at, facts }) =>
-      `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
-      `are not there: of ${String(facts['what'])}`,
+    message: notThere,
     consequence: 'what is missing is lost; some programs read zeros in its place',
     advice: `look for a complete copy of the file; ${RESCUE}`,
   },
@@ -27,9 +28,7 @@ export const LOSS_FINDINGS = {
     beyondQemu: true,
     losesData: true,
     remedy: 'all',
-    message: ({ at, facts }) =>
-      `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
-      `are not there: of ${String(facts['what'])}`,
+    message: notThere,
     consequence: 'the refcounts that are missing read as 0, and data in use counts as free',
     advice: 'a repair of class all makes new refcounts from the references',
   },
