@@ -7,6 +7,7 @@ import { l1EntriesFor } from '../qcow2/geometry.js';
 import { decodeRefcounts } from '../refcount/block.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
+import { holdsCluster } from './packed-end.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Stretches past the end of the file that are kept; a file may have lost millions. */
@@ -19,6 +20,8 @@ const NAMED_MAX = 8;
 const LOST_TIMES_MAX = 16;
 /** A compressed cluster ends anywhere in its last sector: what lacks of that need not have been there. */
 const SECTOR_BYTES = 512;
+/** Compressed clusters in the last sector that are unpacked to see; there may be hundreds. */
+const UNPACKED_MAX = 64;
 
 /** A stretch that something names and that does not lie in the file as a whole. */
 interface Stretch {
@@ -64,6 +67,7 @@ export class CutOff {
   readonly #stretches: Stretch[] = [];
   readonly #seen = new Set<string>();
   #leftOut = 0;
+  #unpacked = 0;
 
   constructor(image: Image) {
     this.#image = image;
@@ -97,7 +101,7 @@ export class CutOff {
     const places = await this.#guestPlaces();
     const stored = new Map<number, Uint32Array>();
     for (const stretch of this.#stretches) {
-      const lacks = this.#missingOf(stretch, places);
+      const lacks = (await this.#isWhole(stretch)) ? [] : this.#missingOf(stretch, places);
       if (lacks.length > 0 && (await this.#wasThere(stretch, table, stored)))
         missing.push(...lacks);
     }
@@ -113,6 +117,23 @@ export class CutOff {
     else to.add('FILE_CUT_OFF', { structure: 'file', at, facts });
   }
 
+  #isCompressed({ at, bytes, entryAt }: Stretch): boolean {
+    const { clusterBytes } = this.#image.geometry;
+    return entryAt !== undefined && (bytes % clusterBytes !== 0 || at % clusterBytes !== 0);
+  }
+
+  /** Whether a compressed cluster has all its bytes, though not all of its last sector is there. */
+  async #isWhole(stretch: Stretch): Promise<boolean> {
+    const { source, fileSizeBytes: end, geometry, header } = this.#image;
+    const { at, bytes } = stretch;
+    if (!this.#isCompressed(stretch) || at >= end || at + bytes - end >= SECTOR_BYTES) return false;
+    if (this.#unpacked >= UNPACKED_MAX) return true;
+    this.#unpacked += 1;
+    const packed = new Uint8Array(end - at);
+    await source.readBatch([{ at, into: packed }]);
+    return holdsCluster(header.compressionType, packed, geometry.clusterBytes);
+  }
+
   #missingOf(stretch: Stretch, places: ReadonlyMap<number, readonly GuestPlace[]>): Missing[] {
     const end = this.#image.fileSizeBytes;
     const { at, bytes, needed: most, what, entryAt } = stretch;
@@ -120,8 +141,7 @@ export class CutOff {
       return [{ what, bytes: at + bytes - Math.max(at, end), guest: undefined }];
     }
     const { clusterBytes } = this.#image.geometry;
-    const isCompressed = bytes % clusterBytes !== 0 || at % clusterBytes !== 0;
-    if (isCompressed && at < end && at + bytes - end < SECTOR_BYTES) return [];
+    const isCompressed = this.#isCompressed(stretch);
     const found = places.get(entryAt) ?? [];
     return found.flatMap(({ snapshot, from, neededBytes }): Missing[] => {
       const needed = isCompressed ? bytes : Math.min(most, neededBytes);

@@ -3,7 +3,7 @@ import type { InputType } from 'node:zlib';
 import { MiB } from '../base/units.js';
 import type { Decompressor } from '../guest/ports.js';
 import { runInFlight } from '../io/batch.js';
-import { zstdFrame } from './zstd-frame.js';
+import { zstdFrame } from '../base/zstd-frame.js';
 
 /** Clusters that are unpacked at a time: Node's thread pool has four threads. */
 const IN_FLIGHT = 8;

@@ -4,19 +4,26 @@
  */
 import { expect, test } from 'vitest';
 import {
+  checkImage,
+  executePlan,
   isQsnapError,
   memoryDevice,
   openForReading,
   openGuestDisk,
+  openImage,
+  planCreate,
+  type CompressionType,
   type GuestDiskOptions,
   type Loss,
 } from '../../src/index.js';
-import { nodeDecompressor } from '../../src/node.js';
+import { nodeCompressor, nodeDecompressor } from '../../src/node.js';
 import { loadFixture } from '../support/fixture.js';
+import { buildImage, guestWrite } from '../support/image-builder.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 
 const seed = seedOf();
 const rounds = roundsOf(40);
+const NEW = { name: 'after', date: { seconds: 1_700_000_000, nanoseconds: 0 } };
 const FIXTURES = [
   ...['five-snapshots', 'compressed-zlib', 'compressed-zstd', 'compressed-spanning'],
   ...['extended-l2', 'zeros', 'cluster-512', 'compressed-v2', 'extended-l2-zstd'],
@@ -69,3 +76,58 @@ test.each(FIXTURES)('%s', async (fixture) => {
   }
   expect(refused).toBeGreaterThan(0);
 });
+
+/** An image with one cluster, the last of the file, that is packed. */
+async function withPackedEnd(
+  compressionType: CompressionType,
+): Promise<{ whole: Uint8Array; end: number }> {
+  const options = { version: 3, clusterBits: 16, refcountOrder: 4, extendedL2: false } as const;
+  const disk = { bytes: buildImage({ ...options, diskSizeBytes: 2 ** 20 }) };
+  guestWrite(disk, 0, 1);
+  const cluster = Uint8Array.from({ length: 65_536 }, (_, i) => (i * i) >>> (i % 7));
+  const [packed] = await nodeCompressor().compress(compressionType, [cluster]);
+  const whole = disk.bytes.slice();
+  const view = new DataView(whole.buffer);
+  const at = whole.length - 65_536;
+  const entryAt = Array.from({ length: at / 8 }, (_, i) => i * 8).find((i) => {
+    return view.getBigUint64(i) === (1n << 63n) + BigInt(at);
+  });
+  const sectors = Math.ceil(packed!.length / 512) - 1;
+  view.setBigUint64(entryAt!, (1n << 62n) + (BigInt(sectors) << 54n) + BigInt(at));
+  if (compressionType === 'zstd') {
+    // The incompatible feature, the header's length, and the type.
+    whole[79]! |= 8;
+    whole[103] = 112;
+    whole[104] = 1;
+  }
+  whole.fill(0, at);
+  whole.set(packed!, at);
+  return { whole, end: at + packed!.length };
+}
+
+test.each(['zlib', 'zstd'] as const)(
+  'a compressed cluster that lacks bytes of its last sector (%s)',
+  { timeout: 60_000 },
+  async (compressionType) => {
+    const { whole, end } = await withPackedEnd(compressionType);
+    const outcomes = new Set<string>();
+    // A few bytes more than there need to be, then ever less, down to the sector's start.
+    for (let length = end + 3; length > end - 1 - ((end - 1) % 512); length--) {
+      const cut = whole.slice(0, length);
+      const isRead = await contentOf(cut, undefined).then(
+        () => true,
+        () => false,
+      );
+      const { exitCode, findings } = await checkImage(memoryDevice(cut));
+      const edited = memoryDevice(cut);
+      const isEdited = await planCreate(await openImage(edited), NEW).then(
+        (plan) => executePlan(edited, plan).then(() => true),
+        () => false,
+      );
+      const codes = findings.map(({ code }) => code).join();
+      outcomes.add(`${isRead} ${isEdited} ${exitCode} ${codes}`);
+      if (isEdited) expect((await checkImage(edited)).exitCode).toBe(0);
+    }
+    expect([...outcomes]).toEqual(['true true 0 ', 'false false 2 FILE_CUT_OFF']);
+  },
+);

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { nodeCompressor, nodeDecompressor } from '../../../src/node.js';
-import { zstdFrame } from '../../../src/node/zstd-frame.js';
+import { zstdFrame } from '../../../src/base/zstd-frame.js';
 
 const cluster = Uint8Array.from({ length: 65_536 }, (_, i) => (i >>> 5) & 255);
 const followed = (packed: Uint8Array): Uint8Array => {
