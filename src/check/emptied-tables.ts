@@ -5,11 +5,9 @@ import { walkTables } from '../image/walk.js';
 import { COMPRESSED, offsetOf } from '../l1l2/entry.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
+import { EmptiedSectors, SECTOR_WORDS } from './emptied-sectors.js';
 import type { Excess } from './excess.js';
 import type { Structure } from './finding.js';
-
-/** What a medium loses at once: a table is emptied in such pieces. */
-const SECTOR_WORDS = 512 / 4;
 
 /**
  * Looks for tables that are empty, or empty in part, where clusters are in use that they may have named.
@@ -26,15 +24,22 @@ export async function findEmptiedTables(
   const { offsets, active } = tally;
   const { clusterBytes } = image.geometry;
   const found = excess.unreferencedClusters + excess.overcountedClusters;
+  const sectors = new EmptiedSectors(scan, excess);
+  const told = new Set<number>();
   await walkTables(image.source, offsets, clusterBytes, (index, words) => {
     const at = offsets[index]!;
     // What lies off a cluster's start or past the end has a finding of its own.
     if (at === 0 || at % clusterBytes !== 0 || at >= image.fileSizeBytes) return;
     const what = emptiedIn(words, scan.stride, scan.clusterBits, excess);
-    if (what === undefined) return;
+    if (what === undefined) {
+      if (active[index] === 0) sectors.addOfSnapshot(at, words);
+      return;
+    }
+    told.add(at);
     const structure: Structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
     collector.add('TABLE_EMPTIED', { structure, at, found, facts: { what } });
   });
+  await sectors.find(image, references.activeL1, told, collector);
   await findEmptiedL1s(image, references, excess, collector);
 }
 

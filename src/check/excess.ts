@@ -80,6 +80,11 @@ export class Excess {
     this.#low = this.#high = this.#used = 0;
   }
 
+  /** Whether the cluster is referred to, but less often than it counts as used. */
+  isOvercounted(cluster: number): boolean {
+    return cluster < this.#clusters && this.#overcounted?.has(cluster) === true;
+  }
+
   /** Whether nobody but a lost table can tell why the cluster counts as it does. */
   has(cluster: number): boolean {
     if (cluster >= this.#clusters) return false;

@@ -34,7 +34,7 @@ async function deflateHolds(
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
   let held = 0;
   try {
-    for await (const chunk of unpacked) {
+    for await (const chunk of unpacked as AsyncIterable<Uint8Array>) {
       held += chunk.length;
       // Whatever goes wrong behind the cluster's last byte is not the cluster's.
       if (held >= clusterBytes) return true;
