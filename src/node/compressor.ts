@@ -1,8 +1,8 @@
-import zlib from 'node:zlib';
 import type { InputType } from 'node:zlib';
 import type { Compressor } from '../guest/ports.js';
 import { runInFlight } from '../io/batch.js';
 import { QsnapError } from '../errors.js';
+import { zlib } from './late-modules.js';
 
 /** Clusters that are packed at a time: Node's thread pool has four threads. */
 const IN_FLIGHT = 8;
@@ -33,7 +33,7 @@ export function nodeCompressor(): Compressor {
 
 function deflate(cluster: Uint8Array): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    zlib.deflateRaw(cluster, DEFLATE, (error, packed) => {
+    zlib().deflateRaw(cluster, DEFLATE, (error, packed) => {
       if (error === null) resolve(packed);
       else reject(error);
     });
@@ -48,7 +48,7 @@ interface NodeZstd {
 }
 
 async function zstdPacker(): Promise<Pack> {
-  const { zstdCompress } = zlib as NodeZstd;
+  const { zstdCompress } = zlib() as NodeZstd;
   if (zstdCompress !== undefined) {
     return (cluster) =>
       new Promise((resolve, reject) => {

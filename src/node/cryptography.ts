@@ -1,8 +1,8 @@
-import { createHash, pbkdf2 } from 'node:crypto';
 import { printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Cryptography } from '../guest/ports.js';
 import { sectorCipher } from './sector-cipher.js';
+import { crypto } from './late-modules.js';
 
 /** Digests, key derivation and AES by node:crypto, that is by OpenSSL. */
 export function nodeCryptography(): Cryptography {
@@ -11,7 +11,7 @@ export function nodeCryptography(): Cryptography {
     pbkdf2: (hash, passphrase, salt, iterations, bytes) => {
       digest(hash, new Uint8Array(0));
       return new Promise((resolve, reject) => {
-        pbkdf2(passphrase, salt, iterations, bytes, hash, (error, key) => {
+        crypto().pbkdf2(passphrase, salt, iterations, bytes, hash, (error, key) => {
           if (error === null) resolve(new Uint8Array(key));
           else reject(error);
         });
@@ -23,7 +23,7 @@ export function nodeCryptography(): Cryptography {
 
 function digest(hash: string, bytes: Uint8Array): Uint8Array {
   try {
-    return new Uint8Array(createHash(hash).update(bytes).digest());
+    return new Uint8Array(crypto().createHash(hash).update(bytes).digest());
   } catch (error) {
     throw new QsnapError(
       'UNSUPPORTED_ENCRYPTION',

@@ -1,9 +1,9 @@
-import zlib from 'node:zlib';
 import type { InputType } from 'node:zlib';
 import { MiB } from '../base/units.js';
 import type { Decompressor } from '../guest/ports.js';
 import { runInFlight } from '../io/batch.js';
 import { zstdFrame } from '../base/zstd-frame.js';
+import { zlib } from './late-modules.js';
 
 /** Clusters that are unpacked at a time: Node's thread pool has four threads. */
 const IN_FLIGHT = 8;
@@ -38,10 +38,10 @@ function inflate(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefi
     chunkSize: bytes + SLACK_BYTES,
     maxOutputLength: bytes + SLACK_BYTES,
     // A stream that is cut off behind the cluster's last byte has all that is needed.
-    finishFlush: zlib.constants.Z_SYNC_FLUSH,
+    finishFlush: zlib().constants.Z_SYNC_FLUSH,
   };
   return new Promise((resolve, reject) => {
-    zlib.inflateRaw(packed, options, (error, unpacked) => {
+    zlib().inflateRaw(packed, options, (error, unpacked) => {
       if (error === null)
         resolve(unpacked.length < bytes ? undefined : unpacked.subarray(0, bytes));
       else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
@@ -54,7 +54,7 @@ function inflate(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefi
 /** The first bytes of a stream that goes on for longer than a cluster. QEMU takes it. */
 function beginningOf(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {
-    const stream = zlib.createInflateRaw({ chunkSize: Math.max(bytes, 64) });
+    const stream = zlib().createInflateRaw({ chunkSize: Math.max(bytes, 64) });
     const whole = new Uint8Array(bytes);
     let filled = 0;
     stream.on('data', (chunk: Uint8Array) => {
@@ -103,7 +103,7 @@ interface NodeZstd {
 
 /** One frame, of at most `bytes` bytes. */
 function unzstdFrame(frame: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
-  const { zstdDecompress } = zlib as NodeZstd;
+  const { zstdDecompress } = zlib() as NodeZstd;
   if (zstdDecompress === undefined) return unzstdInJavaScript(frame, bytes);
   return new Promise((resolve) => {
     zstdDecompress(frame, { maxOutputLength: bytes }, (error, unpacked) => {

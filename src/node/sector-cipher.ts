@@ -1,7 +1,7 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { CipherName, SectorCipher } from '../guest/ports.js';
+import { crypto } from './late-modules.js';
 
 /**
  * Disk encryption by AES in CBC and XTS mode. OpenSSL is asked for single blocks only (ECB), for
@@ -62,6 +62,7 @@ function unsupported(name: CipherName, key: Uint8Array): QsnapError {
 }
 
 function blockCipher(key: Uint8Array, direction: 'encrypt' | 'decrypt'): BlockCipher {
+  const { createCipheriv, createDecipheriv } = crypto();
   const create = direction === 'encrypt' ? createCipheriv : createDecipheriv;
   const algorithm = `aes-${key.length * 8}-ecb`;
   return (blocks) => {

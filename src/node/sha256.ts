@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Hasher } from '../base/hasher.js';
+import { crypto } from './late-modules.js';
 
 /** A new SHA-256 by node:crypto. */
 export function newSha256(): Hasher {
-  const hash = createHash('sha256');
+  const hash = crypto().createHash('sha256');
   return {
     update: (bytes) => {
       hash.update(bytes);
