@@ -1,4 +1,4 @@
-// Preloaded with `--require`: writes which files a program loads to the file that QSNAP_LOADED names.
+// Preloaded with `--require`: writes which files and modules of Node a program loads to the file that QSNAP_LOADED names.
 const { writeFileSync } = require('node:fs');
 const Module = require('node:module');
 
@@ -14,5 +14,6 @@ Module._extensions['.node'] = function (module, file) {
   return addOn(module, file);
 };
 process.on('exit', () => {
+  for (const name of process.moduleLoadList) loaded.push({ file: name, bytes: 0 });
   writeFileSync(process.env.QSNAP_LOADED, JSON.stringify(loaded));
 });

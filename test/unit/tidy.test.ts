@@ -134,6 +134,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/edit/retarget.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/survey.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
   'src/edit/freed.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
+  'src/node/late-modules.ts': /^test\/cli\/qsnap\/process\.test\.ts$/,
   // Steps of one plan, of which every state that a cut leaves is judged.
   'src/edit/plan-in-place.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
   'src/edit/begin-in-place.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
@@ -240,7 +241,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/guest/wrong-entry.ts': /^test\/unit\/guest\/open-guest-disk\.test\.ts$/,
   'src/node/compressor.ts': /^test\/unit\/node\/decompressor\.test\.ts$/,
   'src/node/cryptography.ts': /^test\/unit\/guest\/open-guest-disk\.test\.ts$/,
-  'src/node/zstd-frame.ts': /^test\/unit\/node\/decompressor\.test\.ts$/,
   // Steps of one copy and of one comparison, which the tests make of random disks.
   'src/copy/writes.ts': /^test\/unit\/copy\/copy-disk\.test\.ts$/,
   'src/copy/compare-steps.ts': /^test\/unit\/copy\/compare-disks\.test\.ts$/,

@@ -260,7 +260,7 @@ test('where there is no room for an export, nothing is left of it', () => {
 
 const PRELOAD = fileURLToPath(new URL('../../support/loaded-files.cjs', import.meta.url));
 
-/** The built files that a command loads, besides the one in bin/, and whether it loads koffi. */
+/** The built files that a command loads, besides the one in bin/, and whether it loads koffi and Node's zlib. */
 function loadedBy(...argv: readonly string[]) {
   const out = resolve(temporaryDirectory(), 'loaded.json');
   const env = { ...process.env, QSNAP_LOADED: out };
@@ -270,11 +270,13 @@ function loadedBy(...argv: readonly string[]) {
   const files = all.filter(({ file }) => file.startsWith(dirname(BUILT)));
   const text = files.map(({ file }) => readFileSync(file, 'utf8')).join('');
   const koffi = all.some(({ file }) => basename(file) === 'koffi.node');
+  const zlib = all.some(({ file }) => file === 'NativeModule zlib');
   return {
     files: files.length,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     text,
     koffi,
+    zlib,
   };
 }
 
@@ -306,6 +308,13 @@ describe('a command loads what it needs', () => {
     expect(loadedBy('list', image).koffi).toBe(false);
     expect(loadedBy('export', image, '-o', raw).koffi).toBe(false);
     expect(loadedBy('compare', image, '--with-format', 'raw', raw).koffi).toBe(true);
+  });
+
+  test('zlib: only where something is unpacked or packed', () => {
+    const [plain, packed] = [imageOf('five-snapshots'), imageOf('compressed-zlib')];
+    const other = join(temporaryDirectory(), 'other.raw');
+    expect(loadedBy('export', plain, '-o', join(dirname(other), 'plain.raw')).zlib).toBe(false);
+    expect(loadedBy('export', packed, '-o', other).zlib).toBe(true);
   });
 });
 
