@@ -64,6 +64,7 @@ export type {
   CheckReport,
   CheckTotals,
   QemuFailure,
+  Unreferenced,
 } from './check/report.js';
 export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './guest/disk.js';
 export type { Gate, OpenedLayer } from './guest/gate.js';

@@ -62,7 +62,7 @@ export async function checkOpened(
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
   checkTables(image, references, collector);
-  const ownersHidden = await findLosses(
+  const { ownersHidden, unreferenced } = await findLosses(
     checked,
     references,
     table,
@@ -93,6 +93,7 @@ export async function checkOpened(
     },
     ownersHidden,
     ownersUnreadable: collector.ownersHidden.unreadable,
+    unreferenced,
     cutOff: references.cutOff.missing,
     qemuFailure,
     qemuExitCode,

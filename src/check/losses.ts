@@ -4,18 +4,25 @@ import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { findEmptiedTables } from './emptied-tables.js';
 import type { Excess } from './excess.js';
+import type { Unreferenced } from './report.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
 import { findUnreferencedTables } from './unreferenced-tables.js';
 
 /** So much of what nothing refers to is looked at: more would take longer than all else of a check. */
 export const LOOK_BYTES = 4 * GiB;
 
+interface Losses {
+  readonly ownersHidden: boolean;
+  readonly unreferenced: Unreferenced | undefined;
+}
+
 /**
  * Looks for what was lost: at the end of the file, at what lies at two places of a disk, and, where clusters
  * count as used more often than they are referred to, at the tables that there are and at those clusters.
  *
  * @param overlapped clusters of metadata that something else refers to.
- * @returns whether something may be lost that referred to clusters: then none is known to be leaked.
+ * @returns `ownersHidden`: whether something may be lost that referred to clusters; then none is known to be
+ *   leaked. `unreferenced`: what lies in clusters that nothing refers to.
  */
 export async function findLosses(
   { image }: CheckedImage,
@@ -27,22 +34,23 @@ export async function findLosses(
     lookBytes,
   }: { readonly overlapped: ReadonlySet<number>; readonly lookBytes: number },
   collector: FindingCollector,
-): Promise<boolean> {
+): Promise<Losses> {
   await references.cutOff.judge(table, collector);
   addTwoPlaces(image.geometry.clusterBytes, references, overlapped, collector);
+  let unreferenced: Unreferenced | undefined;
   if (!excess.isEmpty) {
     addContradiction(image.header.dirty, excess, table, collector);
     if (excess.doubted > 0) {
       const where = { structure: 'file', at: table.at } as const;
       collector.add('CLUSTERS_DOUBTED', { ...where, found: excess.doubted });
     }
-    const anyData = await findUnreferencedTables(image, references, excess, lookBytes, collector);
+    unreferenced = await findUnreferencedTables(image, references, excess, lookBytes, collector);
     // What holds nothing but zeros was lost by nobody.
-    const mayBeLost = anyData || excess.overcountedClusters > 0;
+    const mayBeLost = unreferenced.zeros < unreferenced.clusters || excess.overcountedClusters > 0;
     if (mayBeLost) await findEmptiedTables(image, references, excess, collector);
   }
   const { unreadable, inferred } = collector.ownersHidden;
-  return unreadable || inferred;
+  return { ownersHidden: unreadable || inferred, unreferenced };
 }
 
 /** Clusters that the active disk has at two places, or tables that its L1 has at two. */

@@ -30,6 +30,18 @@ export interface QemuFailure {
   readonly cause?: QsnapError;
 }
 
+/** Clusters that count as used and that nothing refers to, by what they seem to hold. */
+export interface Unreferenced {
+  readonly clusters: number;
+  /** Those that look like tables which lead to other such clusters, or to snapshots. */
+  readonly tables: number;
+  /** Those that hold anything else but zeros. */
+  readonly data: number;
+  readonly zeros: number;
+  /** Those behind `CheckOptions.lookBytes`. */
+  readonly notLookedAt: number;
+}
+
 /** What a check found. */
 export interface CheckReport {
   readonly totals: CheckTotals;
@@ -42,6 +54,8 @@ export interface CheckReport {
   readonly ownersHidden: boolean;
   /** Whether that is so for another reason than what the clusters hold: something can't be read, or is wrong. */
   readonly ownersUnreadable: boolean;
+  /** What lies in clusters that nothing refers to; undefined where every refcount is right. */
+  readonly unreferenced: Unreferenced | undefined;
   /** What is missing where the file was cut off, by kind; empty where it was not. */
   readonly cutOff: readonly string[];
   /** Set where QEMU prints no report; its exit code is 1 then. */

@@ -9,6 +9,7 @@ import type { Scan } from '../l1l2/scan.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import type { Excess } from './excess.js';
+import type { Unreferenced } from './report.js';
 
 /**
  * Looks at the clusters that count as used and that nothing refers to. A table among them that leads to
@@ -18,7 +19,7 @@ import type { Excess } from './excess.js';
  * there; and the copy of the active L1 that a snapshot leaves which failed, unless a snapshot table names it.
  *
  * @param lookBytes so many bytes of them are looked at.
- * @returns whether there is anything in them at all.
+ * @returns what they seem to hold.
  */
 export async function findUnreferencedTables(
   image: Image,
@@ -26,28 +27,35 @@ export async function findUnreferencedTables(
   excess: Excess,
   lookBytes: number,
   collector: FindingCollector,
-): Promise<boolean> {
+): Promise<Unreferenced> {
   const { clusterBytes } = image.geometry;
   const most = Math.floor(lookBytes / clusterBytes);
   const offsets = new Float64Array(Math.min(excess.unreferencedClusters, most));
-  const { unreferenced } = excess;
-  for (let i = 0, at = unreferenced.next(1); i < offsets.length; i++) {
+  const inUse = excess.unreferenced;
+  for (let i = 0, at = inUse.next(1); i < offsets.length; i++) {
     offsets[i] = at * clusterBytes;
-    at = unreferenced.next(at + 1);
+    at = inUse.next(at + 1);
   }
   const look = new Look(image, references, excess);
+  let tables = 0;
   await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
     const cluster = offsets[index]! / clusterBytes;
     const what = look.at(words, offsets[index]!);
     if (what === undefined) return;
+    tables += 1;
     const where = { structure: 'unreferenced-cluster', at: offsets[index]!, cluster } as const;
     collector.add('TABLE_UNREFERENCED', { ...where, facts: { what } });
   });
-  if (excess.unreferencedClusters <= most) return look.sawData;
+  const { length: looked } = offsets;
+  const { zeros } = look;
+  const clusters = excess.unreferencedClusters;
+  const data = looked - tables - zeros;
+  const unreferenced = { clusters, tables, data, zeros, notLookedAt: clusters - looked };
+  if (looked === clusters) return unreferenced;
   const where = { structure: 'unreferenced-cluster', at: offsets.at(-1) ?? 0 } as const;
-  const seen = { found: excess.unreferencedClusters, expected: most };
+  const seen = { found: clusters, expected: most };
   collector.add('LEAKS_NOT_ALL_SEEN', { ...where, ...seen });
-  return true;
+  return unreferenced;
 }
 
 class Look {
@@ -56,7 +64,7 @@ class Look {
   readonly #excess: Excess;
   readonly #activeL1: Uint32Array;
   readonly #roots: ReadonlySet<number>;
-  sawData = false;
+  zeros = 0;
 
   constructor(image: Image, { scan, activeL1 }: References, excess: Excess) {
     this.#image = image;
@@ -68,8 +76,10 @@ class Look {
 
   /** What a cluster holds that was lost, in words that complete "looks like …"; undefined: nothing. */
   at(stored: Uint32Array, fileAt: number): string | undefined {
-    if (isZero(stored)) return undefined;
-    this.sawData = true;
+    if (isZero(stored)) {
+      this.zeros += 1;
+      return undefined;
+    }
     const snapshots = this.#lostSnapshots(bytesOf(stored), fileAt);
     if (snapshots > 0) return `a snapshot table with ${counted(snapshots, 'lost snapshot')}`;
     swapWords(stored);

@@ -6,7 +6,7 @@ import { patientOf } from '../../support/damage.js';
 import { fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { putRefcountAt } from '../../support/image-builder-layout.js';
-import { buildImage } from '../../support/image-builder.js';
+import { buildImage, layoutOf } from '../../support/image-builder.js';
 import { qemuAvailable, qemuImg } from '../../support/qemu.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 
@@ -15,7 +15,10 @@ interface Finding {
   readonly offset: number;
 }
 interface Checked {
-  readonly images: readonly { readonly findings: readonly Finding[] }[];
+  readonly images: readonly {
+    readonly findings: readonly Finding[];
+    readonly unreferenced?: Readonly<Record<string, number>>;
+  }[];
 }
 
 /** An empty image with so many leaked clusters behind its end. */
@@ -120,13 +123,15 @@ describe('check', () => {
     bytes.writeUInt32BE(1025, Number(bytes.readBigUInt64BE(64)) + 36);
     writeFileSync(image, bytes);
     const { code, stdout } = await qsnap(['check', '--json', image]);
-    const { findings } = (parsed('check', stdout) as Checked).images[0]!;
+    const one = (parsed('check', stdout) as Checked).images[0]!;
+    const { findings } = one;
     expect(code).toBe(1);
     const codes = new Set(findings.map((finding) => finding.code));
     expect(codes).toContain('SNAPSHOT_EXTRA_TOO_LONG');
     expect(codes).toContain('CLUSTER_PERHAPS_LOST');
     expect(codes).not.toContain('CLUSTER_LEAKED');
     expect(codes).not.toContain('REFCOUNT_TOO_HIGH');
+    expect(one.unreferenced).toMatchObject({ clusters: 25, tables: 10, 'not-looked-at': 0 });
   });
 
   test('--max-findings lists fewer and counts all', async () => {
@@ -183,6 +188,21 @@ describe('repair', () => {
       expect(readFileSync(image).equals(before)).toBe(true);
     },
   );
+
+  test('of perhaps lost data it says what it seems to hold, before and after it is given up', async () => {
+    const image = imageOf('five-snapshots');
+    const bytes = readFileSync(image);
+    const { l1At } = layoutOf(bytes);
+    writeFileSync(image, bytes.fill(0, l1At, l1At + 512));
+    const seen = '4 clusters that nothing refers to: 1 looks like a table, 3 hold data.\n';
+    const left = await qsnap(['repair', image]);
+    expect(left.stdout).toContain('CLUSTER_PERHAPS_LOST (1 looks like a table, 3 hold data); ');
+    const planned = await qsnap(['repair', '--plan', image, 'perhaps-lost']);
+    expect(planned.stdout).toContain(`\nGives up ${seen}`);
+    const done = await qsnap(['repair', image, 'perhaps-lost']);
+    expect(done.stdout).toContain(`\nGave up ${seen}`);
+    await expectSound(image);
+  });
 
   test('--punch gives what is freed back to the host, and undo brings it back', async () => {
     const image = imageOf('no-snapshots');

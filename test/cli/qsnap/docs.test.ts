@@ -6,6 +6,7 @@ import { COMPARE_EXIT_CODES, EXIT_CODES } from '../../../src/cli/exit-codes.js';
 import { REPAIR_SENTENCES, STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
 import { loadFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
+import { layoutOf } from '../../support/image-builder.js';
 import { expectSound, qsnap } from './harness.js';
 
 const PAGE = fileURLToPath(new URL('../../../docs/cli.md', import.meta.url));
@@ -40,11 +41,18 @@ async function replayed(block: string, page: string): Promise<string> {
   return text;
 }
 
+/** A medium lost the sector that the active L1 table lies in. */
+function withoutActiveL1(bytes: Uint8Array): Uint8Array {
+  const { l1At } = layoutOf(bytes);
+  return bytes.slice().fill(0, l1At, l1At + 512);
+}
+
 test('the page prints what the commands print', async () => {
   const page = readFileSync(PAGE, 'utf8');
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
+  writeFileSync('lost.qcow2', withoutActiveL1(loadFixture('five-snapshots')));
   let rendered = '';
   for (const part of page.split(/(?<=```console\n)([^]*?)(?=```\n)/)) {
     rendered += part.startsWith('$ ') ? await replayed(part, page) : part;

@@ -1,4 +1,4 @@
-import type { CheckReport, CheckTotals, Finding, Owner } from '../../../index.js';
+import type { CheckReport, CheckTotals, Finding, Owner, Unreferenced } from '../../../index.js';
 
 /** The numbers of a check, by the names of `qemu-img check --output=json`. */
 export function totalsJson(totals: CheckTotals): Record<string, number> {
@@ -23,8 +23,15 @@ export function reportJson(report: CheckReport): Record<string, unknown> {
     'exit-code': report.exitCode,
     'qemu-exit-code': report.qemuExitCode,
     snapshots: report.snapshots,
+    ...(report.unreferenced !== undefined && {
+      unreferenced: unreferencedJson(report.unreferenced),
+    }),
     'findings-left-out': report.findingsLeftOut,
   };
+}
+
+function unreferencedJson({ notLookedAt, ...seen }: Unreferenced): Record<string, number> {
+  return { ...seen, 'not-looked-at': notLookedAt };
 }
 
 /** One of the findings. */

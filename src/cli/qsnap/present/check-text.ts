@@ -1,4 +1,10 @@
-import { printableText, type CheckReport, type CheckTotals, type Finding } from '../../../index.js';
+import {
+  printableText,
+  type CheckReport,
+  type CheckTotals,
+  type Finding,
+  type Unreferenced,
+} from '../../../index.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, hexText, oneSafeLine } from '../../text.js';
 
@@ -58,12 +64,33 @@ export function reportLines(
   return [
     `${file}: ${verdictText(report)}`,
     ...totalsLines(totals),
+    ...unreferencedLines(report),
     ...(unread > 0 ? [`  ${countText(unread, 'snapshot')} can not be read`] : []),
     ...(rows.length === 0 ? [] : [titles!, ...lines]),
     ...hintLines(shown),
     ...(more === 0 ? [] : [moreLine(more, findings.length + findingsLeftOut)]),
     ...(isMendable ? [`\`qsnap repair --plan ${file}\` shows what a repair would do`] : []),
   ];
+}
+
+/** What a repair that gives up lost data would free. */
+function unreferencedLines({ ownersHidden, unreferenced }: CheckReport): readonly string[] {
+  if (!ownersHidden || unreferenced === undefined || unreferenced.clusters === 0) return [];
+  const clusters = countText(unreferenced.clusters, 'cluster');
+  return [`  nothing refers to ${clusters}: ${unreferencedText(unreferenced)}`];
+}
+
+/** `1 looks like a table, 2 hold data`: what lies in clusters that nothing refers to. */
+export function unreferencedText(seen: Unreferenced): string {
+  const { tables, data, zeros, notLookedAt } = seen;
+  return [
+    tables === 0 ? [] : [tables === 1 ? '1 looks like a table' : `${tables} look like tables`],
+    data === 0 ? [] : [data === 1 ? '1 holds data' : `${data} hold data`],
+    zeros === 0 ? [] : [zeros === 1 ? '1 holds zeros' : `${zeros} hold zeros`],
+    notLookedAt === 0 ? [] : [`${notLookedAt} not looked at`],
+  ]
+    .flat()
+    .join(', ');
 }
 
 /** Where pointers that can't be right may have led. */

@@ -7,7 +7,7 @@ import {
   type RepairClass,
 } from '../../../index.js';
 import { countText } from '../../text.js';
-import { verdictText } from './check-text.js';
+import { unreferencedText, verdictText } from './check-text.js';
 import { dryRunLines, freedText, givenBackLines, netFreedBytes } from './plan-text.js';
 
 /** A repair as a plan: every write, and what a check finds before and after it. */
@@ -16,6 +16,7 @@ export function repairPlanLines(path: string, proposal: ProposedRepair): readonl
   if (plan === undefined) return nothingLines(path, proposal);
   return [
     ...dryRunLines(path, plan, image),
+    ...givenUpLines('Gives up', proposal),
     foundLine('A check finds now', proposal.before),
     foundLine('A check finds then', proposal.after),
     ...leftLines(path, proposal.after),
@@ -25,10 +26,11 @@ export function repairPlanLines(path: string, proposal: ProposedRepair): readonl
 /** What was done, and what is left. */
 export function repairDoneLines(
   path: string,
-  { plan, facts, after, image }: ProposedRepair,
+  proposal: ProposedRepair,
   report: ExecuteReport | undefined,
   undoFile: string | undefined,
 ): readonly string[] {
+  const { plan, facts, after, image } = proposal;
   if (plan === undefined || report === undefined) return nothingLines(path, { after });
   const raised = countText(facts.raisedClusters, 'cluster');
   const lowered = countText(facts.loweredClusters, 'cluster');
@@ -37,11 +39,23 @@ export function repairDoneLines(
   return [
     `Repaired ${file}: refcounts of ${raised} raised, of ${lowered} lowered.`,
     ...(netFreedBytes(plan) <= 0 ? [] : [`Freed ${freedText(plan, image)}.`]),
+    ...givenUpLines('Gave up', proposal),
     ...givenBackLines(plan, report),
     foundLine('A check finds', after),
     ...leftLines(path, after),
     ...(undoFile === undefined ? [] : [`\`qsnap undo ${undo} ${file}\` puts back what was there.`]),
   ];
+}
+
+/** What is freed though it may be lost data: refcounts are lowered then by name only. */
+function givenUpLines(
+  verb: string,
+  { before: { ownersHidden, unreferenced }, facts }: ProposedRepair,
+): readonly string[] {
+  if (!ownersHidden || unreferenced === undefined || facts.loweredClusters === 0) return [];
+  if (unreferenced.clusters === 0) return [];
+  const clusters = countText(unreferenced.clusters, 'cluster');
+  return [`${verb} ${clusters} that nothing refers to: ${unreferencedText(unreferenced)}.`];
 }
 
 function nothingLines(path: string, { after }: Pick<ProposedRepair, 'after'>): readonly string[] {
@@ -58,7 +72,8 @@ const DOES: Readonly<Record<RepairClass, string>> = {
 };
 
 /** What is still wrong, by what would mend it. */
-function leftLines(path: string, { findings }: ProposedRepair['after']): readonly string[] {
+function leftLines(path: string, after: ProposedRepair['after']): readonly string[] {
+  const { findings, unreferenced } = after;
   const file = printableText(path);
   const codesOf = (remedy: Remedy): string =>
     [...new Set(findings.filter((one) => one.remedy === remedy).map(({ code }) => code))].join(
@@ -67,7 +82,9 @@ function leftLines(path: string, { findings }: ProposedRepair['after']): readonl
   const byClass = REPAIR_CLASSES.flatMap((name) => {
     const codes = codesOf(name);
     const command = `\`qsnap repair ${file} ${name}\``;
-    return codes === '' ? [] : [`Still wrong: ${codes}; ${command} ${DOES[name]}.`];
+    const isOfLost = name === 'perhaps-lost' && (unreferenced?.clusters ?? 0) > 0;
+    const what = isOfLost ? ` (${unreferencedText(unreferenced!)})` : '';
+    return codes === '' ? [] : [`Still wrong: ${codes}${what}; ${command} ${DOES[name]}.`];
   });
   const manual = codesOf('manual');
   const decide = `Still wrong: ${manual}; \`qsnap check ${file}\` says what can be done.`;

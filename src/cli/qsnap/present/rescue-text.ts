@@ -42,7 +42,7 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
     ...(unexplainedClusters > 0
-      ? [`  ${countText(unexplainedClusters, 'cluster')} in use belong to nothing that was found`]
+      ? [`  nothing that was found leads to ${countText(unexplainedClusters, 'cluster')} in use`]
       : []),
     ...tableLines(COLUMNS, rows),
     ...plan.disks.flatMap(({ id, sizeInDoubt, diskSizeBytes }) =>
