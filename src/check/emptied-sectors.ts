@@ -4,21 +4,28 @@ import { visitL1Tables } from '../image/l1-tables.js';
 import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import type { FindingCollector } from './collector.js';
+import type { References } from './count-references.js';
 import type { Excess } from './excess.js';
 
 /** What a medium loses at once: a table is emptied in such pieces. */
 export const SECTOR_WORDS = 512 / 4;
 
-/** Tables of snapshots that are kept; a wholly damaged image may have millions. */
+/** Tables that are kept; a wholly damaged image may have millions. */
 const TABLES_MAX = 65_536;
 
+/** Sectors of a table with entries whose clusters count as used more often than they are referred to. */
+interface Overcounted {
+  readonly sectors: ReadonlySet<number>;
+  readonly entries: number;
+}
+
 /**
- * Sectors of the active disk's L2 tables that were emptied, though only some of their entries were used. What
- * tells is a snapshot that has a cluster there which counts as used once more than it is referred to: the
- * active disk had it too.
+ * Sectors of L2 tables that were emptied, though only some of their entries were used. What tells is another
+ * disk that has clusters there which count as used once more than they are referred to, and has such clusters
+ * nowhere else in its table: the disk that lost the sector had them too.
  */
 export class EmptiedSectors {
-  readonly #sectors = new Map<number, ReadonlySet<number>>();
+  readonly #tables = new Map<number, Overcounted>();
   readonly #stride: number;
   readonly #clusterBits: number;
   readonly #excess: Excess;
@@ -32,66 +39,91 @@ export class EmptiedSectors {
     this.#excess = excess;
   }
 
-  /** @param words of an L2 table of snapshots alone, at host offset `at`, in host order. */
-  addOfSnapshot(at: number, words: Uint32Array): void {
-    if (this.#excess.overcountedClusters === 0 || this.#sectors.size >= TABLES_MAX) return;
+  /** @param words of the L2 table at host offset `at`, in host order. */
+  add(at: number, words: Uint32Array): void {
+    if (this.#excess.overcountedClusters === 0 || this.#tables.size >= TABLES_MAX) return;
     const sectors = new Set<number>();
+    let [entries, used] = [0, 0];
     for (let i = 0; i < words.length; i += this.#stride) {
       const cluster = clusterOf(words[i]!, words[i + 1]!, this.#clusterBits);
-      if (this.#excess.isOvercounted(cluster)) sectors.add(Math.floor(i / SECTOR_WORDS));
+      if (cluster === 0) continue;
+      used += 1;
+      if (!this.#excess.isOvercounted(cluster)) continue;
+      entries += 1;
+      sectors.add(Math.floor(i / SECTOR_WORDS));
     }
-    if (sectors.size > 0) this.#sectors.set(at, sectors);
+    // A snapshot that was not finished leaves a whole table so.
+    if (entries > 0 && entries < used) this.#tables.set(at, { sectors, entries });
   }
 
   /**
-   * Looks at the same sectors of the active disk.
+   * Looks at the same sectors of the other disks.
    *
    * @param told host offsets of tables of which it is known already that they were emptied.
    */
   async find(
     image: Image,
-    activeL1: Uint32Array,
+    { tally }: References,
     told: ReadonlySet<number>,
     collector: FindingCollector,
   ): Promise<void> {
-    // Clusters that were the active disk's alone are referred to by nothing now.
-    if (this.#sectors.size === 0 || this.#excess.unreferencedClusters === 0) return;
-    const wanted = await this.#wantedOf(image, activeL1);
-    const offsets = Float64Array.from(wanted.keys())
+    if (this.#tables.size === 0) return;
+    const others = await this.#othersOf(image);
+    const offsets = Float64Array.from(others.keys())
       .filter((at) => !told.has(at))
       .sort();
+    const excess = this.#excess;
+    const found = excess.unreferencedClusters + excess.overcountedClusters;
     await walkTables(image.source, offsets, image.geometry.clusterBytes, (index, words) => {
       const at = offsets[index]!;
-      const empty = [...wanted.get(at)!].filter((sector) => {
-        return words
-          .subarray(sector * SECTOR_WORDS, (sector + 1) * SECTOR_WORDS)
-          .every((word) => word === 0);
-      });
-      if (empty.length === 0) return;
-      const entries = (empty.length * SECTOR_WORDS) / this.#stride;
-      const what = `${counted(entries, 'empty entry', 'empty entries')} where a snapshot has some`;
-      const found = this.#excess.unreferencedClusters + this.#excess.overcountedClusters;
-      collector.add('TABLE_EMPTIED', { structure: 'active-l2', at, found, facts: { what } });
+      const lost = others.get(at)!.find((other) => this.#tells(other, words));
+      if (lost === undefined) return;
+      const isActive = tally.active[tally.offsets.indexOf(at)] !== 0;
+      const structure = isActive ? 'active-l2' : 'inactive-l2';
+      const entries = (lost.sectors.size * SECTOR_WORDS) / this.#stride;
+      const what = `${counted(entries, 'empty entry', 'empty entries')} where another disk has some`;
+      collector.add('TABLE_EMPTIED', { structure, at, found, facts: { what } });
     });
   }
 
-  /** Sectors of the active disk's tables, by the table's host offset. */
-  async #wantedOf(image: Image, activeL1: Uint32Array): Promise<ReadonlyMap<number, Set<number>>> {
+  /** Whether the table has nothing where the other has clusters that count as used once more. */
+  #tells({ sectors, entries }: Overcounted, words: Uint32Array): boolean {
+    // One refcount that is too high, and nothing else, is wrong by itself.
+    if (entries === 1 && this.#excess.unreferencedClusters === 0) return false;
+    return [...sectors].every((sector) =>
+      words
+        .subarray(sector * SECTOR_WORDS, (sector + 1) * SECTOR_WORDS)
+        .every((word) => word === 0),
+    );
+  }
+
+  /** For each table, by its host offset, what is known of others that lie at the same L1 index. */
+  async #othersOf(image: Image): Promise<ReadonlyMap<number, readonly Overcounted[]>> {
     const { clusterBytes } = image.geometry;
-    const wanted = new Map<number, Set<number>>();
-    const refs = image.snapshots.map(({ l1 }) => l1);
+    const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
+    const byIndex = new Map<number, Set<number>>();
     await visitL1Tables(image.source, refs, (_, words) => {
-      for (let i = 0; i < Math.min(words.length, activeL1.length); i += 2) {
-        const sectors = this.#sectors.get(offsetOf(words[i]!, words[i + 1]!));
-        if (sectors === undefined) continue;
-        const at = offsetOf(activeL1[i]!, activeL1[i + 1]!);
-        if (at === 0 || at % clusterBytes !== 0 || at >= image.fileSizeBytes) continue;
-        const there = wanted.get(at);
-        if (there === undefined) wanted.set(at, new Set(sectors));
-        else for (const sector of sectors) there.add(sector);
+      for (let i = 0; i < words.length; i += 2) {
+        const at = offsetOf(words[i]!, words[i + 1]!);
+        if (this.#tables.has(at)) byIndex.set(i, (byIndex.get(i) ?? new Set()).add(at));
       }
     });
-    return wanted;
+    const others = new Map<number, Overcounted[]>();
+    await visitL1Tables(image.source, refs, (_, words) => {
+      for (const [i, telling] of byIndex) {
+        const at = offsetOf(words[i] ?? 0, words[i + 1] ?? 0);
+        if (at === 0 || at % clusterBytes !== 0 || at >= image.fileSizeBytes) continue;
+        if (others.has(at) || others.size >= TABLES_MAX) continue;
+        const rest = [...telling].filter((one) => one !== at);
+        if (rest.length > 0) {
+          others.set(
+            at,
+            rest.map((one) => this.#tables.get(one)!),
+          );
+        }
+      }
+    });
+    return others;
   }
 }
 

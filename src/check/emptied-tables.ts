@@ -32,14 +32,14 @@ export async function findEmptiedTables(
     if (at === 0 || at % clusterBytes !== 0 || at >= image.fileSizeBytes) return;
     const what = emptiedIn(words, scan.stride, scan.clusterBits, excess);
     if (what === undefined) {
-      if (active[index] === 0) sectors.addOfSnapshot(at, words);
+      sectors.add(at, words);
       return;
     }
     told.add(at);
     const structure: Structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
     collector.add('TABLE_EMPTIED', { structure, at, found, facts: { what } });
   });
-  await sectors.find(image, references.activeL1, told, collector);
+  await sectors.find(image, references, told, collector);
   await findEmptiedL1s(image, references, excess, collector);
 }
 
@@ -75,7 +75,8 @@ export function emptiedIn(
 
 /**
  * Whether entries in a row were emptied: whole sectors of them, of which as many clusters are in use for
- * no known reason; or so many entries that the clusters which fit between those of their neighbours are.
+ * no known reason; or so many entries that the clusters which fit between those of their neighbours are; or
+ * some whole sectors, and next to the cluster of a neighbour lie clusters of data that nothing refers to.
  */
 function isHole(
   words: Uint32Array,
@@ -91,11 +92,27 @@ function isHole(
   if (isOfSectors && inUse >= entries) return true;
   const before = from === 0 ? undefined : clusterAt(words, from - stride, clusterBits);
   const after = to === words.length ? undefined : clusterAt(words, to, clusterBits);
-  if (before === undefined || after === undefined || after - before !== entries + 1) return false;
-  for (let cluster = before + 1; cluster < after; cluster++) {
-    if (!excess.has(cluster)) return false;
+  if (before !== undefined && after !== undefined && after - before === entries + 1) {
+    let cluster = before + 1;
+    while (cluster < after && excess.has(cluster)) cluster += 1;
+    if (cluster === after) return true;
   }
-  return true;
+  const firstSector = Math.ceil(from / SECTOR_WORDS);
+  if ((firstSector + 1) * SECTOR_WORDS > to) return false;
+  const sectorEntries = SECTOR_WORDS / stride;
+  // A sequence of writes that was broken off leaves clusters behind its last one: many only after long.
+  if (before !== undefined && dataRun(excess, before, 1, sectorEntries) >= sectorEntries)
+    return true;
+  // In front of what was written later they lie by chance, but hardly where a sector ends.
+  const wanted = to % SECTOR_WORDS === 0 ? 1 : sectorEntries;
+  return after !== undefined && dataRun(excess, after, -1, wanted) >= wanted;
+}
+
+/** Clusters of data that nothing refers to in a row, next to `cluster`; counted up to `most`. */
+function dataRun(excess: Excess, cluster: number, step: 1 | -1, most: number): number {
+  let count = 0;
+  while (count < most && excess.isLostData(cluster + (count + 1) * step)) count += 1;
+  return count;
 }
 
 function isEmpty(words: Uint32Array, at: number, stride: number): boolean {

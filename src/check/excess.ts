@@ -25,6 +25,7 @@ export class Excess {
   /** A sound image has none, and takes no memory for them. */
   #unreferenced: ClusterSet | undefined;
   #overcounted: ClusterSet | undefined;
+  #zeros: ClusterSet | undefined;
 
   constructor(clusters: number) {
     this.#clusters = clusters;
@@ -78,6 +79,18 @@ export class Excess {
       this.overcountedInSound += this.#high;
     }
     this.#low = this.#high = this.#used = 0;
+  }
+
+  /** The cluster, which nothing refers to, holds nothing but zeros. */
+  addZero(cluster: number): void {
+    this.#zeros ??= new ClusterSet(this.#clusters);
+    this.#zeros.add(cluster);
+  }
+
+  /** Whether nothing refers to the cluster, and it holds something. */
+  isLostData(cluster: number): boolean {
+    if (cluster < 0 || cluster >= this.#clusters) return false;
+    return this.#unreferenced?.has(cluster) === true && this.#zeros?.has(cluster) !== true;
   }
 
   /** Whether the cluster is referred to, but less often than it counts as used. */

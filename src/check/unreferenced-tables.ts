@@ -78,6 +78,7 @@ class Look {
   at(stored: Uint32Array, fileAt: number): string | undefined {
     if (isZero(stored)) {
       this.zeros += 1;
+      this.#excess.addZero(fileAt / this.#image.geometry.clusterBytes);
       return undefined;
     }
     const snapshots = this.#lostSnapshots(bytesOf(stored), fileAt);

@@ -7,7 +7,7 @@ import {
   planCreate,
   type CheckReport,
 } from '../../../src/index.js';
-import { buildImage, guestWrite, layoutOf } from '../../support/image-builder.js';
+import { buildImage, guestWrite, layoutOf, snapshotsOf } from '../../support/image-builder.js';
 import { blockAt, putRefcountAt } from '../../support/image-builder-layout.js';
 
 const OPTIONS = {
@@ -36,7 +36,11 @@ async function withUsedSector(): Promise<Uint8Array> {
 }
 
 function activeL2At(bytes: Uint8Array): number {
-  const { l1At } = layoutOf(bytes);
+  return l2AtOf(bytes, layoutOf(bytes).l1At);
+}
+
+/** The first L2 table of an L1 table. */
+function l2AtOf(bytes: Uint8Array, l1At: number): number {
   return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(l1At)) % 2 ** 56;
 }
 
@@ -58,10 +62,41 @@ test('a lost sector of which some entries were used is told where a snapshot had
   const report = await checkImage(memoryDevice(bytes));
   expect(report.exitCode).toBe(2);
   expect(report.findings[0]).toMatchObject({ code: 'TABLE_EMPTIED', structure: 'active-l2', at });
-  expect(report.findings[0]!.message).toContain('64 empty entries where a snapshot has some');
+  expect(report.findings[0]!.message).toContain('64 empty entries where another disk has some');
   expect(codesOf(report)).toEqual(
     new Set(['TABLE_EMPTIED', 'CLUSTER_PERHAPS_LOST', 'REFERENCES_PERHAPS_LOST']),
   );
+});
+
+test('the same in the table of a snapshot', async () => {
+  const bytes = await withUsedSector();
+  const { snapshots } = snapshotsOf(bytes);
+  const at = l2AtOf(bytes, snapshots[0]!.l1At);
+  expect(at).not.toBe(activeL2At(bytes));
+  bytes.fill(0, at, at + 512);
+  const report = await checkImage(memoryDevice(bytes));
+  expect(report.exitCode).toBe(2);
+  expect(report.findings[0]).toMatchObject({ code: 'TABLE_EMPTIED', structure: 'inactive-l2', at });
+});
+
+test('whole sectors are told though the entries behind them were never used', async () => {
+  const disk = { bytes: buildImage(OPTIONS) };
+  for (let cell = 0; cell < 128; cell++) guestWrite(disk, cell, 1);
+  for (let cell = 300; cell < 316; cell++) guestWrite(disk, cell, 2);
+  const at = activeL2At(disk.bytes);
+  disk.bytes.fill(0, at, at + 1024);
+  const report = await checkImage(memoryDevice(disk.bytes));
+  expect(report.exitCode).toBe(2);
+  expect(report.findings[0]).toMatchObject({ code: 'TABLE_EMPTIED', structure: 'active-l2', at });
+});
+
+test('a few clusters behind the last that was written are leaks', async () => {
+  const disk = { bytes: buildImage(OPTIONS) };
+  for (let cell = 0; cell < 64; cell++) guestWrite(disk, cell, 1);
+  for (let cell = 64; cell < 96; cell++) guestWrite(disk, cell, 1);
+  const at = activeL2At(disk.bytes) + 64 * 8;
+  disk.bytes.fill(0, at, at + 32 * 8);
+  expect((await checkImage(memoryDevice(disk.bytes))).exitCode).toBe(3);
 });
 
 test('refcounts that are too high, in a table that has entries, are leaks', async () => {
