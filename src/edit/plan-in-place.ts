@@ -40,7 +40,7 @@ export async function planInPlace(
   const from = await survey(image, next);
   const edit =
     (await switchWithin(from, next, vacatedClusters)) ??
-    (await switchWithin(from, next, usableClusters)) ??
+    (await asFarAsHolesCanBeFilled(image, await switchWithin(from, next, usableClusters))) ??
     (await changeInPlace(from, next));
   assertSafeStages(edit);
   return { ...edit, ...about, operation: 'delete' };
@@ -77,6 +77,16 @@ async function switchWithin(
     if (error instanceof OutOfClusters) return undefined;
     throw error;
   }
+}
+
+/** Free clusters may be holes of the file: on a full disk nothing can be written there. */
+async function asFarAsHolesCanBeFilled(
+  { source }: Image,
+  edit: Staged | undefined,
+): Promise<Staged | undefined> {
+  if (edit === undefined) return undefined;
+  const freeBytes = (await source.freeBytes?.()) ?? Infinity;
+  return edit.facts.shadowBytes <= freeBytes ? edit : undefined;
 }
 
 /** Refcounts are lowered first, and flags set when that is durable. */

@@ -39,7 +39,9 @@ export function unlist(from: Survey, next: NextState, ledger: Ledger): Unlisting
   const vacated = Array.from({ length: old - staying }, (_, i) => first + staying + i);
   if (isPrefix) {
     const at = entries.length === 0 ? 0 : header.snapshotTable.at;
-    const padded = new Uint8Array(staying * geometry.clusterBytes);
+    // Not to the end of the cluster: behind the old table the file may have a hole, and the disk no room.
+    const end = Math.min(snapshotTableBytes, staying * geometry.clusterBytes);
+    const padded = new Uint8Array(end);
     padded.set(bytes);
     const tidy = staying === 0 ? [] : [literal('snapshot table', at, padded)];
     return { table: { at, count: entries.length }, prepare: [], tidy, vacated };

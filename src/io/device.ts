@@ -38,6 +38,11 @@ export interface BlockSource {
    */
   roomBytes?(): Promise<number | undefined>;
   /**
+   * How much the host has free where the file lies: so much of its holes can be filled. Resolves to
+   * undefined where nothing is known.
+   */
+  freeBytes?(): Promise<number | undefined>;
+  /**
    * Fills every `into`, in any order; neighbouring requests are merged into large reads. Bytes
    * past the end of the file read as zero. Never short: it fills everything or throws.
    *

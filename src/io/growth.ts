@@ -10,6 +10,7 @@ export function fixedLength(source: BlockSource): BlockSource {
   return {
     label: source.label,
     growable: false,
+    freeBytes: async () => source.freeBytes?.(),
     sizeBytes: () => source.sizeBytes(),
     readBatch: (requests) => source.readBatch(requests),
     close: () => source.close(),

@@ -195,6 +195,8 @@ export async function settleRefcounts(
         changes.settle(cluster, is, vacated);
         if (counts.get(cluster) !== 0) inUse[block] = 1;
       }
+      // What it is to count is nowhere on the medium.
+      if (inUse[block] === 1) touched[block] = 1;
     } else if (referenced[block] === 1) settle(block, undefined);
     else storedFree.addRange(first, end);
   };

@@ -1,13 +1,14 @@
 /** Edits as command lines of the built programs, each on an image of its own folder. */
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readPlain } from './crash-judge-image.js';
-import { HARMLESS_DAMAGE, patientOf } from './damage.js';
-import { copyCompanions, loadFixture } from './fixture.js';
-import { seededRandom } from './mutate.js';
+import { copyCompanions } from './fixture.js';
+import type { Condition } from './outside-images.js';
 
 const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
+/** POSIX: what a shell's limit of the size of files counts. */
+const LIMIT_UNIT_BYTES = 512;
 
 /** The argument vector that runs one of the built programs. */
 export function programArgv(
@@ -27,6 +28,11 @@ const DATE = '@1700000000.5';
 /** An image whose refcounts of 2 bits are so high that no snapshot can be added. */
 export const FULL_COUNTS = 'refcount-2';
 
+/** Images with L2 tables that may have been emptied: leaks are doubted there, and stay. */
+export const DOUBTED: Readonly<Record<string, readonly Condition[]>> = {
+  'vm-state-v2': ['leaking', 'uncounted'],
+};
+
 /** An image in a folder. */
 export interface Workplace {
   readonly folder: string;
@@ -42,8 +48,11 @@ export interface OutsideEdit {
   readonly program: 'qsnap' | 'qsnap-img';
   /** How many snapshots an image must have for it. */
   readonly needs: number;
-  /** What it works on: a sound image, a damaged one, or one that a repair has mended. */
-  readonly on: 'sound' | 'damaged' | 'repaired';
+  readonly on: Condition;
+  /** Snapshots are deleted in place: a cut may leave refcounts that are too high. */
+  readonly inPlace?: boolean;
+  /** The file may not become longer than it is. */
+  readonly limited?: boolean;
   /** Whether the active disk changes, which QEMU refuses to some images. */
   readonly applies?: boolean;
   readonly argv: (place: Workplace) => readonly string[];
@@ -97,6 +106,23 @@ const SNAPSHOT_EDITS: readonly OutsideEdit[] = [
   imgEdit({ name: 'snapshot -d' }, (at) => ['snapshot', '-d', at.names[0]!, at.image]),
 ];
 
+const IN_PLACE = { on: 'full', inPlace: true } as const;
+
+const DELETES_IN_PLACE: readonly OutsideEdit[] = [
+  edit({ name: 'delete --in-place', ...IN_PLACE }, (at) => {
+    return ['delete', '--in-place', at.image, first(at)];
+  }),
+  edit({ name: 'delete --in-place, the last', needs: 2, ...IN_PLACE }, (at) => {
+    return ['delete', '--in-place', at.image, last(at)];
+  }),
+  edit({ name: 'delete --in-place, many', needs: 3, ...IN_PLACE }, (at) => {
+    return ['delete', '--in-place', at.image, ...at.ids.slice(1).map((id) => `id:${id}`)];
+  }),
+  imgEdit({ name: 'snapshot -d, no room', limited: true, ...IN_PLACE }, (at) => {
+    return ['snapshot', '-d', at.names.at(-1)!, at.image];
+  }),
+];
+
 const SIZE_EDITS: readonly OutsideEdit[] = [
   imgEdit({ name: 'resize', needs: 0 }, (at) => ['resize', '-f', 'qcow2', at.image, '+3M']),
   imgEdit({ name: 'resize --shrink', needs: 0 }, (at) => {
@@ -111,6 +137,16 @@ const REPAIRS: readonly OutsideEdit[] = [
   }),
   edit({ name: 'undo', on: 'repaired', needs: 0, beside: 'undo' }, (at) => {
     return ['undo', inFolder(at, 'undo'), at.image];
+  }),
+  edit({ name: 'repair all', on: 'uncounted', needs: 0 }, (at) => ['repair', at.image, 'all']),
+  edit({ name: 'repair leaks --punch', on: 'leaking', needs: 0 }, (at) => {
+    return ['repair', at.image, 'leaks', '--punch'];
+  }),
+  edit({ name: 'repair perhaps-lost', on: 'unlisted' }, (at) => {
+    return ['repair', at.image, 'perhaps-lost'];
+  }),
+  edit({ name: 'repair perhaps-lost --punch --undo', on: 'unlisted', beside: 'undo' }, (at) => {
+    return ['repair', at.image, 'perhaps-lost', '--punch', '--undo', inFolder(at, 'undo')];
   }),
 ];
 
@@ -131,7 +167,13 @@ const COPIES: readonly OutsideEdit[] = [
   ]),
 ];
 
-export const OUTSIDE_EDITS = [...SNAPSHOT_EDITS, ...SIZE_EDITS, ...REPAIRS, ...COPIES];
+export const OUTSIDE_EDITS = [
+  ...SNAPSHOT_EDITS,
+  ...SIZE_EDITS,
+  ...REPAIRS,
+  ...COPIES,
+  ...DELETES_IN_PLACE,
+];
 
 export function outsideEdit(name: string): OutsideEdit {
   const found = OUTSIDE_EDITS.find((one) => one.name === name);
@@ -139,20 +181,12 @@ export function outsideEdit(name: string): OutsideEdit {
   return found;
 }
 
-/** Kinds of damage that a stock check tells from a sound image, and that a repair mends wholly. */
-const DAMAGES = ['refcount too high', 'refcount too low', 'leaked cluster'] as const;
-
-/** A fixture, or a damaged copy of it, as an edit wants it. */
-export function startingImage(fixture: string, on: OutsideEdit['on'], seed: number): Uint8Array {
-  const bytes = loadFixture(fixture);
-  if (on === 'sound') return bytes;
-  const random = seededRandom(seed);
-  const patient = patientOf(bytes);
-  const done = DAMAGES.slice(random(2)).some(
-    (kind) => HARMLESS_DAMAGE[kind]!(patient, random) !== undefined,
-  );
-  if (!done) throw new Error(`${fixture} was not damaged`);
-  return patient.bytes;
+/** The argument vector of an edit, within its limit. */
+export function commandOf(one: OutsideEdit, place: Workplace): readonly string[] {
+  const plain = programArgv(one.program, one.argv(place));
+  if (one.limited !== true) return plain;
+  const units = Math.floor(statSync(place.image).size / LIMIT_UNIT_BYTES);
+  return ['sh', '-c', `ulimit -f ${units}; trap '' XFSZ; exec "$0" "$@"`, ...plain];
 }
 
 /** Puts an image and the files that it names into a folder. */

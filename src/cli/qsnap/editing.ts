@@ -59,7 +59,9 @@ export async function edit(what: Edit, context: Context): Promise<ExitCode> {
 function withHint(error: unknown, { noRoomHint }: Edit): unknown {
   if (noRoomHint === undefined || !isQsnapError(error)) return error;
   const isFull = error.code === 'NO_SPACE' && error.details.imageState !== 'new';
-  return isFull ? error.with({ hint: noRoomHint }) : error;
+  if (!isFull) return error;
+  const { hint } = error.details;
+  return error.with({ hint: hint === undefined ? noRoomHint : `${hint}: ${noRoomHint}` });
 }
 
 function execute(

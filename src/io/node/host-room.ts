@@ -9,13 +9,14 @@ import { promisify } from 'node:util';
  * @returns undefined where the system says neither.
  */
 export async function hostRoomBytes(path: string, sizeBytes: number): Promise<number | undefined> {
-  const known = await Promise.all([freeBytes(path), limitBytes()]);
+  const known = await Promise.all([hostFreeBytes(path), limitBytes()]);
   const [free, limit] = known;
   const room = Math.min(free ?? Infinity, limit === undefined ? Infinity : limit - sizeBytes);
   return Number.isFinite(room) ? Math.max(0, room) : undefined;
 }
 
-async function freeBytes(path: string): Promise<number | undefined> {
+/** What is free on the file system of a path; undefined where it does not say. */
+export async function hostFreeBytes(path: string): Promise<number | undefined> {
   try {
     const { blocks, bfree, bavail, bsize } = await promisify(statfs)(path);
     // Some file systems that are not on a disk say nothing by zeros.

@@ -7,7 +7,7 @@ import type { BlockDevice, BlockSource } from '../device.js';
 import { isGrowable } from '../growth.js';
 import type { SparseSource } from '../holes.js';
 import { openFileDevice, openFileSource } from './file.js';
-import { hostRoomBytes } from './host-room.js';
+import { hostFreeBytes, hostRoomBytes } from './host-room.js';
 import { NO_LOCK, lockForEdit, lockForRead, statOf } from './lock.js';
 import type { FileLock } from './lock.js';
 import { readFailed, systemCodeOf } from './system-error.js';
@@ -56,13 +56,17 @@ export async function openFileForEdit(path: string): Promise<EditableImageFile> 
   return withLock(named, () => lockForEdit(device.fd, path));
 }
 
+type RoomMethods = 'roomBytes' | 'freeBytes';
+
 /** The file, with what its path tells of it: whether it could be written, and become longer. */
 function asHostFile<File extends BlockSource>(
   file: File,
   path: string,
-): File & Required<Pick<BlockSource, 'roomBytes'>> & Pick<HostFile, 'refusalToWrite'> {
+): File & Required<Pick<BlockSource, RoomMethods>> & Pick<HostFile, 'refusalToWrite'> {
   return Object.assign(file, {
     roomBytes: async () => (isGrowable(file) ? hostRoomBytes(path, await file.sizeBytes()) : 0),
+    // A block device has no holes to fill.
+    freeBytes: async () => (isGrowable(file) ? hostFreeBytes(path) : undefined),
     refusalToWrite: () => refusalToWrite(path),
   });
 }

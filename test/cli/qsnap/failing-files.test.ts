@@ -55,6 +55,26 @@ describe('after a failed edit the last line says in which state the image is', (
   });
 });
 
+test('a delete on a disk that turns out to be full says how much room it needs, and what does without', async () => {
+  const image = imageOf('five-snapshots');
+  vi.mocked(node.openFileForEdit).mockImplementationOnce(async (path) => {
+    const device = await actual.openFileForEdit(path);
+    device.writeBatch = () => Promise.reject(new QsnapError('NO_SPACE', 'no space is left'));
+    return device;
+  });
+  const planned = await qsnap(['delete', '--json', '--dry-run', image, 'id:1']);
+  const { plan } = parsed('edit', planned.stdout) as { plan: { shadow: { length: number }[] } };
+  const bytes = plan.shadow.reduce((sum, { length }) => sum + length, 0);
+  const { code, stderr } = await qsnap(['delete', image, 'id:1']);
+  expect(code).toBe(1);
+  expect(stderr).toContain(
+    `\nhint: the edit needs ${bytes} bytes of free room: make so much room, or`,
+  );
+  expect(stderr).toContain('delete with --in-place');
+  expect(stderr).toContain(STATE_SENTENCES.old);
+  await expectSound(image);
+});
+
 describe('after a failed repair nothing calls the image sound', () => {
   test.each(Object.entries(REPAIR_SENTENCES))('%s', async (state, line) => {
     for (const argv of [

@@ -9,9 +9,13 @@ import {
   planDeleteInPlace,
   refuseUnsound,
 } from '../../../src/index.js';
+import { QsnapError } from '../../../src/errors.js';
+import type { WriteRequest } from '../../../src/io/device.js';
+import { fixedLength } from '../../../src/io/growth.js';
 import { contentsOf } from '../../support/crash-judge.js';
 import { withoutRoom } from '../../support/crash-judge-stages.js';
 import { checkImage } from '../../support/image-builder.js';
+import { layoutOf, refcountOf, snapshotsOf } from '../../support/image-builder-layout.js';
 import { DATE, edited, imageWith, opened, written } from './edited.js';
 
 /** Snapshots 1 to 5, with a write before each. */
@@ -88,6 +92,37 @@ test('in place, a list that is shorter in its middle needs a free cluster', asyn
   const { plan, ids } = await inPlace(withoutRoom(sound, 1), ['2']);
   expect(plan.unlists).toBe(1);
   expect(ids).toEqual(['1', '3', '4', '5']);
+});
+
+test.each([
+  { name: 'a full disk', freeBytes: 0, last: 'set the flags of what is no longer shared' },
+  { name: 'a disk with room', freeBytes: 2 ** 20, last: 'switch to them with one write' },
+])('in place, new tables fill holes of the file only where there is room: $name', async (disk) => {
+  const { freeBytes, last } = disk;
+  const bytes = withoutRoom(await fiveSnapshots(), 8);
+  const layout = layoutOf(bytes);
+  // QEMU writes a snapshot table as long as it is: the rest of its last cluster may be a hole.
+  const tableEnd = layout.snapshotTableAt + Math.ceil(snapshotsOf(bytes).tableBytes / 8) * 8;
+  const device = memoryDevice(bytes.slice());
+  const writeBatch = device.writeBatch.bind(device);
+  Object.assign(device, {
+    freeBytes: () => Promise.resolve(freeBytes),
+    writeBatch: async (writes: readonly WriteRequest[]) => {
+      const isHole = (write: WriteRequest): boolean =>
+        refcountOf(bytes, layout, Math.floor(write.at / layout.clusterBytes)) === 0n ||
+        (write.at < tableEnd && tableEnd < write.at + write.bytes.length);
+      if (freeBytes === 0 && writes.some(isHole)) throw new QsnapError('NO_SPACE', 'full');
+      await writeBatch(writes);
+    },
+  });
+  for (const source of [fixedLength(device), device]) {
+    const image = await openImage(source);
+    const plan = await planDeleteInPlace(image, image.snapshots.slice(4));
+    expect(plan.stages.at(-1)!.what).toBe(last);
+    if (source === device) await executeStages(device, plan);
+  }
+  expect((await opened(device.snapshotBytes())).snapshots.length).toBe(4);
+  expect(checkImage(device.snapshotBytes()).corruptions).toEqual([]);
 });
 
 test('in place, the room of what only the snapshots had goes back', async () => {
