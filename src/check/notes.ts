@@ -14,7 +14,10 @@ import type { Facts } from './finding.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Findings that the header, its extensions and the snapshot table give without any walk. */
-export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: FindingCollector): void {
+export function checkHeader(
+  { image, bitmapsMissing, bitmapsProblem }: CheckedImage,
+  to: FindingCollector,
+): void {
   const { header } = image;
   const incompatible = { structure: 'main-header', at: HEADER_V3.incompatible.at } as const;
   const autoclear = { structure: 'main-header', at: HEADER_V3.autoclear.at } as const;
@@ -22,7 +25,16 @@ export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: Finding
   if (header.markedCorrupt) to.add('MARKED_CORRUPT', incompatible);
   const unknown = header.autoclear & ~KNOWN_AUTOCLEAR;
   if (unknown !== 0n) to.add('AUTOCLEAR_UNKNOWN', { ...autoclear, found: hex(unknown) });
+  const { at, entries } = header.activeL1;
+  if (at === 0 && entries > 0) {
+    to.add('L1_OVER_HEADER', { ...incompatible, at: HEADER_V2.l1At.at, found: entries });
+  }
   if (bitmapsMissing) to.add('BITMAPS_EXTENSION_MISSING', autoclear);
+  if (bitmapsProblem !== undefined) {
+    const { message, details } = bitmapsProblem;
+    const where = { structure: 'bitmap-directory', at: details.at ?? autoclear.at } as const;
+    to.add('BITMAPS_UNREADABLE', { ...where, facts: { problem: message } });
+  }
   for (const extension of image.extensions) {
     const { at } = extension;
     if (extension.kind === 'unknown') {

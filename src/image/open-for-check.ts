@@ -1,7 +1,9 @@
 import { decodeStruct } from '../base/struct.js';
 import { hostOffset, isAligned } from '../base/units.js';
-import type { QsnapError } from '../errors.js';
+import { isQsnapError, type QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
+import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
 import { parseHeaderAround, type Header } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { HEADER_V2 } from '../qcow2/spec.js';
@@ -41,6 +43,11 @@ export interface CheckedImage {
   readonly refcountTableProblem: QsnapError | undefined;
   /** The bitmaps bit is set, and there is no bitmaps extension. */
   readonly bitmapsMissing: boolean;
+  /**
+   * Why nothing of the bitmaps can be read: their extension or their directory can't be right. `image` has no
+   * bitmaps then, nor the extension where that is what is wrong. QEMU opens no such image.
+   */
+  readonly bitmapsProblem: QsnapError | undefined;
 }
 
 const FIRST_READ_BYTES = 4096;
@@ -57,25 +64,41 @@ const EMPTY: LenientSnapshotTable = { ...NOTHING, asQemuReads: NOTHING };
 export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   let pointer: SnapshotTablePointer = { claimed: 0, at: 0n, problem: undefined };
   let refcountTableProblem: QsnapError | undefined;
-  const head = await readHead(source, (bytes, fileSizeBytes) => {
+  let bitmapsProblem: QsnapError | undefined;
+  const parse = (bytes: Uint8Array, fileSizeBytes: number): Header => {
     const raw = decodeStruct(HEADER_V2, bytes);
     const { header: parsed, misplaced } = parseHeaderAround(withoutSnapshots(bytes), fileSizeBytes);
     const misplacedL1 = misplaced.get('activeL1');
-    if (misplacedL1 !== undefined) throw misplacedL1;
+    if (misplacedL1 !== undefined && !isOverHeader(raw, misplacedL1)) throw misplacedL1;
+    const activeL1 = { at: hostOffset(0), entries: raw.l1Entries };
     const refcountTable = refcountTableOf(raw, parsed);
     if (refcountTable === undefined) refcountTableProblem = misplaced.get('refcountTable');
-    const header = { ...parsed, refcountTable: refcountTable ?? parsed.refcountTable };
+    const header = {
+      ...parsed,
+      refcountTable: refcountTable ?? parsed.refcountTable,
+      ...(misplacedL1 !== undefined && { activeL1 }),
+    };
     pointer = pointerOf(raw.snapshotCount, raw.snapshotTableAt, header);
     if (pointer.problem !== undefined) return header;
     const snapshotTable = { at: hostOffset(Number(pointer.at)), count: pointer.claimed };
     return { ...header, snapshotTable };
+  };
+  const head = await readHead(source, parse, (cluster, header) => {
+    const { extensions, problem } = extensionsAround(cluster, header);
+    bitmapsProblem = problem;
+    return extensions;
   });
   const { header, extensions, fileSizeBytes } = head;
   const bitmapsMissing =
-    header.bitmapsConsistent && !extensions.some(({ kind }) => kind === 'bitmaps');
-  const bitmaps = bitmapsMissing
-    ? []
-    : await readBitmaps(source, header, extensions, fileSizeBytes);
+    header.bitmapsConsistent &&
+    bitmapsProblem === undefined &&
+    !extensions.some(({ kind }) => kind === 'bitmaps');
+  let bitmaps: readonly PersistentBitmap[] = [];
+  if (!bitmapsMissing && bitmapsProblem === undefined) {
+    const read = await readBitmapsLeniently(source, header, extensions, fileSizeBytes);
+    if (isQsnapError(read)) bitmapsProblem = read;
+    else bitmaps = read;
+  }
   const listed = await readSnapshotsLeniently(source, header, fileSizeBytes);
   const table = listed.asQemuReads;
   const image: Image = {
@@ -88,12 +111,56 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   const behindTable = isWhole
     ? await readBehindTable(source, header, table.bytes, fileSizeBytes)
     : [];
-  return { image, pointer, table, listed, behindTable, refcountTableProblem, bitmapsMissing };
+  return {
+    ...{ image, pointer, table, listed, behindTable },
+    ...{ refcountTableProblem, bitmapsMissing, bitmapsProblem },
+  };
+}
+
+/**
+ * The extensions, without that of the bitmaps where it alone can't be right, and why.
+ *
+ * @throws QsnapError EXTENSION_INVALID for all others.
+ */
+function extensionsAround(
+  cluster: Uint8Array,
+  header: Header,
+): { readonly extensions: readonly HeaderExtension[]; readonly problem?: QsnapError } {
+  try {
+    return parseExtensions(cluster, header);
+  } catch (error) {
+    if (!isQsnapError(error) || !header.bitmapsConsistent) throw error;
+    // What nobody trusts is not judged: if that is enough, it was the bitmaps.
+    const { extensions } = parseExtensions(cluster, { ...header, bitmapsConsistent: false });
+    return { extensions: extensions.filter(({ kind }) => kind !== 'bitmaps'), problem: error };
+  }
+}
+
+/** The bitmaps, or why their directory can't be read. @throws QsnapError READ_FAILED. */
+async function readBitmapsLeniently(
+  ...[source, header, extensions, fileSizeBytes]: Parameters<typeof readBitmaps>
+): Promise<readonly PersistentBitmap[] | QsnapError> {
+  try {
+    return await readBitmaps(source, header, extensions, fileSizeBytes);
+  } catch (error) {
+    if (!isQsnapError(error) || error.kind !== 'image') throw error;
+    return error;
+  }
 }
 
 /** The header with no snapshot table, so that a bad one is no reason not to open the image. */
 function withoutSnapshots(head: Uint8Array): Uint8Array {
   return head.slice().fill(0, HEADER_V2.snapshotCount.at, HEADER_V2.snapshotTableAt.at + 8);
+}
+
+/**
+ * Whether nothing is wrong with the active L1 but that it lies over the header: QEMU opens such an image, and
+ * takes the header's bytes for entries.
+ *
+ * QEMU: block/qcow2.c, qcow2_validate_table.
+ */
+function isOverHeader({ l1At }: { readonly l1At: bigint }, { details }: QsnapError): boolean {
+  return l1At === 0n && details.at === HEADER_V2.l1At.at;
 }
 
 /**

@@ -16,6 +16,7 @@ export function repairPlanLines(path: string, proposal: ProposedRepair): readonl
   if (plan === undefined) return nothingLines(path, proposal);
   return [
     ...dryRunLines(path, plan, image),
+    ...droppedLines('Gives up', proposal.facts),
     foundLine('A check finds now', proposal.before),
     foundLine('A check finds then', proposal.after),
     ...leftLines(path, proposal.after),
@@ -36,12 +37,27 @@ export function repairDoneLines(
   const file = printableText(path);
   return [
     `Repaired ${file}: refcounts of ${raised} raised, of ${lowered} lowered.`,
+    ...droppedLines('Gave up', facts),
     ...(netFreedBytes(plan) <= 0 ? [] : [`Freed ${freedText(plan, image)}.`]),
     ...givenBackLines(plan, report),
     foundLine('A check finds', after),
     ...leftLines(path, after),
     ...(undoFile === undefined ? [] : [`\`qsnap undo ${undo} ${file}\` puts back what was there.`]),
   ];
+}
+
+function droppedLines(
+  does: string,
+  { droppedBitmaps: dropped }: ProposedRepair['facts'],
+): readonly string[] {
+  if (dropped === undefined) return [];
+  const names = dropped.names.map((name) => `"${printableText(name)}"`).join(', ');
+  const what =
+    names === ''
+      ? 'the bitmaps, which can not be read'
+      : `the ${dropped.names.length === 1 ? 'bitmap' : 'bitmaps'} ${names} ` +
+        `(${countText(dropped.clusters, 'cluster')})`;
+  return [`${does} ${what}: the next backup has to be a full one.`];
 }
 
 function nothingLines(path: string, { after }: Pick<ProposedRepair, 'after'>): readonly string[] {
