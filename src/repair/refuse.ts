@@ -16,11 +16,17 @@ export function refuseUnmendable(
   { image, pointer, listed, bitmapsProblem }: CheckedImage,
   choice: RepairChoice,
 ): void {
-  if (image.header.externalDataFile) {
+  const dropped = new Set(choice.dropSnapshots);
+  if (image.header.externalDataFile && !image.snapshots.every(({ index }) => dropped.has(index))) {
     throw new QsnapError(
       'EXTERNAL_DATA_FILE',
-      'the image keeps its data in an external data file, which qsnap does not repair',
-      { structure: 'header', at: HEADER_V3.incompatible.at },
+      'the image keeps its data in an external data file, and has snapshots, which hold none of it',
+      {
+        structure: 'header',
+        at: HEADER_V3.incompatible.at,
+        hint: '--drop-snapshot drops them',
+        imageState: 'unchanged',
+      },
     );
   }
   const { at, entries } = image.header.activeL1;
