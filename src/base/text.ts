@@ -45,6 +45,11 @@ const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/u;
  * shown as `\n`, `\xNN` or `\u{N}`.
  */
 export function printable(bytes: Uint8Array): string {
+  // Most names are plain: those need no look at each character.
+  if (isValidUtf8(bytes)) {
+    const text = utf8Text(bytes);
+    if (!UNSAFE.test(text)) return text;
+  }
   let out = '';
   for (let i = 0; i < bytes.length;) {
     const length = sequenceLength(bytes, i);

@@ -8,7 +8,8 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { HEADER_V2, HEADER_V3, KNOWN_AUTOCLEAR, SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { LIMITS } from '../qcow2/limits.js';
-import type { FindingCollector } from './collector.js';
+import type { FindingCode } from './catalog.js';
+import type { FindingCollector, Found } from './collector.js';
 import type { References } from './count-references.js';
 import type { Facts } from './finding.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
@@ -72,7 +73,7 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
         : `it can't lie at ${hex(pointer.at)}`;
     to.add('SNAPSHOT_TABLE_UNREADABLE', { ...atHeader, facts: { problem, ...counts } });
   }
-  if (table.stop !== undefined) {
+  if (table.stop !== undefined && pointer.problem === undefined) {
     const { reason, index, at, value } = table.stop;
     const where = { structure: 'snapshot-table', at, found: value } as const;
     if (reason === 'extra-data-too-long')
@@ -129,27 +130,25 @@ function checkSnapshots({ image, table, listed }: CheckedImage, to: FindingColle
   const names = new Map<string, Snapshot>();
   const faulty = new Set(faults.map(({ index }) => index));
   for (const snapshot of snapshots) {
-    const where = {
-      structure: 'snapshot-table',
-      at: snapshot.at,
-      facts: snapshotFacts(snapshot),
-    } as const;
+    const add = (code: FindingCode, more: Pick<Found, 'found' | 'expected'> = {}): void => {
+      const facts = snapshotFacts(snapshot);
+      to.add(code, { structure: 'snapshot-table', at: snapshot.at, facts, ...more });
+    };
     const { extraData, id, idBytes, name, nameBytes, l1, index } = snapshot;
     if (header.version === 3 && extraData.length < SNAPSHOT_EXTRA_BYTES_V3) {
-      to.add('SNAPSHOT_EXTRA_MISSING', { ...where, found: extraData.length });
+      add('SNAPSHOT_EXTRA_MISSING', { found: extraData.length });
     }
     // What is lost has a finding of its own.
     if (index >= listed.snapshots.length) continue;
     const wanted = l1EntriesFor(snapshot.diskSizeBytes, geometry);
     if (!faulty.has(index) && l1.entries < wanted) {
-      to.add('SNAPSHOT_L1_TOO_SHORT', { ...where, found: l1.entries, expected: wanted });
+      add('SNAPSHOT_L1_TOO_SHORT', { found: l1.entries, expected: wanted });
     }
     if (printable(idBytes) !== id || printable(nameBytes) !== name)
-      to.add('SNAPSHOT_NAME_UNPRINTABLE', where);
+      add('SNAPSHOT_NAME_UNPRINTABLE');
     const [sameId, sameName] = [ids.get(id), names.get(name)];
-    if (sameId !== undefined) to.add('SNAPSHOT_ID_DUPLICATE', { ...where, found: sameId.index });
-    if (sameName !== undefined)
-      to.add('SNAPSHOT_NAME_DUPLICATE', { ...where, found: sameName.index });
+    if (sameId !== undefined) add('SNAPSHOT_ID_DUPLICATE', { found: sameId.index });
+    if (sameName !== undefined) add('SNAPSHOT_NAME_DUPLICATE', { found: sameName.index });
     if (sameId === undefined) ids.set(id, snapshot);
     if (sameName === undefined) names.set(name, snapshot);
   }

@@ -3,6 +3,7 @@ import { hostOffset, isAligned } from '../base/units.js';
 import { isQsnapError, type QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import type { Geometry } from '../qcow2/geometry.js';
 import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
 import { parseHeaderAround, type Header } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
@@ -79,9 +80,9 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
       ...(misplacedL1 !== undefined && { activeL1 }),
     };
     pointer = pointerOf(raw.snapshotCount, raw.snapshotTableAt, header);
-    if (pointer.problem !== undefined) return header;
-    const snapshotTable = { at: hostOffset(Number(pointer.at)), count: pointer.claimed };
-    return { ...header, snapshotTable };
+    if (!isPlaced(pointer.at, header.geometry)) return header;
+    const count = Math.min(pointer.claimed, LIMITS.snapshotsMax.value);
+    return { ...header, snapshotTable: { at: hostOffset(Number(pointer.at)), count } };
   };
   const head = await readHead(source, parse, (cluster, header) => {
     const { extensions, problem } = extensionsAround(cluster, header);
@@ -99,7 +100,10 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
     if (isQsnapError(read)) bitmapsProblem = read;
     else bitmaps = read;
   }
-  const listed = await readSnapshotsLeniently(source, header, fileSizeBytes);
+  const listed =
+    pointer.problem === 'too-many' && isPlaced(pointer.at, header.geometry)
+      ? await readFirstSnapshots(source, header, fileSizeBytes, pointer.claimed)
+      : await readSnapshotsLeniently(source, header, fileSizeBytes);
   const table = listed.asQemuReads;
   const image: Image = {
     ...head,
@@ -187,8 +191,11 @@ function refcountTableOf(
  */
 export function pointerOf(claimed: number, at: bigint, { geometry }: Header): SnapshotTablePointer {
   if (claimed > LIMITS.snapshotsMax.value) return { claimed, at, problem: 'too-many' };
-  const placed = isExact(at) && isAligned(Number(at), geometry.clusterBytes);
-  return { claimed, at, problem: placed ? undefined : 'misplaced' };
+  return { claimed, at, problem: isPlaced(at, geometry) ? undefined : 'misplaced' };
+}
+
+function isPlaced(at: bigint, { clusterBytes }: Geometry): boolean {
+  return isExact(at) && isAligned(Number(at), clusterBytes);
 }
 
 /** Whether a number holds the value. Multiples of 512 below 2^62 are exact; QEMU reads up to 2^63. */
@@ -196,15 +203,32 @@ function isExact(value: bigint): boolean {
   return value < 2n ** 63n && BigInt(Number(value)) === value;
 }
 
+/** The whole snapshots of a header that claims too many: as many as anybody reads, at most. */
+async function readFirstSnapshots(
+  source: BlockSource,
+  header: Header,
+  fileSizeBytes: number,
+  claimed: number,
+): Promise<LenientSnapshotTable> {
+  const read = await readSnapshotsLeniently(source, header, fileSizeBytes, true);
+  const { snapshots, bytes, faults } = read;
+  const at = header.snapshotTable.at + bytes;
+  const all = { reason: 'too-many', index: snapshots.length, at, value: claimed } as const;
+  const whole = { snapshots, bytes, faults, stop: read.stop ?? all };
+  return { ...whole, asQemuReads: whole };
+}
+
 /**
  * Reads as much of the snapshot table as can be read.
  *
+ * @param onlyWhole whether reading ends with the first entry that is lost.
  * @throws QsnapError READ_FAILED.
  */
 export async function readSnapshotsLeniently(
   source: BlockSource,
   header: Header,
   fileSizeBytes: number,
+  onlyWhole = false,
 ): Promise<LenientSnapshotTable> {
   const { count, at } = header.snapshotTable;
   if (count === 0) return EMPTY;
@@ -218,7 +242,7 @@ export async function readSnapshotsLeniently(
   for (let wanted = FIRST_READ_BYTES; ;) {
     const bytes = new Uint8Array(wanted);
     if (at < fileSizeBytes) await source.readBatch([{ at, into: bytes }]);
-    const read = readSnapshotTableLeniently(bytes, context);
+    const read = readSnapshotTableLeniently(bytes, context, onlyWhole);
     if ('snapshots' in read) return read;
     wanted = read.moreBytes;
   }
