@@ -1,4 +1,4 @@
-import { counted, printable, printableText } from '../base/text.js';
+import { counted, isPrintable, printable, printableText } from '../base/text.js';
 import { hex } from '../base/words.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { Image } from '../image/image.js';
@@ -81,6 +81,7 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
     else {
       const facts = {
         problem: `it is longer than ${LIMITS.snapshotTableBytesMax.value} bytes`,
+        index,
         ...counts,
       };
       to.add('SNAPSHOT_TABLE_UNREADABLE', { ...where, facts });
@@ -144,8 +145,7 @@ function checkSnapshots({ image, table, listed }: CheckedImage, to: FindingColle
     if (!faulty.has(index) && l1.entries < wanted) {
       add('SNAPSHOT_L1_TOO_SHORT', { found: l1.entries, expected: wanted });
     }
-    if (printable(idBytes) !== id || printable(nameBytes) !== name)
-      add('SNAPSHOT_NAME_UNPRINTABLE');
+    if (!isPrintable(idBytes) || !isPrintable(nameBytes)) add('SNAPSHOT_NAME_UNPRINTABLE');
     const [sameId, sameName] = [ids.get(id), names.get(name)];
     if (sameId !== undefined) add('SNAPSHOT_ID_DUPLICATE', { found: sameId.index });
     if (sameName !== undefined) add('SNAPSHOT_NAME_DUPLICATE', { found: sameName.index });
@@ -167,8 +167,15 @@ export async function checkBehindTable(
   }
 }
 
+/** So many bytes of an id or a name are told: a table of 64 MiB may hold nothing else. */
+const TOLD_BYTES = 1024;
+
 function snapshotFacts({ index, idBytes, nameBytes }: Snapshot): Facts {
-  return { index, id: printable(idBytes), name: printable(nameBytes) };
+  const told = (bytes: Uint8Array): string =>
+    bytes.length <= TOLD_BYTES
+      ? printable(bytes)
+      : `${printable(bytes.subarray(0, TOLD_BYTES))}… (${counted(bytes.length, 'byte')})`;
+  return { index, id: told(idBytes), name: told(nameBytes) };
 }
 
 /** What no entry is wrong about, but a person may want to know of the tables as a whole. */

@@ -105,7 +105,12 @@ export class TableMender {
 
   /** The entry of the cluster at 0 in an external data file, where nothing but bits can be wrong. */
   #mendFirst(words: Uint32Array, from: number, entry: EntryWords, at: number): Mending {
-    const [high, low, zeroBits = 0, allocatedBits = 0] = entry as [number, number, number?, number?];
+    const [high, low, zeroBits = 0, allocatedBits = 0] = entry as [
+      number,
+      number,
+      number?,
+      number?,
+    ];
     const mended = [...entry];
     if (chose(this.#choice, ['L2_ENTRY_RESERVED_BITS'], at)) {
       mended[0] = (high & ~RESERVED_HIGH) >>> 0;

@@ -145,7 +145,16 @@ async function planWith(
   const named = clustersNamed(stored, format);
   const leave = (cluster: number): boolean =>
     named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
-  const free = await freeClusters(checked, counts, settled, leave, unknowns, undropped, choice, mender);
+  const free = await freeClusters(
+    checked,
+    counts,
+    settled,
+    leave,
+    unknowns,
+    undropped,
+    choice,
+    mender,
+  );
   const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image.source));
 
   const placed = await placeTree(tree, counted, moves, scan, ledger);

@@ -32,7 +32,10 @@ export function refuseUnmendable(
   const { at, entries } = image.header.activeL1;
   if (at === 0 && entries > 0 && choice.emptyL1s?.includes('active') !== true) throw l1OverHeader();
   if (bitmapsProblem !== undefined && choice.dropBitmaps !== true) {
-    throw bitmapsProblem.with({ hint: '--drop-bitmaps gives all bitmaps up', imageState: 'unchanged' });
+    throw bitmapsProblem.with({
+      hint: '--drop-bitmaps gives all bitmaps up',
+      imageState: 'unchanged',
+    });
   }
   const isWhole = pointer.problem === undefined && listed.stop === undefined;
   if (isWhole || choice.dropUnreadSnapshots === true) return;

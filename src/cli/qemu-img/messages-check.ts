@@ -163,13 +163,16 @@ export function failureText(findings: readonly Finding[]): string | undefined {
         'You can force-remove this extra metadata with qemu-img check -r all'
       );
     }
-    if (code !== 'SNAPSHOT_TABLE_UNREADABLE' || found !== undefined) continue;
-    const overhanging = Number(facts['claimed']) - SNAPSHOTS_MAX;
-    if (overhanging <= 0) return 'ERROR snapshot table offset invalid';
-    return (
-      'ERROR snapshot table too large\n' +
-      `You can force-remove all ${overhanging} overhanging snapshots with qemu-img check -r all`
-    );
+    if (code !== 'SNAPSHOT_TABLE_UNREADABLE') continue;
+    const claimed = Number(facts['claimed']);
+    const removal = (overhanging: number): string =>
+      `You can force-remove all ${overhanging} overhanging snapshots with qemu-img check -r all`;
+    if (found !== undefined) {
+      const reading = 'ERROR failed to read the snapshot table: Snapshot table is too big';
+      return `${reading}\n${removal(claimed - Number(facts['index']))}`;
+    }
+    if (claimed <= SNAPSHOTS_MAX) return 'ERROR snapshot table offset invalid';
+    return `ERROR snapshot table too large\n${removal(claimed - SNAPSHOTS_MAX)}`;
   }
   return undefined;
 }
