@@ -81,6 +81,7 @@ export { rawDisk } from './guest/raw-disk.js';
 export type { RawDiskOptions } from './guest/raw-disk.js';
 export { proposeRepair } from './repair/propose.js';
 export type { ProposedRepair } from './repair/propose.js';
+export type { DroppedBitmaps } from './repair/dropped-bitmaps.js';
 export type { RepairFacts } from './repair/plan-repair.js';
 export { checkCreateOptions, createImage } from './make/create-image.js';
 export type { CreateImageOptions, NewPreallocation } from './make/create-image.js';

@@ -45,6 +45,7 @@ const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/u;
  * shown as `\n`, `\xNN` or `\u{N}`.
  */
 export function printable(bytes: Uint8Array): string {
+  if (isPrintable(bytes)) return utf8Text(bytes);
   let out = '';
   for (let i = 0; i < bytes.length;) {
     const length = sequenceLength(bytes, i);
@@ -57,6 +58,11 @@ export function printable(bytes: Uint8Array): string {
     i += length;
   }
   return out;
+}
+
+/** Whether `printable` has nothing to escape. */
+export function isPrintable(bytes: Uint8Array): boolean {
+  return isValidUtf8(bytes) && !UNSAFE.test(utf8Text(bytes));
 }
 
 /** `printable` for text that is a string already (a path, a backing name). */

@@ -61,7 +61,9 @@ export const ENTRY_FINDINGS = {
     remedy: 'manual',
     message: (told) => `${entry(told)} is compressed in an image with an external data file`,
     consequence: 'the guest gets an error there',
-    advice: 'convert the image: images with an external data file are not repaired',
+    advice:
+      'it is the bit that says "compressed" that is wrong: look at the data; a repair of this code by name ' +
+      'clears it',
   },
   L2_COMPRESSED_WITH_SUBCLUSTERS: {
     severity: 'corruption',

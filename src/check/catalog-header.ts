@@ -1,14 +1,39 @@
+import { counted } from '../base/text.js';
 import { entry, type CatalogEntry } from './catalog-entry.js';
+
+const WITHOUT_BITMAPS =
+  'a repair with --drop-bitmaps gives all bitmaps up; a backup must then be a full one';
 
 /** Findings about the header, its extensions and the bitmaps. */
 export const HEADER_FINDINGS = {
+  L1_OVER_HEADER: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'unreadable',
+    remedy: 'manual',
+    message: ({ found }) =>
+      `the header says that the active L1 of ${counted(Number(found), 'entry', 'entries')} lies at 0x0, over ` +
+      'the header itself',
+    consequence: 'where the data of the disk lies is not known; QEMU takes the header for entries',
+    advice:
+      '`qsnap rescue` shows what can be brought back; a repair with --empty-l1 active makes the disk empty',
+  },
+  BITMAPS_UNREADABLE: {
+    severity: 'check-error',
+    hidesOwners: 'unreadable',
+    remedy: 'manual',
+    message: ({ facts }) => `the bitmaps can't be read: ${String(facts['problem'])}`,
+    consequence: 'QEMU refuses to open the image',
+    advice: WITHOUT_BITMAPS,
+  },
   BITMAP_TABLE_ENTRY_INVALID: {
     severity: 'corruption',
     hidesOwners: 'unreadable',
     remedy: 'manual',
     message: (told) => `${entry(told)} of bitmap "${String(told.facts['name'])}" can't be right`,
     consequence: 'the bitmap can not be used, and QEMU may refuse the whole image',
-    advice: 'remove the bitmap and make it anew; a backup must then be a full one',
+    advice: WITHOUT_BITMAPS,
   },
   BITMAP_UNREADABLE: {
     severity: 'check-error',
@@ -16,7 +41,7 @@ export const HEADER_FINDINGS = {
     message: ({ facts }) =>
       `bitmap "${String(facts['name'])}" can't be loaded: ${String(facts['problem'])}`,
     consequence: 'QEMU refuses to open the image',
-    advice: 'remove the bitmap and make it anew; a backup must then be a full one',
+    advice: WITHOUT_BITMAPS,
   },
   BITMAP_TABLE_TOO_LONG: {
     severity: 'check-error',
@@ -25,7 +50,7 @@ export const HEADER_FINDINGS = {
       `bitmap "${String(facts['name'])}" can't be loaded: its table has ${String(facts['entries'])} ` +
       `entries, and the disk takes ${String(facts['needed'])}`,
     consequence: 'QEMU refuses to open the image',
-    advice: 'remove the bitmap and make it anew; a backup must then be a full one',
+    advice: WITHOUT_BITMAPS,
   },
   BITMAP_IN_USE: {
     severity: 'note',

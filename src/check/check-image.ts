@@ -132,12 +132,11 @@ function exitCodeOf({ checkErrors, corruptions, leaks }: CheckTotals): CheckExit
 
 /** Where QEMU gives up: it reads the snapshot table whole or checks nothing. */
 function failureOf(
-  { image, pointer, table, refcountTableProblem }: CheckedImage,
+  { image, pointer, table, refcountTableProblem, bitmapsProblem }: CheckedImage,
   bitmaps: References['bitmapFailure'],
 ): QemuFailure | undefined {
-  if (refcountTableProblem !== undefined) {
-    return { stage: 'open', error: 'Invalid argument', cause: refcountTableProblem };
-  }
+  const cause = refcountTableProblem ?? bitmapsProblem;
+  if (cause !== undefined) return { stage: 'open', error: 'Invalid argument', cause };
   if (bitmaps !== undefined) return { stage: bitmaps, error: 'Invalid argument' };
   const { rawExternalData, externalDataFile } = image.header;
   const hasName = image.extensions.some(({ kind }) => kind === 'data-file-name');

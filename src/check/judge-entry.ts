@@ -73,9 +73,11 @@ export function judgeEntry(
   const zeroFlagMeans = scan.format.version === 3 && scan.stride === 2;
   if ((low & ZERO_FLAG) !== 0 && !zeroFlagMeans) add('ZERO_FLAG_MEANINGLESS');
   const offset = offsetOf(high, low);
-  if (offset === 0) {
+  // Guest data in a file of its own may begin at 0: the flag tells that there is any.
+  const isPlace = offset !== 0 || (externalDataFile && (high & COPIED) !== 0);
+  if (!isPlace) {
     if (allocatedBits !== 0) add('L2_SUBCLUSTERS_WITHOUT_CLUSTER');
-    else if ((high & COPIED) !== 0 && !externalDataFile) add('COPIED_WITHOUT_CLUSTER');
+    else if ((high & COPIED) !== 0) add('COPIED_WITHOUT_CLUSTER');
     return;
   }
   if ((zeroBits & allocatedBits) !== 0) add('L2_SUBCLUSTERS_CONTRADICT');

@@ -1,4 +1,4 @@
-import { counted, printable, printableText } from '../base/text.js';
+import { counted, isPrintable, printable, printableText } from '../base/text.js';
 import { hex } from '../base/words.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { Image } from '../image/image.js';
@@ -8,13 +8,17 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { HEADER_V2, HEADER_V3, KNOWN_AUTOCLEAR, SNAPSHOT_EXTRA_BYTES_V3 } from '../qcow2/spec.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { LIMITS } from '../qcow2/limits.js';
-import type { FindingCollector } from './collector.js';
+import type { FindingCode } from './catalog.js';
+import type { FindingCollector, Found } from './collector.js';
 import type { References } from './count-references.js';
 import type { Facts } from './finding.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Findings that the header, its extensions and the snapshot table give without any walk. */
-export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: FindingCollector): void {
+export function checkHeader(
+  { image, bitmapsMissing, bitmapsProblem }: CheckedImage,
+  to: FindingCollector,
+): void {
   const { header } = image;
   const incompatible = { structure: 'main-header', at: HEADER_V3.incompatible.at } as const;
   const autoclear = { structure: 'main-header', at: HEADER_V3.autoclear.at } as const;
@@ -22,7 +26,16 @@ export function checkHeader({ image, bitmapsMissing }: CheckedImage, to: Finding
   if (header.markedCorrupt) to.add('MARKED_CORRUPT', incompatible);
   const unknown = header.autoclear & ~KNOWN_AUTOCLEAR;
   if (unknown !== 0n) to.add('AUTOCLEAR_UNKNOWN', { ...autoclear, found: hex(unknown) });
+  const { at, entries } = header.activeL1;
+  if (at === 0 && entries > 0) {
+    to.add('L1_OVER_HEADER', { ...incompatible, at: HEADER_V2.l1At.at, found: entries });
+  }
   if (bitmapsMissing) to.add('BITMAPS_EXTENSION_MISSING', autoclear);
+  if (bitmapsProblem !== undefined) {
+    const { message, details } = bitmapsProblem;
+    const where = { structure: 'bitmap-directory', at: details.at ?? autoclear.at } as const;
+    to.add('BITMAPS_UNREADABLE', { ...where, facts: { problem: message } });
+  }
   for (const extension of image.extensions) {
     const { at } = extension;
     if (extension.kind === 'unknown') {
@@ -60,7 +73,7 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
         : `it can't lie at ${hex(pointer.at)}`;
     to.add('SNAPSHOT_TABLE_UNREADABLE', { ...atHeader, facts: { problem, ...counts } });
   }
-  if (table.stop !== undefined) {
+  if (table.stop !== undefined && pointer.problem === undefined) {
     const { reason, index, at, value } = table.stop;
     const where = { structure: 'snapshot-table', at, found: value } as const;
     if (reason === 'extra-data-too-long')
@@ -68,6 +81,7 @@ export function checkSnapshotTable(checked: CheckedImage, to: FindingCollector):
     else {
       const facts = {
         problem: `it is longer than ${LIMITS.snapshotTableBytesMax.value} bytes`,
+        index,
         ...counts,
       };
       to.add('SNAPSHOT_TABLE_UNREADABLE', { ...where, facts });
@@ -117,27 +131,24 @@ function checkSnapshots({ image, table, listed }: CheckedImage, to: FindingColle
   const names = new Map<string, Snapshot>();
   const faulty = new Set(faults.map(({ index }) => index));
   for (const snapshot of snapshots) {
-    const where = {
-      structure: 'snapshot-table',
-      at: snapshot.at,
-      facts: snapshotFacts(snapshot),
-    } as const;
+    const add = (code: FindingCode, more: Pick<Found, 'found' | 'expected'> = {}): void => {
+      const facts = snapshotFacts(snapshot);
+      to.add(code, { structure: 'snapshot-table', at: snapshot.at, facts, ...more });
+    };
     const { extraData, id, idBytes, name, nameBytes, l1, index } = snapshot;
     if (header.version === 3 && extraData.length < SNAPSHOT_EXTRA_BYTES_V3) {
-      to.add('SNAPSHOT_EXTRA_MISSING', { ...where, found: extraData.length });
+      add('SNAPSHOT_EXTRA_MISSING', { found: extraData.length });
     }
     // What is lost has a finding of its own.
     if (index >= listed.snapshots.length) continue;
     const wanted = l1EntriesFor(snapshot.diskSizeBytes, geometry);
     if (!faulty.has(index) && l1.entries < wanted) {
-      to.add('SNAPSHOT_L1_TOO_SHORT', { ...where, found: l1.entries, expected: wanted });
+      add('SNAPSHOT_L1_TOO_SHORT', { found: l1.entries, expected: wanted });
     }
-    if (printable(idBytes) !== id || printable(nameBytes) !== name)
-      to.add('SNAPSHOT_NAME_UNPRINTABLE', where);
+    if (!isPrintable(idBytes) || !isPrintable(nameBytes)) add('SNAPSHOT_NAME_UNPRINTABLE');
     const [sameId, sameName] = [ids.get(id), names.get(name)];
-    if (sameId !== undefined) to.add('SNAPSHOT_ID_DUPLICATE', { ...where, found: sameId.index });
-    if (sameName !== undefined)
-      to.add('SNAPSHOT_NAME_DUPLICATE', { ...where, found: sameName.index });
+    if (sameId !== undefined) add('SNAPSHOT_ID_DUPLICATE', { found: sameId.index });
+    if (sameName !== undefined) add('SNAPSHOT_NAME_DUPLICATE', { found: sameName.index });
     if (sameId === undefined) ids.set(id, snapshot);
     if (sameName === undefined) names.set(name, snapshot);
   }
@@ -156,8 +167,15 @@ export async function checkBehindTable(
   }
 }
 
+/** So many bytes of an id or a name are told: a table of 64 MiB may hold nothing else. */
+const TOLD_BYTES = 1024;
+
 function snapshotFacts({ index, idBytes, nameBytes }: Snapshot): Facts {
-  return { index, id: printable(idBytes), name: printable(nameBytes) };
+  const told = (bytes: Uint8Array): string =>
+    bytes.length <= TOLD_BYTES
+      ? printable(bytes)
+      : `${printable(bytes.subarray(0, TOLD_BYTES))}… (${counted(bytes.length, 'byte')})`;
+  return { index, id: told(idBytes), name: told(nameBytes) };
 }
 
 /** What no entry is wrong about, but a person may want to know of the tables as a whole. */

@@ -1,7 +1,10 @@
 import { decodeStruct } from '../base/struct.js';
 import { hostOffset, isAligned } from '../base/units.js';
-import type { QsnapError } from '../errors.js';
+import { isQsnapError, type QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
+import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import type { Geometry } from '../qcow2/geometry.js';
+import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
 import { parseHeaderAround, type Header } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { HEADER_V2 } from '../qcow2/spec.js';
@@ -41,6 +44,11 @@ export interface CheckedImage {
   readonly refcountTableProblem: QsnapError | undefined;
   /** The bitmaps bit is set, and there is no bitmaps extension. */
   readonly bitmapsMissing: boolean;
+  /**
+   * Why nothing of the bitmaps can be read: their extension or their directory can't be right. `image` has no
+   * bitmaps then, nor the extension where that is what is wrong. QEMU opens no such image.
+   */
+  readonly bitmapsProblem: QsnapError | undefined;
 }
 
 const FIRST_READ_BYTES = 4096;
@@ -57,26 +65,45 @@ const EMPTY: LenientSnapshotTable = { ...NOTHING, asQemuReads: NOTHING };
 export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   let pointer: SnapshotTablePointer = { claimed: 0, at: 0n, problem: undefined };
   let refcountTableProblem: QsnapError | undefined;
-  const head = await readHead(source, (bytes, fileSizeBytes) => {
+  let bitmapsProblem: QsnapError | undefined;
+  const parse = (bytes: Uint8Array, fileSizeBytes: number): Header => {
     const raw = decodeStruct(HEADER_V2, bytes);
     const { header: parsed, misplaced } = parseHeaderAround(withoutSnapshots(bytes), fileSizeBytes);
     const misplacedL1 = misplaced.get('activeL1');
-    if (misplacedL1 !== undefined) throw misplacedL1;
+    if (misplacedL1 !== undefined && !isOverHeader(raw, misplacedL1)) throw misplacedL1;
+    const activeL1 = { at: hostOffset(0), entries: raw.l1Entries };
     const refcountTable = refcountTableOf(raw, parsed);
     if (refcountTable === undefined) refcountTableProblem = misplaced.get('refcountTable');
-    const header = { ...parsed, refcountTable: refcountTable ?? parsed.refcountTable };
+    const header = {
+      ...parsed,
+      refcountTable: refcountTable ?? parsed.refcountTable,
+      ...(misplacedL1 !== undefined && { activeL1 }),
+    };
     pointer = pointerOf(raw.snapshotCount, raw.snapshotTableAt, header);
-    if (pointer.problem !== undefined) return header;
-    const snapshotTable = { at: hostOffset(Number(pointer.at)), count: pointer.claimed };
-    return { ...header, snapshotTable };
+    if (!isPlaced(pointer.at, header.geometry)) return header;
+    const count = Math.min(pointer.claimed, LIMITS.snapshotsMax.value);
+    return { ...header, snapshotTable: { at: hostOffset(Number(pointer.at)), count } };
+  };
+  const head = await readHead(source, parse, (cluster, header) => {
+    const { extensions, problem } = extensionsAround(cluster, header);
+    bitmapsProblem = problem;
+    return extensions;
   });
   const { header, extensions, fileSizeBytes } = head;
   const bitmapsMissing =
-    header.bitmapsConsistent && !extensions.some(({ kind }) => kind === 'bitmaps');
-  const bitmaps = bitmapsMissing
-    ? []
-    : await readBitmaps(source, header, extensions, fileSizeBytes);
-  const listed = await readSnapshotsLeniently(source, header, fileSizeBytes);
+    header.bitmapsConsistent &&
+    bitmapsProblem === undefined &&
+    !extensions.some(({ kind }) => kind === 'bitmaps');
+  let bitmaps: readonly PersistentBitmap[] = [];
+  if (!bitmapsMissing && bitmapsProblem === undefined) {
+    const read = await readBitmapsLeniently(source, header, extensions, fileSizeBytes);
+    if (isQsnapError(read)) bitmapsProblem = read;
+    else bitmaps = read;
+  }
+  const listed =
+    pointer.problem === 'too-many' && isPlaced(pointer.at, header.geometry)
+      ? await readFirstSnapshots(source, header, fileSizeBytes, pointer.claimed)
+      : await readSnapshotsLeniently(source, header, fileSizeBytes);
   const table = listed.asQemuReads;
   const image: Image = {
     ...head,
@@ -88,12 +115,56 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
   const behindTable = isWhole
     ? await readBehindTable(source, header, table.bytes, fileSizeBytes)
     : [];
-  return { image, pointer, table, listed, behindTable, refcountTableProblem, bitmapsMissing };
+  return {
+    ...{ image, pointer, table, listed, behindTable },
+    ...{ refcountTableProblem, bitmapsMissing, bitmapsProblem },
+  };
+}
+
+/**
+ * The extensions, without that of the bitmaps where it alone can't be right, and why.
+ *
+ * @throws QsnapError EXTENSION_INVALID for all others.
+ */
+function extensionsAround(
+  cluster: Uint8Array,
+  header: Header,
+): { readonly extensions: readonly HeaderExtension[]; readonly problem?: QsnapError } {
+  try {
+    return parseExtensions(cluster, header);
+  } catch (error) {
+    if (!isQsnapError(error) || !header.bitmapsConsistent) throw error;
+    // What nobody trusts is not judged: if that is enough, it was the bitmaps.
+    const { extensions } = parseExtensions(cluster, { ...header, bitmapsConsistent: false });
+    return { extensions: extensions.filter(({ kind }) => kind !== 'bitmaps'), problem: error };
+  }
+}
+
+/** The bitmaps, or why their directory can't be read. @throws QsnapError READ_FAILED. */
+async function readBitmapsLeniently(
+  ...[source, header, extensions, fileSizeBytes]: Parameters<typeof readBitmaps>
+): Promise<readonly PersistentBitmap[] | QsnapError> {
+  try {
+    return await readBitmaps(source, header, extensions, fileSizeBytes);
+  } catch (error) {
+    if (!isQsnapError(error) || error.kind !== 'image') throw error;
+    return error;
+  }
 }
 
 /** The header with no snapshot table, so that a bad one is no reason not to open the image. */
 function withoutSnapshots(head: Uint8Array): Uint8Array {
   return head.slice().fill(0, HEADER_V2.snapshotCount.at, HEADER_V2.snapshotTableAt.at + 8);
+}
+
+/**
+ * Whether nothing is wrong with the active L1 but that it lies over the header: QEMU opens such an image, and
+ * takes the header's bytes for entries.
+ *
+ * QEMU: block/qcow2.c, qcow2_validate_table.
+ */
+function isOverHeader({ l1At }: { readonly l1At: bigint }, { details }: QsnapError): boolean {
+  return l1At === 0n && details.at === HEADER_V2.l1At.at;
 }
 
 /**
@@ -120,8 +191,11 @@ function refcountTableOf(
  */
 export function pointerOf(claimed: number, at: bigint, { geometry }: Header): SnapshotTablePointer {
   if (claimed > LIMITS.snapshotsMax.value) return { claimed, at, problem: 'too-many' };
-  const placed = isExact(at) && isAligned(Number(at), geometry.clusterBytes);
-  return { claimed, at, problem: placed ? undefined : 'misplaced' };
+  return { claimed, at, problem: isPlaced(at, geometry) ? undefined : 'misplaced' };
+}
+
+function isPlaced(at: bigint, { clusterBytes }: Geometry): boolean {
+  return isExact(at) && isAligned(Number(at), clusterBytes);
 }
 
 /** Whether a number holds the value. Multiples of 512 below 2^62 are exact; QEMU reads up to 2^63. */
@@ -129,15 +203,32 @@ function isExact(value: bigint): boolean {
   return value < 2n ** 63n && BigInt(Number(value)) === value;
 }
 
+/** The whole snapshots of a header that claims too many: as many as anybody reads, at most. */
+async function readFirstSnapshots(
+  source: BlockSource,
+  header: Header,
+  fileSizeBytes: number,
+  claimed: number,
+): Promise<LenientSnapshotTable> {
+  const read = await readSnapshotsLeniently(source, header, fileSizeBytes, true);
+  const { snapshots, bytes, faults } = read;
+  const at = header.snapshotTable.at + bytes;
+  const all = { reason: 'too-many', index: snapshots.length, at, value: claimed } as const;
+  const whole = { snapshots, bytes, faults, stop: read.stop ?? all };
+  return { ...whole, asQemuReads: whole };
+}
+
 /**
  * Reads as much of the snapshot table as can be read.
  *
+ * @param onlyWhole whether reading ends with the first entry that is lost.
  * @throws QsnapError READ_FAILED.
  */
 export async function readSnapshotsLeniently(
   source: BlockSource,
   header: Header,
   fileSizeBytes: number,
+  onlyWhole = false,
 ): Promise<LenientSnapshotTable> {
   const { count, at } = header.snapshotTable;
   if (count === 0) return EMPTY;
@@ -151,7 +242,7 @@ export async function readSnapshotsLeniently(
   for (let wanted = FIRST_READ_BYTES; ;) {
     const bytes = new Uint8Array(wanted);
     if (at < fileSizeBytes) await source.readBatch([{ at, into: bytes }]);
-    const read = readSnapshotTableLeniently(bytes, context);
+    const read = readSnapshotTableLeniently(bytes, context, onlyWhole);
     if ('snapshots' in read) return read;
     wanted = read.moreBytes;
   }

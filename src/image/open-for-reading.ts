@@ -94,6 +94,7 @@ function lostEntries({ stop }: SnapshotTableReading, claimed: number): Unread {
         'SNAPSHOT_TABLE_INVALID',
         `lies beyond the first ${LIMITS.snapshotTableBytesMax.value} bytes`,
       ],
+      'too-many': ['SNAPSHOT_TABLE_INVALID', `is beyond the first ${LIMITS.snapshotsMax.value}`],
     } as const
   )[reason];
   const message = `snapshot table entry ${index} of ${claimed} ${what}: ${lost} can't be read`;

@@ -165,6 +165,11 @@ export interface Layout {
   compressed: number;
 }
 
+/** Whether an entry without an offset names the start of an external data file. */
+function isFirst(high: number, low: number, stride: number): boolean {
+  return (high & COPIED) !== 0 && (stride === 4 || (low & ZERO_FLAG) === 0);
+}
+
 /**
  * Adds a table's layout to `to`, `times` times.
  *
@@ -194,7 +199,7 @@ export function addLayout(
     }
     // In clusters; entries that point off a cluster's start are no whole number of them.
     const at = (high & 0x00ff_ffff) * highScale + ((words[i + 1]! & OFFSET_LOW) >>> 0) * lowScale;
-    if (at === 0 && !(external && (high & COPIED) !== 0)) continue;
+    if (at === 0 && !(external && isFirst(high, words[i + 1]!, stride))) continue;
     allocated += 1;
     if (next !== 0 && at !== next) fragmented += 1;
     next = at + 1;

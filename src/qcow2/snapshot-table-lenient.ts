@@ -26,12 +26,16 @@ export interface SnapshotTableStop {
   /**
    * The first two are QEMU's. Ours: an entry of which the file lacks a part is `past-the-end`; one
    * without id that has no L1 table or no date is `blank`. No program writes either, so both are lost entries.
+   * `too-many`: the header claims more entries than anybody reads.
    */
-  readonly reason: 'extra-data-too-long' | 'table-too-long' | 'past-the-end' | 'blank';
+  readonly reason: 'extra-data-too-long' | 'table-too-long' | 'past-the-end' | 'blank' | 'too-many';
   readonly index: number;
   /** Byte offset in the file. */
   readonly at: number;
-  /** In bytes: the length that is too much; for `past-the-end` what the file lacks of the entry; else 0. */
+  /**
+   * In bytes: the length that is too much; for `past-the-end` what the file lacks of the entry. For `too-many`
+   * how many are claimed. Else 0.
+   */
   readonly value: number;
 }
 
@@ -55,11 +59,13 @@ export interface LenientSnapshotTable extends SnapshotTableReading {
  * Reads as many entries of a snapshot table as can be read, from a prefix of it; what lies past the
  * end of the file is to be given as zeros. Throws nothing.
  *
+ * @param onlyWhole whether reading ends with the first entry that is lost; `asQemuReads` is the same then.
  * QEMU: block/qcow2-snapshot.c, qcow2_do_read_snapshots. Spec: Snapshots.
  */
 export function readSnapshotTableLeniently(
   bytes: Uint8Array,
   context: SnapshotTableContext,
+  onlyWhole = false,
 ): LenientSnapshotTable | { readonly moreBytes: number } {
   const snapshots: Snapshot[] = [];
   const faults: SnapshotFault[] = [];
@@ -85,6 +91,7 @@ export function readSnapshotTableLeniently(
       return readUpTo({ reason: 'table-too-long', index, at: context.at + at, value: after });
     }
     const stop = whole === undefined ? lost(raw, index, at, after, context) : undefined;
+    if (stop !== undefined && onlyWhole) return readUpTo(stop);
     if (stop !== undefined) {
       whole = { snapshots: snapshots.slice(), bytes: end, faults: faults.slice(), stop };
     }

@@ -19,6 +19,8 @@ export interface RepairChoice {
   readonly dropUnreadSnapshots?: boolean;
   /** L1 tables that are given up: an empty one takes the place of each. */
   readonly emptyL1s?: readonly EmptiedL1[];
+  /** Gives up all persistent bitmaps: the image says that nobody may trust them, and their clusters go. */
+  readonly dropBitmaps?: boolean;
   /** Gives what it frees back to the host, guest data and tables alike. Else the bytes stay in the file. */
   readonly punch?: boolean;
 }
@@ -31,9 +33,10 @@ export function choseClass(choice: RepairChoice, name: RepairClass): boolean {
 }
 
 /** Whether something is given up by name that may own clusters. */
-export function givesUp({ dropSnapshots, dropUnreadSnapshots, emptyL1s }: RepairChoice): boolean {
+export function givesUp(choice: RepairChoice): boolean {
+  const { dropSnapshots, dropUnreadSnapshots, emptyL1s, dropBitmaps } = choice;
   const named = (dropSnapshots ?? []).length + (emptyL1s ?? []).length;
-  return named > 0 || dropUnreadSnapshots === true;
+  return named > 0 || dropUnreadSnapshots === true || dropBitmaps === true;
 }
 
 /**

@@ -6,6 +6,7 @@ import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { addReferences, anyCopied, nextBadBitmap, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
 import type { Counts } from '../refcount/counts.js';
+import { mendDataFileTable } from './data-file-tables.js';
 import { isChanged } from './mend-tables.js';
 import type { MendedTree } from './tree.js';
 import type { Unknowns } from './unknowns.js';
@@ -55,7 +56,9 @@ export async function countMended(
     const pointers = active[index]! + inactive[index]!;
     if (!counts.change(at / clusterBytes, pointers)) throw overflow(at, scan);
     hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
-    if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
+    if (image.header.externalDataFile) {
+      if (mendDataFileTable(words, at, tree.mender, scan)) mendedL2s.add(index);
+    } else if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
   });
   const shared = new Set(regions.filter((region) => isShared(region, scan, counts)));
   const misplaced = new Set([...crowded, ...shared]);

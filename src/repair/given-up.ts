@@ -1,6 +1,7 @@
 import type { CheckedImage } from '../image/open-for-check.js';
 import { hostOffset } from '../base/units.js';
 import type { L1Ref } from '../qcow2/header.js';
+import { AUTOCLEAR } from '../qcow2/spec.js';
 import type { SnapshotTableReading } from '../qcow2/snapshot-table-lenient.js';
 import type { RepairChoice } from './choice.js';
 
@@ -10,10 +11,9 @@ const NO_L1: L1Ref = { at: hostOffset(0), entries: 0 };
  * The image as if what the choice gives up had never owned a cluster: its L1 tables have no entries. A check
  * of that tells whether anything else may own what nothing refers to.
  */
-export function withoutGivenUp(
-  checked: CheckedImage,
-  { dropSnapshots, dropUnreadSnapshots, emptyL1s }: RepairChoice,
-): CheckedImage {
+export function withoutGivenUp(opened: CheckedImage, choice: RepairChoice): CheckedImage {
+  const { dropSnapshots, dropUnreadSnapshots, emptyL1s, dropBitmaps } = choice;
+  const checked = dropBitmaps === true ? withoutBitmaps(opened) : opened;
   const { image, pointer } = checked;
   const gone = new Set<number | 'active'>([...(dropSnapshots ?? []), ...(emptyL1s ?? [])]);
   const snapshots = image.snapshots.map((one) =>
@@ -32,6 +32,19 @@ export function withoutGivenUp(
     pointer: isWhole ? { ...pointer, claimed: snapshots.length, problem: undefined } : pointer,
     table: without(checked.table),
     listed: without(checked.listed),
+  };
+}
+
+/** The image with bitmaps that nobody trusts: its header says so, and what they hold is not theirs. */
+export function withoutBitmaps(checked: CheckedImage): CheckedImage {
+  const { image } = checked;
+  const autoclear = image.header.autoclear & ~(1n << BigInt(AUTOCLEAR.bitmaps));
+  const header = { ...image.header, autoclear, bitmapsConsistent: false };
+  return {
+    ...checked,
+    image: { ...image, header, bitmaps: [] },
+    bitmapsMissing: false,
+    bitmapsProblem: undefined,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Image } from '../image/image.js';
-import { offsetOf, type TableFormat } from '../l1l2/entry.js';
+import { COMPRESSED, COPIED, offsetOf, type TableFormat } from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
 import type { FindingCode } from '../check/catalog.js';
 import { chose, choseFinding, type RepairChoice } from './choice.js';
@@ -28,14 +28,27 @@ export function isChanged(mending: Mending): boolean {
   return mending === 'mended' || mending === 'zeroed';
 }
 
+/** Reserved bits of a standard L2 entry. */
+const [RESERVED_HIGH, RESERVED_LOW] = [0x3f00_0000, 0x1fe];
+
+/** Guest data in a file of its own may begin at 0: then it is the COPIED flag that says so. */
+function isFirstOfDataFile([high, low]: EntryWords): boolean {
+  return (high! & (COMPRESSED | COPIED)) >>> 0 === COPIED && offsetOf(high!, low!) === 0;
+}
+
 /** Mends the entries of tables as a choice says. Deterministic: the same table, the same result. */
 export class TableMender {
   readonly format: TableFormat;
+  /** What L2 entries are judged by: a place in an external data file may lie anywhere. */
+  readonly #l2Format: TableFormat;
+  readonly #external: boolean;
   readonly #choice: RepairChoice;
   readonly #zeroing: Zeroing;
 
   constructor(image: Image, format: TableFormat, choice: RepairChoice) {
     this.format = format;
+    this.#external = image.header.externalDataFile;
+    this.#l2Format = this.#external ? { ...format, fileClusters: Infinity } : format;
     this.#choice = choice;
     this.#zeroing = zeroingOf(format, image.backingNameBytes !== undefined);
   }
@@ -64,12 +77,15 @@ export class TableMender {
   mendL2(words: Uint32Array, index: number, tableAt: number, scan: Scan): Mending {
     const from = index * scan.stride;
     const entry: EntryWords = Array.from(words.subarray(from, from + scan.stride));
-    const flaw = flawOfL2Entry(entry, this.format);
-    if (flaw === undefined) return 'sound';
     const at = tableAt + from * 4;
-    const codes = codesOfL2Entry(entry, this.format);
+    if (this.#external && (entry[0]! & COMPRESSED) !== 0) return this.#uncompress(words, from, at);
+    if (this.#external && isFirstOfDataFile(entry)) return this.#mendFirst(words, from, entry, at);
+    const format = this.#l2Format;
+    const flaw = flawOfL2Entry(entry, format);
+    if (flaw === undefined) return 'sound';
+    const codes = codesOfL2Entry(entry, format);
     if (!this.#chose(flaw, codes, at)) return flaw;
-    const mended = mendedL2Entry(entry, flaw, this.format, this.#zeroing);
+    const mended = mendedL2Entry(entry, flaw, format, this.#zeroing);
     if (mended === undefined) return flaw;
     if (flaw === 'unreadable') {
       words.set(mended, from);
@@ -78,6 +94,34 @@ export class TableMender {
     const kept = withUnmended(entry, mended, this.#unmended(codes, at));
     words.set(kept, from);
     return kept.every((word, i) => word === entry[i]) ? flaw : 'mended';
+  }
+
+  /** Nothing is compressed in an external data file: by name the bit that says so is cleared. */
+  #uncompress(words: Uint32Array, from: number, at: number): Mending {
+    if (!choseFinding(this.#choice, ['L2_COMPRESSED_IN_DATA_FILE_IMAGE'], at)) return 'bits';
+    words[from] = (words[from]! & ~COMPRESSED) >>> 0;
+    return 'mended';
+  }
+
+  /** The entry of the cluster at 0 in an external data file, where nothing but bits can be wrong. */
+  #mendFirst(words: Uint32Array, from: number, entry: EntryWords, at: number): Mending {
+    const [high, low, zeroBits = 0, allocatedBits = 0] = entry as [
+      number,
+      number,
+      number?,
+      number?,
+    ];
+    const mended = [...entry];
+    if (chose(this.#choice, ['L2_ENTRY_RESERVED_BITS'], at)) {
+      mended[0] = (high & ~RESERVED_HIGH) >>> 0;
+      mended[1] = (low & ~RESERVED_LOW) >>> 0;
+    }
+    const contradicts = (zeroBits & allocatedBits) !== 0;
+    if (contradicts && chose(this.#choice, ['L2_SUBCLUSTERS_CONTRADICT'], at)) {
+      mended[3] = (allocatedBits & ~zeroBits) >>> 0;
+    }
+    words.set(mended, from);
+    return mended.every((word, i) => word === entry[i]) ? 'sound' : 'mended';
   }
 
   /** An entry that can't be read is only given up by the class that says so, or by name. */

@@ -10,6 +10,7 @@ import { indexOfOffset } from '../l1l2/tally.js';
 import type { L1Ref } from '../qcow2/header.js';
 import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
 import type { Counted } from './count.js';
+import { setCopiedOfAll } from './data-file-tables.js';
 import { mendL1, type MendedTree } from './tree.js';
 import type { Moves } from './vacate.js';
 
@@ -56,6 +57,8 @@ async function tablesWithWrongFlags(
   ledger: Ledger,
 ): Promise<readonly number[]> {
   const { offsets, active, inactive } = tree.tally;
+  // Those of an external data file are right once the tables are mended.
+  if (tree.image.header.externalDataFile) return [];
   const wrong: number[] = [];
   const unsure: number[] = [];
   offsets.forEach((_, index) => {
@@ -124,7 +127,8 @@ function l2Writes(
       const index = copied[i]!;
       const words = wordsInPlace(table);
       if (counted.mendedL2s.has(index)) tree.mender.mendWholeL2(words, offsets[index]!, scan);
-      if (active[index] !== 0) setCopied(words, scan, ledger.counts);
+      if (tree.image.header.externalDataFile) setCopiedOfAll(words, scan);
+      else if (active[index] !== 0) setCopied(words, scan, ledger.counts);
       swapWords(words);
     },
   };

@@ -4,6 +4,7 @@ import { placeRefcounts, type RefcountPlaces } from '../edit/place-refcounts.js'
 import { refuseUncountable } from '../edit/refuse.js';
 import { sameBytes } from '../base/text.js';
 import { tableFormat } from '../image/format.js';
+import type { Image } from '../image/image.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
 import type { ByteRange } from '../io/device.js';
@@ -25,7 +26,8 @@ import {
 import { assertSafe } from '../tx/rules.js';
 import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
-import { asListed } from './given-up.js';
+import { asListed, withoutBitmaps } from './given-up.js';
+import { droppedBitmaps, type DroppedBitmaps } from './dropped-bitmaps.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
@@ -64,6 +66,8 @@ export interface RepairFacts {
   readonly loweredClusters: number;
   /** Clusters whose refcount stays too high. */
   readonly leakedClusters: number;
+  /** The bitmaps that are given up; undefined where none are. */
+  readonly droppedBitmaps: DroppedBitmaps | undefined;
 }
 
 /** A repair as a plan; undefined where nothing has to be written. */
@@ -87,13 +91,17 @@ export async function planRepair(
   planning: RepairPlanning,
 ): Promise<PlannedRepair> {
   refuseUnmendable(opened, choice);
-  const checked = asListed(opened);
+  const listed = asListed(opened);
+  const drops = choice.dropBitmaps === true && listed.image.header.bitmapsConsistent;
+  const checked = drops ? withoutBitmaps(listed) : listed;
   const { image } = checked;
   const format = tableFormat(image);
   const unknowns = new Unknowns(hasUnknownOwners(checked, choice) || planning.ownersHidden, format);
   for (let attempt = 0; ; attempt++) {
     try {
-      return await planWith(checked, choice, planning, format, unknowns);
+      const planned = await planWith(checked, choice, planning, format, unknowns, listed.image);
+      const dropped = drops ? await droppedBitmaps(listed.image) : undefined;
+      return { ...planned, facts: { ...planned.facts, droppedBitmaps: dropped } };
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
       if (!isGrowable(image.source)) throw noRoom(error.clusters * format.geometry.clusterBytes);
@@ -109,6 +117,7 @@ async function planWith(
   planning: RepairPlanning,
   format: TableFormat,
   unknowns: Unknowns,
+  undropped: Image,
 ): Promise<PlannedRepair> {
   const { image } = checked;
   const mender = new TableMender(image, format, choice);
@@ -136,7 +145,16 @@ async function planWith(
   const named = clustersNamed(stored, format);
   const leave = (cluster: number): boolean =>
     named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
-  const free = await freeClusters(checked, counts, settled, leave, unknowns, choice, mender);
+  const free = await freeClusters(
+    checked,
+    counts,
+    settled,
+    leave,
+    unknowns,
+    undropped,
+    choice,
+    mender,
+  );
   const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image.source));
 
   const placed = await placeTree(tree, counted, moves, scan, ledger);
@@ -156,6 +174,7 @@ async function planWith(
       raisedClusters: settled.raised,
       loweredClusters: settled.lowered,
       leakedClusters: settled.leaksLeft,
+      droppedBitmaps: undefined,
     },
   };
 }

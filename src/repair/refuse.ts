@@ -13,15 +13,29 @@ import { choseClass, type RepairChoice } from './choice.js';
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE.
  */
 export function refuseUnmendable(
-  { image, pointer, listed }: CheckedImage,
+  { image, pointer, listed, bitmapsProblem }: CheckedImage,
   choice: RepairChoice,
 ): void {
-  if (image.header.externalDataFile) {
+  const dropped = new Set(choice.dropSnapshots);
+  if (image.header.externalDataFile && !image.snapshots.every(({ index }) => dropped.has(index))) {
     throw new QsnapError(
       'EXTERNAL_DATA_FILE',
-      'the image keeps its data in an external data file, which qsnap does not repair',
-      { structure: 'header', at: HEADER_V3.incompatible.at },
+      'the image keeps its data in an external data file, and has snapshots, which hold none of it',
+      {
+        structure: 'header',
+        at: HEADER_V3.incompatible.at,
+        hint: '--drop-snapshot drops them',
+        imageState: 'unchanged',
+      },
     );
+  }
+  const { at, entries } = image.header.activeL1;
+  if (at === 0 && entries > 0 && choice.emptyL1s?.includes('active') !== true) throw l1OverHeader();
+  if (bitmapsProblem !== undefined && choice.dropBitmaps !== true) {
+    throw bitmapsProblem.with({
+      hint: '--drop-bitmaps gives all bitmaps up',
+      imageState: 'unchanged',
+    });
   }
   const isWhole = pointer.problem === undefined && listed.stop === undefined;
   if (isWhole || choice.dropUnreadSnapshots === true) return;
@@ -34,6 +48,20 @@ export function refuseUnmendable(
       structure: 'snapshot table',
       at: listed.stop?.at ?? HEADER_V2.snapshotTableAt.at,
       hint: '`qsnap rescue` shows what can be brought back; --drop-unread-snapshots gives the others up',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** What the header would be taken for, its L1 entries, is nothing that a class could mend. */
+function l1OverHeader(): QsnapError {
+  return new QsnapError(
+    'REPAIR_REFUSED',
+    'the header says that the active L1 lies over the header, so nobody knows where the disk is',
+    {
+      structure: 'header',
+      at: HEADER_V2.l1At.at,
+      hint: '`qsnap rescue` shows what can be brought back; --empty-l1 active makes the disk empty',
       imageState: 'unchanged',
     },
   );
@@ -84,7 +112,8 @@ export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: Ed
     OF_REFCOUNTS.includes(what) ||
     (choseClass(choice, 'unreadable') && GIVEN_UP_BY_UNREADABLE.includes(what)) ||
     (OF_L1S.includes(what) && (choice.emptyL1s ?? []).length > 0) ||
-    (what === 'snapshot-table' && choice.dropUnreadSnapshots === true);
+    (what === 'snapshot-table' && choice.dropUnreadSnapshots === true) ||
+    (what.startsWith('bitmap') && choice.dropBitmaps === true);
   const kept = before.cutOff.filter((what) => !isGivenUp(what));
   if (kept.length === 0) return;
   throw new QsnapError(
@@ -95,7 +124,7 @@ export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: Ed
       at: plan.fileSizeBytes,
       hint:
         'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives up ' +
-        'guest data and L2 tables, --empty-l1 an L1 table',
+        'guest data and L2 tables, --empty-l1 an L1 table, --drop-bitmaps bitmaps',
       imageState: 'unchanged',
     },
   );

@@ -40,6 +40,8 @@ export function clustersToCount(
 /**
  * Where new copies may go: behind the end; where the medium can't grow, into clusters that nothing
  * refers to in the old state either, be it what moves or what is dropped.
+ *
+ * @param undropped the image with all bitmaps.
  */
 export async function freeClusters(
   checked: CheckedImage,
@@ -47,6 +49,7 @@ export async function freeClusters(
   { storedFree }: Settled,
   leave: (cluster: number) => boolean,
   unknowns: Unknowns,
+  undropped: Image,
   choice: RepairChoice,
   mender: TableMender,
 ): Promise<ClusterSet> {
@@ -55,8 +58,8 @@ export async function freeClusters(
   if (isGrowable(image.source)) unknowns.addFree(free);
   if (isGrowable(image.source) || unknowns.ownersUnknown || table.stop !== undefined) return free;
   const { fileClusters } = mender.format;
-  const isDropping = (choice.dropSnapshots ?? []).length > 0;
-  const before = isDropping ? await countUndropped(image, mender, counts) : counts;
+  const isDropping = (choice.dropSnapshots ?? []).length > 0 || undropped !== image;
+  const before = isDropping ? await countUndropped(undropped, mender, counts) : counts;
   for (let c = storedFree.next(1); c < fileClusters; c = storedFree.next(c + 1)) {
     if (counts.get(c) === 0 && before.get(c) === 0 && !leave(c)) free.add(c);
   }
@@ -77,7 +80,7 @@ export function clustersNamed(
   );
 }
 
-/** The references of an image with all its snapshots. */
+/** The references of an image with all its snapshots and bitmaps. */
 async function countUndropped(image: Image, mender: TableMender, of: Counts): Promise<Counts> {
   const unknowns = new Unknowns(false, mender.format);
   const tree = await readTree(image, mender, {}, unknowns);

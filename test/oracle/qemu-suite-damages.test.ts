@@ -80,12 +80,14 @@ function lostBytes(
   sound: Disks,
   theirs: Disks,
   ours: Disks,
-  dropped: readonly number[],
+  { dropSnapshots = [], emptyL1s = [] }: NonNullable<SuiteDamage['givesUp']>,
 ): readonly string[] {
+  // The active disk comes first. Zeros in place of what was given up keep nothing of it.
+  const isGivenUp = (i: number): boolean =>
+    i === 0 ? emptyL1s.includes('active') : dropSnapshots.includes(i - 1);
   return [...sound].flatMap(([id, was], i) => {
     const [kept, left] = [theirs.get(id), ours.get(id)];
-    // The active disk comes first. Zeros in place of a snapshot that was given up keep nothing of it.
-    if (was === undefined || kept === undefined || dropped.includes(i - 1)) return [];
+    if (was === undefined || kept === undefined || isGivenUp(i)) return [];
     if (left === undefined) return [`disk "${id}" is gone`];
     const at = was.findIndex((byte, i) => kept[i] === byte && left[i] !== byte);
     return at < 0 ? [] : [`disk "${id}" at ${at}`];
@@ -118,21 +120,20 @@ async function fault(
   const theirs = await mendByQemu(bytes, path);
   if (theirs.isUnjudged === true) return 'QEMU gives no answer: the damage does not belong here';
   total[theirs.after.code === 0 ? 'soundByQemu' : 'notByQemu'] += 1;
-  if (theirs.after.code !== 0) return undefined;
+  if (theirs.after.code !== 0 && damage.beyondQemu !== true) return undefined;
   try {
     const ours = await repaired(bytes, damage);
     writeFileSync(path, ours);
-    if (damage.isRefused) return 'not refused';
     const errors = await errorsByQemu(path);
     if (errors !== undefined) return `not mended: ${errors}`;
-    const dropped = damage.givesUp?.dropSnapshots ?? [];
     const before = disksOf(sound);
-    const [kept, left] = [theirs.bytes!, ours].map((each) => disksOf(each, new Set(before.keys())));
-    const lost = lostBytes(before, kept!, left!, dropped);
+    // Where QEMU mends nothing all that was there before has to stay.
+    const reference = damage.beyondQemu === true ? sound : theirs.bytes!;
+    const [kept, left] = [reference, ours].map((each) => disksOf(each, new Set(before.keys())));
+    const lost = lostBytes(before, kept!, left!, damage.givesUp ?? {});
     return lost.length === 0 ? undefined : `lost: ${lost.join(', ')}`;
   } catch (error) {
     if (!isQsnapError(error)) throw error;
-    if (damage.isRefused && error.code === 'REPAIR_REFUSED') return undefined;
     return `refused: ${error.code}: ${error.message}`;
   }
 }

@@ -36,6 +36,7 @@ import {
   bitmapsAt,
   firstBitmap,
   plus,
+  bitmapEntry,
   bitmapsUntrusted,
   raisedVersion,
   flag,
@@ -209,6 +210,23 @@ const ENTRIES: Readonly<Record<string, SuiteDamage>> = {
 };
 
 const SNAPSHOTS: Readonly<Record<string, SuiteDamage>> = {
+  'an active L1 over the header': {
+    make: (patient) => {
+      putU64(patient.bytes, 40, 0n);
+      return patient.bytes;
+    },
+    givesUp: { emptyL1s: ['active'] },
+    beyondQemu: true,
+  },
+  'more snapshots claimed than anyone reads': {
+    make: ({ bytes, layout }) => {
+      if (layout.snapshotCount === 0) return undefined;
+      putU32(bytes, 60, 0x1_0000 + layout.snapshotCount);
+      return bytes;
+    },
+    givesUp: { dropUnreadSnapshots: true },
+    beyondQemu: true,
+  },
   'a deletion that ended before anything was freed': {
     make: ({ bytes, layout }) => {
       if (layout.snapshotCount === 0) return undefined;
@@ -250,6 +268,9 @@ const SNAPSHOTS: Readonly<Record<string, SuiteDamage>> = {
   },
 };
 
+/** QEMU does not open such an image, or not for a repair. */
+const DROPPED = { givesUp: { dropBitmaps: true }, beyondQemu: true } as const;
+
 const MARKS_AND_BITMAPS: Readonly<Record<string, SuiteDamage>> = {
   'marked dirty': { make: flag(1n) },
   'marked dirty, and clusters that nothing refers to': {
@@ -270,6 +291,7 @@ const MARKS_AND_BITMAPS: Readonly<Record<string, SuiteDamage>> = {
   'marked corrupt': { make: flag(2n) },
   'bitmaps that nobody trusts': { make: bitmapsUntrusted },
   'no bitmaps in their directory': {
+    ...DROPPED,
     make: (patient) => {
       const at = bitmapsAt(patient);
       if (at === undefined) return undefined;
@@ -278,18 +300,64 @@ const MARKS_AND_BITMAPS: Readonly<Record<string, SuiteDamage>> = {
     },
   },
   'a bitmap directory of another length': {
+    ...DROPPED,
     make: word(plus(bitmapsAt, 8), (was) => was + 8n),
   },
+  'a bitmap directory off its cluster': {
+    ...DROPPED,
+    make: word(plus(bitmapsAt, 16), (was) => was | 8n),
+  },
+  'a bitmap directory in the active L1': {
+    ...DROPPED,
+    make: word(plus(bitmapsAt, 16), (_, { layout }) => BigInt(layout.l1At)),
+  },
   'a bitmap directory past the end': {
+    ...DROPPED,
     make: word(plus(bitmapsAt, 16), (_, patient) => BigInt(endOf(patient))),
   },
   'a bitmap table past the end': {
+    // QEMU makes a bitmap without a bit set of it: the next backup would leave out what has changed.
+    givesUp: { dropBitmaps: true },
     make: word(firstBitmap, (_, patient) => BigInt(endOf(patient))),
-    // It would be a bitmap without a bit set: the next backup would leave out what has changed.
-    isRefused: true,
   },
-  'a bitmap table off its cluster': { make: word(firstBitmap, (was) => was | 0x200n) },
+  'a bitmap table in the active L1': {
+    givesUp: { dropBitmaps: true },
+    make: word(firstBitmap, (_, { layout }) => BigInt(layout.l1At)),
+  },
+  'a bitmap table in the refcount table': {
+    givesUp: { dropBitmaps: true },
+    make: word(firstBitmap, (_, { layout }) => BigInt(layout.refcountTableAt)),
+  },
+  'a bitmap table off its cluster': {
+    ...DROPPED,
+    make: word(firstBitmap, (was) => was | 8n),
+  },
+  'a bitmap without a table': { ...DROPPED, make: word(firstBitmap, () => 0n) },
+  'reserved bits of a bitmap table entry': {
+    ...DROPPED,
+    make: word(bitmapEntry, (was) => was | (1n << 60n)),
+  },
+  'bitmap data past the end': {
+    ...DROPPED,
+    make: word(bitmapEntry, (_, patient) => BigInt(endOf(patient))),
+  },
+  'bitmap data in the active L1': {
+    givesUp: { dropBitmaps: true },
+    make: word(bitmapEntry, (_, { layout }) => BigInt(layout.l1At)),
+  },
+  'bitmap data in guest data': {
+    givesUp: { dropBitmaps: true },
+    make: word(bitmapEntry, (_, patient) => {
+      const data = (activeData(patient)?.entry ?? 0n) & OFFSET_MASK;
+      return data === 0n ? undefined : data;
+    }),
+  },
+  'bitmap data in a refcount block': {
+    givesUp: { dropBitmaps: true },
+    make: word(bitmapEntry, (_, patient) => blockOf(patient)),
+  },
   'flags of a bitmap that nobody knows': {
+    ...DROPPED,
     make: word(plus(firstBitmap, 8), (was) => was | (1n << 20n)),
   },
 };

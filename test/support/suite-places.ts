@@ -21,9 +21,12 @@ export interface SuiteDamage {
   /** Findings that no class mends: they are named, as the check's remedy says. */
   readonly findings?: readonly FindingCode[];
   /** What has to be given up by name for the rest. */
-  readonly givesUp?: Pick<RepairChoice, 'dropUnreadSnapshots' | 'dropSnapshots'>;
-  /** QEMU puts something made up in the place of what is lost; here that is refused, for all choices. */
-  readonly isRefused?: true;
+  readonly givesUp?: Pick<
+    RepairChoice,
+    'dropUnreadSnapshots' | 'dropSnapshots' | 'dropBitmaps' | 'emptyL1s'
+  >;
+  /** QEMU does not mend it; here a choice does. */
+  readonly beyondQemu?: true;
 }
 
 /** Changes the word at the place that is found, if one is. */
@@ -180,6 +183,16 @@ export const plus =
     const at = where(patient);
     return at === undefined ? undefined : at + more;
   };
+
+/** The first entry of the first bitmap's table that names a cluster. */
+export const bitmapEntry = (patient: Patient): number | undefined => {
+  const bitmap = firstBitmap(patient);
+  if (bitmap === undefined) return undefined;
+  const at = Number(u64(patient.bytes, bitmap));
+  const entries = u32(patient.bytes, bitmap + 8);
+  for (let i = 0; i < entries; i++) if (u64(patient.bytes, at + i * 8) > 1n) return at + i * 8;
+  return undefined;
+};
 
 export function bitmapsUntrusted(patient: Patient): Uint8Array | undefined {
   if (bitmapsAt(patient) === undefined) return undefined;

@@ -37,6 +37,10 @@ type Facts = Finding['facts'];
 /** Hexadecimal digits of a fact, without `0x`. */
 const digits = (facts: Facts, name: string): string => String(facts[name]).replace(/^0x/, '');
 
+/** QEMU forgets the COPIED flag of a compressed entry once it has complained of it. */
+const uncopied = (facts: Facts): string =>
+  `0x${(BigInt(String(facts['entry'])) & ~(1n << 63n)).toString(16)}`;
+
 const pastTheEnd = ({ facts, found }: Finding): string =>
   'ERROR: counting reference for region exceeding the end of the file by one cluster or more: ' +
   `offset ${facts['offset'] ?? found} size 0x${Number(facts['size']).toString(16)}`;
@@ -110,10 +114,10 @@ const LINES: Partial<Record<FindingCode, (finding: Finding, named: Naming) => st
   REFCOUNT_TABLE_ENTRY_RESERVED_BITS: ({ facts }) =>
     `ERROR refcount table entry ${facts['index']} has reserved bits set`,
   L2_COMPRESSED_IN_DATA_FILE_IMAGE: ({ facts }) =>
-    `ERROR compressed cluster ${facts['index']} with data file, entry=${facts['entry']}`,
+    `ERROR compressed cluster ${facts['index']} with data file, entry=${uncopied(facts)}`,
   L2_COMPRESSED_WITH_SUBCLUSTERS: ({ facts }) =>
     `ERROR compressed cluster ${facts['index']} with non-zero subcluster allocation bitmap, ` +
-    `entry=${facts['entry']}`,
+    `entry=${uncopied(facts)}`,
   L2_SUBCLUSTERS_CONTRADICT: ({ facts }) =>
     `ERROR offset=${digits(facts, 'offset')}: Allocated cluster has corrupted subcluster ` +
     'allocation bitmap',
@@ -159,13 +163,16 @@ export function failureText(findings: readonly Finding[]): string | undefined {
         'You can force-remove this extra metadata with qemu-img check -r all'
       );
     }
-    if (code !== 'SNAPSHOT_TABLE_UNREADABLE' || found !== undefined) continue;
-    const overhanging = Number(facts['claimed']) - SNAPSHOTS_MAX;
-    if (overhanging <= 0) return 'ERROR snapshot table offset invalid';
-    return (
-      'ERROR snapshot table too large\n' +
-      `You can force-remove all ${overhanging} overhanging snapshots with qemu-img check -r all`
-    );
+    if (code !== 'SNAPSHOT_TABLE_UNREADABLE') continue;
+    const claimed = Number(facts['claimed']);
+    const removal = (overhanging: number): string =>
+      `You can force-remove all ${overhanging} overhanging snapshots with qemu-img check -r all`;
+    if (found !== undefined) {
+      const reading = 'ERROR failed to read the snapshot table: Snapshot table is too big';
+      return `${reading}\n${removal(claimed - Number(facts['index']))}`;
+    }
+    if (claimed <= SNAPSHOTS_MAX) return 'ERROR snapshot table offset invalid';
+    return `ERROR snapshot table too large\n${removal(claimed - SNAPSHOTS_MAX)}`;
   }
   return undefined;
 }

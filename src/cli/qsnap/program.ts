@@ -180,6 +180,7 @@ function addRepair(program: Command, contextFor: ContextFor, settle: Settle): vo
       '--empty-l1 <disk...>',
       'put an empty L1 table in place of that of "active" or a snapshot',
     )
+    .option('--drop-bitmaps', 'give up all persistent bitmaps')
     .addOption(verifyOption())
     .action(async (image: string, what: string[], flags: RepairFlags, command: Command) => {
       const { repair } = await import('./commands/repair.js');

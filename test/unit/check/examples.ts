@@ -212,6 +212,12 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
   SNAPSHOT_NAME_UNPRINTABLE: example('names-odd', (p) => p.layout.snapshotTableAt + 72),
   SNAPSHOT_ID_DUPLICATE: example('five-snapshots', (p) => secondSnapshotOfSameId(p)),
   SNAPSHOT_NAME_DUPLICATE: example('names-duplicate', (p) => p.layout.snapshotTableAt + 72),
+  L1_OVER_HEADER: example('version-3', (p) => change(p, 40, () => 0n)),
+  BITMAPS_UNREADABLE: example('bitmaps', (p) => {
+    const directoryAt = Number(u64(p.bytes, extension(p, BITMAPS) + 16));
+    putU64(p.bytes, directoryAt, u64(p.bytes, directoryAt) | 0x200n);
+    return directoryAt;
+  }),
   BITMAP_TABLE_ENTRY_INVALID: example('bitmaps', (p) =>
     change(p, bitmapTable(p), (was) => was | 0x200n),
   ),

@@ -32,6 +32,7 @@ export interface RepairFlags {
   readonly dropSnapshot?: readonly string[];
   readonly dropUnreadSnapshots?: boolean;
   readonly emptyL1?: readonly string[];
+  readonly dropBitmaps?: boolean;
   readonly verify?: boolean;
   readonly punch?: boolean;
 }
@@ -141,6 +142,7 @@ function choiceOf(what: readonly string[], flags: RepairFlags, image: Image): Re
     emptyL1s: (flags.emptyL1 ?? []).map((text) =>
       text === 'active' ? text : selectSnapshot(image, text).index,
     ),
+    ...(flags.dropBitmaps === true && { dropBitmaps: true }),
     ...(flags.punch === true && { punch: true }),
   };
 }

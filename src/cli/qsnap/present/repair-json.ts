@@ -13,6 +13,10 @@ function repairJson(
     after: { ...totalsJson(after.totals), 'exit-code': after.exitCode },
     'raised-clusters': facts.raisedClusters,
     'lowered-clusters': facts.loweredClusters,
+    ...(facts.droppedBitmaps !== undefined && {
+      'dropped-bitmaps': facts.droppedBitmaps.names,
+      'dropped-bitmap-clusters': facts.droppedBitmaps.clusters,
+    }),
     'written-bytes': plan === undefined ? 0 : plan.facts.shadowBytes + plan.switch.bytes.length,
     'growth-bytes': plan?.facts.growthBytes ?? 0,
   };

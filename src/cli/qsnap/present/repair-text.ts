@@ -17,6 +17,7 @@ export function repairPlanLines(path: string, proposal: ProposedRepair): readonl
   return [
     ...dryRunLines(path, plan, image),
     ...givenUpLines('Gives up', proposal),
+    ...droppedLines('Gives up', proposal.facts),
     foundLine('A check finds now', proposal.before),
     foundLine('A check finds then', proposal.after),
     ...leftLines(path, proposal.after),
@@ -38,6 +39,7 @@ export function repairDoneLines(
   const file = printableText(path);
   return [
     `Repaired ${file}: refcounts of ${raised} raised, of ${lowered} lowered.`,
+    ...droppedLines('Gave up', facts),
     ...(netFreedBytes(plan) <= 0 ? [] : [`Freed ${freedText(plan, image)}.`]),
     ...givenUpLines('Gave up', proposal),
     ...givenBackLines(plan, report),
@@ -56,6 +58,20 @@ function givenUpLines(
   if (unreferenced.clusters === 0) return [];
   const clusters = countText(unreferenced.clusters, 'cluster');
   return [`${verb} ${clusters} that nothing refers to: ${unreferencedText(unreferenced)}.`];
+}
+
+function droppedLines(
+  does: string,
+  { droppedBitmaps: dropped }: ProposedRepair['facts'],
+): readonly string[] {
+  if (dropped === undefined) return [];
+  const names = dropped.names.map((name) => `"${printableText(name)}"`).join(', ');
+  const what =
+    names === ''
+      ? 'the bitmaps, which can not be read'
+      : `the ${dropped.names.length === 1 ? 'bitmap' : 'bitmaps'} ${names} ` +
+        `(${countText(dropped.clusters, 'cluster')})`;
+  return [`${does} ${what}: the next backup has to be a full one.`];
 }
 
 function nothingLines(path: string, { after }: Pick<ProposedRepair, 'after'>): readonly string[] {
