@@ -1,8 +1,9 @@
 import { clustersToHold, hostOffset } from '../base/units.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
-import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
+import { SWITCH_FROM } from '../qcow2/spec.js';
 import { shadowWriteBytes, shadowWriteRanges, type ShadowWrite } from '../tx/plan.js';
 import { sizeAfter, type Stage, type StagedEdit } from '../tx/staged-plan.js';
+import { keptAutoclear } from './autoclear.js';
 import type { Begun } from './begin-in-place.js';
 import { freedRanges } from './freed.js';
 
@@ -17,7 +18,7 @@ export function headerWrite(
     activeL1: header.activeL1,
     refcountTable: header.refcountTable,
     snapshotTable: { ...unlisting.table, at: hostOffset(unlisting.table.at) },
-    autoclear: header.autoclear & KNOWN_AUTOCLEAR,
+    autoclear: keptAutoclear(from.image),
     ...fields,
   });
   return { kind: 'literal', what: 'header', at: SWITCH_FROM, bytes };
