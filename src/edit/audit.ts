@@ -5,8 +5,9 @@ import { judgeBitmapEntry } from '../image/judge-bitmaps.js';
 import { replaceByStored } from '../image/refcounts.js';
 import { regionClusters } from '../image/regions.js';
 import { walkStoredTables } from '../image/walk.js';
-import { COMPRESSED, judgeL2Entry, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
-import { nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import { COMPRESSED, COPIED, judgeL2Entry, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
+import { FlagMarks } from '../l1l2/flag-marks.js';
+import { isOne, nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import { newRuns } from '../l1l2/runs.js';
 import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -27,6 +28,8 @@ export interface Audit {
   /** How the refcounts of guest data will move. */
   readonly moves: DataMoves;
   readonly leakedClusters: number;
+  /** Whether a COPIED flag of the active disk is not what the refcounts ask for. */
+  readonly flagsWrong: boolean;
 }
 
 /**
@@ -50,6 +53,7 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
   const hasCopied = new Uint8Array(tally.offsets.length);
   const runs = newRuns(scan);
   const moves = new DataMoves(tally, scan, capacityClusters);
+  const marks = new FlagMarks(format.fileClusters);
   await walkStoredTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
     const at = tally.offsets[index]!;
     const before = tally.before[index]!;
@@ -58,6 +62,10 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
     refuseBadBitmaps(words, at, scan);
     hasCopied[index] = runs.anyCopied ? 1 : 0;
+    if (tally.active[index] !== 0) {
+      if (runs.isPlain) marks.add(runs);
+      else marks.addEntries(words, scan);
+    }
     moves.add(index, words, runs);
   });
 
@@ -71,9 +79,20 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     free,
   );
   counts.touched.fill(0);
-  const audited = { scan, counts, free, hasCopied, moves, leakedClusters };
+  const flagsWrong = marks.anyWrong(counts) || anyWrongInL1(from, counts);
+  const audited = { scan, counts, free, hasCopied, moves, leakedClusters, flagsWrong };
   await refuseLosses(from, audited);
   return audited;
+}
+
+function anyWrongInL1({ activeL1, image }: Survey, counts: Counts): boolean {
+  for (let i = 0; i < activeL1.length; i += 2) {
+    const offset = offsetOf(activeL1[i]!, activeL1[i + 1]!);
+    if (offset === 0) continue;
+    const isCopied = (activeL1[i]! & COPIED) !== 0;
+    if (isCopied !== isOne(counts, offset / image.geometry.clusterBytes)) return true;
+  }
+  return false;
 }
 
 /** Counts pointers to the whole cluster at `at`. */

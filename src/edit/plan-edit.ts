@@ -10,6 +10,7 @@ import { keptAutoclear } from './autoclear.js';
 import { Ledger, noRoom, OutOfClusters } from './ledger.js';
 import { freedRanges } from './freed.js';
 import type { NextState } from './next-state.js';
+import { mendsOf } from './mends.js';
 import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
@@ -132,6 +133,10 @@ async function place(
       freedBytes,
       freedDataBytes,
       leakedClusters: audited.leakedClusters,
+      mends: mendsOf(image, audited, {
+        activeL1: next.activeL1 === undefined,
+        snapshotTable: placed.snapshotTable.at === image.header.snapshotTable.at,
+      }),
     },
   };
 }

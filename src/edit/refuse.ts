@@ -1,4 +1,6 @@
 import { counted, printableText } from '../base/text.js';
+import { isAligned } from '../base/units.js';
+import { hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { damaged } from '../image/damage.js';
 import type { Image } from '../image/image.js';
@@ -6,8 +8,9 @@ import { judgeBitmap, type BitmapFault } from '../image/judge-bitmaps.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { isBlankSnapshot } from '../qcow2/snapshot-table-lenient.js';
-import { HEADER_V3 } from '../qcow2/spec.js';
+import { HEADER_V2, HEADER_V3 } from '../qcow2/spec.js';
 
+const NOT_OPENED_HINT = 'QEMU opens no such image either; `qsnap check` says what mends it';
 const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 
 /**
@@ -24,6 +27,12 @@ export function refuseUnfit(image: Image): void {
   if (blank !== undefined) {
     const message = `entry ${blank.index} of the snapshot table is blank, so a snapshot is lost`;
     throw damaged({ structure: 'snapshot table', at: blank.at, message });
+  }
+  const { at, count } = header.snapshotTable;
+  if (count === 0 && !isAligned(at, image.geometry.clusterBytes)) {
+    const message = `the header counts no snapshots, and has their table at ${hex(at)}, where none can be`;
+    const where = { structure: 'snapshot table', at: HEADER_V2.snapshotTableAt.at };
+    throw damaged({ ...where, message, hint: NOT_OPENED_HINT });
   }
   for (const bitmap of bitmaps) {
     const fault = judgeBitmap(bitmap, image);
@@ -66,7 +75,7 @@ function bitmapDamage({ name, table }: PersistentBitmap, fault: BitmapFault): Qs
     structure: 'bitmap directory',
     at: table.at,
     message: `bitmap "${printableText(name)}" can't be loaded: ${why}`,
-    hint: 'QEMU opens no such image either; `qsnap check` says what mends it',
+    hint: NOT_OPENED_HINT,
   });
 }
 

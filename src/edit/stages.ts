@@ -6,6 +6,7 @@ import { sizeAfter, type Stage, type StagedEdit } from '../tx/staged-plan.js';
 import { keptAutoclear } from './autoclear.js';
 import type { Begun } from './begin-in-place.js';
 import { freedRanges } from './freed.js';
+import { mendsOf } from './mends.js';
 
 /** The header as it is, but for a shorter list and what else is told. */
 export function headerWrite(
@@ -30,7 +31,7 @@ export type Staged = Omit<StagedEdit, 'operation' | 'summary' | 'created'>;
 /** The list's stages and those that come after them. All that gets free goes back to the host. */
 export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: boolean): Staged {
   const { from, audited, unlisting } = begun;
-  const { headerSector, fileSizeBytes, geometry } = from.image;
+  const { header, headerSector, fileSizeBytes, geometry } = from.image;
   const prepare: Stage[] =
     unlisting.prepare.length === 0
       ? []
@@ -56,6 +57,10 @@ export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: 
       freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
       freedDataBytes: stillFreeBytes(begun),
       leakedClusters,
+      mends: mendsOf(from.image, audited, {
+        activeL1: false,
+        snapshotTable: unlisting.table.at === header.snapshotTable.at,
+      }),
     },
   };
 }

@@ -10,6 +10,8 @@ import {
   planRename,
   type BlockSource,
   type CheckReport,
+  type EditFacts,
+  type EditPlan,
   type Image,
   type Snapshot,
 } from '../../src/index.js';
@@ -30,20 +32,24 @@ const NO_DAMAGE = new Set([
 const NOT_APPLIED = new Set(['BITMAPS_PRESENT', 'SIZE_DIFFERS_IN_V2', 'SNAPSHOT_TABLE_INVALID']);
 
 /**
- * What a check calls corruption, as QEMU does, and an edit mends on its way, as QEMU does: nothing is lost by
- * either. `qemu-img snapshot -c` goes on, too, and leaves an image in which a check finds nothing.
+ * What a check calls corruption, as QEMU does, and an edit sets right on its way, and says so. Nothing is lost
+ * where nothing else is wrong: `qemu-img snapshot -c` goes on, too, and leaves an image in which a check finds
+ * nothing.
  *
  * - COPIED flags: references and refcounts agree, so what is in use is known, and an edit writes to nothing
- *   else. What is wrong is who may write in place, and create, apply and delete set that anew for the whole
- *   active disk. Refused, the image would stay in the state in which the next guest write changes a snapshot.
- *   docs/decisions/0002-stale-copied-flags.md.
+ *   else. What is wrong is who may write in place, and that is set anew for the whole active disk. Refused, the
+ *   image would stay in the state in which the next guest write changes a snapshot. A rename writes the snapshot
+ *   table alone, and leaves them. docs/decisions/0002-stale-copied-flags.md.
  * - Extra data that an entry of a snapshot lacks: the specification says what its absence means, and the new
- *   table says that in full.
+ *   table says that in full. A deletion in place may need no new table.
  */
-const MENDED = new Set([
-  ...['L1_COPIED_SET', 'L1_COPIED_MISSING', 'L2_COPIED_SET', 'L2_COPIED_MISSING'],
-  'SNAPSHOT_EXTRA_MISSING',
+const COPIED_FLAGS: ReadonlySet<string> = new Set([
+  'L1_COPIED_SET',
+  'L1_COPIED_MISSING',
+  'L2_COPIED_SET',
+  'L2_COPIED_MISSING',
 ]);
+const SHORT_ENTRY = 'SNAPSHOT_EXTRA_MISSING';
 
 /** How many edits went which way. */
 export type Tally = Record<'planned' | 'refused' | 'noDamage' | 'mended', number>;
@@ -61,7 +67,8 @@ async function outcomeOf<T>(work: () => Promise<T>): Promise<Outcome<T>> {
   }
 }
 
-type Edit = (image: Image) => Promise<unknown>;
+type Plan = Pick<EditPlan, 'facts'>;
+type Edit = (image: Image) => Promise<Plan>;
 
 /** Edits of every kind; those of snapshots by the first and the last one. */
 async function editsOf(source: BlockSource): Promise<ReadonlyMap<string, Edit>> {
@@ -69,7 +76,7 @@ async function editsOf(source: BlockSource): Promise<ReadonlyMap<string, Edit>> 
   const opened = await outcomeOf(() => openImage(source));
   const count = 'value' in opened ? opened.value.snapshots.length : 0;
   for (const index of new Set(count === 0 ? [] : [0, count - 1])) {
-    const of = (edit: (image: Image, snapshot: Snapshot) => Promise<unknown>): Edit => {
+    const of = (edit: (image: Image, snapshot: Snapshot) => Promise<Plan>): Edit => {
       return (image) => edit(image, image.snapshots[index]!);
     };
     edits.set(
@@ -110,7 +117,7 @@ export async function disagreements(
 function disagreement(
   report: Outcome<CheckReport>,
   edit: string,
-  plan: Outcome<unknown>,
+  plan: Outcome<Plan>,
   seen: Tally,
 ): string | undefined {
   const isSound = 'value' in report && [0, 3].includes(report.value.exitCode);
@@ -118,10 +125,15 @@ function disagreement(
     if (!isSound && !('value' in report && isMended(report.value))) {
       return `planned, though ${told(report)}`;
     }
+    const { mends = [] } = plan.value.facts;
+    const expected = 'value' in report ? mendsExpected(edit, report.value, mends) : [];
+    if (expected.join() !== mends.join()) {
+      return `says that it mends [${mends.join()}], not [${expected.join()}], though ${told(report)}`;
+    }
     seen[isSound ? 'planned' : 'mended'] += 1;
     return undefined;
   }
-  if (!isSound) {
+  if (!isSound && !('value' in report && isMended(report.value))) {
     seen.refused += 1;
     return undefined;
   }
@@ -132,12 +144,31 @@ function disagreement(
   return undefined;
 }
 
-/** Whether all that is wrong is of the kinds that every edit mends. */
+/** What an edit of an image with these findings has to say that it sets right. */
+function mendsExpected(
+  edit: string,
+  { findings }: CheckReport,
+  said: NonNullable<EditFacts['mends']>,
+): readonly string[] {
+  const hasFlags = findings.some(({ code }) => COPIED_FLAGS.has(code));
+  const hasEntries = findings.some(({ code }) => code === SHORT_ENTRY);
+  const staysInPlace = edit.endsWith('in place') && !said.includes('snapshot-entries');
+  return [
+    ...(hasFlags && !edit.startsWith('rename') ? ['copied-flags'] : []),
+    ...(hasEntries && !staysInPlace ? ['snapshot-entries'] : []),
+  ];
+}
+
+/** Whether all that is wrong is of the kinds that edits mend. */
 function isMended({ findings, findingsLeftOut }: CheckReport): boolean {
   const bad = findings.filter(({ severity, remedy }) => {
     return severity === 'corruption' || severity === 'check-error' || remedy === 'perhaps-lost';
   });
-  return bad.length > 0 && findingsLeftOut === 0 && bad.every(({ code }) => MENDED.has(code));
+  return (
+    bad.length > 0 &&
+    findingsLeftOut === 0 &&
+    bad.every(({ code }) => COPIED_FLAGS.has(code) || code === SHORT_ENTRY)
+  );
 }
 
 function told(report: Outcome<CheckReport>): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { refuseUncountable, refuseUnfit } from '../../../src/edit/refuse.js';
-import { memoryDevice, openImage, type Image } from '../../../src/index.js';
+import { checkImage, memoryDevice, openImage, type Image } from '../../../src/index.js';
 import { loadFixture } from '../../support/fixture.js';
 import { damaged, EXAMPLES } from '../check/examples.js';
 
@@ -73,6 +73,17 @@ describe('bitmaps that QEMU can not load', () => {
       refuseUnfit(image);
     }).not.toThrow();
   });
+});
+
+// QEMU judges the place even where no snapshots are, and opens no such image.
+test('a snapshot table of no snapshots, where none can be', async () => {
+  const bytes = loadFixture('no-snapshots');
+  bytes[70] = 2;
+  const image = await openImage(memoryDevice(bytes));
+  expect(() => {
+    refuseUnfit(image);
+  }).toThrow('the header counts no snapshots, and has their table at 0x200, where none can be');
+  expect((await checkImage(memoryDevice(bytes))).exitCode).toBe(1);
 });
 
 test('R11: more clusters than the largest refcount table counts', async () => {
