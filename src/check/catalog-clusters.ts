@@ -1,5 +1,6 @@
 import { counted } from '../base/text.js';
 import { hex } from '../base/words.js';
+import { REFCOUNT_CAP } from '../refcount/block.js';
 import { cluster, entry, theStructure, type CatalogEntry } from './catalog-entry.js';
 
 /** Findings about host clusters: their refcounts, and what lies where it should not. */
@@ -35,6 +36,15 @@ export const CLUSTER_FINDINGS = {
       `${cluster(told)} has a refcount of ${told.found} but is referred to ` +
       counted(Number(told.expected), 'time'),
     consequence: 'it stays allocated when all its owners are gone; no data is at risk',
+    advice: 'a repair of class leaks gives it the refcount that its references ask for',
+  },
+  REFCOUNT_ABOVE_LIMIT: {
+    severity: 'note',
+    beyondQemu: true,
+    remedy: 'leaks',
+    message: (told) =>
+      `${cluster(told)} has a refcount of ${told.found}, above ${REFCOUNT_CAP}, the highest that qsnap carries on`,
+    consequence: 'edits are refused; no data is at risk',
     advice: 'a repair of class leaks gives it the refcount that its references ask for',
   },
   REFCOUNT_UNREADABLE: {

@@ -74,8 +74,9 @@ export const HEADER_FINDINGS = {
     hidesOwners: 'unreadable',
     remedy: 'none',
     message: () => 'the bitmaps bit is set, but there is no bitmaps extension',
-    consequence: 'bitmaps that the image may have had are lost',
-    advice: 'nothing needs to be done if no bitmaps are missed',
+    consequence:
+      'bitmaps that the image may have had are lost; QEMU 7.2 marks the image as corrupt when it next writes to it',
+    advice: 'nothing needs to be done if no bitmaps are missed: the first edit clears the bit',
   },
   EXTENSION_UNKNOWN: {
     severity: 'note',

@@ -1,6 +1,6 @@
 import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
-import { REFCOUNT_CAP } from '../refcount/block.js';
+import { firstAboveCap, REFCOUNT_CAP } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { popcount, visitBits } from '../refcount/bits.js';
 import type { FindingCode } from './catalog.js';
@@ -42,6 +42,9 @@ export async function compareRefcounts(
       return;
     }
     if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
+    if (stored !== undefined && refcountBits === 64) {
+      addAboveCap(stored, first, table.blocks[block]!, collector);
+    }
     // Refcounts that are all 0 where there are references were lost, and not one of them tells anything.
     if (counts.touched[block] === 1 && stored?.some((word) => word !== 0) !== true) {
       addUnknown(counts, first, last, excess);
@@ -84,6 +87,20 @@ function addUnknown(counts: Counts, first: number, last: number, excess: Excess)
   for (let cluster = first; cluster < last; cluster++) {
     if (counts.get(cluster) === 0) excess.addUnreferenced(cluster);
   }
+}
+
+/** The first refcount of a block that is above what qsnap carries on: an edit refuses the image. */
+function addAboveCap(
+  stored: Uint32Array,
+  firstCluster: number,
+  blockAt: number,
+  collector: FindingCollector,
+): void {
+  const index = firstAboveCap(stored);
+  if (index < 0) return;
+  const found = exactText(stored, index);
+  const where = { structure: 'refcount-block', at: blockAt + index * 8 } as const;
+  collector.add('REFCOUNT_ABOVE_LIMIT', { ...where, cluster: firstCluster + index, found });
 }
 
 /** Refcounts that can't be read, as one finding. */

@@ -2,6 +2,7 @@ import { printableText } from '../base/text.js';
 import { swapWords } from '../base/words.js';
 import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import type { Image } from '../image/image.js';
+import { judgeBitmap, judgeBitmapEntry, type BitmapFault } from '../image/judge-bitmaps.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { metadataRegions, type Region } from '../image/regions.js';
 import { walkStoredTables } from '../image/walk.js';
@@ -223,18 +224,9 @@ async function countBitmapData(
   const { clusterBytes } = image.geometry;
   let failure: References['bitmapFailure'];
   for (const bitmap of image.bitmaps) {
-    const { table, inUse } = bitmap;
-    const at = table.at;
-    const name = printableText(bitmap.name);
-    const problem = problemOf(bitmap, image);
-    const needed = entriesNeeded(bitmap, image);
-    if (problem !== undefined) {
-      const facts = { name, problem };
-      collector.add('BITMAP_UNREADABLE', { structure: 'bitmap-directory', at, facts });
-    } else if (!inUse && table.entries > needed) {
-      const facts = { name, entries: table.entries, needed };
-      collector.add('BITMAP_TABLE_TOO_LONG', { structure: 'bitmap-directory', at, facts });
-    } else continue;
+    const fault = judgeBitmap(bitmap, image);
+    if (fault === undefined) continue;
+    addBitmapFault(bitmap, fault, collector);
     failure = 'open';
   }
   await visitBitmapEntries(image, image.bitmaps, (high, low, at, { name, inUse }) => {
@@ -243,9 +235,7 @@ async function countBitmapData(
       const facts = { ...factsOf(high, low), name: printableText(name) };
       return { structure: 'bitmap-table', at, facts };
     };
-    const strayBits = (high & 0xff00_0000) !== 0 || (low & 0x1fe) !== 0;
-    const badOffset = offset !== 0 && (offset % clusterBytes !== 0 || (low & 1) !== 0);
-    if (strayBits || badOffset) {
+    if (judgeBitmapEntry(high, low, clusterBytes) !== undefined) {
       collector.add('BITMAP_TABLE_ENTRY_INVALID', where());
       // One that was not saved properly is not loaded when the image is opened.
       if (!inUse) failure = 'open';
@@ -257,19 +247,17 @@ async function countBitmapData(
   return failure;
 }
 
-/** Clusters that a bitmap of the whole disk fills. Bits are kept in words of 64. */
-function entriesNeeded(
-  { granularityBytes }: PersistentBitmap,
-  { header, geometry }: Image,
-): number {
-  const words = Math.ceil(header.diskSizeBytes / granularityBytes / 64);
-  return Math.ceil((words * 8) / geometry.clusterBytes);
-}
-
-/** QEMU: block/qcow2-bitmap.c, check_dir_entry. */
-function problemOf(bitmap: PersistentBitmap, { header, geometry }: Image): string | undefined {
-  const { problem, inUse, table, granularityBytes } = bitmap;
-  if (problem !== undefined || inUse) return problem;
-  const bits = table.entries * geometry.clusterBytes * 8;
-  return header.diskSizeBytes > bits * granularityBytes ? 'is too short for the disk' : undefined;
+function addBitmapFault(
+  { name: named, table }: PersistentBitmap,
+  fault: BitmapFault,
+  collector: FindingCollector,
+): void {
+  const where = { structure: 'bitmap-directory', at: table.at } as const;
+  const name = printableText(named);
+  if (fault.kind === 'unreadable') {
+    collector.add('BITMAP_UNREADABLE', { ...where, facts: { name, problem: fault.problem } });
+  } else {
+    const { entries, needed } = fault;
+    collector.add('BITMAP_TABLE_TOO_LONG', { ...where, facts: { name, entries, needed } });
+  }
 }

@@ -1,11 +1,13 @@
 import { hex } from '../base/words.js';
 import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import { damaged, damagedEntry } from '../image/damage.js';
+import { judgeBitmapEntry } from '../image/judge-bitmaps.js';
 import { replaceByStored } from '../image/refcounts.js';
 import { regionClusters } from '../image/regions.js';
 import { walkStoredTables } from '../image/walk.js';
-import { judgeL2Entry, offsetOf } from '../l1l2/entry.js';
-import { nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import { COMPRESSED, COPIED, judgeL2Entry, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
+import { FlagMarks } from '../l1l2/flag-marks.js';
+import { isOne, nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import { newRuns } from '../l1l2/runs.js';
 import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -26,6 +28,8 @@ export interface Audit {
   /** How the refcounts of guest data will move. */
   readonly moves: DataMoves;
   readonly leakedClusters: number;
+  /** Whether a COPIED flag of the active disk is not what the refcounts ask for. */
+  readonly flagsWrong: boolean;
 }
 
 /**
@@ -38,7 +42,7 @@ export interface Audit {
 export async function audit(from: Survey, capacityClusters: number): Promise<Audit> {
   const { image, format, tally, regions } = from;
   const { geometry } = image;
-  const scan = scanOf(format);
+  const scan = scanOf(format, true);
   const counts = newCounts(capacityClusters, geometry);
   for (const region of regions) {
     const [first, end] = regionClusters(region, geometry.clusterBytes);
@@ -49,6 +53,7 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
   const hasCopied = new Uint8Array(tally.offsets.length);
   const runs = newRuns(scan);
   const moves = new DataMoves(tally, scan, capacityClusters);
+  const marks = new FlagMarks(format.fileClusters);
   await walkStoredTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
     const at = tally.offsets[index]!;
     const before = tally.before[index]!;
@@ -57,6 +62,10 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
     refuseBadBitmaps(words, at, scan);
     hasCopied[index] = runs.anyCopied ? 1 : 0;
+    if (tally.active[index] !== 0) {
+      if (runs.isPlain) marks.add(runs);
+      else marks.addEntries(words, scan);
+    }
     moves.add(index, words, runs);
   });
 
@@ -70,9 +79,20 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     free,
   );
   counts.touched.fill(0);
-  const audited = { scan, counts, free, hasCopied, moves, leakedClusters };
+  const flagsWrong = marks.anyWrong(counts) || anyWrongInL1(from, counts);
+  const audited = { scan, counts, free, hasCopied, moves, leakedClusters, flagsWrong };
   await refuseLosses(from, audited);
   return audited;
+}
+
+function anyWrongInL1({ activeL1, image }: Survey, counts: Counts): boolean {
+  for (let i = 0; i < activeL1.length; i += 2) {
+    const offset = offsetOf(activeL1[i]!, activeL1[i + 1]!);
+    if (offset === 0) continue;
+    const isCopied = (activeL1[i]! & COPIED) !== 0;
+    if (isCopied !== isOne(counts, offset / image.geometry.clusterBytes)) return true;
+  }
+  return false;
 }
 
 /** Counts pointers to the whole cluster at `at`. */
@@ -113,13 +133,12 @@ async function countBitmapData(from: Survey, counts: Counts): Promise<void> {
   const { image, format } = from;
   const { clusterBytes } = image.geometry;
   await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
-    const offset = offsetOf(high, low);
     // QEMU opens no image with such a bitmap, and a check does not count what the entry names.
-    const isStray = (high & 0xff00_0000) !== 0 || (low & (offset === 0 ? 0x1fe : 0x1ff)) !== 0;
-    if (isStray) throw damagedEntry('bitmap-table', at, 'reserved-bits', high, low);
+    const problem = judgeBitmapEntry(high, low, clusterBytes);
+    if (problem !== undefined) throw damagedEntry('bitmap-table', at, problem, high, low);
+    const offset = offsetOf(high, low);
     if (offset === 0) return;
-    const cluster = offset / clusterBytes;
-    if (!Number.isInteger(cluster) || cluster >= format.fileClusters) {
+    if (offset / clusterBytes >= format.fileClusters) {
       throw damagedEntry('bitmap-table', at, 'past-the-end', high, low);
     }
     countPointers(offset, 1, counts, clusterBytes);
@@ -131,7 +150,9 @@ function explain(words: Uint32Array, entry: number, tableAt: number, scan: Scan)
   const high = words[entry * scan.stride]!;
   const low = words[entry * scan.stride + 1]!;
   const at = tableAt + entry * scan.stride * 4;
-  const problem = judgeL2Entry(high, low, scan.format);
+  // The loop goes on past bit 0 where that means nothing; of a compressed entry it is part of the place.
+  const judged = (high & COMPRESSED) === 0 ? low & ~ZERO_FLAG : low;
+  const problem = judgeL2Entry(high, judged, scan.format);
   if (problem !== undefined) return damagedEntry('L2 table', at, problem, high, low);
   return tooManyReferences(at, 'L2 table', 2 ** scan.format.geometry.refcountBits - 1);
 }

@@ -1,14 +1,16 @@
 import { hostOffset } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
-import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
+import { SWITCH_FROM } from '../qcow2/spec.js';
 import { isGrowable } from '../io/growth.js';
 import { shadowWriteBytes, sizeAfterShadow, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { assertSafe } from '../tx/rules.js';
 import { audit, type Audit } from './audit.js';
+import { keptAutoclear } from './autoclear.js';
 import { Ledger, noRoom, OutOfClusters } from './ledger.js';
 import { freedRanges } from './freed.js';
 import type { NextState } from './next-state.js';
+import { mendsOf } from './mends.js';
 import { countNewTables } from './new-tables.js';
 import { placeTables } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
@@ -116,7 +118,7 @@ async function place(
         activeL1: placed.activeL1,
         refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
         snapshotTable: { ...placed.snapshotTable, at: hostOffset(placed.snapshotTable.at) },
-        autoclear: image.header.autoclear & KNOWN_AUTOCLEAR,
+        autoclear: keptAutoclear(image),
       }),
     },
     // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
@@ -131,6 +133,10 @@ async function place(
       freedBytes,
       freedDataBytes,
       leakedClusters: audited.leakedClusters,
+      mends: mendsOf(image, audited, {
+        activeL1: next.activeL1 === undefined,
+        snapshotTable: placed.snapshotTable.at === image.header.snapshotTable.at,
+      }),
     },
   };
 }

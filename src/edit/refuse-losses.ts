@@ -1,8 +1,10 @@
 import { checkImage } from '../check/check-image.js';
 import type { Finding } from '../check/finding.js';
+import type { CheckReport } from '../check/report.js';
 import { damaged } from '../image/damage.js';
 import { regionClusters } from '../image/regions.js';
 import type { Audit } from './audit.js';
+import { MENDED_FINDINGS } from './mends.js';
 import type { Survey } from './survey.js';
 
 /**
@@ -14,14 +16,20 @@ import type { Survey } from './survey.js';
  */
 export async function refuseLosses(surveyed: Survey, audited: Audit): Promise<void> {
   if (audited.leakedClusters === 0 && !endsInsideData(surveyed, audited)) return;
-  const { exitCode, findings } = await checkImage(surveyed.image.source, { owners: false });
-  if (exitCode === 0 || exitCode === 3) return;
-  const { structure, at, message } = findings.find(isLoss) ?? findings[0]!;
+  const report = await checkImage(surveyed.image.source, { owners: false });
+  const loss = report.findings.find(isLoss);
+  if (loss === undefined && !losesMore(report)) return;
+  const { structure, at, message } = loss ?? report.findings[0]!;
   throw damaged({ structure, at, message });
 }
 
-const isLoss = ({ severity, remedy }: Finding): boolean =>
-  severity === 'corruption' || remedy === 'perhaps-lost';
+const isLoss = ({ severity, remedy, code }: Finding): boolean =>
+  (severity === 'corruption' && !MENDED_FINDINGS.has(code)) || remedy === 'perhaps-lost';
+
+/** Whether there is a loss of which nothing is told, since so much else was found. */
+function losesMore({ exitCode, beyondQemu, ownersHidden, totals }: CheckReport): boolean {
+  return exitCode === 1 || beyondQemu.corruptions > 0 || (ownersHidden && totals.leaks > 0);
+}
 
 /** Whether something may need more of the last cluster than the file has of it. */
 function endsInsideData({ image, format, regions }: Survey, { counts }: Audit): boolean {

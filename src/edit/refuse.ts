@@ -1,10 +1,16 @@
+import { counted, printableText } from '../base/text.js';
+import { isAligned } from '../base/units.js';
+import { hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { damaged } from '../image/damage.js';
 import type { Image } from '../image/image.js';
+import { judgeBitmap, type BitmapFault } from '../image/judge-bitmaps.js';
+import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { isBlankSnapshot } from '../qcow2/snapshot-table-lenient.js';
-import { HEADER_V3 } from '../qcow2/spec.js';
+import { HEADER_V2, HEADER_V3 } from '../qcow2/spec.js';
 
+const NOT_OPENED_HINT = 'QEMU opens no such image either; `qsnap check` says what mends it';
 const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 
 /**
@@ -15,12 +21,22 @@ const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
  *   could not be read of an image that was opened as far as possible.
  */
 export function refuseUnfit(image: Image): void {
-  const { header, unread = [] } = image;
+  const { header, unread = [], bitmaps } = image;
   if (unread.length > 0) throw unread[0]!.reason;
   const blank = image.snapshots.find(isBlankSnapshot);
   if (blank !== undefined) {
     const message = `entry ${blank.index} of the snapshot table is blank, so a snapshot is lost`;
     throw damaged({ structure: 'snapshot table', at: blank.at, message });
+  }
+  const { at, count } = header.snapshotTable;
+  if (count === 0 && !isAligned(at, image.geometry.clusterBytes)) {
+    const message = `the header counts no snapshots, and has their table at ${hex(at)}, where none can be`;
+    const where = { structure: 'snapshot table', at: HEADER_V2.snapshotTableAt.at };
+    throw damaged({ ...where, message, hint: NOT_OPENED_HINT });
+  }
+  for (const bitmap of bitmaps) {
+    const fault = judgeBitmap(bitmap, image);
+    if (fault !== undefined) throw bitmapDamage(bitmap, fault);
   }
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
   if (header.externalDataFile) {
@@ -47,6 +63,20 @@ export function refuseUnfit(image: Image): void {
       { ...where, hint: REPAIR_HINT },
     );
   }
+}
+
+/** The disk may be right, but no QEMU opens it, before the edit or after it. */
+function bitmapDamage({ name, table }: PersistentBitmap, fault: BitmapFault): QsnapError {
+  const why =
+    fault.kind === 'unreadable'
+      ? `it ${fault.problem}`
+      : `its table has ${counted(fault.entries, 'entry', 'entries')}, and the disk takes ${fault.needed}`;
+  return damaged({
+    structure: 'bitmap directory',
+    at: table.at,
+    message: `bitmap "${printableText(name)}" can't be loaded: ${why}`,
+    hint: NOT_OPENED_HINT,
+  });
 }
 
 /**

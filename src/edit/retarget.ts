@@ -27,7 +27,7 @@ export function moveDataRefcounts({ image }: Survey, { moves }: Audit, { counts 
  */
 export async function tablesToCopy(
   from: Survey,
-  { moves, hasCopied, scan }: Audit,
+  { moves, hasCopied, scan, flagsWrong }: Audit,
   { counts }: Ledger,
   moved: boolean,
 ): Promise<readonly number[]> {
@@ -35,7 +35,7 @@ export async function tablesToCopy(
   const { offsets, kept, written } = tally;
   const copied: number[] = [];
   const unsure: number[] = [];
-  const flags = moved ? moves.flags(counts) : undefined;
+  const flags = moved || flagsWrong ? moves.flags(counts) : undefined;
   for (let index = 0; index < offsets.length; index++) {
     if (moves.isAlone(index)) {
       const known = flags?.(index);

@@ -1,10 +1,12 @@
 import { clustersToHold, hostOffset } from '../base/units.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
-import { KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
+import { SWITCH_FROM } from '../qcow2/spec.js';
 import { shadowWriteBytes, shadowWriteRanges, type ShadowWrite } from '../tx/plan.js';
 import { sizeAfter, type Stage, type StagedEdit } from '../tx/staged-plan.js';
+import { keptAutoclear } from './autoclear.js';
 import type { Begun } from './begin-in-place.js';
 import { freedRanges } from './freed.js';
+import { mendsOf } from './mends.js';
 
 /** The header as it is, but for a shorter list and what else is told. */
 export function headerWrite(
@@ -17,7 +19,7 @@ export function headerWrite(
     activeL1: header.activeL1,
     refcountTable: header.refcountTable,
     snapshotTable: { ...unlisting.table, at: hostOffset(unlisting.table.at) },
-    autoclear: header.autoclear & KNOWN_AUTOCLEAR,
+    autoclear: keptAutoclear(from.image),
     ...fields,
   });
   return { kind: 'literal', what: 'header', at: SWITCH_FROM, bytes };
@@ -29,7 +31,7 @@ export type Staged = Omit<StagedEdit, 'operation' | 'summary' | 'created'>;
 /** The list's stages and those that come after them. All that gets free goes back to the host. */
 export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: boolean): Staged {
   const { from, audited, unlisting } = begun;
-  const { headerSector, fileSizeBytes, geometry } = from.image;
+  const { header, headerSector, fileSizeBytes, geometry } = from.image;
   const prepare: Stage[] =
     unlisting.prepare.length === 0
       ? []
@@ -55,6 +57,10 @@ export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: 
       freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
       freedDataBytes: stillFreeBytes(begun),
       leakedClusters,
+      mends: mendsOf(from.image, audited, {
+        activeL1: false,
+        snapshotTable: unlisting.table.at === header.snapshotTable.at,
+      }),
     },
   };
 }

@@ -6,7 +6,7 @@ import { checkL1Table, visitL1Tables } from '../image/l1-tables.js';
 import { readRefcountTable } from '../image/refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../image/regions.js';
 import type { TableFormat } from '../l1l2/entry.js';
-import { EDIT_SIDES, L2TallyBuilder, type L2Tally } from '../l1l2/tally.js';
+import { EDIT_SIDES, L2TallyBuilder, type L2Tally, type TallyOf } from '../l1l2/tally.js';
 import type { NextState } from './next-state.js';
 
 /** The image's tables above the L2 level, and how the edit changes who points at which L2 table. */
@@ -17,8 +17,11 @@ export interface Survey {
   /** Host offsets of refcount blocks by index; 0 where none is. */
   readonly refcountBlocks: Float64Array;
   readonly activeL1: Uint32Array;
-  readonly tally: L2Tally;
+  readonly tally: L2Tally & TallyOf<'active'>;
 }
+
+const KEPT = ['kept'] as const;
+const ACTIVE = ['active'] as const;
 
 /**
  * Reads the refcount table and all L1 tables and refuses what can't be right in them.
@@ -32,7 +35,7 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
   const regions = metadataRegions(image, refcountBlocks);
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 
-  const builder = new L2TallyBuilder(EDIT_SIDES);
+  const builder = new L2TallyBuilder([...EDIT_SIDES, 'active']);
   const keptIndexes = new Set(
     next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])),
   );
@@ -43,8 +46,7 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
     checkL1Table(isActive ? 'active-l1' : 'inactive-l1', refs[index]!, words, format);
     if (isActive) activeL1 = words;
     const stays = isActive ? next.activeL1 === undefined : keptIndexes.has(index - 1);
-    if (stays) builder.add(words, 'before', 'kept');
-    else builder.add(words, 'before');
+    builder.add(words, 'before', ...(stays ? KEPT : []), ...(isActive ? ACTIVE : []));
   });
   if (next.activeL1 !== undefined) builder.add(next.activeL1, 'written');
   for (const { l1 } of next.snapshots) if (l1.kind === 'new') builder.add(l1.words, 'written');

@@ -10,15 +10,17 @@ export interface Damage {
   readonly message: string;
   readonly expected?: string;
   readonly actual?: string;
+  /** What to do, if not what is to be done about most damage. */
+  readonly hint?: string;
 }
+
+const HINT =
+  'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong';
 
 /** The error for a damaged image: the finding, and what to do. */
 export function damaged(damage: Damage): QsnapError {
-  const { message, ...details } = damage;
-  return new QsnapError('IMAGE_DAMAGED', `the image is damaged: ${message}`, {
-    ...details,
-    hint: 'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',
-  });
+  const { message, hint = HINT, ...details } = damage;
+  return new QsnapError('IMAGE_DAMAGED', `the image is damaged: ${message}`, { ...details, hint });
 }
 
 /** Damage of one table entry. */

@@ -28,8 +28,19 @@ export async function openImage(source: BlockSource): Promise<Image> {
     ...opened,
     snapshots: table.snapshots,
     snapshotTableBytes: table.bytes,
-    bitmaps: await readBitmaps(source, header, opened.extensions, fileSizeBytes),
+    // A bit without bitmaps is no reason to refuse: nothing is there that an edit could lose.
+    bitmaps: lacksBitmaps(opened)
+      ? []
+      : await readBitmaps(source, header, opened.extensions, fileSizeBytes),
   };
+}
+
+/** Whether the header says that bitmaps can be relied on, and there are none. */
+export function lacksBitmaps({
+  header,
+  extensions,
+}: Pick<Image, 'header' | 'extensions'>): boolean {
+  return header.bitmapsConsistent && !extensions.some(({ kind }) => kind === 'bitmaps');
 }
 
 type ExtensionsOf = (cluster: Uint8Array, header: Header) => readonly HeaderExtension[];

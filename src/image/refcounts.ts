@@ -1,10 +1,11 @@
 import { counted } from '../base/text.js';
 import { isAligned } from '../base/units.js';
 import { hex } from '../base/words.js';
+import { QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import { ENTRY_PROBLEM_TEXT, offsetOf } from '../l1l2/entry.js';
 import { visitBits } from '../refcount/bits.js';
-import { passesCap } from '../refcount/block.js';
+import { firstAboveCap, REFCOUNT_CAP } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
 import type { Counts } from '../refcount/counts.js';
@@ -70,7 +71,8 @@ export interface Comparison {
  * @param counts in: references counted; out: stored refcounts.
  * @param free filled with the clusters whose stored refcount is 0.
  * @throws QsnapError IMAGE_DAMAGED when a cluster has fewer refcounts than references: it could
- *   count as free while it is in use. Counts that are too high are leaks, and harmless.
+ *   count as free while it is in use. Counts that are too high are leaks, and harmless. LIMIT_EXCEEDED
+ *   for a count above REFCOUNT_CAP, which could not be written back as it is.
  */
 export async function replaceByStored(
   source: BlockSource,
@@ -111,16 +113,21 @@ export async function replaceByStored(
   }
   const offsets = Float64Array.from(present, (block) => blockOffsets[block]!);
   await walkStoredTables(source, offsets, clusterBytes, (index, words) => {
-    if (refcountBits === 64 && passesCap(words)) {
-      throw damaged({
-        structure: 'refcount block',
-        at: offsets[index]!,
-        message: `the refcount block at ${hex(offsets[index]!)} holds a count above 2^32 - 1`,
-      });
-    }
+    const above = refcountBits === 64 ? firstAboveCap(words) : -1;
+    if (above >= 0) throw aboveLimit(offsets[index]! + above * 8);
     settle(present[index]!, words);
   });
   return { leakedClusters };
+}
+
+function aboveLimit(at: number): QsnapError {
+  const message = `the refcount at ${hex(at)} is above ${REFCOUNT_CAP}`;
+  return new QsnapError('LIMIT_EXCEEDED', `${message}, the highest that qsnap carries on`, {
+    structure: 'refcount block',
+    at,
+    expected: `at most ${REFCOUNT_CAP}`,
+    hint: 'nothing can have so many references: `qsnap repair IMAGE leaks` lowers it to those there are',
+  });
 }
 
 function tooLow(

@@ -1,6 +1,8 @@
 import { setBits } from '../refcount/bits.js';
 import type { Counts } from '../refcount/counts.js';
+import { COMPRESSED, COPIED } from './entry.js';
 import type { Runs } from './runs.js';
+import type { Scan } from './scan.js';
 
 /**
  * Which clusters entries name with the COPIED flag and which without it: 2 bits a cluster. With
@@ -22,6 +24,17 @@ export class FlagMarks {
     for (let run = 0; run < count; run++) {
       const marks = copied[run] === 1 ? this.#with : this.#without;
       setBits(marks, clusters[run]!, clusters[run]! + lengths[run]!);
+    }
+  }
+
+  /** Notes the flags of a table in host order that has more than runs. All its entries are sound. */
+  addEntries(words: Uint32Array, { stride, clusterBits, highScale }: Scan): void {
+    for (let i = 0; i < words.length; i += stride) {
+      const high = words[i]!;
+      if ((high & COMPRESSED) !== 0) continue;
+      const cluster = (high & 0x00ff_ffff) * highScale + (words[i + 1]! >>> clusterBits);
+      const marks = (high & COPIED) !== 0 ? this.#with : this.#without;
+      if (cluster !== 0) marks[cluster >>> 5]! |= 1 << (cluster & 31);
     }
   }
 

@@ -24,11 +24,17 @@ export interface Scan {
   readonly lowMustBeClear: number;
   readonly fileClusters: number;
   readonly format: TableFormat;
+  /** Whether flags that mean nothing are no problem. */
+  readonly lenient: boolean;
 }
 
-export function scanOf(format: TableFormat): Scan {
+/**
+ * @param lenient takes what a check only notes: bit 0 where it is no zero flag, and the COPIED flag of an entry
+ *   that names no cluster. QEMU goes on past both, too.
+ */
+export function scanOf(format: TableFormat, lenient = false): Scan {
   const { clusterBits, clusterBytes, l2EntryBytes } = format.geometry;
-  const zeroBit = hasZeroFlag(format) ? ZERO_FLAG : 0;
+  const zeroBit = lenient || hasZeroFlag(format) ? ZERO_FLAG : 0;
   return {
     stride: l2EntryBytes / 4,
     clusterBits,
@@ -36,6 +42,7 @@ export function scanOf(format: TableFormat): Scan {
     lowMustBeClear: (clusterBytes - 1) & ~zeroBit,
     fileClusters: format.fileClusters,
     format,
+    lenient,
   };
 }
 
@@ -62,7 +69,7 @@ export function addReferences(
   from = 0,
   taken?: Taken,
 ): number {
-  const { stride, clusterBits, highScale, lowMustBeClear, fileClusters } = scan;
+  const { stride, clusterBits, highScale, lowMustBeClear, fileClusters, lenient } = scan;
   for (let i = from * stride; i < words.length; i += stride) {
     const high = words[i]!;
     const low = words[i + 1]!;
@@ -73,7 +80,7 @@ export function addReferences(
     if ((high & 0x3f00_0000) !== 0 || (low & lowMustBeClear) !== 0) return i / stride;
     const cluster = (high & 0x00ff_ffff) * highScale + (low >>> clusterBits);
     if (cluster === 0) {
-      if ((high & COPIED) !== 0) return i / stride;
+      if ((high & COPIED) !== 0 && !lenient) return i / stride;
       continue;
     }
     if (cluster >= fileClusters) return i / stride;

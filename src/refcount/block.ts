@@ -85,10 +85,10 @@ function encodePacked(
   }
 }
 
-/** Whether a block of 64-bit entries, as it is stored, has one above REFCOUNT_CAP. */
-export function passesCap(stored: Uint32Array): boolean {
-  for (let i = 0; i < stored.length; i += 2) if (stored[i] !== 0) return true;
-  return false;
+/** Index of the first entry above REFCOUNT_CAP in a block of 64-bit entries, as it is stored; -1 for none. */
+export function firstAboveCap(stored: Uint32Array): number {
+  for (let i = 0; i < stored.length; i += 2) if (stored[i] !== 0) return i / 2;
+  return -1;
 }
 
 function word(bytes: Uint8Array, at: number): number {

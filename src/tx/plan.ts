@@ -58,7 +58,12 @@ export interface EditFacts {
   readonly freedDataBytes: number;
   /** Clusters that count as used and that nothing refers to; an edit leaves them alone. */
   readonly leakedClusters: number;
+  /** What a check calls corruption, and the edit sets right on its way; a repair says more itself. */
+  readonly mends?: readonly MendedOnTheWay[];
 }
+
+/** COPIED flags of the active disk; entries of the snapshot table that lack what version 3 asks for. */
+export type MendedOnTheWay = 'copied-flags' | 'snapshot-entries';
 
 /** A plan with what it means to people. */
 export interface EditPlan extends WritePlan {

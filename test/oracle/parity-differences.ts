@@ -55,7 +55,10 @@ export const DIFFERENCES = {
   },
   'damage-refused': ourSentence('the image is damaged'),
   'table-past-the-end': ourSentence('but the file ends at'),
-  'bitmaps-bit-alone': ourSentence('the bitmaps bit is set, but there are no bitmaps'),
+  'bitmaps-bit-alone': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === 0 && qemu.code === 1 && qemu.stderr.includes('overlaps with bitmap directory'),
+  },
   'header-length-odd': ourSentence('header_length is'),
   'huge-numbers': {
     shows: ({ qemu, ours }: Pair) =>

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -8,9 +8,10 @@ import {
   expectedText,
   fixtureNames,
   fixturePath,
+  loadFixture,
 } from '../support/fixture.js';
 import { memoryDirectory } from '../support/directories.js';
-import { check, describeWithQemu, qemuImg } from '../support/qemu.js';
+import { check, describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 import {
   differencesOf,
   type DifferenceName,
@@ -118,6 +119,21 @@ describeWithQemu('edits of every fixture end as with qemu-img', () => {
     });
     expect(differencesOf(pair)).toEqual(['no-repair-on-open']);
     expect(pair.ours).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('the bitmaps bit without bitmaps: QEMU gives the image up', async () => {
+    const pair = await editBoth(
+      ['snapshot', '-c', 'fresh', 'disk.qcow2'],
+      memoryDirectory(),
+      (at) => {
+        const bytes = loadFixture('cluster-4k');
+        bytes[95] = bytes[95]! | 1;
+        writeFileSync(path.join(at, 'disk.qcow2'), bytes);
+      },
+    );
+    expect(differencesOf(pair)).toEqual(['bitmaps-bit-alone']);
+    expect(pair.ours).toEqual({ code: 0, stdout: '', stderr: '' });
+    await expectClean(path.join(pair.ourDirectory, 'disk.qcow2'));
   });
 
   /** Runs one edit with both tools; they print the same and end with 0. */

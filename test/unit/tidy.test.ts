@@ -68,6 +68,7 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/image/open-for-check.ts': 'fields are judged before they are narrowed',
   'src/image/damage.ts': 'a wrong entry is printed in full',
   'src/image/refcounts.ts': 'a wrong entry is printed in full',
+  'src/edit/autoclear.ts': 'the autoclear word',
   'src/edit/refuse.ts': 'the autoclear word',
   'src/edit/ledger.ts': 'the highest refcount of 64 bits is printed in full',
   'src/snapshot/create.ts': 'the VM clock of a new entry',

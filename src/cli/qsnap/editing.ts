@@ -19,6 +19,7 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';
 import { isStaged, type AnyEdit } from './present/any-edit.js';
+import { mendedLines } from './present/edit-text.js';
 import { doneJson, dryRunJson } from './present/plan-json.js';
 import { dryRunLines } from './present/plan-text.js';
 import { errorJson, reportFailure } from './report.js';
@@ -124,7 +125,7 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
       progress.stop();
       if (context.json) printJson(context, doneJson(what.path, plan, report, image, verified));
       else if (!context.quiet) {
-        printLines(context, what.doneLines(plan, report, image));
+        printLines(context, [...what.doneLines(plan, report, image), ...mendedLines(plan)]);
         if (verified) printLines(context, [VERIFIED]);
       }
     } finally {

@@ -1,5 +1,5 @@
 /** The commands that edit: what they do to an image and what they say. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { expectSound, imageOf, NOW, parsed, qsnap, shown } from './harness.js';
 
@@ -45,6 +45,28 @@ describe('create', () => {
       'date-nsec': 345_000_000,
       'is-active-state': true,
     });
+    await expectSound(image);
+  });
+
+  test('says what a check calls corruption, and the new state has right', async () => {
+    const image = imageOf('five-snapshots');
+    const bytes = readFileSync(image);
+    const l1At = Number(bytes.readBigUInt64BE(40));
+    bytes.writeUInt8(bytes.readUInt8(l1At) ^ 0x80, l1At);
+    writeFileSync(image, bytes);
+    expect((await qsnap(['check', image])).code).toBe(2);
+    const dry = await qsnap(['create', '--dry-run', image, 'today']);
+    expect(dry.stdout).toContain(
+      '\nCOPIED flags of the active disk are wrong; they would be right then.\n',
+    );
+    const json = await qsnap(['create', '--dry-run', '--json', image, 'today']);
+    expect(parsed('edit', json.stdout)).toMatchObject({ mends: ['copied-flags'] });
+    const { code, stdout } = await qsnap(['create', image, 'today']);
+    expect(shown(stdout, image)).toBe(
+      'Created snapshot 6 "today" in five-snapshots.qcow2.\n' +
+        'COPIED flags of the active disk were wrong; they are right now.\n',
+    );
+    expect(code).toBe(0);
     await expectSound(image);
   });
 

@@ -94,6 +94,9 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
   }),
   CLUSTER_LEAKED: example('amended-to-v3', (p) => setRefcount(p, p.free[0]!, 1n)),
   REFCOUNT_TOO_HIGH: example('version-3', (p) => setRefcount(p, clusterOf(p, standard(p)), 9n)),
+  REFCOUNT_ABOVE_LIMIT: example('refcount-64', (p) =>
+    setRefcount(p, clusterOf(p, standard(p)), 2n ** 32n),
+  ),
   REFCOUNT_UNREADABLE: example('version-3', (p) =>
     change(p, p.layout.refcountTableAt, (was) => was | 0x200n),
   ),

@@ -4,12 +4,14 @@ import { memoryDevice, openImage } from '../../../src/index.js';
 import { ClusterSet } from '../../../src/refcount/cluster-set.js';
 import { newCounts } from '../../../src/refcount/counts.js';
 import { layoutOf } from '../../support/image-builder.js';
-import { refcountOf } from '../../support/image-builder-layout.js';
+import { blockAt, refcountOf } from '../../support/image-builder-layout.js';
 import { countList } from '../../support/count-list.js';
 import { loadFixture } from '../../support/fixture.js';
 
-async function stored(name: string, referencesOfCluster1: number) {
-  const bytes = loadFixture(name);
+const stored = (name: string, referencesOfCluster1: number) =>
+  storedIn(loadFixture(name), referencesOfCluster1);
+
+async function storedIn(bytes: Uint8Array, referencesOfCluster1: number) {
   const image = await openImage(memoryDevice(bytes));
   const clusters = Math.ceil(bytes.length / image.geometry.clusterBytes);
   const counts = newCounts(clusters, image.geometry);
@@ -42,6 +44,17 @@ test('R8: fewer refcounts than references: refused, with the place of the refcou
   await expect(stored('refcount-16', 2)).rejects.toMatchObject({
     code: 'IMAGE_DAMAGED',
     details: { structure: 'refcount block', expected: 'a refcount of at least 2' },
+  });
+});
+
+test('R8: a refcount that could not be written back as it is', async () => {
+  const bytes = loadFixture('refcount-64');
+  const at = blockAt(bytes, layoutOf(bytes), 0) + 8;
+  bytes[at + 3] = 1;
+  await expect(storedIn(bytes, 1)).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    message: `the refcount at 0x${at.toString(16)} is above 4294967295, the highest that qsnap carries on`,
+    details: { structure: 'refcount block', at },
   });
 });
 

@@ -1,5 +1,6 @@
 import {
   describeSnapshot,
+  type EditFacts,
   printableText,
   type ExecuteReport,
   type Image,
@@ -49,6 +50,16 @@ export function deletedLines(
     `Deleted ${what} from ${printableText(path)}; freed ${freedText(plan, image)}.`,
     ...givenBackLines(plan, report),
   ];
+}
+
+const MENDED: Readonly<Record<NonNullable<EditFacts['mends']>[number], string>> = {
+  'copied-flags': 'COPIED flags of the active disk were wrong; they are right now.',
+  'snapshot-entries': 'Snapshot entries lacked extra data; they are complete now.',
+};
+
+/** What a check would have called corruption, and the edit set right. */
+export function mendedLines({ facts: { mends = [] } }: AnyEdit): string[] {
+  return mends.map((each) => MENDED[each]);
 }
 
 export function renamedLines(path: string, snapshot: Snapshot, newName: string): string[] {

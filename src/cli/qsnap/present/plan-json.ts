@@ -33,6 +33,7 @@ function editJson(path: string, plan: AnyEdit, image: Image): Record<string, unk
     'net-freed-bytes': netFreedBytes(plan),
     'freed-data-bytes': facts.freedDataBytes,
     'leaked-clusters': facts.leakedClusters,
+    mends: facts.mends ?? [],
   };
 }
 

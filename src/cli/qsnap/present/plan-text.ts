@@ -1,5 +1,6 @@
 import {
   printableText,
+  type EditFacts,
   type EditPlan,
   shadowWriteBytes,
   shadowWriteRanges,
@@ -27,8 +28,18 @@ export function dryRunLines(path: string, plan: AnyEdit, image: Image): string[]
     ...stageLines(isStaged(plan) ? stagesOf(plan) : shadowAndSwitch(plan)),
     growthLine(plan),
     netLine(plan, image),
+    ...wouldMendLines(plan),
     ...(isStaged(plan) ? [cutLine(plan)] : keptRoomLines(plan)),
   ];
+}
+
+const WOULD_MEND: Readonly<Record<NonNullable<EditFacts['mends']>[number], string>> = {
+  'copied-flags': 'COPIED flags of the active disk are wrong; they would be right then.',
+  'snapshot-entries': 'Snapshot entries lack extra data; they would be complete then.',
+};
+
+function wouldMendLines({ facts: { mends = [] } }: AnyEdit): string[] {
+  return mends.map((each) => WOULD_MEND[each]);
 }
 
 /** What a cut between the stages leaves. */
