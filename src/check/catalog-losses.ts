@@ -32,6 +32,39 @@ export const LOSS_FINDINGS = {
     consequence: 'the refcounts that are missing read as 0, and data in use counts as free',
     advice: 'a repair of class all makes new refcounts from the references',
   },
+  DISK_SIZE_TOO_SMALL: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    remedy: 'manual',
+    message: ({ facts }) => String(facts['what']),
+    consequence: 'the guest does not reach what lies behind the end, and a copy leaves it out',
+    advice: '`qsnap rescue --disk-size` makes a copy with the size that you give',
+  },
+  DATA_FILE_DOUBTED: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'manual',
+    message: ({ facts }) =>
+      `the header says that guest data lies in another file, but ${String(facts['what'])} to ` +
+      'clusters in use of this one',
+    consequence:
+      'the header may be wrong; guest data of this file then looks as if nothing led to it',
+    advice: RESCUE,
+  },
+  DATA_FILE_OFFSET_WRONG: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    remedy: 'manual',
+    message: (told) =>
+      `${theStructure(told)} entry at ${hex(told.at)} leads to ${String(told.facts['offset'])} of the ` +
+      `data file, and not to its own guest offset ${String(told.facts['guest'])}`,
+    consequence: 'the guest can not read that cluster',
+    advice: 'look for a sound copy of the image; the data file may still hold the cluster',
+  },
   TABLE_EMPTIED: {
     severity: 'corruption',
     beyondQemu: true,

@@ -2,7 +2,7 @@ import { counted } from '../base/text.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { walkTables } from '../image/walk.js';
-import { COMPRESSED, offsetOf } from '../l1l2/entry.js';
+import { COMPRESSED, isEmpty, offsetOf } from '../l1l2/entry.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { EmptiedSectors, SECTOR_WORDS } from './emptied-sectors.js';
@@ -113,11 +113,6 @@ function dataRun(excess: Excess, cluster: number, step: 1 | -1, most: number): n
   let count = 0;
   while (count < most && excess.isLostData(cluster + (count + 1) * step)) count += 1;
   return count;
-}
-
-function isEmpty(words: Uint32Array, at: number, stride: number): boolean {
-  for (let i = at; i < at + stride; i++) if (words[i] !== 0) return false;
-  return true;
 }
 
 /** The cluster that a standard entry names. */

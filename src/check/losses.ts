@@ -1,8 +1,10 @@
 import { GiB } from '../base/units.js';
+import { behindDiskText, findBehindDisk } from '../image/behind-disk.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { findEmptiedTables } from './emptied-tables.js';
+import { checkDataFile } from './data-file.js';
 import type { Excess } from './excess.js';
 import type { Unreferenced } from './report.js';
 import type { StoredRefcountTable } from './stored-refcounts.js';
@@ -36,6 +38,15 @@ export async function findLosses(
   collector: FindingCollector,
 ): Promise<Losses> {
   await references.cutOff.judge(table, collector);
+  for (const behind of await findBehindDisk(image)) {
+    const { at, snapshot } = behind;
+    const structure = snapshot === undefined ? 'main-header' : 'snapshot-table';
+    collector.add('DISK_SIZE_TOO_SMALL', {
+      structure,
+      at,
+      facts: { what: behindDiskText(behind) },
+    });
+  }
   addTwoPlaces(image.geometry.clusterBytes, references, overlapped, collector);
   let unreferenced: Unreferenced | undefined;
   if (!excess.isEmpty) {
@@ -49,6 +60,7 @@ export async function findLosses(
     const mayBeLost = unreferenced.zeros < unreferenced.clusters || excess.overcountedClusters > 0;
     if (mayBeLost) await findEmptiedTables(image, references, excess, collector);
   }
+  await checkDataFile(image, references, excess, collector);
   const { unreadable, inferred } = collector.ownersHidden;
   return { ownersHidden: unreadable || inferred, unreferenced };
 }

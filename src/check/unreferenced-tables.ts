@@ -3,7 +3,14 @@ import { bytesOf, swapWords } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { plausibleEntries } from '../image/unlisted.js';
 import { walkStoredTables } from '../image/walk.js';
-import { COMPRESSED, COPIED, compressedExtent, offsetOf } from '../l1l2/entry.js';
+import {
+  COMPRESSED,
+  COPIED,
+  compressedExtent,
+  isEmpty,
+  offsetOf,
+  ZERO_FLAG,
+} from '../l1l2/entry.js';
 import { lookAtL1, lookAtL2 } from '../l1l2/recognise.js';
 import type { Scan } from '../l1l2/scan.js';
 import type { FindingCollector } from './collector.js';
@@ -89,7 +96,7 @@ class Look {
     const l2 = lookAtL2(stored, this.#scan);
     const l1 = l2 === undefined && stride === 4 ? lookAtL1(stored, this.#scan) : undefined;
     const looks = l2 ?? l1;
-    if (looks === undefined) return undefined;
+    if (looks === undefined) return this.#zeroEntries(stored);
     const lost = this.#lostTargets(stored, l2 === undefined ? 2 : stride);
     if (lost === 0) return undefined;
     const entries = counted(looks.pointers, 'entry', 'entries');
@@ -117,6 +124,22 @@ class Look {
       if (i >= words.length) return true;
     }
     return false;
+  }
+
+  /** Over a backing file entries that only read as zeros are data too. */
+  #zeroEntries(words: Uint32Array): string | undefined {
+    const { stride, format } = this.#scan;
+    if (this.#image.backingNameBytes === undefined || format.version !== 3) return undefined;
+    let zeros = 0;
+    for (let i = 0; i < words.length; i += stride) {
+      const isPlain = stride === 2 && words[i] === 0 && words[i + 1] === ZERO_FLAG;
+      const isOfSubclusters =
+        stride === 4 && (words[i]! | words[i + 1]! | words[i + 3]!) === 0 && words[i + 2] !== 0;
+      if (isPlain || isOfSubclusters) zeros += 1;
+      else if (!isEmpty(words, i, stride)) return undefined;
+    }
+    const entries = counted(zeros, 'entry', 'entries');
+    return zeros < 2 ? undefined : `a table with ${entries} that read as zeros`;
   }
 
   #lostTargets(words: Uint32Array, stride: number): number {

@@ -1,6 +1,7 @@
 import { checkImage } from '../check/check-image.js';
 import type { Finding } from '../check/finding.js';
 import type { CheckReport } from '../check/report.js';
+import { behindDiskText, findBehindDisk } from '../image/behind-disk.js';
 import { damaged } from '../image/damage.js';
 import { regionClusters } from '../image/regions.js';
 import type { Audit } from './audit.js';
@@ -15,6 +16,12 @@ import type { Survey } from './survey.js';
  * @throws QsnapError IMAGE_DAMAGED with the first finding that says what is lost.
  */
 export async function refuseLosses(surveyed: Survey, audited: Audit): Promise<void> {
+  const [behind] = await findBehindDisk(surveyed.image);
+  if (behind !== undefined) {
+    const { at, snapshot } = behind;
+    const structure = snapshot === undefined ? 'main-header' : 'snapshot-table';
+    throw damaged({ structure, at, message: behindDiskText(behind) });
+  }
   if (audited.leakedClusters === 0 && !endsInsideData(surveyed, audited)) return;
   const report = await checkImage(surveyed.image.source, { owners: false });
   const loss = report.findings.find(isLoss);

@@ -63,6 +63,12 @@ export function compressedExtent(
   return { at, sectorBytes: sectors * 512 };
 }
 
+/** Whether an entry of `stride` words has nothing in it. */
+export function isEmpty(words: Uint32Array, at: number, stride: number): boolean {
+  for (let i = at; i < at + stride; i++) if (words[i] !== 0) return false;
+  return true;
+}
+
 /** The entry by its kind. Spec: L2 table entry; compressed is tested first, bit 0 is address there. */
 export function decodeL2Entry(high: number, low: number, format: TableFormat): L2Entry {
   const { geometry } = format;

@@ -172,7 +172,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/check/emptied-tables.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/check/excess.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/check/losses.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
-  'src/check/unreferenced-tables.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/edit/refuse-losses.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/repair/given-up.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/rescue/size-doubt.ts': /^test\/oracle\/rescue\.test\.ts$/,

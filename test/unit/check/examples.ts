@@ -259,6 +259,18 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     },
     { left: untilLastData },
   ),
+  DATA_FILE_DOUBTED: example('no-snapshots', (p) => {
+    p.bytes[79]! |= 4;
+    return 72;
+  }),
+  DATA_FILE_OFFSET_WRONG: example('data-file', (p) =>
+    change(p, standard(p), (was) => was ^ (1n << 22n)),
+  ),
+  DISK_SIZE_TOO_SMALL: example('version-3', (p) => {
+    const size = u64(p.bytes, 24);
+    putU64(p.bytes, 24, size / 4n);
+    return 24;
+  }),
   TABLE_EMPTIED: example('version-3', (p) => {
     const table = Number(u64(p.bytes, usedL1(p)) & OFFSET_MASK);
     p.bytes.fill(0, table, table + p.layout.clusterBytes);

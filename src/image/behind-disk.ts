@@ -1,0 +1,99 @@
+import { MiB } from '../base/units.js';
+import { hex, wordsInPlace } from '../base/words.js';
+import { HEADER_V2 } from '../qcow2/spec.js';
+import { COMPRESSED, offsetOf } from '../l1l2/entry.js';
+import { l1EntriesFor } from '../qcow2/geometry.js';
+import type { Image } from './image.js';
+
+/** Bytes of tables that are read at a time. */
+const BATCH_BYTES = 4 * MiB;
+
+/** Guest data that is mapped behind the end of its disk. */
+export interface BehindDisk {
+  /** Index of the snapshot whose disk it is; undefined: the active disk. */
+  readonly snapshot: number | undefined;
+  /** Offset of the header's size, or of the snapshot's table entry. */
+  readonly at: number;
+  readonly diskSizeBytes: number;
+  /** Guest offset at which the last cluster that is mapped ends. */
+  readonly mappedTo: number;
+}
+
+/** What is wrong, as a check and a refused edit say it. */
+export function behindDiskText({ snapshot, diskSizeBytes, mappedTo }: BehindDisk): string {
+  const disk = snapshot === undefined ? 'the active disk' : `the disk of snapshot ${snapshot}`;
+  return `${disk} has a size of ${diskSizeBytes} bytes, but guest data is mapped up to ${hex(mappedTo)}`;
+}
+
+/**
+ * Disks of which the last L2 table maps clusters behind the disk's end. No program writes there: the VM state
+ * begins with the next table, and a disk that is made smaller loses what lies behind its new end. So the size
+ * is wrong.
+ */
+export async function findBehindDisk(image: Image): Promise<readonly BehindDisk[]> {
+  const { header, snapshots, geometry, fileSizeBytes, source } = image;
+  const { clusterBytes, l2Entries, l2CoverageBytes, l2EntryBytes } = geometry;
+  const disks = [
+    {
+      l1: header.activeL1,
+      diskSizeBytes: header.diskSizeBytes,
+      snapshot: undefined,
+      at: HEADER_V2.sizeBytes.at,
+    },
+    ...snapshots.map(({ l1, diskSizeBytes, index, at }) => {
+      return { l1, diskSizeBytes, snapshot: index, at };
+    }),
+  ].flatMap((disk) => {
+    const last = l1EntriesFor(disk.diskSizeBytes, geometry) - 1;
+    const used = Math.ceil((disk.diskSizeBytes - last * l2CoverageBytes) / clusterBytes);
+    const isThere = last >= 0 && last < disk.l1.entries && used < l2Entries;
+    return isThere ? [{ ...disk, last, used, pointer: new Uint8Array(8) }] : [];
+  });
+  await source.readBatch(
+    disks.map(({ l1, last, pointer }) => ({ at: l1.at + last * 8, into: pointer })),
+  );
+  const byTable = new Map<number, (typeof disks)[number][]>();
+  for (const disk of disks) {
+    const [high, low] = wordsInPlace(disk.pointer);
+    const at = offsetOf(high!, low!);
+    if (at === 0 || at % clusterBytes !== 0 || at + clusterBytes > fileSizeBytes) continue;
+    byTable.set(at, [...(byTable.get(at) ?? []), disk]);
+  }
+  const found: BehindDisk[] = [];
+  for (const batch of batchesOf(
+    [...byTable],
+    Math.max(1, Math.floor(BATCH_BYTES / clusterBytes)),
+  )) {
+    // Only the entries behind the smallest disk are read of a table.
+    const tails = batch.map(([tableAt, there]) => {
+      const first = Math.min(...there.map(({ used }) => used));
+      const into = new Uint8Array((l2Entries - first) * l2EntryBytes);
+      return { at: tableAt + first * l2EntryBytes, into, first, there };
+    });
+    await source.readBatch(tails);
+    for (const { into, first, there } of tails) {
+      const lastMapped = first + lastMappedEntry(wordsInPlace(into), l2EntryBytes / 4);
+      for (const { used, last, snapshot, at, diskSizeBytes } of there) {
+        if (lastMapped < used) continue;
+        const mappedTo = last * l2CoverageBytes + (lastMapped + 1) * clusterBytes;
+        found.push({ snapshot, at, diskSizeBytes, mappedTo });
+      }
+    }
+  }
+  return found;
+}
+
+function batchesOf<T>(items: readonly T[], most: number): T[][] {
+  const batches: T[][] = [];
+  for (let i = 0; i < items.length; i += most) batches.push(items.slice(i, i + most));
+  return batches;
+}
+
+/** Index of the last entry that has a host cluster; -1 where none has. */
+function lastMappedEntry(words: Uint32Array, stride: number): number {
+  for (let i = words.length - stride; i >= 0; i -= stride) {
+    const [high, low] = [words[i]!, words[i + 1]!];
+    if ((high & COMPRESSED) !== 0 || offsetOf(high, low) !== 0) return i / stride;
+  }
+  return -1;
+}
