@@ -7,7 +7,6 @@ import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
-import type { ByteRange } from '../io/device.js';
 import { isGrowable } from '../io/growth.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
@@ -32,7 +31,7 @@ import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
 import { refuseUnmendable, tooManyUnreadable, wouldCover } from './refuse.js';
-import { clustersNamed, clustersToCount, freeClusters } from './room.js';
+import { clustersNamed, clustersToCount, freeClusters, freedBy } from './room.js';
 import {
   readStoredRefcounts,
   settleRefcounts,
@@ -294,26 +293,4 @@ function assembled(
       leakedClusters: settled.leaksLeft,
     },
   };
-}
-
-/** Clusters that count as free from now on, and did not before, neighbours joined. */
-function freedBy(
-  { counts, endCluster }: Ledger,
-  { storedFree }: Settled,
-  clusterBytes: number,
-): readonly ByteRange[] {
-  const ranges: { at: number; length: number }[] = [];
-  for (let block = 0; block < counts.touched.length; block++) {
-    if (counts.touched[block] === 0) continue;
-    const first = block * 2 ** counts.blockShift;
-    const end = Math.min(first + 2 ** counts.blockShift, endCluster);
-    for (let cluster = first; cluster < end; cluster++) {
-      if (counts.get(cluster) !== 0 || storedFree.has(cluster)) continue;
-      const at = cluster * clusterBytes;
-      const last = ranges.at(-1);
-      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
-      else ranges.push({ at, length: clusterBytes });
-    }
-  }
-  return ranges;
 }

@@ -1,5 +1,7 @@
 import { clustersToHold, roundUp } from '../base/units.js';
 import type { Image } from '../image/image.js';
+import type { Ledger } from '../edit/ledger.js';
+import type { ByteRange } from '../io/device.js';
 import { isGrowable } from '../io/growth.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { TableFormat } from '../l1l2/entry.js';
@@ -87,4 +89,26 @@ async function countUndropped(image: Image, mender: TableMender, of: Counts): Pr
   const counts = newCounts(of.clusters, image.geometry, REFCOUNT_CAP);
   await countMended(tree, scanOf(mender.format), new Float64Array(0), counts, unknowns);
   return counts;
+}
+
+/** Clusters that count as free from now on, and did not before, neighbours joined. */
+export function freedBy(
+  { counts, endCluster }: Ledger,
+  { storedFree }: Settled,
+  clusterBytes: number,
+): readonly ByteRange[] {
+  const ranges: { at: number; length: number }[] = [];
+  for (let block = 0; block < counts.touched.length; block++) {
+    if (counts.touched[block] === 0) continue;
+    const first = block * 2 ** counts.blockShift;
+    const end = Math.min(first + 2 ** counts.blockShift, endCluster);
+    for (let cluster = first; cluster < end; cluster++) {
+      if (counts.get(cluster) !== 0 || storedFree.has(cluster)) continue;
+      const at = cluster * clusterBytes;
+      const last = ranges.at(-1);
+      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
+      else ranges.push({ at, length: clusterBytes });
+    }
+  }
+  return ranges;
 }

@@ -2,6 +2,11 @@
  * Whatever `qemu-img check -r all` mends, a repair by qsnap can: the damages that QEMU's own tests make, each
  * on several images. Where QEMU's repair ends in a sound image, so does qsnap's, and no byte of any disk that
  * QEMU's keeps is lost. What changes a disk is named, as a person would after the check's advice.
+ *
+ * The kinds are those of QEMU's tests 026, 060, 061, 080, 108, 112, 137, 138, 214, 217, 242, 261, 271 and 287; 114,
+ * 121, 270 and 290 were gone through, and damage nothing that a check looks at. Data files (244) and tables past the
+ * limits (261) have tests of their own beside this one. Left out: a bitmap table at 1 TiB and a refcount table over
+ * the header, since QEMU's repair of images with small clusters does not end with them in the time and room given.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

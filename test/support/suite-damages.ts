@@ -115,6 +115,12 @@ const REFCOUNTS: Readonly<Record<string, SuiteDamage>> = {
   'a refcount block of zeros': { make: zeroedBlock },
   'the refcount table without its first entry': { make: word(tableEntry, () => 0n) },
   'no refcount table': { make: withoutRefcountTable },
+  'a refcount table of no clusters': {
+    make: ({ bytes }) => {
+      putU32(bytes, 56, 0);
+      return bytes;
+    },
+  },
   'a refcount block off its cluster': { make: word(tableEntry, (was) => was | 0x200n) },
   'a refcount block off its cluster, and bits that mean nothing': {
     make: word(tableEntry, (was) => was | 0x2an),
@@ -177,6 +183,13 @@ const ENTRIES: Readonly<Record<string, SuiteDamage>> = {
       layout.version < 3 || layout.extendedL2 || layout.clusterBytes === 512
         ? undefined
         : was | ZERO_BIT | 0x200n,
+    ),
+  },
+  'a zero cluster whose room is off its cluster in the header': {
+    make: word(ownDataEntry, (_, { layout }) =>
+      layout.version < 3 || layout.extendedL2 || layout.clusterBytes === 512
+        ? undefined
+        : COPIED_BIT | ZERO_BIT | 0x200n,
     ),
   },
   'an L2 entry past the end': {
