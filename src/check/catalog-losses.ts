@@ -127,7 +127,8 @@ export const LOSS_FINDINGS = {
     beyondQemu: true,
     hidesOwners: 'inferred',
     remedy: 'manual',
-    message: (told) => `the active disk has ${cluster(told)} at two places`,
+    message: (told) =>
+      `${told.structure === 'active-l2' ? 'the active disk' : 'a snapshot'} has ${cluster(told)} at two places`,
     consequence: 'one of the two has lost its data, and shows that of the other',
     advice: 'look at both places; the data that one of them had may be where nothing refers to',
   },

@@ -19,10 +19,12 @@ import {
   type Taken,
 } from '../l1l2/scan.js';
 import { FlagMarks } from '../l1l2/flag-marks.js';
+import { visitRepeats, visitRepeatsOfRuns } from '../l1l2/repeats.js';
 import { newRuns, type Runs } from '../l1l2/runs.js';
 import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
+import { ClusterSet } from '../refcount/cluster-set.js';
 import type { FindingCollector, Found } from './collector.js';
 import { CutOff } from './cut-off.js';
 import { factsOf, judgeEntry } from './judge-entry.js';
@@ -55,6 +57,8 @@ export interface References {
   readonly regions: readonly Region[];
   /** Clusters that an entry of the active disk names, and something else before it. */
   readonly taken: ReadonlySet<number>;
+  /** Clusters that a table of snapshots alone names at two places. */
+  readonly repeated: ReadonlySet<number>;
   readonly cutOff: CutOff;
 }
 
@@ -93,6 +97,11 @@ export async function countReferences(
   const noteTaken: Taken = (cluster) => {
     if (takenTwice.size < TAKEN_MAX) takenTwice.add(cluster);
   };
+  const repeated = new Set<number>();
+  const noteRepeated: Taken = (cluster) => {
+    if (repeated.size < TAKEN_MAX) repeated.add(cluster);
+  };
+  let seen: ClusterSet | undefined;
   // While the active disk alone is counted, a cluster that is counted already is at two places of it.
   const order = activeFirst(tally);
   const inOrder = order === undefined ? offsets : Float64Array.from(order, (i) => offsets[i]!);
@@ -113,13 +122,17 @@ export async function countReferences(
         marks.add(runs);
         marked[index] = 1;
       } else addLayout(words, scan, active[index]!, external, layout);
+    } else if (runs.isPlain) visitRepeatsOfRuns(runs, noteRepeated);
+    else if (!external) {
+      seen ??= new ClusterSet(format.fileClusters);
+      visitRepeats(words, scan, seen, noteRepeated);
     }
     hasCopied[index] = runs.anyCopied ? 1 : 0;
     if ((position & 0x3ff) === 0) onProgress(position / offsets.length);
   });
   const bitmapFailure = await countBitmapData(image, counter, collector);
   const flags = { hasCopied, odd, marks, marked };
-  const found = { bitmapFailure, regions, taken: takenTwice, cutOff };
+  const found = { bitmapFailure, regions, taken: takenTwice, repeated, cutOff };
   return { counter, scan, tally, activeL1, layout, ...flags, ...found };
 }
 

@@ -65,19 +65,21 @@ export async function findLosses(
   return { ownersHidden: unreadable || inferred, unreferenced };
 }
 
-/** Clusters that the active disk has at two places, or tables that its L1 has at two. */
+/** Clusters that a disk has at two places, or tables that the active L1 has at two. */
 function addTwoPlaces(
   clusterBytes: number,
-  { tally, taken }: References,
+  { tally, taken, repeated }: References,
   overlapped: ReadonlySet<number>,
   collector: FindingCollector,
 ): void {
-  const add = (cluster: number): void => {
-    const where = { structure: 'active-l2', at: cluster * clusterBytes, cluster } as const;
-    collector.add('CLUSTER_AT_TWO_PLACES', where);
+  const add = (cluster: number, structure: 'active-l2' | 'inactive-l2' = 'active-l2'): void => {
+    collector.add('CLUSTER_AT_TWO_PLACES', { structure, at: cluster * clusterBytes, cluster });
   };
   // What lies over metadata has a finding of its own.
   for (const cluster of taken) if (!overlapped.has(cluster)) add(cluster);
+  for (const cluster of repeated) {
+    if (!overlapped.has(cluster) && !taken.has(cluster)) add(cluster, 'inactive-l2');
+  }
   tally.offsets.forEach((offset, index) => {
     if (offset !== 0 && tally.active[index]! > 1) add(Math.floor(offset / clusterBytes));
   });
