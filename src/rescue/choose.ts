@@ -46,8 +46,8 @@ export function isAllRescued(
   const isNamed = ({ origin }: RescuedDisk): boolean => !['old-table', 'unnamed'].includes(origin);
   if (found.some((disk) => isNamed(disk) && !disks.includes(disk))) return false;
   const isWhole = disks.every(
-    ({ sizeInDoubt, lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
-      if (sizeInDoubt) return false;
+    ({ sizeInDoubt, tablesInDoubt, lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
+      if (sizeInDoubt || tablesInDoubt > 0) return false;
       return lostBytes + lostVmStateBytes + doubtfulBytes === 0 && sureness !== 'guess';
     },
   );

@@ -17,7 +17,9 @@ export function rescueJson({ path, plan, disks, output }: Rescued): Record<strin
     'cluster-size': format.geometry.clusterBytes,
     disks: plan.disks.map((disk) => diskJson(plan, disk, disks.includes(disk))),
     'snapshots-lost': plan.snapshotsLost,
-    'unexplained-clusters': plan.unexplainedClusters,
+    'unexplained-clusters': plan.unexplained.clusters,
+    'unexplained-data-clusters': plan.unexplained.withData,
+    'overcounted-clusters': plan.unexplained.overcounted,
     ...(output !== undefined && {
       output: output.path,
       'output-size': output.report.fileSizeBytes,
@@ -40,6 +42,7 @@ function diskJson(plan: RescuePlan, disk: RescuedDisk, isTaken: boolean): Record
     'size-in-doubt': disk.sizeInDoubt,
     'tables-found': disk.tablesFound,
     'tables-lost': disk.tablesLost,
+    'tables-in-doubt': disk.tablesInDoubt,
     'mended-pointers': disk.mendedPointers,
     'mapped-bytes': disk.mappedBytes,
     'lost-bytes': disk.lostBytes,

@@ -1,4 +1,10 @@
-import { printable, printableText, type RescuedDisk, type RescuePlan } from '../../../index.js';
+import {
+  printable,
+  printableText,
+  type RescuedDisk,
+  type RescuePlan,
+  type Unexplained,
+} from '../../../index.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, sizeText } from '../../text.js';
 import type { Rescued } from '../commands/rescue.js';
@@ -33,7 +39,7 @@ const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], strin
 export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string[] {
   const { head, format } = plan.evidence;
   const rows = plan.disks.map((disk) => rowOf(disk, disks.includes(disk)));
-  const { snapshotsLost, unexplainedClusters } = plan;
+  const { snapshotsLost } = plan;
   const mended = plan.disks.reduce((sum, { mendedPointers }) => sum + mendedPointers, 0);
   const cluster = sizeText(format.geometry.clusterBytes);
   return [
@@ -41,10 +47,9 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
-    ...(unexplainedClusters > 0
-      ? [`  nothing that was found leads to ${countText(unexplainedClusters, 'cluster')} in use`]
-      : []),
+    ...unexplainedLines(plan.unexplained),
     ...tableLines(COLUMNS, rows),
+    ...plan.disks.flatMap((disk) => inDoubtLine(disk)),
     ...plan.disks.flatMap(({ id, sizeInDoubt, diskSizeBytes }) =>
       sizeInDoubt
         ? [`${id}: the size of ${diskSizeBytes} bytes is in doubt; --disk-size sets another`]
@@ -52,6 +57,21 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     ),
     ...plan.disks.flatMap(({ id, hint }) => (hint === undefined ? [] : [`${id}: ${hint}`])),
   ];
+}
+
+/** What the refcounts know of and no disk accounts for. */
+function unexplainedLines({ clusters, withData, overcounted }: Unexplained): readonly string[] {
+  const data = withData === 0 ? 'none holds data' : `${withData} hold data`;
+  const inUse = countText(clusters, 'cluster');
+  const unled = `nothing that was found, guesses aside, leads to ${inUse} in use: ${data}`;
+  const over = `less leads to ${countText(overcounted, 'cluster')} of data than the refcounts say`;
+  return [...(clusters > 0 ? [`  ${unled}`] : []), ...(overcounted > 0 ? [`  ${over}`] : [])];
+}
+
+function inDoubtLine({ id, tablesInDoubt }: RescuedDisk): readonly string[] {
+  if (tablesInDoubt === 0) return [];
+  const tables = countText(tablesInDoubt, 'table');
+  return [`${id}: perhaps not all came back: empty entries of ${tables} may have led to more`];
 }
 
 function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
