@@ -2,6 +2,7 @@ import { clustersToHold } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
+import { LIMITS } from '../qcow2/limits.js';
 import type { RescueHead } from './head.js';
 import type { ScannedFile } from './scan-file.js';
 import type { RefcountHints } from './stored-refcounts.js';
@@ -28,6 +29,18 @@ export function clusterAt(offset: number, { format }: Evidence): number {
 export function isPlace(offset: number, { format, fileSizeBytes }: Evidence): boolean {
   const { clusterBytes } = format.geometry;
   return offset >= clusterBytes && offset < fileSizeBytes && offset % clusterBytes === 0;
+}
+
+/**
+ * Whether an offset past the end of the file is one that a longer file may have had: what it led to was cut off. An
+ * offset of bits that mean nothing is almost never one.
+ */
+export function isCutOff(offset: number, { format, fileSizeBytes }: Evidence): boolean {
+  const { clusterBytes } = format.geometry;
+  const isCluster = offset % clusterBytes === 0;
+  return (
+    isCluster && offset >= fileSizeBytes && offset / clusterBytes < LIMITS.hostClustersMax.value
+  );
 }
 
 /** Whether something that looks like a table begins there. */

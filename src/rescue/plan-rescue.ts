@@ -103,14 +103,12 @@ export async function planRescue(
     believed.length === roots.length ? tables : await weighTables(roots, metadata, evidence);
   const lostEntries = await findLostEntries(all, mended, metadata, evidence);
   const unexplained = await findUnexplained(roots, all, mended, metadata, evidence);
-  const named = snapshots.named.length;
-  const others = found.older.length;
   return {
     evidence,
     disks: numbered(roots).map(([id, root]) =>
       diskOf(id, root, roots, all, { mended, doubtful, lostEntries, unexplained }, evidence),
     ),
-    snapshotsLost: Math.max(0, Math.min(snapshots.claimed ?? 0, 65_536) - named - others),
+    snapshotsLost: found.snapshotsLost,
     unexplained,
     mended,
     lostEntries,
