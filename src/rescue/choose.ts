@@ -42,6 +42,7 @@ export function isAllRescued(
 ): boolean {
   // What else it said than where tables lie, nobody knows.
   if (evidence.head.from !== 'header') return false;
+  if (['cut', 'lost'].includes(evidence.head.luksHeader)) return false;
   // What only old tables name may have been deleted by its owner; what is named now was not.
   const isNamed = ({ origin }: RescuedDisk): boolean => !['old-table', 'unnamed'].includes(origin);
   if (found.some((disk) => isNamed(disk) && !disks.includes(disk))) return false;

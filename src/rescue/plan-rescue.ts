@@ -5,6 +5,7 @@ import { ClusterSet } from '../refcount/cluster-set.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
+import { refuseUnnamedDataFile } from './data-file.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type MendedPointers, type PointerFindings } from './mend-pointers.js';
@@ -98,6 +99,7 @@ export async function planRescue(
   const believed = roots.filter(({ sureness }) => sureness !== 'guess');
   addMetadata(metadata, believed, evidence);
   const tables = await weighTables(believed, metadata, evidence);
+  refuseUnnamedDataFile(tables, metadata, evidence);
   const { mended, doubtful } = await mendPointers(tables, metadata, evidence);
   const all =
     believed.length === roots.length ? tables : await weighTables(roots, metadata, evidence);

@@ -14,6 +14,8 @@ export function rescueJson({ path, plan, disks, output }: Rescued): Record<strin
     operation: 'rescue',
     'dry-run': output === undefined,
     header: head.from,
+    'luks-header': head.luksHeader,
+    'data-file-bit-ignored': head.dataFile === 'unnamed',
     'cluster-size': format.geometry.clusterBytes,
     disks: plan.disks.map((disk) => diskJson(plan, disk, disks.includes(disk))),
     'snapshots-lost': plan.snapshotsLost,

@@ -35,6 +35,15 @@ const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], strin
   none: 'no header is left; what it said was told from the tables',
 };
 
+const LUKS_TEXT: Readonly<
+  Record<RescuePlan['evidence']['head']['luksHeader'], string | undefined>
+> = {
+  none: undefined,
+  whole: undefined,
+  cut: 'the file ends inside the LUKS header: perhaps no passphrase opens the copy',
+  lost: 'the LUKS header is lost: the copy is not encrypted, and has the data as it is stored',
+};
+
 /** What was found, one disk a line, and what is not known. */
 export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string[] {
   const { head, format } = plan.evidence;
@@ -45,6 +54,7 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
   return [
     `${printableText(path)}: ${countText(plan.disks.length, 'disk')} found`,
     `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
+    ...headerLines(head),
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
     ...unexplainedLines(plan.unexplained),
@@ -56,6 +66,17 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
         : [],
     ),
     ...plan.disks.flatMap(({ id, hint }) => (hint === undefined ? [] : [`${id}: ${hint}`])),
+  ];
+}
+
+/** What the header says that can't be so. */
+function headerLines({ luksHeader, dataFile }: RescuePlan['evidence']['head']): readonly string[] {
+  const luks = LUKS_TEXT[luksHeader];
+  const data =
+    'the header says that the data lies in another file, but the tables lead to data here';
+  return [
+    ...(luks === undefined ? [] : [`  ${luks}`]),
+    ...(dataFile === 'unnamed' ? [`  ${data}`] : []),
   ];
 }
 

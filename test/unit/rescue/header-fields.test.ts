@@ -1,0 +1,133 @@
+/** Fields of the header that the rest of the image contradicts: what follows for the copy. */
+import { expect, test } from 'vitest';
+import { isQsnapError, memoryDevice, openImage, planRescue } from '../../../src/index.js';
+import { allocateCluster } from '../../support/image-builder-allocate.js';
+import { putU32, putU64, u64 } from '../../support/image-builder-layout.js';
+import {
+  buildImage,
+  guestWrite,
+  layoutOf,
+  readGuest,
+  type PlainDisk,
+} from '../../support/image-builder.js';
+import { diskOf, rescueOf, withSnapshot } from '../../support/rescued.js';
+
+const CLUSTER = 4096;
+const DISK_BYTES = 2 ** 18;
+const LUKS_CLUSTERS = 8;
+const HEADER_BYTES = 104;
+
+function written(): PlainDisk {
+  const disk = {
+    bytes: buildImage({
+      version: 3,
+      clusterBits: 12,
+      refcountOrder: 4,
+      extendedL2: false,
+      diskSizeBytes: DISK_BYTES,
+    }),
+  };
+  for (let cell = 0; cell < 16; cell++) guestWrite(disk, cell, cell + 1);
+  return disk;
+}
+
+function activeOf(bytes: Uint8Array): Uint8Array {
+  const { l1At, l1Entries } = layoutOf(bytes);
+  return readGuest(bytes, { l1At, l1Entries, diskSizeBytes: DISK_BYTES });
+}
+
+/** An image that is encrypted with LUKS, whose header is the last part of the file. */
+function encrypted(): { bytes: Uint8Array; luksAt: number } {
+  const disk = written();
+  const clusters = Array.from({ length: LUKS_CLUSTERS }, () => allocateCluster(disk));
+  const luksAt = clusters[0]! * CLUSTER;
+  const { bytes } = disk;
+  bytes.fill(0x5a, luksAt, luksAt + LUKS_CLUSTERS * CLUSTER);
+  putU32(bytes, 32, 2);
+  putU32(bytes, HEADER_BYTES, 0x0537be77);
+  putU32(bytes, HEADER_BYTES + 4, 16);
+  putU64(bytes, HEADER_BYTES + 8, BigInt(luksAt));
+  putU64(bytes, HEADER_BYTES + 16, BigInt(LUKS_CLUSTERS * CLUSTER));
+  return { bytes, luksAt };
+}
+
+const encryptionOf = async (bytes: Uint8Array): Promise<string> =>
+  (await openImage(memoryDevice(bytes))).header.encryption;
+
+test('a LUKS header that the end of the file cuts is kept as far as it goes', async () => {
+  const { bytes, luksAt } = encrypted();
+  const end = luksAt + 2 * CLUSTER + 100;
+  const rescued = await rescueOf(bytes.slice(0, end));
+  expect(rescued.plan.evidence.head.luksHeader).toBe('cut');
+  expect(diskOf(rescued, 'active')).toMatchObject({ lostBytes: 0 });
+  expect(await encryptionOf(rescued.copy)).toBe('luks');
+  expect(rescued.copy.subarray(luksAt, end)).toEqual(bytes.subarray(luksAt, end));
+  expect(rescued.isAll).toBe(false);
+});
+
+test('without any of its LUKS header the guest data is copied as it is stored', async () => {
+  const { bytes, luksAt } = encrypted();
+  const rescued = await rescueOf(bytes.slice(0, luksAt));
+  expect(rescued.plan.evidence.head.luksHeader).toBe('lost');
+  expect(await encryptionOf(rescued.copy)).toBe('none');
+  expect(activeOf(rescued.copy)).toEqual(activeOf(bytes));
+  expect(rescued.isAll).toBe(false);
+});
+
+test('a LUKS header tells the method of encryption where that has a flipped bit', async () => {
+  const { bytes, luksAt } = encrypted();
+  expect((await rescueOf(bytes)).isAll).toBe(true);
+  for (const method of [0, 3, 6]) {
+    putU32(bytes, 32, method);
+    const rescued = await rescueOf(bytes);
+    expect(rescued.plan.evidence.head.luksHeader).toBe('whole');
+    expect(await encryptionOf(rescued.copy)).toBe('luks');
+    expect(rescued.copy[luksAt]).toBe(0x5a);
+    expect(rescued.isAll).toBe(true);
+  }
+});
+
+/** The image with the bit that says that its guest data lies in another file. */
+function withDataFileBit(bytes: Uint8Array): Uint8Array {
+  const flipped = bytes.slice();
+  putU64(flipped, 72, u64(bytes, 72) | 4n);
+  return flipped;
+}
+
+test('the bit for an external data file is ignored where the tables lead to data in the file', async () => {
+  const disk = written();
+  disk.bytes = await withSnapshot(disk.bytes, 'one');
+  for (let cell = 0; cell < 4; cell++) guestWrite(disk, cell, 99);
+  const rescued = await rescueOf(withDataFileBit(disk.bytes));
+  expect(rescued.plan.disks.map(({ id, sureness }) => [id, sureness])).toEqual([
+    ['active', 'certain'],
+    ['snapshot-1', 'certain'],
+  ]);
+  expect(activeOf(rescued.copy)).toEqual(activeOf(disk.bytes));
+  expect((await openImage(memoryDevice(rescued.copy))).header.externalDataFile).toBe(false);
+  expect(rescued.isAll).toBe(true);
+});
+
+/** An image whose 16 clusters lie in another file, one behind the other from its start. */
+function withDataElsewhere(): Uint8Array {
+  const bytes = withDataFileBit(written().bytes);
+  const l2At = Number(u64(bytes, layoutOf(bytes).l1At) % 2n ** 56n);
+  for (let i = 0; i < 16; i++) putU64(bytes, l2At + i * 8, 2n ** 63n + BigInt(i * CLUSTER));
+  return bytes.slice(0, l2At + CLUSTER);
+}
+
+test.each([
+  ['leads elsewhere by its tables', withDataElsewhere],
+  [
+    'names the other file',
+    () => {
+      const bytes = withDataFileBit(written().bytes);
+      putU32(bytes, HEADER_BYTES, 0x44415441);
+      putU32(bytes, HEADER_BYTES + 4, 8);
+      return bytes;
+    },
+  ],
+])('an image with an external data file that %s is refused', async (_, make) => {
+  const thrown: unknown = await planRescue(memoryDevice(make())).catch((error: unknown) => error);
+  expect(isQsnapError(thrown) && thrown.code).toBe('EXTERNAL_DATA_FILE');
+});
