@@ -101,7 +101,7 @@ export { planRescue } from './rescue/plan-rescue.js';
 export type { RescuedDisk, RescuePlan } from './rescue/plan-rescue.js';
 export type { Origin, Sureness } from './rescue/root.js';
 export type { Unexplained } from './rescue/unexplained.js';
-export { writeRescued } from './rescue/write-copy.js';
+export { foreseeRescued, writeRescued } from './rescue/write-copy.js';
 export type { RescueReport } from './rescue/write-copy.js';
 export { saveUndo } from './tx/save-undo.js';
 export type { UndoAbout } from './tx/save-undo.js';

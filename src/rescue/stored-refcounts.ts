@@ -72,12 +72,27 @@ export async function readRefcountHints(
   });
   // A pointer to something else leads to no blocks: then nothing there is the image's own.
   if (owned.size === 0) return NOTHING;
-  for (let i = 0; i < Math.ceil(bytes / clusterBytes); i++) owned.add(at / clusterBytes + i);
+  for (let i = 0; i < clustersOfTable(table, format); i++) owned.add(at / clusterBytes + i);
   const of = (cluster: number): number | undefined => {
     const hint = hints[cluster] ?? UNKNOWN;
     return hint === UNKNOWN ? undefined : hint;
   };
   return { isKnown: true, of, owned };
+}
+
+/**
+ * How many clusters a refcount table has: what the file needs, and behind that, where the header may claim too much,
+ * as long as they are empty.
+ *
+ * @param table as many words as the header claims, and the file has.
+ */
+function clustersOfTable(table: Uint32Array, { geometry, fileClusters }: TableFormat): number {
+  const { clusterBytes, refcountBlockEntries } = geometry;
+  const needed = Math.ceil(fileClusters / refcountBlockEntries) * 2;
+  const rest = table.subarray(needed).findIndex((word) => word !== 0);
+  const words = rest === -1 ? table.length : needed + rest;
+  const neededClusters = Math.ceil((needed * 4) / clusterBytes);
+  return Math.max(neededClusters, Math.floor((words * 4) / clusterBytes));
 }
 
 /** A block of zeros says that nothing is in use, which is not so where anything is left to be found. */

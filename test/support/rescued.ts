@@ -31,7 +31,8 @@ export async function rescueOf(bytes: Uint8Array, choice: RescueChoice = {}): Pr
   const device = memoryDevice();
   await writeRescued(plan, disks, device);
   const { findings } = await checkImage(device);
-  expect(findings.map(({ message }) => message)).toEqual([]);
+  const flaws = findings.filter(({ severity }) => severity !== 'note');
+  expect(flaws.map(({ message }) => message)).toEqual([]);
   return { plan, isAll: isAllRescued(plan, disks), copy: device.snapshotBytes() };
 }
 

@@ -87,6 +87,27 @@ test('a LUKS header tells the method of encryption where that has a flipped bit'
   }
 });
 
+test('a refcount table is no longer than the file needs, whatever the header claims', async () => {
+  const { bytes } = written();
+  for (const clusters of [5, 2 ** 24 + 1]) {
+    putU32(bytes, 56, clusters);
+    const rescued = await rescueOf(bytes);
+    expect(activeOf(rescued.copy)).toEqual(activeOf(bytes));
+    expect(rescued.isAll).toBe(true);
+  }
+});
+
+test('the copy has room for all header extensions that the image has', async () => {
+  const options = { version: 3, clusterBits: 9, refcountOrder: 4, extendedL2: false } as const;
+  const disk = { bytes: buildImage({ ...options, diskSizeBytes: 2 ** 15 }) };
+  guestWrite(disk, 0, 1);
+  putU32(disk.bytes, HEADER_BYTES, 0x0bad_cafe);
+  putU32(disk.bytes, HEADER_BYTES + 4, 392);
+  const rescued = await rescueOf(disk.bytes);
+  expect(rescued.copy.subarray(HEADER_BYTES, 512)).toEqual(disk.bytes.subarray(HEADER_BYTES, 512));
+  expect(rescued.isAll).toBe(true);
+});
+
 /** The image with the bit that says that its guest data lies in another file. */
 function withDataFileBit(bytes: Uint8Array): Uint8Array {
   const flipped = bytes.slice();

@@ -1,10 +1,4 @@
-import {
-  printable,
-  printableText,
-  type RescuedDisk,
-  type RescuePlan,
-  type Unexplained,
-} from '../../../index.js';
+import { printable, printableText, type RescuedDisk, type RescuePlan } from '../../../index.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, sizeText } from '../../text.js';
 import type { Rescued } from '../commands/rescue.js';
@@ -57,9 +51,8 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     ...headerLines(head),
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
-    ...unexplainedLines(plan.unexplained),
+    ...unexplainedLines(plan),
     ...tableLines(COLUMNS, rows),
-    ...plan.disks.flatMap((disk) => inDoubtLine(disk)),
     ...plan.disks.flatMap(({ id, sizeInDoubt, diskSizeBytes }) =>
       sizeInDoubt
         ? [`${id}: the size of ${diskSizeBytes} bytes is in doubt; --disk-size sets another`]
@@ -80,24 +73,32 @@ function headerLines({ luksHeader, dataFile }: RescuePlan['evidence']['head']): 
   ];
 }
 
-/** What the refcounts know of and no disk accounts for. */
-function unexplainedLines({ clusters, withData, overcounted }: Unexplained): readonly string[] {
-  const data = withData === 0 ? 'none holds data' : `${withData} hold data`;
+/** What the refcounts know of and no disk accounts for, and whether a disk may have lost it. */
+function unexplainedLines({ unexplained, disks }: RescuePlan): readonly string[] {
+  const { clusters, withData, overcounted } = unexplained;
+  const data = `${withData === 0 ? 'none' : withData} ${withData < 2 ? 'holds' : 'hold'} data`;
   const inUse = countText(clusters, 'cluster');
   const unled = `nothing that was found, guesses aside, leads to ${inUse} in use: ${data}`;
   const over = `less leads to ${countText(overcounted, 'cluster')} of data than the refcounts say`;
-  return [...(clusters > 0 ? [`  ${unled}`] : []), ...(overcounted > 0 ? [`  ${over}`] : [])];
+  const isInDoubt = disks.some(({ tablesInDoubt }) => tablesInDoubt > 0);
+  return [
+    ...(clusters > 0 ? [`  ${unled}`] : []),
+    ...(overcounted > 0 ? [`  ${over}`] : []),
+    ...(isInDoubt
+      ? ['  perhaps not all came back of a disk with "?": its tables have room for more']
+      : []),
+  ];
 }
 
-function inDoubtLine({ id, tablesInDoubt }: RescuedDisk): readonly string[] {
-  if (tablesInDoubt === 0) return [];
-  const tables = countText(tablesInDoubt, 'table');
-  return [`${id}: perhaps not all came back: empty entries of ${tables} may have led to more`];
+/** A question mark says that there may be more. */
+function lostText({ lostBytes, lostVmStateBytes, tablesInDoubt }: RescuedDisk): string {
+  const lost = lostBytes + lostVmStateBytes;
+  if (tablesInDoubt > 0) return lost === 0 ? '?' : `${sizeText(lost)}?`;
+  return lost === 0 ? '-' : sizeText(lost);
 }
 
 function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
   const { snapshot } = disk.root;
-  const lost = disk.lostBytes + disk.lostVmStateBytes;
   return [
     disk.id,
     snapshot === undefined ? '-' : printable(snapshot.nameBytes),
@@ -105,7 +106,7 @@ function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
     FOUND_BY[disk.origin],
     sizeText(disk.diskSizeBytes),
     sizeText(disk.mappedBytes),
-    lost === 0 ? '-' : sizeText(lost),
+    lostText(disk),
     isTaken ? 'yes' : 'no',
   ];
 }
