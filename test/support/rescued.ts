@@ -14,6 +14,7 @@ import {
   type RescuedDisk,
   type RescuePlan,
 } from '../../src/index.js';
+import { layoutOf, readGuest } from './image-builder.js';
 
 /** What a rescue found and wrote. */
 export interface Rescued {
@@ -39,6 +40,12 @@ export async function rescueOf(bytes: Uint8Array, choice: RescueChoice = {}): Pr
 /** The disk of a plan with an id. */
 export function diskOf({ plan }: Pick<Rescued, 'plan'>, id: string): RescuedDisk | undefined {
   return plan.disks.find((disk) => disk.id === id);
+}
+
+/** What the active disk of an image reads as. */
+export function activeOf(bytes: Uint8Array): Uint8Array {
+  const { l1At, l1Entries, diskSizeBytes } = layoutOf(bytes);
+  return readGuest(bytes, { l1At, l1Entries, diskSizeBytes });
 }
 
 /** The image with one snapshot more. */

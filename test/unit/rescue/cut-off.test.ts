@@ -10,14 +10,8 @@ import {
 } from '../../../src/qcow2/snapshot-table.js';
 import { allocateCluster, changeRefcount } from '../../support/image-builder-allocate.js';
 import { COPIED_BIT, putU32, putU64, u64 } from '../../support/image-builder-layout.js';
-import {
-  buildImage,
-  guestWrite,
-  layoutOf,
-  readGuest,
-  type PlainDisk,
-} from '../../support/image-builder.js';
-import { diskOf, rescueOf } from '../../support/rescued.js';
+import { buildImage, guestWrite, layoutOf, type PlainDisk } from '../../support/image-builder.js';
+import { activeOf, diskOf, rescueOf } from '../../support/rescued.js';
 
 const CLUSTER = 4096;
 const DISK_BYTES = 2 ** 21;
@@ -81,12 +75,6 @@ beforeAll(async () => {
   expect((await checkImage(memoryDevice(disk.bytes))).exitCode).toBe(0);
 });
 
-/** What the active disk of an image reads as. */
-function activeOf(bytes: Uint8Array): Uint8Array {
-  const { l1At, l1Entries } = layoutOf(bytes);
-  return readGuest(bytes, { l1At, l1Entries, diskSizeBytes: DISK_BYTES });
-}
-
 test('an L1 table that is there stays the active one when all its tables are cut off', async () => {
   const rescued = await rescueOf(disk.bytes.slice(0, l1s[0]! + CLUSTER));
   expect(diskOf(rescued, 'active')).toMatchObject({
@@ -100,7 +88,7 @@ test('an L1 table that is there stays the active one when all its tables are cut
 });
 
 test('a table of an older state is no more than a guess for what was cut off', async () => {
-  const { plan, isAll } = await rescueOf(disk.bytes.slice(0, l1s[1]!));
+  const { plan, isAll } = await rescueOf(disk.bytes.slice(0, l1s[1]));
   const active = diskOf({ plan }, 'active')!;
   expect(active.lostBytes > 0 || active.sureness === 'guess').toBe(true);
   expect(isAll).toBe(false);
@@ -115,7 +103,7 @@ test('with the refcounts lost, too, the table that the header names is the activ
 });
 
 test('an L1 table in use may be that of a snapshot which left no entry', async () => {
-  const bytes = disk.bytes.slice(0, l1s[2]!);
+  const bytes = disk.bytes.slice(0, l1s[2]);
   bytes.fill(0, layoutOf(bytes).l1At, layoutOf(bytes).l1At + CLUSTER);
   const rescued = await rescueOf(bytes);
   expect(diskOf(rescued, 'active')).toMatchObject({ origin: 'rebuilt' });
