@@ -2,7 +2,6 @@ import { clustersToHold } from '../base/units.js';
 import type { BlockSource } from '../io/device.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
-import { LIMITS } from '../qcow2/limits.js';
 import type { RescueHead } from './head.js';
 import type { ScannedFile } from './scan-file.js';
 import type { RefcountHints } from './stored-refcounts.js';
@@ -32,15 +31,14 @@ export function isPlace(offset: number, { format, fileSizeBytes }: Evidence): bo
 }
 
 /**
- * Whether an offset past the end of the file is one that a longer file may have had: what it led to was cut off. An
- * offset of bits that mean nothing is almost never one.
+ * Whether an offset past the end of the file is one that a longer file had: what it led to was cut off. The refcounts
+ * know of such clusters; without them an offset with a flipped bit is taken for one, too.
  */
-export function isCutOff(offset: number, { format, fileSizeBytes }: Evidence): boolean {
+export function isCutOff(offset: number, evidence: Evidence): boolean {
+  const { format, fileSizeBytes, refcounts } = evidence;
   const { clusterBytes } = format.geometry;
   const isCluster = offset % clusterBytes === 0;
-  return (
-    isCluster && offset >= fileSizeBytes && offset / clusterBytes < LIMITS.hostClustersMax.value
-  );
+  return isCluster && offset >= fileSizeBytes && offset / clusterBytes < refcounts.endInUse;
 }
 
 /** Whether something that looks like a table begins there. */

@@ -139,12 +139,14 @@ export class LostTables {
   }
 
   #findFor(index: number, stored: number, isLost: boolean): Placing | undefined {
-    const isRight = isLost && this.#isRight(stored);
+    const isCut = isCutOff(stored, this.#evidence);
+    const isRight =
+      isLost && (this.#isRight(stored) || (isCut && this.#evidence.refcounts.isKnown));
     const near = isRight ? undefined : this.#nearest(index, stored);
     if (near !== undefined) return { at: near, sureness: 'likely' };
     if (!isLost) return undefined;
     // Its table was where the entry says: another one here is an older state of it at best.
-    const isKnown = isRight || isCutOff(stored, this.#evidence);
+    const isKnown = isRight || isCut;
     const isSure = !isKnown && this.#claimsOn(index) === 1;
     const orphan = this.#byIndex.get(index)?.find(({ at }) => this.#orphans.has(at));
     if (orphan !== undefined) {

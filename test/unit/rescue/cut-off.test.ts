@@ -113,3 +113,15 @@ test('an L1 table in use may be that of a snapshot which left no entry', async (
   expect(diskOf(rescued, 'lost-2')).toMatchObject({ sureness: 'likely', tablesLost: 0 });
   expect(rescued.isAll).toBe(false);
 });
+
+test('an entry that leads behind the cut has no flipped bit', async () => {
+  const l2At = offsetAt(disk.bytes, layoutOf(disk.bytes).l1At);
+  const bytes = disk.bytes.slice(0, l2At + 2 * CLUSTER);
+  // What only the first state had lacks an owner now, and may lie one bit away.
+  bytes.fill(0, l1s[0], l1s[0]! + CLUSTER);
+  const rescued = await rescueOf(bytes);
+  expect(rescued.plan.unexplained.clusters).toBeGreaterThan(0);
+  expect(rescued.plan.disks.map(({ mendedPointers }) => mendedPointers)).toEqual([0, 0, 0]);
+  expect(diskOf(rescued, 'active')!.lostBytes).toBe(9 * CLUSTER);
+  expect(rescued.isAll).toBe(false);
+});
