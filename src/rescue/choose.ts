@@ -42,12 +42,13 @@ export function isAllRescued(
 ): boolean {
   // What else it said than where tables lie, nobody knows.
   if (evidence.head.from !== 'header') return false;
+  if (['cut', 'lost'].includes(evidence.head.luksHeader)) return false;
   // What only old tables name may have been deleted by its owner; what is named now was not.
   const isNamed = ({ origin }: RescuedDisk): boolean => !['old-table', 'unnamed'].includes(origin);
   if (found.some((disk) => isNamed(disk) && !disks.includes(disk))) return false;
   const isWhole = disks.every(
-    ({ sizeInDoubt, lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
-      if (sizeInDoubt) return false;
+    ({ sizeInDoubt, tablesInDoubt, lostBytes, lostVmStateBytes, doubtfulBytes, sureness }) => {
+      if (sizeInDoubt || tablesInDoubt > 0) return false;
       return lostBytes + lostVmStateBytes + doubtfulBytes === 0 && sureness !== 'guess';
     },
   );

@@ -8,6 +8,7 @@ import {
   HEADER_V2,
   HEADER_V2_BYTES,
   HEADER_V3,
+  HEADER_V3_BYTES,
   INCOMPATIBLE,
   MAGIC,
   COMPATIBLE,
@@ -18,6 +19,7 @@ import {
   extraDataOf,
   type SnapshotEntry,
 } from '../qcow2/snapshot-table.js';
+import type { Header } from '../qcow2/header.js';
 import type { HeaderExtension } from '../qcow2/extensions.js';
 import type { CopyLayout } from './layout.js';
 import type { RescuedDisk } from './plan-rescue.js';
@@ -25,13 +27,20 @@ import type { RescuedDisk } from './plan-rescue.js';
 /** A header of version 3 with the compression type, as QEMU writes it. Spec: Additional fields. */
 const HEADER_BYTES = 112;
 
+/** What all of an image's own extensions had room behind has room for them again. */
+function headerBytesOf(version: 2 | 3, header: Header): number {
+  if (version === 2) return HEADER_V2_BYTES;
+  const isShort = header.version === 3 && header.headerBytes === HEADER_V3_BYTES;
+  return isShort && header.compressionType !== 'zstd' ? HEADER_V3_BYTES : HEADER_BYTES;
+}
+
 /** The first cluster of the copy. */
 export function encodeCopyHeader(layout: CopyLayout): Uint8Array {
   const { plan, version, geometry, disks, l1s, snapshotTable, refcountTable } = layout;
   const { header, backingNameBytes, extensions } = plan.evidence.head;
   const bytes = new Uint8Array(geometry.clusterBytes);
   const active = disks.findIndex(({ kind }) => kind === 'active');
-  const headerBytes = version === 2 ? HEADER_V2_BYTES : HEADER_BYTES;
+  const headerBytes = headerBytesOf(version, header);
   const end = putExtensions(bytes, headerBytes, extensions, backingNameBytes?.length ?? 0);
   if (backingNameBytes !== undefined) bytes.set(backingNameBytes, end);
   encodeStruct(
@@ -61,7 +70,7 @@ export function encodeCopyHeader(layout: CopyLayout): Uint8Array {
   const refcountOrder = Math.log2(geometry.refcountBits);
   const words = { incompatible: extended | zstd, compatible: lazy, autoclear: 0n };
   encodeStruct(HEADER_V3, { ...words, refcountOrder, headerBytes }, bytes);
-  bytes[COMPRESSION_TYPE_AT] = isZstd ? 1 : 0;
+  if (isZstd) bytes[COMPRESSION_TYPE_AT] = 1;
   return bytes;
 }
 

@@ -30,6 +30,17 @@ export function isPlace(offset: number, { format, fileSizeBytes }: Evidence): bo
   return offset >= clusterBytes && offset < fileSizeBytes && offset % clusterBytes === 0;
 }
 
+/**
+ * Whether an offset past the end of the file is one that a longer file had: what it led to was cut off. The refcounts
+ * know of such clusters; without them an offset with a flipped bit is taken for one, too.
+ */
+export function isCutOff(offset: number, evidence: Evidence): boolean {
+  const { format, fileSizeBytes, refcounts } = evidence;
+  const { clusterBytes } = format.geometry;
+  const isCluster = offset % clusterBytes === 0;
+  return isCluster && offset >= fileSizeBytes && offset / clusterBytes < refcounts.endInUse;
+}
+
 /** Whether something that looks like a table begins there. */
 export function holdsTable(offset: number, evidence: Evidence): boolean {
   return isPlace(offset, evidence) && evidence.scanned.isTable.has(clusterAt(offset, evidence));

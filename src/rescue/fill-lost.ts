@@ -1,5 +1,5 @@
 import { oneBitNeighbours } from '../image/one-bit.js';
-import { holdsTable, isInUse, isPlace, type Evidence } from './evidence.js';
+import { holdsTable, isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
 import type { Orphan } from './orphans.js';
 import {
   diskEntries,
@@ -38,14 +38,19 @@ export class LostTables {
   readonly #indexOf = new Map<number, number>();
   /** By L1 index: a table to which more leads than was found, by the refcounts. */
   readonly #shared = new Map<number, number>();
+  /** By L1 index: how many disks that were found lack a table and the place of it. */
+  readonly #lacking = new Map<number, number>();
+  readonly #disksLost: number;
 
   /**
+   * @param disksLost how many there are of which nothing was found: any table may be theirs.
    * @param l1s host offsets of what looks like an L1 table.
    * @param isTaken whether something known lies in a cluster.
    */
   constructor(
     roots: readonly Root[],
     orphans: readonly Orphan[],
+    disksLost: number,
     l1s: ReadonlySet<number>,
     isTaken: (cluster: number) => boolean,
     evidence: Evidence,
@@ -53,6 +58,7 @@ export class LostTables {
     this.#evidence = evidence;
     this.#isTaken = isTaken;
     this.#l1s = l1s;
+    this.#disksLost = disksLost;
     this.#orphans = new Map(orphans.map((orphan) => [orphan.at, orphan]));
     for (const orphan of [...orphans].sort(better)) {
       if (orphan.index === undefined || orphan.votes < Math.min(VOTES_MIN, orphan.mapped)) continue;
@@ -62,6 +68,7 @@ export class LostTables {
     }
     for (const { tables } of roots) {
       tables.forEach((at, index) => {
+        if (at === lostEntry(0)) this.#lacking.set(index, (this.#lacking.get(index) ?? 0) + 1);
         if (at <= 0) return;
         this.#pointers.set(at, (this.#pointers.get(at) ?? 0) + 1);
         this.#indexOf.set(at, index);
@@ -132,18 +139,23 @@ export class LostTables {
   }
 
   #findFor(index: number, stored: number, isLost: boolean): Placing | undefined {
-    const isRight = isLost && this.#isRight(stored);
+    const isCut = isCutOff(stored, this.#evidence);
+    const isRight =
+      isLost && (this.#isRight(stored) || (isCut && this.#evidence.refcounts.isKnown));
     const near = isRight ? undefined : this.#nearest(index, stored);
     if (near !== undefined) return { at: near, sureness: 'likely' };
     if (!isLost) return undefined;
+    // Its table was where the entry says: another one here is an older state of it at best.
+    const isKnown = isRight || isCut;
+    const isSure = !isKnown && this.#claimsOn(index) === 1;
     const orphan = this.#byIndex.get(index)?.find(({ at }) => this.#orphans.has(at));
     if (orphan !== undefined) {
-      const isSure = !isRight && (orphan.isInUse ?? orphan.copied > 0);
-      return { at: orphan.at, sureness: isSure ? 'likely' : 'guess' };
+      const isLive = orphan.isInUse ?? orphan.copied > 0;
+      return { at: orphan.at, sureness: isSure && isLive ? 'likely' : 'guess' };
     }
-    const shared = isRight ? undefined : this.#shared.get(index);
-    const isShared = shared !== undefined && this.#isSpare(shared);
-    return isShared ? { at: shared, sureness: 'likely' } : undefined;
+    const shared = isKnown ? undefined : this.#shared.get(index);
+    if (shared === undefined || !this.#isSpare(shared)) return undefined;
+    return { at: shared, sureness: isSure ? 'likely' : 'guess' };
   }
 
   /** Whether a pointer is as it was, and what it leads to is what is damaged: the refcounts know of it. */
@@ -166,6 +178,11 @@ export class LostTables {
       (at) => this.#orphans.get(at)?.isInUse !== false && this.#orphans.has(at),
     );
     return free.length === 1 ? free[0] : free.find((at) => this.#orphans.get(at)!.index === index);
+  }
+
+  /** How many disks may have the table that one of them lacks at an index; that one itself is counted. */
+  #claimsOn(index: number): number {
+    return this.#disksLost + Math.max(1, this.#lacking.get(index) ?? 0);
   }
 
   /** Whether the refcounts say that one more leads to a table than was found. */

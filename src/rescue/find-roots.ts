@@ -7,8 +7,16 @@ import { l1EntriesFor } from '../qcow2/geometry.js';
 import { hostOffset, MiB } from '../base/units.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { L1Candidate } from './classify.js';
-import { isInUse, isPlace, type Evidence } from './evidence.js';
-import { credit, isCredible, rootOf, type Origin, type Root, type RootFacts } from './root.js';
+import { isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
+import {
+  credit,
+  isCredible,
+  rootOf,
+  storedIn,
+  type Origin,
+  type Root,
+  type RootFacts,
+} from './root.js';
 import type { FoundSnapshots } from './snapshot-tables.js';
 
 /** L1 tables are kept in memory: as many bytes of them as the file has, and some more. */
@@ -28,6 +36,8 @@ export interface FoundRoots {
   readonly older: readonly Root[];
   /** The best first. */
   readonly unnamed: readonly Root[];
+  /** How many snapshots the header counts of which no entry is left. */
+  readonly snapshotsLost: number;
   /** Host offsets of all that look like an L1 table, or are said to be one. */
   readonly l1s: ReadonlySet<number>;
 }
@@ -56,7 +66,9 @@ export async function findRoots(
   const named = new Set([active, ...snapshots, ...older].map((root) => root?.l1At));
   const unnamed = await findUnnamed(reader, candidates, named);
   const l1s = new Set([...reader.candidates, ...reader.named]);
-  return { active, snapshots, older, unnamed, l1s };
+  const claimed = Math.min(found.claimed ?? 0, LIMITS.snapshotsMax.value);
+  const snapshotsLost = Math.max(0, claimed - snapshots.length - older.length);
+  return { active, snapshots, older, unnamed, snapshotsLost, l1s };
 }
 
 function namedPlaces({ head }: Evidence, { named }: FoundSnapshots): ReadonlySet<number> {
@@ -133,13 +145,21 @@ async function findOne(
       // Of a table with two entries one is enough where it is where it should be.
       if (leads > 0 && leads * 2 === all) return root;
       if (all === 0) empty ??= root;
-      else if (root.tables.every((table) => table >= 0)) unled ??= root;
+      else if (isSound(root, evidence)) unled ??= root;
     }
   }
   // A disk that nothing was ever written to has an L1 of zeros: the caller knows whether that can be.
   if (empty !== undefined) return empty;
   // One that is sound in itself is the one, whatever became of its tables.
-  return isInUse(at, evidence) === true ? unled : undefined;
+  const use = isInUse(at, evidence);
+  const isBelieved = use === true || (use === undefined && unled?.tables.some((to) => to < 0));
+  return isBelieved === true ? unled : undefined;
+}
+
+/** Whether every entry of a root is one: what they lead to may be no table, or cut off with the file's end. */
+function isSound({ tables }: Root, evidence: Evidence): boolean {
+  if (!tables.some((at) => at > 0 || storedIn(at) > 0)) return false;
+  return tables.every((at) => at >= 0 || storedIn(at) === 0 || isCutOff(storedIn(at), evidence));
 }
 
 /** Snapshots of older tables whose L1 tables are not known to be free, and belong to no other. */

@@ -7,6 +7,7 @@ import { scanOf } from '../l1l2/scan.js';
 import { clustersToHold } from '../base/units.js';
 import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import { LIMITS } from '../qcow2/limits.js';
+import { refuseNamedDataFile } from './data-file.js';
 import type { Evidence } from './evidence.js';
 import { guessGeometry } from './guess-geometry.js';
 import { headWithout, readRescueHead, type RescueHead } from './head.js';
@@ -50,10 +51,7 @@ async function scanned(
   head: RescueHead,
   options: RescueOptions,
 ): Promise<Evidence> {
-  if (head.header.externalDataFile) {
-    const message = 'the guest data lies in another file: of such an image nothing can be rescued';
-    throw new QsnapError('EXTERNAL_DATA_FILE', message, { structure: 'header', at: 72 });
-  }
+  refuseNamedDataFile(head);
   const format = formatOf(head, fileSizeBytes);
   const scan = scanOf(format);
   const file = await scanFile(source, fileSizeBytes, scan, options);

@@ -47,6 +47,16 @@ export interface RescueHead {
   /** Without what belongs to one state of the image: bitmaps, and the name of a data file. */
   readonly extensions: readonly HeaderExtension[];
   readonly backingNameBytes: Uint8Array | undefined;
+  /**
+   * What is left of the LUKS header: `cut` where the file ends inside it, `lost` where nothing of it is in the file.
+   * Without one the guest data is taken as it is stored, since nobody can decrypt it.
+   */
+  readonly luksHeader: 'none' | 'whole' | 'cut' | 'lost';
+  /**
+   * Whether the header says that the guest data lies in another file, and names it: `unnamed` may be a bit
+   * that flipped.
+   */
+  readonly dataFile: 'none' | 'named' | 'unnamed';
   /** The first bytes of the header as they are stored. */
   readonly stored: Uint8Array;
 }
@@ -125,9 +135,11 @@ function headOf(
   const header = parseHeader(withoutFaults(bytes, raw), Math.max(fileSizeBytes, HEADER_V3_BYTES));
   const { at, bytes: nameBytes } = header.backingName;
   const isWhole = at + nameBytes <= bytes.length;
+  const extensions = readExtensions(bytes, header);
+  const luksHeader = luksHeaderOf(header, extensions, fileSizeBytes);
   return {
     from,
-    header,
+    header: { ...header, encryption: encryptionBy(luksHeader, header) },
     pointers: {
       l1At: Number(raw.l1At),
       l1Entries: raw.l1Entries,
@@ -139,8 +151,10 @@ function headOf(
     },
     diskSizeBytes: isSizePossible(raw, header) ? Number(raw.sizeBytes) : undefined,
     sizeFrom: 'header',
-    extensions: readExtensions(bytes, header),
+    extensions: extensions.filter((extension) => isKept(extension, luksHeader)),
     backingNameBytes: nameBytes > 0 && isWhole ? bytes.slice(at, at + nameBytes) : undefined,
+    luksHeader,
+    dataFile: dataFileOf(header, extensions),
     stored: bytes.slice(0, 512),
   };
 }
@@ -209,10 +223,43 @@ function version3Fields(bytes: Uint8Array, raw: RawHeader) {
 function readExtensions(bytes: Uint8Array, header: Header): readonly HeaderExtension[] {
   try {
     const cluster = bytes.subarray(0, header.geometry.clusterBytes);
-    const { extensions } = parseExtensions(cluster, header);
-    return extensions.filter(({ kind }) => kind !== 'bitmaps' && kind !== 'data-file-name');
+    // A LUKS header is none by chance: it is the method of encryption then that has a flipped bit.
+    return parseExtensions(cluster, { ...header, encryption: 'luks' }).extensions;
   } catch {
     // What can't be parsed says nothing that a disk needs, but for the place of a LUKS header.
     return [];
   }
+}
+
+function luksHeaderOf(
+  { encryption }: Header,
+  extensions: readonly HeaderExtension[],
+  fileSizeBytes: number,
+): RescueHead['luksHeader'] {
+  const extension = extensions.find(({ kind }) => kind === 'encryption-header');
+  if (extension?.kind !== 'encryption-header') return encryption === 'luks' ? 'lost' : 'none';
+  const { at, bytes } = extension.header;
+  if (at >= fileSizeBytes) return 'lost';
+  return at + bytes > fileSizeBytes ? 'cut' : 'whole';
+}
+
+function encryptionBy(
+  luksHeader: RescueHead['luksHeader'],
+  { encryption }: Header,
+): Header['encryption'] {
+  if (luksHeader === 'none') return encryption;
+  return luksHeader === 'lost' ? 'none' : 'luks';
+}
+
+function dataFileOf(
+  { externalDataFile }: Header,
+  extensions: readonly HeaderExtension[],
+): RescueHead['dataFile'] {
+  if (!externalDataFile) return 'none';
+  return extensions.some(({ kind }) => kind === 'data-file-name') ? 'named' : 'unnamed';
+}
+
+function isKept({ kind }: HeaderExtension, luksHeader: RescueHead['luksHeader']): boolean {
+  if (kind === 'encryption-header') return luksHeader !== 'lost';
+  return kind !== 'bitmaps' && kind !== 'data-file-name';
 }

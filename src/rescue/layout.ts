@@ -77,15 +77,18 @@ export async function layOut(
     zeroTables +
     l1Clusters.reduce((sum, clusters) => sum + clusters, 0) +
     clustersToHold(snapshotTableBytes, clusterBytes);
-  const roomy = withRefcounts(format.fileClusters + fixed, format.geometry);
+  // Of a region that the end of the file cuts the copy has all, and zeros where the rest was.
+  const kept = regionsKept(head);
+  const spare = kept.map(({ at, bytes }) => clustersToHold(at + bytes, clusterBytes));
+  const oldClusters = Math.max(format.fileClusters, ...spare);
+  const roomy = withRefcounts(oldClusters + fixed, format.geometry);
   const counts = newCounts(roomy, format.geometry, REFCOUNT_CAP);
   counts.change(0, 1);
-  for (const { at, bytes } of regionsKept(head)) {
-    const clusters = clustersToHold(Math.min(bytes, evidence.fileSizeBytes - at), clusterBytes);
-    if (clusters > 0) counts.changeRun(at / clusterBytes, clusters, 1);
+  for (const { at, bytes } of kept) {
+    counts.changeRun(at / clusterBytes, clustersToHold(bytes, clusterBytes), 1);
   }
   await countTables(plan, tables, pointers, copier, counts);
-  const dataClusters = endOfCounts(counts, format.fileClusters);
+  const dataClusters = endOfCounts(counts, oldClusters);
 
   let next = dataClusters;
   const take = (clusters: number, references: (i: number) => number): number => {

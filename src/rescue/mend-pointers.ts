@@ -4,7 +4,7 @@ import { HIGH_WORD } from '../base/words.js';
 import { walkTables } from '../image/walk.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { flawOfL2Entry } from '../repair/mend-entry.js';
-import type { Evidence } from './evidence.js';
+import { isCutOff, type Evidence } from './evidence.js';
 import { isSoundL2 } from './tally-table.js';
 import { clusterOfEntry, entriesPastEnd, type WeighedTables } from './weigh.js';
 
@@ -96,11 +96,14 @@ function isDoubtful(
   i: number,
   metadata: ClusterSet,
   crowded: ClusterSet,
-  { scan }: Evidence,
+  evidence: Evidence,
 ): boolean {
+  const { scan } = evidence;
   const high = words[i]!;
   const low = words[i + 1]!;
   if ((high & ~COPIED) === 0 && low <= 1) return false;
+  // What was cut off with the end of the file was there before: no bit has flipped.
+  if ((high & COMPRESSED) === 0 && isCutOff(offsetOf(high, low), evidence)) return false;
   if (!isSoundL2(words, i, scan)) {
     // What is sound without its stray bits needs no other place.
     const entry = Array.from(words.subarray(i, i + scan.stride));

@@ -5,10 +5,11 @@ import { ClusterSet } from '../refcount/cluster-set.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
+import { refuseUnnamedDataFile } from './data-file.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type MendedPointers, type PointerFindings } from './mend-pointers.js';
-import { addMetadata, addRegions } from './orphans.js';
+import { addMetadata } from './orphans.js';
 import type { RescueHead } from './head.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { findLostEntries, lostCount, type LostEntries } from './lost-ranges.js';
@@ -16,6 +17,7 @@ import { diskEntries, type Origin, type Root, type Sureness } from './root.js';
 import { settleRoots } from './settle-roots.js';
 import { isSizeInDoubt } from './size-doubt.js';
 import { findSnapshots, type FoundSnapshots } from './snapshot-tables.js';
+import { findUnexplained, tablesInDoubt, type Unexplained } from './unexplained.js';
 import { indexOfTable, weighTables, type WeighedTables } from './weigh.js';
 
 /** One disk that a rescue can bring back, and how much of it. */
@@ -41,6 +43,8 @@ export interface RescuedDisk {
   readonly lostVmStateBytes: number;
   /** Pointers of its tables that were mended. */
   readonly mendedPointers: number;
+  /** Tables that may have led to what is unexplained: see `tablesInDoubt`. */
+  readonly tablesInDoubt: number;
   /** The size may have a flipped bit: see `isSizeInDoubt`. */
   readonly sizeInDoubt: boolean;
   /** What its L1 table was found by, where the pointer to it had a flipped bit: one sentence without a full stop. */
@@ -55,8 +59,8 @@ export interface RescuePlan {
   readonly disks: readonly RescuedDisk[];
   /** Snapshots that the header counts, and of which no entry is left. */
   readonly snapshotsLost: number;
-  /** Clusters that are in use by the refcounts, and that nothing found leads to. */
-  readonly unexplainedClusters: number;
+  /** What the refcounts know of and no disk accounts for. */
+  readonly unexplained: Unexplained;
   /** Places that L2 entries with a flipped bit led to. */
   readonly mended: MendedPointers;
   /** Entries of L2 tables that are lost. */
@@ -95,19 +99,19 @@ export async function planRescue(
   const believed = roots.filter(({ sureness }) => sureness !== 'guess');
   addMetadata(metadata, believed, evidence);
   const tables = await weighTables(believed, metadata, evidence);
+  refuseUnnamedDataFile(tables, metadata, evidence);
   const { mended, doubtful } = await mendPointers(tables, metadata, evidence);
   const all =
     believed.length === roots.length ? tables : await weighTables(roots, metadata, evidence);
   const lostEntries = await findLostEntries(all, mended, metadata, evidence);
-  const named = snapshots.named.length;
-  const others = found.older.length;
+  const unexplained = await findUnexplained(roots, all, mended, metadata, evidence);
   return {
     evidence,
     disks: numbered(roots).map(([id, root]) =>
-      diskOf(id, root, roots, all, { mended, doubtful, lostEntries }, evidence),
+      diskOf(id, root, roots, all, { mended, doubtful, lostEntries, unexplained }, evidence),
     ),
-    snapshotsLost: Math.max(0, Math.min(snapshots.claimed ?? 0, 65_536) - named - others),
-    unexplainedClusters: unexplainedClusters(all, mended, metadata, evidence),
+    snapshotsLost: found.snapshotsLost,
+    unexplained,
     mended,
     lostEntries,
     metadata,
@@ -145,28 +149,6 @@ async function withSizes(roots: readonly Root[], evidence: Evidence): Promise<re
   });
 }
 
-/** Clusters that are in use by the refcounts, and that nothing leads to. */
-function unexplainedClusters(
-  { counts }: WeighedTables,
-  mended: MendedPointers,
-  metadata: ClusterSet,
-  { refcounts, format, ownRegions }: Evidence,
-): number {
-  if (!refcounts.isKnown) return 0;
-  const { clusterBytes } = format.geometry;
-  const explained = new ClusterSet(format.fileClusters);
-  addRegions(explained, ownRegions, clusterBytes);
-  for (const entries of mended.values()) {
-    for (const at of entries.values()) explained.add(at / clusterBytes);
-  }
-  let found = 0;
-  for (let cluster = 1; cluster < format.fileClusters; cluster++) {
-    if ((refcounts.of(cluster) ?? 0) === 0 || counts.get(cluster) > 0) continue;
-    if (!metadata.has(cluster) && !explained.has(cluster)) found += 1;
-  }
-  return found;
-}
-
 function nothingFound({ label }: BlockSource): QsnapError {
   return new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
     file: label,
@@ -183,12 +165,15 @@ function numbered(roots: readonly Root[]): readonly (readonly [string, Root])[] 
   });
 }
 
+/** What was found out about the tables of all disks. */
+type DiskFindings = PointerFindings & Pick<RescuePlan, 'lostEntries' | 'unexplained'>;
+
 function diskOf(
   id: string,
   root: Root,
   roots: readonly Root[],
   tables: WeighedTables,
-  { mended, doubtful, lostEntries }: PointerFindings & Pick<RescuePlan, 'lostEntries'>,
+  { mended, doubtful, lostEntries, unexplained }: DiskFindings,
   evidence: Evidence,
 ): RescuedDisk {
   const { clusterBytes, l2CoverageBytes } = evidence.format.geometry;
@@ -213,7 +198,8 @@ function diskOf(
   });
   const { kind, origin, diskSizeBytes } = root;
   const sizeInDoubt = isSizeInDoubt(root, roots, tables, evidence);
-  const isChanged = mendedPointers + doubtfulBytes > 0 || sizeInDoubt;
+  const inDoubt = tablesInDoubt(root, tables, unexplained, evidence);
+  const isChanged = mendedPointers + doubtfulBytes + inDoubt > 0 || sizeInDoubt;
   return {
     ...{ id, kind, origin, diskSizeBytes, root, tablesFound, tablesLost },
     ...{
@@ -223,6 +209,7 @@ function diskOf(
       mendedPointers,
       mappedBytes: mapped * clusterBytes,
       hint: hintOf(root, evidence),
+      tablesInDoubt: inDoubt,
       sizeInDoubt,
     },
     sureness: isChanged && root.sureness === 'certain' ? 'likely' : root.sureness,

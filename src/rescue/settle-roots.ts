@@ -26,15 +26,23 @@ export async function settleRoots(found: FoundRoots, evidence: Evidence): Promis
   );
 
   const { unnamed, copies } = unnamedRoots(found.unnamed, trusted, weighed, evidence);
+  // Those in use are first of all the snapshots' that left no entry.
+  const mayBeActive = unnamed.filter(isLive).length > found.snapshotsLost;
   const hasActive = found.active !== undefined && !(zerosAreLost && isEmpty(trusted[0]!));
   const active = hasActive
     ? trusted[0]
-    : replacementFor(found.active, [...unnamed, ...copies], weighed, evidence);
+    : replacementFor(
+        found,
+        [...unnamed.filter((root) => mayBeActive || !isLive(root)), ...copies],
+        weighed,
+        evidence,
+      );
   const others = found.active === undefined ? trusted : trusted.slice(1);
   const left = unnamed.filter((root) => root.l1At !== active?.l1At);
   const live = left.filter(isLive);
   const roots = [...(active ? [active] : []), ...others, ...live];
-  const filled = await fill(roots, found.l1s, evidence);
+  const disksLost = Math.max(0, found.snapshotsLost - live.length);
+  const filled = await fill(roots, disksLost, found.l1s, evidence);
   const stale = [...older.filter((root) => !isLive(root)), ...left.filter((root) => !isLive(root))];
   const guesses = stale.map((root): Root => ({ ...root, sureness: 'guess' }));
   return [...filled, ...guesses];
@@ -157,7 +165,7 @@ function mapsTheSame({ tables: a }: Root, { tables: b }: Root): boolean {
 
 /** An L1 table for the active disk that has none: the best of those that nothing names, or none at all. */
 function replacementFor(
-  active: Root | undefined,
+  { active, snapshotsLost }: FoundRoots,
   unnamed: readonly Root[],
   weighed: Weighed,
   evidence: Evidence,
@@ -169,7 +177,9 @@ function replacementFor(
   const diskSizeBytes = active?.diskSizeBytes ?? head.diskSizeBytes;
   if (best !== undefined) {
     const size = diskSizeBytes ?? best.tables.length * format.geometry.l2CoverageBytes;
-    const isBelieved = !isStale(best) || isMissed(best, weighed, evidence);
+    // A snapshot that left no entry may have had it.
+    const isOnly = snapshotsLost === 0;
+    const isBelieved = isOnly && (!isStale(best) || isMissed(best, weighed, evidence));
     const sureness = isBelieved ? 'likely' : 'guess';
     return { ...best, kind: 'active', diskSizeBytes: size, sureness };
   }
@@ -204,6 +214,7 @@ function isMissed(
 /** Finds tables for what is lost: each disk for itself, then those that have lost everything. */
 async function fill(
   roots: readonly Root[],
+  disksLost: number,
   l1s: ReadonlySet<number>,
   evidence: Evidence,
 ): Promise<readonly Root[]> {
@@ -212,10 +223,10 @@ async function fill(
   const isTaken = (cluster: number): boolean =>
     metadata.has(cluster) || tables.counts.get(cluster) > 0 || l1s.has(cluster * clusterBytes);
   const orphans = await findOrphans(roots, isTaken, evidence);
-  const lost = new LostTables(roots, orphans, l1s, isTaken, evidence);
   const prepared = roots.map((root) =>
     root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence) : root,
   );
+  const lost = new LostTables(prepared, orphans, disksLost, l1s, isTaken, evidence);
   const filled = prepared.map((root) => lost.fill(root));
   const empty = filled.filter(({ origin }) => origin === 'rebuilt');
   // With two of them nobody knows whose is what.

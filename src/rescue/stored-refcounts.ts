@@ -21,6 +21,11 @@ export interface RefcountHints {
   readonly isKnown: boolean;
   /** The refcount of a cluster, 254 for all that are higher; undefined where none can be read. */
   of(cluster: number): number | undefined;
+  /**
+   * The clusters in use end here, as far as the refcounts tell: behind the end of a file that was cut off. Where they
+   * tell nothing, the most that an image has.
+   */
+  readonly endInUse: number;
   /** Clusters that the refcount table and those of its blocks lie in that can be read. */
   readonly owned: ReadonlySet<number>;
 }
@@ -28,6 +33,7 @@ export interface RefcountHints {
 const NOTHING: RefcountHints = {
   isKnown: false,
   of: () => undefined,
+  endInUse: LIMITS.hostClustersMax.value,
   owned: new Set(),
 };
 
@@ -49,8 +55,13 @@ export async function readRefcountHints(
   const blocks: number[] = [];
   const offsets: number[] = [];
   const seen = new Set<number>();
-  for (let i = 0; i * 2 < table.length && i * refcountBlockEntries < fileClusters; i++) {
+  let endInUse = 0;
+  for (let i = 0; i * 2 < table.length; i++) {
     const offset = offsetOf(table[2 * i]!, table[2 * i + 1]!);
+    // Behind the end of the file the table may be longer than it should be.
+    if (offset === 0 && i * refcountBlockEntries >= fileClusters) break;
+    // Of a block that was cut off nobody knows which clusters it had in use.
+    if (offset >= fileSizeBytes) endInUse = (i + 1) * refcountBlockEntries;
     if (offset === 0 || offset % clusterBytes !== 0 || offset >= fileSizeBytes) continue;
     if (seen.has(offset)) continue;
     seen.add(offset);
@@ -65,6 +76,7 @@ export async function readRefcountHints(
     if (!isBelieved(counts)) return;
     owned.add(offsets[index]! / clusterBytes);
     const first = blocks[index]! * refcountBlockEntries;
+    endInUse = Math.max(endInUse, first + counts.findLastIndex((count) => count > 0) + 1);
     const end = Math.min(first + refcountBlockEntries, fileClusters);
     for (let cluster = first; cluster < end; cluster++) {
       hints[cluster] = Math.min(counts[cluster - first]!, HIGHEST);
@@ -72,12 +84,27 @@ export async function readRefcountHints(
   });
   // A pointer to something else leads to no blocks: then nothing there is the image's own.
   if (owned.size === 0) return NOTHING;
-  for (let i = 0; i < Math.ceil(bytes / clusterBytes); i++) owned.add(at / clusterBytes + i);
+  for (let i = 0; i < clustersOfTable(table, format); i++) owned.add(at / clusterBytes + i);
   const of = (cluster: number): number | undefined => {
     const hint = hints[cluster] ?? UNKNOWN;
     return hint === UNKNOWN ? undefined : hint;
   };
-  return { isKnown: true, of, owned };
+  return { isKnown: true, of, endInUse, owned };
+}
+
+/**
+ * How many clusters a refcount table has: what the file needs, and behind that, where the header may claim too much,
+ * as long as they are empty.
+ *
+ * @param table as many words as the header claims, and the file has.
+ */
+function clustersOfTable(table: Uint32Array, { geometry, fileClusters }: TableFormat): number {
+  const { clusterBytes, refcountBlockEntries } = geometry;
+  const needed = Math.ceil(fileClusters / refcountBlockEntries) * 2;
+  const rest = table.subarray(needed).findIndex((word) => word !== 0);
+  const words = rest === -1 ? table.length : needed + rest;
+  const neededClusters = Math.ceil((needed * 4) / clusterBytes);
+  return Math.max(neededClusters, Math.floor((words * 4) / clusterBytes));
 }
 
 /** A block of zeros says that nothing is in use, which is not so where anything is left to be found. */

@@ -24,9 +24,16 @@ export interface WeighedTables {
   readonly lastEntry: Uint32Array;
   /** Whether the table holds nothing but zeros. */
   readonly isZero: Uint8Array;
+  /** Index of the first entry of the first sector of the table that has none in use; `NO_EMPTY_SECTOR`. */
+  readonly emptyFrom: Uint32Array;
   /** References of all entries, and of the L1 tables to the L2 tables. */
   readonly counts: Counts;
 }
+
+/** Every sector of a table has an entry in use. */
+const NO_EMPTY_SECTOR = 2 ** 32 - 1;
+/** What a disk writes, or loses, as a whole. */
+const SECTOR_WORDS = 512 / 4;
 
 /**
  * Reads the L2 tables of the roots, each once.
@@ -45,6 +52,7 @@ export async function weighTables(
   const flawed = new Uint32Array(offsets.length);
   const isZero = new Uint8Array(offsets.length);
   const lastEntry = new Uint32Array(offsets.length);
+  const emptyFrom = new Uint32Array(offsets.length);
   const cutOff = new Uint32Array(offsets.length);
   const counts = newCounts(format.fileClusters + 1, format.geometry, REFCOUNT_CAP);
   await walkTables(source, offsets, clusterBytes, (index, words) => {
@@ -55,6 +63,7 @@ export async function weighTables(
     const lastWord = words.findLastIndex((word) => word !== 0);
     isZero[index] = lastWord === -1 ? 1 : 0;
     lastEntry[index] = Math.floor(Math.max(0, lastWord) / scan.stride);
+    emptyFrom[index] = firstEmptySector(words, scan.stride);
     const cut = entriesPastEnd(offsets[index]!, evidence);
     flawed[index] = tally.flawed + cut + withoutFlaws(words, metadata, evidence);
     cutOff[index] = entriesCutOff(words, evidence);
@@ -64,7 +73,16 @@ export async function weighTables(
       from = stop + 1;
     }
   });
-  return { offsets, pointers, mapped, flawed, isZero, lastEntry, cutOff, counts };
+  return { offsets, pointers, mapped, flawed, isZero, emptyFrom, lastEntry, cutOff, counts };
+}
+
+function firstEmptySector(words: Uint32Array, stride: number): number {
+  for (let from = 0; from < words.length; from += SECTOR_WORDS) {
+    let i = from;
+    while (i < from + SECTOR_WORDS && words[i] === 0) i += 1;
+    if (i === from + SECTOR_WORDS) return from / stride;
+  }
+  return NO_EMPTY_SECTOR;
 }
 
 /** Clears entries that lead into metadata. Returns how many there were that are sound but for that. */

@@ -40,9 +40,7 @@ export async function writeRescued(
   device: BlockDevice,
   options: ScanOptions = {},
 ): Promise<RescueReport> {
-  const entries = snapshotEntries(disks, 3);
-  // Entries of version 3 are the longest.
-  const layout = await layOut(plan, disks, encodeSnapshotTable(entries).length);
+  const { layout, head } = await foreseen(plan, disks);
   const early = new EarlyFlushes(device);
   const write = async (requests: readonly WriteRequest[]): Promise<void> => {
     throwIfAborted(options.signal, 'the rescue');
@@ -56,9 +54,31 @@ export async function writeRescued(
   await device.truncate(fileSizeBytes);
   await early.done();
   await device.flush();
-  await device.writeBatch([{ at: 0, bytes: encodeCopyHeader(layout) }]);
+  await device.writeBatch([{ at: 0, bytes: head }]);
   await device.flush();
   return { fileSizeBytes, dataBytes };
+}
+
+/**
+ * Finds out whether a copy of the chosen disks can be made, and writes nothing.
+ *
+ * @throws QsnapError REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, READ_FAILED, as `writeRescued` would.
+ */
+export async function foreseeRescued(
+  plan: RescuePlan,
+  disks: readonly RescuedDisk[],
+): Promise<void> {
+  await foreseen(plan, disks);
+}
+
+async function foreseen(
+  plan: RescuePlan,
+  disks: readonly RescuedDisk[],
+): Promise<{ readonly layout: CopyLayout; readonly head: Uint8Array }> {
+  // Entries of version 3 are the longest.
+  const entries = snapshotEntries(disks, 3);
+  const layout = await layOut(plan, disks, encodeSnapshotTable(entries).length);
+  return { layout, head: encodeCopyHeader(layout) };
 }
 
 type Write = (requests: readonly WriteRequest[]) => Promise<void>;

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { layoutOf } from '../../support/image-builder.js';
+import { buildImage, guestWrite, layoutOf } from '../../support/image-builder.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { expectSound, imageOf, parsed, qsnap } from './harness.js';
 
@@ -93,6 +93,61 @@ test('never in place, and nothing is replaced unasked', async () => {
   expect((await qsnap(['rescue', image, '-o', copy, '--force'])).code).toBe(0);
   expect(statSync(copy).size).toBeGreaterThan(4);
   expect(readFileSync(image)).toEqual(before);
+  await expectSound(copy);
+});
+
+test('--plan ends as the rescue would where the copy can not be made', async () => {
+  // What is lost above a backing file takes zero flags, and those a longer header.
+  const bytes = Buffer.from(
+    buildImage({
+      version: 2,
+      clusterBits: 9,
+      refcountOrder: 4,
+      extendedL2: false,
+      diskSizeBytes: 2 ** 15,
+    }),
+  );
+  const backing = Buffer.from('/nowhere.raw');
+  bytes.writeUInt32BE(0x0bad_cafe, 72);
+  bytes.writeUInt32BE(400, 76);
+  bytes.writeBigUInt64BE(496n, 8);
+  bytes.writeUInt32BE(backing.length, 16);
+  backing.copy(bytes, 496);
+  const { l1At } = layoutOf(bytes);
+  bytes.writeBigUInt64BE(2n ** 63n + 2n ** 30n, l1At);
+  const folder = temporaryDirectory();
+  const image = `${folder}/narrow.qcow2`;
+  writeFileSync(image, bytes);
+  for (const words of [['--plan'], ['-o', `${folder}/copy.qcow2`]]) {
+    const { code, stderr } = await qsnap(['rescue', image, ...words]);
+    expect(stderr).toMatch(/the header of the copy does not fit into a cluster/);
+    expect(code).toBe(1);
+  }
+  expect(existsSync(`${folder}/copy.qcow2`)).toBe(false);
+});
+
+test('what may be lost is said, and the exit code is 2', async () => {
+  const disk = {
+    bytes: buildImage({
+      version: 3,
+      clusterBits: 12,
+      refcountOrder: 4,
+      extendedL2: false,
+      diskSizeBytes: 2 ** 21,
+    }),
+  };
+  for (const cell of [0, 1, 2, 300]) guestWrite(disk, cell, 1);
+  const bytes = Buffer.from(disk.bytes);
+  const { l1At } = layoutOf(bytes);
+  const l2At = Number(bytes.readBigUInt64BE(l1At) & 0x00ff_ffff_ffff_fe00n);
+  bytes.fill(0, l2At, l2At + 512);
+  const folder = temporaryDirectory();
+  const [image, copy] = [`${folder}/emptied.qcow2`, `${folder}/copy.qcow2`];
+  writeFileSync(image, bytes);
+  const { code, stdout } = await qsnap(['rescue', image, '-o', copy]);
+  expect(code, stdout).toBe(2);
+  expect(stdout).toMatch(/^ {2}perhaps not all came back of a disk with "\?"/m);
+  expect(stdout).toMatch(/^active +- +likely .* \? +yes$/m);
   await expectSound(copy);
 });
 

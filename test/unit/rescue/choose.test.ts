@@ -5,7 +5,10 @@ import type { RescuedDisk, RescuePlan } from '../../../src/rescue/plan-rescue.js
 
 function disk(id: string, of: Partial<RescuedDisk> = {}): RescuedDisk {
   const kind = id === 'active' ? 'active' : 'snapshot';
-  const none = { lostBytes: 0, lostVmStateBytes: 0, doubtfulBytes: 0, sizeInDoubt: false };
+  const none = {
+    ...{ lostBytes: 0, lostVmStateBytes: 0, doubtfulBytes: 0 },
+    ...{ tablesInDoubt: 0, sizeInDoubt: false },
+  };
   return { id, kind, origin: 'named', sureness: 'certain', ...none, ...of } as RescuedDisk;
 }
 
@@ -56,6 +59,7 @@ describe('whether all came back', () => {
     { lostVmStateBytes: 1 },
     { doubtfulBytes: 1 },
     { sizeInDoubt: true },
+    { tablesInDoubt: 1 },
     { sureness: 'guess' as const },
   ])('it did not with %j', (of) => {
     const disks = [disk('active', of)];

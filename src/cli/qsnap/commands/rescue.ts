@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import {
   chooseRescued,
+  foreseeRescued,
   isAllRescued,
   planRescue,
   refuseUnsound,
@@ -71,7 +72,8 @@ async function rescueFrom(
   const map = await mapFile(path, flags);
   try {
     let output: Rescued['output'];
-    if (flags.plan !== true) {
+    if (flags.plan === true) await foreseeRescued(plan, disks);
+    else {
       progress.phase(`writing ${flags.output!}`);
       const report = await written(path, plan, disks, flags, signal, progress.update);
       output = { path: flags.output!, report };

@@ -29,21 +29,29 @@ const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], strin
   none: 'no header is left; what it said was told from the tables',
 };
 
+const LUKS_TEXT: Readonly<
+  Record<RescuePlan['evidence']['head']['luksHeader'], string | undefined>
+> = {
+  none: undefined,
+  whole: undefined,
+  cut: 'the file ends inside the LUKS header: perhaps no passphrase opens the copy',
+  lost: 'the LUKS header is lost: the copy is not encrypted, and has the data as it is stored',
+};
+
 /** What was found, one disk a line, and what is not known. */
 export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string[] {
   const { head, format } = plan.evidence;
   const rows = plan.disks.map((disk) => rowOf(disk, disks.includes(disk)));
-  const { snapshotsLost, unexplainedClusters } = plan;
+  const { snapshotsLost } = plan;
   const mended = plan.disks.reduce((sum, { mendedPointers }) => sum + mendedPointers, 0);
   const cluster = sizeText(format.geometry.clusterBytes);
   return [
     `${printableText(path)}: ${countText(plan.disks.length, 'disk')} found`,
     `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
+    ...headerLines(head),
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
-    ...(unexplainedClusters > 0
-      ? [`  nothing that was found leads to ${countText(unexplainedClusters, 'cluster')} in use`]
-      : []),
+    ...unexplainedLines(plan),
     ...tableLines(COLUMNS, rows),
     ...plan.disks.flatMap(({ id, sizeInDoubt, diskSizeBytes }) =>
       sizeInDoubt
@@ -54,9 +62,43 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
   ];
 }
 
+/** What the header says that can't be so. */
+function headerLines({ luksHeader, dataFile }: RescuePlan['evidence']['head']): readonly string[] {
+  const luks = LUKS_TEXT[luksHeader];
+  const data =
+    'the header says that the data lies in another file, but the tables lead to data here';
+  return [
+    ...(luks === undefined ? [] : [`  ${luks}`]),
+    ...(dataFile === 'unnamed' ? [`  ${data}`] : []),
+  ];
+}
+
+/** What the refcounts know of and no disk accounts for, and whether a disk may have lost it. */
+function unexplainedLines({ unexplained, disks }: RescuePlan): readonly string[] {
+  const { clusters, withData, overcounted } = unexplained;
+  const data = `${withData === 0 ? 'none' : withData} ${withData < 2 ? 'holds' : 'hold'} data`;
+  const inUse = countText(clusters, 'cluster');
+  const unled = `nothing that was found, guesses aside, leads to ${inUse} in use: ${data}`;
+  const over = `less leads to ${countText(overcounted, 'cluster')} of data than the refcounts say`;
+  const isInDoubt = disks.some(({ tablesInDoubt }) => tablesInDoubt > 0);
+  return [
+    ...(clusters > 0 ? [`  ${unled}`] : []),
+    ...(overcounted > 0 ? [`  ${over}`] : []),
+    ...(isInDoubt
+      ? ['  perhaps not all came back of a disk with "?": its tables have room for more']
+      : []),
+  ];
+}
+
+/** A question mark says that there may be more. */
+function lostText({ lostBytes, lostVmStateBytes, tablesInDoubt }: RescuedDisk): string {
+  const lost = lostBytes + lostVmStateBytes;
+  if (tablesInDoubt > 0) return lost === 0 ? '?' : `${sizeText(lost)}?`;
+  return lost === 0 ? '-' : sizeText(lost);
+}
+
 function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
   const { snapshot } = disk.root;
-  const lost = disk.lostBytes + disk.lostVmStateBytes;
   return [
     disk.id,
     snapshot === undefined ? '-' : printable(snapshot.nameBytes),
@@ -64,7 +106,7 @@ function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
     FOUND_BY[disk.origin],
     sizeText(disk.diskSizeBytes),
     sizeText(disk.mappedBytes),
-    lost === 0 ? '-' : sizeText(lost),
+    lostText(disk),
     isTaken ? 'yes' : 'no',
   ];
 }
