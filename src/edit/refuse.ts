@@ -2,7 +2,7 @@ import { QsnapError } from '../errors.js';
 import { damaged } from '../image/damage.js';
 import type { Image } from '../image/image.js';
 import { LIMITS } from '../qcow2/limits.js';
-import { isBlankSnapshot } from '../qcow2/snapshot-table-lenient.js';
+import { isBlankSnapshot, isMisread } from '../qcow2/snapshot-table-lenient.js';
 import { HEADER_V3 } from '../qcow2/spec.js';
 
 const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
@@ -21,6 +21,13 @@ export function refuseUnfit(image: Image): void {
   if (blank !== undefined) {
     const message = `entry ${blank.index} of the snapshot table is blank, so a snapshot is lost`;
     throw damaged({ structure: 'snapshot table', at: blank.at, message });
+  }
+  const misread = image.snapshots.find(isMisread);
+  if (misread !== undefined) {
+    const message =
+      `entry ${misread.index} of the snapshot table has an id or a name that is no text, so nobody knows ` +
+      'where the table ends';
+    throw damaged({ structure: 'snapshot table', at: misread.at, message });
   }
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
   if (header.externalDataFile) {
