@@ -8,6 +8,7 @@ import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { visitBits } from '../refcount/bits.js';
 import type { Counts } from '../refcount/counts.js';
+import { lostBlocks } from './lost-blocks.js';
 
 /** The refcount table as far as it makes sense. */
 export interface StoredRefcounts {
@@ -150,6 +151,9 @@ export async function settleRefcounts(
 ): Promise<Settled> {
   const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
   const { touched } = counts;
+  const isLost = rules.ownersUnknown
+    ? await lostBlocks(image, counts, stored.blocks, rules.disks)
+    : (): boolean => false;
   const referenced = touched.slice();
   touched.fill(0);
   const storedFree = new ClusterSet(counts.clusters);
@@ -178,7 +182,8 @@ export async function settleRefcounts(
   // Refcounts that are all 0 where there are references were lost.
   const isUnknown = (block: number, words: Uint32Array | undefined): boolean => {
     if (!rules.ownersUnknown) return false;
-    if (stored.lost.has(block) || (words === undefined && stored.isLost)) return true;
+    if (stored.lost.has(block) || isLost(block)) return true;
+    if (words === undefined && stored.isLost) return true;
     return referenced[block] === 1 && words?.some((word) => word !== 0) !== true;
   };
   const settleWithout = (block: number, words?: Uint32Array): void => {
