@@ -56,7 +56,7 @@ export interface CheckReport {
   readonly ownersUnreadable: boolean;
   /** What lies in clusters that nothing refers to; undefined where every refcount is right. */
   readonly unreferenced: Unreferenced | undefined;
-  /** What is missing where the file was cut off, by kind; empty where it was not. */
+  /** What is missing where the file was cut off, by kind and by `partOf` that; empty where it was not. */
   readonly cutOff: readonly string[];
   /** Set where QEMU prints no report; its exit code is 1 then. */
   readonly qemuFailure: QemuFailure | undefined;
