@@ -99,7 +99,8 @@ export async function checkOpened(
     qemuExitCode,
     exitCode: collector.losesData && qemuExitCode !== 1 ? 2 : qemuExitCode,
     findings: explained,
-    findingsLeftOut: leftOut,
+    findingsLeftOut: leftOut.reduce((sum, { count }) => sum + count, 0),
+    codesLeftOut: leftOut,
     snapshots: { read: checked.listed.snapshots.length, claimed: checked.pointer.claimed },
   };
 }
