@@ -185,7 +185,9 @@ describe('reading stops', () => {
     const named = (name: Uint8Array): unknown => {
       const entry = { ...sound().snapshots[0]!, nameBytes: name };
       const bytes = encodeSnapshotTable([entry]);
-      return read((table) => table.fill(0).set(bytes), 1).stop?.reason;
+      return read((table) => {
+        table.fill(0).set(bytes);
+      }, 1).stop?.reason;
     };
     const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
     expect(named(Uint8Array.of(0x61, 0, 0x62))).toBe('misread');

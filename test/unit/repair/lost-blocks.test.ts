@@ -63,8 +63,18 @@ function alsoWithoutDisk(lose: (bytes: Uint8Array, block: number) => unknown): {
 }
 
 test.each<readonly [string, (bytes: Uint8Array, block: number) => unknown]>([
-  ['read as wider than they are', (bytes) => putU32(bytes, 96, 5)],
-  ['read as narrower than they are', (bytes) => putU32(bytes, 96, 3)],
+  [
+    'read as wider than they are',
+    (bytes) => {
+      putU32(bytes, 96, 5);
+    },
+  ],
+  [
+    'read as narrower than they are',
+    (bytes) => {
+      putU32(bytes, 96, 3);
+    },
+  ],
   ['without one sector', (bytes, block) => bytes.fill(0, block, block + 512)],
   ['zeros', (bytes, block) => bytes.fill(0, block, block + 4096)],
   ['text', (bytes, block) => bytes.fill(0x20, block, block + 4096)],

@@ -3,7 +3,7 @@ import type { Image } from '../image/image.js';
 import { walkStoredTables } from '../image/walk.js';
 import { decodeRefcounts } from '../refcount/block.js';
 import type { Counts } from '../refcount/counts.js';
-import { DOUBTED_EXCESS } from '../check/excess.js';
+import { DOUBTED_EXCESS } from './excess.js';
 
 /** Refcounts are written, and lost, by sectors. */
 const SECTOR_BYTES = 512;
@@ -46,6 +46,21 @@ export async function lostBlocks(
   });
   const areAllLost = lost.size * 2 > present.length;
   return (block) => areAllLost || lost.has(block);
+}
+
+/** Tells which of the refcount blocks that something else refers to, too, hold no refcounts. */
+export async function sharedJunkBlocks(
+  image: Image,
+  counts: Counts,
+  blocks: Float64Array,
+  disks: number,
+): Promise<(block: number) => boolean> {
+  const { clusterBytes } = image.geometry;
+  const isShared = (at: number): boolean => at !== 0 && counts.get(at / clusterBytes) !== 1;
+  if (!blocks.some(isShared)) return () => false;
+  const isJunk = await lostBlocks(image, counts, blocks, disks);
+  // A block that counts nothing which is referred to is of no use to anybody.
+  return (block) => isShared(blocks[block]!) && (counts.touched[block] !== 1 || isJunk(block));
 }
 
 /** Whether refcounts, the first of which is that of cluster `first`, are none. */
