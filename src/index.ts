@@ -62,6 +62,7 @@ export type {
   CheckExitCode,
   CheckOptions,
   CheckReport,
+  CodeLeftOut,
   CheckTotals,
   QemuFailure,
   Unreferenced,

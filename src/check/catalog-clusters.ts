@@ -3,6 +3,8 @@ import { hex } from '../base/words.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { cluster, entry, theStructure, type CatalogEntry } from './catalog-entry.js';
 
+const NEW_REFCOUNTS = 'a repair of class all makes new refcounts from the references';
+
 /** Findings about host clusters: their refcounts, and what lies where it should not. */
 export const CLUSTER_FINDINGS = {
   REFCOUNT_ZERO: {
@@ -103,6 +105,7 @@ export const CLUSTER_FINDINGS = {
     consequence: 'what lay past the end is lost and reads as zeros',
     advice:
       'if the file was cut off, look for a complete copy; if not, `qsnap rescue` may know the place',
+    ofRefcounts: { remedy: 'all', advice: NEW_REFCOUNTS },
   },
   METADATA_OVERLAP: {
     severity: 'corruption',
@@ -118,5 +121,9 @@ export const CLUSTER_FINDINGS = {
     advice:
       'look at both owners: one may name the wrong cluster; a repair of this code by name gives the ' +
       'metadata a place of its own',
+    ofRefcounts: {
+      remedy: 'all',
+      advice: `what lies there are no refcounts; ${NEW_REFCOUNTS}`,
+    },
   },
 } as const satisfies Record<string, CatalogEntry>;

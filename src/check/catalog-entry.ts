@@ -27,6 +27,8 @@ export interface CatalogEntry {
   readonly message: (told: Told) => string;
   readonly consequence: string;
   readonly advice: string;
+  /** The same where it is refcounts alone that are wrong: every repair makes them anew. */
+  readonly ofRefcounts?: { readonly remedy: Remedy; readonly advice: string };
 }
 
 /** Structures as messages name them. */

@@ -21,7 +21,7 @@ export const LOSS_FINDINGS = {
     remedy: 'manual',
     message: notThere,
     consequence: 'what is missing is lost; some programs read zeros in its place',
-    advice: `look for a complete copy of the file; ${RESCUE}`,
+    advice: `look for a complete copy of the file; ${RESCUE}; a repair of class unreadable gives up what lies past the end`,
   },
   REFCOUNTS_CUT_OFF: {
     severity: 'corruption',
@@ -98,7 +98,7 @@ export const LOSS_FINDINGS = {
       `the refcounts of ${counted(Number(found), 'cluster')} are higher than the references, and those of ` +
       `${counted(Number(expected), 'cluster')} lower: table entries may name the wrong clusters`,
     consequence: 'guest data may be where nothing refers to',
-    advice: `${KEPT}; ${RESCUE}`,
+    advice: `a repair raises those that are too low and leaves the others in doubt; ${KEPT}; ${RESCUE}`,
   },
   CLUSTERS_DOUBTED: {
     severity: 'corruption',

@@ -1,5 +1,5 @@
 import { clustersToHold } from '../base/units.js';
-import { openForCheck, type CheckedImage } from '../image/open-for-check.js';
+import { disksOf, openForCheck, type CheckedImage } from '../image/open-for-check.js';
 import { tableFormat } from '../image/format.js';
 import type { BlockSource } from '../io/device.js';
 import { FindingCollector } from './collector.js';
@@ -56,7 +56,8 @@ export async function checkOpened(
   });
   const { counter } = references;
   const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
-  const overlapped = checkOverlaps(image, table, references, collector);
+  const disks = disksOf(checked);
+  const overlapped = await checkOverlaps(image, table, references, disks, collector);
   await checkBehindTable(checked, table, references, collector);
   const { end, excess } = await compareRefcounts(image, table, counter, collector);
   progress(0.8);
@@ -99,7 +100,8 @@ export async function checkOpened(
     qemuExitCode,
     exitCode: collector.losesData && qemuExitCode !== 1 ? 2 : qemuExitCode,
     findings: explained,
-    findingsLeftOut: leftOut,
+    findingsLeftOut: leftOut.reduce((sum, { count }) => sum + count, 0),
+    codesLeftOut: leftOut,
     snapshots: { read: checked.listed.snapshots.length, claimed: checked.pointer.claimed },
   };
 }

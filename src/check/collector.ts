@@ -1,5 +1,7 @@
 import { catalogEntry, type FindingCode } from './catalog.js';
+import type { CatalogEntry } from './catalog-entry.js';
 import type { Facts, Finding, Severity, Structure } from './finding.js';
+import type { CodeLeftOut } from './report.js';
 
 /** What is to be said of one finding; the catalogue has the rest. */
 export interface Found {
@@ -11,6 +13,8 @@ export interface Found {
   readonly found?: number | string;
   readonly expected?: number | string;
   readonly facts?: Facts;
+  /** Whether refcounts alone are wrong, which can be counted anew; default: by the structure. */
+  readonly ofRefcounts?: boolean;
 }
 
 const NO_FACTS: Facts = {};
@@ -23,8 +27,9 @@ const SEVERITIES: readonly Severity[] = ['corruption', 'check-error', 'leak', 'n
 export class FindingCollector {
   readonly #kept = new Map<Severity, Finding[]>();
   readonly #max: number;
-  #seen = 0;
+  readonly #seen = new Map<CatalogEntry | CatalogEntry['ofRefcounts'], CodeLeftOut>();
   #size = 0;
+  #doubts = false;
   /** By severity, as QEMU counts. */
   readonly counts: Record<Severity, number> = { corruption: 0, 'check-error': 0, leak: 0, note: 0 };
   /** The same for what QEMU does not count. */
@@ -45,10 +50,11 @@ export class FindingCollector {
     (isBeyond ? this.beyondQemu : this.counts)[entry.severity] += isBeyond ? 1 : times;
     this.losesData ||= entry.losesData === true;
     const { hidesOwners } = entry;
-    if (hidesOwners !== undefined && !isOfRefcounts(found.structure)) {
-      this.ownersHidden[hidesOwners] = true;
-    }
-    this.#seen += 1;
+    const ofRefcounts = found.ofRefcounts ?? isOfRefcounts(found.structure);
+    if (hidesOwners !== undefined && !ofRefcounts) this.ownersHidden[hidesOwners] = true;
+    const said = (ofRefcounts ? entry.ofRefcounts : undefined) ?? entry;
+    const { remedy, advice } = said;
+    this.#seen.set(said, { code, remedy, count: (this.#seen.get(said)?.count ?? 0) + 1 });
     if (!this.#makeRoom(entry.severity)) return;
     const kept = this.#kept.get(entry.severity) ?? [];
     this.#kept.set(entry.severity, kept);
@@ -64,8 +70,8 @@ export class FindingCollector {
       ownersLeftOut: 0,
       message: entry.message(told),
       consequence: entry.consequence,
-      remedy: entry.remedy,
-      advice: entry.advice,
+      remedy,
+      advice,
       hint: undefined,
     });
   }
@@ -74,6 +80,7 @@ export class FindingCollector {
   doubtLeaks(): void {
     if (this.counts.leak === 0) return;
     this.losesData = true;
+    this.#doubts = true;
     this.#kept.set('leak', (this.#kept.get('leak') ?? []).map(doubted));
   }
 
@@ -91,10 +98,16 @@ export class FindingCollector {
     return false;
   }
 
-  /** What is kept, the gravest first, and how many more there were. */
-  finish(): { readonly findings: readonly Finding[]; readonly leftOut: number } {
+  /** What is kept, the gravest first, and what there was more. */
+  finish(): { readonly findings: readonly Finding[]; readonly leftOut: readonly CodeLeftOut[] } {
     const findings = SEVERITIES.flatMap((severity) => this.#kept.get(severity) ?? []);
-    return { findings, leftOut: this.#seen - findings.length };
+    const leftOut = [...this.#seen.values()].flatMap(({ code: was, remedy: of, count: all }) => {
+      const code = (this.#doubts ? DOUBTED[was] : undefined) ?? was;
+      const remedy = code === was ? of : catalogEntry(code).remedy;
+      const kept = findings.filter((one) => one.code === code && one.remedy === remedy).length;
+      return all === kept ? [] : [{ code, remedy, count: all - kept }];
+    });
+    return { findings, leftOut };
   }
 }
 

@@ -1,4 +1,5 @@
 import { counted } from '../base/text.js';
+import { roundUp } from '../base/units.js';
 import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
@@ -37,6 +38,8 @@ interface Stretch {
 /** What is missing of a file of which the end is not there. */
 interface Missing {
   readonly what: string;
+  /** Whether it is the end of something in the last cluster, of which the file has the beginning. */
+  readonly isPart: boolean;
   readonly bytes: number;
   readonly guest: GuestRange | undefined;
 }
@@ -47,6 +50,9 @@ interface GuestRange {
   readonly from: number;
   readonly to: number;
 }
+
+/** The kind of what is missing where the file has the beginning of it: no entry that names it is wrong. */
+export const partOf = (what: string): string => `a part of ${what}`;
 
 const KIND_OF_CODE: Partial<Record<FindingCode, string>> = {
   L1_ENTRY_PAST_END: 'L2 tables',
@@ -106,7 +112,8 @@ export class CutOff {
         missing.push(...lacks);
     }
     if (missing.length === 0) return;
-    this.missing = [...new Set(missing.map(({ what }) => what))];
+    const kinds = missing.map(({ what, isPart }) => (isPart ? partOf(what) : what));
+    this.missing = [...new Set(kinds)];
     const bytes = missing.reduce((sum, one) => sum + one.bytes, 0);
     const at = this.#image.fileSizeBytes;
     const facts = { bytes, what: this.#told(missing) };
@@ -137,10 +144,12 @@ export class CutOff {
   #missingOf(stretch: Stretch, places: ReadonlyMap<number, readonly GuestPlace[]>): Missing[] {
     const end = this.#image.fileSizeBytes;
     const { at, bytes, needed: most, what, entryAt } = stretch;
-    if (entryAt === undefined) {
-      return [{ what, bytes: at + bytes - Math.max(at, end), guest: undefined }];
-    }
     const { clusterBytes } = this.#image.geometry;
+    const isOfTree = entryAt !== undefined || what === KIND_OF_CODE.L1_ENTRY_PAST_END;
+    const isPart = isOfTree && at + bytes <= roundUp(end, clusterBytes);
+    if (entryAt === undefined) {
+      return [{ what, isPart, bytes: at + bytes - Math.max(at, end), guest: undefined }];
+    }
     const isCompressed = this.#isCompressed(stretch);
     const found = places.get(entryAt) ?? [];
     return found.flatMap(({ snapshot, from, neededBytes }): Missing[] => {
@@ -148,7 +157,7 @@ export class CutOff {
       const lacks = at + needed - Math.max(at, end);
       if (lacks <= 0) return [];
       const guest = { snapshot, from, to: from + Math.min(clusterBytes, neededBytes) };
-      return [{ what, bytes: lacks, guest }];
+      return [{ what, isPart, bytes: lacks, guest }];
     });
   }
 

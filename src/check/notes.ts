@@ -111,12 +111,14 @@ function addLostEntry(
   counts: { readonly read: number; readonly claimed: number },
   to: FindingCollector,
 ): void {
-  if (stop?.reason !== 'blank' && stop?.reason !== 'past-the-end') return;
-  const { at, index, value } = stop;
-  const problem =
-    stop.reason === 'blank'
-      ? 'it holds zeros'
-      : `${counted(value, 'byte')} of it would lie past the end of the file`;
+  if (stop === undefined) return;
+  const { reason, at, index, value } = stop;
+  if (reason !== 'blank' && reason !== 'past-the-end' && reason !== 'misread') return;
+  const problem = {
+    blank: 'it holds zeros',
+    misread: `its id and name of ${counted(value, 'byte')} are no text, so a length before them is wrong`,
+    'past-the-end': `${counted(value, 'byte')} of it would lie past the end of the file`,
+  }[reason];
   to.add('SNAPSHOT_LOST', {
     structure: 'snapshot-table',
     at,

@@ -1,5 +1,6 @@
 import type { QsnapError } from '../errors.js';
-import type { Finding } from './finding.js';
+import type { FindingCode } from './catalog.js';
+import type { Finding, Remedy } from './finding.js';
 
 /** Exit codes of `qemu-img check`: sound, not (wholly) checked, corruption, only leaks. */
 export type CheckExitCode = 0 | 1 | 2 | 3;
@@ -42,6 +43,13 @@ export interface Unreferenced {
   readonly notLookedAt: number;
 }
 
+/** Findings of one code and remedy that are not kept. */
+export interface CodeLeftOut {
+  readonly code: FindingCode;
+  readonly remedy: Remedy;
+  readonly count: number;
+}
+
 /** What a check found. */
 export interface CheckReport {
   readonly totals: CheckTotals;
@@ -56,7 +64,7 @@ export interface CheckReport {
   readonly ownersUnreadable: boolean;
   /** What lies in clusters that nothing refers to; undefined where every refcount is right. */
   readonly unreferenced: Unreferenced | undefined;
-  /** What is missing where the file was cut off, by kind; empty where it was not. */
+  /** What is missing where the file was cut off, by kind and by `partOf` that; empty where it was not. */
   readonly cutOff: readonly string[];
   /** Set where QEMU prints no report; its exit code is 1 then. */
   readonly qemuFailure: QemuFailure | undefined;
@@ -68,6 +76,8 @@ export interface CheckReport {
   readonly findings: readonly Finding[];
   /** Findings beyond `maxFindings`; the totals have them. */
   readonly findingsLeftOut: number;
+  /** The same by code and remedy. */
+  readonly codesLeftOut: readonly CodeLeftOut[];
   /** Snapshots that could be read, of those that the header claims. */
   readonly snapshots: { readonly read: number; readonly claimed: number };
 }

@@ -12,6 +12,8 @@ export interface StoredRefcountTable {
   readonly blocks: Float64Array;
   /** By index: where blocks are said to lie that QEMU can't read, off a cluster's start. */
   readonly unreadable: ReadonlyMap<number, number>;
+  /** Whether there is any entry, and all lead to a block of their own. */
+  readonly isSound: boolean;
   /** By cluster, once they were compared: refcounts above REFCOUNT_CAP, in decimal, and not all. */
   readonly aboveCap: Map<number, string>;
 }
@@ -32,6 +34,8 @@ export async function checkRefcountTable(
   const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
   const blocks = new Float64Array(words.length / 2);
   const unreadable = new Map<number, number>();
+  const seen = new Set<number>();
+  let [used, sound] = [0, 0];
   for (let i = 0; i < blocks.length; i++) {
     const high = words[2 * i]!;
     const low = words[2 * i + 1]!;
@@ -46,6 +50,7 @@ export async function checkRefcountTable(
     if (!Number.isInteger(cluster) || high >= 0x8000_0000) unreadable.set(i, offset);
     // A block behind the end of the file reads as zeros, as one that is not there.
     else if (cluster < fileClusters) blocks[i] = offset;
+    used += 1;
     if ((low & 0x1ff) !== 0) {
       collector.add('REFCOUNT_TABLE_ENTRY_RESERVED_BITS', where());
     } else if (!Number.isInteger(cluster)) {
@@ -56,9 +61,12 @@ export async function checkRefcountTable(
       counter.count(offset, clusterBytes, 1, 'REFCOUNT_BLOCK_PAST_END', where);
       const found = counter.counts.get(cluster);
       if (found !== 1) collector.add('REFCOUNT_BLOCK_SHARED', { ...where(), cluster, found });
+      // The same block twice; what else may lie there is looked at with all other metadata.
+      if (!seen.has(offset)) sound += 1;
+      seen.add(offset);
     }
   }
-  return { at, blocks, unreadable, aboveCap: new Map() };
+  return { at, blocks, unreadable, isSound: used > 0 && sound === used, aboveCap: new Map() };
 }
 
 /**

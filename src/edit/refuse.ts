@@ -7,7 +7,7 @@ import type { Image } from '../image/image.js';
 import { judgeBitmap, type BitmapFault } from '../image/judge-bitmaps.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { LIMITS } from '../qcow2/limits.js';
-import { isBlankSnapshot } from '../qcow2/snapshot-table-lenient.js';
+import { isBlankSnapshot, isMisread } from '../qcow2/snapshot-table-lenient.js';
 import { HEADER_V2, HEADER_V3 } from '../qcow2/spec.js';
 
 const NOT_OPENED_HINT = 'QEMU opens no such image either; `qsnap check` says what mends it';
@@ -27,6 +27,13 @@ export function refuseUnfit(image: Image): void {
   if (blank !== undefined) {
     const message = `entry ${blank.index} of the snapshot table is blank, so a snapshot is lost`;
     throw damaged({ structure: 'snapshot table', at: blank.at, message });
+  }
+  const misread = image.snapshots.find(isMisread);
+  if (misread !== undefined) {
+    const message =
+      `entry ${misread.index} of the snapshot table has an id or a name that is no text, so nobody knows ` +
+      'where the table ends';
+    throw damaged({ structure: 'snapshot table', at: misread.at, message });
   }
   const { at, count } = header.snapshotTable;
   if (count === 0 && !isAligned(at, image.geometry.clusterBytes)) {

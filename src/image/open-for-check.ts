@@ -51,6 +51,11 @@ export interface CheckedImage {
   readonly bitmapsProblem: QsnapError | undefined;
 }
 
+/** The active disk and all snapshots that the header claims. */
+export function disksOf({ pointer }: CheckedImage): number {
+  return Math.min(pointer.claimed, LIMITS.snapshotsMax.value) + 1;
+}
+
 const FIRST_READ_BYTES = 4096;
 const NOTHING = { snapshots: [], bytes: 0, faults: [], stop: undefined };
 const EMPTY: LenientSnapshotTable = { ...NOTHING, asQemuReads: NOTHING };

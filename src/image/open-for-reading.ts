@@ -89,6 +89,10 @@ function lostEntries({ stop }: SnapshotTableReading, claimed: number): Unread {
         `reaches ${counted(value, 'byte')} past the end of the file`,
       ],
       blank: ['SNAPSHOT_TABLE_INVALID', 'is blank'],
+      misread: [
+        'SNAPSHOT_TABLE_INVALID',
+        `has an id and a name of ${counted(value, 'byte')} that are no text`,
+      ],
       'extra-data-too-long': ['SNAPSHOT_TABLE_INVALID', `claims ${value} bytes of extra data`],
       'table-too-long': [
         'SNAPSHOT_TABLE_INVALID',

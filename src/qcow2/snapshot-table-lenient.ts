@@ -1,4 +1,5 @@
 import { decodeStruct } from '../base/struct.js';
+import { isPrintable } from '../base/text.js';
 import { hostOffset, roundUp } from '../base/units.js';
 import { LIMITS } from './limits.js';
 import { SNAPSHOT_ENTRY, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_EXTRA } from './spec.js';
@@ -25,16 +26,17 @@ export interface SnapshotFault {
 export interface SnapshotTableStop {
   /**
    * The first two are QEMU's. Ours: an entry of which the file lacks a part is `past-the-end`; one
-   * without id that has no L1 table or no date is `blank`. No program writes either, so both are lost entries.
-   * `too-many`: the header claims more entries than anybody reads.
+   * without id that has no L1 table or no date is `blank`; one by `isMisread` is `misread`. No program writes
+   * any of them, so all are lost entries. `too-many`: the header claims more entries than anybody reads.
    */
-  readonly reason: 'extra-data-too-long' | 'table-too-long' | 'past-the-end' | 'blank' | 'too-many';
+  readonly reason:
+    'extra-data-too-long' | 'table-too-long' | 'past-the-end' | 'blank' | 'misread' | 'too-many';
   readonly index: number;
   /** Byte offset in the file. */
   readonly at: number;
   /**
-   * In bytes: the length that is too much; for `past-the-end` what the file lacks of the entry. For `too-many`
-   * how many are claimed. Else 0.
+   * In bytes: the length that is too much; for `past-the-end` what the file lacks of the entry; for `misread` the
+   * id and the name. For `too-many` how many are claimed. Else 0.
    */
   readonly value: number;
 }
@@ -90,7 +92,8 @@ export function readSnapshotTableLeniently(
     if (after > tableMax) {
       return readUpTo({ reason: 'table-too-long', index, at: context.at + at, value: after });
     }
-    const stop = whole === undefined ? lost(raw, index, at, after, context) : undefined;
+    const text = bytes.subarray(after - raw.nameBytes - raw.idBytes, after);
+    const stop = whole === undefined ? lost(raw, text, index, at, context) : undefined;
     if (stop !== undefined && onlyWhole) return readUpTo(stop);
     if (stop !== undefined) {
       whole = { snapshots: snapshots.slice(), bytes: end, faults: faults.slice(), stop };
@@ -102,20 +105,26 @@ export function readSnapshotTableLeniently(
   return readUpTo(undefined);
 }
 
-/** Why the entry from `at` to `after` is lost, though it can be decoded; undefined for one that is not. */
+/**
+ * Why the entry at `at` is lost, though it can be decoded; undefined for one that is not.
+ *
+ * @param text its id and name.
+ */
 function lost(
   raw: {
     readonly l1At: bigint;
     readonly l1Entries: number;
+    readonly extraDataBytes: number;
     readonly idBytes: number;
     readonly dateSeconds: number;
   },
+  text: Uint8Array,
   index: number,
   at: number,
-  after: number,
   context: SnapshotTableContext,
 ): SnapshotTableStop | undefined {
   const where = context.at + at;
+  const after = at + SNAPSHOT_ENTRY_BYTES + raw.extraDataBytes + text.length;
   const lacking = context.at + after - context.fileSizeBytes;
   if (lacking > 0) {
     const value = Math.min(lacking, after - at);
@@ -123,7 +132,30 @@ function lost(
   }
   const { l1At, l1Entries, idBytes, dateSeconds } = raw;
   const blank = isBlank(l1At === 0n || l1Entries === 0, idBytes, dateSeconds);
-  return blank ? { reason: 'blank', index, at: where, value: 0 } : undefined;
+  if (blank) return { reason: 'blank', index, at: where, value: 0 };
+  const read = { idBytes: text.subarray(0, idBytes), nameBytes: text.subarray(idBytes) };
+  return isMisread(read) ? { reason: 'misread', index, at: where, value: text.length } : undefined;
+}
+
+/**
+ * Whether an entry was most likely read from a wrong place, or with a wrong length: its id or its name holds a
+ * zero byte, or is longer than any program writes and no plain text. Then the table may end elsewhere, and what
+ * it seems to reach over may be somebody else's.
+ *
+ * QEMU: both are C strings, of at most 127 and 255 bytes.
+ */
+export function isMisread({
+  idBytes,
+  nameBytes,
+}: Pick<Snapshot, 'idBytes' | 'nameBytes'>): boolean {
+  const { snapshotIdBytesMax, snapshotNameBytesMax } = LIMITS;
+  return (
+    isNoText(idBytes, snapshotIdBytesMax.value) || isNoText(nameBytes, snapshotNameBytesMax.value)
+  );
+}
+
+function isNoText(bytes: Uint8Array, usualBytes: number): boolean {
+  return bytes.includes(0) || (bytes.length > usualBytes && !isPrintable(bytes));
 }
 
 /** Whether a snapshot is none: its entry was read from zeros. */

@@ -10,8 +10,11 @@ import { HEADER_V2, HEADER_V3, HEADER_V3_BYTES, INCOMPATIBLE } from './spec.js';
 export type HeaderCheck = (raw: RawHeader, bytes: Uint8Array) => void;
 
 function fail(code: ErrorCode, message: string, details: ErrorDetails): never {
-  throw new QsnapError(code, message, { structure: 'header', ...details });
+  throw new QsnapError(code, message, { structure: 'header', hint: RESCUE_HINT, ...details });
 }
+
+/** A rescue goes by what lies in the file, whatever the header says. */
+const RESCUE_HINT = 'if this is damage, `qsnap rescue --plan` shows what can be brought back';
 
 /**
  * Is this a qcow2 file at all? Runs before everything else, so that the owner of a text file is

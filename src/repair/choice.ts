@@ -63,6 +63,11 @@ export function choseFinding(
   );
 }
 
+/** Whether the metadata at a host offset, which shares its cluster with something else, may get a place of its own. */
+export function mayPart(choice: RepairChoice, at: number, clusterBytes: number): boolean {
+  return choseFinding(choice, ['METADATA_OVERLAP'], Math.floor(at / clusterBytes) * clusterBytes);
+}
+
 const CLASSES: readonly string[] = REPAIR_CLASSES;
 
 /**

@@ -3,14 +3,14 @@ import { Ledger, noRoom, OutOfClusters } from '../edit/ledger.js';
 import { placeRefcounts, type RefcountPlaces } from '../edit/place-refcounts.js';
 import { refuseUncountable } from '../edit/refuse.js';
 import { sameBytes } from '../base/text.js';
+import { sharedJunkBlocks } from '../check/lost-blocks.js';
 import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';
-import type { CheckedImage } from '../image/open-for-check.js';
+import { disksOf, type CheckedImage } from '../image/open-for-check.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
 import { isGrowable } from '../io/growth.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
-import { LIMITS } from '../qcow2/limits.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../qcow2/spec.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
@@ -35,7 +35,7 @@ import { clustersNamed, clustersToCount, freeClusters, freedBy } from './room.js
 import {
   readStoredRefcounts,
   settleRefcounts,
-  withoutSharedBlocks,
+  withoutJunkBlocks,
   type Settled,
   type StoredRefcounts,
   type Vacated,
@@ -43,6 +43,7 @@ import {
 import { readTree } from './tree.js';
 import { Unknowns } from './unknowns.js';
 import { movesOf, vacate, type Moves } from './vacate.js';
+import { SharedPlaces } from './parting.js';
 
 /** How a repair is planned. */
 export interface RepairPlanning {
@@ -132,15 +133,18 @@ async function planWith(
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
   const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
   if (unlisted.length > 0) unknowns.addOwner();
-  const alone = withoutSharedBlocks(stored, counts, format);
+  const isJunk = await sharedJunkBlocks(image, counts, stored.blocks, disksOf(checked));
+  const alone = withoutJunkBlocks(stored, isJunk);
   const brokenRefcounts =
     alone.lost.size > 0 || alone.isLost || (stored.hasStrayBits && choseClass(choice, 'all'));
   // Who else names such a block may be wrong: while owners are unknown, what it says is not given up.
   if (!unknowns.ownersUnknown) stored = alone;
   const moves = movesOf(tree, counted, brokenRefcounts, choice);
+  const shared = new SharedPlaces(tree, counted, moves, choice);
   const vacated = vacate(tree, counted, moves);
   const taken = { vacated, held: counted.held };
   const settled = await settle(checked, stored, counts, taken, unknowns, choice, planning, format);
+  shared.settled(counts);
   const named = clustersNamed(stored, format);
   const leave = (cluster: number): boolean =>
     named.has(cluster) || vacated.has(cluster) || counted.held.has(cluster);
@@ -160,6 +164,7 @@ async function planWith(
   const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
   const refcounts = placeAllRefcounts(checked, stored, settled, moves, ledger);
   const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
+  shared.refuseParting(ledger, vacated);
   const covered = unknowns.firstCovered(ledger.endCluster);
   if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
   const plan = assembled(checked, shadow, { ...planning, choice }, ledger, settled, {
@@ -191,7 +196,7 @@ function hasUnknownOwners(
 }
 
 async function settle(
-  { image, table, pointer }: CheckedImage,
+  checked: CheckedImage,
   stored: StoredRefcounts,
   counts: Counts,
   { vacated, held }: { readonly vacated: Vacated; readonly held: ReadonlySet<number> },
@@ -200,6 +205,7 @@ async function settle(
   { ownersHidden, marksDoubted = false }: RepairPlanning,
   { fileClusters, geometry }: TableFormat,
 ): Promise<Settled> {
+  const { image, table } = checked;
   const isWhole = table.stop === undefined || choice.dropUnreadSnapshots === true;
   const isSure = !unknowns.ownersUnknown && isWhole;
   const lowersAll =
@@ -217,7 +223,7 @@ async function settle(
   return settleRefcounts(image, stored, counts, {
     vacated,
     ownersUnknown: !isSure,
-    disks: Math.min(pointer.claimed, LIMITS.snapshotsMax.value) + 1,
+    disks: disksOf(checked),
     marksDoubted,
     fileClusters,
     lowers: (cluster, _, references) => {

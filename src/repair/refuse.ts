@@ -1,11 +1,12 @@
 import { counted } from '../base/text.js';
 import { hex } from '../base/words.js';
+import { partOf } from '../check/cut-off.js';
 import type { CheckReport } from '../check/report.js';
 import { QsnapError } from '../errors.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { HEADER_V2, HEADER_V3 } from '../qcow2/spec.js';
 import type { EditPlan } from '../tx/plan.js';
-import { choseClass, type RepairChoice } from './choice.js';
+import { choseClass, choseFinding, type RepairChoice } from './choice.js';
 
 /**
  * Refuses what no repair can mend without losing what it can't see.
@@ -97,7 +98,8 @@ export function wouldCover(at: number): QsnapError {
 
 /** What of a file that was cut off a class or an option gives up; the rest nobody may fill with zeros. */
 const GIVEN_UP_BY_UNREADABLE: readonly string[] = ['L2 tables', 'guest data'];
-const OF_L1S: readonly string[] = ['active-l1', 'inactive-l1'];
+/** No entry that names it is wrong, so that no class gives it up. */
+const PART_OF_DATA = partOf('guest data');
 const OF_REFCOUNTS: readonly string[] = ['refcount-table', 'refcount-block', 'refcount blocks'];
 
 /**
@@ -111,7 +113,9 @@ export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: Ed
   const isGivenUp = (what: string): boolean =>
     OF_REFCOUNTS.includes(what) ||
     (choseClass(choice, 'unreadable') && GIVEN_UP_BY_UNREADABLE.includes(what)) ||
-    (OF_L1S.includes(what) && (choice.emptyL1s ?? []).length > 0) ||
+    (what === PART_OF_DATA && choseFinding(choice, ['FILE_CUT_OFF'], plan.fileSizeBytes)) ||
+    (what === 'active-l1' && (choice.emptyL1s ?? []).includes('active')) ||
+    (what === 'inactive-l1' && (choice.emptyL1s ?? []).some((one) => one !== 'active')) ||
     (what === 'snapshot-table' && choice.dropUnreadSnapshots === true) ||
     (what.startsWith('bitmap') && choice.dropBitmaps === true);
   const kept = before.cutOff.filter((what) => !isGivenUp(what));
@@ -124,7 +128,8 @@ export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: Ed
       at: plan.fileSizeBytes,
       hint:
         'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives up ' +
-        'guest data and L2 tables, --empty-l1 an L1 table, --drop-bitmaps bitmaps',
+        'guest data and L2 tables that lie past the end, FILE_CUT_OFF by name a part of guest data, --empty-l1 ' +
+        'an L1 table, --drop-bitmaps bitmaps',
       imageState: 'unchanged',
     },
   );

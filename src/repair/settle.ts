@@ -3,7 +3,8 @@ import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
 import { readTable, walkStoredTables } from '../image/walk.js';
 import { DOUBTED_EXCESS } from '../check/excess.js';
-import { offsetOf, type TableFormat } from '../l1l2/entry.js';
+import { lostBlocks } from '../check/lost-blocks.js';
+import { offsetOf } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { visitBits } from '../refcount/bits.js';
@@ -64,20 +65,18 @@ export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts
 }
 
 /**
- * The same without blocks that something else refers to, too: what lies there need not be refcounts.
+ * The same without blocks that something else refers to, too, and that hold no refcounts.
  *
- * @param counts the references of the image.
+ * @param isJunk whether something else refers to a block, and it holds no refcounts.
  */
-export function withoutSharedBlocks(
+export function withoutJunkBlocks(
   stored: StoredRefcounts,
-  counts: Counts,
-  { geometry }: TableFormat,
+  isJunk: (block: number) => boolean,
 ): StoredRefcounts {
-  const { clusterBytes } = geometry;
   const blocks = stored.blocks.slice();
   const lost = new Map(stored.lost);
   blocks.forEach((at, index) => {
-    if (at === 0 || counts.get(at / clusterBytes) === 1) return;
+    if (!isJunk(index)) return;
     lost.set(index, at);
     blocks[index] = 0;
   });
@@ -150,6 +149,7 @@ export async function settleRefcounts(
 ): Promise<Settled> {
   const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
   const { touched } = counts;
+  const isLost = await lostBlocksOf(image, stored, counts, rules);
   const referenced = touched.slice();
   touched.fill(0);
   const storedFree = new ClusterSet(counts.clusters);
@@ -178,7 +178,8 @@ export async function settleRefcounts(
   // Refcounts that are all 0 where there are references were lost.
   const isUnknown = (block: number, words: Uint32Array | undefined): boolean => {
     if (!rules.ownersUnknown) return false;
-    if (stored.lost.has(block) || (words === undefined && stored.isLost)) return true;
+    if (stored.lost.has(block) || isLost(block)) return true;
+    if (words === undefined && stored.isLost) return true;
     return referenced[block] === 1 && words?.some((word) => word !== 0) !== true;
   };
   const settleWithout = (block: number, words?: Uint32Array): void => {
@@ -214,6 +215,16 @@ export async function settleRefcounts(
   });
   const { raised, lowered, leaksLeft } = changes;
   return { storedFree, inUse, raised, lowered, leaksLeft };
+}
+
+/** Where nothing else may have owners that nobody knows, lost refcounts are those that are counted. */
+async function lostBlocksOf(
+  image: Image,
+  { blocks }: StoredRefcounts,
+  counts: Counts,
+  { ownersUnknown, disks }: SettleRules,
+): Promise<(block: number) => boolean> {
+  return ownersUnknown ? lostBlocks(image, counts, blocks, disks) : () => false;
 }
 
 /** What becomes of the refcounts that are not what was counted, one by one. */

@@ -1,7 +1,6 @@
 import type { Region } from '../image/regions.js';
-import { choseFinding, type RepairChoice } from './choice.js';
+import { mayPart, type RepairChoice } from './choice.js';
 import { regionClusters } from '../image/regions.js';
-import type { Geometry } from '../qcow2/geometry.js';
 import type { Counted } from './count.js';
 import { Vacated } from './settle.js';
 import type { MendedTree } from './tree.js';
@@ -19,9 +18,9 @@ export interface Moves {
 }
 
 /**
- * What can't stay: mended tables, L1 tables that are given up, and refcounts that share a cluster with
- * something else. All other metadata that does so is moved where that was chosen by name: nobody knows which
- * of the two names the wrong cluster.
+ * What can't stay: mended tables, L1 tables that are given up, and refcounts that can't be right. Metadata that
+ * shares a cluster with something else is moved where that was chosen by name: nobody knows which of the two
+ * names the wrong cluster.
  */
 export function movesOf(
   tree: MendedTree,
@@ -31,18 +30,15 @@ export function movesOf(
 ): Moves {
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = tree.image.geometry;
-  const mayMove = (at: number): boolean => {
-    const ofCluster = Math.floor(at / clusterBytes) * clusterBytes;
-    return choseFinding(choice, ['METADATA_OVERLAP'], ofCluster);
-  };
+  const mayMove = (at: number): boolean => mayPart(choice, at, clusterBytes);
   const l2s = new Set(counted.mendedL2s);
   offsets.forEach((offset, index) => {
     const pointers = active[index]! + inactive[index]!;
     const isAlone = counted.counts.get(offset / clusterBytes) === pointers;
     if (!isAlone && mayMove(offset)) l2s.add(index);
   });
-  const misplaced = [...counted.misplaced];
-  const has = (owner: Region['owner']): boolean => misplaced.some((one) => one.owner === owner);
+  const behind = [...counted.misplaced].filter((region) => !counted.shared.has(region));
+  const has = (owner: Region['owner']): boolean => behind.some((one) => one.owner === owner);
   const moved = [...counted.shared].filter(({ at }) => mayMove(at));
   const hasMoved = (owner: Region['owner']): boolean => moved.some((one) => one.owner === owner);
   const emptied = new Set(choice.emptyL1s);
@@ -55,7 +51,8 @@ export function movesOf(
     activeL1: hasMoved('active-l1') || emptied.has('active'),
     inactiveL1s: new Set(inactiveL1s),
     snapshotTable: hasMoved('snapshot-table'),
-    refcounts: refcounts || has('refcount-table') || has('refcount-block'),
+    refcounts:
+      refcounts || [has, hasMoved].some((is) => is('refcount-table') || is('refcount-block')),
   };
 }
 
@@ -74,7 +71,8 @@ export function vacate(tree: MendedTree, counted: Counted, moves: Moves): Vacate
   }
   for (const region of counted.regions) {
     if (!isMoved(region, moves)) continue;
-    for (const cluster of countedClusters(region, counts.clusters, geometry)) take(cluster, 1);
+    for (const cluster of countedClusters(region, counts.clusters, geometry.clusterBytes))
+      take(cluster, 1);
   }
   return vacated;
 }
@@ -87,8 +85,13 @@ function isMoved({ owner, at }: Region, moves: Moves): boolean {
   return isRefcounts && moves.refcounts;
 }
 
-function countedClusters(region: Region, counted: number, geometry: Geometry): readonly number[] {
-  const [first, end] = regionClusters(region, geometry.clusterBytes);
+/** The clusters of a region that are counted. */
+export function countedClusters(
+  region: Region,
+  counted: number,
+  clusterBytes: number,
+): readonly number[] {
+  const [first, end] = regionClusters(region, clusterBytes);
   const length = Math.max(0, Math.min(end, counted) - first);
   return Array.from({ length }, (_, i) => first + i);
 }

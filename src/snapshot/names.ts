@@ -7,7 +7,7 @@ import type { Snapshot, SnapshotDate } from '../qcow2/snapshot-table.js';
 export interface NameRules {
   /** Allow a name that another snapshot has. */
   readonly allowDuplicateName?: boolean;
-  /** Allow an empty name, control characters and bytes that are not UTF-8. */
+  /** Allow an empty name, control characters but 0, and bytes that are not UTF-8. */
   readonly anyName?: boolean;
 }
 
@@ -24,6 +24,8 @@ export function newName(
   const bytes = typeof name === 'string' ? utf8Bytes(name) : name;
   const max = LIMITS.snapshotNameBytesMax.value;
   if (bytes.length > max) throw invalidName(`is ${bytes.length} bytes long`, `at most ${max}`);
+  // Names are C strings to QEMU, and what holds a zero byte is taken for misread.
+  if (bytes.includes(0)) throw invalidName('holds a zero byte', 'text');
   if (rules.anyName !== true) {
     if (bytes.length === 0) throw invalidName('is empty', `1 to ${max} bytes`);
     if (!isValidUtf8(bytes)) throw invalidName('is not valid UTF-8', 'valid UTF-8');

@@ -61,7 +61,7 @@ async function inStage(state: ImageState, action: () => Promise<void>): Promise<
 }
 
 const LEFT_HINT =
-  'the snapshots are off the list, but some refcounts may still be too high: `qsnap repair all perhaps-lost` ' +
+  'the snapshots are off the list, but some refcounts may still be too high: `qsnap repair IMAGE all perhaps-lost` ' +
   'mends them';
 
 async function runStage(

@@ -146,7 +146,9 @@ describe('an I/O error at the n-th call of a delete in place', () => {
         if (state === 'new') hints.add(error.details.hint ?? '');
       }
     }
-    expect([...hints].some((hint) => hint.includes('`qsnap repair all perhaps-lost`'))).toBe(true);
+    expect([...hints].some((hint) => hint.includes('`qsnap repair IMAGE all perhaps-lost`'))).toBe(
+      true,
+    );
     expect(found).toContain('new');
     expect(found).toContain('unchanged');
   });

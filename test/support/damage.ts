@@ -113,6 +113,7 @@ const anyOf = (places: readonly L2Place[], random: Random): number | undefined =
 /** Findings that no class mends, chosen by name: what a person decides who knows what was done. */
 export const DECIDED: readonly ChosenFinding[] = (
   [
+    'FILE_CUT_OFF',
     'L2_COMPRESSED_COPIED',
     'L2_COMPRESSED_WITH_SUBCLUSTERS',
     'METADATA_OVERLAP',

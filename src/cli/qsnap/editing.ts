@@ -50,14 +50,15 @@ export async function edit(what: Edit, context: Context): Promise<ExitCode> {
     await carryOut(what, context);
     return EXIT_CODES.done.code;
   } catch (error) {
-    const told = withHint(error, what);
+    const told = withNoRoomHint(error, what.noRoomHint);
     reportFailure(told, what.path, 'edit', context);
     if (context.json) printJson(context, { error: errorJson(told, 'edit') });
     return EXIT_CODES.notDone.code;
   }
 }
 
-function withHint(error: unknown, { noRoomHint }: Edit): unknown {
+/** The error, and where it is that there is no room, what to do about that. */
+export function withNoRoomHint(error: unknown, noRoomHint: string | undefined): unknown {
   if (noRoomHint === undefined || !isQsnapError(error)) return error;
   const isFull = error.code === 'NO_SPACE' && error.details.imageState !== 'new';
   if (!isFull) return error;

@@ -42,14 +42,17 @@ test('docs/findings.md says of every finding what the program says', async () =>
   const text = readFileSync(page, 'utf8');
   let rendered = text.slice(0, text.indexOf('### ') === -1 ? undefined : text.indexOf('### '));
   for (const code of CODES) {
-    const { severity, beyondQemu, consequence, remedy, advice } = catalogEntry(code);
+    const { severity, beyondQemu, consequence, remedy, advice, ofRefcounts } = catalogEntry(code);
     const finding = await exampleFinding(code);
     rendered +=
       `### ${code}\n\n` +
       `- Severity: ${severity}${beyondQemu === true ? ', beyond what QEMU looks for' : ''}\n` +
       `- For example: ${finding?.message}\n` +
       `- Consequence: ${consequence}\n` +
-      `- Remedy: \`${remedy}\`; ${advice}\n\n`;
+      `- Remedy: \`${remedy}\`; ${advice}\n` +
+      (ofRefcounts === undefined
+        ? '\n'
+        : `- Remedy where it is the refcounts that are wrong: \`${ofRefcounts.remedy}\`; ${ofRefcounts.advice}\n\n`);
   }
   await expect(rendered.trimEnd() + '\n').toMatchFileSnapshot(page);
 });

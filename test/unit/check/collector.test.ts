@@ -12,7 +12,7 @@ test('a thousand leaks never push the one corruption out, and all are counted', 
     'L2_ENTRY_MISALIGNED',
     ...Array.from({ length: 9 }, () => 'CLUSTER_LEAKED'),
   ]);
-  expect(leftOut).toBe(991);
+  expect(leftOut).toEqual([{ code: 'CLUSTER_LEAKED', remedy: 'leaks', count: 991 }]);
   expect(collector.counts).toEqual({ corruption: 1, 'check-error': 0, leak: 1000, note: 0 });
 });
 
@@ -46,8 +46,20 @@ test('what is kept is the gravest, and of each severity the first, in any order 
       ['leak', 2],
       ['leak', 3],
     ]);
-    expect(leftOut).toBe(6);
+    expect(leftOut).toEqual([{ code: 'ZERO_FLAG_MEANINGLESS', remedy: 'manual', count: 6 }]);
   }
+});
+
+test('what is left out is named as what is kept: by its code once leaks are doubted', () => {
+  const collector = new FindingCollector(3);
+  for (let at = 0; at < 3; at++) {
+    const where = { structure: 'active-l2', at, facts: { entry: '0x1' } } as const;
+    collector.add('L2_ENTRY_MISALIGNED', where);
+  }
+  for (let at = 0; at < 5; at++) collector.add('CLUSTER_LEAKED', leak(at));
+  collector.doubtLeaks();
+  const lost = { code: 'CLUSTER_PERHAPS_LOST', remedy: 'perhaps-lost', count: 5 };
+  expect(collector.finish().leftOut).toEqual([lost]);
 });
 
 test('what QEMU counts oftener counts so; what it does not look for counts apart', () => {

@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { hostOffset, roundUp } from '../../../src/base/units.js';
-import { parseSnapshotTable } from '../../../src/qcow2/snapshot-table.js';
+import {
+  encodeSnapshotTable,
+  parseSnapshotTable,
+  type SnapshotTable,
+} from '../../../src/qcow2/snapshot-table.js';
 import {
   readSnapshotTableLeniently,
   type LenientSnapshotTable,
 } from '../../../src/qcow2/snapshot-table-lenient.js';
 import { loadFixture } from '../../support/fixture.js';
 import { layoutOf } from '../../support/image-builder.js';
-import { putU32, putU64 } from '../../support/image-builder-layout.js';
+import { putU32, putU64, snapshotsOf } from '../../support/image-builder-layout.js';
 
 const image = loadFixture('five-snapshots');
 const { snapshotTableAt, snapshotCount, diskSizeBytes, clusterBytes } = layoutOf(image);
@@ -35,6 +39,12 @@ function read(
   });
   if ('moreBytes' in result) throw new Error(`wants ${result.moreBytes} bytes`);
   return result;
+}
+
+function sound(): SnapshotTable {
+  const table = parseSnapshotTable(image.subarray(snapshotTableAt), context);
+  if ('moreBytes' in table) throw new Error('wants more');
+  return table;
 }
 
 test('a sound table reads as it does strictly', () => {
@@ -158,6 +168,39 @@ describe('reading stops', () => {
     expect(asQemuReads.snapshots[2]).toMatchObject({ index: 2, id: '', date: { seconds: 0 } });
   });
 
+  test.each([
+    ['extra data that is too short, and all that follows is shifted', 36, 16, 1],
+    ['extra data that is too long', 36, 24 + 64, 1],
+    ['an id that goes on in what follows', 12, (1 << 16) | (1 << 4) | 1, 0],
+  ])('at an entry that was misread: %s', (_, at, value, index) => {
+    const { snapshots, stop } = read((table) => {
+      const second = snapshotsOf(image).snapshots[1]!.at - snapshotTableAt;
+      putU32(table, (index === 1 ? 0 : second) + at, value);
+    });
+    expect(stop).toMatchObject({ reason: 'misread' });
+    expect(snapshots.length).toBeLessThan(snapshotCount);
+  });
+
+  test('at names that are no text, be they short or long, and at no others', () => {
+    const named = (name: Uint8Array): unknown => {
+      const entry = { ...sound().snapshots[0]!, nameBytes: name };
+      const bytes = encodeSnapshotTable([entry]);
+      return read((table) => {
+        table.fill(0).set(bytes);
+      }, 1).stop?.reason;
+    };
+    const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
+    expect(named(Uint8Array.of(0x61, 0, 0x62))).toBe('misread');
+    expect(named(filled(256, 0xff))).toBe('misread');
+    for (const [length, byte] of [
+      [255, 0xff],
+      [255, 7],
+      [65_535, 0x61],
+    ] as const) {
+      expect(named(filled(length, byte)), `${length} of ${byte}`).toBeUndefined();
+    }
+  });
+
   test('where the table gets longer than QEMU reads it', () => {
     const entry = 40 + 1024 + 2 * 65_535;
     const table = new Uint8Array(66 * 2 ** 20);
@@ -166,6 +209,7 @@ describe('reading stops', () => {
       new DataView(table.buffer).setUint16(at + 12, 65_535);
       new DataView(table.buffer).setUint16(at + 14, 65_535);
       putU32(table, at + 36, 1024);
+      table.fill(0x61, at + 40 + 1024, at + entry);
     }
     const fileSizeBytes = context.at + table.length;
     const result = readSnapshotTableLeniently(table, { ...context, count, fileSizeBytes });

@@ -6,7 +6,15 @@ import { proposeRepair } from '../../../src/repair/propose.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import { checkPlain, contentsOf } from '../../support/crash-judge.js';
 import { loadFixture } from '../../support/fixture.js';
-import { layoutOf, OFFSET_MASK, putU64, u64 } from '../../support/image-builder-layout.js';
+import {
+  blockAt,
+  layoutOf,
+  OFFSET_MASK,
+  putU32,
+  putU64,
+  refcountOf,
+  u64,
+} from '../../support/image-builder-layout.js';
 
 /** The image without one of its refcount blocks: it is zeros, or the table has no entry for it. */
 function without(fixture: string, block: number, lost: 'the entry' | 'the block'): Uint8Array {
@@ -40,3 +48,66 @@ test.each(LOSSES)('%s, block %i: %s is lost, and any repair counts anew', async 
     expect(contentsOf(device.snapshotBytes())).toEqual(contents);
   }
 });
+
+/** The image without its active L1, and with refcounts that nobody can read as what they were. */
+function alsoWithoutDisk(lose: (bytes: Uint8Array, block: number) => unknown): {
+  readonly before: Uint8Array;
+  readonly bytes: Uint8Array;
+} {
+  const before = loadFixture('five-snapshots');
+  const bytes = before.slice();
+  const layout = layoutOf(bytes);
+  bytes.fill(0, layout.l1At, layout.l1At + layout.l1Entries * 8);
+  lose(bytes, blockAt(bytes, layout, 0));
+  return { before, bytes };
+}
+
+test.each<readonly [string, (bytes: Uint8Array, block: number) => unknown]>([
+  [
+    'read as wider than they are',
+    (bytes) => {
+      putU32(bytes, 96, 5);
+    },
+  ],
+  [
+    'read as narrower than they are',
+    (bytes) => {
+      putU32(bytes, 96, 3);
+    },
+  ],
+  ['without one sector', (bytes, block) => bytes.fill(0, block, block + 512)],
+  ['zeros', (bytes, block) => bytes.fill(0, block, block + 4096)],
+  ['text', (bytes, block) => bytes.fill(0x20, block, block + 4096)],
+])('refcounts %s, and a lost disk: a repair leaves nothing free that was used', async (_, lose) => {
+  const { before, bytes } = alsoWithoutDisk(lose);
+  const device = memoryDevice(bytes);
+  const { plan } = await proposeRepair(device, () => parseRepairWords([]));
+  await executePlan(device, plan!);
+  const after = device.snapshotBytes();
+  const [was, is] = [layoutOf(before), layoutOf(after)];
+  const freed = Array.from({ length: before.length / was.clusterBytes }, (_, cluster) => cluster)
+    .filter((cluster) => refcountOf(before, was, cluster) > 0n)
+    .filter((cluster) => !isRefcounts(before, cluster * was.clusterBytes))
+    .filter((cluster) => refcountOf(after, is, cluster) === 0n);
+  expect(freed).toEqual([]);
+  expect(checkPlain(after).corruptions).toEqual([]);
+});
+
+test('refcounts that are sound, and a lost disk: nothing that was free is taken', async () => {
+  const { before, bytes } = alsoWithoutDisk(() => undefined);
+  const device = memoryDevice(bytes);
+  const { plan } = await proposeRepair(device, () => parseRepairWords([]));
+  if (plan !== undefined) await executePlan(device, plan);
+  const after = device.snapshotBytes();
+  const [was, is] = [layoutOf(before), layoutOf(after)];
+  for (let cluster = 0; cluster < before.length / was.clusterBytes; cluster++) {
+    const [stored, left] = [refcountOf(before, was, cluster), refcountOf(after, is, cluster)];
+    expect(left === 0n, `cluster ${cluster}`).toBe(stored === 0n);
+  }
+});
+
+/** Whether the refcount table or a block lay there: a repair may make them anew elsewhere. */
+function isRefcounts(bytes: Uint8Array, at: number): boolean {
+  const layout = layoutOf(bytes);
+  return at === layout.refcountTableAt || at === blockAt(bytes, layout, at / layout.clusterBytes);
+}

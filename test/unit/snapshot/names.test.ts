@@ -35,9 +35,15 @@ describe('S7: what a new name may be', () => {
 
   test('a drop-in for qemu-img may allow all of it, but never 256 bytes', () => {
     const rules = { anyName: true, allowDuplicateName: true };
-    for (const text of ['', 'two\nlines', 'base', '\u0000']) expect(name(text, rules)).toBe(text);
+    for (const text of ['', 'two\nlines', 'base', '\u0001']) expect(name(text, rules)).toBe(text);
     expect(hexOfBytes(newName(Uint8Array.of(0xff), OTHERS, rules))).toBe('ff');
     expect(name('a'.repeat(256), rules)).toBe('NAME_INVALID');
+  });
+
+  test('a zero byte ends a name for QEMU, and is what an entry has that was misread', () => {
+    for (const text of ['\u0000', 'a\u0000', 'a\u0000b']) {
+      expect(name(text, { anyName: true, allowDuplicateName: true })).toBe('NAME_INVALID');
+    }
   });
 });
 

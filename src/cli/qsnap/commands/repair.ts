@@ -19,11 +19,14 @@ import {
 import { createNewFile, newSha256, openFile, openFileForEdit } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { VERIFIED, warnOfLock } from '../editing.js';
+import { VERIFIED, warnOfLock, withNoRoomHint } from '../editing.js';
 import { repairDoneJson, repairPlanJson } from '../present/repair-json.js';
 import { repairDoneLines, repairPlanLines } from '../present/repair-text.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
+
+const NO_ROOM_HINT =
+  'make so much room, or copy the image to where there is room and repair it there';
 
 /** Flags of `repair`. */
 export interface RepairFlags {
@@ -49,8 +52,9 @@ export async function repair(
     if (flags.plan === true) return await planOnly(path, choose, context);
     return await carryOut(path, choose, flags, context);
   } catch (error) {
-    reportFailure(error, path, 'repair', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'repair') });
+    const told = withNoRoomHint(error, NO_ROOM_HINT);
+    reportFailure(told, path, 'repair', context);
+    if (context.json) printJson(context, { error: errorJson(told, 'repair') });
     return EXIT_CODES.notDone.code;
   }
 }

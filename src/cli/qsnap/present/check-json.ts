@@ -27,6 +27,7 @@ export function reportJson(report: CheckReport): Record<string, unknown> {
       unreferenced: unreferencedJson(report.unreferenced),
     }),
     'findings-left-out': report.findingsLeftOut,
+    ...(report.codesLeftOut.length > 0 && { 'codes-left-out': report.codesLeftOut }),
   };
 }
 

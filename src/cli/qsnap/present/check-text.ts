@@ -50,7 +50,7 @@ export function reportLines(
   findingsMax = FINDINGS_SHOWN_MAX,
 ): readonly string[] {
   const file = printableText(path);
-  const { findings, findingsLeftOut, totals, snapshots } = report;
+  const { findings, findingsLeftOut, codesLeftOut, totals, snapshots } = report;
   const shown = findings.slice(0, findingsMax);
   const rows = shown.map((finding) => [
     finding.severity,
@@ -59,7 +59,9 @@ export function reportLines(
   ]);
   const [titles, ...lines] = tableLines(COLUMNS, rows);
   const more = findings.length - shown.length + findingsLeftOut;
-  const isMendable = findings.some(({ remedy }) => remedy === 'all' || remedy === 'leaks');
+  const isMendable = [...findings, ...codesLeftOut].some(
+    ({ remedy }) => remedy === 'all' || remedy === 'leaks',
+  );
   const unread = snapshots.claimed - snapshots.read;
   return [
     `${file}: ${verdictText(report)}`,

@@ -47,7 +47,7 @@ function cutLine({ mayLackFlags }: StagedEdit): string {
   const left = mayLackFlags
     ? 'refcounts that are too high or flags that are missing'
     : 'refcounts that are too high';
-  return `A cut on the way may leave ${left}, which \`qsnap repair all perhaps-lost\` mends, and nothing worse.`;
+  return `A cut on the way may leave ${left}, which \`qsnap repair IMAGE all perhaps-lost\` mends, and nothing worse.`;
 }
 
 /** A stage as it is printed: its heading, and its rows. */

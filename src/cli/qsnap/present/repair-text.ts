@@ -89,12 +89,11 @@ const DOES: Readonly<Record<RepairClass, string>> = {
 
 /** What is still wrong, by what would mend it. */
 function leftLines(path: string, after: ProposedRepair['after']): readonly string[] {
-  const { findings, unreferenced } = after;
+  const { findings, codesLeftOut, unreferenced } = after;
+  const left = [...findings, ...codesLeftOut];
   const file = printableText(path);
   const codesOf = (remedy: Remedy): string =>
-    [...new Set(findings.filter((one) => one.remedy === remedy).map(({ code }) => code))].join(
-      ', ',
-    );
+    [...new Set(left.filter((one) => one.remedy === remedy).map(({ code }) => code))].join(', ');
   const byClass = REPAIR_CLASSES.flatMap((name) => {
     const codes = codesOf(name);
     const command = `\`qsnap repair ${file} ${name}\``;
