@@ -76,7 +76,8 @@ export function emptiedIn(
 /**
  * Whether entries in a row were emptied: whole sectors of them, of which as many clusters are in use for
  * no known reason; or so many entries that the clusters which fit between those of their neighbours are; or
- * some whole sectors, and next to the cluster of a neighbour lie clusters of data that nothing refers to.
+ * some whole sectors, and next to the cluster of a neighbour lie as many clusters of data that nothing
+ * refers to as whole sectors name.
  */
 function isHole(
   words: Uint32Array,
@@ -100,12 +101,18 @@ function isHole(
   const firstSector = Math.ceil(from / SECTOR_WORDS);
   if ((firstSector + 1) * SECTOR_WORDS > to) return false;
   const sectorEntries = SECTOR_WORDS / stride;
-  // A sequence of writes that was broken off leaves clusters behind its last one: many only after long.
-  if (before !== undefined && dataRun(excess, before, 1, sectorEntries) >= sectorEntries)
-    return true;
-  // In front of what was written later they lie by chance, but hardly where a sector ends.
-  const wanted = to % SECTOR_WORDS === 0 ? 1 : sectorEntries;
-  return after !== undefined && dataRun(excess, after, -1, wanted) >= wanted;
+  // A sequence of writes that was broken off leaves as many, but hardly up to where a sector of entries ends.
+  const isOfSectorsNextTo = (
+    neighbour: number | undefined,
+    step: 1 | -1,
+    edge: number,
+  ): boolean => {
+    if (neighbour === undefined) return false;
+    const length = dataRun(excess, neighbour, step, words.length / stride);
+    const isWhole = edge % SECTOR_WORDS === 0 || length % sectorEntries === 0;
+    return length >= sectorEntries && isWhole;
+  };
+  return isOfSectorsNextTo(before, 1, from) || isOfSectorsNextTo(after, -1, to);
 }
 
 /** Clusters of data that nothing refers to in a row, next to `cluster`; counted up to `most`. */
