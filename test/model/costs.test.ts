@@ -166,8 +166,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 7,
-        "readKiB": 581.0546875,
-        "reads": 18,
+        "readKiB": 962.1015625,
+        "reads": 30,
         "writes": 4,
         "writtenKiB": 192.0703125,
       }

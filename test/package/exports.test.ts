@@ -62,6 +62,7 @@ describe('public names', () => {
         "executeStages",
         "executeUndo",
         "findSnapshot",
+        "foreseeRescued",
         "hashContent",
         "hashSource",
         "hexOfBytes",
