@@ -112,6 +112,18 @@ export const LOSS_FINDINGS = {
     consequence: 'guest data may be where nothing refers to',
     advice: `${RESCUE}; a repair of class perhaps-lost gives it up`,
   },
+  SHARED_DATA_UNREFERENCED: {
+    severity: 'corruption',
+    beyondQemu: true,
+    losesData: true,
+    hidesOwners: 'inferred',
+    remedy: 'perhaps-lost',
+    message: ({ found }) =>
+      `${counted(Number(found), 'cluster')} of data that nothing refers to have refcounts above 1, as what ` +
+      'several disks have',
+    consequence: 'what referred to them for each of those disks may be lost',
+    advice: `${RESCUE}; a repair of class perhaps-lost gives them up and frees them`,
+  },
   LEAKS_NOT_ALL_SEEN: {
     severity: 'note',
     beyondQemu: true,

@@ -26,6 +26,9 @@ export class Excess {
   #unreferenced: ClusterSet | undefined;
   #overcounted: ClusterSet | undefined;
   #zeros: ClusterSet | undefined;
+  #shared: ClusterSet | undefined;
+  /** Of the block that is compared. */
+  #sharedHere: number[] = [];
 
   constructor(clusters: number) {
     this.#clusters = clusters;
@@ -49,8 +52,10 @@ export class Excess {
   addHigh(cluster: number, references: number, stored: number): void {
     this.#high += 1;
     if (stored - references === DOUBTED_EXCESS) this.doubted += 1;
-    if (references === 0) this.addUnreferenced(cluster);
-    else {
+    if (references === 0) {
+      this.addUnreferenced(cluster);
+      if (stored > 1) this.#sharedHere.push(cluster);
+    } else {
       this.overcounted.add(cluster);
       this.overcountedClusters += 1;
     }
@@ -77,7 +82,12 @@ export class Excess {
     if (different <= this.#used * JUNK_SHARE) {
       this.undercounted += this.#low;
       this.overcountedInSound += this.#high;
+      for (const cluster of this.#sharedHere) {
+        this.#shared ??= new ClusterSet(this.#clusters);
+        this.#shared.add(cluster);
+      }
     }
+    this.#sharedHere = [];
     this.#low = this.#high = this.#used = 0;
   }
 
@@ -85,6 +95,11 @@ export class Excess {
   addZero(cluster: number): void {
     this.#zeros ??= new ClusterSet(this.#clusters);
     this.#zeros.add(cluster);
+  }
+
+  /** Whether nothing refers to the cluster, and several disks did by its refcount. */
+  wasShared(cluster: number): boolean {
+    return cluster < this.#clusters && this.#shared?.has(cluster) === true;
   }
 
   /** Whether nothing refers to the cluster, and it holds something. */

@@ -53,6 +53,11 @@ export async function findUnreferencedTables(
     const where = { structure: 'unreferenced-cluster', at: offsets[index]!, cluster } as const;
     collector.add('TABLE_UNREFERENCED', { ...where, facts: { what } });
   });
+  // A single one may be a flipped bit of a refcount.
+  if (look.shared > 1) {
+    const where = { structure: 'unreferenced-cluster', at: look.firstShared } as const;
+    collector.add('SHARED_DATA_UNREFERENCED', { ...where, found: look.shared });
+  }
   const { length: looked } = offsets;
   const { zeros } = look;
   const clusters = excess.unreferencedClusters;
@@ -72,6 +77,9 @@ class Look {
   readonly #activeL1: Uint32Array;
   readonly #roots: ReadonlySet<number>;
   zeros = 0;
+  /** Clusters of data that several disks had, by their refcounts, and the offset of the first. */
+  shared = 0;
+  firstShared = 0;
 
   constructor(image: Image, { scan, activeL1 }: References, excess: Excess) {
     this.#image = image;
@@ -87,6 +95,10 @@ class Look {
       this.zeros += 1;
       this.#excess.addZero(fileAt / this.#image.geometry.clusterBytes);
       return undefined;
+    }
+    if (this.#excess.wasShared(fileAt / this.#image.geometry.clusterBytes)) {
+      if (this.shared === 0) this.firstShared = fileAt;
+      this.shared += 1;
     }
     const snapshots = this.#lostSnapshots(bytesOf(stored), fileAt);
     if (snapshots > 0) return `a snapshot table with ${counted(snapshots, 'lost snapshot')}`;

@@ -282,6 +282,13 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     setRefcount(p, clusterOf(p, standard(p)), 0n);
     return p.layout.refcountTableAt;
   }),
+  SHARED_DATA_UNREFERENCED: example('no-snapshots', (p) => {
+    const lost = p.standard.slice(0, 2);
+    const clusters = lost.map(({ entry }) => Number(entry & OFFSET_MASK) / p.layout.clusterBytes);
+    for (const { at } of lost) putU64(p.bytes, at, 0n);
+    for (const cluster of clusters) setRefcount(p, cluster, 2n);
+    return Math.min(...clusters) * p.layout.clusterBytes;
+  }),
   CLUSTERS_DOUBTED: example('amended-to-v3', (p) => {
     setRefcount(p, p.free[0]!, 7n);
     return p.layout.refcountTableAt;
