@@ -119,7 +119,7 @@ export const LOSS_FINDINGS = {
     hidesOwners: 'inferred',
     remedy: 'perhaps-lost',
     message: ({ found }) =>
-      `${counted(Number(found), 'cluster')} of data that nothing refers to have refcounts above 1, as what ` +
+      `nothing refers to ${counted(Number(found), 'cluster')} of data that have refcounts above 1, as what ` +
       'several disks have',
     consequence: 'what referred to them for each of those disks may be lost',
     advice: `${RESCUE}; a repair of class perhaps-lost gives them up and frees them`,

@@ -71,6 +71,7 @@ export function reportLines(
     ...(rows.length === 0 ? [] : [titles!, ...lines]),
     ...hintLines(shown),
     ...(more === 0 ? [] : [moreLine(more, findings.length + findingsLeftOut)]),
+    ...adviceLines(findings),
     ...(isMendable ? [`\`qsnap repair --plan ${file}\` shows what a repair would do`] : []),
   ];
 }
@@ -100,6 +101,16 @@ function hintLines(findings: readonly Finding[]): readonly string[] {
   return findings.flatMap((finding) =>
     finding.hint === undefined ? [] : [`${findingName(finding)}: ${finding.hint}`],
   );
+}
+
+/** What can be done about what a repair of class all does not mend, once for each advice. */
+function adviceLines(findings: readonly Finding[]): readonly string[] {
+  const codes = new Map<string, Set<string>>();
+  for (const { code, remedy, advice } of findings) {
+    if (remedy === 'all' || remedy === 'leaks' || remedy === 'none') continue;
+    codes.set(advice, (codes.get(advice) ?? new Set()).add(code));
+  }
+  return [...codes].map(([advice, those]) => `${[...those].join(', ')}: ${advice}`);
 }
 
 function totalsLines(totals: CheckTotals): readonly string[] {
