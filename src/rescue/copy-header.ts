@@ -20,6 +20,7 @@ import {
   type SnapshotEntry,
 } from '../qcow2/snapshot-table.js';
 import type { Header } from '../qcow2/header.js';
+import { isMisread } from '../qcow2/snapshot-table-lenient.js';
 import type { HeaderExtension } from '../qcow2/extensions.js';
 import type { CopyLayout } from './layout.js';
 import type { RescuedDisk } from './plan-rescue.js';
@@ -98,14 +99,17 @@ export function snapshotEntries(
   const used = new Set<string>();
   return kept.map((disk): SnapshotEntry => {
     const { snapshot } = disk.root;
-    const isFree = snapshot !== undefined && !used.has(snapshot.id);
+    // Bytes that are no text would make the table one that was misread.
+    const isText = snapshot !== undefined && !isMisread(snapshot);
+    const isFree = isText && !used.has(snapshot.id);
     const id = isFree ? snapshot.id : freeId();
     taken.add(id);
     used.add(id);
     if (snapshot === undefined) return unnamedEntry(disk, id);
     const { diskSizeBytes } = disk;
     const entry = conformingEntry({ ...snapshot, diskSizeBytes }, version);
-    return isFree ? entry : { ...entry, idBytes: utf8Bytes(id) };
+    const named = isText ? entry : { ...entry, nameBytes: utf8Bytes(disk.id) };
+    return isFree ? named : { ...named, idBytes: utf8Bytes(id) };
   });
 }
 

@@ -166,7 +166,8 @@ function judgeQsnap(
   if (name === 'list' && words.length === 2 && snapshots !== undefined && snapshots > 0) {
     // A heading, and a line about the mark of what the active disk equals.
     const wanted = /^\* equals /m.test(stdout) ? snapshots + 2 : snapshots + 1;
-    if (stdout !== '' && rows !== wanted) meter.fault(name, `${rows} rows of ${snapshots}`);
+    // Entries from one on that was misread are not listed.
+    if (stdout !== '' && rows > wanted) meter.fault(name, `${rows} rows of ${snapshots}`);
   }
 }
 
