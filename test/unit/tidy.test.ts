@@ -175,6 +175,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/check/losses.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/edit/refuse-losses.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
   'src/repair/given-up.ts': /^test\/cli\/qsnap\/broken-images\.test\.ts$/,
+  'src/repair/parting.ts': /^test\/unit\/repair\/remedies\.test\.ts$/,
   'src/rescue/size-doubt.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/check/finding.ts': /^types only: test\/unit\/check\/check-image\.test\.ts$/,
   'src/check/judge-entry.ts': /^test\/oracle\/check\.test\.ts$/,

@@ -122,6 +122,7 @@ const SIGNS: Readonly<Partial<Record<RepairClass, readonly FindingCode[]>>> = {
   unreadable: ['FILE_CUT_OFF', 'CLUSTER_AT_TWO_PLACES', 'METADATA_OVERLAP'],
   'perhaps-lost': [
     'TABLE_EMPTIED',
+    'DATA_FILE_DOUBTED',
     'TABLE_UNREFERENCED',
     'REFCOUNTS_CONTRADICT',
     'SNAPSHOT_UNLISTED',
