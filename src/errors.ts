@@ -70,9 +70,10 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 /**
  * In what state a failed edit left the image.
  * `unchanged`: nothing was written. `old`: new bytes may lie in free clusters, the content is the
- * old one. `old-or-new`: the switch was sent and not confirmed; either state is whole. `new`: done.
+ * old one. `old-or-new`: the switch was sent and not confirmed; either state is whole. `new-list`: a delete
+ * in place has its new list and whole disks, but not all refcounts and COPIED flags. `new`: done.
  */
-export type ImageState = 'unchanged' | 'old' | 'old-or-new' | 'new';
+export type ImageState = 'unchanged' | 'old' | 'old-or-new' | 'new-list' | 'new';
 
 /** Where and what, for people and programs. All fields optional. */
 export interface ErrorDetails {

@@ -1,3 +1,4 @@
+import { clustersToHold, KiB } from '../base/units.js';
 import type { ByteRange } from '../io/device.js';
 import { isGrowable } from '../io/growth.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -10,7 +11,9 @@ import { refuseUncountable } from './refuse.js';
 import { moveDataRefcounts } from './retarget.js';
 import { clustersToCover } from './room.js';
 import type { Survey } from './survey.js';
-import { unlist, type Unlisting } from './unlist.js';
+import { shadowWriteRanges } from '../tx/plan.js';
+import { filledClusters } from './filled.js';
+import { shorterList, unlist, type ListInBytes, type Unlisting } from './unlist.js';
 
 /** A state that has fewer snapshots, and nothing else that is new. */
 export type ShorterList = NextState & { readonly activeL1: Uint32Array };
@@ -29,16 +32,31 @@ export interface Begun {
   readonly vacated: readonly ByteRange[];
 }
 
-/** Audits the image, plans the shorter list, and takes the references of dropped snapshots away. */
-export async function begin(surveyed: Survey, next: ShorterList): Promise<Begun> {
+/**
+ * Audits the image, plans the shorter list, and takes the references of dropped snapshots away.
+ *
+ * @param freeBytes what the medium has free.
+ */
+export async function begin(
+  surveyed: Survey,
+  next: ShorterList,
+  freeBytes: number,
+): Promise<Begun> {
   const { image, format, tally } = surveyed;
   const { clusterBytes } = image.geometry;
   const clusters = clustersToCover(surveyed, next);
   refuseUncountable(clusters, image);
   const audited = await audit(surveyed, clusters);
   const { counts, free } = audited;
-  const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image.source));
-  const unlisting = unlist(surveyed, next, ledger);
+  const list = shorterList(surveyed, next);
+  const room = await roomForTable(list, surveyed, free, freeBytes);
+  const ledger = new Ledger(image, counts, room, format.fileClusters, isGrowable(image.source));
+  const unlisting = await unlist(surveyed, list, ledger, freeBytes);
+  for (const { at, length } of unlisting.prepare.flatMap(shadowWriteRanges)) {
+    for (let from = at; from < at + length; from += clusterBytes) {
+      free.delete(Math.floor(from / clusterBytes));
+    }
+  }
   moveDataRefcounts(surveyed, audited, ledger);
   const data = freedRanges(counts, free, image.geometry);
   releaseDroppedL1s(surveyed, next, ledger);
@@ -52,6 +70,22 @@ export async function begin(surveyed: Survey, next: ShorterList): Promise<Begun>
   const vacated = freedRanges(counts, free, image.geometry);
   const from = { ...surveyed, tally: { ...tally, before } };
   return { from, next, audited, ledger, unlisting, data, vacated };
+}
+
+/** Two refcounts that are raised may lie in holes of the file, of which a host fills this much. */
+const RAISED_BYTES = 8 * KiB;
+
+/** Where a new snapshot table may go: on a full disk free clusters that are holes can't be filled. */
+async function roomForTable(
+  { isFirstPart, bytes }: ListInBytes,
+  { image: { source, geometry } }: Survey,
+  free: ClusterSet,
+  freeBytes: number,
+): Promise<ClusterSet> {
+  const { clusterBytes } = geometry;
+  const clusters = clustersToHold(bytes.length, clusterBytes);
+  if (isFirstPart || clusters * clusterBytes + RAISED_BYTES <= freeBytes) return free;
+  return filledClusters(source, free, clusterBytes, clusters);
 }
 
 /** Vacated clusters: the medium has room for them, also where it is full. */

@@ -1,9 +1,8 @@
 import { hostOffset } from '../base/units.js';
-import { bytesOfWords, storedWords } from '../base/words.js';
+import { bytesOfWords } from '../base/words.js';
 import type { Image } from '../image/image.js';
-import { BlockGroups } from '../refcount/block-groups.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
-import type { ShadowWrite, TableWrites } from '../tx/plan.js';
+import { shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
 import { assertSafeStages } from '../tx/rules.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
 import {
@@ -13,15 +12,17 @@ import {
   type Begun,
   type ShorterList,
 } from './begin-in-place.js';
+import { filledClusters } from './filled.js';
+import { literalsInPlace, tablesInPlace } from './in-place-writes.js';
 import { Ledger, OutOfClusters } from './ledger.js';
 import { countNewTables } from './new-tables.js';
-import { countL2Tables, l2Writes, placeTables, relocatedL1, sameWords } from './place.js';
+import { countL2Tables, l2Writes, placeTables, relocatedL1 } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
 import { refuseUnfit } from './refuse.js';
 import { tablesToCopy } from './retarget.js';
 import { assembled, headerWrite, type Staged } from './stages.js';
 import { survey, type Survey } from './survey.js';
-import { touchedBlocks } from './unlist.js';
+import { fillBlock, touchedBlocks } from './unlist.js';
 
 /**
  * Plans to drop snapshots where there is no room for new copies of all tables that change. First the
@@ -38,25 +39,55 @@ export async function planInPlace(
 ): Promise<StagedEdit> {
   refuseUnfit(image);
   const from = await survey(image, next);
+  const freeBytes = (await image.source.freeBytes?.()) ?? Infinity;
   const edit =
-    (await switchWithin(from, next, vacatedClusters)) ??
-    (await asFarAsHolesCanBeFilled(image, await switchWithin(from, next, usableClusters))) ??
-    (await changeInPlace(from, next));
+    (await switchToNewTables(from, next, freeBytes)) ??
+    (await changeInPlace(from, next, freeBytes));
   assertSafeStages(edit);
   return { ...edit, ...about, operation: 'delete' };
 }
 
-/** New copies go to clusters that nothing refers to any more; undefined: they are too few. */
+/**
+ * New copies go to clusters that nothing refers to any more, and only where that is sure to find room: any
+ * of them may be a hole of the file, in part too. undefined: there is no such way.
+ */
+async function switchToNewTables(
+  from: Survey,
+  next: ShorterList,
+  freeBytes: number,
+): Promise<Staged | undefined> {
+  const { source, geometry } = from.image;
+  const within = (roomOf: RoomOf): Promise<Staged | undefined> =>
+    switchWithin(from, next, freeBytes, roomOf);
+  const edit = (await within(vacatedClusters)) ?? (await within(usableClusters));
+  if (edit === undefined) return undefined;
+  const bytes = writtenBytes(edit);
+  if (bytes <= freeBytes) return edit;
+  const wanted = Math.ceil(bytes / geometry.clusterBytes);
+  return within((begun) => {
+    return filledClusters(source, usableClusters(begun), geometry.clusterBytes, wanted);
+  });
+}
+
+function writtenBytes({ stages }: Staged): number {
+  const writes = stages.flatMap((stage) => stage.writes);
+  return writes.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+}
+
+type RoomOf = (begun: Begun) => ClusterSet | Promise<ClusterSet>;
+
+/** New copies go to such clusters; undefined: they are too few. */
 async function switchWithin(
   surveyed: Survey,
   next: ShorterList,
-  roomOf: (begun: Begun) => ClusterSet,
+  freeBytes: number,
+  roomOf: RoomOf,
 ): Promise<Staged | undefined> {
-  const begun = await begin(surveyed, next);
+  const begun = await begin(surveyed, next, freeBytes);
   const { from, audited, unlisting } = begun;
   const { image, format, refcountBlocks } = from;
   const { counts } = audited;
-  const ledger = new Ledger(image, counts, roomOf(begun), format.fileClusters, false);
+  const ledger = new Ledger(image, counts, await roomOf(begun), format.fileClusters, false);
   try {
     const copied = await tablesToCopy(from, audited, ledger, audited.moves.any);
     const tables = { copied, added: countNewTables(from, next, audited, ledger) };
@@ -79,40 +110,30 @@ async function switchWithin(
   }
 }
 
-/** Free clusters may be holes of the file: on a full disk nothing can be written there. */
-async function asFarAsHolesCanBeFilled(
-  { source }: Image,
-  edit: Staged | undefined,
-): Promise<Staged | undefined> {
-  if (edit === undefined) return undefined;
-  const freeBytes = (await source.freeBytes?.()) ?? Infinity;
-  return edit.facts.shadowBytes <= freeBytes ? edit : undefined;
-}
-
 /** Refcounts are lowered first, and flags set when that is durable. */
-async function changeInPlace(surveyed: Survey, next: ShorterList): Promise<Staged> {
-  const begun = await begin(surveyed, next);
+async function changeInPlace(
+  surveyed: Survey,
+  next: ShorterList,
+  freeBytes: number,
+): Promise<Staged> {
+  const begun = await begin(surveyed, next, freeBytes);
   const { from, audited, ledger, unlisting } = begun;
-  const { clusterBytes, refcountBits, refcountBlockEntries } = from.image.geometry;
+  const { clusterBytes } = from.image.geometry;
   const flagged = await tablesToCopy(from, audited, ledger, audited.moves.any);
   countL2Tables(from, [], new Float64Array(0), ledger);
   const blocks = touchedBlocks(from, ledger);
-  const groups = new BlockGroups(refcountBits);
-  const refcounts: TableWrites = {
-    kind: 'tables',
+  const refcounts = await tablesInPlace(from.image.source, {
     what: 'refcount blocks',
     tableBytes: clusterBytes,
-    targets: Float64Array.from(blocks, ({ at }) => at),
-    sources: undefined,
-    fill: (i, table) => {
-      const firstWord = (blocks[i]!.block * refcountBlockEntries) / 32;
-      groups.encodeBlock(ledger.counts, firstWord, storedWords(table));
+    places: Float64Array.from(blocks, ({ at }) => at),
+    fill: (i, first, part) => {
+      fillBlock(from, ledger, blocks[i]!.block, first, part);
     },
-  };
-  const flags = flagWrites(begun, flagged);
+  });
+  const flags = await flagWrites(begun, flagged);
   const lower = {
     what: 'lower the refcounts where they lie',
-    writes: [...unlisting.tidy, refcounts],
+    writes: [...unlisting.tidy, ...refcounts],
   };
   if (flags.length === 0) return assembled(begun, [lower], false);
   const set = { what: 'set the flags of what is no longer shared', writes: flags };
@@ -120,10 +141,10 @@ async function changeInPlace(surveyed: Survey, next: ShorterList): Promise<Stage
 }
 
 /** The active L1 and those L2 tables with their COPIED flags by the new refcounts, where they lie. */
-function flagWrites(
+async function flagWrites(
   { from, next, audited, ledger }: Begun,
   flagged: readonly number[],
-): ShadowWrite[] {
+): Promise<readonly ShadowWrite[]> {
   const { clusterBytes } = from.image.geometry;
   const places = Float64Array.from(flagged, (index) => from.tally.offsets[index]!);
   const words = relocatedL1(
@@ -132,9 +153,16 @@ function flagWrites(
     (offset) => ledger.counts.get(offset / clusterBytes) === 1,
   );
   const { at } = from.image.header.activeL1;
-  const l1: ShadowWrite = { kind: 'literal', what: 'active L1', at, bytes: bytesOfWords(words) };
-  return [
-    ...(flagged.length === 0 ? [] : [l2Writes(from, audited, flagged, places, ledger)]),
-    ...(sameWords(words, from.activeL1) ? [] : [l1]),
-  ];
+  const { what, tableBytes, fill } = l2Writes(from, audited, flagged, places, ledger);
+  const l2s = await tablesInPlace(from.image.source, {
+    what,
+    tableBytes,
+    places,
+    // Each entry gets its flag alone, so that a part of a table is filled as a whole one is.
+    fill: (i, _, part) => {
+      fill(i, part);
+    },
+  });
+  const before = bytesOfWords(from.activeL1);
+  return [...l2s, ...literalsInPlace('active L1', at, before, bytesOfWords(words))];
 }

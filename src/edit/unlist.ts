@@ -4,6 +4,7 @@ import type { Image } from '../image/image.js';
 import { encodeSnapshotTable } from '../qcow2/snapshot-table.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
+import { bytesOfZeros, literalsInPlace } from './in-place-writes.js';
 import { noRoom, OutOfClusters, type Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
 import { placeLiteral } from './place.js';
@@ -19,45 +20,61 @@ export interface Unlisting {
   readonly vacated: readonly number[];
 }
 
+/** The snapshots that stay, as they are stored. */
+export interface ListInBytes {
+  /** Whether they are the first ones of the list, so that the table is right as it lies. */
+  readonly isFirstPart: boolean;
+  readonly entries: number;
+  readonly bytes: Uint8Array;
+}
+
+export function shorterList({ image }: Survey, next: NextState): ListInBytes {
+  const entries = next.snapshots.map(({ entry, l1 }) => ({ ...entry, l1: keptRef(l1) }));
+  const isFirstPart = next.snapshots.every(({ l1 }, i) => l1.kind === 'kept' && l1.index === i);
+  const stay = isFirstPart ? image.snapshots.slice(0, entries.length) : entries;
+  return { isFirstPart, entries: entries.length, bytes: encodeSnapshotTable(stay) };
+}
+
 /**
  * Finds the new snapshot table. None is needed where no snapshot stays, and where those that stay are the
  * first ones of the list the table is right as it lies: it counts fewer. Otherwise it is written to free
  * clusters, which count as used before anything leads to them.
  *
- * @param ledger has the refcounts as they are stored.
+ * @param ledger has the refcounts as they are stored, and clusters that can be written to.
+ * @param freeBytes what the medium has free.
  * @throws QsnapError NO_SPACE where there is no room for the table.
  */
-export function unlist(from: Survey, next: NextState, ledger: Ledger): Unlisting {
+export async function unlist(
+  from: Survey,
+  { isFirstPart, entries, bytes }: ListInBytes,
+  ledger: Ledger,
+  freeBytes: number,
+): Promise<Unlisting> {
   const { image } = from;
   const { header, snapshotTableBytes, geometry } = image;
-  const entries = next.snapshots.map(({ entry, l1 }) => ({ ...entry, l1: keptRef(l1) }));
-  const isPrefix = next.snapshots.every(({ l1 }, i) => l1.kind === 'kept' && l1.index === i);
-  const bytes = encodeSnapshotTable(isPrefix ? image.snapshots.slice(0, entries.length) : entries);
   const first = header.snapshotTable.at / geometry.clusterBytes;
   const old = clustersToHold(snapshotTableBytes, geometry.clusterBytes);
-  const staying = isPrefix ? clustersToHold(bytes.length, geometry.clusterBytes) : 0;
+  const staying = isFirstPart ? clustersToHold(bytes.length, geometry.clusterBytes) : 0;
   const vacated = Array.from({ length: old - staying }, (_, i) => first + staying + i);
-  if (isPrefix) {
-    const at = entries.length === 0 ? 0 : header.snapshotTable.at;
+  if (isFirstPart) {
+    const at = entries === 0 ? 0 : header.snapshotTable.at;
     // Not to the end of the cluster: behind the old table the file may have a hole, and the disk no room.
-    const end = Math.min(snapshotTableBytes, staying * geometry.clusterBytes);
-    const padded = new Uint8Array(end);
+    const inside = Math.max(bytes.length, Math.min(snapshotTableBytes, image.fileSizeBytes - at));
+    const padded = new Uint8Array(Math.min(inside, staying * geometry.clusterBytes));
     padded.set(bytes);
-    const tidy = staying === 0 ? [] : [literal('snapshot table', at, padded)];
-    return { table: { at, count: entries.length }, prepare: [], tidy, vacated };
+    const before = new Uint8Array(padded.length);
+    if (staying > 0) await image.source.readBatch([{ at, into: before }]);
+    const tidy = literalsInPlace('snapshot table', at, before, padded);
+    return { table: { at, count: entries }, prepare: [], tidy, vacated };
   }
   const table = placeTable(bytes, from, ledger);
-  const refcounts = blocksNow(from, ledger);
+  const refcounts = await blocksNow(from, ledger, freeBytes);
   return {
-    table: { at: table.at, count: entries.length },
+    table: { at: table.at, count: entries },
     prepare: [table, ...refcounts],
     tidy: [],
     vacated,
   };
-}
-
-function literal(what: string, at: number, bytes: Uint8Array): LiteralWrite {
-  return { kind: 'literal', what, at, bytes };
 }
 
 function keptRef(l1: NextState['snapshots'][number]['l1']): Image['snapshots'][number]['l1'] {
@@ -92,13 +109,38 @@ export function touchedBlocks(
     .sort((a, b) => a.at - b.at);
 }
 
-/** The touched blocks as bytes, by the counts as they are now. */
-function blocksNow(from: Survey, ledger: Ledger): readonly ShadowWrite[] {
-  const { clusterBytes, refcountBlockEntries, refcountBits } = from.image.geometry;
-  const groups = new BlockGroups(refcountBits);
-  return touchedBlocks(from, ledger).map(({ block, at }) => {
+/** What changes in the touched blocks, by the counts as they are now. */
+async function blocksNow(
+  from: Survey,
+  ledger: Ledger,
+  freeBytes: number,
+): Promise<readonly LiteralWrite[]> {
+  const { clusterBytes } = from.image.geometry;
+  const blocks = touchedBlocks(from, ledger);
+  const stored = blocks.map(({ at }) => ({ at, into: new Uint8Array(clusterBytes) }));
+  await from.image.source.readBatch(stored);
+  let toFill = 0;
+  const writes = blocks.flatMap(({ at }, index) => {
+    const { into } = stored[index]!;
     const bytes = new Uint8Array(clusterBytes);
-    groups.encodeBlock(ledger.counts, (block * refcountBlockEntries) / 32, storedWords(bytes));
-    return literal('refcount block', at, bytes);
+    fillBlock(from, ledger, blocks[index]!.block, 0, bytes);
+    toFill += bytesOfZeros(into, bytes);
+    return literalsInPlace('refcount block', at, into, bytes);
   });
+  if (toFill > freeBytes) throw noRoom(toFill - freeBytes);
+  return writes;
+}
+
+/** The refcounts of a block as bytes, from so many bytes on. */
+export function fillBlock(
+  { image }: Survey,
+  { counts }: Ledger,
+  block: number,
+  from: number,
+  part: Uint8Array,
+): void {
+  const { refcountBlockEntries, refcountBits } = image.geometry;
+  // A word of counts is 32 refcounts.
+  const firstWord = (block * refcountBlockEntries) / 32 + from / (4 * refcountBits);
+  new BlockGroups(refcountBits).encodeBlock(counts, firstWord, storedWords(part));
 }

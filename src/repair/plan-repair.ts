@@ -27,6 +27,7 @@ import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } 
 import { countMended } from './count.js';
 import { asListed, withoutBitmaps } from './given-up.js';
 import { droppedBitmaps, type DroppedBitmaps } from './dropped-bitmaps.js';
+import { droppedSnapshots, type DroppedSnapshots } from './gives-up.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
@@ -68,6 +69,8 @@ export interface RepairFacts {
   readonly leakedClusters: number;
   /** The bitmaps that are given up; undefined where none are. */
   readonly droppedBitmaps: DroppedBitmaps | undefined;
+  /** The snapshots that are dropped; undefined where none are. */
+  readonly droppedSnapshots: DroppedSnapshots | undefined;
 }
 
 /** A repair as a plan; undefined where nothing has to be written. */
@@ -101,7 +104,12 @@ export async function planRepair(
     try {
       const planned = await planWith(checked, choice, planning, format, unknowns, listed.image);
       const dropped = drops ? await droppedBitmaps(listed.image) : undefined;
-      return { ...planned, facts: { ...planned.facts, droppedBitmaps: dropped } };
+      const facts = {
+        ...planned.facts,
+        droppedBitmaps: dropped,
+        droppedSnapshots: droppedSnapshots(listed, choice),
+      };
+      return { ...planned, facts };
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
       if (!isGrowable(image.source)) throw noRoom(error.clusters * format.geometry.clusterBytes);
@@ -179,6 +187,7 @@ async function planWith(
       loweredClusters: settled.lowered,
       leakedClusters: settled.leaksLeft,
       droppedBitmaps: undefined,
+      droppedSnapshots: undefined,
     },
   };
 }

@@ -7,18 +7,22 @@ import type { EditPlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
 import { asListed, withoutGivenUp } from './given-up.js';
+import { givenUpEntries, type GivenUpEntries } from './gives-up.js';
 import { planRepair, type RepairFacts, type RepairPlanning } from './plan-repair.js';
 import { refuseCutOff } from './refuse.js';
 
 /** A repair that is planned and checked, and of which nothing is written yet. */
 export interface ProposedRepair {
   readonly image: Image;
+  readonly choice: RepairChoice;
   readonly before: CheckReport;
   /** What a check finds once the plan is carried out: read through the plan, not guessed. */
   readonly after: CheckReport;
   /** Undefined where what was chosen asks for no write. */
   readonly plan: EditPlan | undefined;
   readonly facts: RepairFacts;
+  /** What of the tables is given up, as the two checks tell. */
+  readonly givenUp: GivenUpEntries;
 }
 
 /**
@@ -44,7 +48,7 @@ export async function proposeRepair(
     const planned = await planRepair(checked, choice, { clears, ownersHidden, marksDoubted });
     if (planned.plan !== undefined) refuseCutOff(before, choice, planned.plan);
     const after = await checkAfter(source, planned.plan, before);
-    return { image, before, after, ...planned };
+    return { image, choice, before, after, givenUp: givenUpEntries(before, after), ...planned };
   };
   const proposal = await plan([], false);
   const clears = marksToClear(image, choice, proposal.after);

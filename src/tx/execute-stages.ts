@@ -22,8 +22,8 @@ import {
  * make is checked before anything is written, and each stage is read back.
  *
  * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the new list is sent,
- *   `old-or-new` when it was sent and not confirmed, `new` after it: then refcounts may be too high.
- *   Otherwise as `executePlan`.
+ *   `old-or-new` when it was sent and not confirmed, `new-list` after it: then refcounts may be too high and
+ *   flags missing; `new` when what got free goes back to the host. Otherwise as `executePlan`.
  */
 export async function executeStages(
   device: BlockDevice,
@@ -38,7 +38,7 @@ export async function executeStages(
   const advance = progressOf(plan, options);
   let now = asRead;
   for (const [index, stage] of plan.stages.entries()) {
-    const before = index <= plan.unlists ? 'old' : 'new';
+    const before = index <= plan.unlists ? 'old' : 'new-list';
     const during = index === plan.unlists ? 'old-or-new' : before;
     const expected = now;
     if (stage.writes.some(isHeaderWrite)) {
@@ -56,13 +56,13 @@ async function inStage(state: ImageState, action: () => Promise<void>): Promise<
   try {
     await inState(state, action);
   } catch (error) {
-    throw state === 'new' && isQsnapError(error) ? error.with({ hint: LEFT_HINT }) : error;
+    throw state === 'new-list' && isQsnapError(error) ? error.with({ hint: LEFT_HINT }) : error;
   }
 }
 
 const LEFT_HINT =
-  'the snapshots are off the list, but some refcounts may still be too high: `qsnap repair IMAGE all perhaps-lost` ' +
-  'mends them';
+  'the snapshots are off the list, but refcounts may still be too high and flags missing: `qsnap repair IMAGE all ' +
+  'perhaps-lost` mends them, where there is room for new tables';
 
 async function runStage(
   device: BlockDevice,

@@ -41,7 +41,8 @@ function judge(before: Uint8Array, after: Uint8Array, edit: Edit, error: QsnapEr
   if (state === undefined || state === 'unchanged') {
     return Buffer.compare(before, after) === 0 ? [] : ['the bytes changed'];
   }
-  const sides = { old: [old], new: [edit.model(old)], 'old-or-new': [old, edit.model(old)] };
+  const now = edit.model(old);
+  const sides = { old: [old], new: [now], 'old-or-new': [old, now], 'new-list': [] };
   const found = [...shortcomings(after, { contents: sides[state], leaks })];
   if (state === 'old' && after.length !== before.length) {
     found.push(`the file has ${after.length} bytes, and had ${before.length}`);

@@ -11,6 +11,8 @@ export const STATE_SENTENCES: Record<ImageState, string> = {
   old: 'The image has its old state and is sound; the file may have been written to where it is free.',
   'old-or-new':
     'The image has its old state or the new one, whole in either case: look which with `qsnap list`.',
+  'new-list':
+    'The image has its new list of snapshots, and every disk of it is whole; refcounts may be too high and COPIED flags missing.',
   new: 'The image has its new state: what failed came after the edit was complete.',
 };
 

@@ -4,13 +4,18 @@
  */
 import { spawnSync } from 'node:child_process';
 import {
+  closeSync,
   copyFileSync,
   existsSync,
+  ftruncateSync,
+  openSync,
   readFileSync,
+  rmSync,
   statfsSync,
   statSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,11 +57,27 @@ function unlimited(argv: readonly string[]) {
   return { status, stderr };
 }
 
+const FILLER = 'all that is left';
+
 /** Takes all room that is left on a file system. */
 function fill(folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
-  writeFileSync(path.join(folder, 'all that is left'), Buffer.alloc(bavail * bsize, 1));
+  writeFileSync(path.join(folder, FILLER), Buffer.alloc(bavail * bsize, 1));
   expect(statfsSync(folder).bavail).toBe(0);
+}
+
+const BLOCK_BYTES = 4096;
+
+/** A copy with holes wherever a block of the file system has nothing but zeros. */
+function copySparse(from: string, to: string): void {
+  const bytes = readFileSync(from);
+  const file = openSync(to, 'w');
+  for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
+    const block = bytes.subarray(at, at + BLOCK_BYTES);
+    if (block.some((byte) => byte !== 0)) writeSync(file, block, 0, block.length, at);
+  }
+  ftruncateSync(file, bytes.length);
+  closeSync(file);
 }
 
 interface Kind {
@@ -247,6 +268,33 @@ describeWithQemu('a file that may not become longer', () => {
         await expectSound(image);
       }
     });
+  });
+
+  test.each(KINDS)('nor one inside of a table or a cluster ($name)', async (kind) => {
+    const names = Array.from({ length: kind.snapshots }, (_, i) => `s${i + 1}`);
+    for (const words of [names.slice(-1), names, ['s1']]) {
+      await withSmallFileSystem(2 ** 24, async (folder) => {
+        const image = path.join(folder, 'disk.qcow2');
+        copySparse(masters.get(kind)!, image);
+        fill(folder);
+        const before = contents(image);
+        const bytes = readFileSync(image);
+        const foretold = unlimited(['delete', '--in-place', '--dry-run', image, ...words]);
+        const { status, stderr } = unlimited(['delete', '--in-place', image, ...words]);
+        expect(status, stderr).toBe(foretold.status);
+        rmSync(path.join(folder, FILLER));
+        await expectSound(image);
+        // Where others stay behind it, a new list needs a cluster that is no hole.
+        if (words.length < kind.snapshots && words[0] === 's1') {
+          expect(stderr).toContain('\nThe image is unchanged.\n');
+          expect(readFileSync(image).equals(bytes)).toBe(true);
+          return;
+        }
+        expect({ status, stderr }).toEqual(done);
+        const stay = before.snapshots.slice(0, kind.snapshots - words.length);
+        expect(sameContents(contents(image), { ...before, snapshots: stay })).toBe(true);
+      });
+    }
   });
 
   describe('a repair', () => {

@@ -58,11 +58,12 @@ interface ShownStage {
 
 function shadowAndSwitch(plan: EditPlan): readonly ShownStage[] {
   const shadowBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  const shadow = {
+    heading: `write ${sizeText(shadowBytes)} where the image is free; flush`,
+    rows: writeRows(plan.shadow, 'new '),
+  };
   return [
-    {
-      heading: `write ${sizeText(shadowBytes)} where the image is free; flush`,
-      rows: writeRows(plan.shadow, 'new '),
-    },
+    ...(shadowBytes === 0 ? [] : [shadow]),
     {
       heading: 'switch to the new state with one write; flush',
       rows: [row(plan.switch.at, plan.switch.bytes.length, 'header')],

@@ -4,7 +4,7 @@ import { planJson, refusalJson } from './plan-json.js';
 
 function repairJson(
   path: string,
-  { before, after, facts, plan }: ProposedRepair,
+  { before, after, facts, givenUp, plan }: ProposedRepair,
 ): Record<string, unknown> {
   return {
     filename: path,
@@ -13,6 +13,11 @@ function repairJson(
     after: { ...totalsJson(after.totals), 'exit-code': after.exitCode },
     'raised-clusters': facts.raisedClusters,
     'lowered-clusters': facts.loweredClusters,
+    'given-up-entries': givenUp.l1 + givenUp.l2,
+    ...(facts.droppedSnapshots !== undefined && {
+      'dropped-snapshots': facts.droppedSnapshots.named.map(({ id, name }) => ({ id, name })),
+      'dropped-unread-snapshots': facts.droppedSnapshots.unread,
+    }),
     ...(facts.droppedBitmaps !== undefined && {
       'dropped-bitmaps': facts.droppedBitmaps.names,
       'dropped-bitmap-clusters': facts.droppedBitmaps.clusters,

@@ -17,10 +17,12 @@ export function repairPlanLines(path: string, proposal: ProposedRepair): readonl
   return [
     ...dryRunLines(path, plan, image),
     ...givenUpLines('Gives up', proposal),
+    ...entryLines('Gives up', proposal),
+    ...snapshotLines('Drops', proposal.facts),
     ...droppedLines('Gives up', proposal.facts),
     foundLine('A check finds now', proposal.before),
     foundLine('A check finds then', proposal.after),
-    ...leftLines(path, proposal.after),
+    ...leftLines(path, proposal),
   ];
 }
 
@@ -31,20 +33,24 @@ export function repairDoneLines(
   report: ExecuteReport | undefined,
   undoFile: string | undefined,
 ): readonly string[] {
-  const { plan, facts, after, image } = proposal;
-  if (plan === undefined || report === undefined) return nothingLines(path, { after });
+  const { plan, facts, before, after, image } = proposal;
+  if (plan === undefined || report === undefined) return nothingLines(path, proposal);
+  const isOfRefcounts = facts.raisedClusters + facts.loweredClusters > 0;
   const raised = countText(facts.raisedClusters, 'cluster');
   const lowered = countText(facts.loweredClusters, 'cluster');
   const undo = printableText(undoFile ?? '');
   const file = printableText(path);
   return [
-    `Repaired ${file}: refcounts of ${raised} raised, of ${lowered} lowered.`,
+    `Repaired ${file}${isOfRefcounts ? `: refcounts of ${raised} raised, of ${lowered} lowered` : ''}.`,
+    ...(isOfRefcounts ? [] : [foundLine('A check found', before)]),
+    ...entryLines('Gave up', proposal),
+    ...snapshotLines('Dropped', facts),
     ...droppedLines('Gave up', facts),
     ...(netFreedBytes(plan) <= 0 ? [] : [`Freed ${freedText(plan, image)}.`]),
     ...givenUpLines('Gave up', proposal),
     ...givenBackLines(plan, report),
     foundLine('A check finds', after),
-    ...leftLines(path, after),
+    ...leftLines(path, proposal),
     ...(undoFile === undefined ? [] : [`\`qsnap undo ${undo} ${file}\` puts back what was there.`]),
   ];
 }
@@ -58,6 +64,34 @@ function givenUpLines(
   if (unreferenced.clusters === 0) return [];
   const clusters = countText(unreferenced.clusters, 'cluster');
   return [`${verb} ${clusters} that nothing refers to: ${unreferencedText(unreferenced)}.`];
+}
+
+/** Entries that lead nowhere, and as much guest data as they can have had. */
+function entryLines(
+  verb: string,
+  { givenUp: { l1, l2 }, image: { geometry } }: ProposedRepair,
+): readonly string[] {
+  if (l1 + l2 === 0) return [];
+  const entries = countText(l1 + l2, 'table entry', 'table entries');
+  const most = l2 + l1 * (geometry.clusterBytes / geometry.l2EntryBytes);
+  const atMost = l1 === 0 ? '' : 'up to ';
+  const leads = l1 + l2 === 1 ? 'leads' : 'lead';
+  const data = countText(most, 'cluster');
+  return [`${verb} ${entries} that ${leads} nowhere: ${atMost}${data} of guest data.`];
+}
+
+function snapshotLines(
+  verb: string,
+  { droppedSnapshots: dropped }: ProposedRepair['facts'],
+): readonly string[] {
+  if (dropped === undefined) return [];
+  const { named, unread } = dropped;
+  const names = named.map(({ id, name }) => `${printableText(id)} "${printableText(name)}"`);
+  const which = named.length === 1 ? 'snapshot' : 'snapshots';
+  return [
+    ...(named.length === 0 ? [] : [`${verb} the ${which} ${names.join(', ')}.`]),
+    ...(unread === 0 ? [] : [`${verb} ${countText(unread, 'snapshot')} that can not be read.`]),
+  ];
 }
 
 function droppedLines(
@@ -74,9 +108,9 @@ function droppedLines(
   return [`${does} ${what}: the next backup has to be a full one.`];
 }
 
-function nothingLines(path: string, { after }: Pick<ProposedRepair, 'after'>): readonly string[] {
+function nothingLines(path: string, proposal: ProposedRepair): readonly string[] {
   const nothing = `${printableText(path)}: nothing of what was chosen needs a repair.`;
-  return [nothing, foundLine('A check finds', after), ...leftLines(path, after)];
+  return [nothing, foundLine('A check finds', proposal.after), ...leftLines(path, proposal)];
 }
 
 /** What each class does about what is left, so that nobody gives up data without knowing. */
@@ -87,13 +121,16 @@ const DOES: Readonly<Record<RepairClass, string>> = {
   unreadable: 'gives it up, and the guest reads zeros there',
 };
 
-/** What is still wrong, by what would mend it. */
-function leftLines(path: string, after: ProposedRepair['after']): readonly string[] {
+/** What is still wrong, by what would mend it. A class that was chosen has done what it can. */
+function leftLines(path: string, { after, choice }: ProposedRepair): readonly string[] {
   const { findings, codesLeftOut, unreferenced } = after;
   const left = [...findings, ...codesLeftOut];
   const file = printableText(path);
-  const codesOf = (remedy: Remedy): string =>
-    [...new Set(left.filter((one) => one.remedy === remedy).map(({ code }) => code))].join(', ');
+  const wasDone = (remedy: Remedy): boolean => choice.classes.some((name) => name === remedy);
+  const codesOf = (remedy: Remedy): string => {
+    const of = left.filter((one) => (wasDone(one.remedy) ? 'manual' : one.remedy) === remedy);
+    return [...new Set(of.map(({ code }) => code))].join(', ');
+  };
   const byClass = REPAIR_CLASSES.flatMap((name) => {
     const codes = codesOf(name);
     const command = `\`qsnap repair ${file} ${name}\``;
