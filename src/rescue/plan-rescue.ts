@@ -6,6 +6,7 @@ import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
 import { refuseUnnamedDataFile } from './data-file.js';
+import { withBelievedRefcounts } from './doubt-refcounts.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type MendedPointers, type PointerFindings } from './mend-pointers.js';
@@ -82,17 +83,19 @@ export async function planRescue(
 ): Promise<RescuePlan> {
   const gathered = await gatherEvidence(source, options);
   const snapshots = await findSnapshots(gathered);
-  const evidence: Evidence = {
+  const stored: Evidence = {
     ...gathered,
     ownRegions: [...gathered.ownRegions, snapshots.region],
     head: withSizeOfSnapshots(gathered.head, snapshots),
   };
-  const { head, format } = evidence;
+  const { head, format } = stored;
   const entries = head.pointers?.l1Entries ?? 0;
   const needed = l1EntriesFor(head.diskSizeBytes ?? 0, format.geometry);
   const wanted = Math.max(needed, Math.min(entries, needed + 64));
-  const candidates = await findL1s(evidence, wanted === 0 ? undefined : wanted);
-  const found = await findRoots(evidence, snapshots, candidates);
+  const candidates = await findL1s(stored, wanted === 0 ? undefined : wanted);
+  const named = await findRoots(stored, snapshots, candidates);
+  const evidence = await withBelievedRefcounts(stored, named);
+  const found = evidence === stored ? named : await findRoots(evidence, snapshots, candidates);
   const roots = await withSizes(await settleRoots(found, evidence), evidence);
   if (roots.length === 0) throw nothingFound(source);
   const metadata = new ClusterSet(format.fileClusters + 1);
