@@ -67,7 +67,7 @@ async function withHead(
   const { source, fileSizeBytes, scan } = rest;
   const format = formatOf(head, fileSizeBytes);
   const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
-  const ownRegions = head.from === 'header' ? await bitmapRegions(source) : [];
+  const ownRegions = head.from === 'header' ? await bitmapRegions(source, format) : [];
   const told: RescueHead =
     diskSizeBytes === undefined ? head : { ...head, diskSizeBytes, sizeFrom: 'caller' };
   return {
@@ -94,11 +94,16 @@ function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
 }
 
 /** Where persistent bitmaps lie, as far as they can be read: the copy has none, but they are known. */
-async function bitmapRegions(source: BlockSource): Promise<Evidence['ownRegions']> {
+async function bitmapRegions(
+  source: BlockSource,
+  { geometry }: TableFormat,
+): Promise<Evidence['ownRegions']> {
   const regions: { at: number; bytes: number }[] = [];
   try {
     const { image } = await openForCheck(source);
     const { clusterBytes } = image.geometry;
+    // The header's own cluster size is not the one that is believed.
+    if (clusterBytes !== geometry.clusterBytes) return [];
     for (const region of metadataRegions(image, new Float64Array(0))) {
       if (region.owner.startsWith('bitmap')) regions.push(region);
     }

@@ -1,10 +1,11 @@
-import { QsnapError } from '../errors.js';
+import { isQsnapError, QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import { neighbourText } from '../image/one-bit.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
+import { clusterSizesInDoubt } from './cluster-size.js';
 import { refuseUnnamedDataFile } from './data-file.js';
 import { withBelievedRefcounts } from './doubt-refcounts.js';
 import type { Evidence } from './evidence.js';
@@ -68,6 +69,11 @@ export interface RescuePlan {
   readonly lostEntries: LostEntries;
   /** Clusters in which no guest data can lie. */
   readonly metadata: ClusterSet;
+  /**
+   * `mended`: another cluster size than the header's was taken, since it brings back more. `open`: the header's is in
+   * doubt, and none that was tried brings back more.
+   */
+  readonly clusterSizeDoubt: 'none' | 'mended' | 'open';
 }
 
 /**
@@ -81,6 +87,47 @@ export async function planRescue(
   source: BlockSource,
   options: RescueOptions = {},
 ): Promise<RescuePlan> {
+  if (options.clusterBytes !== undefined) return planWith(source, options);
+  const sizes = await clusterSizesInDoubt(source, await source.sizeBytes(), options);
+  let best: RescuePlan | undefined;
+  for (const clusterBytes of sizes?.tried ?? []) {
+    const plan = await planIfAny(source, { ...options, clusterBytes });
+    if (plan !== undefined && (best === undefined || bringsBackMore(plan, best))) best = plan;
+  }
+  if (best === undefined) return planWith(source, options);
+  const isStored = best.evidence.format.geometry.clusterBytes === sizes?.storedBytes;
+  return { ...best, clusterSizeDoubt: isStored ? 'open' : 'mended' };
+}
+
+/** Undefined where the cluster size makes nothing of the file. */
+async function planIfAny(
+  source: BlockSource,
+  options: RescueOptions,
+): Promise<RescuePlan | undefined> {
+  try {
+    return await planWith(source, options);
+  } catch (error) {
+    if (isQsnapError(error) && NOT_THIS_SIZE.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+const NOT_THIS_SIZE: readonly string[] = ['NOT_QCOW2', 'LIMIT_EXCEEDED', 'EXTERNAL_DATA_FILE'];
+
+/** Refcounts that agree with the tables tell the cluster size better than anything. */
+function bringsBackMore(plan: RescuePlan, other: RescuePlan): boolean {
+  const { isKnown } = plan.evidence.refcounts;
+  if (isKnown !== other.evidence.refcounts.isKnown) return isKnown;
+  return bytesBack(plan) > bytesBack(other);
+}
+
+function bytesBack({ disks }: RescuePlan): number {
+  const sure = disks.filter(({ sureness }) => sureness !== 'guess');
+  return sure.reduce((sum, { mappedBytes }) => sum + mappedBytes, 0);
+}
+
+/** What is found with the cluster size of the options, or of the header. */
+async function planWith(source: BlockSource, options: RescueOptions): Promise<RescuePlan> {
   const gathered = await gatherEvidence(source, options);
   const snapshots = await findSnapshots(gathered);
   const stored: Evidence = {
@@ -118,6 +165,7 @@ export async function planRescue(
     mended,
     lostEntries,
     metadata,
+    clusterSizeDoubt: 'none',
   };
 }
 

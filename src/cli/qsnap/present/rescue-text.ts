@@ -49,6 +49,7 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     `${printableText(path)}: ${countText(plan.disks.length, 'disk')} found`,
     `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
     ...headerLines(head),
+    ...clusterSizeLines(plan),
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
     ...unexplainedLines(plan),
@@ -71,6 +72,16 @@ function headerLines({ luksHeader, dataFile }: RescuePlan['evidence']['head']): 
     ...(luks === undefined ? [] : [`  ${luks}`]),
     ...(dataFile === 'unnamed' ? [`  ${data}`] : []),
   ];
+}
+
+function clusterSizeLines({ clusterSizeDoubt }: RescuePlan): readonly string[] {
+  return {
+    none: [],
+    mended: [
+      '  the header says another cluster size, which brings back less: a bit of it has flipped',
+    ],
+    open: ['  this cluster size is in doubt; --cluster-size SIZE looks for tables of another'],
+  }[clusterSizeDoubt];
 }
 
 /** What the refcounts know of and no disk accounts for, and whether a disk may have lost it. */
