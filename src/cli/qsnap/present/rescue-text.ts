@@ -25,7 +25,7 @@ const FOUND_BY: Readonly<Record<RescuedDisk['origin'], string>> = {
 
 const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], string>> = {
   header: 'the header is there',
-  'old-header': 'the header is lost; another copy of it was found',
+  'old-header': "the header is lost; another one was found, which may be the guest's",
   none: 'no header is left; what it said was told from the tables',
 };
 
