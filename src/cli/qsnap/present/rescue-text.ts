@@ -123,13 +123,20 @@ function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
 }
 
 /** What was written; undefined where nothing was. */
-export function rescuedLine({ disks, output }: Rescued): string | undefined {
+export function rescuedLine({ plan, disks, output }: Rescued): string | undefined {
   if (output === undefined) return undefined;
   const { path, report } = output;
   const lost = disks.reduce((sum, disk) => sum + disk.lostBytes + disk.lostVmStateBytes, 0);
   const rest = lost === 0 ? '' : `; what is lost, ${sizeText(lost)}, reads as zeros`;
   return (
     `Rescued ${countText(disks.length, 'disk')} to ${printableText(path)}: ` +
-    `${sizeText(report.dataBytes)} of data${rest}.`
+    `${sizeText(report.dataBytes)} of data${rest}.${leftOutText(plan, disks)}`
   );
+}
+
+/** Nobody would look for a disk that every image has among those that were left out. */
+function leftOutText(plan: RescuePlan, disks: readonly RescuedDisk[]): string {
+  const isLeftOut = plan.disks.some((disk) => disk.kind === 'active' && !disks.includes(disk));
+  if (!isLeftOut) return '';
+  return '\nThe active disk was left out, and is empty in the copy; --take active takes what was found of it.';
 }
