@@ -37,11 +37,12 @@ export function chooseRescued(
 
 /** Whether a rescue of these disks brings back all that the image had, as far as it can be known. */
 export function isAllRescued(
-  { evidence, snapshotsLost, disks: found }: RescuePlan,
+  { evidence, snapshotsLost, clusterSizeDoubt, disks: found }: RescuePlan,
   disks: readonly RescuedDisk[],
 ): boolean {
   // What else it said than where tables lie, nobody knows.
   if (evidence.head.from !== 'header') return false;
+  if (clusterSizeDoubt === 'open') return false;
   if (['cut', 'lost'].includes(evidence.head.luksHeader)) return false;
   // What only old tables name may have been deleted by its owner; what is named now was not.
   const isNamed = ({ origin }: RescuedDisk): boolean => !['old-table', 'unnamed'].includes(origin);

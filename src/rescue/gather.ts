@@ -11,6 +11,7 @@ import { refuseNamedDataFile } from './data-file.js';
 import type { Evidence } from './evidence.js';
 import { guessGeometry } from './guess-geometry.js';
 import { headWithout, readRescueHead, type RescueHead } from './head.js';
+import { findOldHead } from './old-header.js';
 import { scanFile, type ScannedFile, type ScanOptions } from './scan-file.js';
 import { readRefcountHints } from './stored-refcounts.js';
 
@@ -36,10 +37,9 @@ export async function gatherEvidence(
   const head = known ?? (await headByTables(source, fileSizeBytes, options));
   const evidence = await scanned(source, fileSizeBytes, head, options);
   if (known !== undefined) return evidence;
-  const old = await oldHead(evidence, source, options);
+  const old = await findOldHead(evidence);
   if (old === undefined) return evidence;
-  const isSame = old.header.geometry.clusterBits === head.header.geometry.clusterBits;
-  if (isSame && old.header.extendedL2 === head.header.extendedL2) {
+  if (old.header.extendedL2 === head.header.extendedL2) {
     return withHead(evidence, evidence.scanned, old, options);
   }
   return scanned(source, fileSizeBytes, old, options);
@@ -67,7 +67,7 @@ async function withHead(
   const { source, fileSizeBytes, scan } = rest;
   const format = formatOf(head, fileSizeBytes);
   const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
-  const ownRegions = head.from === 'header' ? await bitmapRegions(source) : [];
+  const ownRegions = head.from === 'header' ? await bitmapRegions(source, format) : [];
   const told: RescueHead =
     diskSizeBytes === undefined ? head : { ...head, diskSizeBytes, sizeFrom: 'caller' };
   return {
@@ -94,11 +94,16 @@ function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
 }
 
 /** Where persistent bitmaps lie, as far as they can be read: the copy has none, but they are known. */
-async function bitmapRegions(source: BlockSource): Promise<Evidence['ownRegions']> {
+async function bitmapRegions(
+  source: BlockSource,
+  { geometry }: TableFormat,
+): Promise<Evidence['ownRegions']> {
   const regions: { at: number; bytes: number }[] = [];
   try {
     const { image } = await openForCheck(source);
     const { clusterBytes } = image.geometry;
+    // The header's own cluster size is not the one that is believed.
+    if (clusterBytes !== geometry.clusterBytes) return [];
     for (const region of metadataRegions(image, new Float64Array(0))) {
       if (region.owner.startsWith('bitmap')) regions.push(region);
     }
@@ -134,22 +139,4 @@ async function headByTables(
   return headWithout(clusterBits, guess?.extendedL2 ?? false, guess?.zstd ?? false, fileSizeBytes);
 }
 
-/** The first header that the scan found whose L1 table is one. */
-async function oldHead(
-  { scanned: file, fileSizeBytes }: Evidence,
-  source: BlockSource,
-  { clusterBytes }: RescueOptions,
-): Promise<RescueHead | undefined> {
-  for (const at of file.headers.slice(0, OLD_HEADERS_TRIED)) {
-    const head = await readRescueHead(source, fileSizeBytes, at, clusterBytes);
-    const l1At = head?.pointers?.l1At ?? 0;
-    const size = head?.header.geometry.clusterBytes ?? 1;
-    // One inside guest data leads to places of its own.
-    if (head === undefined || l1At % size !== 0 || l1At === 0 || l1At >= fileSizeBytes) continue;
-    if (file.isTable.has(Math.floor(l1At / size))) return head;
-  }
-  return undefined;
-}
-
-const OLD_HEADERS_TRIED = 64;
 const BITMAP_REGIONS_MAX = 2 ** 20;

@@ -42,15 +42,13 @@ export async function guessGeometry(
     const length = Math.min(buffer.length, roundUp(fileSizeBytes - at, SECTOR_BYTES));
     const bytes = buffer.subarray(0, length);
     await source.readBatch([{ at, into: bytes }]);
-    const words = storedWords(bytes);
-    for (let i = 0; i < words.length; i += SECTOR_BYTES / 4) {
-      tally.lookAt(words.subarray(i, i + SECTOR_BYTES / 4));
-    }
+    tally.lookAtTable(storedWords(bytes));
   }
   return tally.guess();
 }
 
-class Tally {
+/** Counts entries of tables by the places that they name. */
+export class Tally {
   /** Entries in sectors with a COPIED flag. */
   entries = 0;
   readonly #fileSizeBytes: number;
@@ -65,8 +63,15 @@ class Tally {
     this.#fileSizeBytes = fileSizeBytes;
   }
 
+  /** @param stored whole sectors, as they lie in the file. */
+  lookAtTable(stored: Uint32Array): void {
+    for (let i = 0; i < stored.length; i += SECTOR_BYTES / 4) {
+      this.#lookAt(stored.subarray(i, i + SECTOR_BYTES / 4));
+    }
+  }
+
   /** A sector of a table has nothing that is no entry. */
-  lookAt(stored: Uint32Array): void {
+  #lookAt(stored: Uint32Array): void {
     const bits: number[] = [];
     let [copied, bitmaps] = [0, 0];
     for (let i = 0; i < stored.length; i += 2) {

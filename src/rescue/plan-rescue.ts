@@ -1,11 +1,13 @@
-import { QsnapError } from '../errors.js';
+import { isQsnapError, QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import { neighbourText } from '../image/one-bit.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { gatherEvidence, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
+import { clusterSizesInDoubt } from './cluster-size.js';
 import { refuseUnnamedDataFile } from './data-file.js';
+import { withBelievedRefcounts } from './doubt-refcounts.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type MendedPointers, type PointerFindings } from './mend-pointers.js';
@@ -67,6 +69,11 @@ export interface RescuePlan {
   readonly lostEntries: LostEntries;
   /** Clusters in which no guest data can lie. */
   readonly metadata: ClusterSet;
+  /**
+   * `mended`: another cluster size than the header's was taken, since it brings back more. `open`: the header's is in
+   * doubt, and none that was tried brings back more.
+   */
+  readonly clusterSizeDoubt: 'none' | 'mended' | 'open';
 }
 
 /**
@@ -80,19 +87,62 @@ export async function planRescue(
   source: BlockSource,
   options: RescueOptions = {},
 ): Promise<RescuePlan> {
+  if (options.clusterBytes !== undefined) return planWith(source, options);
+  const sizes = await clusterSizesInDoubt(source, await source.sizeBytes(), options);
+  let best: RescuePlan | undefined;
+  for (const clusterBytes of sizes?.tried ?? []) {
+    const plan = await planIfAny(source, { ...options, clusterBytes });
+    if (plan !== undefined && (best === undefined || bringsBackMore(plan, best))) best = plan;
+  }
+  if (best === undefined) return planWith(source, options);
+  const isStored = best.evidence.format.geometry.clusterBytes === sizes?.storedBytes;
+  return { ...best, clusterSizeDoubt: isStored ? 'open' : 'mended' };
+}
+
+/** Undefined where the cluster size makes nothing of the file. */
+async function planIfAny(
+  source: BlockSource,
+  options: RescueOptions,
+): Promise<RescuePlan | undefined> {
+  try {
+    return await planWith(source, options);
+  } catch (error) {
+    if (isQsnapError(error) && NOT_THIS_SIZE.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+const NOT_THIS_SIZE: readonly string[] = ['NOT_QCOW2', 'LIMIT_EXCEEDED', 'EXTERNAL_DATA_FILE'];
+
+/** Refcounts that agree with the tables tell the cluster size better than anything. */
+function bringsBackMore(plan: RescuePlan, other: RescuePlan): boolean {
+  const { isKnown } = plan.evidence.refcounts;
+  if (isKnown !== other.evidence.refcounts.isKnown) return isKnown;
+  return bytesBack(plan) > bytesBack(other);
+}
+
+function bytesBack({ disks }: RescuePlan): number {
+  const sure = disks.filter(({ sureness }) => sureness !== 'guess');
+  return sure.reduce((sum, { mappedBytes }) => sum + mappedBytes, 0);
+}
+
+/** What is found with the cluster size of the options, or of the header. */
+async function planWith(source: BlockSource, options: RescueOptions): Promise<RescuePlan> {
   const gathered = await gatherEvidence(source, options);
   const snapshots = await findSnapshots(gathered);
-  const evidence: Evidence = {
+  const stored: Evidence = {
     ...gathered,
     ownRegions: [...gathered.ownRegions, snapshots.region],
     head: withSizeOfSnapshots(gathered.head, snapshots),
   };
-  const { head, format } = evidence;
+  const { head, format } = stored;
   const entries = head.pointers?.l1Entries ?? 0;
   const needed = l1EntriesFor(head.diskSizeBytes ?? 0, format.geometry);
   const wanted = Math.max(needed, Math.min(entries, needed + 64));
-  const candidates = await findL1s(evidence, wanted === 0 ? undefined : wanted);
-  const found = await findRoots(evidence, snapshots, candidates);
+  const candidates = await findL1s(stored, wanted === 0 ? undefined : wanted);
+  const named = await findRoots(stored, snapshots, candidates);
+  const evidence = await withBelievedRefcounts(stored, named);
+  const found = evidence === stored ? named : await findRoots(evidence, snapshots, candidates);
   const roots = await withSizes(await settleRoots(found, evidence), evidence);
   if (roots.length === 0) throw nothingFound(source);
   const metadata = new ClusterSet(format.fileClusters + 1);
@@ -115,6 +165,7 @@ export async function planRescue(
     mended,
     lostEntries,
     metadata,
+    clusterSizeDoubt: 'none',
   };
 }
 

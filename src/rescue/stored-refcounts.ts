@@ -30,7 +30,8 @@ export interface RefcountHints {
   readonly owned: ReadonlySet<number>;
 }
 
-const NOTHING: RefcountHints = {
+/** Nothing is known of any refcount. */
+export const NO_REFCOUNTS: RefcountHints = {
   isKnown: false,
   of: () => undefined,
   endInUse: LIMITS.hostClustersMax.value,
@@ -46,11 +47,11 @@ export async function readRefcountHints(
 ): Promise<RefcountHints> {
   const { geometry, fileClusters } = format;
   const { clusterBytes, refcountBits, refcountBlockEntries } = geometry;
-  if (pointers === undefined || pointers.isDirty) return NOTHING;
+  if (pointers === undefined || pointers.isDirty) return NO_REFCOUNTS;
   const { refcountTableAt: at, refcountTableClusters: clusters } = pointers;
   const isTable = at >= clusterBytes && at < fileSizeBytes && at % clusterBytes === 0;
   const bytes = Math.min(clusters * clusterBytes, LIMITS.refcountTableBytesMax.value);
-  if (!isTable || bytes === 0) return NOTHING;
+  if (!isTable || bytes === 0) return NO_REFCOUNTS;
   const table = await readTable(source, hostOffset(at), Math.min(bytes, fileSizeBytes - at) >> 3);
   const blocks: number[] = [];
   const offsets: number[] = [];
@@ -83,7 +84,7 @@ export async function readRefcountHints(
     }
   });
   // A pointer to something else leads to no blocks: then nothing there is the image's own.
-  if (owned.size === 0) return NOTHING;
+  if (owned.size === 0) return NO_REFCOUNTS;
   for (let i = 0; i < clustersOfTable(table, format); i++) owned.add(at / clusterBytes + i);
   const of = (cluster: number): number | undefined => {
     const hint = hints[cluster] ?? UNKNOWN;

@@ -40,11 +40,12 @@ export async function findUnexplained(
   );
   const { counts } =
     owners.length === roots.length ? all : await weighTables(owners, metadata, evidence);
-  const explained = explainedClusters(roots, mended, evidence);
+  const explained = explainedClusters(roots, evidence);
+  const mendedTo = mendedReferences(mended, all, evidence);
   let [clusters, withData, overcounted, tables] = [0, 0, 0, 0];
   for (let cluster = 1; cluster < format.fileClusters; cluster++) {
     const stored = refcounts.of(cluster) ?? 0;
-    const found = counts.get(cluster);
+    const found = counts.get(cluster) + (mendedTo.get(cluster) ?? 0);
     // What is not counted here, such as an L1 table, has one reference.
     const isExplained = metadata.has(cluster) || explained.has(cluster);
     const references = isExplained ? Math.max(1, found) : found;
@@ -59,11 +60,7 @@ export async function findUnexplained(
 }
 
 /** Clusters that something else than a table of these roots accounts for. */
-function explainedClusters(
-  roots: readonly Root[],
-  mended: MendedPointers,
-  evidence: Evidence,
-): ClusterSet {
+function explainedClusters(roots: readonly Root[], evidence: Evidence): ClusterSet {
   const { format, ownRegions, head } = evidence;
   const { clusterBytes } = format.geometry;
   const explained = new ClusterSet(format.fileClusters);
@@ -75,10 +72,24 @@ function explainedClusters(
     return [{ at, bytes: Math.max(1, diskEntries(root, evidence) * 8) }];
   });
   addRegions(explained, l1s, clusterBytes);
-  for (const entries of mended.values()) {
-    for (const at of entries.values()) explained.add(at / clusterBytes);
-  }
   return explained;
+}
+
+/** By cluster: how many references mended entries make, each as often as L1 entries lead to its table. */
+function mendedReferences(
+  mended: MendedPointers,
+  tables: WeighedTables,
+  { format }: Evidence,
+): ReadonlyMap<number, number> {
+  const references = new Map<number, number>();
+  for (const [table, entries] of mended) {
+    const weight = tables.pointers[indexOfTable(table, tables)] ?? 1;
+    for (const at of entries.values()) {
+      const cluster = at / format.geometry.clusterBytes;
+      references.set(cluster, (references.get(cluster) ?? 0) + weight);
+    }
+  }
+  return references;
 }
 
 /**

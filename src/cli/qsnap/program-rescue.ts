@@ -15,12 +15,16 @@ export function addRescue(program: Command, contextFor: ContextFor, settle: Sett
     .option('--all', 'take every guess')
     .option('--map <file>', 'write what is lost of each disk to a new JSON file')
     .addOption(
-      new Option('--cluster-size <size>', 'if the header does not say: 512 to 2M').argParser(
-        clusterSizeOf,
-      ),
+      new Option(
+        '--cluster-size <size>',
+        'instead of what the header says, or where it says nothing: 512 to 2M',
+      ).argParser(clusterSizeOf),
     )
     .addOption(
-      new Option('--disk-size <bytes>', 'if the header does not say').argParser(diskSizeOf),
+      new Option(
+        '--disk-size <bytes>',
+        'instead of what the header says, or where it says nothing',
+      ).argParser(diskSizeOf),
     )
     .option('--force', 'replace files that are there')
     .action(async (image: string, flags: RescueFlags, command: Command) => {

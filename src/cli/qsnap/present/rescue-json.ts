@@ -17,6 +17,7 @@ export function rescueJson({ path, plan, disks, output }: Rescued): Record<strin
     'luks-header': head.luksHeader,
     'data-file-bit-ignored': head.dataFile === 'unnamed',
     'cluster-size': format.geometry.clusterBytes,
+    'cluster-size-doubt': plan.clusterSizeDoubt,
     disks: plan.disks.map((disk) => diskJson(plan, disk, disks.includes(disk))),
     'snapshots-lost': plan.snapshotsLost,
     'unexplained-clusters': plan.unexplained.clusters,

@@ -25,7 +25,7 @@ const FOUND_BY: Readonly<Record<RescuedDisk['origin'], string>> = {
 
 const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], string>> = {
   header: 'the header is there',
-  'old-header': 'the header is lost; another copy of it was found',
+  'old-header': "the header is lost; another one was found, which may be the guest's",
   none: 'no header is left; what it said was told from the tables',
 };
 
@@ -49,6 +49,7 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     `${printableText(path)}: ${countText(plan.disks.length, 'disk')} found`,
     `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
     ...headerLines(head),
+    ...clusterSizeLines(plan),
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
     ...(mended > 0 ? [`  ${countText(mended, 'pointer')} to data had a flipped bit`] : []),
     ...unexplainedLines(plan),
@@ -71,6 +72,16 @@ function headerLines({ luksHeader, dataFile }: RescuePlan['evidence']['head']): 
     ...(luks === undefined ? [] : [`  ${luks}`]),
     ...(dataFile === 'unnamed' ? [`  ${data}`] : []),
   ];
+}
+
+function clusterSizeLines({ clusterSizeDoubt }: RescuePlan): readonly string[] {
+  return {
+    none: [],
+    mended: [
+      '  the header says another cluster size, which brings back less: a bit of it has flipped',
+    ],
+    open: ['  this cluster size is in doubt; --cluster-size SIZE looks for tables of another'],
+  }[clusterSizeDoubt];
 }
 
 /** What the refcounts know of and no disk accounts for, and whether a disk may have lost it. */
@@ -112,13 +123,20 @@ function rowOf(disk: RescuedDisk, isTaken: boolean): readonly string[] {
 }
 
 /** What was written; undefined where nothing was. */
-export function rescuedLine({ disks, output }: Rescued): string | undefined {
+export function rescuedLine({ plan, disks, output }: Rescued): string | undefined {
   if (output === undefined) return undefined;
   const { path, report } = output;
   const lost = disks.reduce((sum, disk) => sum + disk.lostBytes + disk.lostVmStateBytes, 0);
   const rest = lost === 0 ? '' : `; what is lost, ${sizeText(lost)}, reads as zeros`;
   return (
     `Rescued ${countText(disks.length, 'disk')} to ${printableText(path)}: ` +
-    `${sizeText(report.dataBytes)} of data${rest}.`
+    `${sizeText(report.dataBytes)} of data${rest}.${leftOutText(plan, disks)}`
   );
+}
+
+/** Nobody would look for a disk that every image has among those that were left out. */
+function leftOutText(plan: RescuePlan, disks: readonly RescuedDisk[]): string {
+  const isLeftOut = plan.disks.some((disk) => disk.kind === 'active' && !disks.includes(disk));
+  if (!isLeftOut) return '';
+  return '\nThe active disk was left out, and is empty in the copy; --take active takes what was found of it.';
 }
