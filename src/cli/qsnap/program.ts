@@ -168,7 +168,11 @@ function parseCount(text: string): number {
 }
 
 function addRepair(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'repair', 'Mend what a check finds; guest data is given up only where you name it.')
+  subcommand(
+    program,
+    'repair',
+    'Mend what a check finds; guest data is given up only where you name it.',
+  )
     .argument('<image>', 'a qcow2 image')
     .argument('[what...]', REPAIR_WHAT_HELP)
     .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))

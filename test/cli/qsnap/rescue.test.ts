@@ -33,7 +33,7 @@ test('--plan writes nothing and tells how sure each disk is', async () => {
   expect(stdout).toMatch(/^active +- +likely +its L2 tables alone/m);
   expect(stdout).toMatch(/^snapshot-1 +clean install +certain +its pointer/m);
   expect(existsSync(copy)).toBe(false);
-  expect(readFileSync(image)).toEqual(before);
+  expect(readFileSync(image).equals(before)).toBe(true);
 });
 
 test('the copy is sound and holds what the disks held', async () => {
@@ -92,7 +92,7 @@ test('never in place, and nothing is replaced unasked', async () => {
   expect(readFileSync(copy, 'utf8')).toBe('mine');
   expect((await qsnap(['rescue', image, '-o', copy, '--force'])).code).toBe(0);
   expect(statSync(copy).size).toBeGreaterThan(4);
-  expect(readFileSync(image)).toEqual(before);
+  expect(readFileSync(image).equals(before)).toBe(true);
   await expectSound(copy);
 });
 
