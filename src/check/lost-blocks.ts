@@ -20,7 +20,7 @@ const WRONG_SHARE = 1 / 8;
  * @param disks the active disk and all snapshots.
  */
 export async function lostBlocks(
-  { source, geometry }: Image,
+  { source, geometry, fileSizeBytes }: Image,
   counts: Counts,
   blocks: Float64Array,
   disks: number,
@@ -35,13 +35,18 @@ export async function lostBlocks(
   const inSector = (SECTOR_BYTES * 8) / refcountBits;
   // A host cluster may hold parts of several compressed clusters, each of at least a byte of a sector of its own.
   const most = disks * (clusterBytes / SECTOR_BYTES) + DOUBTED_EXCESS;
+  // What is named behind the end of the file never had a refcount, or it is the name that is wrong.
+  const clusters = Math.min(counts.clusters, Math.ceil(fileSizeBytes / clusterBytes));
   const offsets = Float64Array.from(present, (block) => blocks[block]!);
   await walkStoredTables(source, offsets, clusterBytes, (index, words) => {
     const block = present[index]!;
     decodeRefcounts(bytesOf(words), refcountBits, stored);
     for (let from = 0; from < refcountBlockEntries; from += inSector) {
       const sector = stored.subarray(from, from + inSector);
-      if (isLost(sector, counts, block * refcountBlockEntries + from, most)) lost.add(block);
+      const first = block * refcountBlockEntries + from;
+      if (isLost(sector.subarray(0, Math.max(0, clusters - first)), counts, first, most)) {
+        lost.add(block);
+      }
     }
   });
   const areAllLost = lost.size * 2 > present.length;
@@ -66,7 +71,7 @@ export async function sharedJunkBlocks(
 /** Whether refcounts, the first of which is that of cluster `first`, are none. */
 function isLost(stored: Uint32Array, counts: Counts, first: number, most: number): boolean {
   let [used, wrong, nonZero] = [0, 0, 0];
-  for (let i = 0; i < stored.length && first + i < counts.clusters; i++) {
+  for (let i = 0; i < stored.length; i++) {
     const references = counts.get(first + i);
     const is = stored[i]!;
     if (is !== 0) nonZero += 1;

@@ -13,6 +13,7 @@ import {
   putU32,
   putU64,
   refcountOf,
+  snapshotsOf,
   u64,
 } from '../../support/image-builder-layout.js';
 
@@ -105,6 +106,26 @@ test('refcounts that are sound, and a lost disk: nothing that was free is taken'
     expect(left === 0n, `cluster ${cluster}`).toBe(stored === 0n);
   }
 });
+
+test.each(['five-snapshots', 'vm-state'])(
+  '%s: a pointer behind the end makes no refcounts lost',
+  async (fixture) => {
+    const sound = loadFixture(fixture);
+    const bytes = sound.slice();
+    const [snapshot] = snapshotsOf(bytes).snapshots;
+    putU64(bytes, snapshot!.at, u64(bytes, snapshot!.at) + (1n << 24n));
+    const device = memoryDevice(bytes);
+    const { plan } = await proposeRepair(device, () => parseRepairWords([]));
+    if (plan !== undefined) await executePlan(device, plan);
+    const after = device.snapshotBytes();
+    const [was, is] = [layoutOf(sound), layoutOf(after)];
+    for (let cluster = 0; cluster < sound.length / was.clusterBytes; cluster++) {
+      if (isRefcounts(sound, cluster * was.clusterBytes)) continue;
+      const [stored, left] = [refcountOf(sound, was, cluster), refcountOf(after, is, cluster)];
+      expect(left, `cluster ${cluster}`).toBe(stored);
+    }
+  },
+);
 
 /** Whether the refcount table or a block lay there: a repair may make them anew elsewhere. */
 function isRefcounts(bytes: Uint8Array, at: number): boolean {
