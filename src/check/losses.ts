@@ -39,8 +39,7 @@ export async function findLosses(
 ): Promise<Losses> {
   await references.cutOff.judge(table, collector);
   for (const behind of await findBehindDisk(image)) {
-    const { at, snapshot } = behind;
-    const structure = snapshot === undefined ? 'main-header' : 'snapshot-table';
+    const { structure, at } = behind;
     collector.add('DISK_SIZE_TOO_SMALL', {
       structure,
       at,

@@ -18,8 +18,7 @@ import type { Survey } from './survey.js';
 export async function refuseLosses(surveyed: Survey, audited: Audit): Promise<void> {
   const [behind] = await findBehindDisk(surveyed.image);
   if (behind !== undefined) {
-    const { at, snapshot } = behind;
-    const structure = snapshot === undefined ? 'main-header' : 'snapshot-table';
+    const { structure, at } = behind;
     throw damaged({ structure, at, message: behindDiskText(behind) });
   }
   if (audited.leakedClusters === 0 && !endsInsideData(surveyed, audited)) return;

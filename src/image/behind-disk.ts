@@ -12,7 +12,8 @@ const BATCH_BYTES = 4 * MiB;
 export interface BehindDisk {
   /** Index of the snapshot whose disk it is; undefined: the active disk. */
   readonly snapshot: number | undefined;
-  /** Offset of the header's size, or of the snapshot's table entry. */
+  /** Where the size is stored, and the offset of the header's, or of the snapshot's table entry. */
+  readonly structure: 'main-header' | 'snapshot-table';
   readonly at: number;
   readonly diskSizeBytes: number;
   /** Guest offset at which the last cluster that is mapped ends. */
@@ -38,10 +39,11 @@ export async function findBehindDisk(image: Image): Promise<readonly BehindDisk[
       l1: header.activeL1,
       diskSizeBytes: header.diskSizeBytes,
       snapshot: undefined,
+      structure: 'main-header' as const,
       at: HEADER_V2.sizeBytes.at,
     },
     ...snapshots.map(({ l1, diskSizeBytes, index, at }) => {
-      return { l1, diskSizeBytes, snapshot: index, at };
+      return { l1, diskSizeBytes, snapshot: index, structure: 'snapshot-table' as const, at };
     }),
   ].flatMap((disk) => {
     const last = l1EntriesFor(disk.diskSizeBytes, geometry) - 1;
@@ -73,10 +75,10 @@ export async function findBehindDisk(image: Image): Promise<readonly BehindDisk[
     await source.readBatch(tails);
     for (const { into, first, there } of tails) {
       const lastMapped = first + lastMappedEntry(wordsInPlace(into), l2EntryBytes / 4);
-      for (const { used, last, snapshot, at, diskSizeBytes } of there) {
+      for (const { used, last, snapshot, structure, at, diskSizeBytes } of there) {
         if (lastMapped < used) continue;
         const mappedTo = last * l2CoverageBytes + (lastMapped + 1) * clusterBytes;
-        found.push({ snapshot, at, diskSizeBytes, mappedTo });
+        found.push({ snapshot, structure, at, diskSizeBytes, mappedTo });
       }
     }
   }

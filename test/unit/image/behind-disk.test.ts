@@ -28,7 +28,12 @@ test('a disk that ends before its last mapped cluster does', async () => {
   expect(await found(bytes)).toEqual([]);
   putU64(bytes, 24, BigInt(100 * 4096));
   const [behind] = await found(bytes);
-  expect(behind).toEqual({ at: 24, diskSizeBytes: 409_600, mappedTo: 413_696 });
+  expect(behind).toEqual({
+    structure: 'main-header',
+    at: 24,
+    diskSizeBytes: 409_600,
+    mappedTo: 413_696,
+  });
   expect(behindDiskText(behind!)).toBe(
     'the active disk has a size of 409600 bytes, but guest data is mapped up to 0x65000',
   );
