@@ -11,6 +11,14 @@ const SECTOR_BYTES = 512;
 const WRONG_SHARE = 1 / 8;
 
 /**
+ * The highest refcount that all disks together could ask for. A host cluster may hold parts of several compressed
+ * clusters, each of at least a byte of a sector of its own.
+ */
+export function plausibleMost({ geometry }: Image, disks: number): number {
+  return disks * (geometry.clusterBytes / SECTOR_BYTES) + DOUBTED_EXCESS;
+}
+
+/**
  * Tells of which refcount blocks the refcounts are lost, by those of clusters that something refers to: too low,
  * or higher than all disks together could ask for. A table that was lost makes no refcount look so. Where most
  * blocks are lost, all are: it is their width that is wrong, or the table that leads to them.
@@ -20,11 +28,12 @@ const WRONG_SHARE = 1 / 8;
  * @param disks the active disk and all snapshots.
  */
 export async function lostBlocks(
-  { source, geometry, fileSizeBytes }: Image,
+  image: Image,
   counts: Counts,
   blocks: Float64Array,
   disks: number,
 ): Promise<(block: number) => boolean> {
+  const { source, geometry, fileSizeBytes } = image;
   const { clusterBytes, refcountBits, refcountBlockEntries } = geometry;
   const present: number[] = [];
   blocks.forEach((at, block) => {
@@ -33,8 +42,7 @@ export async function lostBlocks(
   const lost = new Set<number>();
   const stored = new Uint32Array(refcountBlockEntries);
   const inSector = (SECTOR_BYTES * 8) / refcountBits;
-  // A host cluster may hold parts of several compressed clusters, each of at least a byte of a sector of its own.
-  const most = disks * (clusterBytes / SECTOR_BYTES) + DOUBTED_EXCESS;
+  const most = plausibleMost(image, disks);
   // What is named behind the end of the file never had a refcount, or it is the name that is wrong.
   const clusters = Math.min(counts.clusters, Math.ceil(fileSizeBytes / clusterBytes));
   const offsets = Float64Array.from(present, (block) => blocks[block]!);

@@ -1,10 +1,12 @@
 import { isAligned } from '../base/units.js';
 import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
+import { bytesOf } from '../base/words.js';
 import { readTable, walkStoredTables } from '../image/walk.js';
 import { DOUBTED_EXCESS } from '../check/excess.js';
-import { lostBlocks } from '../check/lost-blocks.js';
+import { lostBlocks, plausibleMost } from '../check/lost-blocks.js';
 import { offsetOf } from '../l1l2/entry.js';
+import { decodeRefcounts } from '../refcount/block.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { visitBits } from '../refcount/bits.js';
@@ -187,10 +189,11 @@ export async function settleRefcounts(
     const end = Math.min(first + refcountBlockEntries, counts.clusters);
     if (isUnknown(block, words)) {
       // Whatever lies in the file may be in use, by every disk there is: nothing is written in place.
+      const were = believable(words, image, rules.disks);
       for (let cluster = first; cluster < end; cluster++) {
         const vacated = rules.vacated.in(block)?.get(cluster);
         const known = counts.get(cluster) + (vacated ?? 0);
-        const most = Math.max(rules.disks, known === 0 ? 1 : known + 1);
+        const most = Math.max(rules.disks, known === 0 ? 1 : known + 1, were[cluster - first]!);
         const is = cluster >= rules.fileClusters ? 0 : Math.min(most, image.geometry.refcountMax);
         if (is === 0) storedFree.add(cluster);
         changes.settle(cluster, is, vacated);
@@ -215,6 +218,16 @@ export async function settleRefcounts(
   });
   const { raised, lowered, leaksLeft } = changes;
   return { storedFree, inUse, raised, lowered, leaksLeft };
+}
+
+/** The refcounts of a block that is lost, in part perhaps; 0 for those that can't be right. */
+function believable(words: Uint32Array | undefined, image: Image, disks: number): Uint32Array {
+  const { refcountBits, refcountBlockEntries } = image.geometry;
+  const were = new Uint32Array(refcountBlockEntries);
+  if (words === undefined) return were;
+  decodeRefcounts(bytesOf(words), refcountBits, were);
+  const most = plausibleMost(image, disks);
+  return were.map((count) => (count <= most ? count : 0));
 }
 
 /** Where nothing else may have owners that nobody knows, lost refcounts are those that are counted. */

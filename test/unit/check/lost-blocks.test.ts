@@ -1,15 +1,18 @@
 /** Refcount blocks that are lost where clusters may have owners that nobody knows. */
 import { expect, test } from 'vitest';
+import { openImage, planCreate } from '../../../src/index.js';
 import { memoryDevice } from '../../../src/io/memory.js';
 import { parseRepairWords } from '../../../src/repair/choice.js';
 import { proposeRepair } from '../../../src/repair/propose.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import { checkPlain, contentsOf } from '../../support/crash-judge.js';
 import { loadFixture } from '../../support/fixture.js';
+import { buildImage, guestWrite, guestWriteCompressed } from '../../support/image-builder.js';
 import {
   blockAt,
   layoutOf,
   OFFSET_MASK,
+  putRefcountAt,
   putU32,
   putU64,
   refcountOf,
@@ -126,6 +129,37 @@ test.each(['five-snapshots', 'vm-state'])(
     }
   },
 );
+
+test('of a block that seems lost no refcount that can be right is lowered while owners are unknown', async () => {
+  const options = { version: 3, clusterBits: 10, refcountOrder: 4, extendedL2: false } as const;
+  const disk = { bytes: buildImage({ ...options, diskSizeBytes: 2 ** 17 }) };
+  for (let cell = 100; cell < 108; cell++) guestWrite(disk, cell, 1);
+  const taken = memoryDevice(disk.bytes);
+  const date = { seconds: 1_700_000_000, nanoseconds: 0 };
+  await executePlan(taken, await planCreate(await openImage(taken), { name: 's', date }));
+  disk.bytes = taken.snapshotBytes();
+  // Ten clusters of the active disk alone in one host cluster.
+  guestWriteCompressed(
+    disk,
+    0,
+    Uint8Array.from({ length: 10 }, (_, i) => i + 1),
+  );
+  const layout = layoutOf(disk.bytes);
+  const last = disk.bytes.length / layout.clusterBytes;
+  const clusters = Array.from({ length: last }, (_, i) => i);
+  const packed = clusters.find((cluster) => refcountOf(disk.bytes, layout, cluster) === 10n)!;
+  disk.bytes.fill(0, layout.l1At, layout.l1At + layout.l1Entries * 8);
+  const shared = clusters.filter((cluster) => refcountOf(disk.bytes, layout, cluster) === 2n);
+  for (const cluster of shared.slice(0, 4)) {
+    putRefcountAt(disk.bytes, blockAt(disk.bytes, layout, cluster), 16, cluster, 0n);
+  }
+  const device = memoryDevice(disk.bytes);
+  const { plan } = await proposeRepair(device, () => parseRepairWords([]));
+  await executePlan(device, plan!);
+  const after = device.snapshotBytes();
+  expect(refcountOf(after, layoutOf(after), packed)).toBeGreaterThanOrEqual(10n);
+  expect(checkPlain(after).corruptions).toEqual([]);
+});
 
 /** Whether the refcount table or a block lay there: a repair may make them anew elsewhere. */
 function isRefcounts(bytes: Uint8Array, at: number): boolean {
