@@ -27,7 +27,8 @@ const MAX_FINDINGS = 1000;
  * that are stored, judges every table entry, and tells of each finding what it means. Nothing is
  * written, and nothing that the image names is opened.
  *
- * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, 8
+ * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, one more where
+ * snapshots have tables with more than plain entries, and one or more where the image is damaged; 8
  * bytes for each L2 table, and a fixed part of about 30 MiB.
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
