@@ -21,6 +21,7 @@ export { httpSource } from './io/http-range.js';
 export { backingFormat, backingName, dataFileName } from './image/image.js';
 export type { Image, Unread, UnreadStructure } from './image/image.js';
 export { openImage } from './image/open.js';
+export type { OpenOptions } from './image/open.js';
 export { openForReading } from './image/open-for-reading.js';
 export type { ReadableImage } from './image/open-for-reading.js';
 export type { CompressionType, EncryptionMethod, Header, L1Ref } from './qcow2/header.js';
@@ -119,6 +120,8 @@ export { executeStages } from './tx/execute-stages.js';
 export type { Stage, StagedEdit, StagedPlan } from './tx/staged-plan.js';
 export { shadowWriteBytes, shadowWriteRanges } from './tx/plan.js';
 export type {
+  Bound,
+  DescribedPlan,
   EditFacts,
   EditPlan,
   LiteralWrite,

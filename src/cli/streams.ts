@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, read, readFileSync, statSync, writeSync } from 'node:fs';
+import { interruptible, signalToDieOf, type Interruptible } from './interruption.js';
 
 /** Where a face writes. */
 export interface CliOutput {
@@ -20,6 +21,8 @@ export interface CliStreams {
   now(): Date;
   /** To be told that images will be opened: what the system needs time for begins then. */
   expectImages?(): void;
+  /** Runs work that a signal of the system stops. */
+  readonly interruptible: Interruptible;
   /** False when the arguments held bytes that are not UTF-8, which Node turns into U+FFFD. */
   argumentsAreExact(): boolean;
 }
@@ -57,12 +60,19 @@ export function processStreams(lost?: LostOutput): ProcessStreams {
     env: process.env,
     now: () => new Date(),
     expectImages: askForLocks,
+    interruptible,
     argumentsAreExact: () => commandLineIsUtf8(),
     exit: (code) => {
       process.exitCode = code === 0 ? codeOfDone : code;
+      const signal = signalToDieOf();
+      const die = (): void => {
+        if (signal !== undefined) process.kill(process.pid, signal);
+        // eslint-disable-next-line no-restricted-syntax -- all output is written
+        else process.exit();
+      };
       // A stream may have bytes to send yet. Without one, nothing is left but to tidy up memory.
-      // eslint-disable-next-line no-restricted-syntax -- all output is written
-      if (!stdout.usesStream && !stderr.usesStream) process.exit();
+      if (!stdout.usesStream && !stderr.usesStream) die();
+      else if (signal !== undefined) process.once('beforeExit', die);
     },
   };
 }

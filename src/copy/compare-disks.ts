@@ -1,7 +1,7 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import type { GuestDisk } from '../guest/disk.js';
 import type { ReadRequest } from '../io/device.js';
-import { throwIfAborted } from './abort.js';
+import { throwIfAborted } from '../base/abort.js';
 import { compareSteps, type ComparedDisks, type CompareStep } from './compare-steps.js';
 import { Differences, type DifferentRange } from './differences.js';
 import { readAhead } from '../io/read-ahead.js';

@@ -4,7 +4,7 @@ import type { GuestDisk } from '../guest/disk.js';
 import type { Compressor } from '../guest/ports.js';
 import type { ImageWriter } from '../make/image-writer.js';
 import type { CompressionType } from '../qcow2/header.js';
-import { throwIfAborted } from './abort.js';
+import { throwIfAborted } from '../base/abort.js';
 import type { Content, ContentListener } from './content.js';
 import { readAhead } from '../io/read-ahead.js';
 import { stepsOf, type CopyRun, type StepRule } from './steps.js';

@@ -1,6 +1,5 @@
 import { clustersToHold, KiB } from '../base/units.js';
 import type { ByteRange } from '../io/device.js';
-import { isGrowable } from '../io/growth.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { audit, type Audit } from './audit.js';
 import { freedRanges } from './freed.js';
@@ -50,7 +49,7 @@ export async function begin(
   const { counts, free } = audited;
   const list = shorterList(surveyed, next);
   const room = await roomForTable(list, surveyed, free, freeBytes);
-  const ledger = new Ledger(image, counts, room, format.fileClusters, isGrowable(image.source));
+  const ledger = new Ledger(image, counts, room, format.fileClusters, image.mayGrow);
   const unlisting = await unlist(surveyed, list, ledger, freeBytes);
   for (const { at, length } of unlisting.prepare.flatMap(shadowWriteRanges)) {
     for (let from = at; from < at + length; from += clusterBytes) {

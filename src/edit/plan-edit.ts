@@ -2,9 +2,15 @@ import { hostOffset } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { encodeSwitch } from '../qcow2/header.js';
 import { SWITCH_FROM } from '../qcow2/spec.js';
-import { isGrowable } from '../io/growth.js';
-import { shadowWriteBytes, sizeAfterShadow, type EditPlan, type WritePlan } from '../tx/plan.js';
-import { assertSafe } from '../tx/rules.js';
+import type { BlockSource } from '../io/device.js';
+import {
+  bound,
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type DescribedPlan,
+  type EditPlan,
+  type WritePlan,
+} from '../tx/plan.js';
 import { audit, type Audit } from './audit.js';
 import { keptAutoclear } from './autoclear.js';
 import { Ledger, noRoom, OutOfClusters } from './ledger.js';
@@ -30,17 +36,17 @@ const LEDGER_TRIES = 4;
  * @throws QsnapError IMAGE_DIRTY, IMAGE_MARKED_CORRUPT, EXTERNAL_DATA_FILE, IMAGE_DAMAGED,
  *   REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
  */
-export async function planEdit(
-  image: Image,
+export async function planEdit<Source extends BlockSource>(
+  image: Image<Source>,
   next: NextState,
-  about: Pick<EditPlan, 'operation' | 'summary' | 'created'>,
-): Promise<EditPlan> {
+  about: Pick<DescribedPlan, 'operation' | 'summary' | 'created'>,
+): Promise<EditPlan<Source>> {
   refuseUnfit(image);
   const surveyed = await survey(image, next);
-  const planned = isGrowable(image.source)
+  const planned = image.mayGrow
     ? await placeBehindToo(surveyed, next)
     : await placeInside(surveyed, next);
-  return { ...planned, ...about };
+  return bound({ ...planned, ...about }, image);
 }
 
 /** For a file that may become longer: the ledger grows until all finds its place. */
@@ -81,7 +87,7 @@ async function placeWith(
   return place(surveyed, next, audited, ledger);
 }
 
-type Placement = WritePlan & Pick<EditPlan, 'facts'>;
+type Placement = WritePlan & Pick<DescribedPlan, 'facts'>;
 
 async function place(
   surveyed: Survey,
@@ -124,7 +130,6 @@ async function place(
     // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
     punch: freedDataBytes > 0 ? freed : [],
   };
-  assertSafe(plan);
   return {
     ...plan,
     facts: {

@@ -2,8 +2,8 @@ import { hostOffset } from '../base/units.js';
 import { bytesOfWords } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
-import { shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
-import { assertSafeStages } from '../tx/rules.js';
+import type { BlockSource } from '../io/device.js';
+import { bound, shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
 import {
   begin,
@@ -32,19 +32,18 @@ import { fillBlock, touchedBlocks } from './unlist.js';
  *
  * @throws QsnapError what `planEdit` throws; NO_SPACE where a new snapshot table is needed and has no room.
  */
-export async function planInPlace(
-  image: Image,
+export async function planInPlace<Source extends BlockSource>(
+  image: Image<Source>,
   next: ShorterList,
   about: Pick<StagedEdit, 'summary' | 'created'>,
-): Promise<StagedEdit> {
+): Promise<StagedEdit<Source>> {
   refuseUnfit(image);
   const from = await survey(image, next);
   const freeBytes = (await image.source.freeBytes?.()) ?? Infinity;
   const edit =
     (await switchToNewTables(from, next, freeBytes)) ??
     (await changeInPlace(from, next, freeBytes));
-  assertSafeStages(edit);
-  return { ...edit, ...about, operation: 'delete' };
+  return bound({ ...edit, ...about, operation: 'delete' }, image);
 }
 
 /**

@@ -5,6 +5,7 @@ import { QsnapError } from '../errors.js';
 import { damaged } from '../image/damage.js';
 import type { Image } from '../image/image.js';
 import { judgeBitmap, type BitmapFault } from '../image/judge-bitmaps.js';
+import { refuseEdited } from '../image/refuse-edited.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { isBlankSnapshot, isMisread } from '../qcow2/snapshot-table-lenient.js';
@@ -16,11 +17,12 @@ const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 /**
  * Refuses what no edit may touch, whatever it does.
  *
- * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; IMAGE_DAMAGED for a snapshot
+ * @throws QsnapError IMAGE_CHANGED where it was edited since, EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; IMAGE_DAMAGED for a snapshot
  *   that is none, which an edit would write down as one, and for what no QEMU opens; why something
  *   could not be read of an image that was opened as far as possible.
  */
 export function refuseUnfit(image: Image): void {
+  refuseEdited(image);
   const { header, unread = [], bitmaps } = image;
   if (unread.length > 0) throw unread[0]!.reason;
   const blank = image.snapshots.find(isBlankSnapshot);

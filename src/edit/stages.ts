@@ -1,7 +1,7 @@
 import { clustersToHold, hostOffset } from '../base/units.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
 import { SWITCH_FROM } from '../qcow2/spec.js';
-import { shadowWriteBytes, shadowWriteRanges, type ShadowWrite } from '../tx/plan.js';
+import { shadowWriteBytes, shadowWriteRanges, type Bound, type ShadowWrite } from '../tx/plan.js';
 import { sizeAfter, type Stage, type StagedEdit } from '../tx/staged-plan.js';
 import { keptAutoclear } from './autoclear.js';
 import type { Begun } from './begin-in-place.js';
@@ -26,7 +26,7 @@ export function headerWrite(
 }
 
 /** A staged edit without what it is called. */
-export type Staged = Omit<StagedEdit, 'operation' | 'summary' | 'created'>;
+export type Staged = Omit<StagedEdit, 'operation' | 'summary' | 'created' | keyof Bound>;
 
 /** The list's stages and those that come after them. All that gets free goes back to the host. */
 export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: boolean): Staged {

@@ -1,9 +1,12 @@
 import { isQsnapError, type QsnapError } from '../errors.js';
-import type { BlockDevice, BlockSource } from '../io/device.js';
-import { fixedLength } from '../io/growth.js';
+import type { BlockSource } from '../io/device.js';
+import type { OpenOptions } from '../image/open.js';
 import type { EditPlan } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
 import { noRoom } from './ledger.js';
+
+/** Opens the image anew, and makes a plan for it. */
+type Make<Made> = (how: OpenOptions) => Promise<Made>;
 
 /** Whatever comes with a plan; no plan: nothing has to be written. */
 export interface Planned {
@@ -14,19 +17,19 @@ export interface Planned {
  * Makes a plan for the room that there is: where the host says that the file can't become as long as
  * planned, with free clusters inside alone.
  *
- * @param make opens the image on the source that it is given, and plans.
+ * @param make opens the image as it is told to, and plans.
  * @throws QsnapError NO_SPACE where the clusters inside don't do either, and what `make` throws.
  */
 export async function planWithinRoom<Made extends Planned>(
   source: BlockSource,
-  make: (source: BlockSource) => Promise<Made>,
+  make: Make<Made>,
 ): Promise<Made> {
-  const made = await make(source);
+  const made = await make({});
   const growth = growthOf(made);
   if (growth === 0) return made;
   const room = await source.roomBytes?.();
   if (room === undefined || growth <= room) return made;
-  return makeInside(source, make, growth - room);
+  return makeInside(make, growth - room);
 }
 
 /**
@@ -37,16 +40,16 @@ export async function planWithinRoom<Made extends Planned>(
  * @throws QsnapError what `planWithinRoom` and `carryOut` throw.
  */
 export async function editWithinRoom<Made extends Planned, Done>(
-  device: BlockDevice,
-  make: (source: BlockSource) => Promise<Made>,
+  source: BlockSource,
+  make: Make<Made>,
   carryOut: (made: Made) => Promise<Done>,
 ): Promise<Done> {
-  const made = await planWithinRoom(device, make);
+  const made = await planWithinRoom(source, make);
   try {
     return await carryOut(made);
   } catch (error) {
     if (!isOutOfRoom(error) || growthOf(made) === 0) throw error;
-    return carryOut(await makeInside(device, make, growthOf(made), error));
+    return carryOut(await makeInside(make, growthOf(made), error));
   }
 }
 
@@ -58,13 +61,12 @@ function isOutOfRoom(error: unknown): error is QsnapError {
 
 /** @param bytesNeeded what is missing where the room inside does not do. */
 async function makeInside<Made extends Planned>(
-  source: BlockSource,
-  make: (source: BlockSource) => Promise<Made>,
+  make: Make<Made>,
   bytesNeeded: number,
   failure?: QsnapError,
 ): Promise<Made> {
   try {
-    return await make(fixedLength(source));
+    return await make({ mayGrow: false });
   } catch (error) {
     if (!isQsnapError(error) || error.code !== 'NO_SPACE') throw error;
     throw failure ?? noRoom(bytesNeeded);

@@ -2,6 +2,8 @@ import { QsnapError } from '../errors.js';
 import { refuseUnread, type Image } from '../image/image.js';
 import { tableFormat } from '../image/format.js';
 import { openImage } from '../image/open.js';
+import { ownSnapshot } from '../image/own-snapshot.js';
+import { refuseEdited } from '../image/refuse-edited.js';
 import { openForReading } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
 import { tellsHoles } from '../io/holes.js';
@@ -52,7 +54,7 @@ export interface GuestDiskOptions {
  * Opens the disk that is in an image, for reading. Images that are marked dirty or corrupt can be
  * read; refcounts are not looked at.
  *
- * @throws QsnapError TABLE_INVALID, PASSPHRASE_WRONG, UNSUPPORTED_ENCRYPTION; with a gate also
+ * @throws QsnapError IMAGE_CHANGED, SNAPSHOT_STALE, TABLE_INVALID, PASSPHRASE_WRONG, UNSUPPORTED_ENCRYPTION; with a gate also
  *   BACKING_REFUSED, BACKING_LOOP, OPEN_FAILED and what is wrong with an image below.
  */
 export async function openGuestDisk(
@@ -68,8 +70,10 @@ async function openLayer(
   guard: ChainGuard,
 ): Promise<LayerDisk> {
   const { header, source, fileSizeBytes } = image;
-  const { snapshot, gate } = options;
+  const { gate } = options;
+  const snapshot = options.snapshot && ownSnapshot(image, options.snapshot);
   const tolerant = options.tolerant === true;
+  refuseEdited(image);
   refuseUnread(image, snapshot);
   const format = tableFormat(image);
   const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;

@@ -1,5 +1,6 @@
 import { MiB } from '../base/units.js';
 import { dataFileName } from '../image/image.js';
+import { refuseEdited } from '../image/refuse-edited.js';
 import { runInFlight } from '../io/batch.js';
 import type { ByteRange, ReadRequest } from '../io/device.js';
 import type { Extent, ExtentOptions } from './disk.js';
@@ -44,6 +45,7 @@ export class Qcow2Disk implements LayerDisk {
   }
 
   async readBatch(requests: readonly ReadRequest[]): Promise<void> {
+    refuseEdited(this.#layer.image);
     const windows = windowsOf(requests, this.#layer.diskSizeBytes, this.clusterBytes);
     await runInFlight(windows, WINDOWS_IN_FLIGHT, (window) => this.#readWindow(window));
   }
@@ -61,6 +63,7 @@ export class Qcow2Disk implements LayerDisk {
     depth: number,
     options: ExtentOptions | undefined,
   ): AsyncIterable<readonly Extent[]> {
+    refuseEdited(this.#layer.image);
     return extentsOfLayer(this.#layer, ranges, depth, options);
   }
 

@@ -8,15 +8,19 @@ import type { Header } from '../qcow2/header.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 
 /**
- * What an image says of itself: a value, true for the moment it was read. An edit does not change
- * it; open again to see the new state.
+ * What an image says of itself, and the open source that said so: true for the moment it was read. An edit
+ * does not change it; open again to see the new state.
  */
-export interface Image {
-  readonly source: BlockSource;
+export interface Image<Source extends BlockSource = BlockSource> {
+  readonly source: Source;
+  /** Edits that were begun through the source before the image was read. After another one it is stale. */
+  readonly editsBefore: number;
+  /** Whether an edit may make the file longer. */
+  readonly mayGrow: boolean;
   readonly fileSizeBytes: number;
   readonly header: Header;
   readonly geometry: Geometry;
-  /** The first 512 bytes of the file (fewer if it is shorter): what the switch is made from. */
+  /** The first 512 bytes of the file (zeros where it is shorter): what the switch is made from. */
   readonly headerSector: Uint8Array;
   readonly extensions: readonly HeaderExtension[];
   /** The backing file's name as stored; never opened. */

@@ -15,7 +15,7 @@ import {
 } from '../qcow2/snapshot-table-lenient.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Image } from './image.js';
-import { readBitmaps, readHead } from './open.js';
+import { readBitmaps, readHead, type OpenOptions } from './open.js';
 import { readBehindTable } from './unlisted.js';
 
 /** What the header says of the snapshot table, as stored. */
@@ -67,7 +67,10 @@ const EMPTY: LenientSnapshotTable = { ...NOTHING, asQemuReads: NOTHING };
  * @throws QsnapError NOT_QCOW2 and the other `image` codes, READ_FAILED.
  * QEMU: block/qcow2.c, qcow2_do_open with BDRV_O_CHECK.
  */
-export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
+export async function openForCheck(
+  source: BlockSource,
+  options: OpenOptions = {},
+): Promise<CheckedImage> {
   let pointer: SnapshotTablePointer = { claimed: 0, at: 0n, problem: undefined };
   let refcountTableProblem: QsnapError | undefined;
   let bitmapsProblem: QsnapError | undefined;
@@ -89,7 +92,7 @@ export async function openForCheck(source: BlockSource): Promise<CheckedImage> {
     const count = Math.min(pointer.claimed, LIMITS.snapshotsMax.value);
     return { ...header, snapshotTable: { at: hostOffset(Number(pointer.at)), count } };
   };
-  const head = await readHead(source, parse, (cluster, header) => {
+  const head = await readHead(source, options, parse, (cluster, header) => {
     const { extensions, problem } = extensionsAround(cluster, header);
     bitmapsProblem = problem;
     return extensions;

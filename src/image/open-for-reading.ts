@@ -34,6 +34,7 @@ export async function openForReading(source: BlockSource): Promise<ReadableImage
   let pointer: SnapshotTablePointer | undefined;
   const head = await readHead(
     source,
+    {},
     (bytes, fileSizeBytes) => {
       const around = parseHeaderAround(bytes, fileSizeBytes);
       ({ misplaced } = around);

@@ -1,6 +1,7 @@
 import { KiB } from '../base/units.js';
 import { isQsnapError, QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
+import { editsBegun } from '../io/edits.js';
 import { parseBitmapDirectory, type PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
 import { parseHeader, type Header } from '../qcow2/header.js';
@@ -14,14 +15,26 @@ const SECOND_READ_BYTES = 4 * KiB;
 /** Room for a dozen snapshots with names of common length. */
 const SNAPSHOT_TABLE_FIRST_READ_BYTES = 4 * KiB;
 
+/** How an image is opened. */
+export interface OpenOptions {
+  /**
+   * Whether an edit may make the file longer; without it, what the source says. `false`: new tables go to
+   * clusters that are free inside the file.
+   */
+  readonly mayGrow?: boolean | undefined;
+}
+
 /**
  * Reads what an image says of itself: header, extensions, snapshot table, bitmap directory. Three
  * reads at most for a common image; nothing that the image names is opened, nothing is written.
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes, READ_FAILED.
  */
-export async function openImage(source: BlockSource): Promise<Image> {
-  const opened = await readHead(source, parseHeader);
+export async function openImage<Source extends BlockSource>(
+  source: Source,
+  options: OpenOptions = {},
+): Promise<Image<Source>> {
+  const opened = await readHead(source, options, parseHeader);
   const { header, fileSizeBytes } = opened;
   const table = await readSnapshotTable(source, header, fileSizeBytes);
   return {
@@ -46,7 +59,10 @@ export function lacksBitmaps({
 type ExtensionsOf = (cluster: Uint8Array, header: Header) => readonly HeaderExtension[];
 
 /** What the first cluster says. */
-export type ImageHead = Omit<Image, 'snapshots' | 'snapshotTableBytes' | 'bitmaps' | 'unread'>;
+export type ImageHead<Source extends BlockSource = BlockSource> = Omit<
+  Image<Source>,
+  'snapshots' | 'snapshotTableBytes' | 'bitmaps' | 'unread'
+>;
 
 /**
  * Reads the first cluster: header, extensions, backing name.
@@ -56,12 +72,14 @@ export type ImageHead = Omit<Image, 'snapshots' | 'snapshotTableBytes' | 'bitmap
  * @param readStart reads the first bytes: so many at most, and 512 at least.
  * @throws QsnapError what `parse` and `extensionsOf` throw.
  */
-export async function readHead(
-  source: BlockSource,
+export async function readHead<Source extends BlockSource>(
+  source: Source,
+  { mayGrow }: OpenOptions,
   parse: (head: Uint8Array, fileSizeBytes: number) => Header,
   extensionsOf: ExtensionsOf = (cluster, header) => parseExtensions(cluster, header).extensions,
   readStart: ReadStart = readStartWhole,
-): Promise<ImageHead> {
+): Promise<ImageHead<Source>> {
+  const editsBefore = editsBegun(source);
   const fileSizeBytes = await source.sizeBytes();
   const head = await readStart(source, Math.max(fileSizeBytes, 512));
   const header = parse(head, fileSizeBytes);
@@ -69,6 +87,8 @@ export async function readHead(
   const { at, bytes } = header.backingName;
   return {
     source,
+    editsBefore,
+    mayGrow: mayGrow ?? source.growable ?? true,
     fileSizeBytes,
     header,
     geometry: header.geometry,

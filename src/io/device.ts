@@ -63,6 +63,11 @@ export interface BlockDevice extends BlockSource {
    */
   isInPlace?(): Promise<boolean>;
   /**
+   * Why others may have written since it was opened: it is closed, or its lock was given up. Undefined: neither.
+   * Not there: nobody can tell.
+   */
+  lostHold?(): 'closed' | 'unlocked' | undefined;
+  /**
    * Writes all requests, in any order; they do not overlap. Grows the file as needed. Nothing is
    * durable, and no order holds, until `flush` resolves.
    *

@@ -111,6 +111,10 @@ class Memory implements MemoryDevice {
     return Promise.resolve();
   }
 
+  lostHold(): 'closed' | undefined {
+    return this.#open ? undefined : 'closed';
+  }
+
   snapshotBytes(): Uint8Array {
     return this.#memory.slice(0, this.#sizeBytes);
   }

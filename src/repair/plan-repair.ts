@@ -8,7 +8,6 @@ import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';
 import { disksOf, type CheckedImage } from '../image/open-for-check.js';
 import { unlistedSnapshots } from '../image/unlisted.js';
-import { isGrowable } from '../io/growth.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
 import { encodeSwitch, type SwitchFields } from '../qcow2/header.js';
@@ -18,11 +17,10 @@ import { newCounts, type Counts } from '../refcount/counts.js';
 import {
   shadowWriteBytes,
   sizeAfterShadow,
-  type EditPlan,
+  type DescribedPlan,
   type ShadowWrite,
   type WritePlan,
 } from '../tx/plan.js';
-import { assertSafe } from '../tx/rules.js';
 import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
 import { asListed, withoutBitmaps } from './given-up.js';
@@ -75,7 +73,7 @@ export interface RepairFacts {
 
 /** A repair as a plan; undefined where nothing has to be written. */
 export interface PlannedRepair {
-  readonly plan: EditPlan | undefined;
+  readonly plan: DescribedPlan | undefined;
   readonly facts: RepairFacts;
 }
 
@@ -112,7 +110,7 @@ export async function planRepair(
       return { ...planned, facts };
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
-      if (!isGrowable(image.source)) throw noRoom(error.clusters * format.geometry.clusterBytes);
+      if (!image.mayGrow) throw noRoom(error.clusters * format.geometry.clusterBytes);
       // What the first attempt read tells how much is to be left out.
       if (attempt > 0) throw tooManyUnreadable();
     }
@@ -166,7 +164,7 @@ async function planWith(
     choice,
     mender,
   );
-  const ledger = new Ledger(image, counts, free, format.fileClusters, isGrowable(image.source));
+  const ledger = new Ledger(image, counts, free, format.fileClusters, image.mayGrow);
 
   const placed = await placeTree(tree, counted, moves, scan, ledger);
   const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
@@ -274,7 +272,7 @@ function assembled(
   ledger: Ledger,
   settled: Settled,
   places: NewPlaces,
-): EditPlan | undefined {
+): DescribedPlan | undefined {
   const { header, headerSector, fileSizeBytes, geometry } = image;
   const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
   const bytes = encodeSwitch(header.version, headerSector, {
@@ -294,7 +292,6 @@ function assembled(
     // Unless it is asked for nothing is given back: what looks leaked may be what somebody looks for.
     punch: choice.punch === true ? freed : [],
   };
-  assertSafe(writes);
   return {
     ...writes,
     operation: 'repair',

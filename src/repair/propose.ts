@@ -1,9 +1,10 @@
 import { checkImage, checkOpened } from '../check/check-image.js';
 import type { CheckReport } from '../check/report.js';
 import type { Image } from '../image/image.js';
+import type { OpenOptions } from '../image/open.js';
 import { openForCheck, type CheckedImage } from '../image/open-for-check.js';
 import type { BlockSource } from '../io/device.js';
-import type { EditPlan } from '../tx/plan.js';
+import { bound, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
 import { asListed, withoutGivenUp } from './given-up.js';
@@ -12,14 +13,14 @@ import { planRepair, type RepairFacts, type RepairPlanning } from './plan-repair
 import { refuseCutOff } from './refuse.js';
 
 /** A repair that is planned and checked, and of which nothing is written yet. */
-export interface ProposedRepair {
+export interface ProposedRepair<Source extends BlockSource = BlockSource> {
   readonly image: Image;
   readonly choice: RepairChoice;
   readonly before: CheckReport;
   /** What a check finds once the plan is carried out: read through the plan, not guessed. */
   readonly after: CheckReport;
   /** Undefined where what was chosen asks for no write. */
-  readonly plan: EditPlan | undefined;
+  readonly plan: EditPlan<Source> | undefined;
   readonly facts: RepairFacts;
   /** What of the tables is given up, as the two checks tell. */
   readonly givenUp: GivenUpEntries;
@@ -32,11 +33,12 @@ export interface ProposedRepair {
  * @param choose gets the image as far as it can be read.
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
  */
-export async function proposeRepair(
-  source: BlockSource,
+export async function proposeRepair<Source extends BlockSource>(
+  source: Source,
   choose: (image: Image) => RepairChoice,
-): Promise<ProposedRepair> {
-  const checked = await openForCheck(source);
+  options: OpenOptions = {},
+): Promise<ProposedRepair<Source>> {
+  const checked = await openForCheck(source, options);
   const { image } = asListed(checked);
   const before = await checkOpened(checked);
   const choice = choose(image);
@@ -44,11 +46,18 @@ export async function proposeRepair(
   const plan = async (
     clears: RepairPlanning['clears'],
     marksDoubted: boolean,
-  ): Promise<ProposedRepair> => {
-    const planned = await planRepair(checked, choice, { clears, ownersHidden, marksDoubted });
+  ): Promise<ProposedRepair<Source>> => {
+    const { facts, ...planned } = await planRepair(checked, choice, {
+      clears,
+      ownersHidden,
+      marksDoubted,
+    });
     if (planned.plan !== undefined) refuseCutOff(before, choice, planned.plan);
     const after = await checkAfter(source, planned.plan, before);
-    return { image, choice, before, after, givenUp: givenUpEntries(before, after), ...planned };
+    const { editsBefore } = image;
+    const plan = planned.plan && bound(planned.plan, { source, editsBefore });
+    const givenUp = givenUpEntries(before, after);
+    return { image, choice, before, after, givenUp, plan, facts };
   };
   const proposal = await plan([], false);
   const clears = marksToClear(image, choice, proposal.after);
@@ -72,7 +81,7 @@ async function hidesOwners(
 
 async function checkAfter(
   source: BlockSource,
-  plan: EditPlan | undefined,
+  plan: WritePlan | undefined,
   before: CheckReport,
 ): Promise<CheckReport> {
   return plan === undefined ? before : checkImage(previewPlan(source, plan));

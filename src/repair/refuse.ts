@@ -5,7 +5,7 @@ import type { CheckReport } from '../check/report.js';
 import { QsnapError } from '../errors.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import { HEADER_V2, HEADER_V3 } from '../qcow2/spec.js';
-import type { EditPlan } from '../tx/plan.js';
+import type { DescribedPlan } from '../tx/plan.js';
 import { choseClass, choseFinding, type RepairChoice } from './choice.js';
 
 /**
@@ -108,7 +108,7 @@ const OF_REFCOUNTS: readonly string[] = ['refcount-table', 'refcount-block', 're
  *
  * @throws QsnapError REPAIR_REFUSED.
  */
-export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: EditPlan): void {
+export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: DescribedPlan): void {
   if (plan.facts.growthBytes === 0) return;
   const isGivenUp = (what: string): boolean =>
     OF_REFCOUNTS.includes(what) ||

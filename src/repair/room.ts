@@ -2,7 +2,6 @@ import { clustersToHold, roundUp } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import type { Ledger } from '../edit/ledger.js';
 import type { ByteRange } from '../io/device.js';
-import { isGrowable } from '../io/growth.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { scanOf } from '../l1l2/scan.js';
@@ -57,8 +56,8 @@ export async function freeClusters(
 ): Promise<ClusterSet> {
   const { image, table } = checked;
   const free = new ClusterSet(counts.clusters);
-  if (isGrowable(image.source)) unknowns.addFree(free);
-  if (isGrowable(image.source) || unknowns.ownersUnknown || table.stop !== undefined) return free;
+  if (image.mayGrow) unknowns.addFree(free);
+  if (image.mayGrow || unknowns.ownersUnknown || table.stop !== undefined) return free;
   const { fileClusters } = mender.format;
   const isDropping = (choice.dropSnapshots ?? []).length > 0 || undropped !== image;
   const before = isDropping ? await countUndropped(undropped, mender, counts) : counts;

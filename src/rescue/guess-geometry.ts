@@ -1,7 +1,7 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB, roundUp } from '../base/units.js';
 import { storedWords, valueOfStored } from '../base/words.js';
-import { throwIfAborted } from '../copy/abort.js';
+import { throwIfAborted } from '../base/abort.js';
 import type { BlockSource } from '../io/device.js';
 import { COMPRESSED, COPIED, OFFSET_HIGH, OFFSET_LOW, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
 import { LIMITS } from '../qcow2/limits.js';

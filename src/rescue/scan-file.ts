@@ -1,7 +1,7 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB, roundUp } from '../base/units.js';
 import { storedWords, swapWords } from '../base/words.js';
-import { throwIfAborted } from '../copy/abort.js';
+import { throwIfAborted } from '../base/abort.js';
 import type { BlockSource } from '../io/device.js';
 import type { Scan } from '../l1l2/scan.js';
 import { MAGIC, SNAPSHOT_ENTRY_BYTES } from '../qcow2/spec.js';

@@ -1,7 +1,7 @@
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB, roundUp } from '../base/units.js';
 import { bytesOfWords, HIGH_WORD, storedWords, swapWords } from '../base/words.js';
-import { throwIfAborted } from '../copy/abort.js';
+import { throwIfAborted } from '../base/abort.js';
 import { dataRanges, zeroRule } from '../copy/zero-runs.js';
 import type { BlockDevice, WriteRequest } from '../io/device.js';
 import { EarlyFlushes } from '../io/early-flushes.js';

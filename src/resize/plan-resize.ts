@@ -42,7 +42,10 @@ export interface ResizeOptions {
  * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
  *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
  */
-export async function planResize(image: Image, options: ResizeOptions): Promise<EditPlan> {
+export async function planResize<Source extends BlockSource>(
+  image: Image<Source>,
+  options: ResizeOptions,
+): Promise<EditPlan<Source>> {
   refuseResize(image, options);
   refuseUnfit(image);
   const { diskSizeBytes: old, version } = image.header;

@@ -2,6 +2,8 @@ import { planEdit } from '../edit/plan-edit.js';
 import { counted } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
+import { ownSnapshot } from '../image/own-snapshot.js';
+import type { BlockSource } from '../io/device.js';
 import { readTable } from '../image/walk.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import { LIMITS } from '../qcow2/limits.js';
@@ -30,14 +32,15 @@ export interface ApplyOptions {
  * Plans to make a snapshot's disk the active one; its size too. A saved VM state stays with the
  * snapshot, from where QEMU loads it.
  *
- * @throws QsnapError UNSAVED_CHANGES unless told what to do with them, BITMAPS_PRESENT,
+ * @throws QsnapError SNAPSHOT_STALE, UNSAVED_CHANGES unless told what to do with them, BITMAPS_PRESENT,
  *   SIZE_DIFFERS_IN_V2, and what `planCreate` and `planEdit` throw.
  */
-export async function planApply(
-  image: Image,
-  snapshot: Snapshot,
+export async function planApply<Source extends BlockSource>(
+  image: Image<Source>,
+  wanted: Snapshot,
   options: ApplyOptions = {},
-): Promise<EditPlan> {
+): Promise<EditPlan<Source>> {
+  const snapshot = ownSnapshot(image, wanted);
   refuseBitmaps(image);
   refuseResizeInV2(image, snapshot);
   refuseOversized(image, snapshot);

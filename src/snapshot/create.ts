@@ -3,6 +3,7 @@ import { planEdit } from '../edit/plan-edit.js';
 import { utf8Text } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
+import type { BlockSource } from '../io/device.js';
 import { readTable } from '../image/walk.js';
 import { l1EntriesFor, type Geometry } from '../qcow2/geometry.js';
 import { LIMITS } from '../qcow2/limits.js';
@@ -28,7 +29,10 @@ export interface CreateOptions extends NameRules {
  * @throws QsnapError NAME_INVALID, NAME_IN_USE, ID_INVALID, ID_IN_USE, DATE_INVALID,
  *   TOO_MANY_SNAPSHOTS and what `planEdit` throws.
  */
-export async function planCreate(image: Image, options: CreateOptions): Promise<EditPlan> {
+export async function planCreate<Source extends BlockSource>(
+  image: Image<Source>,
+  options: CreateOptions,
+): Promise<EditPlan<Source>> {
   const activeL1 = await readActiveL1(image);
   const created = newSnapshot(image, options, activeL1);
   return planEdit(

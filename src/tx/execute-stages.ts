@@ -1,4 +1,5 @@
 import { isQsnapError, type ImageState } from '../errors.js';
+import { throwIfAborted } from '../base/abort.js';
 import type { BlockDevice } from '../io/device.js';
 import {
   inState,
@@ -7,8 +8,10 @@ import {
   type ExecuteOptions,
   type ExecuteReport,
 } from './execute.js';
-import { shadowWriteBytes, type LiteralWrite, type ShadowWrite } from './plan.js';
+import { shadowWriteBytes, type Bound, type LiteralWrite, type ShadowWrite } from './plan.js';
 import { readBackWrites } from './read-back.js';
+import { useUp } from './use-up.js';
+import { assertSafeStages } from './rules.js';
 import {
   isHeaderWrite,
   previewStages,
@@ -18,7 +21,7 @@ import {
 } from './staged-plan.js';
 
 /**
- * Carries a staged plan out: each stage, a flush, the next one. With `verify` the image that the stages
+ * Carries a staged plan out on the device that it was made on: each stage, a flush, the next one. With `verify` the image that the stages
  * make is checked before anything is written, and each stage is read back.
  *
  * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the new list is sent,
@@ -26,14 +29,17 @@ import {
  *   flags missing; `new` when what got free goes back to the host. Otherwise as `executePlan`.
  */
 export async function executeStages(
-  device: BlockDevice,
-  plan: StagedPlan,
+  plan: StagedPlan & Bound<BlockDevice>,
   options: ExecuteOptions = {},
 ): Promise<ExecuteReport> {
+  const device = plan.source;
   const asRead = { headerSector: plan.headerSector, sizeBytes: plan.fileSizeBytes };
   await inState('unchanged', async () => {
+    useUp(plan);
+    assertSafeStages(plan);
     await refuseIfChanged(device, asRead, asRead.sizeBytes);
     await options.verify?.(previewStages(device, plan));
+    throwIfAborted(options.signal, 'the edit');
   });
   const advance = progressOf(plan, options);
   let now = asRead;
@@ -44,7 +50,11 @@ export async function executeStages(
     if (stage.writes.some(isHeaderWrite)) {
       await inStage(before, () => refuseIfChanged(device, expected, expected.sizeBytes));
     }
-    await inStage(during, () => runStage(device, stage, options, advance));
+    const stops = index < plan.unlists ? options.signal : undefined;
+    await inStage(during, () => runStage(device, stage, { ...options, signal: stops }, advance));
+    await inStage('old', () => {
+      throwIfAborted(stops, 'the edit');
+    });
     now = after(stage, now);
   }
   const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
@@ -52,7 +62,7 @@ export async function executeStages(
 }
 
 /** What fails after the new list leaves refcounts too high. */
-async function inStage(state: ImageState, action: () => Promise<void>): Promise<void> {
+async function inStage(state: ImageState, action: () => void | Promise<void>): Promise<void> {
   try {
     await inState(state, action);
   } catch (error) {
@@ -67,10 +77,10 @@ const LEFT_HINT =
 async function runStage(
   device: BlockDevice,
   { writes }: Stage,
-  { verify }: ExecuteOptions,
+  { verify, signal }: ExecuteOptions,
   advance: (bytes: number) => void,
 ): Promise<void> {
-  await writeAll(device, writes, advance);
+  await writeAll(device, writes, advance, signal);
   await device.flush();
   if (verify !== undefined) await readBackWrites(device, writes);
 }

@@ -1,10 +1,19 @@
+import { throwIfAborted } from '../base/abort.js';
 import { sameBytes } from '../base/text.js';
 import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { EarlyFlushes } from '../io/early-flushes.js';
 import { beforeSwitch, readBackSwitch, readBackWrites } from './read-back.js';
 import { shadowBatches } from './shadow-batches.js';
-import { shadowWriteBytes, sizeAfterShadow, type ShadowWrite, type WritePlan } from './plan.js';
+import { useUp } from './use-up.js';
+import { assertSafe } from './rules.js';
+import {
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type Bound,
+  type ShadowWrite,
+  type WritePlan,
+} from './plan.js';
 
 /** What a caller may ask of the execution. */
 export interface ExecuteOptions {
@@ -15,6 +24,11 @@ export interface ExecuteOptions {
    * device, before the switch is sent: what it throws ends the edit in the old state.
    */
   readonly verify?: ((image: BlockSource) => Promise<void>) | undefined;
+  /**
+   * Ends the edit in the old state, with the file as long as it was, as long as the switch is not sent. From
+   * then on the edit is finished first.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What the execution did beyond what the plan says. */
@@ -25,18 +39,25 @@ export interface ExecuteReport {
 }
 
 /**
- * Carries a plan out: shadow, flush, switch, flush, tidy.
+ * Carries a plan out on the device that it was made on: shadow, flush, switch, flush, tidy. The plan is used up
+ * by that, done or not, and so is every other one that was made before.
  *
- * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the switch,
+ * @throws QsnapError PLAN_STALE where the plan is not for the device as it is. ABORTED. INTERNAL where the plan
+ *   breaks the rules of `rules.ts`. Otherwise with `imageState` in its details: `unchanged` or `old` before the switch,
  *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header or the size
  *   is no longer the one that the plan was made from, or the name leads to another file. VERIFY_FAILED and whatever `verify` throws.
  */
 export async function executePlan(
-  device: BlockDevice,
-  plan: WritePlan,
+  plan: WritePlan & Bound<BlockDevice>,
   options: ExecuteOptions = {},
 ): Promise<ExecuteReport> {
-  await inState('unchanged', () => refuseIfChanged(device, plan, plan.fileSizeBytes));
+  const device = plan.source;
+  await inState('unchanged', async () => {
+    useUp(plan);
+    assertSafe(plan);
+    await refuseIfChanged(device, plan, plan.fileSizeBytes);
+    throwIfAborted(options.signal, 'the edit');
+  });
   await writeShadow(device, plan, options);
   await inState('old-or-new', async () => {
     await device.writeBatch([plan.switch]);
@@ -60,24 +81,30 @@ async function writeShadow(
     options.onProgress?.(doneBytes, totalBytes);
   };
   try {
-    await writeAll(device, plan.shadow, advance);
+    await writeAll(device, plan.shadow, advance, options.signal);
     await device.flush();
     if (options.verify !== undefined) {
       await readBackWrites(device, plan.shadow);
       await options.verify(await beforeSwitch(device, plan));
     }
     await refuseIfChanged(device, plan, sizeAfterShadow(plan));
+    throwIfAborted(options.signal, 'the edit');
   } catch (error) {
     await abandonShadow(device, plan);
     throw withState(withBytesNeeded(error, totalBytes), 'old');
   }
 }
 
-/** Writes everything, in no order that anybody may rely on. */
+/**
+ * Writes everything, in no order that anybody may rely on.
+ *
+ * @throws QsnapError ABORTED between two batches, and what the device throws.
+ */
 export async function writeAll(
   device: BlockDevice,
   writes: readonly ShadowWrite[],
   advance: (bytes: number) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const early = new EarlyFlushes(device);
   try {
@@ -85,6 +112,7 @@ export async function writeAll(
       await writeOne(device, write, (bytes) => {
         advance(bytes);
         early.afterWriting(bytes);
+        throwIfAborted(signal, 'the edit');
       });
     }
   } finally {
@@ -174,7 +202,7 @@ function withBytesNeeded(error: unknown, bytesNeeded: number): unknown {
 }
 
 /** Says in what state an I/O error that the action ends with leaves the image. */
-export async function inState<T>(state: ImageState, action: () => Promise<T>): Promise<T> {
+export async function inState<T>(state: ImageState, action: () => T | Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {

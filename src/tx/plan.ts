@@ -1,4 +1,4 @@
-import type { ByteRange } from '../io/device.js';
+import type { BlockSource, ByteRange } from '../io/device.js';
 
 /**
  * A change to an image as data: shadow, switch, tidy. Only `execute.ts` carries it out.
@@ -65,14 +65,36 @@ export interface EditFacts {
 /** COPIED flags of the active disk; entries of the snapshot table that lack what version 3 asks for. */
 export type MendedOnTheWay = 'copied-flags' | 'snapshot-entries';
 
+/**
+ * What binds a plan to the open device that it was made on, and to the state that it was made from. A plan that
+ * was made on a source that is only read can't be carried out: its type says so.
+ */
+export interface Bound<Source extends BlockSource = BlockSource> {
+  readonly source: Source;
+  /** Edits that were begun through the source before the image was read. */
+  readonly editsBefore: number;
+}
+
 /** A plan with what it means to people. */
-export interface EditPlan extends WritePlan {
+export interface DescribedPlan extends WritePlan {
   readonly operation: 'create' | 'apply' | 'delete' | 'rename' | 'repair' | 'resize';
   /** One sentence without a full stop: what the edit does. */
   readonly summary: string;
   readonly facts: EditFacts;
   /** Snapshots that the edit adds. */
   readonly created: readonly { readonly id: string; readonly name: string }[];
+}
+
+/** A plan of an edit, for the device that it was made on alone. */
+export interface EditPlan<Source extends BlockSource = BlockSource>
+  extends DescribedPlan, Bound<Source> {}
+
+/** Binds a plan to what the image was read from. */
+export function bound<Plan, Source extends BlockSource>(
+  plan: Plan,
+  { source, editsBefore }: Bound<Source>,
+): Plan & Bound<Source> {
+  return { ...plan, source, editsBefore };
 }
 
 /** The size of one shadow write in bytes. */

@@ -1,5 +1,11 @@
 import type { BlockSource, ByteRange } from '../io/device.js';
-import { shadowWriteRanges, type EditFacts, type EditPlan, type ShadowWrite } from './plan.js';
+import {
+  shadowWriteRanges,
+  type Bound,
+  type DescribedPlan,
+  type EditFacts,
+  type ShadowWrite,
+} from './plan.js';
 import { previewPlan } from './preview.js';
 
 /**
@@ -29,8 +35,9 @@ export interface StagedPlan {
   readonly punch: readonly ByteRange[];
 }
 
-/** A staged plan with what it means to people. */
-export interface StagedEdit extends StagedPlan, Pick<EditPlan, 'summary' | 'created'> {
+/** A staged plan with what it means to people, for the device that it was made on alone. */
+export interface StagedEdit<Source extends BlockSource = BlockSource>
+  extends StagedPlan, Pick<DescribedPlan, 'summary' | 'created'>, Bound<Source> {
   readonly operation: 'delete';
   /** `shadowBytes`: what is written to clusters that were free before. */
   readonly facts: EditFacts;

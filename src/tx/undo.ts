@@ -3,6 +3,7 @@ import type { NewHasher } from '../base/hasher.js';
 import { sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
+import { editsBegun } from '../io/edits.js';
 import { executePlan, inState } from './execute.js';
 import { notAsWritten } from './read-back.js';
 import {
@@ -69,9 +70,11 @@ export async function executeUndo(
     shadow: [],
     switch: { at: index.switchAt, bytes: headerBefore.subarray(index.switchAt, SWITCH_END) },
     punch: [],
+    source: device,
+    editsBefore: editsBegun(device),
   };
   // A check would find again what the edit had mended.
-  await executePlan(device, plan, verify ? { verify: () => Promise.resolve() } : {});
+  await executePlan(plan, verify ? { verify: () => Promise.resolve() } : {});
   const stretches = index.shadow.filter(({ at }) => at < index.sizeBefore);
   const hasTail = device.growable && index.sizeAfter > index.sizeBefore;
   const tidied = await inState('new', () =>

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { planWithinRoom, editWithinRoom } from '../../src/edit/within-room.js';
 import { isQsnapError } from '../../src/errors.js';
-import { openImage } from '../../src/image/open.js';
+import { openImage, type OpenOptions } from '../../src/image/open.js';
 import { blobSource } from '../../src/io/blob.js';
 import type { BlockDevice, BlockSource } from '../../src/io/device.js';
 import { httpSource } from '../../src/io/http-range.js';
@@ -78,7 +78,10 @@ const MEDIA: Readonly<Record<string, (bytes: Uint8Array) => Promise<Medium> | Me
   }),
 };
 
-type Make = (source: BlockSource) => Promise<{ readonly plan: EditPlan | undefined }>;
+type Make = <Source extends BlockSource>(
+  source: Source,
+  how: OpenOptions,
+) => Promise<{ readonly plan: EditPlan<Source> | undefined }>;
 
 async function bytesOf(source: BlockSource): Promise<Uint8Array> {
   const into = new Uint8Array(await source.sizeBytes());
@@ -89,7 +92,7 @@ async function bytesOf(source: BlockSource): Promise<Uint8Array> {
 /** The bytes that a plan makes, or the error with which planning ended. */
 async function foretold(source: BlockSource, make: Make): Promise<unknown> {
   try {
-    const { plan } = await planWithinRoom(source, make);
+    const { plan } = await planWithinRoom(source, (how) => make(source, how));
     if (plan === undefined) return await bytesOf(source);
     const bytes = await bytesOf(previewPlan(source, plan));
     for (const { at, length } of plan.punch) bytes.fill(0, at, at + length);
@@ -102,9 +105,13 @@ async function foretold(source: BlockSource, make: Make): Promise<unknown> {
 
 async function done(device: BlockDevice, make: Make): Promise<unknown> {
   try {
-    await editWithinRoom(device, make, async ({ plan }) => {
-      if (plan !== undefined) await executePlan(device, plan);
-    });
+    await editWithinRoom(
+      device,
+      (how) => make(device, how),
+      async ({ plan }) => {
+        if (plan !== undefined) await executePlan(plan);
+      },
+    );
     return await bytesOf(device);
   } catch (error) {
     if (!isQsnapError(error)) throw error;
@@ -155,14 +162,16 @@ const situations = fc
     if (damage === null) {
       const edits = editsFor(bytes);
       const { name, plan } = edits[pick % edits.length]!;
-      const make: Make = async (source) => ({ plan: await plan(await openImage(source)) });
+      const make: Make = async (source, how) => ({
+        plan: await plan(await openImage(source, how)),
+      });
       return { what: `${name}, ${fixture}, ${freeClusters} free`, bytes, make };
     }
     const patient = patientOf(bytes);
     const kinds = Object.entries(HARMLESS_DAMAGE);
     const [kind, harm] = kinds[damage % kinds.length]!;
     harm(patient, seededRandom(pick));
-    const make: Make = (source) => proposeRepair(source, () => ({ classes: ['all'] }));
+    const make: Make = (source, how) => proposeRepair(source, () => ({ classes: ['all'] }), how);
     return {
       what: `repair of ${kind}, ${fixture}, ${freeClusters} free`,
       bytes: patient.bytes,
@@ -187,8 +196,8 @@ test('a URL, and the file that it serves', async () => {
   try {
     for (const { plan } of editsFor(bytes)) {
       const medium = { reading: await httpSource(server.url), editing: memoryDevice(bytes) };
-      await expectForetold(medium, async (source) => ({
-        plan: await plan(await openImage(source)),
+      await expectForetold(medium, async (source, how) => ({
+        plan: await plan(await openImage(source, how)),
       }));
     }
   } finally {
@@ -200,7 +209,9 @@ test('a block device of the system', async () => {
   for (const freeClusters of [0, 2, 40]) {
     const bytes = withFree(loadFixture('cluster-4k'), freeClusters);
     for (const { plan } of editsFor(bytes)) {
-      const make: Make = async (source) => ({ plan: await plan(await openImage(source)) });
+      const make: Make = async (source, how) => ({
+        plan: await plan(await openImage(source, how)),
+      });
       await withLoopDevice(fileWith(bytes), [], async (device) => {
         const reading = await openFile(device);
         expect(reading.growable).toBe(false);

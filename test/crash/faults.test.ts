@@ -11,6 +11,7 @@ import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-j
 import { copyFixture, loadFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { recordingDevice } from '../support/recording-device.js';
+import { madeOn } from '../support/plans.js';
 
 const FIXTURES = ['cluster-512', 'compressed-v2', 'extended-l2-16k', 'refcount-64', 'zeros-v2'];
 
@@ -25,7 +26,7 @@ async function attempt(
   try {
     const plan = await edit.plan(await openImage(device));
     planned = true;
-    await executePlan(device, plan);
+    await executePlan(madeOn(device, plan));
     return { planned, error: undefined };
   } catch (error) {
     if (!isQsnapError(error)) throw error;
@@ -60,7 +61,7 @@ describe('an I/O error at the n-th call', () => {
     const whole = recordingDevice(before);
     const image = await openImage(whole);
     const opening = whole.calls;
-    await executePlan(whole, await edit.plan(image));
+    await executePlan(await edit.plan(image));
     expect(whole.calls).toBeGreaterThan(opening + 4);
     const states = new Set<string>();
     for (let n = 1; n <= whole.calls; n++) {
@@ -198,7 +199,7 @@ describe('somebody else who writes while the edit is made', () => {
       const plan = await editNamed('create').plan(await openImage(memory));
       await meddle(memory);
       const theirs = memory.snapshotBytes();
-      const error: unknown = await executePlan(memory, plan).catch((one: unknown) => one);
+      const error: unknown = await executePlan(madeOn(memory, plan)).catch((one: unknown) => one);
       expect(error).toMatchObject({
         code: 'IMAGE_CHANGED',
         details: { imageState: 'unchanged', hint: expect.stringContaining('start over') as string },
@@ -232,9 +233,9 @@ describe('a file that loses its name while the edit is made', () => {
         await flush();
         meddle(file, other);
       };
-      const error: unknown = await executePlan(device, plan).catch((one: unknown) => one);
+      const error: unknown = await executePlan(madeOn(device, plan)).catch((one: unknown) => one);
       expect(error).toMatchObject({ code: 'IMAGE_CHANGED', details: { imageState: 'old' } });
-      await expect(executePlan(device, plan)).rejects.toMatchObject({
+      await expect(executePlan(madeOn(device, plan))).rejects.toMatchObject({
         code: 'IMAGE_CHANGED',
         details: { imageState: 'unchanged' },
       });

@@ -23,6 +23,7 @@ import { copyCompanions, loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
 import { recordingDevice } from '../support/recording-device.js';
 import { check, describeWithQemu, qemuIo } from '../support/qemu.js';
+import { madeOn } from '../support/plans.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4711);
 const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 6);
@@ -60,7 +61,7 @@ async function mend(state: Uint8Array): Promise<void> {
   const { plan, after } = await proposeRepair(device, () => ({
     classes: ['all', 'leaks', 'perhaps-lost'],
   }));
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(madeOn(device, plan));
   expect(after.exitCode).toBe(0);
   expect(sameContents(contentsOf(device.snapshotBytes()), contentsOf(state))).toBe(true);
   expect(checkPlain(device.snapshotBytes())).toEqual({ corruptions: [], leaks: new Map() });
@@ -124,14 +125,16 @@ describe('an I/O error at the n-th call of a delete in place', () => {
     const whole = recordingDevice(bytes, { growable: false });
     const plan = await planOf(await openImage(whole), one);
     const planning = whole.calls;
-    await executeStages(whole, plan);
+    await executeStages(madeOn(whole, plan));
     const found = new Set<string>();
     const hints = new Set<string>();
     for (let n = 1; n <= whole.calls - planning; n++) {
       for (const partly of [undefined, 'partly'] as const) {
         const device = recordingDevice(bytes, { growable: false });
         device.failAt(n, partly);
-        const error: unknown = await executeStages(device, plan).catch((one: unknown) => one);
+        const error: unknown = await executeStages(madeOn(device, plan)).catch(
+          (one: unknown) => one,
+        );
         if (!isQsnapError(error)) throw error;
         const state = error.details.imageState!;
         found.add(state);

@@ -12,6 +12,7 @@ import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../supp
 import { loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
 import { crashStates, recordingDevice } from '../support/recording-device.js';
+import { madeOn } from '../support/plans.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4713);
 const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 4);
@@ -40,7 +41,7 @@ const dueAt = (barrier: number, switchAt: number): 'before' | 'after' | 'either'
 
 async function cutRepair(one: RepairCase): Promise<string[]> {
   const device = recordingDevice(one.damaged, { growable: one.growable });
-  await executePlan(device, one.plan);
+  await executePlan(madeOn(device, one.plan));
   const short: string[] = [];
   for (const state of crashStates(device.log, one.damaged, options)) {
     total.repairStates += 1;

@@ -11,6 +11,7 @@ import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../supp
 import { loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
 import { crashStates, recordingDevice, type RecordingDevice } from '../support/recording-device.js';
+import { madeOn } from '../support/plans.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4714);
 const FIXTURES = [
@@ -84,7 +85,7 @@ describe('an I/O error at the n-th call', () => {
     await failEach(
       one.damaged,
       test.growable,
-      (device) => executePlan(device, one.plan),
+      (device) => executePlan(madeOn(device, one.plan)),
       (error, after, what) => {
         expectAsSaid(one, error, after, ['before', 'after'], `repair, ${what}`);
         return Promise.resolve();

@@ -13,6 +13,7 @@ import { judgeByQemu, type SampledState } from '../support/crash-judge-qemu.js';
 import { loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
 import { describeWithQemu } from '../support/qemu.js';
+import type { BlockSource } from '../../src/io/device.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4712);
 const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 6);
@@ -70,10 +71,11 @@ async function editOf(
   bytes: Uint8Array,
   { name, wishes }: (typeof RESIZES)[number],
 ): Promise<Edit | undefined> {
-  const plan = (image: Image) => planResize(image, wishes(image));
+  const plan = <Source extends BlockSource>(image: Image<Source>) =>
+    planResize(image, wishes(image));
   const device = memoryDevice(bytes);
   try {
-    await executePlan(device, await plan(await openImage(device)));
+    await executePlan(await plan(await openImage(device)));
   } catch (error) {
     if (!isQsnapError(error) || !RIGHT_REFUSALS.includes(error.code)) throw error;
     total.refused += 1;
@@ -117,7 +119,7 @@ async function tryResize(
   // The edit once more, on the last state that still is the old one.
   for (const state of old) {
     const device = memoryDevice(state);
-    await executePlan(device, await edit.plan(await openImage(device)));
+    await executePlan(await edit.plan(await openImage(device)));
     const contents = [edit.model(contentsOf(bytes))];
     expect(shortcomings(device.snapshotBytes(), { contents, leaks })).toEqual([]);
     total.again += 1;

@@ -61,7 +61,10 @@ function lying(
 async function edited(
   device: BlockDevice,
   edit: Edit,
-  options: { readonly verify: boolean; readonly alter?: (plan: EditPlan) => EditPlan },
+  options: {
+    readonly verify: boolean;
+    readonly alter?: (plan: EditPlan<BlockDevice>) => EditPlan<BlockDevice>;
+  },
 ): Promise<QsnapError | undefined> {
   try {
     const image = await openImage(device);
@@ -70,7 +73,7 @@ async function edited(
     const verify = options.verify
       ? (image: Parameters<typeof refuseUnsound>[0]) => refuseUnsound(image, totals)
       : undefined;
-    await executePlan(device, options.alter?.(plan) ?? plan, { verify });
+    await executePlan(options.alter?.(plan) ?? plan, { verify });
     return undefined;
   } catch (error) {
     if (!isQsnapError(error)) throw error;
@@ -123,11 +126,15 @@ describe.each(['cluster-512', 'compressed-v2', 'extended-l2-16k', 'refcount-64',
 describe('an engine that is wrong', () => {
   const withWrite =
     (what: string, change: (write: ShadowWrite) => ShadowWrite) =>
-    (plan: EditPlan): EditPlan => ({
+    (plan: EditPlan<BlockDevice>): EditPlan<BlockDevice> => ({
       ...plan,
       shadow: plan.shadow.map((write) => (write.what === what ? change(write) : write)),
     });
-  const MUTATIONS: readonly (readonly [string, string, (plan: EditPlan) => EditPlan])[] = [
+  const MUTATIONS: readonly (readonly [
+    string,
+    string,
+    (plan: EditPlan<BlockDevice>) => EditPlan<BlockDevice>,
+  ])[] = [
     [
       'flags of L2 tables left as they were',
       'create',

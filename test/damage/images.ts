@@ -80,7 +80,7 @@ class Workshop {
     const device = memoryDevice(this.#bytes());
     const date = { seconds: 1_700_000_000 + this.#snapshots, nanoseconds: 0 };
     const name = `state ${this.#snapshots}`;
-    await executePlan(device, await planCreate(await openImage(device), { name, date }));
+    await executePlan(await planCreate(await openImage(device), { name, date }));
     writeFileSync(this.#path, device.snapshotBytes());
   }
 

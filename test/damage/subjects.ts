@@ -42,7 +42,7 @@ export async function mendByQsnap(
     before = await verdict(bytes);
     const { plan } = await proposeRepair(device, () => parseRepairWords(words));
     if (plan === undefined) return { before, bytes, after: before };
-    await executePlan(device, plan);
+    await executePlan(plan);
     const mended = device.snapshotBytes();
     return { before, bytes: mended, after: await verdict(mended) };
   } catch (error) {

@@ -121,7 +121,7 @@ test.each(['zlib', 'zstd'] as const)(
       const { exitCode, findings } = await checkImage(memoryDevice(cut));
       const edited = memoryDevice(cut);
       const isEdited = await planCreate(await openImage(edited), NEW).then(
-        (plan) => executePlan(edited, plan).then(() => true),
+        (plan) => executePlan(plan).then(() => true),
         () => false,
       );
       const codes = findings.map(({ code }) => code).join();

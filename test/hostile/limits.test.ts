@@ -11,6 +11,7 @@ import { executePlan } from '../../src/tx/execute.js';
 import type { EditPlan } from '../../src/tx/plan.js';
 import { checkPlain } from '../support/crash-judge.js';
 import { loadFixture } from '../support/fixture.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 /** An edit at a limit is made whole or refused; never does it make an image that nobody opens. */
 const DATE = { seconds: 1, nanoseconds: 0 };
@@ -18,11 +19,11 @@ const DATE = { seconds: 1, nanoseconds: 0 };
 /** Makes the edit unless it is refused; the code of the refusal. */
 async function edit(
   device: MemoryDevice,
-  plan: (image: Image) => Promise<EditPlan>,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<string> {
   const before = device.snapshotBytes();
   try {
-    await executePlan(device, await plan(await openImage(device)));
+    await executePlan(await plan(await openImage(device)));
     return 'done';
   } catch (error) {
     if (!isQsnapError(error)) throw error;
@@ -73,7 +74,7 @@ describe('a snapshot table of all but 64 MiB', () => {
     const { diskSizeBytes } = image.header;
     const about = { operation: 'create', summary: 'fill the table', created: [] } as const;
     const plan = await planEdit(image, { diskSizeBytes, activeL1, snapshots }, about);
-    await executePlan(device, plan);
+    await executePlan(plan);
     return device;
   }
 

@@ -91,7 +91,7 @@ test('a name of any bytes comes back as it went in, and harms nothing', async ()
         ...rules,
       });
       expect(plan.summary).not.toMatch(RAW);
-      await executePlan(device, plan);
+      await executePlan(plan);
       expect((await openImage(device)).snapshots.at(-1)!.nameBytes).toEqual(name);
       const bytes = device.snapshotBytes();
       const added = contentsOf(bytes).snapshots.at(-1)!;

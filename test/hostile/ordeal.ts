@@ -8,6 +8,7 @@ import { computeUnsavedChanges, snapshotsEqualToActive } from '../../src/snapsho
 import { executePlan } from '../../src/tx/execute.js';
 import { checkPlain, contentsOf, type Contents, type Verdict } from '../support/crash-judge.js';
 import { EDITS, shortcomings, type Edit } from '../support/crash-judge-edits.js';
+import { madeOn } from '../support/plans.js';
 
 /** An operation on a hostile image takes no longer than this, in milliseconds. */
 export const LONGEST_MS = 2_000;
@@ -141,7 +142,7 @@ async function attemptEdit(
     if (Buffer.compare(after, bytes) !== 0) ordeal.faults.push(`${edit.name}: a plan wrote`);
     return;
   }
-  const done = await ordeal.attempt(edit.name, device, () => executePlan(device, plan));
+  const done = await ordeal.attempt(edit.name, device, () => executePlan(madeOn(device, plan)));
   if (done === undefined) {
     // Memory has no bad sectors: what was planned must go through.
     ordeal.faults.push(`${edit.name}: failed with ${String(ordeal.refusals.at(-1))}`);

@@ -42,7 +42,7 @@ async function putThrough(bytes: Uint8Array, choice: RepairChoice): Promise<stri
       ...(drops && { dropSnapshots: drops }),
     }));
     if (plan === undefined) return faults;
-    await executePlan(device, plan);
+    await executePlan(plan);
     count.repaired += 1;
     const found = await checkImage(device);
     if (JSON.stringify(found) !== JSON.stringify(after)) faults.push('not what was proposed');

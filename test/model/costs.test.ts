@@ -21,6 +21,7 @@ import {
 import { loadFixture } from '../support/fixture.js';
 import { checkPlain } from '../support/crash-judge.js';
 import { recordingDevice, type RecordingDevice } from '../support/recording-device.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const KiB = 1024;
 const CLUSTER = 4 * KiB;
@@ -46,14 +47,14 @@ async function mappedImage(): Promise<Uint8Array> {
 
 async function edited(
   bytes: Uint8Array,
-  plans: readonly ((image: Image) => Promise<EditPlan>)[],
+  plans: readonly ((image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>)[],
 ): Promise<Uint8Array> {
   const device = memoryDevice(bytes);
-  for (const plan of plans) await executePlan(device, await plan(await openImage(device)));
+  for (const plan of plans) await executePlan(await plan(await openImage(device)));
   return device.snapshotBytes();
 }
 
-const named = (name: string) => (image: Image) =>
+const named = (name: string) => (image: Image<BlockDevice>) =>
   planCreate(image, { name, date: { seconds: 1_700_000_000, nanoseconds: 0 } });
 
 /** Calls of the medium by what they do, and how much. */
@@ -87,10 +88,10 @@ beforeAll(async () => {
 
 async function costOfEdit(
   bytes: Uint8Array,
-  plan: (image: Image) => Promise<EditPlan>,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<ReturnType<typeof costOf>> {
   const device = recordingDevice(bytes);
-  await executePlan(device, await plan(await openImage(device)));
+  await executePlan(await plan(await openImage(device)));
   expect(checkPlain(device.snapshotBytes())).toMatchObject({ corruptions: [] });
   return costOf(device);
 }
@@ -119,7 +120,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('apply', async () => {
-    const plan = (image: Image) => planApply(image, image.snapshots[0]!, {});
+    const plan = (image: Image<BlockDevice>) => planApply(image, image.snapshots[0]!, {});
     expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -133,7 +134,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('delete of one', async () => {
-    const plan = (image: Image) => planDelete(image, [image.snapshots[0]!]);
+    const plan = (image: Image<BlockDevice>) => planDelete(image, [image.snapshots[0]!]);
     expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -147,7 +148,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('delete of ten of twenty, in one pass', async () => {
-    const plan = (image: Image) => planDelete(image, image.snapshots.slice(5, 15));
+    const plan = (image: Image<BlockDevice>) => planDelete(image, image.snapshots.slice(5, 15));
     expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -161,7 +162,8 @@ describe('an edit asks the medium for', () => {
   });
 
   test('delete that frees guest data, with holes for all that is free then', async () => {
-    const plan = (image: Image) => planDelete(image, [image.snapshots[0]!, image.snapshots[3]!]);
+    const plan = (image: Image<BlockDevice>) =>
+      planDelete(image, [image.snapshots[0]!, image.snapshots[3]!]);
     expect(await costOfEdit(loadFixture('five-snapshots'), plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -175,7 +177,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('rename', async () => {
-    const plan = (image: Image) => planRename(image, image.snapshots[3]!, 'renamed');
+    const plan = (image: Image<BlockDevice>) => planRename(image, image.snapshots[3]!, 'renamed');
     expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,

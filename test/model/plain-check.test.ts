@@ -72,7 +72,7 @@ describe('the plain guest', () => {
     const device = memoryDevice(disk.bytes);
     const date = { seconds: 0, nanoseconds: 0 };
     const plan = await planCreate(await openImage(device), { name: 'kept', date });
-    await executePlan(device, plan);
+    await executePlan(plan);
     disk.bytes = device.snapshotBytes();
     return snapshotContent();
   };

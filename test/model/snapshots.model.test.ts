@@ -33,6 +33,7 @@ import {
   type BuildOptions,
 } from '../support/image-builder.js';
 import { roundsOf, seedOf } from '../support/model-random.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const seed = seedOf();
 const rounds = roundsOf(150);
@@ -57,10 +58,13 @@ type Command = fc.AsyncCommand<Model, Real>;
 /** How often each kind ran, and how often the engine refused for want of refcount bits. */
 const tally = { ran: new Map<string, number>(), refused: 0 };
 
-async function edit(real: Real, plan: (image: Image) => Promise<EditPlan>): Promise<boolean> {
+async function edit(
+  real: Real,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+): Promise<boolean> {
   const device = memoryDevice(real.bytes);
   try {
-    await executePlan(device, await plan(await openImage(device)));
+    await executePlan(await plan(await openImage(device)));
   } catch (error) {
     if (!isQsnapError(error) || error.code !== 'REFCOUNT_OVERFLOW') throw error;
     expect(Buffer.compare(device.snapshotBytes(), real.bytes), 'bytes unchanged').toBe(0);

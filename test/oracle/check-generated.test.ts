@@ -77,7 +77,7 @@ async function expectMended(twins: Twins, bytes: Uint8Array, sound: Uint8Array):
     classes: ['all', 'leaks', 'perhaps-lost'],
     findings: DECIDED,
   }));
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(plan);
   const mended = device.snapshotBytes();
   expect(contentsOf(mended)).toEqual(contentsOf(sound));
   expect((await theirVerdict(twins, mended)).code).toBe(0);

@@ -39,6 +39,7 @@ import {
 } from '../support/model-twin.js';
 import { memoryDirectory } from '../support/directories.js';
 import { describeWithQemu } from '../support/qemu.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const seed = seedOf();
 const rounds = roundsOf(20);
@@ -121,7 +122,7 @@ async function takeStep(history: History): Promise<void> {
 async function ours(
   history: History,
   what: string,
-  plan: (image: Image) => Promise<EditPlan>,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<string | undefined> {
   let outcome: string | undefined;
   try {

@@ -34,16 +34,17 @@ import {
   qemuIo,
   snapshotList,
 } from '../support/qemu.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 const sound = { corruptions: [], leaks: [] };
 
-type Planner = (image: Image) => Promise<EditPlan>;
+type Planner = (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>;
 
 /** The image after an edit in memory. */
 async function editedUnchecked(bytes: Uint8Array, plan: Planner): Promise<Uint8Array> {
   const device = memoryDevice(bytes);
-  await executePlan(device, await plan(await openImage(device)));
+  await executePlan(await plan(await openImage(device)));
   return device.snapshotBytes();
 }
 
@@ -241,7 +242,7 @@ describe('a medium without room', () => {
     roomy.set(bytes);
     const device = memoryDevice(roomy, 'partition', { growable: false });
     const plans = [create('two'), remove('name:one'), create('three'), apply('name:two')];
-    for (const plan of plans) await executePlan(device, await plan(await openImage(device)));
+    for (const plan of plans) await executePlan(await plan(await openImage(device)));
     expect(device.snapshotBytes()).toHaveLength(roomy.length);
     expect(checkImage(device.snapshotBytes())).toEqual(sound);
   });
@@ -253,7 +254,7 @@ describe('a medium without room', () => {
     for (let capacityBytes = bytes.length; capacityBytes < needed; capacityBytes += 256) {
       const device = memoryDevice(bytes, 'full disk', { capacityBytes });
       const plan = await create('one')(await openImage(device));
-      await expect(executePlan(device, plan)).rejects.toMatchObject({
+      await expect(executePlan(plan)).rejects.toMatchObject({
         code: 'NO_SPACE',
         details: { imageState: 'old' },
       });

@@ -26,6 +26,7 @@ import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { edit, guestCommands } from '../support/model-twin.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { contentHash, describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const seed = seedOf() + 1;
 const rounds = roundsOf(8);
@@ -34,7 +35,7 @@ const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 /** The operations, each with the names that it leaves. */
 const operations: readonly {
   readonly what: string;
-  readonly plan: (image: Image) => Promise<EditPlan>;
+  readonly plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>;
   readonly names: readonly string[];
 }[] = [
   { what: 'create', plan: (image) => planCreate(image, { name: 'a', date }), names: ['a'] },

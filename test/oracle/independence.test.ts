@@ -28,6 +28,7 @@ import {
   qemuIo,
   snapshotList,
 } from '../support/qemu.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 const MIDDLE = ['2', '3', '4'];
@@ -117,7 +118,7 @@ describeWithQemu('VM state', () => {
       expect(before.get(id)!.disk).toBe(sha256);
       if (vmState !== undefined) expect(before.get(id)!.vmState).toBe(vmState.sha256);
     }
-    const plans: ((image: Image) => Promise<EditPlan>)[] = [
+    const plans: ((image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>)[] = [
       (image) => planCreate(image, { name: 'new', date }),
       (image) => planApply(image, image.snapshots[0]!, { discardChanges: true }),
       (image) => planRename(image, image.snapshots[0]!, 'renamed'),
@@ -126,7 +127,7 @@ describeWithQemu('VM state', () => {
     const device = memoryDevice(original);
     const file = path.join(memoryDirectory(), 'image.qcow2');
     for (const plan of plans) {
-      await executePlan(device, await plan(await openImage(device)));
+      await executePlan(await plan(await openImage(device)));
       const bytes = device.snapshotBytes();
       expect(checkImage(bytes)).toEqual({ corruptions: [], leaks: [] });
       writeFileSync(file, bytes);

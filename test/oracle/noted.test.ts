@@ -77,25 +77,25 @@ const CASES: readonly [name: string, fixture: string, note: string, flag: Flag][
   ],
 ];
 
-type Edit = (device: BlockDevice, image: Image) => Promise<unknown>;
+type Edit = (image: Image<BlockDevice>) => Promise<unknown>;
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 const EDITS: Readonly<Record<string, Edit>> = {
-  create: async (device, image) => {
-    return executePlan(device, await planCreate(image, { name: 'new', date }));
+  create: async (image) => {
+    return executePlan(await planCreate(image, { name: 'new', date }));
   },
-  apply: async (device, image) => {
+  apply: async (image) => {
     const plan = await planApply(image, image.snapshots[0]!, { discardChanges: true });
-    return executePlan(device, plan);
+    return executePlan(plan);
   },
-  delete: async (device, image) => {
-    return executePlan(device, await planDelete(image, image.snapshots.slice(-1)));
+  delete: async (image) => {
+    return executePlan(await planDelete(image, image.snapshots.slice(-1)));
   },
-  'delete in place': async (device, image) => {
-    return executeStages(device, await planDeleteInPlace(image, image.snapshots.slice(0, 1)));
+  'delete in place': async (image) => {
+    return executeStages(await planDeleteInPlace(image, image.snapshots.slice(0, 1)));
   },
-  rename: async (device, image) => {
-    return executePlan(device, await planRename(image, image.snapshots[0]!, 'renamed'));
+  rename: async (image) => {
+    return executePlan(await planRename(image, image.snapshots[0]!, 'renamed'));
   },
 };
 
@@ -150,7 +150,7 @@ describeWithQemu(`what a check only notes stops no edit: QSNAP_SEED=${SEED}`, ()
 
     const device = memoryDevice(patient.bytes.slice());
     const opened = await openImage(device);
-    await EDITS[edit]!(device, opened);
+    await EDITS[edit]!(opened);
     writeFileSync(old!, patient.bytes);
     writeFileSync(changed!, device.snapshotBytes());
 
@@ -177,7 +177,7 @@ describeWithQemu(`what a check only notes stops no edit: QSNAP_SEED=${SEED}`, ()
     expect(refused.stderr).toContain('Marking image as corrupt');
 
     const device = memoryDevice(bytes.slice());
-    await EDITS['create']!(device, await openImage(device));
+    await EDITS['create']!(await openImage(device));
     writeFileSync(image, device.snapshotBytes());
     await qemuImg(['snapshot', '-c', 'newer', image]);
     await qemuIo(image, ['write -P 7 0 64k', 'read -P 7 0 64k']);

@@ -5,6 +5,7 @@ import { run } from '../../src/cli/qemu-img/run.js';
 import { byteStringOfText } from '../../src/cli/qemu-img/bytes.js';
 import type { QemuImgStreams } from '../../src/cli/qemu-img/io.js';
 import { runProgram } from '../support/tool-shell.js';
+import { uninterrupted } from '../../src/cli/interruption.js';
 
 /** What a command printed and how it ended. Byte strings: names need not be UTF-8. */
 export interface Outcome {
@@ -65,6 +66,7 @@ export async function ourOutcome(
     stdout: output('stdout'),
     stderr: output('stderr'),
     env,
+    interruptible: uninterrupted,
     now: () => ({ seconds: Math.floor(Date.now() / 1000), nanoseconds: 123_456_000 }),
   };
   process.chdir(cwd);

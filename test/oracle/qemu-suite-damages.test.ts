@@ -107,7 +107,7 @@ async function repaired(bytes: Uint8Array, damage: SuiteDamage): Promise<Uint8Ar
     ...damage.givesUp,
   };
   const { plan } = await proposeRepair(device, () => choice);
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(plan);
   return device.snapshotBytes();
 }
 

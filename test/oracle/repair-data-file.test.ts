@@ -55,7 +55,7 @@ describeWithQemu('images with an external data file', () => {
       expect(theirs.isUnjudged).toBe(false);
       const device = memoryDevice(bytes);
       const { plan } = await proposeRepair(device, () => ({ classes: [...CLASSES] }));
-      if (plan !== undefined) await executePlan(device, plan);
+      if (plan !== undefined) await executePlan(plan);
       writeFileSync(image, device.snapshotBytes());
       expect(readFileSync(data).equals(dataBefore)).toBe(true);
       if (theirs.after.code !== 0) return;

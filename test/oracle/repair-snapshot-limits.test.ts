@@ -80,7 +80,7 @@ describeWithQemu('snapshot tables past the limits', () => {
     await expect(refused).rejects.toMatchObject({ code: 'REPAIR_REFUSED' });
     const choice = { classes: ['all', 'leaks'], dropUnreadSnapshots: true } as const;
     const { plan } = await proposeRepair(device, () => choice);
-    await executePlan(device, plan!);
+    await executePlan(plan!);
     const ours = device.snapshotBytes();
     writeFileSync(path, ours);
     await expectClean(path);

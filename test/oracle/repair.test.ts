@@ -29,6 +29,7 @@ import { roundsOf, seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
 import { memoryDirectory } from '../support/directories.js';
 import { check, describeWithQemu, qemuImg } from '../support/qemu.js';
+import { madeOn } from '../support/plans.js';
 
 const seed = seedOf();
 const rounds = roundsOf(1);
@@ -65,7 +66,7 @@ async function repaired(bytes: Uint8Array, choice: RepairChoice): Promise<Uint8A
     clears: ['dirty', 'corrupt'],
     ownersHidden: false,
   });
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(madeOn(device, plan));
   return device.snapshotBytes();
 }
 
@@ -83,7 +84,7 @@ async function mendedWithForecast(damaged: Uint8Array): Promise<Mended | undefin
   try {
     const choice: RepairChoice = { classes: ['all', 'unreadable', 'leaks'] };
     const { image, plan, after } = await proposeRepair(device, () => choice);
-    if (plan !== undefined) await executePlan(device, plan);
+    if (plan !== undefined) await executePlan(madeOn(device, plan));
     const { image: mended } = await openForCheck(device);
     return {
       bytes: device.snapshotBytes(),

@@ -1,3 +1,5 @@
+import type { BlockDevice } from '../../src/io/device.js';
+import type { EditPlan } from '../../src/tx/plan.js';
 /**
  * The same history of sizes, snapshots and guest writes for two copies of an image, one resized by
  * qsnap and one by qemu-img. After every step QEMU finds ours clean, and sees the same sizes, the
@@ -223,7 +225,7 @@ async function apply(history: History): Promise<void> {
 /** Whether the edit was done; nothing but the width of refcounts may stand against it. */
 async function ours(
   twins: Twins,
-  plan: (image: Image) => ReturnType<typeof planCreate>,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<boolean> {
   try {
     await edit(twins.ours, plan);

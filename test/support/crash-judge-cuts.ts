@@ -7,6 +7,7 @@ import type { EditPlan } from '../../src/tx/plan.js';
 import { checkPlain, contentsOf, type Contents } from './crash-judge.js';
 import { sameContents, shortcomings, type Edit } from './crash-judge-edits.js';
 import { crashStates, recordingDevice, type Recorded } from './recording-device.js';
+import { madeOn } from './plans.js';
 
 export interface CutOptions {
   readonly seed: number;
@@ -49,7 +50,7 @@ async function record(
   const device = recordingDevice(bytes);
   const plan = await edit.plan(await openImage(device));
   const altered = options.alterPlan?.(plan) ?? plan;
-  await executePlan(device, altered);
+  await executePlan(madeOn(device, altered));
   return options.alterLog?.(device.log, altered) ?? device.log;
 }
 
@@ -87,7 +88,7 @@ export async function cutEverywhere(
 /** The names after an edit that nothing disturbed. */
 async function namesAfter(bytes: Uint8Array, edit: Edit): Promise<readonly string[]> {
   const device = memoryDevice(bytes);
-  await executePlan(device, await edit.plan(await openImage(device)));
+  await executePlan(await edit.plan(await openImage(device)));
   return namesIn(device.snapshotBytes());
 }
 

@@ -10,12 +10,13 @@ import { planRename } from '../../src/snapshot/rename.js';
 import type { EditPlan } from '../../src/tx/plan.js';
 import { readPlain } from './crash-judge-image.js';
 import { checkPlain, contentsOf, type Content, type Contents } from './crash-judge.js';
+import type { BlockSource } from '../../src/io/device.js';
 
 export interface Edit {
   readonly name: string;
   /** How many snapshots an image must have for it. */
   readonly needs: number;
-  readonly plan: (image: Image) => Promise<EditPlan>;
+  readonly plan: <Source extends BlockSource>(image: Image<Source>) => Promise<EditPlan<Source>>;
   readonly model: (before: Contents) => Contents;
 }
 

@@ -50,7 +50,7 @@ export async function withFullSnapshotTable(
   for (let number = 1; spareBytes() >= ENTRY_BYTES; number += 1) {
     const name = `s${number}${'-'.repeat(number === 1 ? padding : 0)}`;
     const date = { seconds: number, nanoseconds: 0 };
-    await executePlan(device, await planCreate(await openImage(device), { name, date }));
+    await executePlan(await planCreate(await openImage(device), { name, date }));
   }
   return device.snapshotBytes();
 }

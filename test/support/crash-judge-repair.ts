@@ -13,6 +13,7 @@ import { sameContents } from './crash-judge-edits.js';
 import { Unreadable } from './crash-judge-image.js';
 import { checkPlain, contentsOf, type Contents } from './crash-judge.js';
 import { layoutOf } from './image-builder.js';
+import { madeOn } from './plans.js';
 
 /** All that a state is judged by. A disk that can't be read at all has no content to lose. */
 export interface Side {
@@ -80,7 +81,7 @@ export async function repairCase(
   const device = memoryDevice(damaged, 'damaged', { growable });
   const file = memoryDevice();
   await saveUndo(device, plan, file, newSha256, { image: 'x', operation: 'repair' });
-  await executePlan(device, plan);
+  await executePlan(madeOn(device, plan));
   const repaired = device.snapshotBytes();
   return {
     ...{ damaged, repaired, plan, growable },

@@ -16,6 +16,7 @@ import {
   refcountOf,
 } from './image-builder-layout.js';
 import { crashStates, recordingDevice } from './recording-device.js';
+import { madeOn } from './plans.js';
 
 export interface StagedDelete {
   readonly name: string;
@@ -87,7 +88,7 @@ export async function cutStages(
 ): Promise<StagedCut> {
   const device = recordingDevice(bytes, { growable: false });
   const plan = await planOf(await openImage(device), one);
-  await executeStages(device, plan);
+  await executeStages(madeOn(device, plan));
   const { mayLackFlags } = plan;
   const old = contentsOf(bytes);
   const now = modelOf(old, one);

@@ -12,6 +12,7 @@ import { createArgument, diskBytesOf, CLUSTER_BYTES, type ImageOptions } from '.
 import type { Random } from './model-random.js';
 import { qemuImg, type ToolResult } from './qemu.js';
 import { runProgram, SHELLS_OWN } from './tool-shell.js';
+import type { BlockDevice } from '../../src/io/device.js';
 
 const SECRET = ['--object', 'secret,id=sec0,data=open sesame'];
 /** Up to this size the plain checker looks too; larger images take it too long. */
@@ -129,12 +130,12 @@ export function guestCommands(
 /** Opens our copy, plans, executes, closes. */
 export async function edit(
   file: string,
-  plan: (image: Image) => Promise<EditPlan>,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<EditPlan> {
   const device = await openFileForEdit(file);
   try {
     const made = await plan(await openImage(device));
-    await executePlan(device, made);
+    await executePlan(made);
     return made;
   } finally {
     await device.close();

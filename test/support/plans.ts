@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import type { WritePlan } from '../../src/tx/plan.js';
+import type { BlockDevice } from '../../src/io/device.js';
+import { editsBegun } from '../../src/io/edits.js';
+import { bound, type Bound, type WritePlan } from '../../src/tx/plan.js';
 
 const CLUSTER = 512;
 const CLUSTERS = 24;
@@ -42,3 +44,11 @@ export const situations = fc
     };
     return { bytes, plan };
   });
+
+/**
+ * A plan as if it had been made on `device`, which holds the same bytes as the device that it was made on: what
+ * a test does where it carries one plan out many times.
+ */
+export function madeOn<Plan>(device: BlockDevice, plan: Plan): Plan & Bound<BlockDevice> {
+  return bound(plan, { source: device, editsBefore: editsBegun(device) });
+}

@@ -144,7 +144,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/edit/stages.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
   'src/edit/unlist.ts': /^test\/crash\/in-place-cut\.test\.ts$/,
   'src/tx/staged-plan.ts': /^test\/unit\/tx\/execute-stages\.test\.ts$/,
-  'src/io/growth.ts': /^test\/contract\/plans-foretell\.test\.ts$/,
   'src/io/node/writable.ts': /^test\/unit\/io\/host-room\.test\.ts$/,
   // Parts of one plan, which the test makes of every kind of image.
   // Parts of one writer, and of one layout, which the tests make of every kind of image.

@@ -8,6 +8,7 @@ import {
   type CheckReport,
   type CheckTotals,
   type Finding,
+  type OpenOptions,
   type ProposedRepair,
   type RepairClass,
 } from '../../index.js';
@@ -103,11 +104,12 @@ async function runCheck(request: CheckRequest, io: QemuImgIo): Promise<number> {
       }
       refuseRaw(opened);
       const { file }: { readonly file: EditableFile } = opened;
-      const make = (room: BlockSource): Promise<ProposedRepair> =>
-        proposeRepair(room, () => ({ classes }));
+      const make = (how: OpenOptions): Promise<ProposedRepair<EditableFile>> =>
+        proposeRepair(file, () => ({ classes }), how);
       const { before } = await editWithinRoom(file, make, async (made) => {
         refuseUnopened(made.before, target, true);
-        if (made.plan !== undefined) await executePlan(file, made.plan);
+        const { plan } = made;
+        if (plan !== undefined) await io.interruptible((signal) => executePlan(plan, { signal }));
         return made;
       });
       const after = await checkImage(opened.file, CHECKING);

@@ -1,5 +1,6 @@
 /** What qsnap-img takes from its process, and how it prints. */
 import type { SnapshotDate } from '../../index.js';
+import type { Interruptible } from '../interruption.js';
 import type { CliOutput } from '../streams.js';
 import { byteString, bytesOf, terminalLines, terminalSafe } from './bytes.js';
 
@@ -11,12 +12,15 @@ export interface QemuImgStreams {
   now(): SnapshotDate;
   /** To be told that images will be read: what the system needs time for begins then. */
   expectImages?(): void;
+  /** Runs work that a signal of the system stops. */
+  readonly interruptible: Interruptible;
 }
 
 export interface QemuImgIo {
   readonly now: () => SnapshotDate;
   /** Says that images will be read. */
   readonly expectImages: () => void;
+  readonly interruptible: Interruptible;
   /** Prints a byte string to stdout as it is. */
   readonly print: (text: string) => void;
   /** Prints lines to stdout, each with its end. Byte strings. */
@@ -41,6 +45,7 @@ export function printerOf(streams: QemuImgStreams): QemuImgIo {
   return {
     now: () => streams.now(),
     expectImages: () => streams.expectImages?.(),
+    interruptible: streams.interruptible,
     print: (text) => {
       stdout.write(bytesOf(text));
     },

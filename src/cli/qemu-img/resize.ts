@@ -4,9 +4,10 @@ import {
   executePlan,
   isQsnapError,
   planResize,
-  type BlockSource,
+  openImage,
   type EditPlan,
   type Image,
+  type OpenOptions,
   type Preallocation,
   type ResizeOptions,
 } from '../../index.js';
@@ -106,12 +107,13 @@ async function runResize(request: ResizeRequest, io: QemuImgIo): Promise<number>
       const current = opened.image.header.diskSizeBytes;
       const size = newSizeOf(BigInt(current), change, request, io);
       const { preallocation } = request;
-      await resizeImage(opened.image, opened.file, {
+      const options = {
         diskSizeBytes: Number(size),
         shrink: true,
         preallocation,
         ...(size > current && (await knownBacking(opened.image, target.shown))),
-      });
+      };
+      await resizeImage(opened.file, options, io);
     }
   });
   if (!request.quiet) io.printLines(['Image resized.']);
@@ -157,15 +159,17 @@ async function knownBacking(
 }
 
 async function resizeImage(
-  image: Image,
   device: EditableFile,
   options: ResizeOptions,
+  io: QemuImgIo,
 ): Promise<void> {
   try {
-    const make = async (room: BlockSource): Promise<{ plan: EditPlan }> => ({
-      plan: await planResize({ ...image, source: room }, options),
+    const make = async (how: OpenOptions): Promise<{ plan: EditPlan<EditableFile> }> => ({
+      plan: await planResize(await openImage(device, how), options),
     });
-    await editWithinRoom(device, make, ({ plan }) => executePlan(device, plan));
+    await editWithinRoom(device, make, ({ plan }) =>
+      io.interruptible((signal) => executePlan(plan, { signal })),
+    );
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     throw resizeFailed(error);

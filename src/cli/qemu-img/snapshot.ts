@@ -8,9 +8,10 @@ import {
   planCreate,
   planDelete,
   planDeleteInPlace,
-  type BlockSource,
+  openImage,
   type EditPlan,
   type Image,
+  type OpenOptions,
   type Snapshot,
   type StagedEdit,
 } from '../../index.js';
@@ -99,7 +100,7 @@ async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Promise<num
     refuseUnwritable(opened.image, target);
     warnAboutBitmaps(opened.image, io);
     if ('name' in action) {
-      await edit(action, opened.image, opened.file, io);
+      await edit(action, opened.file, io);
     }
   });
   return 0;
@@ -170,22 +171,17 @@ function editRaw(
   }
 }
 
-async function edit(
-  action: Edit,
-  image: Image,
-  device: EditableFile,
-  io: QemuImgIo,
-): Promise<void> {
+async function edit(action: Edit, device: EditableFile, io: QemuImgIo): Promise<void> {
   try {
-    const make = async (room: BlockSource): Promise<{ plan: EditPlan }> => ({
-      plan: await planOf(action, { ...image, source: room }, io),
+    const make = async (how: OpenOptions): Promise<{ plan: EditPlan<EditableFile> }> => ({
+      plan: await planOf(action, await openImage(device, how), io),
     });
-    await editWithinRoom(device, make, ({ plan }) => executePlan(device, plan)).catch(
-      async (error: unknown) => {
-        if (action.kind !== 'delete' || !isFull(error)) throw error;
-        await deleteInPlace(action.name, image, device);
-      },
-    );
+    await editWithinRoom(device, make, ({ plan }) =>
+      io.interruptible((signal) => executePlan(plan, { signal })),
+    ).catch(async (error: unknown) => {
+      if (action.kind !== 'delete' || !isFull(error)) throw error;
+      await deleteInPlace(action.name, device, io);
+    });
   } catch (error) {
     if (error instanceof Refusal || !isQsnapError(error)) throw error;
     throw editFailed(action.kind, action.name, error);
@@ -195,15 +191,21 @@ async function edit(
 const isFull = (error: unknown): boolean => isQsnapError(error) && error.code === 'NO_SPACE';
 
 /** Who deletes snapshots of an image on a full disk wants the room: the way that needs none. */
-async function deleteInPlace(name: string, image: Image, device: EditableFile): Promise<void> {
-  const make = async (room: BlockSource): Promise<{ plan: StagedEdit }> => {
-    const snapshot = snapshotToDelete(name, image);
-    return { plan: await planDeleteInPlace({ ...image, source: room }, [snapshot]) };
+async function deleteInPlace(name: string, device: EditableFile, io: QemuImgIo): Promise<void> {
+  const make = async (how: OpenOptions): Promise<{ plan: StagedEdit<EditableFile> }> => {
+    const image = await openImage(device, how);
+    return { plan: await planDeleteInPlace(image, [snapshotToDelete(name, image)]) };
   };
-  await editWithinRoom(device, make, ({ plan }) => executeStages(device, plan));
+  await editWithinRoom(device, make, ({ plan }) =>
+    io.interruptible((signal) => executeStages(plan, { signal })),
+  );
 }
 
-function planOf(action: Edit, image: Image, io: QemuImgIo): Promise<EditPlan> {
+function planOf(
+  action: Edit,
+  image: Image<EditableFile>,
+  io: QemuImgIo,
+): Promise<EditPlan<EditableFile>> {
   switch (action.kind) {
     case 'create':
       if (image.header.externalDataFile) {

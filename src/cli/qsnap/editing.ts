@@ -13,10 +13,11 @@ import {
   type ExecuteOptions,
   type ExecuteReport,
   type Image,
+  type OpenOptions,
 } from '../../index.js';
 import { openFile, openFileForEdit } from '../../node.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { startProgress } from '../progress.js';
+import { startProgress, type Progress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';
 import { isStaged, type AnyEdit } from './present/any-edit.js';
 import { mendedLines } from './present/edit-text.js';
@@ -34,7 +35,7 @@ export interface EditFlags {
 export interface Edit {
   readonly path: string;
   readonly flags: EditFlags;
-  plan(image: Image): Promise<AnyEdit>;
+  plan<Source extends BlockSource>(image: Image<Source>): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
   /** What to do where there is no room. */
   readonly noRoomHint?: string;
@@ -66,21 +67,21 @@ export function withNoRoomHint(error: unknown, noRoomHint: string | undefined): 
   return error.with({ hint: hint === undefined ? noRoomHint : `${hint}: ${noRoomHint}` });
 }
 
-function execute(
-  device: BlockDevice,
-  plan: AnyEdit,
-  options: ExecuteOptions,
-): Promise<ExecuteReport> {
-  return isStaged(plan) ? executeStages(device, plan, options) : executePlan(device, plan, options);
+function execute(plan: AnyEdit<BlockDevice>, options: ExecuteOptions): Promise<ExecuteReport> {
+  return isStaged(plan) ? executeStages(plan, options) : executePlan(plan, options);
 }
 
-interface Opened {
-  readonly image: Image;
-  readonly plan: AnyEdit;
+interface Opened<Source extends BlockSource> {
+  readonly image: Image<Source>;
+  readonly plan: AnyEdit<Source>;
 }
 
-async function opened(what: Edit, source: BlockSource): Promise<Opened> {
-  const image = await openImage(source);
+async function opened<Source extends BlockSource>(
+  what: Edit,
+  source: Source,
+  how: OpenOptions,
+): Promise<Opened<Source>> {
+  const image = await openImage(source, how);
   return { image, plan: await what.plan(image) };
 }
 
@@ -91,7 +92,7 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
   try {
     const source = await openFile(what.path, { forceShare: context.forceShare });
     try {
-      const { plan, image } = await planWithinRoom(source, (room) => opened(what, room));
+      const { plan, image } = await planWithinRoom(source, (how) => opened(what, source, how));
       const refusal = await source.refusalToWrite();
       progress.stop();
       if (context.json) printJson(context, dryRunJson(what.path, plan, image, refusal));
@@ -109,34 +110,64 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
 async function carryOut(what: Edit, context: Context): Promise<void> {
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`planning the edit of ${what.path}`);
-  let complete = false;
+  const edited = { isDone: false };
   try {
     const device = await openFileForEdit(what.path);
     try {
       warnOfLock(what.path, device.lock.guarantee, context);
-      const verified = what.flags.verify === true;
-      const make = (room: BlockSource): Promise<Opened> => opened(what, room);
-      const { plan, image, report } = await editWithinRoom(device, make, async (made) => {
-        const verify = verified ? await noWorseThan(device) : undefined;
-        progress.phase(`writing to ${what.path}`);
-        const options = { onProgress: progress.update, verify };
-        return { ...made, report: await execute(device, made.plan, options) };
+      await context.io.interruptible(async (signal) => {
+        const done = await planAndExecute(what, device, progress, signal);
+        edited.isDone = true;
+        progress.stop();
+        tell(what, done, context);
+        warnOfSignal(what.path, signal, context);
       });
-      complete = true;
-      progress.stop();
-      if (context.json) printJson(context, doneJson(what.path, plan, report, image, verified));
-      else if (!context.quiet) {
-        printLines(context, [...what.doneLines(plan, report, image), ...mendedLines(plan)]);
-        if (verified) printLines(context, [VERIFIED]);
-      }
     } finally {
       await device.close();
     }
   } catch (error) {
-    throw complete && isQsnapError(error) ? error.with({ imageState: 'new' }) : error;
+    throw edited.isDone && isQsnapError(error) ? error.with({ imageState: 'new' }) : error;
   } finally {
     progress.stop();
   }
+}
+
+interface DoneEdit extends Opened<BlockDevice> {
+  readonly report: ExecuteReport;
+}
+
+function planAndExecute(
+  what: Edit,
+  device: BlockDevice,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<DoneEdit> {
+  const make = (how: OpenOptions): Promise<Opened<BlockDevice>> => opened(what, device, how);
+  return editWithinRoom(device, make, async (made) => {
+    const verify = what.flags.verify === true ? await noWorseThan(device) : undefined;
+    progress.phase(`writing to ${what.path}`);
+    const options = { onProgress: progress.update, verify, signal };
+    return { ...made, report: await execute(made.plan, options) };
+  });
+}
+
+function tell(what: Edit, { plan, image, report }: DoneEdit, context: Context): void {
+  const verified = what.flags.verify === true;
+  if (context.json) printJson(context, doneJson(what.path, plan, report, image, verified));
+  else if (!context.quiet) {
+    printLines(context, [...what.doneLines(plan, report, image), ...mendedLines(plan)]);
+    if (verified) printLines(context, [VERIFIED]);
+  }
+}
+
+/** Says of a signal that came too late to stop an edit that the edit is complete. */
+export function warnOfSignal(path: string, signal: AbortSignal, context: Context): void {
+  if (!signal.aborted) return;
+  const received = String(signal.reason);
+  printWarning(
+    context,
+    `${printableText(path)}: ${received} came after the switch: the edit is done`,
+  );
 }
 
 /** Said of an edit that was verified. */

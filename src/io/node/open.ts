@@ -4,7 +4,6 @@ import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
 import type { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource } from '../device.js';
-import { isGrowable } from '../growth.js';
 import type { SparseSource } from '../holes.js';
 import { openFileDevice, openFileSource } from './file.js';
 import { hostFreeBytes, hostRoomBytes } from './host-room.js';
@@ -59,14 +58,14 @@ export async function openFileForEdit(path: string): Promise<EditableImageFile> 
 type RoomMethods = 'roomBytes' | 'freeBytes';
 
 /** The file, with what its path tells of it: whether it could be written, and become longer. */
-function asHostFile<File extends BlockSource>(
+function asHostFile<File extends BlockSource & { readonly growable: boolean }>(
   file: File,
   path: string,
 ): File & Required<Pick<BlockSource, RoomMethods>> & Pick<HostFile, 'refusalToWrite'> {
   return Object.assign(file, {
-    roomBytes: async () => (isGrowable(file) ? hostRoomBytes(path, await file.sizeBytes()) : 0),
+    roomBytes: async () => (file.growable ? hostRoomBytes(path, await file.sizeBytes()) : 0),
     // A block device has no holes to fill.
-    freeBytes: async () => (isGrowable(file) ? hostFreeBytes(path) : undefined),
+    freeBytes: async () => (file.growable ? hostFreeBytes(path) : undefined),
     refusalToWrite: () => refusalToWrite(path),
   });
 }
@@ -77,11 +76,16 @@ async function withLock<File extends BlockSource & { readonly fd: number }>(
 ): Promise<File & { readonly lock: FileLock }> {
   try {
     const taken = await takeLock();
+    const isClosed = (): boolean => file.fd === -1;
+    let released = false;
     // The number of a closed file is given to another one, whose locks are not ours to end.
     const release = (): void => {
-      if (file.fd !== -1) taken.release();
+      released = true;
+      if (!isClosed()) taken.release();
     };
-    return Object.assign(file, { lock: { guarantee: taken.guarantee, release } });
+    const lostHold = (): 'closed' | 'unlocked' | undefined =>
+      isClosed() ? 'closed' : released ? 'unlocked' : undefined;
+    return Object.assign(file, { lock: { guarantee: taken.guarantee, release }, lostHold });
   } catch (error) {
     await file.close();
     throw error;

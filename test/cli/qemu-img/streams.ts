@@ -1,4 +1,5 @@
 import { run } from '../../../src/cli/qemu-img/run.js';
+import { uninterrupted } from '../../../src/cli/interruption.js';
 
 /** What a command line printed and how it ended. */
 export interface Printed {
@@ -27,6 +28,7 @@ export async function runInMemory(
     stdout: output('stdout'),
     stderr: output('stderr'),
     env: options.env ?? {},
+    interruptible: uninterrupted,
     ...(options.expectImages && { expectImages: options.expectImages }),
     now: () => ({ seconds: 1_700_000_000, nanoseconds: 123_456_000 }),
   });

@@ -6,6 +6,7 @@ import { run } from '../../../src/cli/qsnap/run.js';
 import { openFile, openFileForEdit } from '../../../src/node.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
+import { uninterrupted } from '../../../src/cli/interruption.js';
 
 describe('a file that can not be opened', () => {
   test('that is not there', async () => {
@@ -221,6 +222,7 @@ test('a bug is shown whole, with a request to report it', async () => {
     env: {},
     now: () => new Date(0),
     argumentsAreExact: () => true,
+    interruptible: uninterrupted,
   });
   expect(code).toBe(1);
   expect(stderr).toContain('TypeError: boom\\x1b[2J\n    at ');

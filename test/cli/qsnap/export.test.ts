@@ -6,6 +6,7 @@ import { run } from '../../../src/cli/qsnap/run.js';
 import { expectedContents } from '../../support/fixture.js';
 import { fileHash } from '../../support/qemu.js';
 import { imageOf, NOW, parsed, qsnap, shown } from './harness.js';
+import { uninterrupted } from '../../../src/cli/interruption.js';
 
 function placeOf(fixture: string): { image: string; out: (name: string) => string } {
   const image = imageOf(fixture);
@@ -69,6 +70,7 @@ describe('to stdout', () => {
       env: {},
       now: () => NOW,
       argumentsAreExact: () => true,
+      interruptible: uninterrupted,
     });
     return { code, bytes: Buffer.concat(parts), stderr };
   }

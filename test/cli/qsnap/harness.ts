@@ -8,6 +8,7 @@ import type { CliOutput } from '../../../src/cli/streams.js';
 import { copyFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { expectClean, qemuAvailable } from '../../support/qemu.js';
+import { uninterrupted } from '../../../src/cli/interruption.js';
 
 process.env['TZ'] = 'UTC';
 
@@ -46,6 +47,7 @@ export async function qsnap(argv: readonly string[], options: RunOptions = {}): 
     stderr,
     env: options.env ?? {},
     now: () => NOW,
+    interruptible: uninterrupted,
     argumentsAreExact: () => options.argumentsAreExact ?? true,
   });
   return { code, stdout: stdout.text, stderr: stderr.text };

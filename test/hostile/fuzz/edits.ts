@@ -23,6 +23,7 @@ import { pick, type Random } from '../../support/mutate.js';
 import type { Meter } from './meter.js';
 import { contentOf, openDisk, RAW, type Content } from './reads.js';
 import { SpecimenDevice, type Specimen } from './specimen.js';
+import { madeOn } from '../../support/plans.js';
 
 /** Findings that say of refcounts without references that something may be lost. */
 const INFERRED: ReadonlySet<string> = new Set([
@@ -166,7 +167,7 @@ async function executed(
   name: string,
   meter: Meter,
 ): Promise<true | undefined> {
-  const report = await meter.use(`execute: ${name}`, () => executePlan(device, plan));
+  const report = await meter.use(`execute: ${name}`, () => executePlan(madeOn(device, plan)));
   if (report !== undefined) return true;
   meter.fault(name, 'an accepted plan failed');
   return undefined;

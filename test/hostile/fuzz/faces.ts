@@ -8,6 +8,7 @@ import type { Image, Snapshot } from '../../../src/index.js';
 import { pick, type Random } from '../../support/mutate.js';
 import type { Meter } from './meter.js';
 import type { Specimen } from './specimen.js';
+import { uninterrupted } from '../../../src/cli/interruption.js';
 
 /** Commands that pass over a whole disk are run where it claims to be no larger. */
 const PASSED_OVER_BYTES = 2 ** 25;
@@ -139,14 +140,21 @@ function recorder(isTerminal: boolean) {
 async function qsnap(argv: readonly string[]): Promise<Printed> {
   const [stdout, stderr] = [recorder(false), recorder(false)];
   const now = (): Date => new Date(1_700_000_000_000);
-  await runQsnap(argv, { stdout, stderr, env: {}, now, argumentsAreExact: () => true });
+  await runQsnap(argv, {
+    stdout,
+    stderr,
+    env: {},
+    now,
+    interruptible: uninterrupted,
+    argumentsAreExact: () => true,
+  });
   return { stdout: stdout.text(), stderr: stderr.text() };
 }
 
 async function qemuImg(argv: readonly string[]): Promise<Printed> {
   const [stdout, stderr] = [recorder(true), recorder(true)];
   const now = () => ({ seconds: 1_700_000_000, nanoseconds: 0 });
-  await runQemuImg(argv, { stdout, stderr, env: {}, now });
+  await runQemuImg(argv, { stdout, stderr, env: {}, now, interruptible: uninterrupted });
   return { stdout: stdout.text(), stderr: stderr.text() };
 }
 

@@ -18,7 +18,7 @@ async function repaired(patches: readonly Patch[], options: PlainImageOptions = 
   const device = memoryDevice(image);
   const { plan } = await proposeRepair(device, () => ({ classes: ['leaks', 'perhaps-lost'] }));
   const before = await checkImage(device);
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(plan);
   const after = await checkImage(device);
   return { before, after };
 }

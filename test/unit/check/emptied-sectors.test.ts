@@ -21,7 +21,7 @@ const OPTIONS = {
 async function withSnapshot(bytes: Uint8Array, name: string): Promise<Uint8Array> {
   const device = memoryDevice(bytes);
   const date = { seconds: 1_700_000_000, nanoseconds: 0 };
-  await executePlan(device, await planCreate(await openImage(device), { name, date }));
+  await executePlan(await planCreate(await openImage(device), { name, date }));
   return device.snapshotBytes();
 }
 

@@ -46,7 +46,7 @@ test.each(LOSSES)('%s, block %i: %s is lost, and any repair counts anew', async 
   for (const words of [['all'], ['leaks']]) {
     const device = memoryDevice(bytes.slice());
     const { plan, after } = await proposeRepair(device, () => parseRepairWords(words));
-    await executePlan(device, plan!);
+    await executePlan(plan!);
     expect(after.totals).toMatchObject({ corruptions: 0, checkErrors: 0 });
     expect(checkPlain(device.snapshotBytes()).corruptions).toEqual([]);
     expect(contentsOf(device.snapshotBytes())).toEqual(contents);
@@ -86,7 +86,7 @@ test.each<readonly [string, (bytes: Uint8Array, block: number) => unknown]>([
   const { before, bytes } = alsoWithoutDisk(lose);
   const device = memoryDevice(bytes);
   const { plan } = await proposeRepair(device, () => parseRepairWords([]));
-  await executePlan(device, plan!);
+  await executePlan(plan!);
   const after = device.snapshotBytes();
   const [was, is] = [layoutOf(before), layoutOf(after)];
   const freed = Array.from({ length: before.length / was.clusterBytes }, (_, cluster) => cluster)
@@ -101,7 +101,7 @@ test('refcounts that are sound, and a lost disk: nothing that was free is taken'
   const { before, bytes } = alsoWithoutDisk(() => undefined);
   const device = memoryDevice(bytes);
   const { plan } = await proposeRepair(device, () => parseRepairWords([]));
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(plan);
   const after = device.snapshotBytes();
   const [was, is] = [layoutOf(before), layoutOf(after)];
   for (let cluster = 0; cluster < before.length / was.clusterBytes; cluster++) {
@@ -119,7 +119,7 @@ test.each(['five-snapshots', 'vm-state'])(
     putU64(bytes, snapshot!.at, u64(bytes, snapshot!.at) + (1n << 24n));
     const device = memoryDevice(bytes);
     const { plan } = await proposeRepair(device, () => parseRepairWords([]));
-    if (plan !== undefined) await executePlan(device, plan);
+    if (plan !== undefined) await executePlan(plan);
     const after = device.snapshotBytes();
     const [was, is] = [layoutOf(sound), layoutOf(after)];
     for (let cluster = 0; cluster < sound.length / was.clusterBytes; cluster++) {
@@ -136,7 +136,7 @@ test('of a block that seems lost no refcount that can be right is lowered while 
   for (let cell = 100; cell < 108; cell++) guestWrite(disk, cell, 1);
   const taken = memoryDevice(disk.bytes);
   const date = { seconds: 1_700_000_000, nanoseconds: 0 };
-  await executePlan(taken, await planCreate(await openImage(taken), { name: 's', date }));
+  await executePlan(await planCreate(await openImage(taken), { name: 's', date }));
   disk.bytes = taken.snapshotBytes();
   // Ten clusters of the active disk alone in one host cluster.
   guestWriteCompressed(
@@ -155,7 +155,7 @@ test('of a block that seems lost no refcount that can be right is lowered while 
   }
   const device = memoryDevice(disk.bytes);
   const { plan } = await proposeRepair(device, () => parseRepairWords([]));
-  await executePlan(device, plan!);
+  await executePlan(plan!);
   const after = device.snapshotBytes();
   expect(refcountOf(after, layoutOf(after), packed)).toBeGreaterThanOrEqual(10n);
   expect(checkPlain(after).corruptions).toEqual([]);

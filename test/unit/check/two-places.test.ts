@@ -32,7 +32,7 @@ test.each([
       (await checkImage(device)).findings.find(({ code }) => code === 'CLUSTER_AT_TWO_PLACES');
     expect(await told()).toMatchObject({ cluster, structure: 'inactive-l2' });
     const { plan } = await proposeRepair(device, () => ({ classes: ['all'], findings: [] }));
-    await executePlan(device, plan!);
+    await executePlan(plan!);
     expect(await told()).toMatchObject({ cluster, structure: 'inactive-l2' });
     const { totals } = await checkImage(device);
     expect(totals).toMatchObject({ corruptions: 0, checkErrors: 0 });

@@ -19,6 +19,7 @@ import { patientOf } from '../../support/damage.js';
 import { loadFixture } from '../../support/fixture.js';
 import { COPIED_BIT, OFFSET_MASK, putU64, u64 } from '../../support/image-builder-layout.js';
 import { seededRandom } from '../../support/mutate.js';
+import { madeOn } from '../../support/plans.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 
@@ -27,22 +28,22 @@ type Edit = (device: BlockDevice, image: Image) => Promise<EditFacts>;
 const EDITS: Readonly<Record<string, Edit>> = {
   create: async (device, image) => {
     const plan = await planCreate(image, { name: 'new', date });
-    await executePlan(device, plan);
+    await executePlan(madeOn(device, plan));
     return plan.facts;
   },
   apply: async (device, image) => {
     const plan = await planApply(image, image.snapshots[0]!, { discardChanges: true });
-    await executePlan(device, plan);
+    await executePlan(madeOn(device, plan));
     return plan.facts;
   },
   delete: async (device, image) => {
     const plan = await planDelete(image, image.snapshots.slice(-1));
-    await executePlan(device, plan);
+    await executePlan(madeOn(device, plan));
     return plan.facts;
   },
   'delete in place': async (device, image) => {
     const plan = await planDeleteInPlace(image, image.snapshots.slice(0, 1));
-    await executeStages(device, plan);
+    await executeStages(madeOn(device, plan));
     return plan.facts;
   },
 };
@@ -80,7 +81,7 @@ test('a rename leaves the flags, and does not say otherwise', async () => {
   const image = await openImage(device);
   const plan = await planRename(image, image.snapshots[0]!, 'renamed');
   expect(plan.facts.mends).toEqual([]);
-  await executePlan(device, plan);
+  await executePlan(madeOn(device, plan));
   const after = await checkImage(device);
   expect(after.totals.corruptions).toBe(before.totals.corruptions);
 });
@@ -99,7 +100,7 @@ test('a deletion in place of the last snapshot leaves the entries of the others'
   const image = await openImage(device);
   const plan = await planDeleteInPlace(image, image.snapshots.slice(-1));
   expect(plan.facts.mends).toEqual([]);
-  await executeStages(device, plan);
+  await executeStages(madeOn(device, plan));
   expect((await checkImage(device)).totals.corruptions).toBeGreaterThan(0);
 });
 

@@ -25,6 +25,7 @@ import {
 import { temporaryDirectory } from '../../support/directories.js';
 import { describeWithQemu, expectClean } from '../../support/qemu.js';
 import { readPlainly, type PlainImage } from './independent-reader.js';
+import { madeOn } from '../../support/plans.js';
 
 const DATE = { seconds: 1_800_000_000, nanoseconds: 5 };
 const CANNOT_OPEN = new Set([
@@ -215,7 +216,7 @@ describe.each(FIXTURES)('%s', (name) => {
       const before = readPlainly(bytes);
       expect(Buffer.compare(device.snapshotBytes(), bytes), 'a plan writes nothing').toBe(0);
       expectSafe(made, before);
-      await executePlan(device, made);
+      await executePlan(madeOn(device, made));
       const after = readPlainly(device.snapshotBytes());
       expectSound(name, before, after);
       expectRightDisks(op, before, after);
@@ -239,7 +240,7 @@ describeWithQemu('QEMU finds every edited fixture sound', () => {
       const image = await openImage(device);
       if (refusal(name, operation, image) !== undefined) continue;
       const made = await plan(image, operation);
-      if (made !== undefined) await executePlan(device, made);
+      if (made !== undefined) await executePlan(madeOn(device, made));
     }
     const folder = temporaryDirectory();
     copyCompanions(name, folder);

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { editWithinRoom, planWithinRoom } from '../../../src/edit/within-room.js';
 import { QsnapError } from '../../../src/errors.js';
-import { openImage } from '../../../src/image/open.js';
+import { openImage, type OpenOptions } from '../../../src/image/open.js';
 import type { BlockSource } from '../../../src/io/device.js';
 import { memoryDevice } from '../../../src/io/memory.js';
-import { proposeRepair } from '../../../src/repair/propose.js';
+import { proposeRepair, type ProposedRepair } from '../../../src/repair/propose.js';
 import { planCreate } from '../../../src/snapshot/create.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import type { EditPlan } from '../../../src/tx/plan.js';
@@ -30,19 +30,24 @@ function damagedWithRoom(clusters: number): Uint8Array {
   return bytes;
 }
 
-const repair = (source: BlockSource) => proposeRepair(source, () => ({ classes: ['all'] }));
-const create = async (source: BlockSource): Promise<{ plan: EditPlan }> => {
-  const date = { seconds: 0, nanoseconds: 0 };
-  return { plan: await planCreate(await openImage(source), { name: 'new', date }) };
-};
+const repair =
+  <Source extends BlockSource>(source: Source) =>
+  (how: OpenOptions = {}): Promise<ProposedRepair<Source>> =>
+    proposeRepair(source, () => ({ classes: ['all'] }), how);
+const create =
+  <Source extends BlockSource>(source: Source) =>
+  async (how: OpenOptions = {}): Promise<{ plan: EditPlan<Source> }> => {
+    const date = { seconds: 0, nanoseconds: 0 };
+    return { plan: await planCreate(await openImage(source, how), { name: 'new', date }) };
+  };
 
 test('a repair whose file turns out not to grow uses the free clusters inside', async () => {
   const bytes = damagedWithRoom(16);
   const device = memoryDevice(bytes, 'full', { capacityBytes: bytes.length });
   const growths: number[] = [];
-  await editWithinRoom(device, repair, async ({ plan }) => {
+  await editWithinRoom(device, repair(device), async ({ plan }) => {
     growths.push(plan!.facts.growthBytes);
-    return executePlan(device, plan!);
+    return executePlan(plan!);
   });
   expect(growths).toEqual([expect.any(Number), 0]);
   expect(growths[0]).toBeGreaterThan(0);
@@ -59,7 +64,7 @@ test('without free clusters inside, the failure of the medium is told', async ()
     putRefcountAt(bytes, block, layout.refcountBits, cluster % blockEntries(layout), 1n);
   }
   const device = memoryDevice(bytes, 'full', { capacityBytes: bytes.length });
-  const editing = editWithinRoom(device, repair, ({ plan }) => executePlan(device, plan!));
+  const editing = editWithinRoom(device, repair(device), ({ plan }) => executePlan(plan!));
   await expect(editing).rejects.toMatchObject({ code: 'NO_SPACE', details: { imageState: 'old' } });
   expect(Buffer.compare(device.snapshotBytes(), bytes)).toBe(0);
 });
@@ -67,27 +72,27 @@ test('without free clusters inside, the failure of the medium is told', async ()
 test('where the host says how much there is, nothing is written in vain', async () => {
   const device = memoryDevice(damagedWithRoom(16));
   const source = { ...reads(device), roomBytes: () => Promise.resolve(4096) };
-  expect((await planWithinRoom(source, repair)).plan!.facts.growthBytes).toBe(0);
+  expect((await planWithinRoom(source, repair(source))).plan!.facts.growthBytes).toBe(0);
   const roomy = { ...source, roomBytes: () => Promise.resolve(2 ** 20) };
-  expect((await planWithinRoom(roomy, repair)).plan!.facts.growthBytes).toBeGreaterThan(0);
+  expect((await planWithinRoom(roomy, repair(roomy))).plan!.facts.growthBytes).toBeGreaterThan(0);
 });
 
 test('what is missing is what the file would grow by, less the room that there is', async () => {
   const device = memoryDevice(loadFixture('cluster-4k'));
-  const { plan } = await create(device);
+  const { plan } = await create(device)();
   expect(await device.sizeBytes()).toBeLessThan(2 ** 22);
   const growth = plan.facts.growthBytes;
   expect(growth).toBeGreaterThan(4096);
   for (const room of [0, 4096]) {
     const source = { ...reads(device), roomBytes: () => Promise.resolve(room) };
-    await expect(planWithinRoom(source, create)).rejects.toMatchObject({
+    await expect(planWithinRoom(source, create(source))).rejects.toMatchObject({
       code: 'NO_SPACE',
       message: `the edit needs ${growth - room} bytes more than the medium has free`,
       details: { bytesNeeded: growth - room, imageState: 'unchanged' },
     });
   }
   const fixed = { ...reads(device), growable: false };
-  await expect(planWithinRoom(fixed, create)).rejects.toMatchObject({
+  await expect(planWithinRoom(fixed, create(fixed))).rejects.toMatchObject({
     details: { bytesNeeded: growth },
   });
 });
@@ -95,7 +100,7 @@ test('what is missing is what the file would grow by, less the room that there i
 test('what fails for another reason is not tried again', async () => {
   const device = memoryDevice(loadFixture('cluster-4k'));
   let tries = 0;
-  const failing = editWithinRoom(device, create, () => {
+  const failing = editWithinRoom(device, create(device), () => {
     tries += 1;
     throw new QsnapError('WRITE_FAILED', 'no', { imageState: 'old' });
   });

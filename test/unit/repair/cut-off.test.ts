@@ -48,6 +48,6 @@ test('whole clusters are given up by the class, and a part of one by name', asyn
   const device = memoryDevice(cutBy(CLUSTER_BYTES + 100));
   const words = ['all', 'unreadable', 'FILE_CUT_OFF'];
   const { plan } = await proposeRepair(device, () => parseRepairWords(words));
-  await executePlan(device, plan!);
+  await executePlan(plan!);
   expect(await checkImage(device)).toMatchObject({ exitCode: 0 });
 });

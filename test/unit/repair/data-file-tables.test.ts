@@ -27,7 +27,7 @@ async function repaired(
   damage(bytes, patientOf(bytes).standard[0]!.at);
   const device = memoryDevice(bytes);
   const { plan } = await proposeRepair(device, () => choice);
-  if (plan !== undefined) await executePlan(device, plan);
+  if (plan !== undefined) await executePlan(plan);
   const { findings } = await checkImage(device);
   expect(findings.map(({ code }) => code)).toEqual(left);
   return { entries: entriesOf(device.snapshotBytes()), sound };

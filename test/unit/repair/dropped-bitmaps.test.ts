@@ -33,7 +33,7 @@ test.each([
   try {
     const { plan, facts } = await proposeRepair(kept, () => ALL);
     expect(facts.droppedBitmaps).toBeUndefined();
-    if (plan !== undefined) await executePlan(kept, plan);
+    if (plan !== undefined) await executePlan(plan);
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     expect(error.details.hint).toContain('--drop-bitmaps');
@@ -43,7 +43,7 @@ test.each([
   const device = memoryDevice(bytes.slice());
   const { plan, facts } = await proposeRepair(device, () => DROPS);
   expect(facts.droppedBitmaps).toBeDefined();
-  await executePlan(device, plan!);
+  await executePlan(plan!);
   const left = device.snapshotBytes();
   expect(left[BITMAPS_BIT_BYTE]! & 1).toBe(0);
   expect(Buffer.compare(diskOf(left), diskOf(bytes))).toBe(0);
@@ -73,7 +73,7 @@ test('an active L1 over the header is mended by name alone', async () => {
   await expect(refused).rejects.toMatchObject({ code: 'REPAIR_REFUSED', details: { at: 40 } });
   const device = memoryDevice(bytes);
   const { plan } = await proposeRepair(device, () => ({ classes: ['all'], emptyL1s: ['active'] }));
-  await executePlan(device, plan!);
+  await executePlan(plan!);
   expect(u64(device.snapshotBytes(), 40)).not.toBe(0n);
   expect(diskOf(device.snapshotBytes()).every((byte) => byte === 0)).toBe(true);
   expect((await checkImage(device)).exitCode).toBe(0);

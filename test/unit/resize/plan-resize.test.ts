@@ -9,7 +9,7 @@ import { checkImage, layoutOf, readGuest, snapshotsOf } from '../../support/imag
 
 async function resized(bytes: Uint8Array, options: ResizeOptions): Promise<Uint8Array> {
   const device = memoryDevice(bytes.slice());
-  await executePlan(device, await planResize(await openImage(device), options));
+  await executePlan(await planResize(await openImage(device), options));
   return device.snapshotBytes();
 }
 

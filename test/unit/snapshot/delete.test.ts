@@ -11,12 +11,12 @@ import {
 } from '../../../src/index.js';
 import { QsnapError } from '../../../src/errors.js';
 import type { WriteRequest } from '../../../src/io/device.js';
-import { fixedLength } from '../../../src/io/growth.js';
 import { contentsOf } from '../../support/crash-judge.js';
 import { withoutRoom } from '../../support/crash-judge-stages.js';
 import { checkImage } from '../../support/image-builder.js';
 import { layoutOf, refcountOf, snapshotsOf } from '../../support/image-builder-layout.js';
 import { DATE, edited, imageWith, opened, written } from './edited.js';
+import { madeOn } from '../../support/plans.js';
 
 /** Snapshots 1 to 5, with a write before each. */
 async function fiveSnapshots(): Promise<Uint8Array> {
@@ -66,7 +66,7 @@ async function inPlace(bytes: Uint8Array, doomed: readonly string[]) {
   const before = await checkSource(device);
   const verify = (source: Parameters<typeof refuseUnsound>[0]): Promise<void> =>
     refuseUnsound(source, before.totals);
-  await executeStages(device, plan, { verify });
+  await executeStages(madeOn(device, plan), { verify });
   const after = device.snapshotBytes();
   const { snapshots } = await opened(after);
   return { plan, after, ids: snapshots.map(({ id }) => id) };
@@ -115,11 +115,11 @@ test.each([
       await writeBatch(writes);
     },
   });
-  for (const source of [fixedLength(device), device]) {
-    const image = await openImage(source);
+  for (const mayGrow of [false, true]) {
+    const image = await openImage(device, { mayGrow });
     const plan = await planDeleteInPlace(image, image.snapshots.slice(4));
     expect(plan.stages.at(-1)!.what).toBe(last);
-    if (source === device) await executeStages(device, plan);
+    if (mayGrow) await executeStages(madeOn(device, plan));
   }
   expect((await opened(device.snapshotBytes())).snapshots.length).toBe(4);
   expect(checkImage(device.snapshotBytes()).corruptions).toEqual([]);

@@ -7,6 +7,7 @@ import {
 } from '../../../src/index.js';
 import { checkImage } from '../../support/image-builder.js';
 import { buildImage, type BuildOptions, guestWrite } from '../../support/image-builder.js';
+import type { BlockDevice } from '../../../src/io/device.js';
 
 export const DATE = { seconds: 1_700_000_000, nanoseconds: 123_456_789 };
 
@@ -44,10 +45,10 @@ export function opened(bytes: Uint8Array): Promise<Image> {
 /** The bytes after an edit; the plain checker has found them sound, without a leak. */
 export async function edited(
   bytes: Uint8Array,
-  plan: (image: Image) => Promise<EditPlan>,
+  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<Uint8Array> {
   const device = memoryDevice(bytes);
-  await executePlan(device, await plan(await openImage(device)));
+  await executePlan(await plan(await openImage(device)));
   const after = device.snapshotBytes();
   const { corruptions, leaks } = checkImage(after);
   if (corruptions.length + leaks.length > 0) throw new Error([...corruptions, ...leaks].join('\n'));

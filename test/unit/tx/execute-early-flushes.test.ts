@@ -3,6 +3,7 @@ import { QsnapError } from '../../../src/errors.js';
 import type { BlockDevice } from '../../../src/io/device.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import type { WritePlan } from '../../../src/tx/plan.js';
+import { madeOn } from '../../support/plans.js';
 
 const MiB = 2 ** 20;
 const TABLE = MiB / 2;
@@ -79,7 +80,7 @@ const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5
 describe('flushes while a shadow is written', () => {
   test('a small one has the flush before the switch and the one behind it', async () => {
     const { device, flushes } = medium(soon);
-    await executePlan(device, planOf(7));
+    await executePlan(madeOn(device, planOf(7)));
     expect(flushes()).toBe(2);
   });
 
@@ -91,7 +92,7 @@ describe('flushes while a shadow is written', () => {
       await soon();
       running -= 1;
     });
-    await executePlan(device, planOf(40));
+    await executePlan(madeOn(device, planOf(40)));
     expect(flushes()).toBeGreaterThan(2);
     const [shadow, theSwitch] = [writes.slice(0, -1), writes.at(-1)!];
     expect(shadow.some(({ begun, over }) => begun > over)).toBe(true);
@@ -108,7 +109,7 @@ describe('flushes while a shadow is written', () => {
         await soon();
         if (nth === n) throw lost;
       });
-      await expect(executePlan(device, planOf(40))).rejects.toMatchObject({
+      await expect(executePlan(madeOn(device, planOf(40)))).rejects.toMatchObject({
         message: 'the medium lost it',
         details: { imageState: 'old' },
       });

@@ -5,6 +5,7 @@ import type { ShadowWrite } from '../../../src/tx/plan.js';
 import { assertSafeStages } from '../../../src/tx/rules.js';
 import { previewStages, type StagedPlan } from '../../../src/tx/staged-plan.js';
 import { recordingDevice } from '../../support/recording-device.js';
+import { madeOn } from '../../support/plans.js';
 
 const BYTES = new Uint8Array(8192).fill(7);
 
@@ -30,7 +31,7 @@ const PLAN: StagedPlan = {
 test('each stage is flushed before the next one begins, and holes come last', async () => {
   const device = recordingDevice(BYTES);
   const steps: [number, number][] = [];
-  const report = await executeStages(device, PLAN, {
+  const report = await executeStages(madeOn(device, PLAN), {
     onProgress: (done, all) => steps.push([done, all]),
   });
   const kinds = device.log.filter(({ kind }) => kind !== 'read');
@@ -47,10 +48,12 @@ test('a preview is what the stages make, and is checked before anything is writt
   const preview = previewStages(device, PLAN);
   const foretold = new Uint8Array(await preview.sizeBytes());
   await preview.readBatch([{ at: 0, into: foretold }]);
-  const refusing = executeStages(device, PLAN, { verify: () => Promise.reject(new Error('no')) });
+  const refusing = executeStages(madeOn(device, PLAN), {
+    verify: () => Promise.reject(new Error('no')),
+  });
   await expect(refusing).rejects.toThrow('no');
   expect(device.log.filter(({ kind }) => kind === 'write')).toEqual([]);
-  await executeStages(device, { ...PLAN, punch: [] }, { verify: () => Promise.resolve() });
+  await executeStages(madeOn(device, { ...PLAN, punch: [] }), { verify: () => Promise.resolve() });
   expect(Buffer.compare(device.snapshotBytes(), foretold)).toBe(0);
 });
 
@@ -61,7 +64,7 @@ test('somebody else who changes the header ends it before the list is sent', asy
     await flush();
     await device.writeBatch([{ at: 64, bytes: new Uint8Array(8) }]);
   };
-  await expect(executeStages(device, PLAN)).rejects.toMatchObject({
+  await expect(executeStages(madeOn(device, PLAN))).rejects.toMatchObject({
     code: 'IMAGE_CHANGED',
     details: { imageState: 'old' },
   });

@@ -4,6 +4,7 @@ import type { BlockDevice } from '../../../src/io/device.js';
 import { memoryDevice, type MemoryDevice } from '../../../src/io/memory.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import type { WritePlan } from '../../../src/tx/plan.js';
+import { madeOn } from '../../support/plans.js';
 
 const MiB = 1024 * 1024;
 
@@ -66,7 +67,7 @@ describe('a plan that is carried out', () => {
   test('R3, R4, R5, S11: shadow, flush, switch, flush, tidy, in this order', async () => {
     const { device, plan } = made();
     const spy = spied(device);
-    await executePlan(spy.device, plan);
+    await executePlan(madeOn(spy.device, plan));
     expect(spy.calls).toEqual([
       'read 0',
       'write 8192',
@@ -83,7 +84,7 @@ describe('a plan that is carried out', () => {
   test('gives exactly these bytes, and says what it did', async () => {
     const { device, bytes, plan } = made();
     const progress: [number, number][] = [];
-    const report = await executePlan(device, plan, {
+    const report = await executePlan(madeOn(device, plan), {
       onProgress: (...step) => progress.push(step),
     });
     const expected = new Uint8Array(9728);
@@ -107,7 +108,7 @@ describe('a plan that is carried out', () => {
     const { plan } = made();
     const spy = spied(memoryDevice(plan.headerSector));
     const filled: number[] = [];
-    await executePlan(spy.device, {
+    const tables: WritePlan = {
       ...plan,
       fileSizeBytes: plan.headerSector.length,
       punch: [],
@@ -124,7 +125,8 @@ describe('a plan that is carried out', () => {
           },
         },
       ],
-    });
+    };
+    await executePlan(madeOn(spy.device, tables));
     expect(filled).toEqual(Array.from({ length: count }, (_, i) => i));
     expect(spy.calls.filter((name) => name.startsWith('write'))).toHaveLength(3);
   });
@@ -143,7 +145,9 @@ describe('a plan that fails', () => {
   ])('at "%s" leaves the image %s, and the error says so', async (failAt, imageState) => {
     const { device, bytes, plan } = made();
     const spy = spied(device, failAt);
-    const error: unknown = await executePlan(spy.device, plan).catch((thrown: unknown) => thrown);
+    const error: unknown = await executePlan(madeOn(spy.device, plan)).catch(
+      (thrown: unknown) => thrown,
+    );
     if (!isQsnapError(error)) expect.unreachable('a QsnapError');
     expect(error.message).toBe(`planted at ${failAt}`);
     expect(error.details.imageState).toBe(imageState);
@@ -159,7 +163,7 @@ describe('a plan that fails', () => {
     const { device, plan } = made();
     await device.writeBatch([{ at: 60, bytes: Uint8Array.of(99) }]);
     const before = device.snapshotBytes();
-    await expect(executePlan(device, plan)).rejects.toMatchObject({
+    await expect(executePlan(madeOn(device, plan))).rejects.toMatchObject({
       code: 'IMAGE_CHANGED',
       details: { imageState: 'unchanged' },
     });
@@ -173,7 +177,7 @@ describe('a plan that fails', () => {
       ...spied(device).device,
       flush: () => device.writeBatch([{ at: 60, bytes: Uint8Array.of(99) }]),
     };
-    await expect(executePlan(meddling, plan)).rejects.toMatchObject({
+    await expect(executePlan(madeOn(meddling, plan))).rejects.toMatchObject({
       code: 'IMAGE_CHANGED',
       details: { imageState: 'old' },
     });
@@ -186,16 +190,90 @@ describe('a plan that fails', () => {
     const { device, plan } = made();
     const ours = new TypeError('not a QsnapError');
     const broken = { ...spied(device).device, writeBatch: () => Promise.reject(ours) };
-    await expect(executePlan(broken, plan)).rejects.toBe(ours);
+    await expect(executePlan(madeOn(broken, plan))).rejects.toBe(ours);
   });
 
   test('a medium that is full keeps the old state and its length', async () => {
     const { bytes, plan } = made();
     const device = memoryDevice(bytes, 'full', { capacityBytes: 8192 });
-    await expect(executePlan(device, plan)).rejects.toMatchObject({
+    await expect(executePlan(madeOn(device, plan))).rejects.toMatchObject({
       code: 'NO_SPACE',
       details: { imageState: 'old', bytesNeeded: 512 },
     });
     expect(device.snapshotBytes()).toEqual(bytes);
   });
 });
+
+describe('a signal', () => {
+  const stopped = { code: 'ABORTED', details: { imageState: 'old' } };
+
+  test('before anything is written leaves the image unchanged', async () => {
+    const { device, plan, bytes } = made();
+    const aborted = executePlan(madeOn(device, plan), { signal: AbortSignal.abort('SIGINT') });
+    await expect(aborted).rejects.toMatchObject({
+      code: 'ABORTED',
+      details: { imageState: 'unchanged' },
+      cause: 'SIGINT',
+    });
+    expect(device.snapshotBytes()).toEqual(bytes);
+  });
+
+  test('in stage 1 ends the edit in the old state, with the file as long as it was', async () => {
+    const { plan, bytes } = made();
+    const whole = spied(memoryDevice(bytes));
+    await executePlan(madeOn(whole.device, plan));
+    const beforeSwitch = whole.calls.slice(0, whole.calls.indexOf('write 24'));
+    for (const last of beforeSwitch.keys()) {
+      const controller = new AbortController();
+      const device = memoryDevice(bytes);
+      const { calls, device: spy } = spied(device);
+      const aborting = withHook(spy, () => {
+        if (calls.length > last) controller.abort('SIGTERM');
+      });
+      const plannedOn = madeOn(aborting, plan);
+      const ended = await executePlan(plannedOn, { signal: controller.signal }).catch(
+        (error: unknown) => error,
+      );
+      expect(ended).toMatchObject(
+        last < 1 ? { ...stopped, details: { imageState: 'unchanged' } } : stopped,
+      );
+      expect(await device.sizeBytes()).toBe(bytes.length);
+      expect(device.snapshotBytes().subarray(0, 512)).toEqual(bytes.subarray(0, 512));
+    }
+  });
+
+  test('from the switch on the edit is finished first', async () => {
+    const { plan, bytes } = made();
+    const whole = memoryDevice(bytes);
+    await executePlan(madeOn(whole, plan));
+    const controller = new AbortController();
+    const device = memoryDevice(bytes);
+    const { calls, device: spy } = spied(device);
+    const aborting = withHook(spy, () => {
+      if (calls.includes('write 24')) controller.abort('SIGINT');
+    });
+    await executePlan(madeOn(aborting, plan), { signal: controller.signal });
+    expect(controller.signal.aborted).toBe(true);
+    expect(device.snapshotBytes()).toEqual(whole.snapshotBytes());
+  });
+});
+
+/** The device, with something to do after each of its calls. */
+function withHook(device: BlockDevice, after: () => void): BlockDevice {
+  const hooked = async <T>(call: Promise<T>): Promise<T> => {
+    const result = await call;
+    after();
+    return result;
+  };
+  return {
+    label: device.label,
+    growable: device.growable,
+    sizeBytes: () => device.sizeBytes(),
+    readBatch: (requests) => hooked(device.readBatch(requests)),
+    writeBatch: (requests) => hooked(device.writeBatch(requests)),
+    flush: () => hooked(device.flush()),
+    truncate: (sizeBytes) => hooked(device.truncate(sizeBytes)),
+    punchBatch: (ranges) => hooked(device.punchBatch(ranges)),
+    close: () => device.close(),
+  };
+}

@@ -4,6 +4,7 @@ import { memoryDevice } from '../../../src/io/memory.js';
 import { executePlan } from '../../../src/tx/execute.js';
 import { previewPlan } from '../../../src/tx/preview.js';
 import { situations } from '../../support/plans.js';
+import { madeOn } from '../../support/plans.js';
 
 const reads = fc.array(fc.record({ at: fc.nat(16_000), length: fc.nat(3000) }), { maxLength: 5 });
 
@@ -22,7 +23,7 @@ test('a preview reads as the image does once the plan is carried out', async () 
       };
       const before = await read(preview);
       expect(Buffer.compare(device.snapshotBytes(), bytes), 'nothing is written').toBe(0);
-      await executePlan(device, plan);
+      await executePlan(madeOn(device, plan));
       expect(await device.sizeBytes()).toBe(size);
       (await read(device)).forEach((bytesAfter, i) => {
         expect(Buffer.compare(before[i]!, bytesAfter)).toBe(0);

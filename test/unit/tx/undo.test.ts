@@ -10,6 +10,7 @@ import { saveUndo } from '../../../src/tx/save-undo.js';
 import { executeUndo } from '../../../src/tx/undo.js';
 import { readUndoIndex } from '../../../src/tx/undo-file.js';
 import { situations } from '../../support/plans.js';
+import { madeOn } from '../../support/plans.js';
 
 const CLUSTER = 512;
 
@@ -38,7 +39,7 @@ async function edited(
   const file = memoryDevice(new Uint8Array(0));
   await saveUndo(device, plan, file, newHasher, { image: 'disk.qcow2', operation: 'repair' });
   expect(Buffer.compare(device.snapshotBytes(), bytes), 'saving writes nothing').toBe(0);
-  await executePlan(device, plan);
+  await executePlan(madeOn(device, plan));
   return { device, file };
 }
 

@@ -13,7 +13,6 @@ import {
 } from '../../../index.js';
 import { equalBytes } from '../../../node.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { interruptible } from '../../interruption.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { guestOptions, type GuestFlags } from '../guest-options.js';
 import { comparisonJson } from '../present/compare-json.js';
@@ -52,7 +51,7 @@ export function compare(
   flags: CompareFlags,
   context: Context,
 ): Promise<ExitCode> {
-  return interruptible(async (signal) => {
+  return context.io.interruptible(async (signal) => {
     try {
       const report = await withSource(path, context, async (open) => {
         const reading = guestOptions(flags, context);

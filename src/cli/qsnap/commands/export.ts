@@ -13,7 +13,6 @@ import {
 } from '../../../index.js';
 import { newSha256, nodeCompressor } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { interruptible } from '../../interruption.js';
 import { countText, hexText } from '../../text.js';
 import { printJson, printLines, printWarning, type Context } from '../context.js';
 import type { ExportFormat } from '../export-format.js';
@@ -48,7 +47,7 @@ export function exportDisk(
   flags: ExportFlags,
   context: Context,
 ): Promise<ExitCode> {
-  return interruptible(async (signal) => {
+  return context.io.interruptible(async (signal) => {
     try {
       const isWhole = await withImage(path, context, (open) => {
         return exportFrom(open, selector, flags, signal, context);

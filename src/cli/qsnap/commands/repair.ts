@@ -13,13 +13,14 @@ import {
   type BlockSource,
   type EditPlan,
   type Image,
+  type OpenOptions,
   type ProposedRepair,
   type RepairChoice,
 } from '../../../index.js';
 import { createNewFile, newSha256, openFile, openFileForEdit } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { VERIFIED, warnOfLock, withNoRoomHint } from '../editing.js';
+import { VERIFIED, warnOfLock, warnOfSignal, withNoRoomHint } from '../editing.js';
 import { repairDoneJson, repairPlanJson } from '../present/repair-json.js';
 import { repairDoneLines, repairPlanLines } from '../present/repair-text.js';
 import { errorJson, reportFailure } from '../report.js';
@@ -66,7 +67,7 @@ async function planOnly(
 ): Promise<ExitCode> {
   const source = await openFile(path, { forceShare: context.forceShare });
   try {
-    const proposal = await planWithinRoom(source, (room) => proposeRepair(room, choose));
+    const proposal = await planWithinRoom(source, (how) => proposeRepair(source, choose, how));
     const refusal = await source.refusalToWrite();
     if (context.json) printJson(context, repairPlanJson(path, proposal, refusal));
     else printLines(context, repairPlanLines(path, proposal));
@@ -81,37 +82,52 @@ async function planOnly(
 async function carryOut(
   path: string,
   choose: (image: Image) => RepairChoice,
-  { undo: undoFile, verify }: RepairFlags,
+  flags: RepairFlags,
   context: Context,
 ): Promise<ExitCode> {
   const device = await openFileForEdit(path);
   try {
     warnOfLock(path, device.lock.guarantee, context);
-    const make = (room: BlockSource): Promise<ProposedRepair> => proposeRepair(room, choose);
-    const { report, ...proposal } = await editWithinRoom(device, make, async (made) => {
-      if (made.plan === undefined) return { ...made, report: undefined };
-      if (undoFile !== undefined) await keepUndo(device, made.plan, path, undoFile);
-      const asForetold = (image: BlockSource) => refuseUnsound(image, made.after.totals);
-      const options = verify === true ? { verify: asForetold } : {};
-      const report = await executePlan(device, made.plan, options).catch(async (error: unknown) => {
-        if (undoFile !== undefined && isAsBefore(error)) await promises.unlink(undoFile);
-        throw error;
-      });
-      return { ...made, report };
+    return await context.io.interruptible((signal) => {
+      const options = { ...flags, signal };
+      return repairOpened(device, path, choose, options, context);
     });
-    const { plan } = proposal;
-    // What the plan promised is looked for in the file itself.
-    const done: ProposedRepair = { ...proposal, after: await checkImage(device) };
-    const undo = plan === undefined ? undefined : undoFile;
-    if (context.json) printJson(context, repairDoneJson(path, done, report, undo));
-    else if (!context.quiet) {
-      printLines(context, repairDoneLines(path, done, report, undo));
-      if (verify === true) printLines(context, [VERIFIED]);
-    }
-    return done.after.exitCode;
   } finally {
     await device.close();
   }
+}
+
+async function repairOpened(
+  device: BlockDevice,
+  path: string,
+  choose: (image: Image) => RepairChoice,
+  { undo: undoFile, verify, signal }: RepairFlags & { readonly signal: AbortSignal },
+  context: Context,
+): Promise<ExitCode> {
+  const make = (how: OpenOptions): Promise<ProposedRepair<BlockDevice>> =>
+    proposeRepair(device, choose, how);
+  const { report, ...proposal } = await editWithinRoom(device, make, async (made) => {
+    if (made.plan === undefined) return { ...made, report: undefined };
+    if (undoFile !== undefined) await keepUndo(device, made.plan, path, undoFile);
+    const asForetold = (image: BlockSource) => refuseUnsound(image, made.after.totals);
+    const options = { signal, ...(verify === true && { verify: asForetold }) };
+    const report = await executePlan(made.plan, options).catch(async (error: unknown) => {
+      if (undoFile !== undefined && isAsBefore(error)) await promises.unlink(undoFile);
+      throw error;
+    });
+    return { ...made, report };
+  });
+  const { plan } = proposal;
+  // What the plan promised is looked for in the file itself.
+  const done: ProposedRepair = { ...proposal, after: await checkImage(device) };
+  const undo = plan === undefined ? undefined : undoFile;
+  if (context.json) printJson(context, repairDoneJson(path, done, report, undo));
+  else if (!context.quiet) {
+    printLines(context, repairDoneLines(path, done, report, undo));
+    if (verify === true) printLines(context, [VERIFIED]);
+  }
+  warnOfSignal(path, signal, context);
+  return done.after.exitCode;
 }
 
 /** Whether a repair failed before its switch: then nothing is to be undone. */

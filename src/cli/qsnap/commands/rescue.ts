@@ -12,7 +12,6 @@ import {
 } from '../../../index.js';
 import { createOutputFile } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { interruptible } from '../../interruption.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { lostMapJson, rescueJson } from '../present/rescue-json.js';
 import { rescuedLine, rescuePlanLines } from '../present/rescue-text.js';
@@ -35,7 +34,7 @@ export interface RescueFlags {
 
 /** `qsnap rescue IMAGE -o COPY` */
 export function rescue(path: string, flags: RescueFlags, context: Context): Promise<ExitCode> {
-  return interruptible(async (signal) => {
+  return context.io.interruptible(async (signal) => {
     try {
       return await withSource(path, context, (open) => rescueFrom(open, flags, signal, context));
     } catch (error) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { throwIfAborted } from '../../../src/copy/abort.js';
+import { throwIfAborted } from '../../../src/base/abort.js';
 
 test('nothing happens until the stop is asked for', () => {
   const controller = new AbortController();

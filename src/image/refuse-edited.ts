@@ -1,0 +1,18 @@
+import { QsnapError } from '../errors.js';
+import { editsBegun } from '../io/edits.js';
+import type { Image } from './image.js';
+
+/**
+ * Refuses an image that was opened before an edit through the same device: its tables may lie elsewhere by
+ * now, and what lies where they were may be anything.
+ *
+ * @throws QsnapError IMAGE_CHANGED.
+ */
+export function refuseEdited({ source, editsBefore }: Pick<Image, 'source' | 'editsBefore'>): void {
+  if (editsBegun(source) === editsBefore) return;
+  throw new QsnapError('IMAGE_CHANGED', 'the image was edited after it was opened', {
+    file: source.label,
+    expected: 'an image that was opened after the last edit',
+    hint: 'open the image again: the edit may have moved all that was read of it',
+  });
+}

@@ -1,0 +1,17 @@
+import type { BlockSource } from './device.js';
+
+/**
+ * How many edits were begun through each open device. What was read before one of them is stale, though the
+ * header may look as it did: a snapshot that was created and deleted again leaves its bytes as they were.
+ */
+const edits = new WeakMap<BlockSource, number>();
+
+/** The number of edits that were begun through a device so far; 0 for one that is only read. */
+export function editsBegun(source: BlockSource): number {
+  return edits.get(source) ?? 0;
+}
+
+/** Notes that an edit is going to write through a device. */
+export function noteEditBegun(source: BlockSource): void {
+  edits.set(source, editsBegun(source) + 1);
+}
