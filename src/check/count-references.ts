@@ -22,7 +22,9 @@ import { FlagMarks } from '../l1l2/flag-marks.js';
 import { visitRepeats, visitRepeatsOfRuns } from '../l1l2/repeats.js';
 import { newRuns, type Runs } from '../l1l2/runs.js';
 import { addStoredReferences } from '../l1l2/stored-scan.js';
-import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
+import { ACTIVE_DISK } from '../refs/disk-sets.js';
+import { tallyOf, type DiskTally } from '../refs/disk-tally.js';
+import { PointerCollector } from '../refs/pointers.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import type { FindingCollector, Found } from './collector.js';
@@ -30,9 +32,6 @@ import { CutOff } from './cut-off.js';
 import { factsOf, judgeEntry } from './judge-entry.js';
 import { ReferenceCounter } from './reference-counter.js';
 
-/** Whose pointers to L2 tables a check tells apart. */
-export const CHECK_SIDES = ['active', 'inactive'] as const;
-export type CheckTally = TallyOf<(typeof CHECK_SIDES)[number]>;
 /** Clusters at two places that are kept: more make no difference to what is to be done. */
 const TAKEN_MAX = 10_000;
 
@@ -40,7 +39,7 @@ const TAKEN_MAX = 10_000;
 export interface References {
   readonly counter: ReferenceCounter;
   readonly scan: Scan;
-  readonly tally: CheckTally;
+  readonly tally: DiskTally;
   readonly activeL1: Uint32Array;
   readonly layout: Layout;
   /** By index in the tally: 1 where a table has an entry with the COPIED flag. */
@@ -137,7 +136,7 @@ export async function countReferences(
 }
 
 /** Indexes of L2 tables, those of the active disk first; undefined where they are in that order. */
-function activeFirst({ offsets, active }: CheckTally): Int32Array | undefined {
+function activeFirst({ offsets, active }: DiskTally): Int32Array | undefined {
   const order = new Int32Array(offsets.length);
   let count = 0;
   let isSorted = true;
@@ -158,11 +157,12 @@ async function countL2Tables(
   collector: FindingCollector,
 ): Promise<Pick<References, 'tally' | 'activeL1'>> {
   const { clusterBytes } = image.geometry;
-  const builder = new L2TallyBuilder(CHECK_SIDES);
+  const pointers = new PointerCollector();
   let activeL1: Uint32Array = new Uint32Array(0);
   const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
   await visitL1Tables(image.source, refs, (position, words) => {
     const isActive = position === 0;
+    const disk = isActive ? ACTIVE_DISK : image.snapshots[position - 1]!.index + 1;
     if (isActive) activeL1 = words;
     const structure = isActive ? 'active-l1' : 'inactive-l1';
     for (let i = 0; i < words.length; i += 2) {
@@ -179,10 +179,10 @@ async function countL2Tables(
       // QEMU takes the header for a table where an entry has flags and no offset.
       counter.count(offset, clusterBytes, 1, 'L1_ENTRY_PAST_END', where);
       if (offset % clusterBytes !== 0) collector.add('L1_ENTRY_MISALIGNED', where());
-      builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
+      pointers.add(disk, offset);
     }
   });
-  return { tally: builder.finish(), activeL1 };
+  return { tally: tallyOf(pointers.finish()), activeL1 };
 }
 
 /**

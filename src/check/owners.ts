@@ -4,7 +4,7 @@ import { visitL1Tables } from '../image/l1-tables.js';
 import { metadataRegions, regionClusters } from '../image/regions.js';
 import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
-import { indexOfOffset } from '../l1l2/tally.js';
+import { indexOfOffset } from '../refs/pointers.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
 import type { References } from './count-references.js';
 import { OWNERS_MAX, type Finding, type Owner, type OwnerKind } from './finding.js';

@@ -2,10 +2,10 @@ import { assert } from '../base/assert.js';
 import { FlagMarks } from '../l1l2/flag-marks.js';
 import { addRuns, type Runs } from '../l1l2/runs.js';
 import { addReferences, isOne, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
-import type { L2Tally } from '../l1l2/tally.js';
 import { visitBits } from '../refcount/bits.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
+import type { EditTally } from './tally.js';
 
 /**
  * How an edit moves the refcounts of guest data: every L2 table whose number of pointers changes
@@ -15,7 +15,7 @@ import { newCounts, type Counts } from '../refcount/counts.js';
 export class DataMoves {
   /** Whether any refcount moves. */
   any = false;
-  readonly #tally: L2Tally;
+  readonly #tally: EditTally;
   readonly #scan: Scan;
   readonly #down: Counts;
   readonly #up: Counts;
@@ -25,7 +25,7 @@ export class DataMoves {
   readonly #firstCopied: Uint8Array;
 
   /** @param clusters what the ledger covers. */
-  constructor(tally: L2Tally, scan: Scan, clusters: number) {
+  constructor(tally: EditTally, scan: Scan, clusters: number) {
     this.#tally = tally;
     this.#scan = scan;
     const { geometry, fileClusters } = scan.format;

@@ -5,7 +5,7 @@ import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { newRuns } from '../l1l2/runs.js';
 import { clearStoredCopied, setStoredCopied } from '../l1l2/stored-scan.js';
-import { indexOfOffset } from '../l1l2/tally.js';
+import { indexOfOffset } from '../refs/pointers.js';
 import type { L1Ref } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { encodeSnapshotTable } from '../qcow2/snapshot-table.js';

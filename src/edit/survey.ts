@@ -6,8 +6,10 @@ import { checkL1Table, visitL1Tables } from '../image/l1-tables.js';
 import { readRefcountTable } from '../image/refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../image/regions.js';
 import type { TableFormat } from '../l1l2/entry.js';
-import { EDIT_SIDES, L2TallyBuilder, type L2Tally, type TallyOf } from '../l1l2/tally.js';
+import { ACTIVE_DISK } from '../refs/disk-sets.js';
+import { PointerCollector } from '../refs/pointers.js';
 import type { NextState } from './next-state.js';
+import { tallyOf, type EditTally } from './tally.js';
 
 /** The image's tables above the L2 level, and how the edit changes who points at which L2 table. */
 export interface Survey {
@@ -17,11 +19,8 @@ export interface Survey {
   /** Host offsets of refcount blocks by index; 0 where none is. */
   readonly refcountBlocks: Float64Array;
   readonly activeL1: Uint32Array;
-  readonly tally: L2Tally & TallyOf<'active'>;
+  readonly tally: EditTally;
 }
-
-const KEPT = ['kept'] as const;
-const ACTIVE = ['active'] as const;
 
 /**
  * Reads the refcount table and all L1 tables and refuses what can't be right in them.
@@ -35,23 +34,16 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
   const regions = metadataRegions(image, refcountBlocks);
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 
-  const builder = new L2TallyBuilder([...EDIT_SIDES, 'active']);
-  const keptIndexes = new Set(
-    next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])),
-  );
+  const collector = new PointerCollector();
   let activeL1: Uint32Array = new Uint32Array(0);
   const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
   await visitL1Tables(image.source, refs, (index, words) => {
-    const isActive = index === 0;
+    const isActive = index === ACTIVE_DISK;
     checkL1Table(isActive ? 'active-l1' : 'inactive-l1', refs[index]!, words, format);
     if (isActive) activeL1 = words;
-    const stays = isActive ? next.activeL1 === undefined : keptIndexes.has(index - 1);
-    builder.add(words, 'before', ...(stays ? KEPT : []), ...(isActive ? ACTIVE : []));
+    collector.addTable(index, words);
   });
-  if (next.activeL1 !== undefined) builder.add(next.activeL1, 'written');
-  for (const { l1 } of next.snapshots) if (l1.kind === 'new') builder.add(l1.words, 'written');
-
-  const tally = builder.finish();
+  const tally = tallyOf(collector.finish(), next);
   for (const offset of tally.offsets) {
     if (!claimed.has(offset / clusterBytes)) continue;
     throw damaged({

@@ -6,7 +6,7 @@ import { visitL1Tables } from '../image/l1-tables.js';
 import { walkTables } from '../image/walk.js';
 import { COPIED, OFFSET_HIGH, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { anyCopiedWrong, setCopied, type Scan } from '../l1l2/scan.js';
-import { indexOfOffset } from '../l1l2/tally.js';
+import { indexOfOffset } from '../refs/pointers.js';
 import type { L1Ref } from '../qcow2/header.js';
 import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
 import type { Counted } from './count.js';

@@ -2,15 +2,13 @@ import { clustersToHold } from '../base/units.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { offsetOf } from '../l1l2/entry.js';
-import { L2TallyBuilder, type TallyOf } from '../l1l2/tally.js';
+import { ACTIVE_DISK } from '../refs/disk-sets.js';
+import { PointerCollector } from '../refs/pointers.js';
+import { tallyOf, type DiskTally } from '../refs/disk-tally.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { EmptiedL1, RepairChoice } from './choice.js';
 import { isChanged, type Mending, type TableMender } from './mend-tables.js';
 import type { Unknowns } from './unknowns.js';
-
-/** Whose pointers to L2 tables a repair tells apart: COPIED flags mean something in one of them. */
-const SIDES = ['active', 'inactive'] as const;
-export type TreeTally = TallyOf<(typeof SIDES)[number]>;
 
 /** The L1 tables as a repair leaves them, and the L2 tables that they point at. */
 export interface MendedTree {
@@ -25,7 +23,7 @@ export interface MendedTree {
   readonly emptied: ReadonlySet<EmptiedL1>;
   /** Indexes of snapshots with an L1 table in which something was mended. */
   readonly mendedL1s: ReadonlySet<number>;
-  readonly tally: TreeTally;
+  readonly tally: DiskTally;
   /**
    * Host offsets where L2 tables would lie by entries that stay as they are and can't be right, with
    * how many entries say so.
@@ -44,7 +42,7 @@ export async function readTree(
   const dropped = new Set(dropSnapshots);
   const emptied = new Set<EmptiedL1>(emptyL1s);
   const kept = image.snapshots.filter(({ index }) => !dropped.has(index));
-  const builder = new L2TallyBuilder(SIDES);
+  const collector = new PointerCollector();
   const mendedL1s = new Set<number>();
   const strayTables = new Map<number, number>();
   let activeL1: Uint32Array = new Uint32Array(0);
@@ -52,6 +50,7 @@ export async function readTree(
   const refs = [image.header.activeL1, ...kept.map(({ l1 }) => l1)];
   await visitL1Tables(image.source, refs, (position, words) => {
     const isActive = position === 0;
+    const disk = isActive ? ACTIVE_DISK : kept[position - 1]!.index + 1;
     const stored = isActive ? words.slice() : words;
     if (emptied.has(isActive ? 'active' : kept[position - 1]!.index)) words.fill(0);
     const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
@@ -61,12 +60,12 @@ export async function readTree(
       } else if (mending === 'zeroed') {
         unknowns.addOwner();
         unknowns.spare(offset, clusterBytes);
-      } else builder.addPointers(offset, 1, [isActive ? 'active' : 'inactive']);
+      } else collector.add(disk, offset);
     });
     if (isActive) [activeL1, storedActiveL1] = [words, stored];
     else if (mended) mendedL1s.add(kept[position - 1]!.index);
   });
-  const tally = builder.finish();
+  const tally = tallyOf(collector.finish());
   const active = { activeL1, storedActiveL1 };
   return { image, mender, ...active, kept, emptied, mendedL1s, tally, strayTables };
 }

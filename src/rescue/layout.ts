@@ -4,7 +4,7 @@ import { QsnapError } from '../errors.js';
 import { walkTables } from '../image/walk.js';
 import { COPIED } from '../l1l2/entry.js';
 import { addReferences, NO_PROBLEM } from '../l1l2/scan.js';
-import { indexOfOffset } from '../l1l2/tally.js';
+import { indexOfOffset } from '../refs/pointers.js';
 import { geometryOf, type Geometry } from '../qcow2/geometry.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import { newCounts, type Counts } from '../refcount/counts.js';

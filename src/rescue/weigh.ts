@@ -1,6 +1,6 @@
 import { walkTables } from '../image/walk.js';
 import { addReferences, NO_PROBLEM } from '../l1l2/scan.js';
-import { indexOfOffset } from '../l1l2/tally.js';
+import { indexOfOffset } from '../refs/pointers.js';
 import { REFCOUNT_CAP } from '../refcount/block.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../refcount/counts.js';

@@ -43,6 +43,7 @@ test('R7: moves what each table passes on, and knows which flags are wrong', () 
       const tally = {
         offsets: Float64Array.from(made, (_, i) => i),
         ...{ before: column('before'), kept: column('kept'), written: column('written') },
+        active: new Uint32Array(made.length),
       };
       const moves = new DataMoves(tally, scan, CLUSTERS);
       const runs = newRuns(scan);

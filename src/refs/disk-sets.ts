@@ -1,0 +1,77 @@
+/** A disk of an image by number: 0 is the active disk, `i + 1` the snapshot at position `i` of the table. */
+export type DiskNumber = number;
+
+/** The active disk's number. */
+export const ACTIVE_DISK: DiskNumber = 0;
+
+/** Disks, each as often as it points at something; a number that `DiskSets` gave out. */
+export type DiskSet = number;
+
+/** No disk. */
+export const NO_DISKS: DiskSet = 0;
+
+/**
+ * All sets of disks that an image's tables and clusters have, each kept once: a set is another set and one disk
+ * more. An image has few of them, since neighbours are mostly shared by the same snapshots, so that a number
+ * for each table or cluster says who has it, however many snapshots there are.
+ *
+ * ```
+ * set     0      1        2          3
+ * is     {}   0 + {0}  1 + {1}   1 + {2}
+ * disks  {}    {0}     {0, 1}    {0, 2}
+ * ```
+ */
+export class DiskSets {
+  /** By set: the set that it is made from, and the disk that it has besides. */
+  readonly #parents: DiskSet[] = [NO_DISKS];
+  readonly #lasts: DiskNumber[] = [-1];
+  readonly #children = new Map<string, DiskSet>();
+  readonly #unions = new Map<string, DiskSet>();
+
+  /** How many sets there are, the empty one included. */
+  get size(): number {
+    return this.#parents.length;
+  }
+
+  /** The set with a disk more. Disks are added in ascending order; the same one again counts again. */
+  with(set: DiskSet, disk: DiskNumber): DiskSet {
+    const key = `${set}+${disk}`;
+    const known = this.#children.get(key);
+    if (known !== undefined) return known;
+    const made = this.#parents.length;
+    this.#parents.push(set);
+    this.#lasts.push(disk);
+    this.#children.set(key, made);
+    return made;
+  }
+
+  /** The set of the disks that are in either, each once. */
+  union(a: DiskSet, b: DiskSet): DiskSet {
+    if (a === b || b === NO_DISKS) return a;
+    if (a === NO_DISKS) return b;
+    const key = a < b ? `${a},${b}` : `${b},${a}`;
+    const known = this.#unions.get(key);
+    if (known !== undefined) return known;
+    const disks = [...new Set([...this.disksOf(a), ...this.disksOf(b)])].sort((x, y) => x - y);
+    const made = disks.reduce((set, disk) => this.with(set, disk), NO_DISKS);
+    this.#unions.set(key, made);
+    return made;
+  }
+
+  /** The disks of a set, ascending, each as often as it is in it. */
+  disksOf(set: DiskSet): readonly DiskNumber[] {
+    const disks: DiskNumber[] = [];
+    for (let at = set; at !== NO_DISKS; at = this.#parents[at]!) disks.push(this.#lasts[at]!);
+    return disks.reverse();
+  }
+
+  /** By set: the sum over its disks of what each of them counts. */
+  sums(of: (disk: DiskNumber) => number): Float64Array {
+    const sums = new Float64Array(this.size);
+    // A set comes after the one that it is made from.
+    for (let set = 1; set < sums.length; set++) {
+      sums[set] = sums[this.#parents[set]!]! + of(this.#lasts[set]!);
+    }
+    return sums;
+  }
+}

@@ -1,0 +1,21 @@
+import { ACTIVE_DISK } from './disk-sets.js';
+import { countPointers, type Pointers } from './pointers.js';
+
+/** How often each L2 table is pointed at: COPIED flags mean something in those of the active disk alone. */
+export interface DiskTally {
+  /** Host offsets of all L2 tables, ascending. */
+  readonly offsets: Float64Array;
+  /** Pointers from the active L1. */
+  readonly active: Uint32Array;
+  /** Pointers from the L1 tables of snapshots. */
+  readonly inactive: Uint32Array;
+}
+
+/** Counts the pointers of the active disk and of all snapshots. */
+export function tallyOf(pointers: Pointers): DiskTally {
+  return {
+    offsets: pointers.offsets,
+    active: countPointers(pointers, (disk) => disk === ACTIVE_DISK),
+    inactive: countPointers(pointers, (disk) => disk !== ACTIVE_DISK),
+  };
+}
