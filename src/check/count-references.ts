@@ -1,16 +1,11 @@
 import { printableText } from '../base/text.js';
 import { swapWords } from '../base/words.js';
-import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import type { Image } from '../image/image.js';
 import { judgeBitmap, judgeBitmapEntry, type BitmapFault } from '../image/judge-bitmaps.js';
-import { visitL1Tables } from '../image/l1-tables.js';
 import { metadataRegions, type Region } from '../image/regions.js';
-import { walkStoredTables } from '../image/walk.js';
 import { offsetOf, type TableFormat } from '../l1l2/entry.js';
 import {
   addLayout,
-  addReferences,
-  anyCopied,
   nextBadBitmap,
   NO_PROBLEM,
   scanOf,
@@ -20,11 +15,10 @@ import {
 } from '../l1l2/scan.js';
 import { FlagMarks } from '../l1l2/flag-marks.js';
 import { visitRepeats, visitRepeatsOfRuns } from '../l1l2/repeats.js';
-import { newRuns, type Runs } from '../l1l2/runs.js';
-import { addStoredReferences } from '../l1l2/stored-scan.js';
-import { ACTIVE_DISK } from '../refs/disk-sets.js';
+import type { Runs } from '../l1l2/runs.js';
 import { tallyOf, type DiskTally } from '../refs/disk-tally.js';
-import { PointerCollector } from '../refs/pointers.js';
+import { TableCounter, type Flawed } from '../refs/table-counter.js';
+import { disksOf, walkL1Tables, walkReferences } from '../refs/walk.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import type { FindingCollector, Found } from './collector.js';
@@ -85,13 +79,14 @@ export async function countReferences(
     counter.count(at, bytes, 1, 'METADATA_PAST_END', () => ({ structure: owner, at }));
   }
   const { tally, activeL1 } = await countL2Tables(image, counter, collector);
-  const layout: Layout = { allocated: 0, fragmented: 0, compressed: 0 };
-  const hasCopied = new Uint8Array(tally.offsets.length);
-  const odd = new Uint8Array(tally.offsets.length);
-  const marked = new Uint8Array(tally.offsets.length);
-  const marks = new FlagMarks(format.fileClusters);
   const { offsets, active, inactive } = tally;
-  const runs = newRuns(scan);
+  const layout: Layout = { allocated: 0, fragmented: 0, compressed: 0 };
+  const hasCopied = new Uint8Array(offsets.length);
+  const odd = new Uint8Array(offsets.length);
+  const marked = new Uint8Array(offsets.length);
+  const marks = new FlagMarks(format.fileClusters);
+  const tables = new TableCounter(scan, counter.counts);
+  const { runs } = tables;
   const takenTwice = new Set<number>();
   const noteTaken: Taken = (cluster) => {
     if (takenTwice.size < TAKEN_MAX) takenTwice.add(cluster);
@@ -101,38 +96,53 @@ export async function countReferences(
     if (repeated.size < TAKEN_MAX) repeated.add(cluster);
   };
   let seen: ClusterSet | undefined;
+  const bitmaps = new BitmapCounter(image, counter, collector);
   // While the active disk alone is counted, a cluster that is counted already is at two places of it.
-  const order = activeFirst(tally);
-  const inOrder = order === undefined ? offsets : Float64Array.from(order, (i) => offsets[i]!);
-  await walkStoredTables(image.source, inOrder, clusterBytes, (position, words) => {
-    const index = order === undefined ? position : order[position]!;
-    const taken = active[index] === 0 ? undefined : noteTaken;
-    const pointers = active[index]! + inactive[index]!;
-    const structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
-    const judge = (entry: number): void => {
-      odd[index] = 1;
-      const place = { scan, structure, tableAt: offsets[index]!, pointers, taken } as const;
-      judgeEntry(words, entry, place, image, { counter, collector });
-    };
-    countTable(words, scan, pointers, counter, external, runs, judge, taken);
-    if (active[index] !== 0) {
-      if (runs.isPlain) {
-        addPlainLayout(runs, active[index]!, layout);
-        marks.add(runs);
-        marked[index] = 1;
-      } else addLayout(words, scan, active[index]!, external, layout);
-    } else if (runs.isPlain) visitRepeatsOfRuns(runs, noteRepeated);
-    else if (!external) {
-      seen ??= new ClusterSet(format.fileClusters);
-      visitRepeats(words, scan, seen, noteRepeated);
-    }
-    hasCopied[index] = runs.anyCopied ? 1 : 0;
-    if ((position & 0x3ff) === 0) onProgress(position / offsets.length);
-  });
-  const bitmapFailure = await countBitmapData(image, counter, collector);
+  await walkReferences(
+    image,
+    { offsets, order: activeFirst(tally) },
+    {
+      l2Table: (index, words, before) => {
+        const isActive = active[index] !== 0;
+        const taken = isActive ? noteTaken : undefined;
+        const pointers = active[index]! + inactive[index]!;
+        const structure = isActive ? 'active-l2' : 'inactive-l2';
+        const place = { scan, structure, tableAt: offsets[index]!, pointers, taken } as const;
+        countTable(words, scan, pointers, tables, external, taken, (entry) => {
+          odd[index] = 1;
+          judgeEntry(words, entry, place, image, { counter, collector });
+          return false;
+        });
+        if (isActive && runs.isPlain) {
+          addPlainLayout(runs, active[index]!, layout);
+          marks.add(runs);
+          marked[index] = 1;
+        } else if (isActive) addLayout(words, scan, active[index]!, external, layout);
+        else if (runs.isPlain) visitRepeatsOfRuns(runs, noteRepeated);
+        else if (!external) {
+          seen ??= new ClusterSet(format.fileClusters);
+          visitRepeats(words, scan, seen, noteRepeated);
+        }
+        hasCopied[index] = runs.anyCopied ? 1 : 0;
+        if ((before & 0x3ff) === 0) onProgress(before / offsets.length);
+      },
+      bitmapEntry: (high, low, at, bitmap) => {
+        bitmaps.count(high, low, at, bitmap);
+      },
+    },
+  );
   const flags = { hasCopied, odd, marks, marked };
-  const found = { bitmapFailure, regions, taken: takenTwice, repeated, cutOff };
-  return { counter, scan, tally, activeL1, layout, ...flags, ...found };
+  const found = { regions, taken: takenTwice, repeated, cutOff };
+  return {
+    counter,
+    scan,
+    tally,
+    activeL1,
+    layout,
+    bitmapFailure: bitmaps.failure,
+    ...flags,
+    ...found,
+  };
 }
 
 /** Indexes of L2 tables, those of the active disk first; undefined where they are in that order. */
@@ -157,32 +167,33 @@ async function countL2Tables(
   collector: FindingCollector,
 ): Promise<Pick<References, 'tally' | 'activeL1'>> {
   const { clusterBytes } = image.geometry;
-  const pointers = new PointerCollector();
   let activeL1: Uint32Array = new Uint32Array(0);
-  const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
-  await visitL1Tables(image.source, refs, (position, words) => {
-    const isActive = position === 0;
-    const disk = isActive ? ACTIVE_DISK : image.snapshots[position - 1]!.index + 1;
-    if (isActive) activeL1 = words;
-    const structure = isActive ? 'active-l1' : 'inactive-l1';
-    for (let i = 0; i < words.length; i += 2) {
-      const high = words[i]!;
-      const low = words[i + 1]!;
-      if ((high | low) === 0) continue;
-      const offset = offsetOf(high, low);
-      const at = refs[position]!.at + i * 4;
-      const where = (): Found => ({ structure, at, facts: factsOf(high, low) });
-      if ((high & 0x7f00_0000) !== 0 || (low & 0x1ff) !== 0) {
-        collector.add('L1_ENTRY_RESERVED_BITS', where());
+  const pointers = await walkL1Tables(
+    image,
+    disksOf(image),
+    ({ number, l1, snapshot }, words, to) => {
+      const isActive = snapshot === undefined;
+      if (isActive) activeL1 = words;
+      const structure = isActive ? 'active-l1' : 'inactive-l1';
+      for (let i = 0; i < words.length; i += 2) {
+        const high = words[i]!;
+        const low = words[i + 1]!;
+        if ((high | low) === 0) continue;
+        const offset = offsetOf(high, low);
+        const at = l1.at + i * 4;
+        const where = (): Found => ({ structure, at, facts: factsOf(high, low) });
+        if ((high & 0x7f00_0000) !== 0 || (low & 0x1ff) !== 0) {
+          collector.add('L1_ENTRY_RESERVED_BITS', where());
+        }
+        if (offset === 0) collector.add('COPIED_WITHOUT_CLUSTER', where());
+        // QEMU takes the header for a table where an entry has flags and no offset.
+        counter.count(offset, clusterBytes, 1, 'L1_ENTRY_PAST_END', where);
+        if (offset % clusterBytes !== 0) collector.add('L1_ENTRY_MISALIGNED', where());
+        to.add(number, offset);
       }
-      if (offset === 0) collector.add('COPIED_WITHOUT_CLUSTER', where());
-      // QEMU takes the header for a table where an entry has flags and no offset.
-      counter.count(offset, clusterBytes, 1, 'L1_ENTRY_PAST_END', where);
-      if (offset % clusterBytes !== 0) collector.add('L1_ENTRY_MISALIGNED', where());
-      pointers.add(disk, offset);
-    }
-  });
-  return { tally: tallyOf(pointers.finish()), activeL1 };
+    },
+  );
+  return { tally: tallyOf(pointers), activeL1 };
 }
 
 /**
@@ -194,29 +205,20 @@ function countTable(
   words: Uint32Array,
   scan: Scan,
   pointers: number,
-  counter: ReferenceCounter,
+  tables: TableCounter,
   externalDataFile: boolean,
-  runs: Runs,
-  judge: (entry: number) => void,
   taken: Taken | undefined,
+  judge: Flawed,
 ): void {
-  let entry = 0;
   if (!externalDataFile && scan.stride === 2) {
-    entry = addStoredReferences(words, scan, pointers, counter.counts, runs, taken);
-  } else {
-    swapWords(words);
-    runs.isPlain = false;
-    runs.anyCopied = anyCopied(words, scan);
-    if (externalDataFile || nextBadBitmap(words, scan, 0) !== NO_PROBLEM) {
-      for (let i = 0; i * scan.stride < words.length; i++) judge(i);
-      return;
-    }
-    entry = addReferences(words, scan, pointers, counter.counts, 0, taken);
+    tables.count(words, pointers, judge, taken);
+    return;
   }
-  while (entry !== NO_PROBLEM) {
-    judge(entry);
-    entry = addReferences(words, scan, pointers, counter.counts, entry + 1, taken);
-  }
+  swapWords(words);
+  if (externalDataFile || nextBadBitmap(words, scan, 0) !== NO_PROBLEM) {
+    tables.lookAt(words);
+    for (let i = 0; i * scan.stride < words.length; i++) judge(i, words);
+  } else tables.countInHostOrder(words, pointers, judge, taken);
 }
 
 function addPlainLayout({ allocated, fragmented }: Runs, times: number, to: Layout): void {
@@ -224,40 +226,41 @@ function addPlainLayout({ allocated, fragmented }: Runs, times: number, to: Layo
   to.fragmented += fragmented * times;
 }
 
-/**
- * Counts the clusters that hold the bits of persistent bitmaps.
- *
- * @returns where QEMU fails to load one. Spec: Bitmap table.
- */
-async function countBitmapData(
-  image: Image,
-  counter: ReferenceCounter,
-  collector: FindingCollector,
-): Promise<References['bitmapFailure']> {
-  const { clusterBytes } = image.geometry;
-  let failure: References['bitmapFailure'];
-  for (const bitmap of image.bitmaps) {
-    const fault = judgeBitmap(bitmap, image);
-    if (fault === undefined) continue;
-    addBitmapFault(bitmap, fault, collector);
-    failure = 'open';
+/** Counts the clusters that hold the bits of persistent bitmaps. Spec: Bitmap table. */
+class BitmapCounter {
+  /** Where QEMU fails to load one. */
+  failure: References['bitmapFailure'];
+  readonly #clusterBytes: number;
+  readonly #counter: ReferenceCounter;
+  readonly #collector: FindingCollector;
+
+  constructor(image: Image, counter: ReferenceCounter, collector: FindingCollector) {
+    this.#clusterBytes = image.geometry.clusterBytes;
+    this.#counter = counter;
+    this.#collector = collector;
+    for (const bitmap of image.bitmaps) {
+      const fault = judgeBitmap(bitmap, image);
+      if (fault === undefined) continue;
+      addBitmapFault(bitmap, fault, collector);
+      this.failure = 'open';
+    }
   }
-  await visitBitmapEntries(image, image.bitmaps, (high, low, at, { name, inUse }) => {
+
+  count(high: number, low: number, at: number, { name, inUse }: PersistentBitmap): void {
     const offset = offsetOf(high, low);
     const where = (): Found => {
       const facts = { ...factsOf(high, low), name: printableText(name) };
       return { structure: 'bitmap-table', at, facts };
     };
-    if (judgeBitmapEntry(high, low, clusterBytes) !== undefined) {
-      collector.add('BITMAP_TABLE_ENTRY_INVALID', where());
+    if (judgeBitmapEntry(high, low, this.#clusterBytes) !== undefined) {
+      this.#collector.add('BITMAP_TABLE_ENTRY_INVALID', where());
       // One that was not saved properly is not loaded when the image is opened.
-      if (!inUse) failure = 'open';
-      failure ??= 'check';
+      if (!inUse) this.failure = 'open';
+      this.failure ??= 'check';
     } else if (offset !== 0) {
-      counter.count(offset, clusterBytes, 1, 'BITMAP_TABLE_ENTRY_INVALID', where);
+      this.#counter.count(offset, this.#clusterBytes, 1, 'BITMAP_TABLE_ENTRY_INVALID', where);
     }
-  });
-  return failure;
+  }
 }
 
 function addBitmapFault(

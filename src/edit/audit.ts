@@ -1,17 +1,15 @@
 import { hex } from '../base/words.js';
-import { visitBitmapEntries } from '../image/bitmap-tables.js';
 import { damaged, damagedEntry } from '../image/damage.js';
 import { judgeBitmapEntry } from '../image/judge-bitmaps.js';
 import { replaceByStored } from '../image/refcounts.js';
 import { regionClusters } from '../image/regions.js';
-import { walkStoredTables } from '../image/walk.js';
 import { COMPRESSED, COPIED, judgeL2Entry, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
 import { FlagMarks } from '../l1l2/flag-marks.js';
 import { isOne, nextBadBitmap, NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
-import { newRuns } from '../l1l2/runs.js';
-import { addStoredReferences } from '../l1l2/stored-scan.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../refcount/counts.js';
+import { TableCounter } from '../refs/table-counter.js';
+import { walkReferences } from '../refs/walk.js';
 import { DataMoves } from './data-moves.js';
 import { refuseLosses } from './refuse-losses.js';
 import type { Survey } from './survey.js';
@@ -48,25 +46,30 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     const [first, end] = regionClusters(region, geometry.clusterBytes);
     for (let cluster = first; cluster < end; cluster++) counts.change(cluster, 1);
   }
-  await countBitmapData(from, counts);
-
   const hasCopied = new Uint8Array(tally.offsets.length);
-  const runs = newRuns(scan);
+  const counter = new TableCounter(scan, counts);
+  const { runs } = counter;
   const moves = new DataMoves(tally, scan, capacityClusters);
   const marks = new FlagMarks(format.fileClusters);
-  await walkStoredTables(image.source, tally.offsets, geometry.clusterBytes, (index, words) => {
-    const at = tally.offsets[index]!;
-    const before = tally.before[index]!;
-    countPointers(at, before, counts, geometry.clusterBytes);
-    const problem = addStoredReferences(words, scan, before, counts, runs);
-    if (problem !== NO_PROBLEM) throw explain(words, problem, at, scan);
-    refuseBadBitmaps(words, at, scan);
-    hasCopied[index] = runs.anyCopied ? 1 : 0;
-    if (tally.active[index] !== 0) {
-      if (runs.isPlain) marks.add(runs);
-      else marks.addEntries(words, scan);
-    }
-    moves.add(index, words, runs);
+  await walkReferences(image, tally, {
+    l2Table: (index, words) => {
+      const at = tally.offsets[index]!;
+      const before = tally.before[index]!;
+      countPointers(at, before, counts, geometry.clusterBytes);
+      counter.count(words, before, (entry) => {
+        throw explain(words, entry, at, scan);
+      });
+      refuseBadBitmaps(words, at, scan);
+      hasCopied[index] = runs.anyCopied ? 1 : 0;
+      if (tally.active[index] !== 0) {
+        if (runs.isPlain) marks.add(runs);
+        else marks.addEntries(words, scan);
+      }
+      moves.add(index, words, runs);
+    },
+    bitmapEntry: (high, low, at) => {
+      countBitmapCluster(high, low, at, from, counts);
+    },
   });
 
   refuseSharedMetadata(from, counts);
@@ -128,21 +131,24 @@ function refuseSharedMetadata(from: Survey, counts: Counts): void {
   });
 }
 
-/** Clusters that hold the bits of persistent bitmaps. Spec: Bitmap table. */
-async function countBitmapData(from: Survey, counts: Counts): Promise<void> {
-  const { image, format } = from;
+/** Counts the cluster that holds bits of a persistent bitmap. Spec: Bitmap table. */
+function countBitmapCluster(
+  high: number,
+  low: number,
+  at: number,
+  { image, format }: Survey,
+  counts: Counts,
+): void {
   const { clusterBytes } = image.geometry;
-  await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
-    // QEMU opens no image with such a bitmap, and a check does not count what the entry names.
-    const problem = judgeBitmapEntry(high, low, clusterBytes);
-    if (problem !== undefined) throw damagedEntry('bitmap-table', at, problem, high, low);
-    const offset = offsetOf(high, low);
-    if (offset === 0) return;
-    if (offset / clusterBytes >= format.fileClusters) {
-      throw damagedEntry('bitmap-table', at, 'past-the-end', high, low);
-    }
-    countPointers(offset, 1, counts, clusterBytes);
-  });
+  // QEMU opens no image with such a bitmap, and a check does not count what the entry names.
+  const problem = judgeBitmapEntry(high, low, clusterBytes);
+  if (problem !== undefined) throw damagedEntry('bitmap-table', at, problem, high, low);
+  const offset = offsetOf(high, low);
+  if (offset === 0) return;
+  if (offset / clusterBytes >= format.fileClusters) {
+    throw damagedEntry('bitmap-table', at, 'past-the-end', high, low);
+  }
+  countPointers(offset, 1, counts, clusterBytes);
 }
 
 /** The fast loop said that an entry is wrong; the readable rules say how. */

@@ -2,12 +2,11 @@ import { hex } from '../base/words.js';
 import { damaged } from '../image/damage.js';
 import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';
-import { checkL1Table, visitL1Tables } from '../image/l1-tables.js';
+import { checkL1Table } from '../image/l1-tables.js';
 import { readRefcountTable } from '../image/refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../image/regions.js';
 import type { TableFormat } from '../l1l2/entry.js';
-import { ACTIVE_DISK } from '../refs/disk-sets.js';
-import { PointerCollector } from '../refs/pointers.js';
+import { disksOf, walkL1Tables } from '../refs/walk.js';
 import type { NextState } from './next-state.js';
 import { tallyOf, type EditTally } from './tally.js';
 
@@ -34,16 +33,14 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
   const regions = metadataRegions(image, refcountBlocks);
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 
-  const collector = new PointerCollector();
   let activeL1: Uint32Array = new Uint32Array(0);
-  const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
-  await visitL1Tables(image.source, refs, (index, words) => {
-    const isActive = index === ACTIVE_DISK;
-    checkL1Table(isActive ? 'active-l1' : 'inactive-l1', refs[index]!, words, format);
+  const pointers = await walkL1Tables(image, disksOf(image), (disk, words, to) => {
+    const isActive = disk.snapshot === undefined;
+    checkL1Table(isActive ? 'active-l1' : 'inactive-l1', disk.l1, words, format);
     if (isActive) activeL1 = words;
-    collector.addTable(index, words);
+    to.addTable(disk.number, words);
   });
-  const tally = tallyOf(collector.finish(), next);
+  const tally = tallyOf(pointers, next);
   for (const offset of tally.offsets) {
     if (!claimed.has(offset / clusterBytes)) continue;
     throw damaged({

@@ -1,11 +1,12 @@
+import { swapWords } from '../base/words.js';
 import { refcountOverflow } from '../edit/ledger.js';
-import { visitBitmapEntries } from '../image/bitmap-tables.js';
-import type { Image } from '../image/image.js';
 import { metadataRegions, regionClusters, type Region } from '../image/regions.js';
 import { walkTables } from '../image/walk.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
-import { addReferences, anyCopied, nextBadBitmap, NO_PROBLEM, type Scan } from '../l1l2/scan.js';
+import { nextBadBitmap, type Scan } from '../l1l2/scan.js';
 import type { Counts } from '../refcount/counts.js';
+import { TableCounter, type Flawed } from '../refs/table-counter.js';
+import { walkReferences } from '../refs/walk.js';
 import { mendDataFileTable } from './data-file-tables.js';
 import { isChanged } from './mend-tables.js';
 import type { MendedTree } from './tree.js';
@@ -44,21 +45,31 @@ export async function countMended(
   const image = { ...tree.image, snapshots: tree.kept };
   const regions = metadataRegions(image, refcountBlocks);
   const crowded = countRegions(regions, scan, counts, unknowns);
-  const held = await countBitmapData(image, scan, counts, unknowns);
   await countStrayTables(tree, scan, counts);
 
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = image.geometry;
+  const held = new Set<number>();
   const mendedL2s = new Set<number>();
   const hasCopied = new Uint8Array(offsets.length);
-  await walkTables(image.source, offsets, clusterBytes, (index, words) => {
-    const at = offsets[index]!;
-    const pointers = active[index]! + inactive[index]!;
-    if (!counts.change(at / clusterBytes, pointers)) throw overflow(at, scan);
-    hasCopied[index] = anyCopied(words, scan) ? 1 : 0;
-    if (image.header.externalDataFile) {
-      if (mendDataFileTable(words, at, tree.mender, scan)) mendedL2s.add(index);
-    } else if (countTable(words, at, pointers, tree, scan, counts, unknowns)) mendedL2s.add(index);
+  const tables = new TableCounter(scan, counts);
+  await walkReferences(image, tree.tally, {
+    l2Table: (index, words) => {
+      const at = offsets[index]!;
+      const pointers = active[index]! + inactive[index]!;
+      if (!counts.change(at / clusterBytes, pointers)) throw overflow(at, scan);
+      let mended = false;
+      if (image.header.externalDataFile) {
+        swapWords(words);
+        tables.lookAt(words);
+        mended = mendDataFileTable(words, at, tree.mender, scan);
+      } else mended = countTable(words, at, pointers, tree, scan, tables, counts, unknowns);
+      hasCopied[index] = tables.runs.anyCopied ? 1 : 0;
+      if (mended) mendedL2s.add(index);
+    },
+    bitmapEntry: (high, low) => {
+      countBitmapCluster(high, low, scan, counts, unknowns, held);
+    },
   });
   const shared = new Set(regions.filter((region) => isShared(region, scan, counts)));
   const misplaced = new Set([...crowded, ...shared]);
@@ -97,29 +108,27 @@ function isShared(region: Region, scan: Scan, counts: Counts): boolean {
 }
 
 /**
- * Counts clusters that hold the bits of persistent bitmaps. Entries that can't be right stay as they
- * are; a check counts none with stray bits, so the clusters of those are returned.
+ * Counts the cluster that holds bits of a persistent bitmap. An entry that can't be right stays as it is; a check
+ * counts none with stray bits, so the cluster of such a one is only held.
  */
-async function countBitmapData(
-  image: Image,
+function countBitmapCluster(
+  high: number,
+  low: number,
   scan: Scan,
   counts: Counts,
   unknowns: Unknowns,
-): Promise<ReadonlySet<number>> {
-  const { clusterBytes } = image.geometry;
-  const held = new Set<number>();
-  await visitBitmapEntries(image, image.bitmaps, (high, low) => {
-    const at = offsetOf(high, low);
-    const cluster = at / clusterBytes;
-    if (at === 0) return;
-    const isWhole = Number.isInteger(cluster);
-    if (!isWhole || cluster >= scan.fileClusters) unknowns.unreadable(at, clusterBytes);
-    if (!isWhole || cluster >= counts.clusters) return;
-    const hasStrayBits = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
-    if (hasStrayBits) held.add(cluster);
-    else if (!counts.change(cluster, 1)) throw overflow(at, scan);
-  });
-  return held;
+  held: Set<number>,
+): void {
+  const { clusterBytes } = scan.format.geometry;
+  const at = offsetOf(high, low);
+  const cluster = at / clusterBytes;
+  if (at === 0) return;
+  const isWhole = Number.isInteger(cluster);
+  if (!isWhole || cluster >= scan.fileClusters) unknowns.unreadable(at, clusterBytes);
+  if (!isWhole || cluster >= counts.clusters) return;
+  const hasStrayBits = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
+  if (hasStrayBits) held.add(cluster);
+  else if (!counts.change(cluster, 1)) throw overflow(at, scan);
 }
 
 /**
@@ -153,21 +162,17 @@ async function countStrayTables(
 
 /** Mends an L2 table in place and counts what it then refers to. Returns whether it was mended. */
 function countTable(
-  words: Uint32Array,
+  stored: Uint32Array,
   at: number,
   pointers: number,
   tree: MendedTree,
   scan: Scan,
+  tables: TableCounter,
   counts: Counts,
   unknowns: Unknowns,
 ): boolean {
   let mended = false;
-  for (let i = nextBadBitmap(words, scan, 0); i >= 0; i = nextBadBitmap(words, scan, i + 1)) {
-    mended = isChanged(tree.mender.mendL2(words, i, at, scan)) || mended;
-  }
-  for (let from = 0; ;) {
-    const index = addReferences(words, scan, pointers, counts, from);
-    if (index === NO_PROBLEM) return mended;
+  const flawed: Flawed = (index, words) => {
     const target = targetOf(words, index, scan);
     const mending = tree.mender.mendL2(words, index, at, scan);
     // It was the count that did not fit.
@@ -176,8 +181,18 @@ function countTable(
     mended ||= isChanged(mending);
     if (isChanged(mending)) unknowns.spare(target.at, target.bytes);
     else countFlawed(words, index, pointers, scan, counts, unknowns);
-    from = isChanged(mending) ? index : index + 1;
+    return isChanged(mending);
+  };
+  if (scan.stride === 2) {
+    tables.count(stored, pointers, flawed);
+    return mended;
   }
+  swapWords(stored);
+  for (let i = nextBadBitmap(stored, scan, 0); i >= 0; i = nextBadBitmap(stored, scan, i + 1)) {
+    mended = isChanged(tree.mender.mendL2(stored, i, at, scan)) || mended;
+  }
+  tables.countInHostOrder(stored, pointers, flawed);
+  return mended;
 }
 
 /** Counts an entry that keeps its flaw, in every cluster that its bytes touch. */

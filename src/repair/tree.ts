@@ -1,11 +1,9 @@
 import { clustersToHold } from '../base/units.js';
 import type { Image } from '../image/image.js';
-import { visitL1Tables } from '../image/l1-tables.js';
 import { offsetOf } from '../l1l2/entry.js';
-import { ACTIVE_DISK } from '../refs/disk-sets.js';
-import { PointerCollector } from '../refs/pointers.js';
 import { tallyOf, type DiskTally } from '../refs/disk-tally.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
+import { disksOf, walkL1Tables } from '../refs/walk.js';
 import type { EmptiedL1, RepairChoice } from './choice.js';
 import { isChanged, type Mending, type TableMender } from './mend-tables.js';
 import type { Unknowns } from './unknowns.js';
@@ -42,30 +40,28 @@ export async function readTree(
   const dropped = new Set(dropSnapshots);
   const emptied = new Set<EmptiedL1>(emptyL1s);
   const kept = image.snapshots.filter(({ index }) => !dropped.has(index));
-  const collector = new PointerCollector();
   const mendedL1s = new Set<number>();
   const strayTables = new Map<number, number>();
   let activeL1: Uint32Array = new Uint32Array(0);
   let storedActiveL1 = activeL1;
-  const refs = [image.header.activeL1, ...kept.map(({ l1 }) => l1)];
-  await visitL1Tables(image.source, refs, (position, words) => {
-    const isActive = position === 0;
-    const disk = isActive ? ACTIVE_DISK : kept[position - 1]!.index + 1;
+  const disks = disksOf({ header: image.header, snapshots: kept });
+  const pointers = await walkL1Tables(image, disks, ({ number, l1, snapshot }, words, to) => {
+    const isActive = snapshot === undefined;
     const stored = isActive ? words.slice() : words;
-    if (emptied.has(isActive ? 'active' : kept[position - 1]!.index)) words.fill(0);
-    const mended = mendL1(words, refs[position]!.at, mender, (offset, mending) => {
+    if (emptied.has(isActive ? 'active' : snapshot.index)) words.fill(0);
+    const mended = mendL1(words, l1.at, mender, (offset, mending) => {
       if (mending === 'unreadable') {
         unknowns.unreadable(offset, clusterBytes);
         strayTables.set(offset, (strayTables.get(offset) ?? 0) + 1);
       } else if (mending === 'zeroed') {
         unknowns.addOwner();
         unknowns.spare(offset, clusterBytes);
-      } else collector.add(disk, offset);
+      } else to.add(number, offset);
     });
     if (isActive) [activeL1, storedActiveL1] = [words, stored];
-    else if (mended) mendedL1s.add(kept[position - 1]!.index);
+    else if (mended) mendedL1s.add(snapshot.index);
   });
-  const tally = tallyOf(collector.finish());
+  const tally = tallyOf(pointers);
   const active = { activeL1, storedActiveL1 };
   return { image, mender, ...active, kept, emptied, mendedL1s, tally, strayTables };
 }
