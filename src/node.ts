@@ -11,4 +11,5 @@ export { nodeCryptography } from './node/cryptography.js';
 export { nodeDecompressor } from './node/decompressor.js';
 export { equalBytes } from './node/equal-bytes.js';
 export { fileGate } from './node/file-gate.js';
+export type { FileGateOptions } from './node/file-gate.js';
 export { newSha256 } from './node/sha256.js';
