@@ -251,12 +251,15 @@ const LARGEST_RAW = BigInt(Number.MAX_SAFE_INTEGER - 511);
 /**
  * Opens a file for a new image and hands it over, empty. If it comes to nothing, a file that was
  * made for it goes away again.
+ *
+ * @param refuse looks at the open file before anything in it is lost.
  */
 export async function withNewFile(
   { shown, path }: NewPath,
   fail: (reason: string) => Refusal,
   io: QemuImgIo,
   use: (file: ReplaceableFile) => Promise<void>,
+  refuse?: (file: ReplaceableFile) => Promise<void>,
 ): Promise<void> {
   let file: ReplaceableFile;
   try {
@@ -273,6 +276,7 @@ export async function withNewFile(
     throw fail(isDirectory ? NEW_IMAGE.notCreated(shown, 'Is a directory') : reason);
   }
   try {
+    await refuse?.(file);
     warnAboutLock(file, io);
     if (file.growable) await file.truncate(0);
     await use(file);
