@@ -74,7 +74,7 @@ export async function createOutputFile(
   try {
     const target = old?.path ?? file;
     const partial = path.join(path.dirname(target), `.${path.basename(target)}.qsnap-partial`);
-    const leftoverRemoved = await removeLeftover(partial, old?.identity);
+    const leftoverRemoved = await removeLeftover(partial);
     const made = await createPartial(partial, options.mode ?? 0o666);
     const replace = options.replace === true;
     return new Output({ ...made, target, partial, leftoverRemoved, replace, old });

@@ -6,7 +6,7 @@ import type { BlockDevice } from '../device.js';
 import { refuseOthers } from './file.js';
 import { closeQuietly, openCalls, type FileCalls } from './file-calls.js';
 import { FileDevice } from './file-device.js';
-import { identityAtOnce, identityOfName, removeOwnName } from './identity.js';
+import { identityAtOnce, identityOf, identityOfName, removeOwnName } from './identity.js';
 import { lockForEdit } from './lock.js';
 import { openFailed, systemCodeOf } from './system-error.js';
 
@@ -18,23 +18,21 @@ export interface PartialFile {
 }
 
 /**
- * Removes what an output that was cut off left behind, unless that output still goes on.
+ * Removes what an output that was cut off left behind, unless that output still goes on. A file that has
+ * another name too is whole, and was cut off while it got that: then only the one name goes, whoever uses
+ * the file by now.
  *
- * @param oldIdentity of the file that is to be replaced. An output that was cut off while it got its name
- *   has both names, and is whole: then only the one name goes.
  * @returns whether half an output was removed.
  * @throws QsnapError IMAGE_IN_USE, NOT_A_FILE, OPEN_FAILED; the system's error.
  */
-export async function removeLeftover(
-  partial: string,
-  oldIdentity: string | undefined,
-): Promise<boolean> {
-  if (oldIdentity !== undefined && identityOfName(partial) === oldIdentity) {
-    removeOwnName(partial, oldIdentity);
-    return false;
-  }
+export async function removeLeftover(partial: string): Promise<boolean> {
   let calls;
   try {
+    const stats = await promises.lstat(partial, { bigint: true });
+    if (stats.isFile() && Number(stats.nlink) > 1) {
+      removeOwnName(partial, identityOf(stats));
+      return false;
+    }
     calls = await openCalls(
       partial,
       constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK,

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -243,6 +244,20 @@ test('the two names that a cut between them leaves are one file', async () => {
   expect(readFileSync(file, 'utf8')).toBe('');
 });
 
+test('the second name of a whole file goes, though somebody uses that', async () => {
+  const { directory, file, partial } = place();
+  writeFileSync(partial, 'whole');
+  const kept = join(directory, 'kept');
+  linkSync(partial, kept);
+  const reader = await openFile(kept);
+  const output = await createOutputFile(file);
+  expect(output.leftoverRemoved).toBe(false);
+  await output.commit();
+  await reader.close();
+  expect(readdirSync(directory)).toEqual(['kept', 'out.raw']);
+  expect(readFileSync(kept, 'utf8')).toBe('whole');
+});
+
 test('what is read is known by the open file, under whatever name it is now', async () => {
   const { directory, file } = place();
   const image = join(directory, 'image');
@@ -253,4 +268,26 @@ test('what is read is known by the open file, under whatever name it is now', as
   const output = createOutputFile(file, { replace: true, inputs: [source] });
   await expect(output).rejects.toMatchObject({ code: 'OUTPUT_IS_INPUT' });
   await source.close();
+});
+
+test('where an output can not be begun nothing stays open, and the older file is free', async () => {
+  const { directory, file, partial } = place();
+  writeFileSync(file, 'old');
+  const before = nextDescriptor();
+  mkdirSync(partial);
+  const begun = createOutputFile(file, { replace: true });
+  await expect(begun).rejects.toMatchObject({ code: 'OPEN_FAILED' });
+  expect(nextDescriptor()).toBe(before);
+  rmdirSync(partial);
+  const first = await createOutputFile(file, { replace: true });
+  const between = nextDescriptor();
+  for (const options of [{}, { replace: true }, { replace: true, inputs: [file] }]) {
+    await expect(createOutputFile(file, options)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(OUTPUT_EXISTS|IMAGE_IN_USE|OUTPUT_IS_INPUT)$/) as string,
+    });
+    expect(nextDescriptor()).toBe(between);
+  }
+  await first.discard();
+  expect(nextDescriptor()).toBe(before);
+  expect(readdirSync(directory)).toEqual(['out.raw']);
 });
