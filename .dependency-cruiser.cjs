@@ -23,10 +23,15 @@ module.exports = {
     layer('l1l2', ['base', 'qcow2', 'refcount'], 'src/l1l2 is pure: base, qcow2, refcount only.'),
     layer('io', ['base'], 'Devices know bytes, not the format.'),
     layer('image', ['base', 'qcow2', 'refcount', 'l1l2', 'io'], 'image gathers; it never writes.'),
+    layer(
+      'refs',
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image'],
+      'refs walks all that refers to clusters; what that means is for others to judge.',
+    ),
     layer('tx', ['base', 'io'], 'tx carries out plans; it does not know the format.'),
     layer(
       'check',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs'],
       'check judges an image; it never writes.',
     ),
     layer(
@@ -46,27 +51,27 @@ module.exports = {
     ),
     layer(
       'edit',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx'],
       'edit turns a new state into a plan; what the state is, is decided in snapshot.',
     ),
     layer(
       'snapshot',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx', 'edit'],
       'snapshot says what the new state is; edit plans it.',
     ),
     layer(
       'repair',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx', 'edit'],
       'repair mends what check finds, by the planner of all edits.',
     ),
     layer(
       'rescue',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'copy', 'repair'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'copy', 'repair'],
       'rescue finds what is left of an image, and writes it to a new one.',
     ),
     layer(
       'resize',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'check', 'tx', 'edit'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx', 'edit'],
       'resize says what the new state is; edit plans it.',
     ),
     layer(

@@ -104,7 +104,7 @@ function endOf({ start, length }: { readonly start: number; readonly length: num
 /** Host clusters that the disk has at two places; none where they need not lie in the image's file. */
 async function claimedTwice(disk: GuestDisk, fileBytes: number): Promise<ClusterSet | undefined> {
   const { clusterBytes } = disk;
-  if (clusterBytes === 0 || disk.dataLabel !== disk.label) return undefined;
+  if (clusterBytes === 0 || disk.externalData) return undefined;
   const clusters = Math.ceil(fileBytes / clusterBytes);
   const [once, twice] = [new ClusterSet(clusters), new ClusterSet(clusters)];
   let last = -1;

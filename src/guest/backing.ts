@@ -18,12 +18,17 @@ export function refusedBacking(image: Image): QsnapError {
   );
 }
 
-/** The files between the first image and one below it; guards against chains that don't end. */
+/** The files from the first image to one below it; guards against chains that don't end. */
 export class ChainGuard {
-  readonly #identities: readonly string[];
+  readonly #identities: readonly (string | undefined)[];
 
-  constructor(identities: readonly string[] = []) {
+  private constructor(identities: readonly (string | undefined)[]) {
     this.#identities = identities;
+  }
+
+  /** The guard for what is below the first image, of which not every source tells which file it is. */
+  static async from(first: BlockSource): Promise<ChainGuard> {
+    return new ChainGuard([await first.identity?.()]);
   }
 
   /**
@@ -43,7 +48,7 @@ export class ChainGuard {
       );
     }
     const max = LIMITS.backingDepthMax.value;
-    if (this.#identities.length >= max) {
+    if (this.#identities.length > max) {
       throw new QsnapError('LIMIT_EXCEEDED', `the chain of backing files is longer than ${max}`, {
         file,
         expected: `at most ${max} backing files`,

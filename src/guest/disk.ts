@@ -76,6 +76,10 @@ export interface GuestDisk extends BlockSource {
   readonly encrypted: boolean;
   /** What people call the file that guest data of this layer lies in; `label` without a data file. */
   readonly dataLabel: string;
+  /** Whether guest data of this layer lies in a data file, opened or not. */
+  readonly externalData: boolean;
+  /** What this layer is read from: the image or raw file, and the data file if that was opened. */
+  readonly sources: readonly BlockSource[];
   /** The disks below, the nearest first; a raw file has none. */
   readonly chain: readonly GuestDisk[];
   /**

@@ -6,7 +6,10 @@ export interface OpenedLayer {
   readonly source: BlockSource;
   /** Undefined: qcow2 if it begins like one, else raw. */
   readonly format: 'qcow2' | 'raw' | undefined;
-  /** What identifies the file, so that a chain that leads back to itself is noticed. */
+  /**
+   * What identifies the file, so that a chain that leads back to itself is noticed: of a source that knows
+   * its `identity` that one, so that the chain is known to lead back to the image that it begins with.
+   */
   readonly identity: string;
   /** For an image that is encrypted itself. */
   readonly passphrase?: Uint8Array;

@@ -61,7 +61,7 @@ export async function openGuestDisk(
   image: Image,
   options: GuestDiskOptions = {},
 ): Promise<GuestDisk> {
-  return openLayer(image, options, new ChainGuard());
+  return openLayer(image, options, await ChainGuard.from(image.source));
 }
 
 async function openLayer(

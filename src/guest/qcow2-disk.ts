@@ -2,7 +2,7 @@ import { MiB } from '../base/units.js';
 import { dataFileName } from '../image/image.js';
 import { refuseEdited } from '../image/refuse-edited.js';
 import { runInFlight } from '../io/batch.js';
-import type { ByteRange, ReadRequest } from '../io/device.js';
+import type { BlockSource, ByteRange, ReadRequest } from '../io/device.js';
 import type { Extent, ExtentOptions } from './disk.js';
 import { extentsOfLayer } from './extents.js';
 import type { Layer, LayerDisk } from './layer.js';
@@ -20,6 +20,8 @@ const WINDOWS_IN_FLIGHT = 2;
 export class Qcow2Disk implements LayerDisk {
   readonly label: string;
   readonly dataLabel: string;
+  readonly externalData: boolean;
+  readonly sources: readonly BlockSource[];
   readonly format = 'qcow2';
   readonly clusterBytes: number;
   readonly l2EntryBytes: 8 | 16;
@@ -32,6 +34,8 @@ export class Qcow2Disk implements LayerDisk {
     const { image, data, backing } = layer;
     this.label = image.source.label;
     this.dataLabel = data?.label ?? dataFileName(image) ?? this.label;
+    this.externalData = image.header.externalDataFile;
+    this.sources = [...new Set([image.source, ...(data === undefined ? [] : [data])])];
     this.clusterBytes = image.geometry.clusterBytes;
     this.l2EntryBytes = image.geometry.l2EntryBytes;
     this.encrypted = image.header.encryption !== 'none';

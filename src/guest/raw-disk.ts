@@ -40,6 +40,8 @@ export async function openRawLayer(
 class RawDisk implements LayerDisk {
   readonly label: string;
   readonly dataLabel: string;
+  readonly externalData = false;
+  readonly sources: readonly BlockSource[];
   readonly format = 'raw';
   readonly clusterBytes = 0;
   readonly l2EntryBytes = 0;
@@ -52,6 +54,7 @@ class RawDisk implements LayerDisk {
   constructor(source: BlockSource, fileBytes: number, diskBytes: number) {
     this.label = source.label;
     this.dataLabel = source.label;
+    this.sources = [source];
     this.#source = source;
     this.#fileBytes = fileBytes;
     this.#diskBytes = diskBytes;

@@ -25,6 +25,16 @@ export interface ByteRange {
 export interface BlockSource {
   /** What people call it: a path, a URL, "memory". Only for messages. */
   readonly label: string;
+  /**
+   * Where the file of the host lies: an absolute path, as it was opened, which may lead over links.
+   * Names in the file that are relative start from its folder. Not there where it is no file of the host.
+   */
+  readonly path?: string;
+  /**
+   * Resolves to a text that is the same for every name of the file, and another one for every other file
+   * that is open, taken from the open file and not from its name. Not there: nothing tells.
+   */
+  identity?(): Promise<string>;
   /** Size of the file in bytes, now. */
   sizeBytes(): Promise<number>;
   /**

@@ -1,6 +1,7 @@
 import { constants, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { openFileDevice, openFileSource } from '../../src/io/node/file.js';
+import { openFileSource } from '../../src/io/node/file.js';
+import { openFileDevice } from '../../src/io/node/open-for-edit.js';
 import { openCalls } from '../../src/io/node/file-calls.js';
 import { FileDevice } from '../../src/io/node/file-device.js';
 import { temporaryDirectory } from '../support/directories.js';

@@ -113,6 +113,7 @@ describe('public names', () => {
         "createOutputFile",
         "equalBytes",
         "fileGate",
+        "fileIdentity",
         "newSha256",
         "nodeCompressor",
         "nodeCryptography",

@@ -17,8 +17,8 @@ export interface OutputPlace {
 }
 
 export interface OutputState {
-  /** The newest name that the file has; without one it is not there at all. */
-  readonly name: 'none' | 'partial' | 'final';
+  /** The names that the file has; without one it is not there at all. */
+  readonly name: 'none' | NamingStep;
   readonly bytes: Uint8Array;
   /** Whether the program had ended when the power was cut. */
   readonly isOver: boolean;
@@ -31,7 +31,8 @@ interface Timed<T> {
   readonly over: number;
 }
 
-type NamingStep = 'partial' | 'final';
+/** A file gets the name that nothing has by a link, and loses the other one after that. */
+type NamingStep = 'partial' | 'both' | 'final';
 
 /** The calls by what they do. */
 interface Recording {
@@ -46,7 +47,9 @@ function recordingOf(calls: readonly SystemCall[], place: OutputPlace): Recordin
   const syncs: Timed<'file' | 'folder'>[] = [];
   for (const call of calls) {
     const { name, file, args, began, over } = call;
-    if (/^rename/.test(name)) names.push({ what: 'final', began, over });
+    const isPartialRemoved = /^unlink/.test(name) && args.includes(`"${place.partial}"`);
+    if (/^link/.test(name)) names.push({ what: 'both', began, over });
+    else if (/^rename/.test(name) || isPartialRemoved) names.push({ what: 'final', began, over });
     else if (/^open/.test(name) && args.includes(`"${place.partial}"`) && /O_CREAT/.test(args)) {
       names.push({ what: 'partial', began, over });
     } else if (/sync$/.test(name) && file === place.partial) {
@@ -105,10 +108,11 @@ export function* outputStates(
   }
 }
 
-/** In what a state falls short: the name belongs to the whole file only, and after the end it does. */
+/** In what a state falls short: the name belongs to the whole file only, and after the end it alone does. */
 export function outputShortcoming(state: OutputState, { whole }: OutputPlace): string | undefined {
   const { name, bytes, isOver, description } = state;
-  if (name === 'final' && Buffer.compare(bytes, whole) !== 0) return `not whole: ${description}`;
+  const isNamed = name === 'final' || name === 'both';
+  if (isNamed && Buffer.compare(bytes, whole) !== 0) return `not whole: ${description}`;
   if (name !== 'final' && isOver) return `the name is not sure at the end: ${description}`;
   return undefined;
 }

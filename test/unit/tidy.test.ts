@@ -129,6 +129,9 @@ describe('files', () => {
 
 /** Source files without a unit test of their own, and where they are tested instead. */
 const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
+  'src/refs/disk-tally.ts': /^test\/unit\/refs\/pointers\.test\.ts$/,
+  'src/check/table-notes.ts': /^test\/oracle\/check\.test\.ts$/,
+  'src/check/bitmap-counter.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/edit/next-state.ts': /^types only: test\/unit\/edit\/plan-edit\.test\.ts$/,
   // Steps of one plan: held to by every edit of every fixture.
   'src/edit/place.ts': /^test\/unit\/edit\/plan-edit\.test\.ts$/,
@@ -152,7 +155,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/make/place-empty.ts': /^test\/oracle\/create-image\.test\.ts$/,
   'src/make/qemu-placement.ts': /^test\/oracle\/create-image\.test\.ts$/,
   'src/make/refcount-area.ts': /^test\/oracle\/new-images\.test\.ts$/,
-  'src/io/node/new-file.ts': /^test\/oracle\/parity-create\.test\.ts$/,
   'src/resize/growth.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
   'src/resize/refuse.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
   'src/resize/shrink.ts': /^test\/unit\/resize\/plan-resize\.test\.ts$/,
@@ -257,7 +259,9 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/io/node/block-size.ts': /^test\/contract\/file\.test\.ts$/,
   'src/io/node/file-calls.ts': /^test\/contract\/file\.test\.ts$/,
   'src/io/node/native.ts': /^test\/oracle\/locks\.test\.ts$/,
-  'src/io/node/lock.ts': /^test\/oracle\/locks\.test\.ts$/,
+  'src/io/node/partial-file.ts': /^test\/unit\/io\/output-file\.test\.ts$/,
+  'src/io/node/file-source.ts': /^test\/unit\/io\/file-device\.test\.ts$/,
+  'src/io/node/open-for-edit.ts': /^test\/oracle\/locks\.test\.ts$/,
   'src/io/node/open.ts': /^test\/oracle\/locks\.test\.ts$/,
   'src/io/node/system-error.ts': /^test\/unit\/io\/file\.test\.ts$/,
 };

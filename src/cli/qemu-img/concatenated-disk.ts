@@ -26,6 +26,8 @@ export async function concatenatedDisk(disks: readonly GuestDisk[]): Promise<Gue
     l2EntryBytes: 0,
     encrypted: false,
     dataLabel: first!.dataLabel,
+    externalData: false,
+    sources: disks.flatMap(({ sources }) => sources),
     chain: [],
     sizeBytes: () => Promise.resolve(total),
     readBatch: async (requests) => {

@@ -9,6 +9,7 @@ import {
   type Image,
   type NewImageOptions,
 } from '../../index.js';
+import { fileIdentity } from '../../node.js';
 import { isCacheMode } from './cache-mode.js';
 import type { ConvertTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
@@ -38,8 +39,11 @@ export async function withExistingTarget(
   if (targetImageOpts && outputFormat !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   if (backing !== undefined) throw new Refusal(CONVERT_REFUSED.backingOfExisting);
   const target = targetOf(output!, targetImageOpts, outputFormat);
-  refuseInputs(target, input, (reason) => couldNotOpen(output!, reason));
+  const isRead = (reason: string): Refusal => couldNotOpen(output!, reason);
+  await refuseInputs(target.shown, await fileIdentity(target.path), input, isRead);
   await withEditableImage(target, async (opened) => {
+    // Its name may lead to another file by now.
+    await refuseInputs(target.shown, await opened.file.identity(), input, isRead);
     warnAboutLock(opened.file, io);
     if (opened.kind === 'raw') {
       if (request.compressed) throw new Refusal(CONVERT.compressionOfRaw);

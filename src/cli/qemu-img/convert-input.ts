@@ -1,5 +1,4 @@
 /** What `convert` reads, and that it must never write there. */
-import { statSync } from 'node:fs';
 import { lockedText } from './messages-convert.js';
 import type { Refusal } from './refusal.js';
 import type { SourceDisk } from './source-disk.js';
@@ -12,28 +11,20 @@ export interface ConvertInput {
 
 /**
  * An output that is one of the files that are read would destroy what is being copied. QEMU's locks
- * say so too, but not where there are no locks (`-U`).
+ * say so too, but not where there are no locks (`-U`). What is read is known by the open files.
  *
+ * @param identity of the file that is written to; undefined where there is none yet.
  * @throws Refusal.
  */
-export function refuseInputs(
-  { shown, path }: { readonly shown: string; readonly path: string },
+export async function refuseInputs(
+  shown: string,
+  identity: string | undefined,
   { sources }: ConvertInput,
   fail: (reason: string) => Refusal,
-): void {
-  const output = identityOf(path);
-  if (output === undefined) return;
+): Promise<void> {
+  if (identity === undefined) return;
   const disks = sources.flatMap(({ disk }) => [disk, ...disk.chain]);
-  const files = new Set(disks.flatMap(({ label, dataLabel }) => [label, dataLabel]));
-  for (const file of files) if (identityOf(file) === output) throw fail(lockedText(shown));
-}
-
-/** Device and number of a file; undefined where there is none. */
-function identityOf(path: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
+  for (const file of disks.flatMap((disk) => disk.sources)) {
+    if ((await file.identity?.()) === identity) throw fail(lockedText(shown));
   }
 }

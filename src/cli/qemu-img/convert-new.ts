@@ -5,6 +5,7 @@ import {
   newQcow2Writer,
   type CreateImageOptions,
 } from '../../index.js';
+import { fileIdentity, type ReplaceableFile } from '../../node.js';
 import { isCacheMode } from './cache-mode.js';
 import { knownFormat, type ConvertTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
@@ -40,14 +41,17 @@ export async function withNewTarget(
   refuseEncryption(given, fail);
   const options = format === 'qcow2' ? checkedOptions(given, fail) : undefined;
   const preallocation = preallocationOf(format, given, fail);
-  refuseInputs(at, input, fail);
+  await refuseInputs(at.shown, await fileIdentity(at.path), input, fail);
   if (request.bitmaps) throw plain(CONVERT_REFUSED.bitmaps);
   const { cache, compressed } = request;
   if (cache !== undefined && !isCacheMode(cache)) throw plain(CONVERT.cache(cache));
   if (compressed && format === 'raw') throw plain(CONVERT.compressionOfRaw);
   const backingBytes = await backingBytesOf(request, given, at.path, io);
   for (const hint of ignoredHints(given)) io.warn(NEW_IMAGE.hintIgnored(hint));
-  await withNewFile(at, fail, io, async (file) => {
+  // Its name may lead to another file by the time it is opened.
+  const refuse = async (file: ReplaceableFile): Promise<void> =>
+    refuseInputs(at.shown, await file.identity(), input, fail);
+  const write = async (file: ReplaceableFile): Promise<void> => {
     try {
       const writer =
         options === undefined
@@ -60,7 +64,8 @@ export async function withNewTarget(
       if (file.growable) await file.truncate(0).catch(() => undefined);
       throw error;
     }
-  });
+  };
+  await withNewFile(at, fail, io, write, refuse);
 }
 
 function givenOptions(
@@ -151,13 +156,14 @@ async function backingBytesOf(
   const format = given.get('backing_fmt');
   const request = { operand, format, imageOpts: false, forceShare, secrets };
   try {
-    return await withSourceDisk(request, io, (backing) => {
-      refuseInputs(
-        { shown: output!, path: outputPath },
+    return await withSourceDisk(request, io, async (backing) => {
+      await refuseInputs(
+        output!,
+        await fileIdentity(outputPath),
         { sources: [backing], diskBytes: 0 },
         (reason) => couldNotOpen(output!, `${BACKING_PREFIX}${reason}`),
       );
-      return Promise.resolve(backing.sizeBytes);
+      return backing.sizeBytes;
     });
   } catch (error) {
     if (!(error instanceof Refusal) || error.text.startsWith(`Could not open '${output!}'`)) {

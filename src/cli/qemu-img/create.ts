@@ -6,7 +6,7 @@ import {
   type CreateImageOptions,
   type QsnapError,
 } from '../../index.js';
-import { openFileToReplace, type ReplaceableFile } from '../../node.js';
+import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node.js';
 import { eachOption, type ArgvContext } from './argv.js';
 import { byteString, textOf } from './bytes.js';
 import type { Run } from './command.js';
@@ -187,7 +187,8 @@ async function makeQcow2(
   const data = pathOf(name, fail);
   // QEMU makes it where the process is, and looks for it beside the image afterwards.
   const found = textOf(fullBackingName(at.shown, data.shown));
-  if (data.path === at.path || found === at.path) throw fail(NEW_IMAGE.ownDataFile);
+  const isOwn = data.path === at.path || found === at.path || (await areOneFile(data, at));
+  if (isOwn) throw fail(NEW_IMAGE.ownDataFile);
   await withNewFile(data, fail, io, async (dataDevice) => {
     await withNewFile(at, fail, io, (file) =>
       wording(saying, async () => {
@@ -211,6 +212,12 @@ async function wording(
   } catch (error) {
     throw isQsnapError(error) ? saying(error) : error;
   }
+}
+
+/** Whether both names lead to one file that is there. */
+async function areOneFile(a: NewPath, b: NewPath): Promise<boolean> {
+  const identity = await fileIdentity(a.path);
+  return identity !== undefined && identity === (await fileIdentity(b.path));
 }
 
 export function qcow2Reason(error: QsnapError, { backing }: CreateImageOptions): string {
@@ -251,12 +258,15 @@ const LARGEST_RAW = BigInt(Number.MAX_SAFE_INTEGER - 511);
 /**
  * Opens a file for a new image and hands it over, empty. If it comes to nothing, a file that was
  * made for it goes away again.
+ *
+ * @param refuse looks at the open file before anything in it is lost.
  */
 export async function withNewFile(
   { shown, path }: NewPath,
   fail: (reason: string) => Refusal,
   io: QemuImgIo,
   use: (file: ReplaceableFile) => Promise<void>,
+  refuse?: (file: ReplaceableFile) => Promise<void>,
 ): Promise<void> {
   let file: ReplaceableFile;
   try {
@@ -273,6 +283,7 @@ export async function withNewFile(
     throw fail(isDirectory ? NEW_IMAGE.notCreated(shown, 'Is a directory') : reason);
   }
   try {
+    await refuse?.(file);
     warnAboutLock(file, io);
     if (file.growable) await file.truncate(0);
     await use(file);

@@ -13,6 +13,8 @@ export function diskWith(
     l2EntryBytes: disk.l2EntryBytes,
     encrypted: disk.encrypted,
     dataLabel: disk.dataLabel,
+    externalData: disk.externalData,
+    sources: disk.sources,
     chain: disk.chain,
     sizeBytes: () => disk.sizeBytes(),
     readBatch: (requests) => disk.readBatch(requests),

@@ -166,14 +166,18 @@ class OpenedChain implements Gate {
     });
     this.#depths.set(file, depth + 1);
     this.#paths[depth + 1] = target.shown;
-    if (opened.kind === 'qcow2') {
-      warnAboutBitmaps(opened.image, this.#io);
-      if (opened.image.header.encryption !== 'none') {
-        await file.close();
-        throw new OpenFailure(prefix + KEY_REASONS.required);
+    try {
+      if (opened.kind === 'qcow2') {
+        warnAboutBitmaps(opened.image, this.#io);
+        if (opened.image.header.encryption !== 'none') {
+          throw new OpenFailure(prefix + KEY_REASONS.required);
+        }
       }
+      return { source: file, format: opened.kind, identity: await file.identity() };
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    return { source: file, format: opened.kind, identity: target.path };
   }
 
   async openDataFile(image: Image): Promise<BlockSource> {

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import {
   hashSource,
   newQcow2Writer,
@@ -11,7 +10,7 @@ import {
   type GuestDisk,
   type ImageWriter,
 } from '../../index.js';
-import { createOutputFile, newSha256 } from '../../node.js';
+import { createOutputFile, newSha256, type OutputFileOptions } from '../../node.js';
 import type { CliOutput } from '../streams.js';
 import { printWarning, type Context } from './context.js';
 import { formatOf, type ExportFormat } from './export-format.js';
@@ -49,19 +48,21 @@ const CLUSTER_BYTES = 65536;
 /**
  * Begins the output of an export.
  *
+ * @param permissions of the image, which the output gets too, and what is read.
+ *
  * @throws QsnapError OUTPUT_EXISTS and whatever else `createOutputFile` throws; NEW_IMAGE_INVALID.
  */
 export async function openTarget(
   disk: GuestDisk,
   options: TargetOptions,
-  inputs: readonly string[],
+  { mode, inputs }: Pick<OutputFileOptions, 'mode' | 'inputs'>,
   context: Context,
 ): Promise<ExportTarget> {
   if (options.output === '-') return streamTarget(await disk.sizeBytes(), context.io.stdout);
   const file = await createOutputFile(options.output, {
     replace: options.force === true,
-    mode: statSync(inputs[0]!).mode,
-    inputs,
+    ...(mode !== undefined && { mode }),
+    ...(inputs !== undefined && { inputs }),
   });
   try {
     if (file.leftoverRemoved) {

@@ -2,6 +2,7 @@ import {
   backingName,
   printableText,
   QsnapError,
+  type BlockSource,
   type GuestDisk,
   type GuestDiskOptions,
   type Image,
@@ -45,7 +46,7 @@ export function refuseWithoutBacking(image: Image, { backing }: GuestFlags): voi
   );
 }
 
-/** The files that a disk is read from, by path. */
-export function filesOf(disk: GuestDisk): string[] {
-  return [disk, ...disk.chain].flatMap(({ label, dataLabel }) => [label, dataLabel]);
+/** The open files that a disk is read from. */
+export function filesOf(disk: GuestDisk): readonly BlockSource[] {
+  return [disk, ...disk.chain].flatMap(({ sources }) => sources);
 }

@@ -79,6 +79,14 @@ export async function openCalls(
   return callsOf(await calls.open(path, flags, mode));
 }
 
+/**
+ * Closes what is not of use any more. That it can't be closed well takes nothing from what was done before,
+ * and says less than the error that brought it here: the system gives the descriptor back all the same.
+ */
+export async function closeQuietly(file: Pick<FileCalls, 'close'> | undefined): Promise<void> {
+  await file?.close().catch(() => undefined);
+}
+
 function callsOf(opened: number): NodeFileCalls {
   const reads = new ReadAtOnce();
   const underWay = new UnderWay();

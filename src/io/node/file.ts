@@ -1,40 +1,29 @@
-/** A file or a block device of the host as a device. */
+/** A file or a block device of the host, opened after a look at what it is. */
 import { constants, stat } from 'node:fs';
 import type { Stats, StatsBase } from 'node:fs';
 import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import { blockDeviceSize } from './block-size.js';
-import { openCalls, type NodeFileCalls } from './file-calls.js';
-import { FileDevice, FileSource } from './file-device.js';
-import type { FileFacts } from './file-device.js';
+import { closeQuietly, openCalls, type NodeFileCalls } from './file-calls.js';
+import { FileSource, type FileFacts } from './file-source.js';
 import { openFailed, systemCodeOf } from './system-error.js';
 
 /**
  * Opens a file or block device for reading only. Its bytes and its modification time stay as they
  * are, and its access time too where the system allows that.
  *
+ * @param label what people call it: messages have that.
  * @throws QsnapError OPEN_FAILED with the system's error; NOT_A_FILE for directories, pipes,
  *   sockets and character devices, which are not even opened.
  */
-export async function openFileSource(path: string): Promise<FileSource> {
-  const { calls, facts } = await openChecked(path, openForReading);
-  return new FileSource(path, calls, facts);
-}
-
-/**
- * Opens a file or block device for reading and writing. Never makes or empties a file.
- *
- * @throws QsnapError as `openFileSource`.
- */
-export async function openFileDevice(path: string): Promise<FileDevice> {
-  const forWriting = (file: string) => openCalls(file, SAFELY | constants.O_RDWR);
-  const { calls, facts } = await openChecked(path, forWriting);
-  return new FileDevice(path, calls, facts);
+export async function openFileSource(path: string, label = path): Promise<FileSource> {
+  const { calls, facts } = await openChecked(path, label, openForReading);
+  return new FileSource(label, calls, facts);
 }
 
 /** Should a pipe or terminal take the file's place after the check, opening it doesn't hang. */
-const SAFELY = constants.O_NONBLOCK | constants.O_NOCTTY;
+export const SAFELY = constants.O_NONBLOCK | constants.O_NOCTTY;
 
 async function openForReading(path: string): Promise<NodeFileCalls> {
   const flags = SAFELY | constants.O_RDONLY;
@@ -52,21 +41,28 @@ interface Opened {
   readonly facts: FileFacts;
 }
 
-async function openChecked(
+/**
+ * Opens what is a file or block device, and nothing else.
+ *
+ * @param label what people call it.
+ * @throws QsnapError OPEN_FAILED, NOT_A_FILE; nothing is open then.
+ */
+export async function openChecked(
   path: string,
+  label: string,
   opener: (path: string) => Promise<NodeFileCalls>,
 ): Promise<Opened> {
   let calls: NodeFileCalls | undefined;
   try {
     // Opening alone can do harm: a tape rewinds, a pipe waits for its other end.
-    refuseOthers(path, await promisify(stat)(path));
+    refuseOthers(label, await promisify(stat)(path));
     calls = await opener(path);
     const stats = await calls.stat();
-    refuseOthers(path, stats);
+    refuseOthers(label, stats);
     return { calls, facts: await factsOf(calls, stats) };
   } catch (error) {
-    await calls?.close();
-    throw error instanceof QsnapError ? error : openFailed(path, error);
+    await closeQuietly(calls);
+    throw error instanceof QsnapError ? error : openFailed(label, error);
   }
 }
 

@@ -7,11 +7,9 @@
  * QEMU: block/file-posix.c, raw_apply_lock_bytes and raw_check_lock_bytes. Measured with 7.2:
  * readers take 100, 201 and 203, writers 101 and 103 too.
  */
-import { fstat } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
-import { promisify } from 'node:util';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
+import { statOf } from './identity.js';
 import { nativeFiles } from './native.js';
 import type { NativeFiles } from './native.js';
 import { deviceParts } from './block-size.js';
@@ -85,14 +83,15 @@ const NO_LOCKS: ReadonlySet<string> = new Set([
 export async function lockForEdit(fd: number, label: string, tools?: LockTools): Promise<FileLock> {
   const { native } = tools ?? (await systemTools());
   if (native === undefined) return look(fd, label, AGAINST_EDIT);
-  for (const [index, range] of AGAINST_EDIT.entries()) {
-    const taken = tryLock(native, fd, label, range, false);
-    if (taken === 'unsupported') return NO_LOCK;
-    if (taken) continue;
-    unlock(native, fd, AGAINST_EDIT.slice(0, index));
-    throw await inUse(fd, label, AGAINST_EDIT);
+  const taken = tryLockAll(native, fd, label, AGAINST_EDIT, false);
+  if (taken === 'unsupported') return NO_LOCK;
+  if (!taken) throw await inUse(fd, label, AGAINST_EDIT);
+  try {
+    for (const [first, last] of AGAINST_EDIT) native.tryDowngradeLock(fd, first, last - first + 1);
+  } catch (error) {
+    unlock(native, fd, AGAINST_EDIT);
+    throw lockFailed(label, error);
   }
-  for (const [first, last] of AGAINST_EDIT) native.tryDowngradeLock(fd, first, last - first + 1);
   return heldLock(native, fd, AGAINST_EDIT);
 }
 
@@ -104,14 +103,10 @@ export async function lockForEdit(fd: number, label: string, tools?: LockTools):
 export async function lockForRead(fd: number, label: string, tools?: LockTools): Promise<FileLock> {
   const { native } = tools ?? (await systemTools());
   if (native === undefined) return look(fd, label, AGAINST_READER);
-  for (const [index, range] of READER.entries()) {
-    const taken = tryLock(native, fd, label, range, true);
-    if (taken === 'unsupported') return NO_LOCK;
-    if (taken) continue;
-    // Somebody has an exclusive lock: an edit that is just beginning.
-    unlock(native, fd, READER.slice(0, index));
-    throw await inUse(fd, label, AGAINST_EDIT);
-  }
+  const taken = tryLockAll(native, fd, label, READER, true);
+  if (taken === 'unsupported') return NO_LOCK;
+  // Somebody has an exclusive lock: an edit that is just beginning.
+  if (!taken) throw await inUse(fd, label, AGAINST_EDIT);
   try {
     const { guarantee } = await look(fd, label, AGAINST_READER);
     // Our locks keep writers out from now on; who came before us must be seen in the list.
@@ -139,6 +134,27 @@ function heldLock(
   return { guarantee, release };
 }
 
+/** Locks all of the ranges, or none. */
+function tryLockAll(
+  native: NativeFiles,
+  fd: number,
+  label: string,
+  ranges: readonly Bytes[],
+  shared: boolean,
+): boolean | 'unsupported' {
+  const held: Bytes[] = [];
+  try {
+    for (const range of ranges) {
+      const taken = tryLock(native, fd, label, range, shared);
+      if (taken !== true) return taken;
+      held.push(range);
+    }
+    return true;
+  } finally {
+    if (held.length < ranges.length) unlock(native, fd, held);
+  }
+}
+
 function tryLock(
   native: NativeFiles,
   fd: number,
@@ -153,12 +169,23 @@ function tryLock(
     if (NO_LOCKS.has(code)) return 'unsupported';
     // POSIX lets a system say this for "somebody else has it".
     if (code === 'EACCES') return false;
-    throw writeFailed(label, `lock ${printableText(label)}`, error);
+    throw lockFailed(label, error);
   }
 }
 
+function lockFailed(label: string, error: unknown): QsnapError {
+  return writeFailed(label, `lock ${printableText(label)}`, error);
+}
+
+/** Where a lock can't be ended, closing the file ends it. */
 function unlock(native: NativeFiles, fd: number, ranges: readonly Bytes[]): void {
-  for (const [first, last] of ranges) native.unlock(fd, first, last - first + 1);
+  for (const [first, last] of ranges) {
+    try {
+      native.unlock(fd, first, last - first + 1);
+    } catch {
+      // The others are still to be ended.
+    }
+  }
 }
 
 /** Refuses when the system lists a lock of somebody else on any of these bytes. */
@@ -187,9 +214,6 @@ async function matcherFor(fd: number): Promise<(lock: ListedLock) => boolean> {
   const name = `${hexPair(major)}:${hexPair(minor)}:${ino}`;
   return (lock) => lock.file === name;
 }
-
-/** What the system knows of an open file, with numbers that are exact. */
-export const statOf = (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
 
 function hexPair(value: number): string {
   return value.toString(16).padStart(2, '0');

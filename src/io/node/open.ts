@@ -1,19 +1,23 @@
-/** Opens image files with the locks that their use asks for. */
-import { stat } from 'node:fs';
-import { promisify } from 'node:util';
-import { printableText } from '../../base/text.js';
-import type { QsnapError } from '../../errors.js';
-import type { BlockDevice, BlockSource } from '../device.js';
+/** Opens image files for reading, with the lock that this asks for. */
+import { isAbsolute } from 'node:path';
+import { QsnapError } from '../../errors.js';
+import type { BlockSource } from '../device.js';
 import type { SparseSource } from '../holes.js';
-import { openFileDevice, openFileSource } from './file.js';
+import { openFileSource } from './file.js';
+import { closeQuietly } from './file-calls.js';
 import { hostFreeBytes, hostRoomBytes } from './host-room.js';
-import { NO_LOCK, lockForEdit, lockForRead, statOf } from './lock.js';
+import { identityOf, statOf } from './identity.js';
+import { NO_LOCK, lockForRead } from './lock.js';
 import type { FileLock } from './lock.js';
-import { readFailed, systemCodeOf } from './system-error.js';
+import { openFailed } from './system-error.js';
 import { refusalToWrite } from './writable.js';
 
 /** What only files of the host have. */
-interface HostFile extends SparseSource {
+export interface HostFile extends SparseSource {
+  readonly path: string;
+  identity(): Promise<string>;
+  /** Permission bits of the open file. */
+  permissions(): Promise<number>;
   /** What is sure about others who have the image open. */
   readonly lock: FileLock;
   /** Why an edit could not open the file; undefined where nothing speaks against it. */
@@ -21,7 +25,6 @@ interface HostFile extends SparseSource {
 }
 
 export type ImageFile = HostFile;
-export type EditableImageFile = BlockDevice & HostFile;
 
 export interface OpenFileOptions {
   /** Read whatever others do with the image, without any lock; the answer may be inconsistent. */
@@ -33,44 +36,57 @@ export interface OpenFileOptions {
  *
  * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody writes to it.
  */
-export async function openFile(path: string, options: OpenFileOptions = {}): Promise<ImageFile> {
-  const source = asHostFile(await openFileSource(path), path);
-  if (options.forceShare === true) return Object.assign(source, { lock: NO_LOCK });
-  return withLock(source, () => lockForRead(source.fd, path));
+export function openFile(path: string, options: OpenFileOptions = {}): Promise<ImageFile> {
+  return openLabelledFile(path, path, options);
 }
 
-/**
- * Opens an image for an edit, locked against everybody. The file must exist.
- *
- * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open.
- */
-export async function openFileForEdit(path: string): Promise<EditableImageFile> {
-  const device = asHostFile(await openFileDevice(path), path);
-  const refusal = device.growable ? undefined : await device.refusalToWrite();
-  if (refusal !== undefined) {
-    await device.close();
-    throw refusal;
-  }
-  const named = Object.assign(device, { isInPlace: () => leadsTo(path, device.fd) });
-  return withLock(named, () => lockForEdit(device.fd, path));
-}
-
-type RoomMethods = 'roomBytes' | 'freeBytes';
-
-/** The file, with what its path tells of it: whether it could be written, and become longer. */
-function asHostFile<File extends BlockSource & { readonly growable: boolean }>(
-  file: File,
+/** `openFile` of a file that people call otherwise than by the path that leads to it. */
+export async function openLabelledFile(
   path: string,
-): File & Required<Pick<BlockSource, RoomMethods>> & Pick<HostFile, 'refusalToWrite'> {
+  label: string,
+  options: OpenFileOptions,
+): Promise<ImageFile> {
+  const source = asHostFile(await openFileSource(path, label), path);
+  if (options.forceShare === true) return Object.assign(source, { lock: NO_LOCK });
+  return withLock(source, () => lockForRead(source.fd, label));
+}
+
+/** What the path tells of a file: whether it could be written, and become longer. */
+type PathMethods = Required<Pick<BlockSource, 'roomBytes' | 'freeBytes'>> &
+  Pick<HostFile, 'path' | 'identity' | 'permissions' | 'refusalToWrite'>;
+
+/** The open file, with what is known of it as a file of the host. */
+export function asHostFile<
+  File extends BlockSource & { readonly fd: number; readonly growable: boolean },
+>(file: File, opened: string): File & PathMethods {
+  // Where the program goes later is nothing to an open file.
+  const path = absolute(opened);
   return Object.assign(file, {
+    path,
+    identity: async () => identityOf(await statOf(file.fd)),
+    permissions: async () => Number((await statOf(file.fd)).mode) & PERMISSION_BITS,
     roomBytes: async () => (file.growable ? hostRoomBytes(path, await file.sizeBytes()) : 0),
     // A block device has no holes to fill.
     freeBytes: async () => (file.growable ? hostFreeBytes(path) : undefined),
-    refusalToWrite: () => refusalToWrite(path),
+    refusalToWrite: () => refusalToWrite(path, file.label),
   });
 }
 
-async function withLock<File extends BlockSource & { readonly fd: number }>(
+const PERMISSION_BITS = 0o7777;
+
+/** `..` stays: with a link before it, it leads elsewhere than a path without both. */
+function absolute(path: string): string {
+  if (isAbsolute(path)) return path;
+  try {
+    return `${process.cwd()}/${path}`;
+  } catch {
+    // The folder where the program is was removed, and has no name any more.
+    return path;
+  }
+}
+
+/** The file with its lock. It is closed where that can't be had. */
+export async function withLock<File extends BlockSource & { readonly fd: number }>(
   file: File,
   takeLock: () => Promise<FileLock>,
 ): Promise<File & { readonly lock: FileLock }> {
@@ -87,21 +103,7 @@ async function withLock<File extends BlockSource & { readonly fd: number }>(
       isClosed() ? 'closed' : released ? 'unlocked' : undefined;
     return Object.assign(file, { lock: { guarantee: taken.guarantee, release }, lostHold });
   } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-/** Whether a path leads to the file that is open. */
-async function leadsTo(path: string, fd: number): Promise<boolean> {
-  try {
-    const [named, opened] = await Promise.all([
-      promisify(stat)(path, { bigint: true }),
-      statOf(fd),
-    ]);
-    return named.dev === opened.dev && named.ino === opened.ino;
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return false;
-    throw readFailed(path, `look whether ${printableText(path)} still is the same file`, error);
+    await closeQuietly(file);
+    throw error instanceof QsnapError ? error : openFailed(file.label, error);
   }
 }

@@ -1,26 +1,29 @@
 /** New files that get their name when they are complete, and not before. */
-import { constants, promises, rmSync } from 'node:fs';
+import { promises } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
-import type { BlockDevice } from '../device.js';
+import type { BlockDevice, BlockSource } from '../device.js';
 import { refuseOthers } from './file.js';
-import { openCalls } from './file-calls.js';
-import { FileDevice } from './file-device.js';
-import { lockForEdit } from './lock.js';
-import { syncDirectory } from './new-file.js';
-import { openFileForEdit } from './open.js';
+import { closeQuietly } from './file-calls.js';
+import { fileIdentity, identityOf, identityOfName, removeOwnName } from './identity.js';
+import { giveFreeName, giveName, syncName } from './naming.js';
+import { openFileForEdit } from './open-for-edit.js';
+import { createPartial, removeLeftover, type PartialFile } from './partial-file.js';
 import { openFailed, systemCodeOf, writeFailed } from './system-error.js';
+
+/** A file that is read: a path, or an open file, which stays the same whatever its name leads to. */
+export type InputFile = string | Pick<BlockSource, 'identity'>;
 
 /** How a new file is made. */
 export interface OutputFileOptions {
-  /** Replace a file of this name; without it there must be none. */
+  /** Replace a file of this name; without it there must be none, up to the moment of `commit`. */
   readonly replace?: boolean;
   /** Permission bits, of which the umask takes its part (default 0o666). */
   readonly mode?: number;
-  /** Files that the output must not be, by path: what is read. */
-  readonly inputs?: readonly string[];
+  /** Files that the output must not be: what is read. */
+  readonly inputs?: readonly InputFile[];
 }
 
 /** A file under a temporary name beside the one that it is to get. */
@@ -28,9 +31,28 @@ export interface OutputFile {
   readonly device: BlockDevice;
   /** Whether an earlier output was left half-written; it is gone now. */
   readonly leftoverRemoved: boolean;
-  /** Gives the file its name, durably, in place of an older one. The device is flushed before. */
+  /**
+   * Gives the file its name and closes it. The device is flushed before.
+   *
+   * Without `replace` nobody's file is replaced, whenever it came: the name is given by a hard link, which
+   * the system makes only where nothing has the name. Where there are no hard links the name is taken by an
+   * empty file first; a power cut then can leave that. With `replace` the file takes the name in one step
+   * from whatever has it.
+   *
+   * The name is durable, as far as the system lets one: a folder that may not be listed can't be flushed,
+   * which is no failure. The file is flushed once more then, and file systems with a journal take its
+   * name along.
+   *
+   * @throws QsnapError OUTPUT_EXISTS where something got the name meanwhile; IMAGE_IN_USE where somebody
+   *   uses a file that got it meanwhile and that is to be replaced; WRITE_FAILED. The file still is to be
+   *   discarded then. After a WRITE_FAILED that says that the file has its name, only whether the name
+   *   outlasts a power cut is not known; nothing is left to discard.
+   */
   commit(): Promise<void>;
-  /** Removes the file. What has the name stays as it is. Nothing happens after `commit`. */
+  /**
+   * Removes the file. What has the name stays as it is. Nothing happens after `commit`. What can't be
+   * removed stays for the next output of this name to remove.
+   */
   discard(): Promise<void>;
   /** `discard` at once, for a process that has no time left. */
   discardNow(): void;
@@ -53,20 +75,28 @@ export async function createOutputFile(
     const target = old?.path ?? file;
     const partial = path.join(path.dirname(target), `.${path.basename(target)}.qsnap-partial`);
     const leftoverRemoved = await removeLeftover(partial);
-    const device = await createPartial(partial, options.mode ?? 0o666);
-    return new Output(device, { target, partial, leftoverRemoved, old: old?.device });
+    const made = await createPartial(partial, options.mode ?? 0o666);
+    const replace = options.replace === true;
+    return new Output({ ...made, target, partial, leftoverRemoved, replace, old });
   } catch (error) {
-    await old?.device.close();
+    await closeQuietly(old?.device);
     throw error instanceof QsnapError ? error : openFailed(file, error);
   }
 }
 
-interface OutputFacts {
+/** A file that is there already, held so that nobody else begins to use it. */
+interface OldFile {
+  readonly path: string;
+  readonly device: BlockDevice;
+  readonly identity: string;
+}
+
+interface OutputFacts extends PartialFile {
   readonly target: string;
   readonly partial: string;
   readonly leftoverRemoved: boolean;
-  /** The older file, held so that nobody else begins to use it. */
-  readonly old: BlockDevice | undefined;
+  readonly replace: boolean;
+  readonly old: OldFile | undefined;
 }
 
 class Output implements OutputFile {
@@ -75,22 +105,32 @@ class Output implements OutputFile {
   readonly #facts: OutputFacts;
   #isOpen = true;
 
-  constructor(device: BlockDevice, facts: OutputFacts) {
-    this.device = device;
+  constructor(facts: OutputFacts) {
+    this.device = facts.device;
     this.leftoverRemoved = facts.leftoverRemoved;
     this.#facts = facts;
   }
 
   async commit(): Promise<void> {
-    const { partial, target } = this.#facts;
+    const { target, calls } = this.#facts;
+    const shown = printableText(target);
     try {
-      await promises.rename(partial, target);
-      this.#isOpen = false;
-      await syncDirectory(path.dirname(target));
+      await this.#giveName();
     } catch (error) {
-      throw writeFailed(target, `give the new file the name ${printableText(target)}`, error);
+      throw writeFailed(target, `give the new file the name ${shown}`, error);
     }
-    await this.#close();
+    this.#isOpen = false;
+    try {
+      await syncName(target, calls);
+    } catch (error) {
+      throw writeFailed(
+        target,
+        `bring the name ${shown}, which the file has, to the medium`,
+        error,
+      );
+    } finally {
+      await this.#close();
+    }
   }
 
   async discard(): Promise<void> {
@@ -100,13 +140,37 @@ class Output implements OutputFile {
   }
 
   discardNow(): void {
-    if (this.#isOpen) rmSync(this.#facts.partial, { force: true });
+    if (this.#isOpen) removeOwnName(this.#facts.partial, this.#facts.identity);
     this.#isOpen = false;
   }
 
+  async #giveName(): Promise<void> {
+    const { partial, target, identity, replace } = this.#facts;
+    if (identityOfName(partial) !== identity) {
+      throw new Error(`${printableText(partial)} is not the file any more that was made`);
+    }
+    if (!replace) {
+      await giveFreeName(partial, target, identity);
+      return;
+    }
+    const newer = await this.#newerFile();
+    try {
+      await giveName(partial, target);
+    } finally {
+      await closeQuietly(newer);
+    }
+  }
+
+  /** What got the name since the file was begun, held as the older one is. */
+  async #newerFile(): Promise<BlockDevice | undefined> {
+    const { target, old } = this.#facts;
+    const now = await fileIdentity(target);
+    return now === undefined || now === old?.identity ? undefined : openFileForEdit(target);
+  }
+
   async #close(): Promise<void> {
-    await this.device.close();
-    await this.#facts.old?.close();
+    await closeQuietly(this.device);
+    await closeQuietly(this.#facts.old?.device);
   }
 }
 
@@ -114,7 +178,7 @@ class Output implements OutputFile {
 async function oldFile(
   file: string,
   { replace, inputs }: OutputFileOptions,
-): Promise<{ path: string; device: BlockDevice } | undefined> {
+): Promise<OldFile | undefined> {
   const shown = printableText(file);
   const own = await statusOf(file);
   if (own === undefined && (await isDangling(file))) {
@@ -122,12 +186,7 @@ async function oldFile(
     throw new QsnapError('OUTPUT_EXISTS', `${shown} is a link to nothing`, { file, hint });
   }
   if (own === undefined) return undefined;
-  for (const input of inputs ?? []) {
-    const other = await statusOf(input);
-    if (other?.dev !== own.dev || other.ino !== own.ino) continue;
-    const message = `${shown} is read itself: it can't be the output too`;
-    throw new QsnapError('OUTPUT_IS_INPUT', message, { file, hint: 'choose another name' });
-  }
+  await refuseInput(file, identityOf(own), inputs);
   refuseOthers(file, own);
   if (own.isBlockDevice()) {
     throw new QsnapError('NOT_A_FILE', `${shown} is a block device, not a file`, { file });
@@ -136,7 +195,37 @@ async function oldFile(
     const hint = 'choose another name, or replace the file with --force';
     throw new QsnapError('OUTPUT_EXISTS', `${shown} exists already`, { file, hint });
   }
-  return { path: await promises.realpath(file), device: await openFileForEdit(file) };
+  const real = await promises.realpath(file).catch((error: unknown) => {
+    throw openFailed(file, error);
+  });
+  const device = await openFileForEdit(file);
+  try {
+    const identity = await device.identity();
+    await refuseInput(file, identity, inputs);
+    return { path: real, device, identity };
+  } catch (error) {
+    await closeQuietly(device);
+    throw error;
+  }
+}
+
+/** @throws QsnapError OUTPUT_IS_INPUT where the file is one of those that are read. */
+async function refuseInput(
+  file: string,
+  identity: string,
+  inputs: readonly InputFile[] = [],
+): Promise<void> {
+  for (const input of inputs) {
+    const other = typeof input === 'string' ? await pathIdentity(input) : await input.identity?.();
+    if (other !== identity) continue;
+    const message = `${printableText(file)} is read itself: it can't be the output too`;
+    throw new QsnapError('OUTPUT_IS_INPUT', message, { file, hint: 'choose another name' });
+  }
+}
+
+async function pathIdentity(file: string): Promise<string | undefined> {
+  const stats = await statusOf(file);
+  return stats && identityOf(stats);
 }
 
 async function statusOf(file: string): Promise<BigIntStats | undefined> {
@@ -153,43 +242,5 @@ async function isDangling(file: string): Promise<boolean> {
     return (await promises.lstat(file)).isSymbolicLink();
   } catch {
     return false;
-  }
-}
-
-/** Removes what an output that was cut off left behind, unless that output still goes on. */
-async function removeLeftover(partial: string): Promise<boolean> {
-  let calls;
-  try {
-    calls = await openCalls(
-      partial,
-      constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return false;
-    throw openFailed(partial, error);
-  }
-  try {
-    refuseOthers(partial, await calls.stat());
-    await lockForEdit(calls.fd, partial);
-    await promises.unlink(partial);
-    return true;
-  } finally {
-    await calls.close();
-  }
-}
-
-async function createPartial(partial: string, mode: number): Promise<BlockDevice> {
-  const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
-  const calls = await openCalls(partial, flags, mode & 0o666).catch((error: unknown) => {
-    throw openFailed(partial, error);
-  });
-  try {
-    const device = new FileDevice(partial, calls, { fixedBytes: undefined });
-    await lockForEdit(calls.fd, partial);
-    return device;
-  } catch (error) {
-    await calls.close();
-    rmSync(partial, { force: true });
-    throw error;
   }
 }

@@ -31,6 +31,8 @@ export function diskOf(
     bytes,
     label: 'disk',
     dataLabel: 'disk',
+    externalData: false,
+    sources: [],
     format: 'qcow2',
     clusterBytes: 65536,
     l2EntryBytes: 8,

@@ -119,3 +119,20 @@ test('a compressed cluster that can not be unpacked', async () => {
   ]);
   expect(ranges.slice(1).map(([, , state]) => state)).toEqual(['good']);
 });
+
+// Both are called "memory": offsets in the data file were taken for clusters of the image.
+test('guest data in a data file shares no cluster with the image, whatever both are called', async () => {
+  const image = await openForReading(memoryDevice(loadFixture('data-file'), 'memory'));
+  const disk = await openGuestDisk(image, {
+    unreadableExtents: true,
+    gate: {
+      openBacking: () => Promise.reject(new Error('it has none')),
+      openDataFile: () => Promise.resolve(memoryDevice(new Uint8Array(8 * 2 ** 20), 'memory')),
+    },
+  });
+  expect(disk.externalData).toBe(true);
+  expect(disk.sources.length).toBe(2);
+  const states = new Set<string>();
+  for await (const { state } of salvagedRanges(disk, [], 512)) states.add(state);
+  expect([...states]).toEqual(['good']);
+});

@@ -2,6 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { deviceParts, sizeByReading } from '../../../src/io/node/block-size.js';
 import type { FileCalls } from '../../../src/io/node/file-calls.js';
 import { FileDevice } from '../../../src/io/node/file-device.js';
+import { FileSource } from '../../../src/io/node/file-source.js';
 
 /** A file of `sizeBytes` zeros that only counts; `calls` replaces what a test is about. */
 function fakeCalls(sizeBytes: number, calls: Partial<FileCalls> = {}): FileCalls {
@@ -125,6 +126,15 @@ test('after a failed flush nothing is written or flushed any more', async () => 
   await expect(failed.truncate(0)).rejects.toThrow('a flush failed before');
   await expect(failed.punchBatch([{ at: 0, length: 1 }])).rejects.toThrow('a flush failed before');
   expect(flushes).toBe(1);
+});
+
+test('a file that can not be closed well is an error only where it was written', async () => {
+  const calls = { close: fails('EIO') };
+  await new FileSource('a.img', fakeCalls(1000, calls), FILE).close();
+  await expect(device(calls).close()).rejects.toMatchObject({
+    code: 'WRITE_FAILED',
+    message: "Can't close a.img: the medium has an error",
+  });
 });
 
 test('where there is no fdatasync, fsync serves', async () => {

@@ -15,8 +15,9 @@ import {
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { openFileDevice, openFileSource, refuseOthers } from '../../../src/io/node/file.js';
-import { openFile, openFileForEdit } from '../../../src/io/node/open.js';
+import { openFileSource, refuseOthers } from '../../../src/io/node/file.js';
+import { openFile } from '../../../src/io/node/open.js';
+import { openFileDevice, openFileForEdit } from '../../../src/io/node/open-for-edit.js';
 import { temporaryDirectory } from '../../support/directories.js';
 
 const openers = [

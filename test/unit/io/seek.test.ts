@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { seekIn, stretchesBySeeking, type Seek } from '../../../src/io/node/seek.js';
-import { openFile, openFileForEdit } from '../../../src/io/node/open.js';
+import { openFile } from '../../../src/io/node/open.js';
+import { openFileForEdit } from '../../../src/io/node/open-for-edit.js';
 import { temporaryDirectory } from '../../support/directories.js';
 
 const BLOCK = 65_536;

@@ -11,7 +11,7 @@ import {
   type Image,
   type Loss,
 } from '../../../index.js';
-import { newSha256, nodeCompressor } from '../../../node.js';
+import { newSha256, nodeCompressor, type InputFile } from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText, hexText } from '../../text.js';
 import { printJson, printLines, printWarning, type Context } from '../context.js';
@@ -75,12 +75,13 @@ async function exportFrom(
   const losses = flags.salvage === true ? new LossList() : undefined;
   const options = { ...guestOptions(flags, context), snapshot };
   const disk = await openGuestDisk(image, { ...options, ...salvaging(losses) });
-  const inputs = [open.path, ...filesOf(disk)];
+  const inputs = filesOf(disk);
   const outputs: Discardable[] = [];
   try {
+    const mode = await open.source.permissions();
     const manifest = await manifestFile(flags, inputs);
     if (manifest !== undefined) outputs.push(manifest);
-    const target = await openTarget(disk, flags, inputs, context);
+    const target = await openTarget(disk, flags, { mode, inputs }, context);
     outputs.push(target);
     const mapOptions = { replace: flags.force === true, inputs };
     const map =
@@ -159,7 +160,7 @@ interface Discardable {
 
 async function manifestFile(
   flags: ExportFlags,
-  inputs: readonly string[],
+  inputs: readonly InputFile[],
 ): Promise<NewTextFile | undefined> {
   if (flags.manifest === undefined) return undefined;
   return newTextFile(flags.manifest, { replace: flags.force === true, inputs });

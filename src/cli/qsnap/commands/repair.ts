@@ -1,4 +1,3 @@
-import { promises } from 'node:fs';
 import {
   checkImage,
   editWithinRoom,
@@ -17,7 +16,13 @@ import {
   type ProposedRepair,
   type RepairChoice,
 } from '../../../index.js';
-import { createNewFile, newSha256, openFile, openFileForEdit } from '../../../node.js';
+import {
+  createNewFile,
+  newSha256,
+  openFile,
+  openFileForEdit,
+  type NewFile,
+} from '../../../node.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { VERIFIED, warnOfLock, warnOfSignal, withNoRoomHint } from '../editing.js';
@@ -108,11 +113,11 @@ async function repairOpened(
     proposeRepair(device, choose, how);
   const { report, ...proposal } = await editWithinRoom(device, make, async (made) => {
     if (made.plan === undefined) return { ...made, report: undefined };
-    if (undoFile !== undefined) await keepUndo(device, made.plan, path, undoFile);
+    const kept = undoFile && (await keepUndo(device, made.plan, path, undoFile));
     const asForetold = (image: BlockSource) => refuseUnsound(image, made.after.totals);
     const options = { signal, ...(verify === true && { verify: asForetold }) };
     const report = await executePlan(made.plan, options).catch(async (error: unknown) => {
-      if (undoFile !== undefined && isAsBefore(error)) await promises.unlink(undoFile);
+      if (kept && isAsBefore(error)) await kept.abandon();
       throw error;
     });
     return { ...made, report };
@@ -142,15 +147,15 @@ async function keepUndo(
   plan: EditPlan,
   path: string,
   undoFile: string,
-): Promise<void> {
+): Promise<NewFile> {
   const file = await createNewFile(undoFile);
   try {
     await saveUndo(device, plan, file, newSha256, { image: path, operation: plan.operation });
-  } catch (error) {
-    await promises.unlink(undoFile);
-    throw error;
-  } finally {
     await file.close();
+    return file;
+  } catch (error) {
+    await file.abandon();
+    throw error;
   }
 }
 

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import {
   chooseRescued,
   foreseeRescued,
@@ -15,7 +14,7 @@ import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { lostMapJson, rescueJson } from '../present/rescue-json.js';
 import { rescuedLine, rescuePlanLines } from '../present/rescue-text.js';
-import { withSource, type OpenSource } from '../reading.js';
+import { withSource, type OpenSource, type ReadSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { newTextFile } from '../text-file.js';
 
@@ -68,13 +67,13 @@ async function rescueFrom(
     signal,
   });
   const disks = chooseRescued(plan, flags);
-  const map = await mapFile(path, flags);
+  const map = await mapFile(source, flags);
   try {
     let output: Rescued['output'];
     if (flags.plan === true) await foreseeRescued(plan, disks);
     else {
       progress.phase(`writing ${flags.output!}`);
-      const report = await written(path, plan, disks, flags, signal, progress.update);
+      const report = await written(source, plan, disks, flags, signal, progress.update);
       output = { path: flags.output!, report };
     }
     const rescued: Rescued = { path, plan, disks, output };
@@ -89,15 +88,16 @@ async function rescueFrom(
 
 /** Writes the copy under a temporary name, checks it, and gives it its name. */
 async function written(
-  path: string,
+  source: ReadSource,
   plan: RescuePlan,
   disks: readonly RescuedDisk[],
   { output, force }: RescueFlags,
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<RescueReport> {
-  const { mode } = statSync(path);
-  const file = await createOutputFile(output!, { replace: force === true, mode, inputs: [path] });
+  const mode = await source.permissions();
+  const replace = force === true;
+  const file = await createOutputFile(output!, { replace, mode, inputs: [source] });
   try {
     const report = await writeRescued(plan, disks, file.device, { onProgress, signal });
     await refuseUnsound(file.device, { corruptions: 0, checkErrors: 0, leaks: 0 });
@@ -108,9 +108,9 @@ async function written(
   }
 }
 
-async function mapFile(path: string, { map, force, output }: RescueFlags) {
+async function mapFile(source: ReadSource, { map, force, output }: RescueFlags) {
   if (map === undefined) return undefined;
-  const inputs = [path, ...(output === undefined ? [] : [output])];
+  const inputs = [source, ...(output === undefined ? [] : [output])];
   return newTextFile(map, { replace: force === true, inputs });
 }
 

@@ -1,0 +1,75 @@
+/** Which file of the host it is, whatever name leads to it. */
+import { fstat, fstatSync, lstatSync, stat, unlinkSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { promisify } from 'node:util';
+import { printableText } from '../../base/text.js';
+import { readFailed, systemCodeOf } from './system-error.js';
+
+/** What the system knows of an open file, with numbers that are exact. */
+export const statOf = (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
+
+/**
+ * A text that is the same for every name of a file, and another one for every other file that is there:
+ * device and inode number, which have up to 64 bits. Several device files may lead to one block device:
+ * of that the number of the device counts.
+ */
+export function identityOf(stats: BigIntStats): string {
+  return stats.isBlockDevice() ? `device ${stats.rdev}` : `${stats.dev}:${stats.ino}`;
+}
+
+/**
+ * The identity of the file that a path leads to now.
+ *
+ * @returns undefined where it leads to nothing, or nobody may look.
+ */
+export async function fileIdentity(path: string): Promise<string | undefined> {
+  try {
+    return identityOf(await promisify(stat)(path, { bigint: true }));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The identity of an open file, at once. */
+export function identityAtOnce(fd: number): string {
+  return identityOf(fstatSync(fd, { bigint: true }));
+}
+
+/** The identity of what has a name itself, be it a link; undefined where nothing has. */
+export function identityOfName(path: string): string | undefined {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && identityOf(stats);
+}
+
+/**
+ * Whether a path leads to the file that is open.
+ *
+ * @param label what people call it.
+ * @throws QsnapError READ_FAILED where nobody can tell.
+ */
+export async function leadsTo(path: string, fd: number, label = path): Promise<boolean> {
+  try {
+    const [named, opened] = await Promise.all([
+      promisify(stat)(path, { bigint: true }),
+      statOf(fd),
+    ]);
+    return identityOf(named) === identityOf(opened);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return false;
+    throw readFailed(label, `look whether ${printableText(label)} still is the same file`, error);
+  }
+}
+
+/**
+ * Removes the name of a file that came to nothing, unless another file has that name by now. Of what can't
+ * be removed nothing is said: the error that brought it here is the one that counts.
+ *
+ * @param identity of the file that is meant.
+ */
+export function removeOwnName(path: string, identity: string): void {
+  try {
+    if (identityOfName(path) === identity) unlinkSync(path);
+  } catch {
+    // It stays.
+  }
+}
