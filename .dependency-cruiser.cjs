@@ -36,7 +36,7 @@ module.exports = {
     ),
     layer(
       'guest',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs'],
       'guest reads virtual disks; it never writes.',
     ),
     layer(
@@ -46,7 +46,7 @@ module.exports = {
     ),
     layer(
       'copy',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'guest', 'make'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'guest', 'make'],
       'copy moves guest data from a disk to a new image.',
     ),
     layer(
@@ -76,7 +76,7 @@ module.exports = {
     ),
     layer(
       'node',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'guest', 'make', 'copy'],
+      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'guest', 'make', 'copy'],
       'node gives the engine what only Node has.',
     ),
     {

@@ -3,7 +3,7 @@ import { disksOf, openForCheck, type CheckedImage } from '../image/open-for-chec
 import { tableFormat } from '../image/format.js';
 import type { BlockSource } from '../io/device.js';
 import { FindingCollector } from './collector.js';
-import { compareRefcounts } from './compare.js';
+import { judgeRefcounts } from './compare.js';
 import { checkCopiedFlags } from './copied-flags.js';
 import { countReferences, type References } from './count-references.js';
 import { checkBehindTable, checkHeader, checkSnapshotTable, checkTables } from './notes.js';
@@ -60,7 +60,7 @@ export async function checkOpened(
   const disks = disksOf(checked);
   const overlapped = await checkOverlaps(image, table, references, disks, collector);
   await checkBehindTable(checked, table, references, collector);
-  const { end, excess } = await compareRefcounts(image, table, counter, collector);
+  const { end, excess } = await judgeRefcounts(image, table, counter, collector);
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
   checkTables(image, references, collector);

@@ -1,14 +1,14 @@
 import { hex } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { firstAboveCap, REFCOUNT_CAP } from '../refcount/block.js';
-import { BlockGroups } from '../refcount/block-groups.js';
 import { popcount, visitBits } from '../refcount/bits.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector } from './collector.js';
 import { Excess } from './excess.js';
 import type { Counts } from '../refcount/counts.js';
 import type { ReferenceCounter } from './reference-counter.js';
-import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
+import { compareRefcounts } from '../refs/refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Bounds what an image of nothing but absurd refcounts can make a check keep. */
 const ABOVE_CAP_MAX = 16_384;
@@ -21,27 +21,23 @@ const ABOVE_CAP_MAX = 16_384;
  *   count as used more often than they are referred to.
  * QEMU: block/qcow2-refcount.c, compare_refcounts.
  */
-export async function compareRefcounts(
+export async function judgeRefcounts(
   image: Image,
   table: StoredRefcountTable,
   counter: ReferenceCounter,
   collector: FindingCollector,
 ): Promise<{ readonly end: number; readonly excess: Excess }> {
-  const { refcountBlockEntries, refcountBits } = image.geometry;
+  const { refcountBits } = image.geometry;
   const { counts, clusters } = counter;
-  const groups = new BlockGroups(refcountBits);
   const excess = new Excess(clusters);
   let end = 1;
-  const endBlock = Math.ceil(clusters / refcountBlockEntries);
-  await visitStoredRefcounts(image, table, 0, endBlock, (block, stored) => {
-    const first = block * refcountBlockEntries;
-    const last = Math.min(first + refcountBlockEntries, clusters);
+  await compareRefcounts(image, table.blocks, counts, clusters, (block, stored, [first, last]) => {
     if (table.unreadable.has(block)) {
       addUnreadable(table, block, first, last, collector);
       addUnknown(counts, first, last, excess);
-      return;
+      return undefined;
     }
-    if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return;
+    if ((table.blocks[block] ?? 0) === 0 && counts.touched[block] !== 1) return undefined;
     if (stored !== undefined && refcountBits === 64) {
       addAboveCap(stored, first, table.blocks[block]!, collector);
     }
@@ -50,34 +46,39 @@ export async function compareRefcounts(
       addUnknown(counts, first, last, excess);
     }
     let settledTo = first;
-    const compare = (from: number, inside: number, different: number): void => {
-      const word = from / 32;
-      const used = (counts.usedAt(word) | groups.used()) & inside;
-      if (used !== 0) end = from + 32 - Math.clz32(used);
-      excess.addUsed(popcount(used));
-      settledTo = from + 32;
-      if (different === 0) return;
-      visitBits(different, (bit) => {
-        const cluster = from + bit;
-        const is = groups.countAt(bit);
-        const references = counts.get(cluster);
-        if (is > references) excess.addHigh(cluster, references, is);
-        else excess.addLow();
-        const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
-        const found = isCapped ? exactText(stored!, cluster - first) : is;
-        if (typeof found === 'string' && table.aboveCap.size < ABOVE_CAP_MAX) {
-          table.aboveCap.set(cluster, found);
-        }
-        addDifference(codeOf(is, references), cluster, found, references, image, table, collector);
-      });
-      counts.setWord(word, inside, groups);
+    return {
+      group: (from, inside, different, groups) => {
+        const word = from / 32;
+        const used = (counts.usedAt(word) | groups.used()) & inside;
+        if (used !== 0) end = from + 32 - Math.clz32(used);
+        excess.addUsed(popcount(used));
+        settledTo = from + 32;
+        if (different === 0) return;
+        visitBits(different, (bit) => {
+          const cluster = from + bit;
+          const is = groups.countAt(bit);
+          const references = counts.get(cluster);
+          if (is > references) excess.addHigh(cluster, references, is);
+          else excess.addLow();
+          const isCapped = is === REFCOUNT_CAP && refcountBits === 64;
+          const found = isCapped ? exactText(stored!, cluster - first) : is;
+          if (typeof found === 'string' && table.aboveCap.size < ABOVE_CAP_MAX) {
+            table.aboveCap.set(cluster, found);
+          }
+          const code = codeOf(is, references);
+          addDifference(code, cluster, found, references, image, table, collector);
+        });
+        counts.setWord(word, inside, groups);
+      },
+      alike: (to) => {
+        excess.addUsed(to - settledTo);
+        settledTo = to;
+        end = to;
+      },
+      end: () => {
+        excess.endBlock();
+      },
     };
-    groups.visit(stored, counts, [first, last], compare, (to) => {
-      excess.addUsed(to - settledTo);
-      settledTo = to;
-      end = to;
-    });
-    excess.endBlock();
   });
   return { end, excess };
 }

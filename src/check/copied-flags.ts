@@ -8,7 +8,8 @@ import { decodeRefcounts, REFCOUNT_CAP } from '../refcount/block.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { factsOf } from './judge-entry.js';
-import { visitStoredRefcounts, type StoredRefcountTable } from './stored-refcounts.js';
+import { visitRefcountBlocks } from '../refs/refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcounts.js';
 
 /** Stored refcounts that are kept of clusters behind the end of the file, at most. */
 const BEHIND_MAX = 2 ** 24;
@@ -98,7 +99,7 @@ async function storedRefcounts(
   const behind = new Uint32Array(Math.max(0, Math.min(count, BEHIND_MAX)));
   if (end > fileClusters && behind.length > 0) {
     const endBlock = blockOf(first + behind.length - 1) + 1;
-    await visitStoredRefcounts(image, table, blockOf(first), endBlock, (block, stored) => {
+    await visitRefcountBlocks(image, table.blocks, [blockOf(first), endBlock], (block, stored) => {
       const to = block * refcountBlockEntries - first;
       const into = behind.subarray(to, to + refcountBlockEntries);
       if (stored !== undefined) decodeRefcounts(bytesOf(stored), refcountBits, into);

@@ -1,7 +1,7 @@
 import { hex } from '../base/words.js';
 import { damaged, damagedEntry } from '../image/damage.js';
 import { judgeBitmapEntry } from '../image/judge-bitmaps.js';
-import { replaceByStored } from '../image/refcounts.js';
+import { replaceByStored } from '../refs/sound-refcounts.js';
 import { regionClusters } from '../image/regions.js';
 import { COMPRESSED, COPIED, judgeL2Entry, offsetOf, ZERO_FLAG } from '../l1l2/entry.js';
 import { FlagMarks } from '../l1l2/flag-marks.js';
@@ -74,13 +74,7 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
 
   refuseSharedMetadata(from, counts);
   const free = new ClusterSet(capacityClusters);
-  const { leakedClusters } = await replaceByStored(
-    image.source,
-    image,
-    from.refcountBlocks,
-    counts,
-    free,
-  );
+  const { leakedClusters } = await replaceByStored(image, from.refcountBlocks, counts, free);
   counts.touched.fill(0);
   const flagsWrong = marks.anyWrong(counts) || anyWrongInL1(from, counts);
   const audited = { scan, counts, free, hasCopied, moves, leakedClusters, flagsWrong };

@@ -3,7 +3,7 @@ import { damaged } from '../image/damage.js';
 import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';
 import { checkL1Table } from '../image/l1-tables.js';
-import { readRefcountTable } from '../image/refcounts.js';
+import { readSoundRefcountTable } from '../refs/sound-refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../image/regions.js';
 import type { TableFormat } from '../l1l2/entry.js';
 import { disksOf, walkL1Tables } from '../refs/walk.js';
@@ -29,7 +29,7 @@ export interface Survey {
 export async function survey(image: Image, next: NextState): Promise<Survey> {
   const format = tableFormat(image);
   const { clusterBytes } = image.geometry;
-  const refcountBlocks = await readRefcountTable(image);
+  const refcountBlocks = await readSoundRefcountTable(image);
   const regions = metadataRegions(image, refcountBlocks);
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 

@@ -1,7 +1,7 @@
 import { MiB } from '../base/units.js';
 import { isQsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
-import { readRefcountTable } from '../image/refcounts.js';
+import { readSoundRefcountTable } from '../refs/sound-refcounts.js';
 import { isSparseSource } from '../io/holes.js';
 
 const BATCH_BYTES = 4 * MiB;
@@ -35,7 +35,7 @@ async function countsReach(
   threshold: number,
 ): Promise<boolean> {
   const { clusterBytes, refcountBits, refcountBlockEntries } = image.geometry;
-  const offsets = await readRefcountTable(image);
+  const offsets = await readSoundRefcountTable(image);
   const blocks = Math.min(offsets.length, Math.ceil(fileClusters / refcountBlockEntries));
   const perBatch = Math.max(1, BATCH_BYTES / clusterBytes);
   let used = 0;

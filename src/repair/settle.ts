@@ -2,12 +2,10 @@ import { isAligned } from '../base/units.js';
 import { refcountOverflow } from '../edit/ledger.js';
 import type { Image } from '../image/image.js';
 import { bytesOf } from '../base/words.js';
-import { readTable, walkStoredTables } from '../image/walk.js';
+import { compareRefcounts, readRefcountTable } from '../refs/refcount-table.js';
 import { DOUBTED_EXCESS } from '../check/excess.js';
 import { lostBlocks, plausibleMost } from '../check/lost-blocks.js';
-import { offsetOf } from '../l1l2/entry.js';
 import { decodeRefcounts } from '../refcount/block.js';
-import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { visitBits } from '../refcount/bits.js';
 import type { Counts } from '../refcount/counts.js';
@@ -28,35 +26,28 @@ export interface StoredRefcounts {
 
 /** Reads the refcount table without judging the image by it. Spec: Refcount table entry. */
 export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts> {
-  const { at, clusters } = image.header.refcountTable;
   const { clusterBytes } = image.geometry;
-  const words = await readTable(image.source, at, (clusters * clusterBytes) / 8);
-  const blocks = new Float64Array(words.length / 2);
   const lost = new Map<number, number>();
   const seen = new Set<number>();
   let hasStrayBits = false;
-  let bad = 0;
-  let used = 0;
-  for (let i = 0; i < blocks.length; i++) {
-    const high = words[2 * i]!;
-    const low = words[2 * i + 1]!;
-    if ((high | low) === 0) continue;
-    const isStray = (high & 0xff00_0000) !== 0 || (low & 0x1ff) !== 0;
-    hasStrayBits ||= isStray;
+  let [bad, used] = [0, 0];
+  const blocks = await readRefcountTable(image, (entry) => {
+    const { index, offset } = entry;
+    hasStrayBits ||= entry.hasStrayBits;
     used += 1;
-    const offset = offsetOf(high, low);
     if (offset === 0) {
       bad += 1;
-      continue;
+      return 0;
     }
     const readable =
       isAligned(offset, clusterBytes) && offset + clusterBytes <= image.fileSizeBytes;
-    if (isStray || !readable) bad += 1;
+    if (entry.hasStrayBits || !readable) bad += 1;
     // Two entries with one block: its counts can be right for one of them at most.
-    if (!readable || seen.has(offset)) lost.set(i, offset);
-    else blocks[i] = offset;
+    const isLost = !readable || seen.has(offset);
+    if (isLost) lost.set(index, offset);
     seen.add(offset);
-  }
+    return isLost ? 0 : offset;
+  });
   // A table without an entry counts nothing, not even itself; and one flipped bit is no reason to give up all.
   const isLost = used === 0 || (bad > 1 && bad * 2 >= used);
   if (!isLost) return { blocks, lost, hasStrayBits, isLost };
@@ -149,34 +140,13 @@ export async function settleRefcounts(
   counts: Counts,
   rules: SettleRules,
 ): Promise<Settled> {
-  const { refcountBlockEntries, refcountBits, clusterBytes } = image.geometry;
   const { touched } = counts;
   const isLost = await lostBlocksOf(image, stored, counts, rules);
   const referenced = touched.slice();
   touched.fill(0);
   const storedFree = new ClusterSet(counts.clusters);
   const inUse = new Uint8Array(touched.length);
-  const groups = new BlockGroups(refcountBits);
   const changes = new Changes(image, counts, rules);
-
-  const settle = (block: number, words: Uint32Array | undefined): void => {
-    const first = block * refcountBlockEntries;
-    const end = Math.min(first + refcountBlockEntries, counts.clusters);
-    const vacated = rules.vacated.in(block);
-    const compare = (from: number, inside: number, different: number): void => {
-      storedFree.addWord(from / 32, ~groups.used() & inside);
-      // What is as it was counted needs no look, but where the repair takes references away.
-      visitBits(vacated === undefined ? different : inside, (bit) => {
-        changes.settle(from + bit, groups.countAt(bit), vacated?.get(from + bit));
-      });
-      if ((counts.usedAt(from / 32) & inside) !== 0) inUse[block] = 1;
-    };
-    const settled = (): void => {
-      inUse[block] = 1;
-    };
-    const range = [first, end] as const;
-    groups.visit(words, counts, range, compare, vacated === undefined ? settled : undefined);
-  };
   // Refcounts that are all 0 where there are references were lost.
   const isUnknown = (block: number, words: Uint32Array | undefined): boolean => {
     if (!rules.ownersUnknown) return false;
@@ -184,37 +154,43 @@ export async function settleRefcounts(
     if (words === undefined && stored.isLost) return true;
     return referenced[block] === 1 && words?.some((word) => word !== 0) !== true;
   };
-  const settleWithout = (block: number, words?: Uint32Array): void => {
-    const first = block * refcountBlockEntries;
-    const end = Math.min(first + refcountBlockEntries, counts.clusters);
+  const { blocks } = stored;
+  await compareRefcounts(image, blocks, counts, counts.clusters, (block, words, [first, end]) => {
+    const vacated = rules.vacated.in(block);
     if (isUnknown(block, words)) {
       // Whatever lies in the file may be in use, by every disk there is: nothing is written in place.
       const were = believable(words, image, rules.disks);
       for (let cluster = first; cluster < end; cluster++) {
-        const vacated = rules.vacated.in(block)?.get(cluster);
-        const known = counts.get(cluster) + (vacated ?? 0);
+        const known = counts.get(cluster) + (vacated?.get(cluster) ?? 0);
         const most = Math.max(rules.disks, known === 0 ? 1 : known + 1, were[cluster - first]!);
         const is = cluster >= rules.fileClusters ? 0 : Math.min(most, image.geometry.refcountMax);
         if (is === 0) storedFree.add(cluster);
-        changes.settle(cluster, is, vacated);
+        changes.settle(cluster, is, vacated?.get(cluster));
         if (counts.get(cluster) !== 0) inUse[block] = 1;
       }
       // What it is to count is nowhere on the medium.
       if (inUse[block] === 1) touched[block] = 1;
-    } else if (referenced[block] === 1) settle(block, undefined);
-    else storedFree.addRange(first, end);
-  };
-
-  const present: number[] = [];
-  for (let block = 0; block < touched.length; block++) {
-    if ((stored.blocks[block] ?? 0) !== 0) present.push(block);
-    else settleWithout(block);
-  }
-  const offsets = Float64Array.from(present, (block) => stored.blocks[block]!);
-  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
-    const block = present[index]!;
-    if (isUnknown(block, words)) settleWithout(block, words);
-    else settle(block, words);
+      return undefined;
+    }
+    if (words === undefined && referenced[block] !== 1) {
+      storedFree.addRange(first, end);
+      return undefined;
+    }
+    return {
+      group: (from, inside, different, groups) => {
+        storedFree.addWord(from / 32, ~groups.used() & inside);
+        // What is as it was counted needs no look, but where the repair takes references away.
+        visitBits(vacated === undefined ? different : inside, (bit) => {
+          changes.settle(from + bit, groups.countAt(bit), vacated?.get(from + bit));
+        });
+        if ((counts.usedAt(from / 32) & inside) !== 0) inUse[block] = 1;
+      },
+      ...(vacated === undefined && {
+        alike: () => {
+          inUse[block] = 1;
+        },
+      }),
+    };
   });
   const { raised, lowered, leaksLeft } = changes;
   return { storedFree, inUse, raised, lowered, leaksLeft };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { tableFormat } from '../../../src/image/format.js';
-import { readRefcountTable } from '../../../src/image/refcounts.js';
+import { readSoundRefcountTable } from '../../../src/refs/sound-refcounts.js';
 import {
   claimRegions,
   metadataRegions,
@@ -12,7 +12,7 @@ import { loadFixture } from '../../support/fixture.js';
 
 async function regionsOf(name: string): Promise<readonly Region[]> {
   const image = await openImage(memoryDevice(loadFixture(name)));
-  const regions = metadataRegions(image, await readRefcountTable(image));
+  const regions = metadataRegions(image, await readSoundRefcountTable(image));
   const { fileClusters } = tableFormat(image);
   const claimed = claimRegions(regions, image.geometry.clusterBytes, fileClusters);
   expect(claimed.has(0)).toBe(true);

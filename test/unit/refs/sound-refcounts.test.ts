@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readRefcountTable, replaceByStored } from '../../../src/image/refcounts.js';
+import { readSoundRefcountTable, replaceByStored } from '../../../src/refs/sound-refcounts.js';
 import { memoryDevice, openImage } from '../../../src/index.js';
 import { ClusterSet } from '../../../src/refcount/cluster-set.js';
 import { newCounts } from '../../../src/refcount/counts.js';
@@ -18,8 +18,8 @@ async function storedIn(bytes: Uint8Array, referencesOfCluster1: number) {
   counts.set(1, referencesOfCluster1);
   counts.touched[0] = 1;
   const free = new ClusterSet(clusters);
-  const blocks = await readRefcountTable(image);
-  const { leakedClusters } = await replaceByStored(image.source, image, blocks, counts, free);
+  const blocks = await readSoundRefcountTable(image);
+  const { leakedClusters } = await replaceByStored(image, blocks, counts, free);
   return { bytes, counts, free, leakedClusters, clusters };
 }
 
@@ -73,7 +73,7 @@ test('R11: a refcount table entry that points nowhere near a block', async () =>
     const image = await openImage(memoryDevice(bad));
     const view = new DataView(bad.buffer, bad.byteOffset);
     const stored = `0x${view.getBigUint64(refcountTableAt).toString(16)}`;
-    await expect(readRefcountTable(image)).rejects.toMatchObject({
+    await expect(readSoundRefcountTable(image)).rejects.toMatchObject({
       code: 'IMAGE_DAMAGED',
       message: `the image is damaged: refcount table entry 0 (${stored}) ${problem}`,
       details: { structure: 'refcount table', at: refcountTableAt, actual: stored },
