@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.js';
 import { counted } from '../base/text.js';
 import { hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
@@ -28,6 +29,7 @@ export class Ledger {
   readonly #clusterBytes: number;
   readonly #refcountBits: number;
   #freedMetadataClusters = 0;
+  #isSealed = false;
 
   constructor(
     image: Image,
@@ -44,6 +46,17 @@ export class Ledger {
     this.#allocator = new Allocator(free, fileClusters, limit);
     this.#clusterBytes = clusterBytes;
     this.#refcountBits = refcountBits;
+  }
+
+  /** No count changes from now on: what is written is made from them, later and more than once. */
+  seal(): void {
+    this.#isSealed = true;
+  }
+
+  /** The counts of the new state, once the ledger is sealed. */
+  get final(): Counts {
+    assert(this.#isSealed, 'tables are made from counts that no longer change');
+    return this.counts;
   }
 
   get endCluster(): number {
@@ -98,6 +111,7 @@ export class Ledger {
   /** @throws QsnapError REFCOUNT_OVERFLOW when the width can't hold the new count. */
   change(cluster: number, by: number): void {
     if (by === 0) return;
+    assert(!this.#isSealed, 'a sealed ledger does not change');
     if (!this.counts.change(cluster, by)) {
       throw refcountOverflow(cluster * this.#clusterBytes, this.#refcountBits);
     }

@@ -60,25 +60,16 @@ function writesOf(data: NewData, dataAt: number, clusterBytes: number): TableWri
   };
 }
 
-/** The write that puts the new tables where they were placed, flags by the counts at that time. */
-export function newTableWrites(
+/** Makes the new tables, flags by the counts as they are when all is placed. */
+export function newTableFill(
   { tables, dataAt }: NewTables,
-  places: Float64Array,
-  from: Survey,
-  audited: Audit,
+  { scan }: Audit,
   ledger: Ledger,
-): TableWrites {
-  return {
-    kind: 'tables',
-    what: 'L2 tables',
-    tableBytes: from.image.geometry.clusterBytes,
-    targets: places,
-    sources: undefined,
-    fill: (i, table) => {
-      const words = wordsInPlace(table);
-      tables[i]!.fill(words, dataAt);
-      setCopied(words, audited.scan, ledger.counts);
-      swapWords(words);
-    },
+): TableWrites['fill'] {
+  return (i, table) => {
+    const words = wordsInPlace(table);
+    tables[i]!.fill(words, dataAt);
+    setCopied(words, scan, ledger.final);
+    swapWords(words);
   };
 }

@@ -69,7 +69,7 @@ export function placeRefcounts(
         sources: undefined,
         fill: (i, table) => {
           const firstWord = (byPlace[i]![0] * refcountBlockEntries) / 32;
-          groups.encodeBlock(ledger.counts, firstWord, storedWords(table));
+          groups.encodeBlock(ledger.final, firstWord, storedWords(table));
         },
       },
       { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },

@@ -1,6 +1,5 @@
 import { sameBytes } from '../base/text.js';
-import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, storedWords } from '../base/words.js';
+import { HIGH_WORD, storedWords } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { newRuns } from '../l1l2/runs.js';
@@ -9,11 +8,12 @@ import { indexOfOffset } from '../refs/pointers.js';
 import type { L1Ref } from '../qcow2/header.js';
 import { LIMITS } from '../qcow2/limits.js';
 import { encodeSnapshotTable } from '../qcow2/snapshot-table.js';
-import type { LiteralWrite, ShadowWrite, TableWrites } from '../tx/plan.js';
+import type { ShadowWrite, TableWrites } from '../tx/plan.js';
 import type { Audit } from './audit.js';
 import type { Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
-import { newTableWrites, type NewTables } from './new-tables.js';
+import { newTableFill, type NewTables } from './new-tables.js';
+import { Placer } from './placer.js';
 import type { Survey } from './survey.js';
 
 /** New places of the tables that an edit writes, and the writes that put them there. */
@@ -47,23 +47,28 @@ export function placeTables(
   ledger: Ledger,
   listed?: Placed['snapshotTable'],
 ): Placed {
-  const shadow: ShadowWrite[] = [...added.dataWrites];
-  const newPlaces = ledger.placeTables(added.tables.length);
-  if (added.tables.length > 0) {
-    shadow.push(newTableWrites(added, newPlaces, from, audited, ledger));
-  }
-  const copies = ledger.placeTables(copied.length);
+  const placer = new Placer(ledger, from.image.geometry.clusterBytes);
+  placer.add(...added.dataWrites);
+  const fillNew = newTableFill(added, audited, ledger);
+  const newPlaces = placer.l2Tables(added.tables.length, undefined, fillNew);
+  const sources = Float64Array.from(copied, (index) => from.tally.offsets[index]!);
+  const fillCopy = copiedFlags(from, audited, copied, ledger);
+  const copies = placer.l2Tables(copied.length, sources, fillCopy);
   const relocate = countL2Tables(from, copied, copies, ledger);
-  if (copied.length > 0) shadow.push(l2Writes(from, audited, copied, copies, ledger));
   const pointers = added.tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
-  const activeL1 = placeActiveL1(from, next, { relocate, pointers }, ledger, shadow);
+  const activeL1 = placeActiveL1(from, next, { relocate, pointers }, placer);
   const refs = next.snapshots.map(({ l1 }) =>
-    l1.kind === 'kept' ? l1.ref : placeSnapshotL1(from, l1.words, relocate, ledger, shadow),
+    l1.kind === 'kept'
+      ? l1.ref
+      : placer.l1(
+          'inactive L1',
+          relocatedL1(l1.words, relocate, () => false),
+        ),
   );
-  if (listed !== undefined) return { activeL1, snapshotTable: listed, shadow };
+  if (listed !== undefined) return { activeL1, snapshotTable: listed, shadow: placer.writes };
   releaseDroppedL1s(from, next, ledger);
-  const snapshotTable = placeSnapshotTable(from, next, refs, ledger, shadow);
-  return { activeL1, snapshotTable, shadow };
+  const snapshotTable = placeSnapshotTable(from, next, refs, placer);
+  return { activeL1, snapshotTable, shadow: placer.writes };
 }
 
 /**
@@ -94,27 +99,19 @@ export function countL2Tables(
   };
 }
 
-export function l2Writes(
-  from: Survey,
-  audited: Audit,
+/** Sets the COPIED flags of copied L2 tables to what the counts ask for, in the bytes of the table. */
+export function copiedFlags(
+  { tally: { kept, written } }: Survey,
+  { scan }: Audit,
   copied: readonly number[],
-  copies: Float64Array,
   ledger: Ledger,
-): TableWrites {
-  const { offsets, kept, written } = from.tally;
-  const runs = newRuns(audited.scan);
-  return {
-    kind: 'tables',
-    what: 'L2 tables',
-    tableBytes: from.image.geometry.clusterBytes,
-    targets: copies,
-    sources: Float64Array.from(copied, (index) => offsets[index]!),
-    fill: (i, table) => {
-      const index = copied[i]!;
-      // Data under a table that two L1s point at is shared whatever its count will become.
-      if (kept[index]! + written[index]! > 1) clearStoredCopied(table, audited.scan);
-      else setStoredCopied(storedWords(table), audited.scan, ledger.counts, runs);
-    },
+): TableWrites['fill'] {
+  const runs = newRuns(scan);
+  return (i, table) => {
+    const index = copied[i]!;
+    // Data under a table that two L1s point at is shared whatever its count will become.
+    if (kept[index]! + written[index]! > 1) clearStoredCopied(table, scan);
+    else setStoredCopied(storedWords(table), scan, ledger.final, runs);
   };
 }
 
@@ -128,46 +125,22 @@ function placeActiveL1(
   from: Survey,
   next: NextState,
   { relocate, pointers }: ActivePointers,
-  ledger: Ledger,
-  shadow: ShadowWrite[],
+  placer: Placer,
 ): L1Ref {
   const old = from.image.header.activeL1;
   if (next.activeL1 === undefined) return old;
   const { clusterBytes } = from.image.geometry;
   const words = relocatedL1(next.activeL1, relocate, (offset) => {
-    return ledger.counts.get(offset / clusterBytes) === 1;
+    return placer.ledger.counts.get(offset / clusterBytes) === 1;
   });
   for (const { l1Index, at } of pointers) {
     words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;
     words[2 * l1Index + 1] = at & OFFSET_LOW;
   }
   if (sameWords(words, from.activeL1)) return old;
-  const ref = placeL1('active L1', words, from, ledger, shadow);
-  ledger.release(old.at, old.entries * 8);
+  const ref = placer.l1('active L1', words);
+  placer.ledger.release(old.at, old.entries * 8);
   return ref;
-}
-
-function placeSnapshotL1(
-  from: Survey,
-  entries: Uint32Array,
-  relocate: Relocate,
-  ledger: Ledger,
-  shadow: ShadowWrite[],
-): L1Ref {
-  const words = relocatedL1(entries, relocate, () => false);
-  return placeL1('inactive L1', words, from, ledger, shadow);
-}
-
-function placeL1(
-  what: string,
-  words: Uint32Array,
-  from: Survey,
-  ledger: Ledger,
-  shadow: ShadowWrite[],
-): L1Ref {
-  const write = placeLiteral(what, bytesOfWords(words), from, ledger);
-  shadow.push(write);
-  return { at: hostOffset(write.at), entries: words.length / 2 };
 }
 
 /** L1 entries that point where the L2 tables will be, with the COPIED flags that belong to them. */
@@ -203,8 +176,7 @@ function placeSnapshotTable(
   from: Survey,
   next: NextState,
   refs: readonly L1Ref[],
-  ledger: Ledger,
-  shadow: ShadowWrite[],
+  placer: Placer,
 ): Placed['snapshotTable'] {
   const { header, snapshots, snapshotTableBytes } = from.image;
   const old = header.snapshotTable;
@@ -213,11 +185,9 @@ function placeSnapshotTable(
   );
   if (sameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
   refuseOversizedTable(bytes.length);
-  ledger.release(old.at, snapshotTableBytes);
+  placer.ledger.release(old.at, snapshotTableBytes);
   if (next.snapshots.length === 0) return { at: 0, count: 0 };
-  const write = placeLiteral('snapshot table', bytes, from, ledger);
-  shadow.push(write);
-  return { at: write.at, count: next.snapshots.length };
+  return { at: placer.literal('snapshot table', bytes).at, count: next.snapshots.length };
 }
 
 function refuseOversizedTable(bytes: number): void {
@@ -229,16 +199,4 @@ function refuseOversizedTable(bytes: number): void {
     actual: `${bytes} bytes`,
     hint: 'delete snapshots first',
   });
-}
-
-/** Places bytes and pads them with zeros to whole clusters, so that no old bytes stay behind. */
-export function placeLiteral(
-  what: string,
-  bytes: Uint8Array,
-  from: Survey,
-  ledger: Ledger,
-): LiteralWrite {
-  const padded = new Uint8Array(roundUp(bytes.length, from.image.geometry.clusterBytes));
-  padded.set(bytes);
-  return { kind: 'literal', what, at: ledger.placeRun(bytes.length), bytes: padded };
 }

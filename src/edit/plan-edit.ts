@@ -109,6 +109,7 @@ async function place(
     { table: image.header.refcountTable, blocks: surveyed.refcountBlocks },
     ledger,
   );
+  ledger.seal();
   const freed = freedRanges(ledger.counts, ledger.free, image.geometry);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
   const freedDataBytes = freedBytes - ledger.freedMetadataClusters * clusterBytes;

@@ -16,7 +16,7 @@ import { filledClusters } from './filled.js';
 import { literalsInPlace, tablesInPlace } from './in-place-writes.js';
 import { Ledger, OutOfClusters } from './ledger.js';
 import { countNewTables } from './new-tables.js';
-import { countL2Tables, l2Writes, placeTables, relocatedL1 } from './place.js';
+import { copiedFlags, countL2Tables, placeTables, relocatedL1 } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
 import { refuseUnfit } from './refuse.js';
 import { tablesToCopy } from './retarget.js';
@@ -93,6 +93,7 @@ async function switchWithin(
     const placed = placeTables(from, next, audited, tables, ledger, unlisting.table);
     const before = { table: image.header.refcountTable, blocks: refcountBlocks };
     const refcounts = placeRefcounts(image.geometry, before, ledger);
+    ledger.seal();
     const writes = [...unlisting.tidy, ...placed.shadow, ...refcounts.writes];
     const fields = {
       activeL1: placed.activeL1,
@@ -120,6 +121,7 @@ async function changeInPlace(
   const { clusterBytes } = from.image.geometry;
   const flagged = await tablesToCopy(from, audited, ledger, audited.moves.any);
   countL2Tables(from, [], new Float64Array(0), ledger);
+  ledger.seal();
   const blocks = touchedBlocks(from, ledger);
   const refcounts = await tablesInPlace(from.image.source, {
     what: 'refcount blocks',
@@ -152,10 +154,10 @@ async function flagWrites(
     (offset) => ledger.counts.get(offset / clusterBytes) === 1,
   );
   const { at } = from.image.header.activeL1;
-  const { what, tableBytes, fill } = l2Writes(from, audited, flagged, places, ledger);
+  const fill = copiedFlags(from, audited, flagged, ledger);
   const l2s = await tablesInPlace(from.image.source, {
-    what,
-    tableBytes,
+    what: 'L2 tables',
+    tableBytes: clusterBytes,
     places,
     // Each entry gets its flag alone, so that a part of a table is filled as a whole one is.
     fill: (i, _, part) => {

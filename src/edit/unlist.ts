@@ -7,7 +7,7 @@ import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
 import { bytesOfZeros, literalsInPlace } from './in-place-writes.js';
 import { noRoom, OutOfClusters, type Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
-import { placeLiteral } from './place.js';
+import { Placer } from './placer.js';
 import type { Survey } from './survey.js';
 
 /** A shorter snapshot list, and what has to be on the medium before the header leads to it. */
@@ -82,14 +82,10 @@ function keptRef(l1: NextState['snapshots'][number]['l1']): Image['snapshots'][n
   throw new TypeError('a shorter list has no new snapshots');
 }
 
-function placeTable(
-  bytes: Uint8Array,
-  from: Survey,
-  ledger: Ledger,
-): ReturnType<typeof placeLiteral> {
+function placeTable(bytes: Uint8Array, from: Survey, ledger: Ledger): LiteralWrite {
   const { clusterBytes } = from.image.geometry;
   try {
-    const table = placeLiteral('snapshot table', bytes, from, ledger);
+    const table = new Placer(ledger, clusterBytes).literal('snapshot table', bytes);
     // A table behind all that the refcount blocks cover would need a block of its own.
     if (touchedBlocks(from, ledger).every(({ at }) => at !== 0)) return table;
   } catch (error) {

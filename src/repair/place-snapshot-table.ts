@@ -1,5 +1,6 @@
 import { sameBytes } from '../base/text.js';
 import type { Ledger } from '../edit/ledger.js';
+import { Placer } from '../edit/placer.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { L1Ref } from '../qcow2/header.js';
 import {
@@ -12,7 +13,6 @@ import { SNAPSHOT_ENTRY, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_EXTRA_BYTES_V3 } from '.
 import { roundUp } from '../base/units.js';
 import type { ShadowWrite } from '../tx/plan.js';
 import { choseClass, choseFinding, type RepairChoice } from './choice.js';
-import { placeLiteral } from './place-tree.js';
 import type { MendedTree } from './tree.js';
 import type { Moves } from './vacate.js';
 
@@ -50,7 +50,8 @@ export function placeSnapshotTable(
 
   const bytes = encodeSnapshotTable(entries);
   restoreOddReferences(bytes, tree.kept, entries, table.faults);
-  const write = placeLiteral('snapshot table', bytes, image.geometry.clusterBytes, ledger);
+  const placer = new Placer(ledger, image.geometry.clusterBytes);
+  const write = placer.literal('snapshot table', bytes);
   return { at: write.at, count: entries.length, shadow: [write] };
 }
 

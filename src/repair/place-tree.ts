@@ -1,6 +1,6 @@
-import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
+import { HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
 import type { Ledger } from '../edit/ledger.js';
+import { Placer } from '../edit/placer.js';
 import { QsnapError } from '../errors.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { walkTables } from '../image/walk.js';
@@ -8,7 +8,7 @@ import { COPIED, OFFSET_HIGH, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { anyCopiedWrong, setCopied, type Scan } from '../l1l2/scan.js';
 import { indexOfOffset } from '../refs/pointers.js';
 import type { L1Ref } from '../qcow2/header.js';
-import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
+import type { ShadowWrite, TableWrites } from '../tx/plan.js';
 import type { Counted } from './count.js';
 import { setCopiedOfAll } from './data-file-tables.js';
 import { mendL1, type MendedTree } from './tree.js';
@@ -37,12 +37,11 @@ export async function placeTree(
   ledger: Ledger,
 ): Promise<PlacedTree> {
   const flagged = await tablesWithWrongFlags(tree, counted, moves, scan, ledger);
-  const places = placeL2s(tree, moves, flagged, ledger);
-  const shadow: ShadowWrite[] = [];
-  if (places.copied.length > 0) shadow.push(l2Writes(tree, counted, places, scan, ledger));
-  const activeL1 = placeActiveL1(tree, moves, places, ledger, shadow);
-  const inactiveL1s = await placeInactiveL1s(tree, moves, places, ledger, shadow);
-  return { activeL1, inactiveL1s, shadow };
+  const placer = new Placer(ledger, tree.image.geometry.clusterBytes);
+  const places = placeL2s(tree, counted, moves, flagged, scan, placer);
+  const activeL1 = placeActiveL1(tree, moves, places, placer);
+  const inactiveL1s = await placeInactiveL1s(tree, moves, places, placer);
+  return { activeL1, inactiveL1s, shadow: placer.writes };
 }
 
 /**
@@ -76,9 +75,6 @@ async function tablesWithWrongFlags(
 }
 
 interface L2Places {
-  /** Indexes of the tables that get a copy, in the order of the copies. */
-  readonly copied: readonly number[];
-  readonly copies: Float64Array;
   /** By index in the tally: host offset of the copy, 0 where there is none. */
   readonly copyOf: Float64Array;
   readonly moved: ReadonlySet<number>;
@@ -87,16 +83,21 @@ interface L2Places {
 /** Places the copies and moves the refcounts of the tables themselves. */
 function placeL2s(
   tree: MendedTree,
+  counted: Counted,
   moves: Moves,
   flagged: readonly number[],
-  ledger: Ledger,
+  scan: Scan,
+  placer: Placer,
 ): L2Places {
+  const { ledger } = placer;
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = tree.image.geometry;
   // A table that snapshots have too stays for them: their flags mean nothing.
   const moved = new Set([...moves.l2s, ...flagged.filter((index) => inactive[index] === 0)]);
   const copied = [...new Set([...moved, ...flagged])].sort((a, b) => a - b);
-  const copies = ledger.placeTables(copied.length);
+  const sources = Float64Array.from(copied, (index) => offsets[index]!);
+  const fill = mendedFill(tree, counted, copied, scan, ledger);
+  const copies = placer.l2Tables(copied.length, sources, fill);
   const copyOf = new Float64Array(offsets.length);
   copied.forEach((index, i) => {
     copyOf[index] = copies[i]!;
@@ -106,41 +107,30 @@ function placeL2s(
     // What moves for its content or its place has given up its references before.
     if (!moves.l2s.has(index)) ledger.changeMetadata(offsets[index]! / clusterBytes, -takes);
   });
-  return { copied, copies, copyOf, moved };
+  return { copyOf, moved };
 }
 
-function l2Writes(
+/** Mends copied tables, and sets the COPIED flags of the active disk's. */
+function mendedFill(
   tree: MendedTree,
   counted: Counted,
-  { copied, copies }: L2Places,
+  copied: readonly number[],
   scan: Scan,
   ledger: Ledger,
-): ShadowWrite {
+): TableWrites['fill'] {
   const { offsets, active } = tree.tally;
-  return {
-    kind: 'tables',
-    what: 'L2 tables',
-    tableBytes: tree.image.geometry.clusterBytes,
-    targets: copies,
-    sources: Float64Array.from(copied, (index) => offsets[index]!),
-    fill: (i, table) => {
-      const index = copied[i]!;
-      const words = wordsInPlace(table);
-      if (counted.mendedL2s.has(index)) tree.mender.mendWholeL2(words, offsets[index]!, scan);
-      if (tree.image.header.externalDataFile) setCopiedOfAll(words, scan);
-      else if (active[index] !== 0) setCopied(words, scan, ledger.counts);
-      swapWords(words);
-    },
+  return (i, table) => {
+    const index = copied[i]!;
+    const words = wordsInPlace(table);
+    if (counted.mendedL2s.has(index)) tree.mender.mendWholeL2(words, offsets[index]!, scan);
+    if (tree.image.header.externalDataFile) setCopiedOfAll(words, scan);
+    else if (active[index] !== 0) setCopied(words, scan, ledger.final);
+    swapWords(words);
   };
 }
 
-function placeActiveL1(
-  tree: MendedTree,
-  moves: Moves,
-  places: L2Places,
-  ledger: Ledger,
-  shadow: ShadowWrite[],
-): L1Ref {
+function placeActiveL1(tree: MendedTree, moves: Moves, places: L2Places, placer: Placer): L1Ref {
+  const { ledger } = placer;
   const old = tree.image.header.activeL1;
   const { clusterBytes } = tree.image.geometry;
   const words = tree.activeL1.slice();
@@ -152,7 +142,7 @@ function placeActiveL1(
   }
   const isSame = words.every((word, i) => word === tree.storedActiveL1[i]);
   if (isSame && !moves.activeL1) return old;
-  const placed = placeL1('active L1', words, tree, ledger, shadow);
+  const placed = placer.l1('active L1', words);
   if (!moves.activeL1) ledger.release(old.at, old.entries * 8);
   return placed;
 }
@@ -165,8 +155,7 @@ async function placeInactiveL1s(
   tree: MendedTree,
   moves: Moves,
   places: L2Places,
-  ledger: Ledger,
-  shadow: ShadowWrite[],
+  placer: Placer,
 ): Promise<ReadonlyMap<number, L1Ref>> {
   const placed = new Map<number, L1Ref>();
   if (places.moved.size === 0 && tree.mendedL1s.size === 0 && moves.inactiveL1s.size === 0) {
@@ -183,8 +172,8 @@ async function placeInactiveL1s(
     if (!leaves && !repoints && !tree.mendedL1s.has(index)) return;
     bytes += words.byteLength;
     if (bytes > L1_BYTES_MAX) throw tooManyL1Bytes();
-    placed.set(index, placeL1('inactive L1', words, tree, ledger, shadow));
-    if (!leaves) ledger.release(l1.at, l1.entries * 8);
+    placed.set(index, placer.l1('inactive L1', words));
+    if (!leaves) placer.ledger.release(l1.at, l1.entries * 8);
   });
   return placed;
 }
@@ -228,30 +217,6 @@ function strayTarget(words: Uint32Array, i: number, tree: MendedTree): number | 
 function setEntry(words: Uint32Array, i: number, at: number, flags: number): void {
   words[i] = Math.floor(at / HIGH_WORD) | flags | (words[i]! & ~(OFFSET_HIGH | COPIED));
   words[i + 1] = (at & OFFSET_LOW) | (words[i + 1]! & ~OFFSET_LOW);
-}
-
-function placeL1(
-  what: string,
-  words: Uint32Array,
-  tree: MendedTree,
-  ledger: Ledger,
-  shadow: ShadowWrite[],
-): L1Ref {
-  const bytes = bytesOfWords(words);
-  shadow.push(placeLiteral(what, bytes, tree.image.geometry.clusterBytes, ledger));
-  return { at: hostOffset((shadow.at(-1) as LiteralWrite).at), entries: words.length / 2 };
-}
-
-/** Places bytes and pads them with zeros to whole clusters, so that no old bytes stay behind. */
-export function placeLiteral(
-  what: string,
-  bytes: Uint8Array,
-  clusterBytes: number,
-  ledger: Ledger,
-): LiteralWrite {
-  const padded = new Uint8Array(roundUp(bytes.length, clusterBytes));
-  padded.set(bytes);
-  return { kind: 'literal', what, at: ledger.placeRun(bytes.length), bytes: padded };
 }
 
 function tooManyL1Bytes(): QsnapError {

@@ -169,6 +169,7 @@ async function planWith(
   const placed = await placeTree(tree, counted, moves, scan, ledger);
   const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
   const refcounts = placeAllRefcounts(checked, stored, settled, moves, ledger);
+  ledger.seal();
   const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
   shared.refuseParting(ledger, vacated);
   const covered = unknowns.firstCovered(ledger.endCluster);

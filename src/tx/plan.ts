@@ -25,7 +25,10 @@ export interface TableWrites {
   readonly targets: Float64Array;
   /** Host offsets of the tables that the new ones are made from; undefined: made from nothing. */
   readonly sources: Float64Array | undefined;
-  /** Turns what was read from `sources[index]` (or zeros) into the new table, in place. Pure. */
+  /**
+   * Turns what was read from `sources[index]` (or zeros) into the new table, in place. Pure: the same bytes
+   * whenever it is asked, so that a plan can be shown, saved, checked and carried out.
+   */
   readonly fill: (index: number, table: Uint8Array) => void;
 }
 
