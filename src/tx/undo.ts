@@ -1,17 +1,13 @@
+import { isZero } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { sameBytes } from '../base/text.js';
+import { bytesOfHex, printableText, sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { executePlan, inState } from './execute.js';
 import { notAsWritten } from './read-back.js';
-import {
-  readKept,
-  readUndoIndex,
-  type KeptStretch,
-  type ShadowStretch,
-  type UndoIndex,
-} from './undo-file.js';
+import { readKept, readUndoIndex } from './undo-file.js';
+import type { KeptStretch, ShadowStretch, UndoIndex } from './undo-index.js';
 
 /** The header's fields that an edit may change end here. */
 const SWITCH_END = 96;
@@ -62,7 +58,9 @@ export async function executeUndo(
     };
   }
   await inState('unchanged', () => refuseIfUsed(device, index, header, newHasher));
-  const punchedBytes = await inState('old', () => restore(device, file, index.punched, verify));
+  const punchedBytes = await inState('old', () =>
+    restore(device, file, index, index.punched, verify),
+  );
   const plan = {
     headerSector: header,
     fileSizeBytes: index.sizeAfter,
@@ -93,7 +91,7 @@ async function tidy(
   { stretches, hasTail }: Rest,
   verify: boolean,
 ): Promise<Pick<UndoReport, 'restoredBytes' | 'cutBytes'>> {
-  const restoredBytes = await restore(device, file, stretches, verify);
+  const restoredBytes = await restore(device, file, index, stretches, verify);
   if (hasTail) await device.truncate(index.sizeBefore);
   if (hasTail || stretches.length > 0) await device.flush();
   return { restoredBytes, cutBytes: hasTail ? index.sizeAfter - index.sizeBefore : 0 };
@@ -113,7 +111,7 @@ async function leftBehind(
   for (const stretch of shadow.filter(({ at }) => at < sizeBefore)) {
     const bytes = await readStretch(device, stretch);
     // Zeros may be what somebody else has there.
-    if (bytes.some((byte) => byte !== 0) && isAsWritten(bytes, stretch, newHasher)) {
+    if (!isZero(bytes) && isAsWritten(bytes, stretch, newHasher)) {
       inside.push(stretch);
     }
   }
@@ -131,17 +129,17 @@ async function isTailOurs(
   let at = sizeBefore;
   const behind = shadow.filter((one) => one.at + one.length > sizeBefore);
   for (const stretch of behind.toSorted((a, b) => a.at - b.at)) {
-    if (!(await isZero(device, at, stretch.at))) return false;
+    if (!(await isZeroOn(device, at, stretch.at))) return false;
     if (!isAsWritten(await readStretch(device, stretch), stretch, newHasher)) return false;
     at = stretch.at + stretch.length;
   }
-  return isZero(device, at, sizeAfter);
+  return isZeroOn(device, at, sizeAfter);
 }
 
-async function isZero(device: BlockDevice, from: number, end: number): Promise<boolean> {
+async function isZeroOn(device: BlockDevice, from: number, end: number): Promise<boolean> {
   for (let at = from; at < end; at += CHUNK_BYTES) {
     const bytes = await readStretch(device, { at, length: Math.min(CHUNK_BYTES, end - at) });
-    if (bytes.some((byte) => byte !== 0)) return false;
+    if (!isZero(bytes)) return false;
   }
   return true;
 }
@@ -165,20 +163,23 @@ function isAsWritten(
   return hasher.digest() === sha256After;
 }
 
+/** What lies behind the old end of the file is cut off, and never written. */
 async function restore(
   device: BlockDevice,
   file: BlockSource,
+  { sizeBefore }: UndoIndex,
   stretches: readonly KeptStretch[],
   verify: boolean,
 ): Promise<number> {
   let bytes = 0;
   for (const stretch of stretches) {
-    const kept = await readKept(file, stretch);
+    const length = Math.min(stretch.length, sizeBefore - stretch.at);
+    const kept = await readKept(file, { ...stretch, length });
     await device.writeBatch([{ at: stretch.at, bytes: kept }]);
-    if (verify && !sameBytes(await readStretch(device, stretch), kept)) {
+    if (verify && !sameBytes(await readStretch(device, { at: stretch.at, length }), kept)) {
       throw notAsWritten('kept bytes', stretch.at);
     }
-    bytes += stretch.length;
+    bytes += length;
   }
   return bytes;
 }
@@ -193,7 +194,7 @@ async function refuseIfUsed(
   const refuse = (structure: string): never => {
     throw new QsnapError(
       'IMAGE_CHANGED',
-      `the image is not as the ${index.operation} left it, so that can't be undone`,
+      `the image is not as the ${printableText(index.operation)} left it, so that can't be undone`,
       {
         structure,
         hint: 'it was used since, or is another image; undoing would lose what was done since',
@@ -203,15 +204,11 @@ async function refuseIfUsed(
   };
   if (!sameBytes(header, bytesOfHex(index.headerAfter))) refuse('header');
   const size = await device.sizeBytes();
-  if (device.growable && size !== index.sizeAfter) refuse('file length');
+  if (size !== index.sizeAfter) refuse('file length');
   for (const stretch of index.shadow) {
     const bytes = await readStretch(device, stretch);
     if (!isAsWritten(bytes, stretch, newHasher)) refuse('tables');
   }
-}
-
-function bytesOfHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
-    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
-  );
+  // It is cut off in the end.
+  if (!(await isTailOurs(device, index, newHasher))) refuse('bytes behind the old end');
 }
