@@ -1,3 +1,5 @@
+export { sameBytes } from './bytes.js';
+
 /**
  * Text that came from an image. Names and ids are bytes on disk: they are kept as bytes, decoded
  * for programs, and escaped for people.
@@ -22,10 +24,6 @@ export function isValidUtf8(bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Lower-case hex of some bytes. */

@@ -1,6 +1,6 @@
-import { sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/bytes.js';
 import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, storedWords } from '../base/words.js';
+import { bytesOfWords, HIGH_WORD, sameWords, storedWords } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { newRuns } from '../l1l2/runs.js';
@@ -185,10 +185,6 @@ export function relocatedL1(
     words[i + 1] = at & OFFSET_LOW;
   }
   return words;
-}
-
-export function sameWords(a: Uint32Array, b: Uint32Array): boolean {
-  return a.length === b.length && a.every((word, i) => word === b[i]);
 }
 
 /** Releases the L1 tables of snapshots that the new state no longer has. */

@@ -1,4 +1,5 @@
-import { printableText, sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/bytes.js';
+import { printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { LIMITS } from '../qcow2/limits.js';

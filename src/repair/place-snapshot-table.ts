@@ -1,4 +1,4 @@
-import { sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/bytes.js';
 import type { Ledger } from '../edit/ledger.js';
 import type { CheckedImage } from '../image/open-for-check.js';
 import type { L1Ref } from '../qcow2/header.js';

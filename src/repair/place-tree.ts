@@ -1,5 +1,5 @@
 import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
+import { bytesOfWords, HIGH_WORD, sameWords, swapWords, wordsInPlace } from '../base/words.js';
 import type { Ledger } from '../edit/ledger.js';
 import { QsnapError } from '../errors.js';
 import { visitL1Tables } from '../image/l1-tables.js';
@@ -150,8 +150,7 @@ function placeActiveL1(
     // What lies behind all that is counted keeps the flag it has.
     if (count !== undefined) setEntry(words, i, at!, count === 1 ? COPIED : 0);
   }
-  const isSame = words.every((word, i) => word === tree.storedActiveL1[i]);
-  if (isSame && !moves.activeL1) return old;
+  if (sameWords(words, tree.storedActiveL1) && !moves.activeL1) return old;
   const placed = placeL1('active L1', words, tree, ledger, shadow);
   if (!moves.activeL1) ledger.release(old.at, old.entries * 8);
   return placed;

@@ -2,7 +2,7 @@ import { hostOffset } from '../base/units.js';
 import { Ledger, noRoom, OutOfClusters } from '../edit/ledger.js';
 import { placeRefcounts, type RefcountPlaces } from '../edit/place-refcounts.js';
 import { refuseUncountable } from '../edit/refuse.js';
-import { sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/bytes.js';
 import { sharedJunkBlocks } from '../check/lost-blocks.js';
 import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';

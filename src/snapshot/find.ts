@@ -1,4 +1,5 @@
-import { printable, sameBytes, utf8Bytes } from '../base/text.js';
+import { sameBytes } from '../base/bytes.js';
+import { printable, utf8Bytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 

@@ -1,4 +1,4 @@
-import { sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/bytes.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import type { ShadowWrite, WritePlan } from './plan.js';

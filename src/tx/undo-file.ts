@@ -1,8 +1,7 @@
-import { isZero } from '../base/bytes.js';
+import { isZero, sameBytes } from '../base/bytes.js';
 import { decodeStruct, encodeStruct, type Layout } from '../base/struct.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { hexOfBytes } from '../base/text.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import {
   undoFileInvalid,
@@ -90,7 +89,7 @@ export async function readUndoIndex(file: BlockSource, newHasher: NewHasher): Pr
   const size = await file.sizeBytes();
   if (size < MAGIC.length + TRAILER_BYTES + DIGEST_BYTES) throw undoFileInvalid('it is too short');
   const magic = await readAt(file, 0, MAGIC.length);
-  if (hexOfBytes(magic) !== hexOfBytes(MAGIC)) throw undoFileInvalid('it does not begin as one');
+  if (!sameBytes(magic, MAGIC)) throw undoFileInvalid('it does not begin as one');
   const stored = await readAt(file, size - DIGEST_BYTES, DIGEST_BYTES);
   const computed = await digestOf(file, size - DIGEST_BYTES, newHasher);
   if (new TextDecoder().decode(stored) !== computed) {

@@ -1,7 +1,7 @@
-import { isZero } from '../base/bytes.js';
+import { isZero, sameBytes } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { bytesOfHex, printableText, sameBytes } from '../base/text.js';
+import { bytesOfHex, printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { executePlan, inState } from './execute.js';
