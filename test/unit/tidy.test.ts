@@ -42,19 +42,6 @@ describe('layers', () => {
   });
 });
 
-test('what is parsed from JSON is of no known type: nobody calls it what it should be', () => {
-  const believed = (node: ts.Node): boolean =>
-    ts.isAsExpression(node) && /^JSON\.parse\(/.test(node.expression.getText());
-  expect(places(SRC, believed)).toEqual([]);
-});
-
-test('bytes are compared by words: a call for each byte takes twenty times as long', () => {
-  const slow = (node: ts.Node): boolean =>
-    ts.isCallExpression(node) &&
-    /\.(every|some)\(\(byte(, \w+)?\) => byte [!=]== (0|\w+\[\w+\])\)$/.test(node.getText());
-  expect(places(SRC, slow)).toEqual([]);
-});
-
 /** Files that may use BigInt, and what for. Never for what happens once per table entry. */
 const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/base/struct.ts': '64-bit fields decode to bigint, so that any bytes decode',
