@@ -1,5 +1,3 @@
-export { sameBytes } from './bytes.js';
-
 /**
  * Text that came from an image. Names and ids are bytes on disk: they are kept as bytes, decoded
  * for programs, and escaped for people.
@@ -26,16 +24,16 @@ export function isValidUtf8(bytes: Uint8Array): boolean {
   }
 }
 
+/** Whether two ids, names or other few bytes are the same; `hasSameBytes` is for many. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  let i = 0;
+  while (i < a.length && a[i] === b[i]) i += 1;
+  return i === a.length && i === b.length;
+}
+
 /** Lower-case hex of some bytes. */
 export function hexOfBytes(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** The bytes of `hexOfBytes`. */
-export function bytesOfHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
-    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
-  );
 }
 
 /**

@@ -1,5 +1,4 @@
 import { QsnapError } from '../errors.js';
-import { sameBytes } from './bytes.js';
 
 /** 2^32: the weight of the high word of a 64-bit value. */
 export const HIGH_WORD = 2 ** 32;
@@ -47,11 +46,6 @@ export function storedWords(bytes: Uint8Array): Uint32Array {
 /** The bytes that words lie in. */
 export function bytesOf(words: Uint32Array): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-}
-
-/** Whether two tables have the same length and the same words. */
-export function sameWords(a: Uint32Array, b: Uint32Array): boolean {
-  return sameBytes(bytesOf(a), bytesOf(b));
 }
 
 /**

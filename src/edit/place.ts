@@ -1,6 +1,6 @@
-import { sameBytes } from '../base/bytes.js';
+import { hasSameBytes, sameWords } from '../base/bytes.js';
 import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, sameWords, storedWords } from '../base/words.js';
+import { bytesOfWords, HIGH_WORD, storedWords } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
 import { newRuns } from '../l1l2/runs.js';
@@ -207,7 +207,7 @@ function placeSnapshotTable(
   const bytes = encodeSnapshotTable(
     next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! })),
   );
-  if (sameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
+  if (hasSameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
   refuseOversizedTable(bytes.length);
   ledger.release(old.at, snapshotTableBytes);
   if (next.snapshots.length === 0) return { at: 0, count: 0 };

@@ -1,5 +1,4 @@
-import { sameBytes } from '../base/bytes.js';
-import { printableText } from '../base/text.js';
+import { printableText, sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { LIMITS } from '../qcow2/limits.js';

@@ -9,9 +9,8 @@ export async function settled<T extends readonly unknown[]>(
   begun: readonly [...T],
 ): Promise<{ -readonly [Index in keyof T]: Awaited<T[Index]> }> {
   const ends = await Promise.allSettled(begun);
-  const values = ends.map((end) => {
+  return ends.map((end) => {
     if (end.status === 'rejected') throw end.reason;
     return end.value;
-  });
-  return values as { -readonly [Index in keyof T]: Awaited<T[Index]> };
+  }) as { -readonly [Index in keyof T]: Awaited<T[Index]> };
 }

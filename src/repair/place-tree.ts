@@ -1,5 +1,6 @@
+import { sameWords } from '../base/bytes.js';
 import { hostOffset, roundUp } from '../base/units.js';
-import { bytesOfWords, HIGH_WORD, sameWords, swapWords, wordsInPlace } from '../base/words.js';
+import { bytesOfWords, HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
 import type { Ledger } from '../edit/ledger.js';
 import { QsnapError } from '../errors.js';
 import { visitL1Tables } from '../image/l1-tables.js';

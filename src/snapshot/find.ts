@@ -1,5 +1,4 @@
-import { sameBytes } from '../base/bytes.js';
-import { printable, utf8Bytes } from '../base/text.js';
+import { printable, sameBytes, utf8Bytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 

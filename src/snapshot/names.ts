@@ -1,5 +1,4 @@
-import { sameBytes } from '../base/bytes.js';
-import { isValidUtf8, printable, utf8Bytes, utf8Text } from '../base/text.js';
+import { isValidUtf8, printable, sameBytes, utf8Bytes, utf8Text } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot, SnapshotDate } from '../qcow2/snapshot-table.js';

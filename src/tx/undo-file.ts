@@ -1,4 +1,4 @@
-import { isZero, sameBytes } from '../base/bytes.js';
+import { isZero, hasSameBytes } from '../base/bytes.js';
 import { decodeStruct, encodeStruct, type Layout } from '../base/struct.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
@@ -89,7 +89,7 @@ export async function readUndoIndex(file: BlockSource, newHasher: NewHasher): Pr
   const size = await file.sizeBytes();
   if (size < MAGIC.length + TRAILER_BYTES + DIGEST_BYTES) throw undoFileInvalid('it is too short');
   const magic = await readAt(file, 0, MAGIC.length);
-  if (!sameBytes(magic, MAGIC)) throw undoFileInvalid('it does not begin as one');
+  if (!hasSameBytes(magic, MAGIC)) throw undoFileInvalid('it does not begin as one');
   const stored = await readAt(file, size - DIGEST_BYTES, DIGEST_BYTES);
   const computed = await digestOf(file, size - DIGEST_BYTES, newHasher);
   if (new TextDecoder().decode(stored) !== computed) {

@@ -1,4 +1,4 @@
-import { bytesOfHex, printableText } from '../base/text.js';
+import { printableText } from '../base/text.js';
 import { MiB } from '../base/units.js';
 import { QsnapError, type ErrorDetails } from '../errors.js';
 import { areDisjoint } from './rules.js';
@@ -225,4 +225,11 @@ function shown(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value);
   const beginning = printableText(JSON.stringify(value.slice(0, SHOWN_MAX)));
   return value.length > SHOWN_MAX ? `${beginning}…` : beginning;
+}
+
+/** The bytes of a header in hex. */
+export function bytesOfHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
+    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
+  );
 }

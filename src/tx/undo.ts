@@ -1,13 +1,13 @@
-import { isZero, sameBytes } from '../base/bytes.js';
+import { isZero, hasSameBytes } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { bytesOfHex, printableText } from '../base/text.js';
+import { printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { executePlan, inState } from './execute.js';
 import { notAsWritten } from './read-back.js';
 import { readKept, readUndoIndex } from './undo-file.js';
-import type { KeptStretch, ShadowStretch, UndoIndex } from './undo-index.js';
+import { bytesOfHex, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
 
 /** The header's fields that an edit may change end here. */
 const SWITCH_END = 96;
@@ -50,7 +50,7 @@ export async function executeUndo(
   const headerBefore = bytesOfHex(index.headerBefore);
   const header = new Uint8Array(headerBefore.length);
   await inState('unchanged', () => device.readBatch([{ at: 0, into: header }]));
-  if (sameBytes(header, headerBefore)) {
+  if (hasSameBytes(header, headerBefore)) {
     const left = await inState('unchanged', () => leftBehind(device, index, newHasher));
     return {
       switched: false,
@@ -176,7 +176,7 @@ async function restore(
     const length = Math.min(stretch.length, sizeBefore - stretch.at);
     const kept = await readKept(file, { ...stretch, length });
     await device.writeBatch([{ at: stretch.at, bytes: kept }]);
-    if (verify && !sameBytes(await readStretch(device, { at: stretch.at, length }), kept)) {
+    if (verify && !hasSameBytes(await readStretch(device, { at: stretch.at, length }), kept)) {
       throw notAsWritten('kept bytes', stretch.at);
     }
     bytes += length;
@@ -202,7 +202,7 @@ async function refuseIfUsed(
       },
     );
   };
-  if (!sameBytes(header, bytesOfHex(index.headerAfter))) refuse('header');
+  if (!hasSameBytes(header, bytesOfHex(index.headerAfter))) refuse('header');
   const size = await device.sizeBytes();
   if (size !== index.sizeAfter) refuse('file length');
   for (const stretch of index.shadow) {

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { firstDifference, isZero, sameBytes } from '../../../src/base/bytes.js';
-import { sameWords } from '../../../src/base/words.js';
+import { firstDifference, isZero, hasSameBytes, sameWords } from '../../../src/base/bytes.js';
 
 test('isZero finds the one byte that is not, wherever it is and however the bytes lie', () => {
   for (const shift of [0, 1, 4]) {
@@ -64,18 +63,18 @@ test('by words they tell what a loop over the bytes tells, wherever the bytes li
       let at = from;
       while (at < a.length && a[at] === b[at]) at += 1;
       expect(firstDifference(a, b, from)).toBe(at);
-      expect(sameBytes(a, b)).toBe([...a].join() === [...b].join());
+      expect(hasSameBytes(a, b)).toBe([...a].join() === [...b].join());
       expect(isZero(b, from, to)).toBe([...b.subarray(from, to)].every((byte) => byte === 0));
     }),
     { numRuns: 2000 },
   );
 });
 
-test('sameBytes and sameWords look at the length, too', () => {
+test('hasSameBytes and sameWords look at the length, too', () => {
   const bytes = new Uint8Array(40);
-  expect(sameBytes(bytes, bytes.subarray(1))).toBe(false);
-  expect(sameBytes(bytes.subarray(1), bytes)).toBe(false);
-  expect(sameBytes(bytes.subarray(0, 0), bytes.subarray(1, 1))).toBe(true);
+  expect(hasSameBytes(bytes, bytes.subarray(1))).toBe(false);
+  expect(hasSameBytes(bytes.subarray(1), bytes)).toBe(false);
+  expect(hasSameBytes(bytes.subarray(0, 0), bytes.subarray(1, 1))).toBe(true);
   const words = new Uint32Array(10);
   expect(sameWords(words, words.slice())).toBe(true);
   expect(sameWords(words, words.subarray(1))).toBe(false);

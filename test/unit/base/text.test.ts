@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  bytesOfHex,
   hexOfBytes,
   isValidUtf8,
   printable,
   printableText,
+  sameBytes,
   utf8Bytes,
   utf8Text,
 } from '../../../src/base/text.js';
@@ -38,7 +38,10 @@ test('a byte order mark is part of a name', () => {
 test('text and bytes', () => {
   expect([...utf8Bytes('é')]).toEqual([0xc3, 0xa9]);
   expect(hexOfBytes(Uint8Array.of(0, 15, 255))).toBe('000fff');
-  expect(bytesOfHex('000fff')).toEqual(Uint8Array.of(0, 15, 255));
+  expect(sameBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2))).toBe(true);
+  expect(sameBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3))).toBe(false);
+  expect(sameBytes(Uint8Array.of(1, 2), Uint8Array.of(1))).toBe(false);
+  expect(sameBytes(Uint8Array.of(1), Uint8Array.of(1, 2))).toBe(false);
 });
 
 describe('E3: printable', () => {
