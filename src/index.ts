@@ -110,7 +110,7 @@ export { saveUndo } from './tx/save-undo.js';
 export type { UndoAbout } from './tx/save-undo.js';
 export { executeUndo } from './tx/undo.js';
 export type { UndoOptions, UndoReport } from './tx/undo.js';
-export type { UndoIndex } from './tx/undo-file.js';
+export type { UndoIndex } from './tx/undo-index.js';
 export type { Hasher, NewHasher } from './base/hasher.js';
 export { editWithinRoom, planWithinRoom } from './edit/within-room.js';
 export type { Planned } from './edit/within-room.js';

@@ -1,60 +1,70 @@
-/** Loops over many bytes, four at a time: JavaScript has no call for either question. */
+import { bytesOf } from './words.js';
+
+/**
+ * Loops over many bytes, four at a time: JavaScript has no call for these questions. A DataView reads words
+ * at any place, so that nothing depends on how the bytes lie; measured, it is as fast as an Int32Array.
+ */
 
 const WORD_BYTES = 4;
 
 /** Whether all bytes from `from` up to `to` are zero. */
 export function isZero(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
-  let at = from;
-  if ((bytes.byteOffset + from) % WORD_BYTES === 0) {
-    const count = Math.floor((to - from) / WORD_BYTES);
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset + from, count);
-    if (!areZero(words)) return false;
-    at += count * WORD_BYTES;
-  }
-  for (; at < to; at += 1) if (bytes[at] !== 0) return false;
-  return true;
-}
-
-function areZero(words: Int32Array): boolean {
-  const end = words.length;
-  let i = 0;
-  for (; i + 8 <= end; i += 8) {
+  if (from >= to) return true;
+  // Most data is told by its first byte, in less time than a view takes to make.
+  if (bytes[from] !== 0) return false;
+  const view = viewOf(bytes, from, to - from);
+  const end = view.byteLength;
+  const step = 8 * WORD_BYTES;
+  let at = 0;
+  for (; at + step <= end; at += step) {
     const some =
-      words[i]! |
-      words[i + 1]! |
-      words[i + 2]! |
-      words[i + 3]! |
-      words[i + 4]! |
-      words[i + 5]! |
-      words[i + 6]! |
-      words[i + 7]!;
+      view.getInt32(at) |
+      view.getInt32(at + 4) |
+      view.getInt32(at + 8) |
+      view.getInt32(at + 12) |
+      view.getInt32(at + 16) |
+      view.getInt32(at + 20) |
+      view.getInt32(at + 24) |
+      view.getInt32(at + 28);
     if (some !== 0) return false;
   }
-  for (; i < end; i += 1) if (words[i] !== 0) return false;
+  for (; at < end; at += 1) if (view.getUint8(at) !== 0) return false;
   return true;
 }
 
-/** Index of the first byte in which the two differ, at or after `from`; the length where none does. */
-export function firstDifference(a: Uint8Array, b: Uint8Array, from = 0): number {
-  let at = from;
-  if ((a.byteOffset + from) % WORD_BYTES === 0 && (b.byteOffset + from) % WORD_BYTES === 0) {
-    const count = Math.floor((a.length - from) / WORD_BYTES);
-    const left = new Int32Array(a.buffer, a.byteOffset + from, count);
-    const right = new Int32Array(b.buffer, b.byteOffset + from, count);
-    at += firstDifferentWord(left, right) * WORD_BYTES;
-  }
-  while (at < a.length && a[at] === b[at]) at += 1;
-  return at;
+/** Whether two stretches of many bytes have the same length and the same bytes. */
+export function hasSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && firstDifference(a, b) === a.length;
 }
 
-function firstDifferentWord(a: Int32Array, b: Int32Array): number {
-  const end = a.length;
-  let i = 0;
-  for (; i + 4 <= end; i += 4) {
+/** Whether two tables have the same length and the same words. */
+export function sameWords(a: Uint32Array, b: Uint32Array): boolean {
+  return hasSameBytes(bytesOf(a), bytesOf(b));
+}
+
+/**
+ * Index of the first byte in which the two differ, at or after `from`; the length where none does.
+ *
+ * @param b as long as `a`.
+ */
+export function firstDifference(a: Uint8Array, b: Uint8Array, from = 0): number {
+  const left = viewOf(a, from, a.length - from);
+  const right = viewOf(b, from, a.length - from);
+  const end = left.byteLength;
+  const step = 4 * WORD_BYTES;
+  let at = 0;
+  for (; at + step <= end; at += step) {
     const some =
-      (a[i]! ^ b[i]!) | (a[i + 1]! ^ b[i + 1]!) | (a[i + 2]! ^ b[i + 2]!) | (a[i + 3]! ^ b[i + 3]!);
+      (left.getInt32(at) ^ right.getInt32(at)) |
+      (left.getInt32(at + 4) ^ right.getInt32(at + 4)) |
+      (left.getInt32(at + 8) ^ right.getInt32(at + 8)) |
+      (left.getInt32(at + 12) ^ right.getInt32(at + 12));
     if (some !== 0) break;
   }
-  while (i < end && a[i] === b[i]) i += 1;
-  return i;
+  while (at < end && left.getUint8(at) === right.getUint8(at)) at += 1;
+  return from + at;
+}
+
+function viewOf(bytes: Uint8Array, from: number, length: number): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset + from, length);
 }

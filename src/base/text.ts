@@ -24,8 +24,11 @@ export function isValidUtf8(bytes: Uint8Array): boolean {
   }
 }
 
+/** Whether two ids, names or other few bytes are the same; `hasSameBytes` is for many. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  let i = 0;
+  while (i < a.length && a[i] === b[i]) i += 1;
+  return i === a.length && i === b.length;
 }
 
 /** Lower-case hex of some bytes. */

@@ -1,4 +1,6 @@
+import { isZero } from '../base/bytes.js';
 import { counted } from '../base/text.js';
+import { bytesOf } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { walkTables } from '../image/walk.js';
@@ -8,7 +10,8 @@ import type { References } from './count-references.js';
 import type { Excess } from './excess.js';
 
 /** What a medium loses at once: a table is emptied in such pieces. */
-export const SECTOR_WORDS = 512 / 4;
+const SECTOR_BYTES = 512;
+export const SECTOR_WORDS = SECTOR_BYTES / 4;
 
 /** Tables that are kept; a wholly damaged image may have millions. */
 const TABLES_MAX = 65_536;
@@ -90,10 +93,9 @@ export class EmptiedSectors {
   #tells({ sectors, entries }: Overcounted, words: Uint32Array): boolean {
     // One refcount that is too high, and nothing else, is wrong by itself.
     if (entries === 1 && this.#excess.unreferencedClusters === 0) return false;
+    const bytes = bytesOf(words);
     return [...sectors].every((sector) =>
-      words
-        .subarray(sector * SECTOR_WORDS, (sector + 1) * SECTOR_WORDS)
-        .every((word) => word === 0),
+      isZero(bytes, sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES),
     );
   }
 

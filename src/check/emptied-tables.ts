@@ -1,4 +1,6 @@
+import { isZero } from '../base/bytes.js';
 import { counted } from '../base/text.js';
+import { bytesOf } from '../base/words.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from '../image/l1-tables.js';
 import { walkTables } from '../image/walk.js';
@@ -157,7 +159,7 @@ async function findEmptiedL1s(
   const inUse = excess.unreferencedClusters + excess.overcountedClusters;
   await visitL1Tables(image.source, refs, (position, words) => {
     if (words.length === 0) return;
-    const isWhole = words.every((word) => word === 0);
+    const isWhole = isZero(bytesOf(words));
     const empty = [...indexes].filter((i) => i < words.length && (words[i]! | words[i + 1]!) === 0);
     if (!isWhole && empty.length === 0) return;
     const structure: Structure = position === 0 ? 'active-l1' : 'inactive-l1';

@@ -1,3 +1,4 @@
+import { isZero } from '../base/bytes.js';
 import { counted } from '../base/text.js';
 import { bytesOf, swapWords } from '../base/words.js';
 import type { Image } from '../image/image.js';
@@ -91,7 +92,7 @@ class Look {
 
   /** What a cluster holds that was lost, in words that complete "looks like …"; undefined: nothing. */
   at(stored: Uint32Array, fileAt: number): string | undefined {
-    if (isZero(stored)) {
+    if (isZero(bytesOf(stored))) {
       this.zeros += 1;
       this.#excess.addZero(fileAt / this.#image.geometry.clusterBytes);
       return undefined;
@@ -171,9 +172,4 @@ class Look {
 function sameEntry(a: Uint32Array, b: Uint32Array, i: number, j: number): boolean {
   const [high, low] = [b[j] ?? 0, b[j + 1] ?? 0];
   return ((a[i]! ^ high) & ~COPIED) === 0 && a[i + 1] === low;
-}
-
-function isZero(words: Uint32Array): boolean {
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
-  return true;
 }

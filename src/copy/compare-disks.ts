@@ -5,6 +5,7 @@ import { throwIfAborted } from '../base/abort.js';
 import { compareSteps, type ComparedDisks, type CompareStep } from './compare-steps.js';
 import { Differences, type DifferentRange } from './differences.js';
 import { readAhead } from '../io/read-ahead.js';
+import { settled } from '../io/settled.js';
 
 /** How two disks are compared. */
 export interface CompareOptions {
@@ -61,7 +62,7 @@ export async function compareDisks(
   options: CompareOptions = {},
 ): Promise<CompareReport> {
   const { signal, onProgress, isEqual } = options;
-  const [aBytes, bBytes] = await Promise.all([a.sizeBytes(), b.sizeBytes()]);
+  const [aBytes, bBytes] = await settled([a.sizeBytes(), b.sizeBytes()]);
   const disks = { a, b, aBytes, bBytes, sameImage: options.sameImage === true };
   const differences = new Differences(options.maxRanges ?? 1000);
   let [comparedBytes, zeroBytes, sharedBytes] = [0, 0, 0];
@@ -132,7 +133,6 @@ async function loaded(
       side === 'a' ? zerosOf(length) : take('b', from, length),
     ];
   });
-  const ends = await Promise.allSettled([a.readBatch(reads.a), b.readBatch(reads.b)]);
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  await settled([a.readBatch(reads.a), b.readBatch(reads.b)]);
   return { ...step, bytes };
 }

@@ -7,6 +7,7 @@ import type { CompressionType } from '../qcow2/header.js';
 import { throwIfAborted } from '../base/abort.js';
 import type { Content, ContentListener } from './content.js';
 import { readAhead } from '../io/read-ahead.js';
+import { settled } from '../io/settled.js';
 import { stepsOf, type CopyRun, type StepRule } from './steps.js';
 import { noTotals, writesOf, type LoadedRun, type WriteRule, type WriteTotals } from './writes.js';
 import { zeroRule } from './zero-runs.js';
@@ -107,10 +108,8 @@ async function writesAndContent(
   totals: WriteTotals,
   told: Promise<void> | undefined,
 ): ReturnType<typeof writesOf> {
-  const [writes, heard] = await Promise.allSettled([writesOf(runs, rule, totals), told]);
-  if (writes.status === 'rejected') throw writes.reason;
-  if (heard.status === 'rejected') throw heard.reason;
-  return writes.value;
+  const [writes] = await settled([writesOf(runs, rule, totals), told]);
+  return writes;
 }
 
 function rulesOf(

@@ -1,4 +1,4 @@
-import { sameBytes } from '../base/text.js';
+import { hasSameBytes, sameWords } from '../base/bytes.js';
 import { HIGH_WORD, storedWords } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../l1l2/entry.js';
@@ -160,10 +160,6 @@ export function relocatedL1(
   return words;
 }
 
-export function sameWords(a: Uint32Array, b: Uint32Array): boolean {
-  return a.length === b.length && a.every((word, i) => word === b[i]);
-}
-
 /** Releases the L1 tables of snapshots that the new state no longer has. */
 export function releaseDroppedL1s(from: Survey, next: NextState, ledger: Ledger): void {
   const kept = new Set(next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])));
@@ -183,7 +179,7 @@ function placeSnapshotTable(
   const bytes = encodeSnapshotTable(
     next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! })),
   );
-  if (sameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
+  if (hasSameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
   refuseOversizedTable(bytes.length);
   placer.ledger.release(old.at, snapshotTableBytes);
   if (next.snapshots.length === 0) return { at: 0, count: 0 };

@@ -84,26 +84,30 @@ async function* runsIn(layer: Layer, ranges: readonly ByteRange[]): AsyncGenerat
   // One batch is looked at while the next is read into the other memory.
   const memory = [new Uint8Array(0), new Uint8Array(0)];
   let next = loadNext(pieces, tables, clusterBytes, memory);
-  for (;;) {
-    const batch = await next;
-    if (batch === undefined) break;
-    memory.reverse();
-    next = loadNext(pieces, tables, clusterBytes, memory);
-    // Where nobody comes back for it, its failure is nobody's.
-    next.catch(() => undefined);
-    for (const piece of batch.pieces) {
-      try {
-        mapPiece(piece, batch.loaded, map, runs, goesOn);
-      } catch (error) {
-        yield runs.take(0);
-        throw error;
+  try {
+    for (;;) {
+      const batch = await next;
+      if (batch === undefined) break;
+      memory.reverse();
+      next = loadNext(pieces, tables, clusterBytes, memory);
+      // Where nobody comes back for it, its failure is nobody's.
+      next.catch(() => undefined);
+      for (const piece of batch.pieces) {
+        try {
+          mapPiece(piece, batch.loaded, map, runs, goesOn);
+        } catch (error) {
+          yield runs.take(0);
+          throw error;
+        }
+        if (runs.length > EXTENTS_MAX) yield runs.take(1);
       }
-      if (runs.length > EXTENTS_MAX) yield runs.take(1);
+      if (batch.failure !== undefined) {
+        yield runs.take(0);
+        throw batch.failure;
+      }
     }
-    if (batch.failure !== undefined) {
-      yield runs.take(0);
-      throw batch.failure;
-    }
+  } finally {
+    await next.catch(() => undefined);
   }
   if (runs.length > 0) yield runs.take(0);
 }

@@ -6,6 +6,7 @@ import { ownSnapshot } from '../image/own-snapshot.js';
 import { refuseEdited } from '../image/refuse-edited.js';
 import { openForReading } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
+import { settled } from '../io/settled.js';
 import { tellsHoles } from '../io/holes.js';
 import { LIMITS } from '../qcow2/limits.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
@@ -80,7 +81,7 @@ async function openLayer(
   const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
-    await Promise.all(opened.splice(0).map((one) => one.close()));
+    await settled(opened.splice(0).map((one) => one.close()));
   };
   const kept = <T extends { close(): Promise<void> }>(one: T): T => {
     opened.push(one);

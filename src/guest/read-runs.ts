@@ -4,6 +4,7 @@ import { hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { dataFileName } from '../image/image.js';
 import type { ReadRequest } from '../io/device.js';
+import { settled } from '../io/settled.js';
 import { refusedBacking } from './backing.js';
 import type { Layer } from './layer.js';
 import { readAround } from './read-around.js';
@@ -82,11 +83,13 @@ export async function readRuns(
   const sectors = encrypted.map(({ at, sectors: into, guestAt, lost }) => {
     return { at, into, guestAt, lost };
   });
-  await Promise.all([
-    readData(layer, [...reads, ...sectors]),
-    readBelow(layer, below),
-    readPacked(layer, clusters),
-  ]);
+  const begun = [];
+  if (reads.length + sectors.length > 0) begun.push(readData(layer, [...reads, ...sectors]));
+  if (below.length > 0) begun.push(readBelow(layer, below));
+  if (clusters.length > 0) begun.push(readPacked(layer, clusters));
+  // Nothing goes on into the caller's memory once one of them has failed.
+  if (begun.length === 1) await begun[0];
+  else await settled(begun);
   decrypt(layer, encrypted);
   return unpack(layer, clusters, known);
 }
@@ -125,7 +128,6 @@ function decrypt(layer: Layer, parts: readonly EncryptedPart[]): void {
 }
 
 async function readData(layer: Layer, reads: readonly DataRead[]): Promise<void> {
-  if (reads.length === 0) return;
   if (layer.data === undefined) {
     const name = printableText(dataFileName(layer.image) ?? '');
     throw new QsnapError(
@@ -153,7 +155,6 @@ async function readData(layer: Layer, reads: readonly DataRead[]): Promise<void>
 const READ_ERROR = 'read error';
 
 async function readPacked(layer: Layer, clusters: readonly PackedCluster[]): Promise<void> {
-  if (clusters.length === 0) return;
   const { image, onLost } = layer;
   const reads = clusters.map(({ at, packed: into }) => ({ at, into }));
   if (onLost === undefined) await image.source.readBatch(reads);
@@ -162,7 +163,6 @@ async function readPacked(layer: Layer, clusters: readonly PackedCluster[]): Pro
 }
 
 async function readBelow(layer: Layer, reads: readonly ReadRequest[]): Promise<void> {
-  if (reads.length === 0) return;
   if (layer.backing.kind === 'closed') throw refusedBacking(layer.image);
   if (layer.backing.kind === 'open') await layer.backing.disk.readBatch(reads);
   else for (const { into } of reads) into.fill(0);

@@ -1,4 +1,4 @@
-import { sameBytes } from '../base/text.js';
+import { printableText, sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Image } from '../image/image.js';
 import { LIMITS } from '../qcow2/limits.js';
@@ -151,8 +151,15 @@ function diffused(block: Uint8Array, hash: string, cryptography: Cryptography): 
   return out;
 }
 
+/** At least 1: parts of no bytes would never end. */
 function digestLength(hash: string, cryptography: Cryptography): number {
-  return cryptography.digest(hash, new Uint8Array(0)).length;
+  const { length } = cryptography.digest(hash, new Uint8Array(0));
+  if (length > 0) return length;
+  throw new QsnapError(
+    'UNSUPPORTED_ENCRYPTION',
+    `the hash "${printableText(hash)}" has a digest of no bytes`,
+    { structure: 'encryption header', actual: hash, expected: 'a hash with a digest' },
+  );
 }
 
 async function isMasterKey(

@@ -50,15 +50,19 @@ export async function walkStoredTables(
     return buffer;
   };
   let next = asked < offsets.length ? readOn() : undefined;
-  for (let index = 0; next !== undefined;) {
-    const words = storedWords(await next);
-    next = asked < offsets.length ? readOn() : undefined;
-    // A failure of `visit` must not leave the read that is under way without anyone to take its error.
-    next?.catch(() => undefined);
-    const tableWords = tableBytes / 4;
-    for (let at = 0; at < words.length; at += tableWords) {
-      visit(index++, words.subarray(at, at + tableWords));
+  try {
+    for (let index = 0; next !== undefined;) {
+      const words = storedWords(await next);
+      next = asked < offsets.length ? readOn() : undefined;
+      // Whoever waits for it gets its error: the next round, or nobody.
+      next?.catch(() => undefined);
+      const tableWords = tableBytes / 4;
+      for (let at = 0; at < words.length; at += tableWords) {
+        visit(index++, words.subarray(at, at + tableWords));
+      }
     }
+  } finally {
+    await next?.catch(() => undefined);
   }
 }
 

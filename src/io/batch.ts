@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.js';
 import { KiB, MiB } from '../base/units.js';
 import type { ByteRange, ReadRequest, WriteRequest } from './device.js';
+import { settled } from './settled.js';
 
 /** How requests are merged. What is best depends on what a call costs. */
 export interface SpanLimits {
@@ -244,7 +245,5 @@ export async function runInFlight<T>(
     }
   };
   const lanes = Array.from({ length: Math.min(limit, items.length) }, lane);
-  const ends = await Promise.allSettled(lanes);
-  const failure = ends.find((end) => end.status === 'rejected');
-  if (failure !== undefined) throw failure.reason;
+  await settled(lanes);
 }

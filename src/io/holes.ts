@@ -4,6 +4,7 @@ import { newIoBytes } from '../base/io-bytes.js';
 import { KiB, MiB, roundUp } from '../base/units.js';
 import type { BlockSource } from './device.js';
 import { readAhead } from './read-ahead.js';
+import { settled } from './settled.js';
 
 /**
  * What a hole of a file begins and ends at where nobody can tell. Ours: blocks of this size that read
@@ -72,7 +73,7 @@ export async function* stretchesOf(
 
 async function hasRoomForAll(source: BlockSource): Promise<boolean> {
   if (!isSparseSource(source)) return true;
-  const [bytes, allocated] = await Promise.all([source.sizeBytes(), source.allocatedBytes()]);
+  const [bytes, allocated] = await settled([source.sizeBytes(), source.allocatedBytes()]);
   return allocated >= bytes;
 }
 

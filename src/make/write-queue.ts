@@ -1,5 +1,6 @@
 import type { BlockDevice, WriteRequest } from '../io/device.js';
 import { EarlyFlushes } from '../io/early-flushes.js';
+import { settled } from '../io/settled.js';
 
 /** Batches that one call may have in flight. */
 const IN_FLIGHT = 2;
@@ -25,7 +26,7 @@ export class WriteQueue {
   /**
    * Makes and writes all batches.
    *
-   * @throws the first failure, whoever met it.
+   * @throws the first failure, whoever met it; nothing is being written then.
    */
   async inTurn(batches: Iterable<WriteRequest[]>): Promise<void> {
     const mine: Promise<void>[] = [];
@@ -33,8 +34,14 @@ export class WriteQueue {
     this.#lastTurn = turn.catch((error: unknown) => {
       this.#fail(error);
     });
-    await turn;
-    await Promise.all(mine);
+    try {
+      await turn;
+      await settled(mine);
+    } catch (error) {
+      // Once there is a failure, none begins any more.
+      await this.#over();
+      throw error;
+    }
   }
 
   /**
@@ -44,7 +51,7 @@ export class WriteQueue {
    */
   async drain(): Promise<void> {
     await this.#lastTurn;
-    await Promise.allSettled([...this.#running]);
+    await this.#over();
     this.#refuseAfterFailure();
     await this.#early.done();
   }
@@ -76,6 +83,11 @@ export class WriteQueue {
       throw error;
     }
     this.#early.afterWriting(requests.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  }
+
+  /** Resolves when nothing is being written, however it ended. */
+  async #over(): Promise<void> {
+    await Promise.allSettled([...this.#running]);
   }
 
   #fail(error: unknown): void {

@@ -13,7 +13,8 @@ export function nodeCryptography(): Cryptography {
       return new Promise((resolve, reject) => {
         crypto().pbkdf2(passphrase, salt, iterations, bytes, hash, (error, key) => {
           if (error === null) resolve(new Uint8Array(key));
-          else reject(error);
+          // Some hashes have a digest, and no key can be derived by them.
+          else reject(unknownHash(hash, error));
         });
       });
     },
@@ -25,11 +26,15 @@ function digest(hash: string, bytes: Uint8Array): Uint8Array {
   try {
     return new Uint8Array(crypto().createHash(hash).update(bytes).digest());
   } catch (error) {
-    throw new QsnapError(
-      'UNSUPPORTED_ENCRYPTION',
-      `the hash "${printableText(hash)}" is not known here`,
-      { structure: 'encryption header', actual: hash },
-      error,
-    );
+    throw unknownHash(hash, error);
   }
+}
+
+function unknownHash(hash: string, cause: unknown): QsnapError {
+  return new QsnapError(
+    'UNSUPPORTED_ENCRYPTION',
+    `the hash "${printableText(hash)}" is not known here`,
+    { structure: 'encryption header', actual: hash },
+    cause,
+  );
 }

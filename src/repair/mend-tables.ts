@@ -1,7 +1,7 @@
 import type { Image } from '../image/image.js';
 import { COMPRESSED, COPIED, offsetOf, type TableFormat } from '../l1l2/entry.js';
 import type { Scan } from '../l1l2/scan.js';
-import type { FindingCode } from '../check/catalog.js';
+import { catalogEntry, type FindingCode } from '../check/catalog.js';
 import { chose, choseFinding, type RepairChoice } from './choice.js';
 import { codesOfL1Entry, codesOfL2Entry } from './entry-codes.js';
 import {
@@ -124,10 +124,14 @@ export class TableMender {
     return mended.every((word, i) => word === entry[i]) ? 'sound' : 'mended';
   }
 
-  /** An entry that can't be read is only given up by the class that says so, or by name. */
+  /**
+   * An entry that can't be read is only given up by the class that says so, or by the name of a finding of that
+   * class: who names stray bits gives up nothing.
+   */
   #chose(flaw: Flaw, codes: readonly FindingCode[], at: number): boolean {
     if (flaw === 'bits') return chose(this.#choice, codes, at);
-    return this.#choice.classes.includes('unreadable') || choseFinding(this.#choice, codes, at);
+    const givingUp = codes.filter((code) => catalogEntry(code).remedy === 'unreadable');
+    return this.#choice.classes.includes('unreadable') || choseFinding(this.#choice, givingUp, at);
   }
 
   #unmended(codes: readonly FindingCode[], at: number): Unmended {

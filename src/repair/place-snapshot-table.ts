@@ -1,4 +1,4 @@
-import { sameBytes } from '../base/text.js';
+import { hasSameBytes } from '../base/bytes.js';
 import type { Ledger } from '../edit/ledger.js';
 import { Placer } from '../edit/placer.js';
 import type { CheckedImage } from '../image/open-for-check.js';
@@ -43,7 +43,7 @@ export function placeSnapshotTable(
   const isSame =
     table.stop === undefined &&
     tree.kept.length === image.snapshots.length &&
-    sameBytes(encodeSnapshotTable(entries), encodeSnapshotTable(image.snapshots));
+    hasSameBytes(encodeSnapshotTable(entries), encodeSnapshotTable(image.snapshots));
   if (isSame && !moves.snapshotTable) return { ...old, shadow: [] };
   if (!moves.snapshotTable) ledger.release(old.at, image.snapshotTableBytes);
   if (entries.length === 0) return { at: 0, count: 0, shadow: [] };

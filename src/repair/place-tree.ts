@@ -1,3 +1,4 @@
+import { sameWords } from '../base/bytes.js';
 import { HIGH_WORD, swapWords, wordsInPlace } from '../base/words.js';
 import type { Ledger } from '../edit/ledger.js';
 import { Placer } from '../edit/placer.js';
@@ -140,8 +141,7 @@ function placeActiveL1(tree: MendedTree, moves: Moves, places: L2Places, placer:
     // What lies behind all that is counted keeps the flag it has.
     if (count !== undefined) setEntry(words, i, at!, count === 1 ? COPIED : 0);
   }
-  const isSame = words.every((word, i) => word === tree.storedActiveL1[i]);
-  if (isSame && !moves.activeL1) return old;
+  if (sameWords(words, tree.storedActiveL1) && !moves.activeL1) return old;
   const placed = placer.l1('active L1', words);
   if (!moves.activeL1) ledger.release(old.at, old.entries * 8);
   return placed;

@@ -2,7 +2,7 @@ import { hostOffset } from '../base/units.js';
 import { Ledger, noRoom, OutOfClusters } from '../edit/ledger.js';
 import { placeRefcounts, type RefcountPlaces } from '../edit/place-refcounts.js';
 import { refuseUncountable } from '../edit/refuse.js';
-import { sameBytes } from '../base/text.js';
+import { hasSameBytes } from '../base/bytes.js';
 import { sharedJunkBlocks } from '../check/lost-blocks.js';
 import { tableFormat } from '../image/format.js';
 import type { Image } from '../image/image.js';
@@ -283,7 +283,7 @@ function assembled(
     ...(clears.length > 0 && { incompatible: header.incompatible & ~marks }),
   });
   const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
-  if (shadow.length === 0 && sameBytes(bytes, stored)) return undefined;
+  if (shadow.length === 0 && hasSameBytes(bytes, stored)) return undefined;
   const freed = freedBy(ledger, settled, geometry.clusterBytes);
   const writes: WritePlan = {
     headerSector,

@@ -58,14 +58,18 @@ export async function scanFile(
     return into;
   };
   let next = fileSizeBytes > 0 ? read(0) : undefined;
-  for (let at = 0; next !== undefined; at += batchBytes) {
-    const bytes = await next;
-    throwIfAborted(options.signal, 'the scan');
-    next = at + batchBytes < fileSizeBytes ? read(at + batchBytes) : undefined;
-    // A failure below must not leave the read that is under way without anyone to take its error.
-    next?.catch(() => undefined);
-    looker.lookAt(bytes, at);
-    options.onProgress?.(Math.min(at + batchBytes, fileSizeBytes), fileSizeBytes);
+  try {
+    for (let at = 0; next !== undefined; at += batchBytes) {
+      const bytes = await next;
+      throwIfAborted(options.signal, 'the scan');
+      next = at + batchBytes < fileSizeBytes ? read(at + batchBytes) : undefined;
+      // Whoever waits for it gets its error: the next round, or nobody.
+      next?.catch(() => undefined);
+      looker.lookAt(bytes, at);
+      options.onProgress?.(Math.min(at + batchBytes, fileSizeBytes), fileSizeBytes);
+    }
+  } finally {
+    await next?.catch(() => undefined);
   }
   return looker.finish();
 }

@@ -96,26 +96,34 @@ async function copyData(
   let turn = 0;
   let dataBytes = 0;
   let writing: Promise<void> = Promise.resolve();
-  for (let first = nextInUse(counts, 1, dataClusters); first < dataClusters;) {
-    let end = first + 1;
-    while (end < dataClusters && end - first < most && counts.get(end) > 0) end += 1;
-    const bytes = buffers[turn++ % 2]!.subarray(0, (end - first) * clusterBytes);
-    const at = first * clusterBytes;
-    await source.readBatch([{ at, into: bytes }]);
-    const requests = dataRanges(bytes, at, ZEROS).map(({ from, to }) => ({
-      at: from,
-      bytes: bytes.subarray(from - at, to - at),
-    }));
-    dataBytes += requests.reduce((sum, request) => sum + request.bytes.length, 0);
+  try {
+    for (let first = nextInUse(counts, 1, dataClusters); first < dataClusters;) {
+      let end = first + 1;
+      while (end < dataClusters && end - first < most && counts.get(end) > 0) end += 1;
+      const bytes = buffers[turn++ % 2]!.subarray(0, (end - first) * clusterBytes);
+      const at = first * clusterBytes;
+      await source.readBatch([{ at, into: bytes }]);
+      const requests = requestsOf(bytes, at);
+      dataBytes += requests.reduce((sum, request) => sum + request.bytes.length, 0);
+      await writing;
+      writing = requests.length === 0 ? Promise.resolve() : write(requests);
+      // The next read may fail first; what is being written is waited for all the same.
+      writing.catch(() => undefined);
+      onProgress?.(end * clusterBytes, dataClusters * clusterBytes);
+      first = nextInUse(counts, end, dataClusters);
+    }
     await writing;
-    writing = requests.length === 0 ? Promise.resolve() : write(requests);
-    // The next read may fail first; what was being written is waited for all the same.
-    writing.catch(() => undefined);
-    onProgress?.(end * clusterBytes, dataClusters * clusterBytes);
-    first = nextInUse(counts, end, dataClusters);
+  } finally {
+    await writing.catch(() => undefined);
   }
-  await writing;
   return dataBytes;
+}
+
+/** What of some clusters is written: all but long runs of zeros. */
+function requestsOf(bytes: Uint8Array, at: number): WriteRequest[] {
+  return dataRanges(bytes, at, ZEROS).map(({ from, to }) => {
+    return { at: from, bytes: bytes.subarray(from - at, to - at) };
+  });
 }
 
 function nextInUse(counts: CopyLayout['counts'], from: number, end: number): number {

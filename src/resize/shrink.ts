@@ -1,6 +1,8 @@
 import type { NewL2Table } from '../edit/next-state.js';
 import type { Image } from '../image/image.js';
+import { isZero } from '../base/bytes.js';
 import { clustersToHold } from '../base/units.js';
+import { bytesOf } from '../base/words.js';
 import { clearEntries } from './entries.js';
 import { knownTable, readLastTable } from './tables.js';
 
@@ -18,8 +20,7 @@ export async function cutTable(
   const last = await readLastTable(image, activeL1, sizeBytes);
   const keptClusters = clustersToHold(sizeBytes, geometry.clusterBytes);
   const first = keptClusters - last.l1Index * geometry.l2Entries;
-  const stride = geometry.l2EntryBytes / 4;
-  if (last.words.subarray(first * stride).every((word) => word === 0)) return undefined;
+  if (isZero(bytesOf(last.words), first * geometry.l2EntryBytes)) return undefined;
   clearEntries(last.words, first, geometry.l2Entries, image);
   return knownTable(last);
 }

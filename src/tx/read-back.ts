@@ -1,4 +1,4 @@
-import { sameBytes } from '../base/text.js';
+import { hasSameBytes } from '../base/bytes.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import type { ShadowWrite, WritePlan } from './plan.js';
@@ -20,7 +20,7 @@ export async function readBackWrites(
       const reads = batch.map(({ at, bytes }) => ({ at, into: new Uint8Array(bytes.length) }));
       await device.readBatch(reads);
       for (const [i, { at, bytes }] of batch.entries()) {
-        if (!sameBytes(reads[i]!.into, bytes)) throw notAsWritten(write.what, at);
+        if (!hasSameBytes(reads[i]!.into, bytes)) throw notAsWritten(write.what, at);
       }
     }
   }
@@ -31,7 +31,7 @@ export async function readBackSwitch(device: BlockDevice, plan: WritePlan): Prom
   const { at, bytes } = plan.switch;
   const into = new Uint8Array(bytes.length);
   await device.readBatch([{ at, into }]);
-  if (!sameBytes(into, bytes)) throw notAsWritten('header', at);
+  if (!hasSameBytes(into, bytes)) throw notAsWritten('header', at);
 }
 
 /** The image as the switch will make it: all else is read from the device, where stage 1 put it. */

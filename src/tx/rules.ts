@@ -44,7 +44,8 @@ export function assertSafeStages({ stages, unlists, punch }: StagedPlan): void {
   }
 }
 
-function areDisjoint(ranges: readonly ByteRange[]): boolean {
+/** Whether no byte lies in two of the ranges. */
+export function areDisjoint(ranges: readonly ByteRange[]): boolean {
   const sorted = ranges.toSorted((a, b) => a.at - b.at);
   return sorted.every((range, i) => {
     const before = sorted[i - 1];

@@ -1,10 +1,12 @@
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
 import { hexOfBytes } from '../base/text.js';
+import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource, ByteRange } from '../io/device.js';
 import type { WritePlan } from './plan.js';
 import { shadowBatches } from './shadow-batches.js';
-import { UndoWriter, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-file.js';
+import { UndoWriter } from './undo-file.js';
+import { UNDO_LIMITS, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
 
 const CHUNK_BYTES = 4 * MiB;
 
@@ -19,6 +21,7 @@ export interface UndoAbout {
  * Keeps everything that a plan is going to overwrite or give back, before it is carried out.
  *
  * @param file a new, empty file; it is whole and on the medium when this resolves.
+ * @throws QsnapError LIMIT_EXCEEDED where more is overwritten than an undo file can name.
  */
 export async function saveUndo(
   source: BlockSource,
@@ -33,6 +36,7 @@ export async function saveUndo(
   for (const write of plan.shadow) {
     for await (const batch of shadowBatches(source, write)) {
       for (const { at, bytes } of joined(batch)) {
+        refuseTooMany(shadow.length);
         const hasher = newHasher();
         hasher.update(bytes);
         const sha256After = hasher.digest();
@@ -43,7 +47,8 @@ export async function saveUndo(
     }
   }
   const punched: KeptStretch[] = [];
-  for (const range of plan.punch.flatMap(chunksOf)) {
+  for (const range of plan.punch.flatMap((one) => chunksOf(one, plan.fileSizeBytes))) {
+    refuseTooMany(shadow.length + punched.length);
     punched.push(await keepStretch(source, plan, writer, range));
   }
   const headerAfter = plan.headerSector.slice();
@@ -100,10 +105,23 @@ async function keepStretch(
   return { ...range, ...(keptAt !== undefined && { keptAt }) };
 }
 
-function chunksOf({ at, length }: ByteRange): ByteRange[] {
+/** What lies behind the end of the file is not there to be given back. */
+function chunksOf({ at, length }: ByteRange, fileSizeBytes: number): ByteRange[] {
   const chunks: ByteRange[] = [];
-  for (let done = 0; done < length; done += CHUNK_BYTES) {
-    chunks.push({ at: at + done, length: Math.min(CHUNK_BYTES, length - done) });
+  const end = Math.min(at + length, fileSizeBytes);
+  for (let from = at; from < end; from += CHUNK_BYTES) {
+    chunks.push({ at: from, length: Math.min(CHUNK_BYTES, end - from) });
   }
   return chunks;
+}
+
+function refuseTooMany(stretches: number): void {
+  const most = UNDO_LIMITS.stretchesMax;
+  if (stretches < most) return;
+  throw new QsnapError('LIMIT_EXCEEDED', `it would take more than ${most} stretches to undo that`, {
+    structure: 'undo file',
+    expected: `at most ${most} stretches`,
+    hint: 'copy the image instead, and go on without an undo file',
+    imageState: 'unchanged',
+  });
 }

@@ -1,46 +1,21 @@
+import { isZero, hasSameBytes } from '../base/bytes.js';
 import { decodeStruct, encodeStruct, type Layout } from '../base/struct.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { hexOfBytes } from '../base/text.js';
-import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
+import {
+  undoFileInvalid,
+  undoIndexOf,
+  UNDO_LIMITS,
+  type KeptStretch,
+  type UndoIndex,
+} from './undo-index.js';
 
 /**
  * The file that keeps what an edit overwrites. It begins with `MAGIC`, then come the kept bytes in
  * the order of the index, then the index as JSON, then the trailer: where the index is, and the
  * SHA-256 of all that precedes the digest. A file that was not written to its end has no trailer.
  */
-
-/** What an undo file says. All numbers are bytes. */
-export interface UndoIndex {
-  /** What the image was called when the edit was made. Nothing is opened by it. */
-  readonly image: string;
-  readonly operation: string;
-  readonly sizeBefore: number;
-  readonly sizeAfter: number;
-  readonly switchAt: number;
-  /** The header sector before the edit, in hex. */
-  readonly headerBefore: string;
-  /** The same after it. */
-  readonly headerAfter: string;
-  /** Stretches that the edit writes while they are free. */
-  readonly shadow: readonly ShadowStretch[];
-  /** Stretches that it gives back to the host. */
-  readonly punched: readonly KeptStretch[];
-}
-
-/** `length` bytes from `at`; what lay there is kept at `keptAt` in the undo file. */
-export interface KeptStretch {
-  readonly at: number;
-  readonly length: number;
-  /** Undefined: zeros lay there, or the file ended before. */
-  readonly keptAt?: number;
-}
-
-/** A stretch that the edit writes, with the SHA-256 of what it writes. */
-export interface ShadowStretch extends KeptStretch {
-  readonly sha256After: string;
-}
 
 /** 16 bytes. */
 const MAGIC = new TextEncoder().encode('qsnap undo file\n');
@@ -73,15 +48,20 @@ export class UndoWriter {
 
   /** Keeps bytes. Returns where, or undefined when they are all zero and need no room. */
   async keep(bytes: Uint8Array): Promise<number | undefined> {
-    if (bytes.every((byte) => byte === 0)) return undefined;
+    if (isZero(bytes)) return undefined;
     const at = this.#at;
     await this.#append(bytes);
     return at;
   }
 
-  /** Ends the file; it is on the medium when this resolves. */
+  /**
+   * Ends the file; it is on the medium when this resolves.
+   *
+   * @throws QsnapError UNDO_FILE_INVALID where it would not be read again: then nothing may rely on it.
+   */
   async finish(index: UndoIndex): Promise<void> {
     const indexAt = this.#at;
+    undoIndexOf(index, { from: MAGIC.length, end: indexAt });
     const json = new TextEncoder().encode(JSON.stringify(index));
     await this.#append(json);
     const trailer = new Uint8Array(TRAILER_BYTES);
@@ -107,19 +87,38 @@ export class UndoWriter {
  */
 export async function readUndoIndex(file: BlockSource, newHasher: NewHasher): Promise<UndoIndex> {
   const size = await file.sizeBytes();
-  if (size < MAGIC.length + TRAILER_BYTES + DIGEST_BYTES) throw invalid('it is too short');
+  if (size < MAGIC.length + TRAILER_BYTES + DIGEST_BYTES) throw undoFileInvalid('it is too short');
   const magic = await readAt(file, 0, MAGIC.length);
-  if (hexOfBytes(magic) !== hexOfBytes(MAGIC)) throw invalid('it does not begin as one');
+  if (!hasSameBytes(magic, MAGIC)) throw undoFileInvalid('it does not begin as one');
   const stored = await readAt(file, size - DIGEST_BYTES, DIGEST_BYTES);
   const computed = await digestOf(file, size - DIGEST_BYTES, newHasher);
   if (new TextDecoder().decode(stored) !== computed) {
-    throw invalid('its checksum is wrong: it is damaged or was not written to its end');
+    throw undoFileInvalid('its checksum is wrong: it is damaged or was not written to its end');
   }
   const trailerAt = size - DIGEST_BYTES - TRAILER_BYTES;
   const trailer = decodeStruct(TRAILER, await readAt(file, trailerAt, TRAILER_BYTES));
-  if (trailer.version !== VERSION) throw invalid(`it has version ${trailer.version}`);
-  const json = await readAt(file, Number(trailer.indexAt), trailer.indexBytes);
-  return JSON.parse(new TextDecoder().decode(json)) as UndoIndex;
+  if (trailer.version !== VERSION) throw undoFileInvalid(`it has version ${trailer.version}`);
+  const indexAt = trailerAt - trailer.indexBytes;
+  if (trailer.indexAt !== BigInt(indexAt) || indexAt < MAGIC.length) {
+    const actual = `${trailer.indexBytes} bytes at ${trailer.indexAt}`;
+    const expected = `where it ends at ${trailerAt}`;
+    throw undoFileInvalid(`its index is ${actual}, not ${expected}`, { actual, expected });
+  }
+  const most = UNDO_LIMITS.indexBytesMax;
+  if (trailer.indexBytes > most) {
+    const actual = `${trailer.indexBytes} bytes`;
+    throw undoFileInvalid(`its index has ${actual}`, { actual, expected: `at most ${most} bytes` });
+  }
+  const json = await readAt(file, indexAt, trailer.indexBytes);
+  return undoIndexOf(jsonOf(json), { from: MAGIC.length, end: indexAt });
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw undoFileInvalid('its index is no JSON', { expected: 'JSON' });
+  }
 }
 
 /** The kept bytes of a stretch. */
@@ -140,11 +139,4 @@ async function readAt(file: BlockSource, at: number, length: number): Promise<Ui
   const into = new Uint8Array(length);
   await file.readBatch([{ at, into }]);
   return into;
-}
-
-function invalid(what: string): QsnapError {
-  return new QsnapError('UNDO_FILE_INVALID', `this is no undo file of qsnap: ${what}`, {
-    structure: 'undo file',
-    imageState: 'unchanged',
-  });
 }

@@ -1,18 +1,16 @@
+import { throwIfAborted } from '../base/abort.js';
+import { isZero, hasSameBytes } from '../base/bytes.js';
 import { MiB } from '../base/units.js';
 import type { NewHasher } from '../base/hasher.js';
-import { sameBytes } from '../base/text.js';
+import { printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { editsBegun } from '../io/edits.js';
 import { executePlan, inState } from './execute.js';
 import { notAsWritten } from './read-back.js';
-import {
-  readKept,
-  readUndoIndex,
-  type KeptStretch,
-  type ShadowStretch,
-  type UndoIndex,
-} from './undo-file.js';
+import { readKept, readUndoIndex } from './undo-file.js';
+import { useUp } from './use-up.js';
+import { bytesOfHex, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
 
 /** The header's fields that an edit may change end here. */
 const SWITCH_END = 96;
@@ -22,6 +20,8 @@ const CHUNK_BYTES = 4 * MiB;
 export interface UndoOptions {
   /** Read back what is written. */
   readonly verify?: boolean | undefined;
+  /** Ends the undoing as long as the old header is not sent; what was given back may be back by then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What an undo did. */
@@ -40,7 +40,7 @@ export interface UndoReport {
  * step leaves an image that is whole: the old one or the new one. What a cut left undone of the last
  * steps is done when it is undone again.
  *
- * @throws QsnapError UNDO_FILE_INVALID; IMAGE_CHANGED when the image is neither what the edit left
+ * @throws QsnapError UNDO_FILE_INVALID; ABORTED; PLAN_STALE for a device that is closed or gave up its lock; IMAGE_CHANGED when the image is neither what the edit left
  *   nor what it found. Nothing is written then. `imageState` in the details of an I/O error means
  *   the undoing: `old` is what the edit had left. VERIFY_FAILED where it was to be verified.
  */
@@ -50,20 +50,29 @@ export async function executeUndo(
   newHasher: NewHasher,
   options: UndoOptions = {},
 ): Promise<UndoReport> {
+  const { signal } = options;
   const verify = options.verify === true;
-  const index = await inState('unchanged', () => readUndoIndex(file, newHasher));
+  const index = await inState('unchanged', () => {
+    useUp({ source: device, editsBefore: editsBegun(device) });
+    return readUndoIndex(file, newHasher);
+  });
   const headerBefore = bytesOfHex(index.headerBefore);
   const header = new Uint8Array(headerBefore.length);
   await inState('unchanged', () => device.readBatch([{ at: 0, into: header }]));
-  if (sameBytes(header, headerBefore)) {
+  if (hasSameBytes(header, headerBefore)) {
     const left = await inState('unchanged', () => leftBehind(device, index, newHasher));
     return {
       switched: false,
       ...(await inState('new', () => tidy(device, file, index, left, verify))),
     };
   }
-  await inState('unchanged', () => refuseIfUsed(device, index, header, newHasher));
-  const punchedBytes = await inState('old', () => restore(device, file, index.punched, verify));
+  await inState('unchanged', async () => {
+    await refuseIfUsed(device, index, header, newHasher);
+    throwIfAborted(signal, 'the undoing');
+  });
+  const punchedBytes = await inState('old', () =>
+    restore(device, file, index, index.punched, verify, signal),
+  );
   const plan = {
     headerSector: header,
     fileSizeBytes: index.sizeAfter,
@@ -74,7 +83,7 @@ export async function executeUndo(
     editsBefore: editsBegun(device),
   };
   // A check would find again what the edit had mended.
-  await executePlan(plan, verify ? { verify: () => Promise.resolve() } : {});
+  await executePlan(plan, { signal, ...(verify && { verify: () => Promise.resolve() }) });
   const stretches = index.shadow.filter(({ at }) => at < index.sizeBefore);
   const hasTail = device.growable && index.sizeAfter > index.sizeBefore;
   const tidied = await inState('new', () =>
@@ -96,7 +105,7 @@ async function tidy(
   { stretches, hasTail }: Rest,
   verify: boolean,
 ): Promise<Pick<UndoReport, 'restoredBytes' | 'cutBytes'>> {
-  const restoredBytes = await restore(device, file, stretches, verify);
+  const restoredBytes = await restore(device, file, index, stretches, verify);
   if (hasTail) await device.truncate(index.sizeBefore);
   if (hasTail || stretches.length > 0) await device.flush();
   return { restoredBytes, cutBytes: hasTail ? index.sizeAfter - index.sizeBefore : 0 };
@@ -116,7 +125,7 @@ async function leftBehind(
   for (const stretch of shadow.filter(({ at }) => at < sizeBefore)) {
     const bytes = await readStretch(device, stretch);
     // Zeros may be what somebody else has there.
-    if (bytes.some((byte) => byte !== 0) && isAsWritten(bytes, stretch, newHasher)) {
+    if (!isZero(bytes) && isAsWritten(bytes, stretch, newHasher)) {
       inside.push(stretch);
     }
   }
@@ -134,17 +143,17 @@ async function isTailOurs(
   let at = sizeBefore;
   const behind = shadow.filter((one) => one.at + one.length > sizeBefore);
   for (const stretch of behind.toSorted((a, b) => a.at - b.at)) {
-    if (!(await isZero(device, at, stretch.at))) return false;
+    if (!(await isZeroOn(device, at, stretch.at))) return false;
     if (!isAsWritten(await readStretch(device, stretch), stretch, newHasher)) return false;
     at = stretch.at + stretch.length;
   }
-  return isZero(device, at, sizeAfter);
+  return isZeroOn(device, at, sizeAfter);
 }
 
-async function isZero(device: BlockDevice, from: number, end: number): Promise<boolean> {
+async function isZeroOn(device: BlockDevice, from: number, end: number): Promise<boolean> {
   for (let at = from; at < end; at += CHUNK_BYTES) {
     const bytes = await readStretch(device, { at, length: Math.min(CHUNK_BYTES, end - at) });
-    if (bytes.some((byte) => byte !== 0)) return false;
+    if (!isZero(bytes)) return false;
   }
   return true;
 }
@@ -168,20 +177,25 @@ function isAsWritten(
   return hasher.digest() === sha256After;
 }
 
+/** What lies behind the old end of the file is cut off, and never written. */
 async function restore(
   device: BlockDevice,
   file: BlockSource,
+  { sizeBefore }: UndoIndex,
   stretches: readonly KeptStretch[],
   verify: boolean,
+  signal?: AbortSignal,
 ): Promise<number> {
   let bytes = 0;
   for (const stretch of stretches) {
-    const kept = await readKept(file, stretch);
+    throwIfAborted(signal, 'the undoing');
+    const length = Math.min(stretch.length, sizeBefore - stretch.at);
+    const kept = await readKept(file, { ...stretch, length });
     await device.writeBatch([{ at: stretch.at, bytes: kept }]);
-    if (verify && !sameBytes(await readStretch(device, stretch), kept)) {
+    if (verify && !hasSameBytes(await readStretch(device, { at: stretch.at, length }), kept)) {
       throw notAsWritten('kept bytes', stretch.at);
     }
-    bytes += stretch.length;
+    bytes += length;
   }
   return bytes;
 }
@@ -196,7 +210,7 @@ async function refuseIfUsed(
   const refuse = (structure: string): never => {
     throw new QsnapError(
       'IMAGE_CHANGED',
-      `the image is not as the ${index.operation} left it, so that can't be undone`,
+      `the image is not as the ${printableText(index.operation)} left it, so that can't be undone`,
       {
         structure,
         hint: 'it was used since, or is another image; undoing would lose what was done since',
@@ -204,17 +218,13 @@ async function refuseIfUsed(
       },
     );
   };
-  if (!sameBytes(header, bytesOfHex(index.headerAfter))) refuse('header');
+  if (!hasSameBytes(header, bytesOfHex(index.headerAfter))) refuse('header');
   const size = await device.sizeBytes();
-  if (device.growable && size !== index.sizeAfter) refuse('file length');
+  if (size !== index.sizeAfter) refuse('file length');
   for (const stretch of index.shadow) {
     const bytes = await readStretch(device, stretch);
     if (!isAsWritten(bytes, stretch, newHasher)) refuse('tables');
   }
-}
-
-function bytesOfHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
-    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
-  );
+  // It is cut off in the end.
+  if (!(await isTailOurs(device, index, newHasher))) refuse('bytes behind the old end');
 }

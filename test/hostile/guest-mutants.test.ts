@@ -1,5 +1,6 @@
 /** Images with any bytes in their tables and data: a read ends soon, well or with one error. */
 import { expect, test } from 'vitest';
+import { isZero } from '../../src/base/bytes.js';
 import { isQsnapError, memoryDevice, openGuestDisk, openImage } from '../../src/index.js';
 import { nodeDecompressor } from '../../src/node.js';
 import { loadFixture } from '../support/fixture.js';
@@ -7,6 +8,7 @@ import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 
 const seed = seedOf();
 const rounds = roundsOf(60);
+const READ_DATA = 'read data';
 const FIXTURES = [
   ...['compressed-zlib', 'compressed-zstd', 'compressed-spanning', 'extended-l2', 'zeros'],
   ...['cluster-512', 'extended-l2-zstd', 'vm-state', 'compressed-v2'],
@@ -15,7 +17,10 @@ const FIXTURES = [
 test.each(FIXTURES)('%s', async (fixture) => {
   console.log(`QSNAP_SEED=${seed} QSNAP_ROUNDS=${rounds}`);
   const random = randomFrom(seed);
-  const outcomes = new Set<string>();
+  const outcomes = new Map<string, number>();
+  const count = (outcome: string): void => {
+    outcomes.set(outcome, 1 + (outcomes.get(outcome) ?? 0));
+  };
   for (let round = 0; round < rounds; round++) {
     const bytes = loadFixture(fixture);
     // Behind the header, so that there is something to read.
@@ -30,13 +35,16 @@ test.each(FIXTURES)('%s', async (fixture) => {
       const disk = await openGuestDisk(image, { snapshot, decompressor, tolerant });
       const size = Math.min(await disk.sizeBytes(), 2 ** 24);
       for await (const extents of disk.extents(0, size)) expect(extents.length).toBeLessThan(1e6);
-      await disk.readBatch([{ at: 0, into: new Uint8Array(size) }]);
-      outcomes.add('read');
+      const into = new Uint8Array(size);
+      await disk.readBatch([{ at: 0, into }]);
+      count(isZero(into) ? 'read zeros' : READ_DATA);
     } catch (error) {
       if (!isQsnapError(error)) throw error;
       expect(['image', 'request']).toContain(error.kind);
-      outcomes.add(error.code);
+      count(error.code);
     }
   }
   expect(outcomes.has('INTERNAL')).toBe(false);
+  // What is refused before anything is read proves little; of packed clusters one bad one is enough.
+  expect(outcomes.get(READ_DATA)).toBeGreaterThan(rounds / 6);
 });

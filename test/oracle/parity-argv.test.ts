@@ -209,6 +209,18 @@ const EQUAL: readonly (readonly string[])[] = [
   ['info', '--object', 'x', DISK],
   ['info', '--object', '--output=json', DISK],
   ['info', '--object', '{"qom-type":"secret","id":"s","data":"y"}', DISK],
+  // An object as the value of an option was a TypeError, and numbers were taken for text.
+  ['info', '--object', '{"qom-type":"secret","id":{"toString":1}}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":1,"data":"y"}', DISK],
+  ['info', '--object', '{"qom-type":null,"id":"s","data":"y"}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":["y"]}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":null}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":true,"foo":1}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":2,"file":1}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":"y","format":1.5}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":"y","keyid":{}}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":"y","iv":[]}', DISK],
+  ['info', '--object', '{"qom-type":"secret","id":"s","data":"y","foo":{"valueOf":1}}', DISK],
   ['snapshot', '-l', '--object', 'x', '-W'],
   ['snapshot', '--o', 'x', '-l', DISK],
 ];

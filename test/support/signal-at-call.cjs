@@ -3,6 +3,7 @@
  * call of `fs.fdatasync`, and lets the call go on when the signal has been seen.
  */
 const fs = require('node:fs');
+const { setTimeout } = require('node:timers');
 
 const [signal, name, nth] = process.env.QSNAP_SIGNAL.split(' ');
 const original = fs[name];

@@ -1,6 +1,7 @@
 /** Two disks side by side, as `compare` goes over them. */
 import type { GuestDisk, QsnapError, ReadRequest } from '../../index.js';
 import { isQsnapError, newIoBytes } from '../../index.js';
+import { readAll } from './read-all.js';
 import type { StatusRun } from './status-runs.js';
 import { StatusWalk } from './status-walk.js';
 
@@ -140,14 +141,14 @@ async function nextRead(
   if (next.done === true) return undefined;
   const chunks = next.value;
   try {
-    return { chunks: await readAll(chunks, disks, memories), failure: undefined };
+    return { chunks: await readChunks(chunks, disks, memories), failure: undefined };
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     return readOneByOne(chunks, disks);
   }
 }
 
-async function readAll(
+async function readChunks(
   chunks: readonly Chunk[],
   disks: readonly [GuestDisk, GuestDisk],
   memories: Memories,
@@ -163,7 +164,7 @@ async function readAll(
     });
     return { chunk, bytes: bytes as [Bytes, Bytes] };
   });
-  await Promise.all([disks[0].readBatch(requests[0]), disks[1].readBatch(requests[1])]);
+  await readAll([disks[0].readBatch(requests[0]), disks[1].readBatch(requests[1])]);
   return read;
 }
 

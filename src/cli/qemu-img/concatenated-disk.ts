@@ -1,5 +1,6 @@
 /** Several disks one behind the other, as one. */
 import type { Extent, GuestDisk, ReadRequest } from '../../index.js';
+import { readAll } from './read-all.js';
 
 interface Part {
   readonly disk: GuestDisk;
@@ -31,9 +32,7 @@ export async function concatenatedDisk(disks: readonly GuestDisk[]): Promise<Gue
     chain: [],
     sizeBytes: () => Promise.resolve(total),
     readBatch: async (requests) => {
-      await Promise.all(
-        parts.map((part) => part.disk.readBatch(requestsIn(part, requests, total))),
-      );
+      await readAll(parts.map((part) => part.disk.readBatch(requestsIn(part, requests, total))));
     },
     extents: (from, to) => extentsOf(parts, from, to),
     close: () => Promise.resolve(),

@@ -40,6 +40,7 @@ export const OPTION_STRINGS = {
     "Parameter 'id' expects an identifier\n" +
     "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
   idTwice: (id: string) => `attempt to add duplicate property '${id}' to object (type 'container')`,
+  notText: (key: string) => `Invalid parameter type for '${key}', expected: string`,
   invalidKey: (key: string) => `Invalid parameter '${key}'`,
   unexpected: (key: string) => `Parameter '${key}' is unexpected`,
   noSecret: "Either 'file' or 'data' must be provided",

@@ -5,6 +5,8 @@ import { Refusal } from './refusal.js';
 
 /** An item without `=` has an undefined value. */
 type Item = readonly [key: string, value: string | undefined];
+/** The same out of JSON: of any type. */
+type JsonItem = readonly [key: string, value: unknown];
 
 export function itemsOf(text: string): Item[] {
   const items = text.match(/(?:[^,]|,,)+/g) ?? [];
@@ -50,20 +52,23 @@ export function acceptObject(text: string, secrets: Secrets): void {
   const items = text.trimStart().startsWith('{') ? jsonItems(text) : impliedType(itemsOf(text));
   const invalid = items.find(([key]) => !IDENTIFIER.test(key));
   if (invalid !== undefined) throw new Refusal(OPTION_STRINGS.invalidKey(invalid[0]));
-  const value = (key: string) => items.find(([candidate]) => candidate === key)?.[1];
+  const value = (key: string): string | undefined => {
+    const given = items.find(([candidate]) => candidate === key)?.[1];
+    if (given === undefined || typeof given === 'string') return given;
+    throw new Refusal(OPTION_STRINGS.notText(key));
+  };
   const type = value('qom-type');
   if (type === undefined) throw new Refusal(OPTION_STRINGS.typeMissing);
   if (type !== 'secret') throw new Refusal(OPTION_STRINGS.typeUnknown(type));
   const id = value('id');
   if (id === undefined) throw new Refusal(OPTION_STRINGS.idMissing);
+  const [format, keyId, , data, file] = ['format', 'keyid', 'iv', 'data', 'file'].map(value);
   const unexpected = items.find(([key]) => !SECRET_KEYS.has(key));
   if (unexpected !== undefined) throw new Refusal(OPTION_STRINGS.unexpected(unexpected[0]));
   if (!IDENTIFIER.test(id)) throw new Refusal(OPTION_STRINGS.idInvalid);
-  const sources = ['file', 'data'].filter((key) => value(key) !== undefined);
-  if (sources.length === 0) throw new Refusal(OPTION_STRINGS.noSecret);
-  if (sources.length === 2) throw new Refusal(OPTION_STRINGS.twoSecrets);
+  if (data === undefined && file === undefined) throw new Refusal(OPTION_STRINGS.noSecret);
+  if (data !== undefined && file !== undefined) throw new Refusal(OPTION_STRINGS.twoSecrets);
   if (secrets.has(id)) throw new Refusal(OPTION_STRINGS.idTwice(id));
-  const [data, file, format, keyId] = ['data', 'file', 'format', 'keyid'].map(value);
   secrets.set(id, { id, data, file, format, keyId });
 }
 
@@ -74,14 +79,14 @@ function impliedType(items: Item[]): Item[] {
   return [['qom-type', first[0]], ...rest];
 }
 
-function jsonItems(text: string): Item[] {
+function jsonItems(text: string): JsonItem[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw new Refusal(`'${text}' is not valid JSON`);
   }
-  return Object.entries(value as object).map(([key, item]) => [key, String(item)]);
+  return Object.entries(value as Readonly<Record<string, unknown>>);
 }
 
 /** What `--image-opts` may say here: a format and the file that it lies in. */

@@ -20,6 +20,7 @@ import {
 } from '../../../src/index.js';
 import { newSha256 } from '../../../src/node.js';
 import { pick, type Random } from '../../support/mutate.js';
+import { UNDO_DIGEST_BYTES, withDigest } from '../../support/undo-files.js';
 import type { Meter } from './meter.js';
 import { contentOf, openDisk, RAW, type Content } from './reads.js';
 import { SpecimenDevice, type Specimen } from './specimen.js';
@@ -287,8 +288,10 @@ async function hostileUndo(
   random: Random,
   meter: Meter,
 ): Promise<void> {
-  const bytes = file.slice();
+  let bytes: Uint8Array = file.slice();
   for (let i = 1 + random(3); i > 0; i--) bytes[random(bytes.length)]! ^= 1 << random(8);
+  // Whoever changes a file on purpose gives it the digest that it needs.
+  if (random(2) === 0) bytes = withDigest(bytes.subarray(0, -UNDO_DIGEST_BYTES));
   const device = repaired.fork();
   const done = await meter.use('undo by a hostile file', () =>
     executeUndo(device, memoryDevice(bytes), newSha256),

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { firstDifference, isZero } from '../../../src/base/bytes.js';
+import { firstDifference, isZero, hasSameBytes, sameWords } from '../../../src/base/bytes.js';
 
 test('isZero finds the one byte that is not, wherever it is and however the bytes lie', () => {
   for (const shift of [0, 1, 4]) {
@@ -32,4 +33,50 @@ test('firstDifference is the index of the first byte that differs, at or after t
       }
     }
   }
+});
+
+/** Bytes of which most are equal, and how far two copies of them lie from a word boundary. */
+const twins = fc
+  .record({
+    length: fc.integer({ min: 0, max: 100 }),
+    shifts: fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 9 })),
+    byte: fc.constantFrom(0, 1, 0x80, 0xff),
+    changes: fc.array(fc.tuple(fc.nat(99), fc.integer({ min: 0, max: 255 })), { maxLength: 3 }),
+    from: fc.nat(100),
+    to: fc.nat(100),
+  })
+  .map(({ length, shifts, byte, changes, from, to }) => {
+    // What lies around the bytes differs, so that no word of it may count.
+    const [a, b] = shifts.map((shift, i) => {
+      return new Uint8Array(128).fill(200 + i).subarray(shift, shift + length);
+    }) as [Uint8Array, Uint8Array];
+    a.fill(byte);
+    b.fill(byte);
+    for (const [at, value] of changes) if (at < length) b[at] = value;
+    const [start, end] = [Math.min(from, to, length), Math.min(Math.max(from, to), length)];
+    return { a, b, from: start, to: end };
+  });
+
+test('by words they tell what a loop over the bytes tells, wherever the bytes lie', () => {
+  fc.assert(
+    fc.property(twins, ({ a, b, from, to }) => {
+      let at = from;
+      while (at < a.length && a[at] === b[at]) at += 1;
+      expect(firstDifference(a, b, from)).toBe(at);
+      expect(hasSameBytes(a, b)).toBe([...a].join() === [...b].join());
+      expect(isZero(b, from, to)).toBe([...b.subarray(from, to)].every((byte) => byte === 0));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('hasSameBytes and sameWords look at the length, too', () => {
+  const bytes = new Uint8Array(40);
+  expect(hasSameBytes(bytes, bytes.subarray(1))).toBe(false);
+  expect(hasSameBytes(bytes.subarray(1), bytes)).toBe(false);
+  expect(hasSameBytes(bytes.subarray(0, 0), bytes.subarray(1, 1))).toBe(true);
+  const words = new Uint32Array(10);
+  expect(sameWords(words, words.slice())).toBe(true);
+  expect(sameWords(words, words.subarray(1))).toBe(false);
+  expect(sameWords(words, Uint32Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 2 ** 31))).toBe(false);
 });

@@ -86,6 +86,16 @@ describe('what is missing is asked for by name when a read needs it', () => {
     });
   });
 
+  test('a hash whose digest has no bytes is refused, and asked no further', async () => {
+    const cryptography = { ...nodeCryptography(), digest: () => new Uint8Array(0) };
+    const passphrase = new TextEncoder().encode(recipe('luks').secret);
+    const opening = openGuestDisk(await imageOf('luks'), { passphrase, cryptography });
+    await expect(opening).rejects.toMatchObject({
+      code: 'UNSUPPORTED_ENCRYPTION',
+      details: { structure: 'encryption header', actual: 'sha256' },
+    });
+  });
+
   test('any range of an encrypted disk, at odd places too', async () => {
     const passphrase = new TextEncoder().encode(recipe('luks').secret);
     const image = await imageOf('luks');

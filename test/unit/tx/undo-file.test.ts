@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import type { Hasher } from '../../../src/base/hasher.js';
 import { isQsnapError } from '../../../src/errors.js';
 import { memoryDevice } from '../../../src/io/memory.js';
-import { readKept, readUndoIndex, UndoWriter, type UndoIndex } from '../../../src/tx/undo-file.js';
+import { readKept, readUndoIndex, UndoWriter } from '../../../src/tx/undo-file.js';
+import type { UndoIndex } from '../../../src/tx/undo-index.js';
 
 function newHasher(): Hasher {
   const hash = createHash('sha256');
@@ -18,12 +19,15 @@ function newHasher(): Hasher {
 const INDEX: UndoIndex = {
   image: 'disk.qcow2',
   operation: 'repair',
-  sizeBefore: 1024,
+  sizeBefore: 2000,
   sizeAfter: 2048,
   switchAt: 24,
-  headerBefore: '00',
-  headerAfter: '01',
-  shadow: [{ at: 512, length: 4, keptAt: 16, sha256After: 'aa' }],
+  headerBefore: '00'.repeat(512),
+  headerAfter: `${'00'.repeat(95)}01${'00'.repeat(416)}`,
+  shadow: [
+    { at: 512, length: 4, keptAt: 16, sha256After: 'aa'.repeat(32) },
+    { at: 2044, length: 4, sha256After: 'bb'.repeat(32) },
+  ],
   punched: [{ at: 1024, length: 8 }],
 };
 

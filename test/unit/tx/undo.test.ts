@@ -11,6 +11,7 @@ import { executeUndo } from '../../../src/tx/undo.js';
 import { readUndoIndex } from '../../../src/tx/undo-file.js';
 import { situations } from '../../support/plans.js';
 import { madeOn } from '../../support/plans.js';
+import { recordingDevice } from '../../support/recording-device.js';
 
 const CLUSTER = 512;
 
@@ -96,5 +97,59 @@ describe('an edit that is undone', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test('is put back no further than the file went, where it ends inside what is written or freed', async () => {
+    const bytes = Uint8Array.from({ length: 4 * CLUSTER + 100 }, (_, i) => 1 + (i % 250));
+    const literal = (at: number) => ({
+      kind: 'literal' as const,
+      what: 'active L1',
+      at,
+      bytes: new Uint8Array(CLUSTER).fill(7),
+    });
+    const plans: Record<string, Pick<WritePlan, 'shadow' | 'punch'>> = {
+      'freed up to past the end': { shadow: [], punch: [{ at: 3 * CLUSTER, length: 3 * CLUSTER }] },
+      'freed behind the end': { shadow: [], punch: [{ at: 6 * CLUSTER, length: CLUSTER }] },
+      'written over the end': { shadow: [literal(4 * CLUSTER)], punch: [] },
+    };
+    for (const [name, parts] of Object.entries(plans)) {
+      const { device, file } = await edited(bytes, {
+        headerSector: bytes.slice(0, CLUSTER),
+        fileSizeBytes: bytes.length,
+        switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+        ...parts,
+      });
+      expect((await executeUndo(device, file, newHasher)).switched, name).toBe(true);
+      expect(Buffer.compare(device.snapshotBytes(), bytes), name).toBe(0);
+    }
+  });
+
+  test('is refused before anything is written where the medium has another length or more in its tail', async () => {
+    const bytes = Uint8Array.from({ length: 4 * CLUSTER }, (_, i) => 1 + (i % 250));
+    const plan: WritePlan = {
+      headerSector: bytes.slice(0, CLUSTER),
+      fileSizeBytes: bytes.length,
+      shadow: [
+        { kind: 'literal', what: 'active L1', at: 6 * CLUSTER, bytes: bytes.slice(0, CLUSTER) },
+      ],
+      switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+      punch: [{ at: 2 * CLUSTER, length: CLUSTER }],
+    };
+    const { device, file } = await edited(bytes, plan);
+    const after = device.snapshotBytes();
+    const longer = new Uint8Array(after.length + CLUSTER);
+    longer.set(after);
+    const busy = after.slice();
+    busy[5 * CLUSTER] = 1;
+    for (const [name, start] of Object.entries({ longer, busy })) {
+      for (const growable of [true, false]) {
+        const medium = recordingDevice(start, { growable });
+        expect(await codeOf(executeUndo(medium, file, newHasher)), name).toBe('IMAGE_CHANGED');
+        expect(
+          medium.log.filter(({ kind }) => kind !== 'read'),
+          name,
+        ).toEqual([]);
+      }
+    }
   });
 });

@@ -23,9 +23,9 @@ export async function undo(
       const device = await openFileForEdit(path);
       try {
         warnOfLock(path, device.lock.guarantee, context);
-        const { switched, restoredBytes, cutBytes } = await executeUndo(device, kept, newSha256, {
-          verify,
-        });
+        const { switched, restoredBytes, cutBytes } = await context.io.interruptible((signal) =>
+          executeUndo(device, kept, newSha256, { verify, signal }),
+        );
         const shown = printableText(path);
         const line =
           switched || restoredBytes + cutBytes > 0
