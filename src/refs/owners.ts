@@ -1,0 +1,75 @@
+import { swapWords } from '../base/words.js';
+import { tableFormat } from '../image/format.js';
+import type { Image } from '../image/image.js';
+import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
+import { newRuns, readRuns } from '../l1l2/runs.js';
+import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
+import type { DiskSet } from './disk-sets.js';
+import { OwnerMap } from './owner-map.js';
+import type { Pointers } from './pointers.js';
+import { disksOf, walkL1Tables, walkReferences } from './walk.js';
+
+/** Who refers to what in an image. */
+export interface Owners {
+  /** Which disks point at which L2 table. */
+  readonly pointers: Pointers;
+  /** Which disks have which clusters of guest data and VM state. */
+  readonly data: OwnerMap;
+}
+
+/**
+ * Tells for each host cluster that holds guest data or VM state which disks have it: all snapshots at once, in one
+ * walk, in which a table that many L1s share is read once. Entries that can't be right own nothing.
+ *
+ * @throws QsnapError READ_FAILED, ABORTED.
+ */
+export async function mapOwners(
+  image: Image,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Owners> {
+  const format = tableFormat(image);
+  const scan = scanOf(format, true);
+  const pointers = await walkL1Tables(image, disksOf(image));
+  const { disks, offsets } = pointers;
+  const data = new OwnerMap(disks, format.fileClusters);
+  // A disk that points at a table twice has its clusters all the same.
+  const sets = Array.from(pointers.sets, (set) => disks.union(0, set));
+  if (image.header.externalDataFile) return { pointers, data };
+  const runs = newRuns(scan);
+  await walkReferences(
+    image,
+    { offsets, signal: options.signal },
+    {
+      l2Table: (index, stored) => {
+        const owners = sets[index]!;
+        if (readRuns(stored, scan, runs) === NO_PROBLEM) {
+          for (let run = 0; run < runs.count; run++) {
+            data.add(runs.clusters[run]!, runs.lengths[run]!, owners);
+          }
+          return;
+        }
+        swapWords(stored);
+        addEntries(stored, scan, owners, data);
+      },
+    },
+  );
+  return { pointers, data };
+}
+
+/** Adds the clusters of a table in host order, entry by entry. */
+function addEntries(words: Uint32Array, scan: Scan, owners: DiskSet, to: OwnerMap): void {
+  const { stride, clusterBits } = scan;
+  const clusterBytes = 2 ** clusterBits;
+  for (let i = 0; i < words.length; i += stride) {
+    const [high, low] = [words[i]!, words[i + 1]!];
+    if ((high & COMPRESSED) !== 0) {
+      const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
+      const first = Math.floor(at / clusterBytes);
+      const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
+      to.add(first, last - first + 1, owners);
+      continue;
+    }
+    const offset = offsetOf(high, low);
+    if (offset !== 0 && offset % clusterBytes === 0) to.add(offset / clusterBytes, 1, owners);
+  }
+}
