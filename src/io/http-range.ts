@@ -79,7 +79,9 @@ class HttpSource implements BlockSource {
     this.#url = url;
     // What follows the path may be a signature, which is not for messages.
     this.label = url.replace(/[?#].*$/su, '');
-    this.#fetch = options.fetch ?? globalThis.fetch;
+    const fetch: Fetch = options.fetch ?? globalThis.fetch;
+    // Browsers let `fetch` be called on nothing but their window: it must not become a method here.
+    this.#fetch = (input, init) => fetch(input, init);
     this.#headers = options.headers ?? {};
   }
 
