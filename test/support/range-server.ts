@@ -34,7 +34,7 @@ export async function rangeServer(served: Served): Promise<RangeServer> {
   let sent = 0;
   const server = createServer((request, response) => {
     ranges.push(request.headers.range);
-    sent += answer(served, request, response);
+    sent += answerRange(served, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -53,7 +53,11 @@ export async function rangeServer(served: Served): Promise<RangeServer> {
 }
 
 /** Sends the answer; how many bytes of body it has. */
-function answer(served: Served, request: IncomingMessage, response: ServerResponse): number {
+export function answerRange(
+  served: Served,
+  request: IncomingMessage,
+  response: ServerResponse,
+): number {
   const { bytes, etag, lastModified } = served;
   if (etag !== undefined) response.setHeader('etag', etag);
   if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
