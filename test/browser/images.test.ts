@@ -24,7 +24,7 @@ import { gateTo, readImage, type Reading } from './reading.js';
 /** One of each kind of cluster and cipher, and a chain of two images. */
 const FIXTURES = [
   ...['five-snapshots', 'cluster-512', 'vm-state', 'extended-l2', 'refcount-1'],
-  ...['compressed-zlib', 'compressed-zstd', 'compressed-spanning', 'extended-l2-zstd'],
+  ...['compressed-v2', 'compressed-zlib', 'compressed-zstd', 'compressed-spanning', 'extended-l2-zstd'],
   ...['luks', 'aes', 'backing-chain', 'copied-flags-wrong', 'refcount-leaks'],
 ];
 
