@@ -156,12 +156,15 @@ test('web takes and refuses what node does: deflate', async () => {
   );
 });
 
-// No wrong bits: fzstd does not see all that newer Nodes see.
+// Cut or followed, without wrong bits: fzstd does not see all that newer Nodes see.
 test('web takes and refuses what node does: zstd', async () => {
+  const none = new Uint8Array(0);
   await fc.assert(
     fc.asyncProperty(content, damage, async (plain, { cut, tail }) => {
       const whole = await packers.compress('zstd', [joined(plain, plain)]);
-      const packed = [damaged(whole[0] ?? plain, { cut, tail, bit: null })];
+      const packed = [
+        damaged(whole[0] ?? plain, { cut, tail: cut === null ? tail : none, bit: null }),
+      ];
       const wanted = await nodeDecompressor().decompress('zstd', packed, plain.length * 2);
       const got = await webDecompressor().decompress('zstd', packed, plain.length * 2);
       expect(textOf(got)).toEqual(textOf(wanted));
