@@ -1,6 +1,6 @@
 /** The build in a real browser: images as files and over HTTP, with what Node reads as the measure. */
 import { createHash } from 'node:crypto';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -24,7 +24,13 @@ import { gateTo, readImage, type Reading } from './reading.js';
 /** One of each kind of cluster and cipher, and a chain of two images. */
 const FIXTURES = [
   ...['five-snapshots', 'cluster-512', 'vm-state', 'extended-l2', 'refcount-1'],
-  ...['compressed-v2', 'compressed-zlib', 'compressed-zstd', 'compressed-spanning', 'extended-l2-zstd'],
+  ...[
+    'compressed-v2',
+    'compressed-zlib',
+    'compressed-zstd',
+    'compressed-spanning',
+    'extended-l2-zstd',
+  ],
   ...['luks', 'aes', 'backing-chain', 'copied-flags-wrong', 'refcount-leaks'],
 ];
 
@@ -173,11 +179,32 @@ describeWithBrowser('in a browser', () => {
     expect(missing).toMatchObject({ code: 'OPEN_FAILED' });
   });
 
+  test('a server of another origin has to expose where a range lies', async () => {
+    const bytes = loadFixture('five-snapshots');
+    const image = `http://127.0.0.1:${server.port}/images/of-another-origin.qcow2`;
+    const list = (): ReturnType<typeof call<'list'>> => {
+      return call('list', { by: 'url', image }, foreignPage);
+    };
+    const allowed = { 'access-control-allow-origin': '*' };
+    server.serve('of-another-origin.qcow2', { bytes, headers: allowed });
+    expect(await list()).toMatchObject({
+      code: 'OPEN_FAILED',
+      hint: expect.stringContaining('Access-Control-Expose-Headers') as unknown,
+    });
+    const headers = { ...allowed, 'access-control-expose-headers': 'Content-Range, ETag' };
+    server.serve('of-another-origin.qcow2', { bytes, headers });
+    expect(await list()).toHaveProperty('value.length', 5);
+  });
+
   test('a file that changed since it was chosen is not read, and the error says so', async () => {
     const image = 'five-snapshots.qcow2';
     copyFixture('five-snapshots', directory);
     await give('file', [image]);
+    // The browser notes size and time with the first look at a file, not before.
+    expect(await call('list', { by: 'file', image })).toHaveProperty('value.length', 5);
     appendFileSync(path.join(directory, image), 'longer');
+    const later = new Date(Date.now() + 60_000);
+    utimesSync(path.join(directory, image), later, later);
     expect(await call('list', { by: 'file', image })).toMatchObject({
       code: 'READ_FAILED',
       hint: 'if the file was changed or moved since it was chosen, choose it again',

@@ -10,7 +10,7 @@ import { newSha256, webCryptography, webDecompressor } from '../../src/web.js';
 import { editImage } from './editing.js';
 import { gateTo, readImage, type Reading } from './reading.js';
 
-/** An image by its name: chosen as a file, or on the server. */
+/** An image by its name: chosen as a file, or on the server; or the address of one. */
 export interface Wanted {
   readonly by: 'file' | 'url';
   readonly image: string;
@@ -38,6 +38,7 @@ function chosenFile(name: string): ChosenFile {
 }
 
 function opened(by: Wanted['by'], name: string): Promise<BlockSource> {
+  if (name.startsWith('http:')) return httpSource(name);
   if (by === 'url') return httpSource(`/images/${encodeURIComponent(name)}`);
   return Promise.resolve(blobSource(chosenFile(name), name));
 }

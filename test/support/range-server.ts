@@ -16,6 +16,8 @@ export interface Served {
   bytes: Uint8Array;
   etag?: string;
   lastModified?: string;
+  /** Sent with every answer. */
+  headers?: Readonly<Record<string, string>>;
   /** Answers every request with the whole file and status 200. */
   ignoresRanges?: boolean;
   /** Answers with this status and nothing else. */
@@ -59,6 +61,7 @@ export function answerRange(
   response: ServerResponse,
 ): number {
   const { bytes, etag, lastModified } = served;
+  for (const [name, value] of Object.entries(served.headers ?? {})) response.setHeader(name, value);
   if (etag !== undefined) response.setHeader('etag', etag);
   if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
   if (served.status !== undefined) {

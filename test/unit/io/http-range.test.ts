@@ -70,6 +70,20 @@ test('a server without ranges is refused, and the file is not downloaded', async
   await expect(httpSource(server.url)).rejects.toMatchObject({ code: 'OPEN_FAILED' });
 });
 
+test('a range without its place is refused, with what servers of other origins have to do', async () => {
+  const response = { status: 206, headers: { get: () => null }, body: null };
+  const opening = httpSource('https://example.org/disk', {
+    fetch: () => Promise.resolve(response),
+  });
+  await expect(opening).rejects.toMatchObject({
+    code: 'OPEN_FAILED',
+    message: expect.stringMatching(
+      /: the answer has no Content-Range that can be read$/,
+    ) as unknown,
+    details: { hint: expect.stringContaining('Access-Control-Expose-Headers') as unknown },
+  });
+});
+
 test('a missing file and a dead server are open errors that say what happened', async () => {
   const server = await serve({ bytes: DISK, status: 404 });
   await expect(httpSource(server.url)).rejects.toMatchObject({
