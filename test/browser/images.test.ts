@@ -57,7 +57,7 @@ describeWithBrowser('in a browser', () => {
   beforeAll(async () => {
     [server, browser] = await Promise.all([pageServer(), startBrowser()]);
     [page, foreignPage] = await Promise.all([openPage('127.0.0.1'), openPage(FOREIGN_HOST)]);
-  });
+  }, 60_000);
   afterAll(async () => {
     await Promise.all([browser.close(), server.close()]);
   });
