@@ -79,6 +79,11 @@ module.exports = {
       ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'guest', 'make', 'copy'],
       'node gives the engine what only Node has.',
     ),
+    layer(
+      'web',
+      ['base', 'qcow2', 'guest'],
+      'web gives the engine what no platform has to have, in JavaScript.',
+    ),
     {
       name: 'cli-front-door',
       severity: 'error',
@@ -110,8 +115,15 @@ module.exports = {
       name: 'engine-without-packages',
       severity: 'error',
       comment: 'The engine has no runtime dependencies.',
-      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/node/', '^src/cli/'] },
+      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/node/', '^src/web/', '^src/cli/'] },
       to: { dependencyTypes: ['npm', 'npm-optional', 'npm-dev'] },
+    },
+    {
+      name: 'engine-without-web',
+      severity: 'error',
+      comment: 'Who reads no guest data loads no ciphers: only web.ts reaches src/web.',
+      from: { path: '^src/', pathNot: ['^src/web/', '^src/web\\.ts$'] },
+      to: { path: '^src/web/' },
     },
     {
       name: 'nothing-from-test',

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { transform, type Plugin } from 'esbuild';
 import { defineConfig, type Options } from 'tsup';
 
-const library = { index: 'src/index.ts', node: 'src/node.ts' };
+const library = { index: 'src/index.ts', node: 'src/node.ts', web: 'src/web.ts' };
 
 /** Where a name of a public entry comes from. */
 interface Origin {
@@ -68,6 +68,17 @@ const lazyChildProcess: Plugin = {
   },
 };
 
+/** The programs tell their version, and need nothing else of the manifest. */
+const versionAlone: Plugin = {
+  name: 'version-alone',
+  setup(build) {
+    build.onLoad({ filter: /\/package\.json$/ }, ({ path: file }) => {
+      const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+      return { loader: 'json', contents: JSON.stringify({ version }) };
+    });
+  },
+};
+
 const COMMANDER_LICENCE = `/*\ncommander\n\n${readFileSync('node_modules/commander/LICENSE', 'utf8')}*/\n`;
 
 /**
@@ -118,7 +129,7 @@ const program = (name: string, main: string): Options => ({
   outExtension: () => ({ js: '.cjs' }),
   noExternal: ['commander'],
   clean: true,
-  esbuildPlugins: [directImports, lazyChildProcess],
+  esbuildPlugins: [directImports, lazyChildProcess, versionAlone],
   esbuildOptions: (options) => {
     options.define = { 'import.meta.url': '__filename' };
   },

@@ -10,6 +10,7 @@ const kinds = [
   'damage',
   'oracle',
   'cli',
+  'browser',
   'outside',
   'package',
 ];

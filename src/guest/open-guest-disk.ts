@@ -143,7 +143,7 @@ async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCi
   if (cryptography === undefined) {
     throw new QsnapError('UNSUPPORTED_ENCRYPTION', 'nothing here decrypts guest data', {
       actual: image.header.encryption,
-      hint: 'give cryptography: qsnap/node has it',
+      hint: 'give cryptography: qsnap/node and qsnap/web have it',
     });
   }
   return unlock(image, passphrase, cryptography);

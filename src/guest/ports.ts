@@ -1,8 +1,8 @@
 import type { CompressionType } from '../qcow2/header.js';
 
 /**
- * What the engine takes from its surroundings to read guest data. `qsnap/node` has all of it; in a
- * browser `DecompressionStream` and WebCrypto can serve.
+ * What the engine takes from its surroundings to read guest data: by `qsnap/node` of Node, by `qsnap/web`
+ * in JavaScript everywhere else.
  */
 
 /** Unpacks clusters, many at a time, so that an implementation may use several threads. */

@@ -213,7 +213,10 @@ async function unpack(
     throw new QsnapError(
       'UNSUPPORTED_COMPRESSION',
       `clusters are compressed by ${header.compressionType}, and nothing here unpacks that`,
-      { actual: header.compressionType, hint: 'give a decompressor: qsnap/node has one' },
+      {
+        actual: header.compressionType,
+        hint: 'give a decompressor: qsnap/node and qsnap/web have one',
+      },
     );
   }
   const packed = clusters.map((cluster) => cluster.packed);

@@ -79,7 +79,9 @@ class HttpSource implements BlockSource {
     this.#url = url;
     // What follows the path may be a signature, which is not for messages.
     this.label = url.replace(/[?#].*$/su, '');
-    this.#fetch = options.fetch ?? globalThis.fetch;
+    const fetch: Fetch = options.fetch ?? globalThis.fetch;
+    // Browsers let `fetch` be called on nothing but their window: it must not become a method here.
+    this.#fetch = (input, init) => fetch(input, init);
     this.#headers = options.headers ?? {};
   }
 
@@ -98,11 +100,8 @@ class HttpSource implements BlockSource {
       this.#version = { sizeBytes: range.sizeBytes, mark: markOf(response) };
       return;
     }
-    const reason =
-      response.status >= 400
-        ? `the server answers with status ${response.status}`
-        : 'the server does not serve parts of files (byte ranges), and all of it is not downloaded';
-    throw this.#error('OPEN_FAILED', `Can't open ${this.#name}: ${reason}`);
+    const [reason, details] = unlikeRange(response);
+    throw this.#error('OPEN_FAILED', `Can't open ${this.#name}: ${reason}`, undefined, details);
   }
 
   sizeBytes(): Promise<number> {
@@ -150,9 +149,9 @@ class HttpSource implements BlockSource {
       if (count > 0) return count;
     } catch (error) {
       if (error instanceof QsnapError) throw error;
-      throw this.#error('READ_FAILED', `Can't ${doing}: ${reasonOf(error)}`, error, at);
+      throw this.#error('READ_FAILED', `Can't ${doing}: ${reasonOf(error)}`, error, { at });
     }
-    throw this.#error('READ_FAILED', `Can't ${doing}: the server sent nothing`, undefined, at);
+    throw this.#error('READ_FAILED', `Can't ${doing}: the server sent nothing`, undefined, { at });
   }
 
   async #refuseOther(
@@ -172,7 +171,7 @@ class HttpSource implements BlockSource {
     }
     if (refusal === undefined && (response.status !== 206 || range?.first !== at)) {
       const answer = `the server answers with status ${response.status} and another range`;
-      refusal = this.#error('READ_FAILED', `Can't ${doing}: ${answer}`, undefined, at);
+      refusal = this.#error('READ_FAILED', `Can't ${doing}: ${answer}`, undefined, { at });
     }
     if (refusal === undefined) return;
     await dismiss(response);
@@ -188,11 +187,22 @@ class HttpSource implements BlockSource {
     code: 'OPEN_FAILED' | 'READ_FAILED' | 'IMAGE_CHANGED',
     message: string,
     cause?: unknown,
-    at?: number,
+    details: { readonly at?: number; readonly hint?: string } = {},
   ): QsnapError {
-    const details = { file: this.label, ...(at === undefined ? {} : { at }) };
-    return new QsnapError(code, message, details, cause);
+    return new QsnapError(code, message, { file: this.label, ...details }, cause);
   }
+}
+
+/** Why an answer to the first request can't be used, and what to do about it. */
+function unlikeRange({ status }: HttpResponse): readonly [string, { readonly hint?: string }] {
+  if (status >= 400) return [`the server answers with status ${status}`, {}];
+  if (status === 206) {
+    const headers = 'Access-Control-Expose-Headers: Content-Range, ETag';
+    const hint = `a server of another origin has to expose it: ${headers}`;
+    return ['the answer has no Content-Range that can be read', { hint }];
+  }
+  const reason = 'the server does not serve parts of files (byte ranges), and all of it';
+  return [`${reason} is not downloaded`, {}];
 }
 
 /** A strong ETag, or else the date. A weak tag may stay while bytes change. */

@@ -43,6 +43,7 @@ function deflate(cluster: Uint8Array): Promise<Uint8Array> {
 interface NodeZstd {
   zstdCompress?: (
     cluster: InputType,
+    options: { readonly pledgedSrcSize: number },
     done: (error: Error | null, packed: Uint8Array) => void,
   ) => void;
 }
@@ -52,7 +53,8 @@ async function zstdPacker(): Promise<Pack> {
   if (zstdCompress !== undefined) {
     return (cluster) =>
       new Promise((resolve, reject) => {
-        zstdCompress(cluster, (error, packed) => {
+        // So that the frame says what it holds, which some versions of Node leave out otherwise.
+        zstdCompress(cluster, { pledgedSrcSize: cluster.length }, (error, packed) => {
           if (error === null) resolve(packed);
           else reject(error);
         });

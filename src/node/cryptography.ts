@@ -1,14 +1,13 @@
-import { printableText } from '../base/text.js';
-import { QsnapError } from '../errors.js';
 import type { Cryptography } from '../guest/ports.js';
-import { sectorCipher } from './sector-cipher.js';
+import { sectorCipher } from '../guest/sector-cipher.js';
+import { unknownHash } from '../guest/unknown-hash.js';
 import { crypto } from './late-modules.js';
 
 /** Digests, key derivation and AES by node:crypto, that is by OpenSSL. */
 export function nodeCryptography(): Cryptography {
   return {
     digest: (hash, bytes) => digest(hash, bytes),
-    pbkdf2: (hash, passphrase, salt, iterations, bytes) => {
+    pbkdf2: async (hash, passphrase, salt, iterations, bytes) => {
       digest(hash, new Uint8Array(0));
       return new Promise((resolve, reject) => {
         crypto().pbkdf2(passphrase, salt, iterations, bytes, hash, (error, key) => {
@@ -18,7 +17,21 @@ export function nodeCryptography(): Cryptography {
         });
       });
     },
-    sectorCipher: (name, key) => sectorCipher(name, key, digest),
+    sectorCipher: (name, key) => sectorCipher(name, key, { aes, digest }),
+  };
+}
+
+function aes(
+  key: Uint8Array,
+  direction: 'encrypt' | 'decrypt',
+): (blocks: Uint8Array) => Uint8Array {
+  const { createCipheriv, createDecipheriv } = crypto();
+  const create = direction === 'encrypt' ? createCipheriv : createDecipheriv;
+  const algorithm = `aes-${key.length * 8}-ecb`;
+  return (blocks) => {
+    const cipher = create(algorithm, key, null);
+    cipher.setAutoPadding(false);
+    return cipher.update(blocks);
   };
 }
 
@@ -28,13 +41,4 @@ function digest(hash: string, bytes: Uint8Array): Uint8Array {
   } catch (error) {
     throw unknownHash(hash, error);
   }
-}
-
-function unknownHash(hash: string, cause: unknown): QsnapError {
-  return new QsnapError(
-    'UNSUPPORTED_ENCRYPTION',
-    `the hash "${printableText(hash)}" is not known here`,
-    { structure: 'encryption header', actual: hash },
-    cause,
-  );
 }

@@ -1,18 +1,11 @@
 import type { InputType } from 'node:zlib';
-import { MiB } from '../base/units.js';
 import type { Decompressor } from '../guest/ports.js';
+import { unpackFrameBy, unpackFrames } from '../guest/zstd-frames.js';
 import { runInFlight } from '../io/batch.js';
-import { zstdFrame } from '../base/zstd-frame.js';
 import { zlib } from './late-modules.js';
 
 /** Clusters that are unpacked at a time: Node's thread pool has four threads. */
 const IN_FLIGHT = 8;
-/** What a decoder may need to look back; zstd's own limit for those who don't ask for more. */
-const WINDOW_BYTES_MAX = 128 * MiB;
-
-/** Unpacks one cluster; undefined where that is not possible. */
-type Unpack = (packed: Uint8Array, bytes: number) => Promise<Uint8Array | undefined>;
-
 /**
  * Unpacks clusters: deflate by Node's own zlib, in several threads; zstd by Node's zlib where it
  * has that (from 22.15), else by a decoder in JavaScript.
@@ -20,7 +13,7 @@ type Unpack = (packed: Uint8Array, bytes: number) => Promise<Uint8Array | undefi
 export function nodeDecompressor(): Decompressor {
   return {
     decompress: async (type, packed, bytes) => {
-      const unpack: Unpack = type === 'zlib' ? inflate : unzstd;
+      const unpack = type === 'zlib' ? inflate : unzstd;
       const unpacked: (Uint8Array | undefined)[] = packed.map(() => undefined);
       await runInFlight([...packed.keys()], IN_FLIGHT, async (i) => {
         unpacked[i] = await unpack(packed[i]!, bytes);
@@ -42,16 +35,17 @@ function inflate(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefi
   };
   return new Promise((resolve, reject) => {
     zlib().inflateRaw(packed, options, (error, unpacked) => {
-      if (error === null)
-        resolve(unpacked.length < bytes ? undefined : unpacked.subarray(0, bytes));
-      else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-        beginningOf(packed, bytes).then(resolve, reject);
-      } else resolve(undefined);
+      // What is wrong may lie behind the cluster.
+      if (error !== null) beginningOf(packed, bytes).then(resolve, reject);
+      else resolve(unpacked.length < bytes ? undefined : unpacked.subarray(0, bytes));
     });
   });
 }
 
-/** The first bytes of a stream that goes on for longer than a cluster. QEMU takes it. */
+/**
+ * The first bytes of a stream that goes on for longer than a cluster, or is bad: zlib has room for no
+ * more than a cluster, as in QEMU, which takes what is good up to there.
+ */
 function beginningOf(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {
     const stream = zlib().createInflateRaw({ chunkSize: Math.max(bytes, 64) });
@@ -75,24 +69,6 @@ function beginningOf(packed: Uint8Array, bytes: number): Promise<Uint8Array | un
   });
 }
 
-/** Frames until the cluster is full. QEMU: the last one must end where the cluster does. */
-async function unzstd(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
-  const parts: Uint8Array[] = [];
-  let filled = 0;
-  for (let rest = packed; filled < bytes;) {
-    const frame = zstdFrame(rest);
-    if (frame === undefined || frame.windowBytes > WINDOW_BYTES_MAX) return undefined;
-    if (frame.contentBytes !== undefined && frame.contentBytes > bytes - filled) return undefined;
-    const part = await unzstdFrame(rest.subarray(0, frame.bytes), bytes - filled);
-    if (part === undefined) return undefined;
-    if (frame.contentBytes !== undefined && frame.contentBytes !== part.length) return undefined;
-    parts.push(part);
-    filled += part.length;
-    rest = rest.subarray(frame.bytes);
-  }
-  return parts.length === 1 ? parts[0] : new Uint8Array(Buffer.concat(parts));
-}
-
 interface NodeZstd {
   zstdDecompress?: (
     packed: InputType,
@@ -101,37 +77,19 @@ interface NodeZstd {
   ) => void;
 }
 
-/** One frame, of at most `bytes` bytes. */
-function unzstdFrame(frame: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
+function unzstd(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
+  return unpackFrames(packed, bytes, unpackFrame);
+}
+
+async function unpackFrame(frame: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
   const { zstdDecompress } = zlib() as NodeZstd;
-  if (zstdDecompress === undefined) return unzstdInJavaScript(frame, bytes);
+  if (zstdDecompress === undefined) {
+    const { Decompress } = await import('fzstd');
+    return unpackFrameBy(Decompress, frame, bytes);
+  }
   return new Promise((resolve) => {
     zstdDecompress(frame, { maxOutputLength: bytes }, (error, unpacked) => {
       resolve(error === null ? unpacked : undefined);
     });
   });
-}
-
-/** Thrown through the decoder to stop it. */
-const TOO_LONG = new Error('the frame holds more than a cluster');
-
-async function unzstdInJavaScript(
-  frame: Uint8Array,
-  bytes: number,
-): Promise<Uint8Array | undefined> {
-  const { Decompress } = await import('fzstd');
-  const out = new Uint8Array(bytes);
-  let filled = 0;
-  const decoder = new Decompress((chunk) => {
-    if (filled + chunk.length > bytes) throw TOO_LONG;
-    out.set(chunk, filled);
-    filled += chunk.length;
-  });
-  try {
-    decoder.push(frame, true);
-  } catch {
-    // The decoder has many errors, RangeErrors among them; all say that the frame is bad.
-    return undefined;
-  }
-  return out.subarray(0, filled);
 }

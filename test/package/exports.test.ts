@@ -7,6 +7,8 @@ import { build, type BuildResult } from 'esbuild';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/index.js';
 import * as files from '../../src/node.js';
+import * as web from '../../src/web.js';
+import { expectedContents, loadFixture, recipe } from '../support/fixture.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
@@ -31,7 +33,7 @@ function npx(...args: readonly string[]): {
 }
 
 beforeAll(() => {
-  if (existsSync(`${ROOT}dist/index.js`) && existsSync(`${ROOT}dist/node.js`)) return;
+  if (['index', 'node', 'web'].every((entry) => existsSync(`${ROOT}dist/${entry}.js`))) return;
   const built = npx('npx', 'tsup');
   expect(built.status, built.stderr).toBe(0);
 }, 120_000);
@@ -125,10 +127,15 @@ describe('public names', () => {
     `);
   });
 
+  test('of the web entry', () => {
+    expect(Object.keys(web).sort()).toEqual(['newSha256', 'webCryptography', 'webDecompressor']);
+  });
+
   test('the built files export the same', async () => {
     for (const [entry, source] of [
       ['index', engine],
       ['node', files],
+      ['web', web],
     ] as const) {
       const url = pathToFileURL(`${ROOT}dist/${entry}.js`).href;
       const built = (await import(url)) as Record<string, unknown>;
@@ -137,15 +144,19 @@ describe('public names', () => {
   });
 
   test('nothing deeper can be imported', () => {
-    expect(Object.keys(manifest.exports)).toEqual(['.', './node', './package.json']);
+    expect(Object.keys(manifest.exports)).toEqual(['.', './node', './web', './package.json']);
   });
 });
 
-describe('the engine runs anywhere', () => {
+describe('the engine and what it takes of the web entry run anywhere', () => {
   /** One script without imports, for a browser; what it can't resolve fails the build. */
-  async function bundle(): Promise<BuildResult<{ write: false; metafile: true }>> {
+  async function bundle(
+    ...entries: readonly string[]
+  ): Promise<BuildResult<{ write: false; metafile: true }>> {
+    const contents = entries.map((entry) => `export * from './dist/${entry}.js';`).join('\n');
     return build({
-      entryPoints: [`${ROOT}dist/index.js`],
+      stdin: { contents, resolveDir: ROOT },
+      absWorkingDir: ROOT,
       bundle: true,
       platform: 'browser',
       format: 'iife',
@@ -157,29 +168,70 @@ describe('the engine runs anywhere', () => {
   }
 
   test('no built-in module of Node is imported, by either of its names', async () => {
-    const { metafile } = await bundle();
+    const { metafile } = await bundle('index', 'web');
     const imports = Object.values(metafile.inputs).flatMap(({ imports: of }) => of);
     const bare = new Set(builtinModules);
     const ofNode = imports.filter(({ path }) => path.startsWith('node:') || bare.has(path));
     expect(ofNode).toEqual([]);
-    for (const path of Object.keys(metafile.inputs)) {
+    const inputs = Object.keys(metafile.inputs).filter((path) => path !== '<stdin>');
+    expect(inputs.length).toBeGreaterThan(5);
+    for (const path of inputs) {
       expect(readFileSync(`${ROOT}${path}`, 'utf8')).not.toMatch(/from\s*['"]node:/);
     }
   });
 
+  test('the engine alone holds no package', async () => {
+    const { metafile } = await bundle('index');
+    expect(Object.keys(metafile.inputs).filter((path) => /node_modules/.test(path))).toEqual([]);
+  });
+
   test('it works in a world that has only what browsers have', async () => {
-    const { outputFiles } = await bundle();
+    const { outputFiles } = await bundle('index');
     const world = vm.createContext({ TextDecoder, TextEncoder, Blob, AbortController, URL });
     const script = `${outputFiles[0]!.text};
       qsnap.openImage(qsnap.memoryDevice(new Uint8Array(600))).then(
         () => 'opened', (error) => qsnap.isQsnapError(error) + ' ' + error.code);`;
     await expect(vm.runInContext(script, world)).resolves.toBe('true NOT_QCOW2');
   });
+
+  test('so does what reads guest data, even without WebCrypto', async () => {
+    const { outputFiles } = await bundle('index', 'web');
+    const images = ['luks', 'compressed-zlib', 'compressed-zstd'];
+    const bytes = Object.fromEntries(images.map((name) => [name, loadFixture(name)]));
+    const world = vm.createContext({ TextDecoder, TextEncoder, setTimeout, bytes });
+    const script = `${outputFiles[0]!.text};
+      (async () => {
+        const hashes = {};
+        for (const name of Object.keys(bytes)) {
+          const image = await qsnap.openImage(qsnap.memoryDevice(new Uint8Array(bytes[name])));
+          const disk = await qsnap.openGuestDisk(image, {
+            decompressor: qsnap.webDecompressor(),
+            cryptography: qsnap.webCryptography(),
+            passphrase: new TextEncoder().encode('${recipe('luks').secret!}'),
+          });
+          const into = new Uint8Array(await disk.sizeBytes());
+          await disk.readBatch([{ at: 0, into }]);
+          const hasher = qsnap.newSha256();
+          hasher.update(into);
+          hashes[name] = hasher.digest();
+        }
+        return JSON.stringify(hashes);
+      })()`;
+    const hashes = JSON.parse((await vm.runInContext(script, world)) as string) as unknown;
+    const wanted = images.map((name) => [name, expectedContents(name).active.sha256]);
+    expect(hashes).toEqual(Object.fromEntries(wanted));
+  });
 });
 
 describe('the package', () => {
-  test('depends on zstd alone, and optionally on two add-ons; commander is in the programs', () => {
-    expect(Object.keys(manifest.dependencies)).toEqual(['@hpcc-js/wasm-zstd', 'fzstd']);
+  test('depends on codecs and ciphers, and optionally on two add-ons; commander is in the programs', () => {
+    expect(Object.keys(manifest.dependencies)).toEqual([
+      '@hpcc-js/wasm-zstd',
+      '@noble/ciphers',
+      '@noble/hashes',
+      'fzstd',
+      'pako',
+    ]);
     const program = readFileSync(
       new URL('../../dist/cli/qsnap/qsnap.cjs', import.meta.url),
       'utf8',
@@ -208,6 +260,8 @@ describe('the package', () => {
         'dist/index.d.ts',
         'dist/node.js',
         'dist/node.d.ts',
+        'dist/web.js',
+        'dist/web.d.ts',
         'docs/errors.md',
       ]),
     );

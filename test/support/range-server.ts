@@ -16,6 +16,8 @@ export interface Served {
   bytes: Uint8Array;
   etag?: string;
   lastModified?: string;
+  /** Sent with every answer. */
+  headers?: Readonly<Record<string, string>>;
   /** Answers every request with the whole file and status 200. */
   ignoresRanges?: boolean;
   /** Answers with this status and nothing else. */
@@ -34,7 +36,7 @@ export async function rangeServer(served: Served): Promise<RangeServer> {
   let sent = 0;
   const server = createServer((request, response) => {
     ranges.push(request.headers.range);
-    sent += answer(served, request, response);
+    sent += answerRange(served, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -53,8 +55,13 @@ export async function rangeServer(served: Served): Promise<RangeServer> {
 }
 
 /** Sends the answer; how many bytes of body it has. */
-function answer(served: Served, request: IncomingMessage, response: ServerResponse): number {
+export function answerRange(
+  served: Served,
+  request: IncomingMessage,
+  response: ServerResponse,
+): number {
   const { bytes, etag, lastModified } = served;
+  for (const [name, value] of Object.entries(served.headers ?? {})) response.setHeader(name, value);
   if (etag !== undefined) response.setHeader('etag', etag);
   if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
   if (served.status !== undefined) {

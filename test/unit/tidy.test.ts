@@ -243,7 +243,18 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/guest/read-runs.ts': /^test\/unit\/guest\/open-guest-disk\.test\.ts$/,
   'src/guest/unlock.ts': /^test\/unit\/guest\/open-guest-disk\.test\.ts$/,
   'src/guest/wrong-entry.ts': /^test\/unit\/guest\/open-guest-disk\.test\.ts$/,
-  'src/node/compressor.ts': /^test\/unit\/node\/decompressor\.test\.ts$/,
+  // One contract for all platforms.
+  'src/guest/sector-cipher.ts': /^test\/contract\/cryptography\.test\.ts$/,
+  'src/guest/unknown-hash.ts': /^test\/contract\/cryptography\.test\.ts$/,
+  'src/guest/zstd-frames.ts': /^test\/contract\/decompressor\.test\.ts$/,
+  'src/node/cryptography.ts': /^test\/contract\/cryptography\.test\.ts$/,
+  'src/node/decompressor.ts': /^test\/contract\/decompressor\.test\.ts$/,
+  'src/web/cryptography.ts': /^test\/contract\/cryptography\.test\.ts$/,
+  'src/web/decompressor.ts': /^test\/contract\/decompressor\.test\.ts$/,
+  'src/web/hashes.ts': /^test\/contract\/cryptography\.test\.ts$/,
+  'src/web/inflate.ts': /^test\/contract\/decompressor\.test\.ts$/,
+  'src/web/pbkdf2.ts': /^test\/contract\/cryptography\.test\.ts$/,
+  'src/web/sha256.ts': /^test\/contract\/cryptography\.test\.ts$/,
   // Steps of one copy and of one comparison, which the tests make of random disks.
   'src/copy/writes.ts': /^test\/unit\/copy\/copy-disk\.test\.ts$/,
   'src/copy/compare-steps.ts': /^test\/unit\/copy\/compare-disks\.test\.ts$/,
@@ -263,7 +274,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
 };
 
 test('every source file has its unit test, or a place where it is tested instead', () => {
-  const mirrored = SRC.filter((path) => !/^src\/(cli\/|index\.ts|node\.ts)/.test(path));
+  const mirrored = SRC.filter((path) => !/^src\/(cli\/|(index|node|web)\.ts$)/.test(path));
   const names = new Set(TESTS.map((path) => path.replace(/^test\/unit\//, '')));
   const without = mirrored.filter((path) => {
     const own = path.replace(/^src\//, '').replace(/\.ts$/, '.test.ts');
@@ -389,7 +400,9 @@ describe('comments', () => {
   });
 
   test('every name of the public surface has a doc comment where it is declared', () => {
-    const surface = ['src/index.ts', 'src/node.ts'].flatMap((path) => exportsOf(path));
+    const surface = ['src/index.ts', 'src/node.ts', 'src/web.ts'].flatMap((path) =>
+      exportsOf(path),
+    );
     expect(surface.length).toBeGreaterThan(40);
     const bare = surface.filter(({ path, name }) => {
       const declared = declarationOf(path, name);

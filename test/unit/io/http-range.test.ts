@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { httpSource } from '../../../src/io/http-range.js';
 import type { Fetch } from '../../../src/io/http-range.js';
 import { rangeServer } from '../../support/range-server.js';
@@ -68,6 +68,20 @@ test('a server without ranges is refused, and the file is not downloaded', async
 
   const server = await serve({ bytes: DISK, ignoresRanges: true });
   await expect(httpSource(server.url)).rejects.toMatchObject({ code: 'OPEN_FAILED' });
+});
+
+test('a range without its place is refused, with what servers of other origins have to do', async () => {
+  const response = { status: 206, headers: { get: () => null }, body: null };
+  const opening = httpSource('https://example.org/disk', {
+    fetch: () => Promise.resolve(response),
+  });
+  await expect(opening).rejects.toMatchObject({
+    code: 'OPEN_FAILED',
+    message: expect.stringMatching(
+      /: the answer has no Content-Range that can be read$/,
+    ) as unknown,
+    details: { hint: expect.stringContaining('Access-Control-Expose-Headers') as unknown },
+  });
 });
 
 test('a missing file and a dead server are open errors that say what happened', async () => {
@@ -151,3 +165,26 @@ test('headers go along, and what may be secret in the address stays out of the l
   expect(seen).toEqual([url, 'Basic eA==']);
   expect(source.label).toBe('http://127.0.0.1:9/x.qcow2');
 });
+
+// A browser's fetch is a method of the window: called on anything else it throws "Illegal invocation".
+test.each(['given', 'global'])(
+  'the %s fetch is called as a function, not as a method',
+  async (of) => {
+    const server = await serve({ bytes: DISK });
+    const ofNode = globalThis.fetch;
+    function likeInBrowsers(this: unknown, ...[url, init]: Parameters<Fetch>): ReturnType<Fetch> {
+      if (this !== undefined && this !== globalThis) throw new TypeError('Illegal invocation');
+      return ofNode(url, init);
+    }
+    vi.stubGlobal('fetch', likeInBrowsers);
+    try {
+      const source = await httpSource(
+        server.url,
+        of === 'given' ? { fetch: globalThis.fetch } : {},
+      );
+      expect(await source.sizeBytes()).toBe(DISK.length);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  },
+);

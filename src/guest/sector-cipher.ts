@@ -1,20 +1,27 @@
 import { printableText } from '../base/text.js';
 import { QsnapError } from '../errors.js';
-import type { CipherName, SectorCipher } from '../guest/ports.js';
-import { crypto } from './late-modules.js';
+import type { CipherName, SectorCipher } from './ports.js';
 
 /**
- * Disk encryption by AES in CBC and XTS mode. OpenSSL is asked for single blocks only (ECB), for
- * all sectors in one call: a cipher object for each sector would take most of the time, and it has
- * no XTS with keys of 192 bits.
+ * Disk encryption by AES in CBC and XTS mode, for every platform. A platform gives single blocks only
+ * (ECB), of all sectors in one call: a cipher object for each sector would take most of the time, and
+ * OpenSSL has no XTS with keys of 192 bits.
  */
 
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 16;
 
-type Digest = (hash: string, bytes: Uint8Array) => Uint8Array;
-/** Encrypts or decrypts blocks, each on its own. */
+/** Encrypts or decrypts whole blocks of 16 bytes, each on its own, to new memory. */
 type BlockCipher = (blocks: Uint8Array) => Uint8Array;
+
+/** What a platform gives. */
+export interface BlockCiphers {
+  /** AES without a mode (ECB) and without padding, with a key of 16, 24 or 32 bytes. */
+  aes(key: Uint8Array, direction: 'encrypt' | 'decrypt'): BlockCipher;
+  /** @throws QsnapError UNSUPPORTED_ENCRYPTION for a hash that it has not. */
+  digest(hash: string, bytes: Uint8Array): Uint8Array;
+}
+
 /** The initial vectors of `count` sectors, one after the other. */
 type InitialVectors = (firstSector: number, count: number) => Uint8Array;
 
@@ -24,18 +31,22 @@ type InitialVectors = (firstSector: number, count: number) => Uint8Array;
  * @throws QsnapError UNSUPPORTED_ENCRYPTION for any but AES in CBC or XTS mode with initial vectors
  *   of plain, plain64 or essiv.
  */
-export function sectorCipher(name: CipherName, key: Uint8Array, digest: Digest): SectorCipher {
+export function sectorCipher(
+  name: CipherName,
+  key: Uint8Array,
+  platform: BlockCiphers,
+): SectorCipher {
   const isKnown = name.cipher === 'aes' && (name.mode === 'cbc' || name.mode === 'xts');
   const dataKey = name.mode === 'xts' ? key.subarray(0, key.length / 2) : key;
   if (!isKnown || !isAesKey(dataKey)) throw unsupported(name, key);
-  const vectors = initialVectors(name, key, digest);
-  const decryptBlocks = blockCipher(dataKey, 'decrypt');
+  const vectors = initialVectors(name, key, platform);
+  const decryptBlocks = platform.aes(dataKey, 'decrypt');
   if (name.mode === 'cbc') {
     return (bytes, firstSector) => {
       decryptCbc(bytes, vectors(firstSector, bytes.length / SECTOR_BYTES), decryptBlocks);
     };
   }
-  const encryptTweaks = blockCipher(key.subarray(key.length / 2), 'encrypt');
+  const encryptTweaks = platform.aes(key.subarray(key.length / 2), 'encrypt');
   return (bytes, firstSector) => {
     const tweaks = encryptTweaks(vectors(firstSector, bytes.length / SECTOR_BYTES));
     decryptXts(bytes, tweaks, decryptBlocks);
@@ -61,18 +72,7 @@ function unsupported(name: CipherName, key: Uint8Array): QsnapError {
   );
 }
 
-function blockCipher(key: Uint8Array, direction: 'encrypt' | 'decrypt'): BlockCipher {
-  const { createCipheriv, createDecipheriv } = crypto();
-  const create = direction === 'encrypt' ? createCipheriv : createDecipheriv;
-  const algorithm = `aes-${key.length * 8}-ecb`;
-  return (blocks) => {
-    const cipher = create(algorithm, key, null);
-    cipher.setAutoPadding(false);
-    return cipher.update(blocks);
-  };
-}
-
-function initialVectors(name: CipherName, key: Uint8Array, digest: Digest): InitialVectors {
+function initialVectors(name: CipherName, key: Uint8Array, platform: BlockCiphers): InitialVectors {
   const numbered = (bits: 32 | 64) => (firstSector: number, count: number) => {
     const vectors = new Uint8Array(count * BLOCK_BYTES);
     const view = new DataView(vectors.buffer);
@@ -88,9 +88,9 @@ function initialVectors(name: CipherName, key: Uint8Array, digest: Digest): Init
   if (name.ivGenerator === 'plain') return numbered(32);
   if (name.ivGenerator === 'plain64') return numbered(64);
   if (name.ivGenerator !== 'essiv' || name.ivHash === undefined) throw unsupported(name, key);
-  const vectorKey = digest(name.ivHash, key);
+  const vectorKey = platform.digest(name.ivHash, key);
   if (!isAesKey(vectorKey)) throw unsupported(name, key);
-  const encrypt = blockCipher(vectorKey, 'encrypt');
+  const encrypt = platform.aes(vectorKey, 'encrypt');
   return (firstSector, count) => encrypt(numbered(64)(firstSector, count));
 }
 

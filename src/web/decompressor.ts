@@ -1,0 +1,22 @@
+import { Decompress } from 'fzstd';
+import type { Decompressor } from '../guest/ports.js';
+import { settled } from '../io/settled.js';
+import { unpackFrameBy, unpackFrames } from '../guest/zstd-frames.js';
+import { inflate } from './inflate.js';
+
+/**
+ * Unpacks clusters in JavaScript, on every platform: deflate by pako, zstd by fzstd. All is done in the
+ * thread that asks: where much is read, a worker keeps the page alive.
+ */
+export function webDecompressor(): Decompressor {
+  return {
+    decompress: async (type, packed, bytes) =>
+      type === 'zlib'
+        ? packed.map((one) => inflate(one, bytes))
+        : settled(packed.map((one) => unpackFrames(one, bytes, unpackFrame))),
+  };
+}
+
+function unpackFrame(frame: Uint8Array, bytes: number): Uint8Array | undefined {
+  return unpackFrameBy(Decompress, frame, bytes);
+}
