@@ -7,6 +7,9 @@ const layer = (name, allowed, comment) => ({
   to: { path: '^src/', pathNot: [`^src/(${[name, ...allowed].join('|')})/`, '^src/errors\\.ts$'] },
 });
 
+const FORMAT = ['base', 'qcow2', 'refcount', 'l1l2'];
+const IMAGE = [...FORMAT, 'io', 'image', 'refs'];
+
 module.exports = {
   forbidden: [
     {
@@ -22,82 +25,71 @@ module.exports = {
     layer('refcount', ['base', 'qcow2'], 'src/refcount is pure: base and qcow2 only.'),
     layer('l1l2', ['base', 'qcow2', 'refcount'], 'src/l1l2 is pure: base, qcow2, refcount only.'),
     layer('io', ['base'], 'Devices know bytes, not the format.'),
-    layer('image', ['base', 'qcow2', 'refcount', 'l1l2', 'io'], 'image gathers; it never writes.'),
+    layer('image', [...FORMAT, 'io'], 'image opens an image; it never writes.'),
     layer(
       'refs',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image'],
+      [...FORMAT, 'io', 'image'],
       'refs walks all that refers to clusters; what that means is for others to judge.',
     ),
-    layer('tx', ['base', 'io'], 'tx carries out plans; it does not know the format.'),
+    layer('read/check', IMAGE, 'check judges an image; it never writes.'),
+    layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
+    layer('edit/tx', ['base', 'io'], 'tx carries out plans; it does not know the format.'),
     layer(
-      'check',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs'],
-      'check judges an image; it never writes.',
+      'edit/plan',
+      [...IMAGE, 'read/check', 'edit/tx'],
+      'plan turns a new state into a plan; what the state is, is decided in snapshot and resize.',
     ),
     layer(
-      'guest',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs'],
-      'guest reads virtual disks; it never writes.',
+      'edit/snapshot',
+      [...IMAGE, 'read/check', 'edit/tx', 'edit/plan'],
+      'snapshot says what the new state is; edit/plan plans it.',
     ),
     layer(
-      'make',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io'],
-      'make writes new images; it knows none that exist.',
+      'edit/resize',
+      [...IMAGE, 'read/check', 'edit/tx', 'edit/plan'],
+      'resize says what the new state is; edit/plan plans it.',
     ),
     layer(
-      'copy',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'guest', 'make'],
+      'edit/repair',
+      [...IMAGE, 'read/check', 'edit/tx', 'edit/plan'],
+      'repair mends what check finds, by the placer of all edits.',
+    ),
+    layer('make/new', [...FORMAT, 'io'], 'new writes images; it knows none that exist.'),
+    layer(
+      'make/copy',
+      [...IMAGE, 'read/guest', 'make/new'],
       'copy moves guest data from a disk to a new image.',
     ),
     layer(
-      'edit',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx'],
-      'edit turns a new state into a plan; what the state is, is decided in snapshot.',
-    ),
-    layer(
-      'snapshot',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx', 'edit'],
-      'snapshot says what the new state is; edit plans it.',
-    ),
-    layer(
-      'repair',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx', 'edit'],
-      'repair mends what check finds, by the planner of all edits.',
-    ),
-    layer(
-      'rescue',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'copy', 'repair'],
+      'make/rescue',
+      [...IMAGE, 'make/copy', 'edit/repair'],
       'rescue finds what is left of an image, and writes it to a new one.',
     ),
     layer(
-      'resize',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'check', 'tx', 'edit'],
-      'resize says what the new state is; edit plans it.',
-    ),
-    layer(
       'node',
-      ['base', 'qcow2', 'refcount', 'l1l2', 'io', 'image', 'refs', 'guest', 'make', 'copy'],
+      [...IMAGE, 'read/guest', 'make/new', 'make/copy'],
       'node gives the engine what only Node has.',
     ),
     layer(
       'web',
-      ['base', 'qcow2', 'guest'],
-      'web gives the engine what no platform has to have, in JavaScript.',
+      ['base', 'qcow2', 'io', 'read/guest'],
+      'web gives the engine what it needs where there is no Node.',
     ),
     {
       name: 'cli-front-door',
       severity: 'error',
-      comment: 'The CLI uses the public API; what it lacks belongs in index.ts or node.ts.',
+      comment:
+        'The CLI uses the public API; what it lacks belongs in index.ts, node/index.ts or internal.ts.',
       from: { path: '^src/cli/' },
-      to: { path: '^src/', pathNot: ['^src/cli/', '^src/(index|node)\\.ts$'] },
+      to: { path: '^src/', pathNot: ['^src/cli/', '^src/((node/)?index|internal)\\.ts$'] },
     },
     {
       name: 'node-at-the-edge',
       severity: 'error',
-      comment: 'The engine runs in browsers: node built-ins only in io/node and cli.',
+      comment: 'The engine runs in browsers: node built-ins only in node and cli.',
       from: {
         path: '^src/',
-        pathNot: ['^src/io/node/', '^src/node/', '^src/cli/', '^src/node\\.ts$'],
+        pathNot: ['^src/node/', '^src/cli/'],
       },
       to: { dependencyTypes: ['core'] },
     },
@@ -107,22 +99,22 @@ module.exports = {
       comment: 'index.ts must not reach the file devices.',
       from: {
         path: '^src/',
-        pathNot: ['^src/io/node/', '^src/node/', '^src/cli/', '^src/node\\.ts$'],
+        pathNot: ['^src/node/', '^src/cli/'],
       },
-      to: { path: '^src/(io/)?node/' },
+      to: { path: '^src/node/' },
     },
     {
       name: 'engine-without-packages',
       severity: 'error',
       comment: 'The engine has no runtime dependencies.',
-      from: { path: '^src/', pathNot: ['^src/io/node/', '^src/node/', '^src/web/', '^src/cli/'] },
+      from: { path: '^src/', pathNot: ['^src/node/', '^src/web/', '^src/cli/'] },
       to: { dependencyTypes: ['npm', 'npm-optional', 'npm-dev'] },
     },
     {
       name: 'engine-without-web',
       severity: 'error',
-      comment: 'Who reads no guest data loads no ciphers: only web.ts reaches src/web.',
-      from: { path: '^src/', pathNot: ['^src/web/', '^src/web\\.ts$'] },
+      comment: 'Who reads no guest data loads no ciphers: only its own entry reaches src/web.',
+      from: { path: '^src/', pathNot: ['^src/web/'] },
       to: { path: '^src/web/' },
     },
     {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { transform, type Plugin } from 'esbuild';
 import { defineConfig, type Options } from 'tsup';
 
-const library = { index: 'src/index.ts', node: 'src/node.ts', web: 'src/web.ts' };
+const library = { index: 'src/index.ts', node: 'src/node/index.ts', web: 'src/web/index.ts' };
 
 /** Where a name of a public entry comes from. */
 interface Origin {
@@ -32,8 +32,11 @@ function originsOf(entry: string): ReadonlyMap<string, Origin> {
 const directImports: Plugin = {
   name: 'direct-imports',
   setup(build) {
-    const origins = { index: originsOf(library.index), node: originsOf(library.node) };
-    const entries = /^import \{([^}]*)\} from '(?:\.\.\/)+(index|node)\.js';/gm;
+    const origins = {
+      index: originsOf(library.index),
+      'node/index': originsOf(library.node),
+    };
+    const entries = /^import \{([^}]*)\} from '(?:\.\.\/)+(index|node\/index)\.js';/gm;
     build.onLoad({ filter: /\/src\/cli\/.*\.ts$/ }, ({ path: file }) => ({
       loader: 'ts',
       contents: readFileSync(file, 'utf8').replace(entries, (line, names: string, entry) => {

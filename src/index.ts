@@ -32,28 +32,28 @@ export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
 export type { LuksHeader } from './qcow2/luks.js';
 export type { PersistentBitmap } from './qcow2/bitmap-directory.js';
 export type { Snapshot, SnapshotDate } from './qcow2/snapshot-table.js';
-export { describeSnapshot, findSnapshot } from './snapshot/find.js';
-export type { NameRules } from './snapshot/names.js';
-export { planCreate } from './snapshot/create.js';
-export type { CreateOptions } from './snapshot/create.js';
-export { planApply } from './snapshot/apply.js';
-export type { ApplyOptions } from './snapshot/apply.js';
-export { planDelete, planDeleteInPlace } from './snapshot/delete.js';
-export { planRename } from './snapshot/rename.js';
-export { computeUnsavedChanges, snapshotsEqualToActive } from './snapshot/unsaved.js';
-export type { UnsavedChanges } from './snapshot/unsaved.js';
-export { planResize } from './resize/plan-resize.js';
-export type { ResizeOptions } from './resize/plan-resize.js';
-export type { Preallocation } from './resize/growth.js';
-export { checkImage } from './check/check-image.js';
+export { describeSnapshot, findSnapshot } from './edit/snapshot/find.js';
+export type { NameRules } from './edit/snapshot/names.js';
+export { planCreate } from './edit/snapshot/create.js';
+export type { CreateOptions } from './edit/snapshot/create.js';
+export { planApply } from './edit/snapshot/apply.js';
+export type { ApplyOptions } from './edit/snapshot/apply.js';
+export { planDelete, planDeleteInPlace } from './edit/snapshot/delete.js';
+export { planRename } from './edit/snapshot/rename.js';
+export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
+export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
+export { planResize } from './edit/resize/plan-resize.js';
+export type { ResizeOptions } from './edit/resize/plan-resize.js';
+export type { Preallocation } from './edit/resize/growth.js';
+export { checkImage } from './read/check/check-image.js';
 export { mapOwners } from './refs/owners.js';
 export type { Owners } from './refs/owners.js';
 export type { OwnedRange, OwnerMap } from './refs/owner-map.js';
 export type { DiskNumber, DiskSet, DiskSets } from './refs/disk-sets.js';
 export type { Pointers } from './refs/pointers.js';
-export { refuseUnsound, type AllowedFlaws } from './check/refuse-unsound.js';
-export type { FindingCode } from './check/catalog.js';
-export { REPAIR_CLASSES } from './check/finding.js';
+export { refuseUnsound, type AllowedFlaws } from './read/check/refuse-unsound.js';
+export type { FindingCode } from './read/check/catalog.js';
+export { REPAIR_CLASSES } from './read/check/finding.js';
 export type {
   Facts,
   Finding,
@@ -63,7 +63,7 @@ export type {
   RepairClass,
   Severity,
   Structure,
-} from './check/finding.js';
+} from './read/check/finding.js';
 export type {
   CheckExitCode,
   CheckOptions,
@@ -72,58 +72,63 @@ export type {
   CheckTotals,
   QemuFailure,
   Unreferenced,
-} from './check/report.js';
-export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './guest/disk.js';
-export type { Gate, OpenedLayer } from './guest/gate.js';
-export { openGuestDisk } from './guest/open-guest-disk.js';
-export type { GuestDiskOptions } from './guest/open-guest-disk.js';
+} from './read/check/report.js';
+export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './read/guest/disk.js';
+export type { Gate, OpenedLayer } from './read/guest/gate.js';
+export { openGuestDisk } from './read/guest/open-guest-disk.js';
+export type { GuestDiskOptions } from './read/guest/open-guest-disk.js';
 export type {
   CipherName,
   Compressor,
   Cryptography,
   Decompressor,
   SectorCipher,
-} from './guest/ports.js';
-export { rawDisk } from './guest/raw-disk.js';
-export type { RawDiskOptions } from './guest/raw-disk.js';
-export { proposeRepair } from './repair/propose.js';
-export type { ProposedRepair } from './repair/propose.js';
-export type { DroppedBitmaps } from './repair/dropped-bitmaps.js';
-export type { RepairFacts } from './repair/plan-repair.js';
-export { checkCreateOptions, createImage } from './make/create-image.js';
-export type { CreateImageOptions, NewPreallocation } from './make/create-image.js';
-export { measureBitmaps, measuredDataBytes, measureQcow2 } from './make/measure.js';
-export type { Measure, MeasuredBitmap, MeasuredExtent, MeasureOptions } from './make/measure.js';
-export { newQcow2Writer } from './make/qcow2-writer.js';
-export { newRawWriter, newStreamWriter } from './make/raw-writer.js';
-export type { ByteSink } from './make/raw-writer.js';
-export type { GuestWrite, ImageWriter, NewImageOptions } from './make/image-writer.js';
-export { parseRepairWords } from './repair/choice.js';
-export type { ChosenFinding, EmptiedL1, RepairChoice } from './repair/choice.js';
-export { chooseRescued, isAllRescued } from './rescue/choose.js';
-export type { RescueChoice } from './rescue/choose.js';
-export type { RescueOptions } from './rescue/gather.js';
-export { lostRanges } from './rescue/lost-ranges.js';
-export type { LostRange } from './rescue/lost-ranges.js';
-export { planRescue } from './rescue/plan-rescue.js';
-export type { RescuedDisk, RescuePlan } from './rescue/plan-rescue.js';
-export type { Origin, Sureness } from './rescue/root.js';
-export type { Unexplained } from './rescue/unexplained.js';
-export { foreseeRescued, writeRescued } from './rescue/write-copy.js';
-export type { RescueReport } from './rescue/write-copy.js';
-export { saveUndo } from './tx/save-undo.js';
-export type { UndoAbout } from './tx/save-undo.js';
-export { executeUndo } from './tx/undo.js';
-export type { UndoOptions, UndoReport } from './tx/undo.js';
-export type { UndoIndex } from './tx/undo-index.js';
+} from './read/guest/platform.js';
+export { rawDisk } from './read/guest/raw-disk.js';
+export type { RawDiskOptions } from './read/guest/raw-disk.js';
+export { proposeRepair } from './edit/repair/propose.js';
+export type { ProposedRepair } from './edit/repair/propose.js';
+export type { DroppedBitmaps } from './edit/repair/dropped-bitmaps.js';
+export type { RepairFacts } from './edit/repair/plan-repair.js';
+export { checkCreateOptions, createImage } from './make/new/create-image.js';
+export type { CreateImageOptions, NewPreallocation } from './make/new/create-image.js';
+export { measureBitmaps, measuredDataBytes, measureQcow2 } from './make/new/measure.js';
+export type {
+  Measure,
+  MeasuredBitmap,
+  MeasuredExtent,
+  MeasureOptions,
+} from './make/new/measure.js';
+export { newQcow2Writer } from './make/new/qcow2-writer.js';
+export { newRawWriter, newStreamWriter } from './make/new/raw-writer.js';
+export type { ByteSink } from './make/new/raw-writer.js';
+export type { GuestWrite, ImageWriter, NewImageOptions } from './make/new/image-writer.js';
+export { parseRepairWords } from './edit/repair/choice.js';
+export type { ChosenFinding, EmptiedL1, RepairChoice } from './edit/repair/choice.js';
+export { chooseRescued, isAllRescued } from './make/rescue/choose.js';
+export type { RescueChoice } from './make/rescue/choose.js';
+export type { RescueOptions } from './make/rescue/gather.js';
+export { lostRanges } from './make/rescue/lost-ranges.js';
+export type { LostRange } from './make/rescue/lost-ranges.js';
+export { planRescue } from './make/rescue/plan-rescue.js';
+export type { RescuedDisk, RescuePlan } from './make/rescue/plan-rescue.js';
+export type { Origin, Sureness } from './make/rescue/root.js';
+export type { Unexplained } from './make/rescue/unexplained.js';
+export { foreseeRescued, writeRescued } from './make/rescue/write-copy.js';
+export type { RescueReport } from './make/rescue/write-copy.js';
+export { saveUndo } from './edit/tx/save-undo.js';
+export type { UndoAbout } from './edit/tx/save-undo.js';
+export { executeUndo } from './edit/tx/undo.js';
+export type { UndoOptions, UndoReport } from './edit/tx/undo.js';
+export type { UndoIndex } from './edit/tx/undo-index.js';
 export type { Hasher, NewHasher } from './base/hasher.js';
-export { editWithinRoom, planWithinRoom } from './edit/within-room.js';
-export type { Planned } from './edit/within-room.js';
-export { executePlan } from './tx/execute.js';
-export type { ExecuteOptions, ExecuteReport } from './tx/execute.js';
-export { executeStages } from './tx/execute-stages.js';
-export type { Stage, StagedEdit, StagedPlan } from './tx/staged-plan.js';
-export { shadowWriteBytes, shadowWriteRanges } from './tx/plan.js';
+export { editWithinRoom, planWithinRoom } from './edit/plan/within-room.js';
+export type { Planned } from './edit/plan/within-room.js';
+export { executePlan } from './edit/tx/execute.js';
+export type { ExecuteOptions, ExecuteReport } from './edit/tx/execute.js';
+export { executeStages } from './edit/tx/execute-stages.js';
+export type { Stage, StagedEdit, StagedPlan } from './edit/tx/staged-plan.js';
+export { shadowWriteBytes, shadowWriteRanges } from './edit/tx/plan.js';
 export type {
   Bound,
   DescribedPlan,
@@ -133,13 +138,13 @@ export type {
   ShadowWrite,
   TableWrites,
   WritePlan,
-} from './tx/plan.js';
-export { compareDisks } from './copy/compare-disks.js';
-export type { CompareOptions, CompareReport } from './copy/compare-disks.js';
-export type { DifferentRange } from './copy/differences.js';
-export { copyDisk } from './copy/copy-disk.js';
-export type { CopyOptions, CopyReport } from './copy/copy-disk.js';
-export { LossList, salvagedRanges } from './copy/salvage.js';
-export type { SalvagedRange, SalvageState } from './copy/salvage.js';
-export { hashContent, hashSource } from './copy/content.js';
-export type { Content, ContentListener } from './copy/content.js';
+} from './edit/tx/plan.js';
+export { compareDisks } from './make/copy/compare-disks.js';
+export type { CompareOptions, CompareReport } from './make/copy/compare-disks.js';
+export type { DifferentRange } from './make/copy/differences.js';
+export { copyDisk } from './make/copy/copy-disk.js';
+export type { CopyOptions, CopyReport } from './make/copy/copy-disk.js';
+export { LossList, salvagedRanges } from './make/copy/salvage.js';
+export type { SalvagedRange, SalvageState } from './make/copy/salvage.js';
+export { hashContent, hashSource } from './make/copy/content.js';
+export type { Content, ContentListener } from './make/copy/content.js';

@@ -1,5 +1,5 @@
 import type { InputType } from 'node:zlib';
-import type { Compressor } from '../guest/ports.js';
+import type { Compressor } from '../read/guest/platform.js';
 import { runInFlight } from '../io/batch.js';
 import { QsnapError } from '../errors.js';
 import { zlib } from './late-modules.js';

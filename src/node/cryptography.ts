@@ -1,6 +1,6 @@
-import type { Cryptography } from '../guest/ports.js';
-import { sectorCipher } from '../guest/sector-cipher.js';
-import { unknownHash } from '../guest/unknown-hash.js';
+import type { Cryptography } from '../read/guest/platform.js';
+import { sectorCipher } from '../read/guest/sector-cipher.js';
+import { unknownHash } from '../read/guest/unknown-hash.js';
 import { crypto } from './late-modules.js';
 
 /** Digests, key derivation and AES by node:crypto, that is by OpenSSL. */

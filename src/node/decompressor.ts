@@ -1,6 +1,6 @@
 import type { InputType } from 'node:zlib';
-import type { Decompressor } from '../guest/ports.js';
-import { unpackFrameBy, unpackFrames } from '../guest/zstd-frames.js';
+import type { Decompressor } from '../read/guest/platform.js';
+import { unpackFrameBy, unpackFrames } from '../read/guest/zstd-frames.js';
 import { runInFlight } from '../io/batch.js';
 import { zlib } from './late-modules.js';
 

@@ -1,9 +1,9 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { printableText, isValidUtf8 } from '../base/text.js';
 import { QsnapError } from '../errors.js';
-import type { Gate, OpenedLayer } from '../guest/gate.js';
+import type { Gate, OpenedLayer } from '../read/guest/gate.js';
 import { backingFormat, backingName, dataFileName, type Image } from '../image/image.js';
-import { openLabelledFile, type OpenFileOptions } from '../io/node/open.js';
+import { openLabelledFile, type OpenFileOptions } from './files/open.js';
 import type { BlockSource } from '../io/device.js';
 
 /** How the files that images name are opened. */

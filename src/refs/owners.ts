@@ -1,5 +1,5 @@
 import { swapWords } from '../base/words.js';
-import { tableFormat } from '../image/format.js';
+import { tableFormat } from '../image/table-format.js';
 import type { Image } from '../image/image.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { newRuns, readRuns } from '../l1l2/runs.js';

@@ -1,6 +1,6 @@
 import { HIGH_WORD } from '../base/words.js';
 import type { Image } from '../image/image.js';
-import { readTable, walkStoredTables } from '../image/walk.js';
+import { readTable, walkStoredTables } from './tables.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import type { Counts } from '../refcount/counts.js';

@@ -1,8 +1,8 @@
 import { throwIfAborted } from '../base/abort.js';
-import { visitBitmapEntries } from '../image/bitmap-tables.js';
+import { visitBitmapEntries } from './bitmap-tables.js';
 import type { Image } from '../image/image.js';
-import { visitL1Tables } from '../image/l1-tables.js';
-import { walkStoredTables } from '../image/walk.js';
+import { visitL1Tables } from './l1-tables.js';
+import { walkStoredTables } from './tables.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
 import type { L1Ref } from '../qcow2/header.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';

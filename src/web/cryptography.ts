@@ -1,6 +1,6 @@
 import { ecb } from '@noble/ciphers/aes.js';
-import type { Cryptography } from '../guest/ports.js';
-import { sectorCipher } from '../guest/sector-cipher.js';
+import type { Cryptography } from '../read/guest/platform.js';
+import { sectorCipher } from '../read/guest/sector-cipher.js';
 import { hashOf } from './hashes.js';
 import { derivedKey } from './pbkdf2.js';
 

@@ -1,7 +1,7 @@
 import { Decompress } from 'fzstd';
-import type { Decompressor } from '../guest/ports.js';
+import type { Decompressor } from '../read/guest/platform.js';
 import { settled } from '../io/settled.js';
-import { unpackFrameBy, unpackFrames } from '../guest/zstd-frames.js';
+import { unpackFrameBy, unpackFrames } from '../read/guest/zstd-frames.js';
 import { inflate } from './inflate.js';
 
 /**

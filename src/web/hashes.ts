@@ -1,6 +1,6 @@
 import { md5, ripemd160, sha1 } from '@noble/hashes/legacy.js';
 import { sha224, sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
-import { unknownHash } from '../guest/unknown-hash.js';
+import { unknownHash } from '../read/guest/unknown-hash.js';
 
 /** All hashes that QEMU makes LUKS headers with. QEMU: qapi/crypto.json, QCryptoHashAlgorithm. */
 const HASHES = { md5, sha1, sha224, sha256, sha384, sha512, ripemd160 };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memoryDevice } from '../../src/index.js';
-import { newSha256, nodeCryptography, nodeDecompressor } from '../../src/node.js';
+import { newSha256, nodeCryptography, nodeDecompressor } from '../../src/node/index.js';
 import { describeWithBrowser, FOREIGN_HOST, startBrowser } from '../support/chromium.js';
 import { temporaryDirectory } from '../support/directories.js';
 import {

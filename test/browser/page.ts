@@ -6,7 +6,7 @@ import {
   openImage,
   type BlockSource,
 } from '../../src/index.js';
-import { newSha256, webCryptography, webDecompressor } from '../../src/web.js';
+import { newSha256, webCryptography, webDecompressor } from '../../src/web/index.js';
 import { editImage } from './editing.js';
 import { gateTo, readImage, type Reading } from './reading.js';
 

@@ -2,8 +2,8 @@
 import { createCipheriv, createHash, pbkdf2Sync } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { nodeCryptography, newSha256 as nodeSha256 } from '../../src/node.js';
-import { webCryptography, newSha256 as webSha256 } from '../../src/web.js';
+import { nodeCryptography, newSha256 as nodeSha256 } from '../../src/node/index.js';
+import { webCryptography, newSha256 as webSha256 } from '../../src/web/index.js';
 
 const filled = (length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, i) => (i * 7 + (i >>> 8) * 13) & 255);

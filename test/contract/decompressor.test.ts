@@ -3,8 +3,8 @@ import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { zstdFrame } from '../../src/base/zstd-frame.js';
-import { nodeCompressor, nodeDecompressor } from '../../src/node.js';
-import { webDecompressor } from '../../src/web.js';
+import { nodeCompressor, nodeDecompressor } from '../../src/node/index.js';
+import { webDecompressor } from '../../src/web/index.js';
 
 const CLUSTER_BYTES = 65_536;
 const cluster = Uint8Array.from({ length: CLUSTER_BYTES }, (_, i) => (i >>> 5) & 255);

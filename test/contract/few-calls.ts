@@ -1,6 +1,6 @@
 /** Calls of a file that do less than they are asked for, or never reach a file. */
 import { memoryDevice } from '../../src/io/memory.js';
-import type { FileCalls } from '../../src/io/node/file-calls.js';
+import type { FileCalls } from '../../src/node/files/file-calls.js';
 
 /** A file whose every call does as little as the system may: part of one buffer. */
 export function stingyCalls(calls: FileCalls, most: number): FileCalls {

@@ -1,9 +1,9 @@
 import { constants, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { openFileSource } from '../../src/io/node/file.js';
-import { openFileDevice } from '../../src/io/node/open-for-edit.js';
-import { openCalls } from '../../src/io/node/file-calls.js';
-import { FileDevice } from '../../src/io/node/file-device.js';
+import { openFileSource } from '../../src/node/files/file.js';
+import { openFileDevice } from '../../src/node/files/open-for-edit.js';
+import { openCalls } from '../../src/node/files/file-calls.js';
+import { FileDevice } from '../../src/node/files/file-device.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { deviceContract, sourceContract } from './device-contract.js';
 import { memoryCalls, stingyCalls } from './few-calls.js';

@@ -4,9 +4,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { proposeRepair } from '../../src/repair/propose.js';
-import { executeStages } from '../../src/tx/execute-stages.js';
-import { executePlan } from '../../src/tx/execute.js';
+import { proposeRepair } from '../../src/edit/repair/propose.js';
+import { executeStages } from '../../src/edit/tx/execute-stages.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
 import { sameContents } from '../support/crash-judge-edits.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import {

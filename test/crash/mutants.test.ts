@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { EditPlan, ShadowWrite } from '../../src/tx/plan.js';
+import type { EditPlan, ShadowWrite } from '../../src/edit/tx/plan.js';
 import { cutEverywhere, type CutOptions, type CutReport } from '../support/crash-judge-cuts.js';
 import { editNamed } from '../support/crash-judge-edits.js';
 import { loadFixture } from '../support/fixture.js';

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { executePlan } from '../../src/tx/execute.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { cutEverywhere } from '../support/crash-judge-cuts.js';
 import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';

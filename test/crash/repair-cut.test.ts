@@ -5,8 +5,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { memoryDevice } from '../../src/io/memory.js';
 import { newSha256 } from '../../src/node/sha256.js';
-import { executePlan } from '../../src/tx/execute.js';
-import { executeUndo } from '../../src/tx/undo.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
+import { executeUndo } from '../../src/edit/tx/undo.js';
 import { repairCase, shortcomingOf, type RepairCase } from '../support/crash-judge-repair.js';
 import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../support/damage.js';
 import { loadFixture } from '../support/fixture.js';

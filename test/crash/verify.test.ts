@@ -3,14 +3,14 @@
  * the old state still holds.
  */
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
-import { refuseUnsound } from '../../src/check/refuse-unsound.js';
+import { checkImage } from '../../src/read/check/check-image.js';
+import { refuseUnsound } from '../../src/read/check/refuse-unsound.js';
 import { isQsnapError, type QsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import type { BlockDevice, WriteRequest } from '../../src/io/device.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { executePlan } from '../../src/tx/execute.js';
-import type { EditPlan, ShadowWrite } from '../../src/tx/plan.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
+import type { EditPlan, ShadowWrite } from '../../src/edit/tx/plan.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
 import { loadFixture } from '../support/fixture.js';

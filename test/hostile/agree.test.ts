@@ -14,7 +14,7 @@ import { fixtureNames, loadFixture } from '../support/fixture.js';
 import { roundsOf } from '../support/model-random.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
 import { describeWithQemu } from '../support/qemu.js';
-import { damaged as exampleOf, EXAMPLES } from '../unit/check/examples.js';
+import { damaged as exampleOf, EXAMPLES } from '../unit/read/check/examples.js';
 import { disagreements, newTally } from './agreement.js';
 import { SpecimenDevice } from './fuzz/specimen.js';
 import { TRAPS } from './fuzz/traps.js';

@@ -3,10 +3,10 @@ import { isQsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
 import type { Image } from '../../src/image/image.js';
 import type { BlockSource } from '../../src/io/device.js';
-import { planCreate } from '../../src/snapshot/create.js';
-import { planApply } from '../../src/snapshot/apply.js';
-import { planDelete } from '../../src/snapshot/delete.js';
-import { computeUnsavedChanges, snapshotsEqualToActive } from '../../src/snapshot/unsaved.js';
+import { planCreate } from '../../src/edit/snapshot/create.js';
+import { planApply } from '../../src/edit/snapshot/apply.js';
+import { planDelete } from '../../src/edit/snapshot/delete.js';
+import { computeUnsavedChanges, snapshotsEqualToActive } from '../../src/edit/snapshot/unsaved.js';
 import { readPlain } from '../support/crash-judge-image.js';
 import { loadFixture } from '../support/fixture.js';
 

@@ -16,7 +16,7 @@ import {
   type GuestDiskOptions,
   type Loss,
 } from '../../src/index.js';
-import { nodeCompressor, nodeDecompressor } from '../../src/node.js';
+import { nodeCompressor, nodeDecompressor } from '../../src/node/index.js';
 import { isZero } from '../../src/base/bytes.js';
 import { loadFixture } from '../support/fixture.js';
 import { buildImage, guestWrite } from '../support/image-builder.js';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { isZero } from '../../src/base/bytes.js';
 import { isQsnapError, memoryDevice, openGuestDisk, openImage } from '../../src/index.js';
-import { nodeDecompressor } from '../../src/node.js';
+import { nodeDecompressor } from '../../src/node/index.js';
 import { loadFixture } from '../support/fixture.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
-import type { CheckReport } from '../../src/check/report.js';
+import { checkImage } from '../../src/read/check/check-image.js';
+import type { CheckReport } from '../../src/read/check/report.js';
 import { isQsnapError } from '../../src/errors.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import type { RepairChoice } from '../../src/repair/choice.js';
-import { proposeRepair } from '../../src/repair/propose.js';
-import { executePlan } from '../../src/tx/execute.js';
+import type { RepairChoice } from '../../src/edit/repair/choice.js';
+import { proposeRepair } from '../../src/edit/repair/propose.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
 import { checkPlain } from '../support/crash-judge.js';
 import { fixtureNames, loadFixture } from '../support/fixture.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';

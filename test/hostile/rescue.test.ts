@@ -1,11 +1,11 @@
 /** A rescue of whatever is left, of images that are damaged at random and of ones that were crafted. */
 import { expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
+import { checkImage } from '../../src/read/check/check-image.js';
 import { isQsnapError } from '../../src/errors.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { chooseRescued } from '../../src/rescue/choose.js';
-import { planRescue } from '../../src/rescue/plan-rescue.js';
-import { writeRescued } from '../../src/rescue/write-copy.js';
+import { chooseRescued } from '../../src/make/rescue/choose.js';
+import { planRescue } from '../../src/make/rescue/plan-rescue.js';
+import { writeRescued } from '../../src/make/rescue/write-copy.js';
 import { fixtureNames, loadFixture } from '../support/fixture.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
 import { metered } from './ordeal.js';

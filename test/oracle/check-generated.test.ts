@@ -6,10 +6,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
+import { checkImage } from '../../src/read/check/check-image.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { proposeRepair } from '../../src/repair/propose.js';
-import { executePlan } from '../../src/tx/execute.js';
+import { proposeRepair } from '../../src/edit/repair/propose.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
 import { contentsOf } from '../support/crash-judge.js';
 import {
   DECIDED,

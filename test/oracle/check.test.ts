@@ -5,8 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
-import type { CheckReport } from '../../src/check/report.js';
+import { checkImage } from '../../src/read/check/check-image.js';
+import type { CheckReport } from '../../src/read/check/report.js';
 import { isQsnapError } from '../../src/errors.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../support/damage.js';

@@ -6,7 +6,7 @@ import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { copyDisk, newRawWriter, openGuestDisk, openImage } from '../../src/index.js';
-import { createOutputFile, nodeDecompressor, openFile } from '../../src/node.js';
+import { createOutputFile, nodeDecompressor, openFile } from '../../src/node/index.js';
 import {
   copyCompanions,
   copyFixture,

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { openGuestDisk, openImage } from '../../src/index.js';
-import { nodeCryptography, openFile } from '../../src/node.js';
+import { nodeCryptography, openFile } from '../../src/node/index.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 

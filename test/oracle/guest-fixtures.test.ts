@@ -8,7 +8,7 @@ import {
   type GuestDisk,
   type Snapshot,
 } from '../../src/index.js';
-import { fileGate, nodeCryptography, nodeDecompressor, openFile } from '../../src/node.js';
+import { fileGate, nodeCryptography, nodeDecompressor, openFile } from '../../src/node/index.js';
 import {
   copyCompanions,
   copyFixture,

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { openGuestDisk, openImage, type GuestDisk } from '../../src/index.js';
-import { fileGate, nodeCryptography, nodeDecompressor, openFile } from '../../src/node.js';
+import { fileGate, nodeCryptography, nodeDecompressor, openFile } from '../../src/node/index.js';
 import { coveringOptions, diskBytesOf, nameOfOptions } from '../support/model-options.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { guest, guestCommands, makeTwins, onImage, type Twins } from '../support/model-twin.js';

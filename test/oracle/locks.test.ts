@@ -6,10 +6,10 @@ import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { lockForEdit, lockForRead } from '../../src/io/node/lock.js';
-import { openFile } from '../../src/io/node/open.js';
-import { openFileForEdit } from '../../src/io/node/open-for-edit.js';
-import { systemLocks } from '../../src/io/node/proc-locks.js';
+import { lockForEdit, lockForRead } from '../../src/node/files/lock.js';
+import { openFile } from '../../src/node/files/open.js';
+import { openFileForEdit } from '../../src/node/files/open-for-edit.js';
+import { systemLocks } from '../../src/node/files/proc-locks.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { describeWithQemu, expectClean, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
 

@@ -1,5 +1,5 @@
 /** `check` of both tools: on command lines, fixtures and damage of every kind, and what -r leaves. */
-import { checkImage } from '../../src/check/check-image.js';
+import { checkImage } from '../../src/read/check/check-image.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +13,7 @@ import { seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
 import { memoryDirectory } from '../support/directories.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
-import { damaged, EXAMPLES } from '../unit/check/examples.js';
+import { damaged, EXAMPLES } from '../unit/read/check/examples.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { editBoth, ourOutcome, readBoth } from './parity.js';
 

@@ -2,9 +2,9 @@
 import { promises } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
+import { checkImage } from '../../src/read/check/check-image.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { planRescue } from '../../src/rescue/plan-rescue.js';
+import { planRescue } from '../../src/make/rescue/plan-rescue.js';
 import { memoryDirectory, removeDirectories } from '../support/directories.js';
 import { layoutOf, snapshotsOf } from '../support/image-builder.js';
 import { describeWithQemu, qemuImg, qemuIo } from '../support/qemu.js';

@@ -6,14 +6,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkImage as checkOurs } from '../../src/check/check-image.js';
+import { checkImage as checkOurs } from '../../src/read/check/check-image.js';
 import { isQsnapError } from '../../src/errors.js';
 import { openForCheck } from '../../src/image/open-for-check.js';
 import { memoryDevice, type MemoryDevice } from '../../src/io/memory.js';
-import type { RepairChoice } from '../../src/repair/choice.js';
-import { planRepair } from '../../src/repair/plan-repair.js';
-import { proposeRepair } from '../../src/repair/propose.js';
-import { executePlan } from '../../src/tx/execute.js';
+import type { RepairChoice } from '../../src/edit/repair/choice.js';
+import { planRepair } from '../../src/edit/repair/plan-repair.js';
+import { proposeRepair } from '../../src/edit/repair/propose.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
 import {
   DECIDED,
   HARMLESS_DAMAGE,

@@ -5,11 +5,11 @@
 import { promises } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkImage } from '../../src/check/check-image.js';
+import { checkImage } from '../../src/read/check/check-image.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { chooseRescued, isAllRescued } from '../../src/rescue/choose.js';
-import { planRescue, type RescuePlan } from '../../src/rescue/plan-rescue.js';
-import { writeRescued } from '../../src/rescue/write-copy.js';
+import { chooseRescued, isAllRescued } from '../../src/make/rescue/choose.js';
+import { planRescue, type RescuePlan } from '../../src/make/rescue/plan-rescue.js';
+import { writeRescued } from '../../src/make/rescue/write-copy.js';
 import { memoryDirectory, removeDirectories } from '../support/directories.js';
 import { layoutOf, snapshotsOf } from '../support/image-builder.js';
 import { contentHash, describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';

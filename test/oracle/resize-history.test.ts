@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../src/io/device.js';
-import type { EditPlan } from '../../src/tx/plan.js';
+import type { EditPlan } from '../../src/edit/tx/plan.js';
 /**
  * The same history of sizes, snapshots and guest writes for two copies of an image, one resized by
  * qsnap and one by qemu-img. After every step QEMU finds ours clean, and sees the same sizes, the
@@ -21,7 +21,7 @@ import {
   type Image,
   type Preallocation,
 } from '../../src/index.js';
-import { openFile } from '../../src/node.js';
+import { openFile } from '../../src/node/index.js';
 import {
   coveringOptions,
   diskBytesOf,

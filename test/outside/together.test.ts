@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
-import { systemLocks } from '../../src/io/node/proc-locks.js';
+import { systemLocks } from '../../src/node/files/proc-locks.js';
 import { imageOf, qsnap } from '../cli/qsnap/harness.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { programArgv } from '../support/outside-edits.js';

@@ -6,8 +6,8 @@ import vm from 'node:vm';
 import { build, type BuildResult } from 'esbuild';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/index.js';
-import * as files from '../../src/node.js';
-import * as web from '../../src/web.js';
+import * as files from '../../src/node/index.js';
+import * as web from '../../src/web/index.js';
 import { expectedContents, loadFixture, recipe } from '../support/fixture.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { checkImage } from '../../src/index.js';
-import { openFile } from '../../src/node.js';
+import { openFile } from '../../src/node/index.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { copyFixture, expectedContents } from '../support/fixture.js';
 

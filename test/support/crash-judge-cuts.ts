@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { memoryDevice } from '../../src/io/memory.js';
 import { openImage } from '../../src/image/open.js';
-import { executePlan } from '../../src/tx/execute.js';
-import type { EditPlan } from '../../src/tx/plan.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
+import type { EditPlan } from '../../src/edit/tx/plan.js';
 import { checkPlain, contentsOf, type Contents } from './crash-judge.js';
 import { sameContents, shortcomings, type Edit } from './crash-judge-edits.js';
 import { crashStates, recordingDevice, type Recorded } from './recording-device.js';

@@ -3,11 +3,11 @@
  * the disks of an image hold before to what they hold after.
  */
 import type { Image } from '../../src/image/image.js';
-import { planApply } from '../../src/snapshot/apply.js';
-import { planCreate } from '../../src/snapshot/create.js';
-import { planDelete } from '../../src/snapshot/delete.js';
-import { planRename } from '../../src/snapshot/rename.js';
-import type { EditPlan } from '../../src/tx/plan.js';
+import { planApply } from '../../src/edit/snapshot/apply.js';
+import { planCreate } from '../../src/edit/snapshot/create.js';
+import { planDelete } from '../../src/edit/snapshot/delete.js';
+import { planRename } from '../../src/edit/snapshot/rename.js';
+import type { EditPlan } from '../../src/edit/tx/plan.js';
 import { readPlain } from './crash-judge-image.js';
 import { checkPlain, contentsOf, type Content, type Contents } from './crash-judge.js';
 import type { BlockSource } from '../../src/io/device.js';

@@ -1,8 +1,8 @@
 /** Makes images in which a table has no room for more: the refcount table, the snapshot table. */
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice } from '../../src/io/memory.js';
-import { planCreate } from '../../src/snapshot/create.js';
-import { executePlan } from '../../src/tx/execute.js';
+import { planCreate } from '../../src/edit/snapshot/create.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
 import { readPlain } from './crash-judge-image.js';
 
 /**

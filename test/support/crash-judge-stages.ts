@@ -2,9 +2,9 @@
 import { openImage } from '../../src/image/open.js';
 import type { Image } from '../../src/image/image.js';
 import type { Snapshot } from '../../src/qcow2/snapshot-table.js';
-import { planDeleteInPlace } from '../../src/snapshot/delete.js';
-import { executeStages } from '../../src/tx/execute-stages.js';
-import type { StagedEdit } from '../../src/tx/staged-plan.js';
+import { planDeleteInPlace } from '../../src/edit/snapshot/delete.js';
+import { executeStages } from '../../src/edit/tx/execute-stages.js';
+import type { StagedEdit } from '../../src/edit/tx/staged-plan.js';
 import { sameContents } from './crash-judge-edits.js';
 import { readPlain } from './crash-judge-image.js';
 import { checkPlain, contentsOf, type Contents } from './crash-judge.js';

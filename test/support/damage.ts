@@ -15,7 +15,7 @@ import {
   u64,
   type PlainLayout,
 } from './image-builder-layout.js';
-import type { ChosenFinding } from '../../src/repair/choice.js';
+import type { ChosenFinding } from '../../src/edit/repair/choice.js';
 import { pick, type Random } from './mutate.js';
 
 /** An image in memory and what damage needs to know of it. */

@@ -6,7 +6,7 @@ import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { expect } from 'vitest';
 import { executePlan, openImage, type EditPlan, type Image } from '../../src/index.js';
-import { openFileForEdit } from '../../src/node.js';
+import { openFileForEdit } from '../../src/node/index.js';
 import { checkImage } from './image-builder.js';
 import { createArgument, diskBytesOf, CLUSTER_BYTES, type ImageOptions } from './model-options.js';
 import type { Random } from './model-random.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { BlockDevice } from '../../src/io/device.js';
 import { editsBegun } from '../../src/io/edits.js';
-import { bound, type Bound, type WritePlan } from '../../src/tx/plan.js';
+import { bound, type Bound, type WritePlan } from '../../src/edit/tx/plan.js';
 
 const CLUSTER = 512;
 const CLUSTERS = 24;

@@ -2,10 +2,10 @@ import { expect } from 'vitest';
 import { isQsnapError, type QsnapError } from '../../src/errors.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { newSha256 } from '../../src/node/sha256.js';
-import { executePlan } from '../../src/tx/execute.js';
-import type { WritePlan } from '../../src/tx/plan.js';
-import { saveUndo } from '../../src/tx/save-undo.js';
-import { executeUndo } from '../../src/tx/undo.js';
+import { executePlan } from '../../src/edit/tx/execute.js';
+import type { WritePlan } from '../../src/edit/tx/plan.js';
+import { saveUndo } from '../../src/edit/tx/save-undo.js';
+import { executeUndo } from '../../src/edit/tx/undo.js';
 import { recordingDevice, type RecordingDevice } from './recording-device.js';
 import { madeOn } from './plans.js';
 

@@ -23,9 +23,9 @@ test('bytes are compared by words: a call for each byte takes twenty times as lo
 
 /** Where nobody is hurt by what goes on after a failure: the system is asked about files, and that is all. */
 const LEFT_ALONE: Readonly<Record<string, string>> = {
-  'src/io/node/host-room.ts': 'how much room there is',
-  'src/io/node/identity.ts': 'which file has the name',
-  'src/io/node/proc-locks.ts': 'who has which lock',
+  'src/node/files/host-room.ts': 'how much room there is',
+  'src/node/files/identity.ts': 'which file has the name',
+  'src/node/files/proc-locks.ts': 'who has which lock',
 };
 
 test('what is begun together is waited for together, whichever fails', () => {

@@ -6,7 +6,7 @@ import {
   type BlockSource,
   type Image,
 } from '../../index.js';
-import { openFile } from '../../node.js';
+import { openFile } from '../../node/index.js';
 import { byteString, textOf } from './bytes.js';
 import { fullBackingName, protocolOf } from './target.js';
 

@@ -12,7 +12,7 @@ import {
   type ProposedRepair,
   type RepairClass,
 } from '../../index.js';
-import { openFile, openFileForEdit } from '../../node.js';
+import { openFile, openFileForEdit } from '../../node/index.js';
 import {
   eachOption,
   FILE_LONG,

@@ -9,7 +9,7 @@ import {
   type Image,
   type NewImageOptions,
 } from '../../index.js';
-import { fileIdentity } from '../../node.js';
+import { fileIdentity } from '../../node/index.js';
 import { isCacheMode } from './cache-mode.js';
 import type { ConvertTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';

@@ -5,7 +5,7 @@ import {
   newQcow2Writer,
   type CreateImageOptions,
 } from '../../index.js';
-import { fileIdentity, type ReplaceableFile } from '../../node.js';
+import { fileIdentity, type ReplaceableFile } from '../../node/index.js';
 import { isCacheMode } from './cache-mode.js';
 import { knownFormat, type ConvertTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';

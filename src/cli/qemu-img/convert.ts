@@ -8,7 +8,7 @@ import {
   type QsnapError,
   type Snapshot,
 } from '../../index.js';
-import { nodeCompressor } from '../../node.js';
+import { nodeCompressor } from '../../node/index.js';
 import type { ArgvContext } from './argv.js';
 import { isCacheMode } from './cache-mode.js';
 import type { Run } from './command.js';

@@ -6,7 +6,7 @@ import {
   type CreateImageOptions,
   type QsnapError,
 } from '../../index.js';
-import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node.js';
+import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node/index.js';
 import { eachOption, type ArgvContext } from './argv.js';
 import { byteString, textOf } from './bytes.js';
 import type { Run } from './command.js';

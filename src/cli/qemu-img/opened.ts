@@ -7,7 +7,7 @@ import {
   type Image,
   type QsnapError,
 } from '../../index.js';
-import { openFile, openFileForEdit } from '../../node.js';
+import { openFile, openFileForEdit } from '../../node/index.js';
 import { byteString } from './bytes.js';
 import { PROBE_BYTES, otherFormatOf } from './formats.js';
 import { OPEN_REASONS, couldNotOpen, openReason } from './messages.js';

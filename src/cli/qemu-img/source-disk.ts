@@ -14,7 +14,7 @@ import {
   type OpenedLayer,
   type Snapshot,
 } from '../../index.js';
-import { nodeCryptography, nodeDecompressor, openFile } from '../../node.js';
+import { nodeCryptography, nodeDecompressor, openFile } from '../../node/index.js';
 import type { FileRequest } from './argv.js';
 import { byteString, textOf } from './bytes.js';
 import { isOtherFormat, isOtherProtocol } from './formats.js';

@@ -15,7 +15,7 @@ import {
   type Image,
   type OpenOptions,
 } from '../../index.js';
-import { openFile, openFileForEdit } from '../../node.js';
+import { openFile, openFileForEdit } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';

@@ -10,7 +10,7 @@ import {
   type GuestDisk,
   type ImageWriter,
 } from '../../index.js';
-import { createOutputFile, newSha256, type OutputFileOptions } from '../../node.js';
+import { createOutputFile, newSha256, type OutputFileOptions } from '../../node/index.js';
 import type { CliOutput } from '../streams.js';
 import { printWarning, type Context } from './context.js';
 import { formatOf, type ExportFormat } from './export-format.js';

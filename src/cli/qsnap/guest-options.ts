@@ -7,7 +7,7 @@ import {
   type GuestDiskOptions,
   type Image,
 } from '../../index.js';
-import { fileGate, nodeCryptography, nodeDecompressor } from '../../node.js';
+import { fileGate, nodeCryptography, nodeDecompressor } from '../../node/index.js';
 import type { Context } from './context.js';
 import { readPassphrase } from './passphrase.js';
 

@@ -5,7 +5,7 @@ import {
   snapshotsEqualToActive,
   type ReadableImage,
 } from '../../index.js';
-import { openFile } from '../../node.js';
+import { openFile } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';
 import { oneSafeLine } from '../text.js';

@@ -1,6 +1,6 @@
 /** What `export --salvage` says of a disk that was copied past damage. */
 import { salvagedRanges, type GuestDisk, type LossList, type SalvagedRange } from '../../index.js';
-import { createOutputFile, type OutputFileOptions } from '../../node.js';
+import { createOutputFile, type OutputFileOptions } from '../../node/index.js';
 import { countText, exactSizeText, hexText, oneSafeLine } from '../text.js';
 
 /** More ranges than this are counted instead of kept; the map file has them all. */

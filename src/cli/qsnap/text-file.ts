@@ -1,4 +1,4 @@
-import { createOutputFile, type OutputFileOptions } from '../../node.js';
+import { createOutputFile, type OutputFileOptions } from '../../node/index.js';
 import { jsonText } from '../text.js';
 
 /** A new file for one JSON document. */

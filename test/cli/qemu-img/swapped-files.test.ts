@@ -2,13 +2,13 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test, vi } from 'vitest';
-import * as node from '../../../src/node.js';
+import * as node from '../../../src/node/index.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { loadFixture } from '../../support/fixture.js';
 import { runInMemory } from './streams.js';
 
-vi.mock('../../../src/node.js', { spy: true });
-const actual = await vi.importActual<typeof node>('../../../src/node.js');
+vi.mock('../../../src/node/index.js', { spy: true });
+const actual = await vi.importActual<typeof node>('../../../src/node/index.js');
 
 function place(): { input: string; output: string; bytes: Buffer } {
   const directory = temporaryDirectory();

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { run } from '../../../src/cli/qsnap/run.js';
-import { openFile, openFileForEdit } from '../../../src/node.js';
+import { openFile, openFileForEdit } from '../../../src/node/index.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 import { uninterrupted } from '../../../src/cli/interruption.js';

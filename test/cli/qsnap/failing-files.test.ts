@@ -4,11 +4,11 @@ import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { REPAIR_SENTENCES, STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
 import { QsnapError, type ImageState } from '../../../src/index.js';
-import * as node from '../../../src/node.js';
+import * as node from '../../../src/node/index.js';
 import { expectSound, imageOf, parsed, qsnap } from './harness.js';
 
-vi.mock('../../../src/node.js', { spy: true });
-const actual = await vi.importActual<typeof node>('../../../src/node.js');
+vi.mock('../../../src/node/index.js', { spy: true });
+const actual = await vi.importActual<typeof node>('../../../src/node/index.js');
 
 /** The next edit's file fails with these details when it is opened. */
 function failWith(imageState: ImageState | undefined): void {

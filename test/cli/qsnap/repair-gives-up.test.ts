@@ -1,8 +1,8 @@
 /** What a repair gives up is said in its plan, in its report and in JSON; so is what it can't mend. */
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { FindingCode } from '../../../src/check/catalog.js';
-import { damaged, EXAMPLES } from '../../unit/check/examples.js';
+import type { FindingCode } from '../../../src/read/check/catalog.js';
+import { damaged, EXAMPLES } from '../../unit/read/check/examples.js';
 import { expectSound, imageOf, parsed, qsnap } from './harness.js';
 
 function exampleOf(code: FindingCode): string {

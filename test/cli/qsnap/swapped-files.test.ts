@@ -2,11 +2,11 @@
 import { chmodSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test, vi } from 'vitest';
-import * as node from '../../../src/node.js';
+import * as node from '../../../src/node/index.js';
 import { imageOf, qsnap } from './harness.js';
 
-vi.mock('../../../src/node.js', { spy: true });
-const actual = await vi.importActual<typeof node>('../../../src/node.js');
+vi.mock('../../../src/node/index.js', { spy: true });
+const actual = await vi.importActual<typeof node>('../../../src/node/index.js');
 
 /** The next image that is opened gets this done to its name then. */
 function afterOpening(work: (file: string) => void): void {

@@ -18,7 +18,7 @@ import {
   type Image,
   type RepairChoice,
 } from '../../../src/index.js';
-import { newSha256 } from '../../../src/node.js';
+import { newSha256 } from '../../../src/node/index.js';
 import { pick, type Random } from '../../support/mutate.js';
 import { UNDO_DIGEST_BYTES, withDigest } from '../../support/undo-files.js';
 import type { Meter } from './meter.js';

@@ -28,7 +28,12 @@ import {
   type ReadableImage,
   type Snapshot,
 } from '../../../src/index.js';
-import { equalBytes, newSha256, nodeCryptography, nodeDecompressor } from '../../../src/node.js';
+import {
+  equalBytes,
+  newSha256,
+  nodeCryptography,
+  nodeDecompressor,
+} from '../../../src/node/index.js';
 import { openForCheck } from '../../../src/image/open-for-check.js';
 import type { Meter } from './meter.js';
 import { SpecimenDevice, specimenOf, type Specimen } from './specimen.js';

@@ -1,7 +1,7 @@
 /** Every trap of the format, as an image: opened or refused as it should be, and no harm done. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { isQsnapError, openImage } from '../../../src/index.js';
-import { checkImage } from '../../../src/check/check-image.js';
+import { checkImage } from '../../../src/read/check/check-image.js';
 import { putThrough } from './campaign.js';
 import { Faces } from './faces.js';
 import { Meter } from './meter.js';

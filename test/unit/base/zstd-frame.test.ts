@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { zstdFrame } from '../../../src/base/zstd-frame.js';
-import { nodeCompressor } from '../../../src/node.js';
+import { nodeCompressor } from '../../../src/node/index.js';
 
 const cluster = Uint8Array.from({ length: 65_536 }, (_, i) => (i >>> 5) & 255);
 

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { openGuestDisk } from '../../../src/guest/open-guest-disk.js';
+import { openGuestDisk } from '../../../src/read/guest/open-guest-disk.js';
 import { openImage } from '../../../src/image/open.js';
 import { ownSnapshot } from '../../../src/image/own-snapshot.js';
 import { memoryDevice } from '../../../src/io/memory.js';
-import { planApply } from '../../../src/snapshot/apply.js';
-import { planDelete, planDeleteInPlace } from '../../../src/snapshot/delete.js';
-import { planRename } from '../../../src/snapshot/rename.js';
-import { executePlan } from '../../../src/tx/execute.js';
+import { planApply } from '../../../src/edit/snapshot/apply.js';
+import { planDelete, planDeleteInPlace } from '../../../src/edit/snapshot/delete.js';
+import { planRename } from '../../../src/edit/snapshot/rename.js';
+import { executePlan } from '../../../src/edit/tx/execute.js';
 import { checkPlain } from '../../support/crash-judge.js';
 import { loadFixture } from '../../support/fixture.js';
 

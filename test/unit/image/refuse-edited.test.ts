@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { openGuestDisk } from '../../../src/guest/open-guest-disk.js';
+import { openGuestDisk } from '../../../src/read/guest/open-guest-disk.js';
 import { openImage } from '../../../src/image/open.js';
 import { memoryDevice } from '../../../src/io/memory.js';
-import { planCreate } from '../../../src/snapshot/create.js';
-import { planDelete } from '../../../src/snapshot/delete.js';
-import { executePlan } from '../../../src/tx/execute.js';
+import { planCreate } from '../../../src/edit/snapshot/create.js';
+import { planDelete } from '../../../src/edit/snapshot/delete.js';
+import { executePlan } from '../../../src/edit/tx/execute.js';
 import { checkPlain } from '../../support/crash-judge.js';
 import { loadFixture } from '../../support/fixture.js';
 

@@ -18,11 +18,11 @@ import {
   writeRescued,
   type GuestDisk,
 } from '../../../src/index.js';
-import { walkStoredTables } from '../../../src/image/walk.js';
+import { walkStoredTables } from '../../../src/refs/tables.js';
 import { settled } from '../../../src/io/settled.js';
-import { WriteQueue } from '../../../src/make/write-queue.js';
-import { nodeDecompressor } from '../../../src/node.js';
-import { scanFile } from '../../../src/rescue/scan-file.js';
+import { WriteQueue } from '../../../src/make/new/write-queue.js';
+import { nodeDecompressor } from '../../../src/node/index.js';
+import { scanFile } from '../../../src/make/rescue/scan-file.js';
 import { loadFixture } from '../../support/fixture.js';
 import { lateDevice, type LateDevice } from '../../support/late-device.js';
 

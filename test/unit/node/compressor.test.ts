@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { nodeCompressor } from '../../../src/node.js';
+import { nodeCompressor } from '../../../src/node/index.js';
 
 describe.each(['zlib', 'zstd'] as const)('%s', (type) => {
   test('what can not be made smaller is not packed', async () => {

@@ -2,7 +2,7 @@ import { copyFileSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'n
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { memoryDevice, openGuestDisk, openImage, type BlockSource } from '../../../src/index.js';
-import { fileGate, openFile } from '../../../src/node.js';
+import { fileGate, openFile } from '../../../src/node/index.js';
 import { copyCompanions, copyFixture, loadFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 

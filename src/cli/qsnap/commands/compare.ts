@@ -11,7 +11,7 @@ import {
   type ReadableImage,
   type Snapshot,
 } from '../../../index.js';
-import { equalBytes } from '../../../node.js';
+import { equalBytes } from '../../../node/index.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { guestOptions, type GuestFlags } from '../guest-options.js';

@@ -11,7 +11,7 @@ import {
   type Image,
   type Loss,
 } from '../../../index.js';
-import { newSha256, nodeCompressor, type InputFile } from '../../../node.js';
+import { newSha256, nodeCompressor, type InputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText, hexText } from '../../text.js';
 import { printJson, printLines, printWarning, type Context } from '../context.js';

@@ -1,5 +1,5 @@
 import { openGuestDisk, printableText, type Extent, type GuestDisk } from '../../../index.js';
-import { fileGate } from '../../../node.js';
+import { fileGate } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText, jsonText } from '../../text.js';
 import { printJson, printWarning, type Context } from '../context.js';

@@ -22,7 +22,7 @@ import {
   openFile,
   openFileForEdit,
   type NewFile,
-} from '../../../node.js';
+} from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { VERIFIED, warnOfLock, warnOfSignal, withNoRoomHint } from '../editing.js';

@@ -9,7 +9,7 @@ import {
   type RescuePlan,
   type RescueReport,
 } from '../../../index.js';
-import { createOutputFile } from '../../../node.js';
+import { createOutputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { lostMapJson, rescueJson } from '../present/rescue-json.js';

@@ -1,5 +1,5 @@
 import { executeUndo, printableText } from '../../../index.js';
-import { newSha256, openFile, openFileForEdit } from '../../../node.js';
+import { newSha256, openFile, openFileForEdit } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { warnOfLock } from '../editing.js';

@@ -1,0 +1,14 @@
+import type { Image } from '../../image/image.js';
+import { lacksBitmaps } from '../../image/open.js';
+import { AUTOCLEAR, KNOWN_AUTOCLEAR } from '../../qcow2/spec.js';
+
+/**
+ * The autoclear bits that an edit leaves: those that it knows how to keep true. The bitmaps bit of an image
+ * without bitmaps goes, too: it is an error, and QEMU 7.2 marks the image as corrupt when it next writes to it.
+ *
+ * Spec: Header, autoclear_features.
+ */
+export function keptAutoclear(image: Pick<Image, 'header' | 'extensions'>): bigint {
+  const known = image.header.autoclear & KNOWN_AUTOCLEAR;
+  return lacksBitmaps(image) ? known & ~(1n << BigInt(AUTOCLEAR.bitmaps)) : known;
+}

@@ -1,0 +1,78 @@
+import { HIGH_WORD, bytesOfWords, storedWords } from '../../base/words.js';
+import { BlockGroups } from '../../refcount/block-groups.js';
+import type { LiteralWrite, TableWrites } from '../tx/plan.js';
+import type { Geometry } from '../../qcow2/geometry.js';
+import type { Ledger } from './ledger.js';
+
+/** Where refcounts lie before an edit. */
+export interface RefcountPlaces {
+  readonly table: { readonly at: number; readonly clusters: number };
+  /** Host offsets of refcount blocks by index; 0 where none is. */
+  readonly blocks: Float64Array;
+}
+
+/** The new refcount table and blocks. They count themselves. */
+export interface PlacedRefcounts {
+  readonly table: { readonly at: number; readonly clusters: number };
+  readonly writes: readonly [TableWrites, LiteralWrite];
+}
+
+/**
+ * Places a new copy of every refcount block in which a count changed, and the table that points at
+ * them. Placing a copy and releasing the old one changes counts too, perhaps in blocks that had
+ * none so far: repeated until nothing new is touched. Each round touches at least one block more,
+ * so it ends.
+ */
+export function placeRefcounts(
+  geometry: Geometry,
+  before: RefcountPlaces,
+  ledger: Ledger,
+): PlacedRefcounts {
+  const { clusterBytes, refcountBlockEntries, refcountBits } = geometry;
+  const { table: old, blocks: refcountBlocks } = before;
+  const tableClusters = Math.max(
+    old.clusters,
+    Math.ceil((ledger.counts.touched.length * 8) / clusterBytes),
+  );
+  const tableAt = ledger.placeRun(tableClusters * clusterBytes);
+  ledger.release(old.at, old.clusters * clusterBytes);
+
+  const newPlaces = new Map<number, number>();
+  for (let settled = false; !settled;) {
+    settled = true;
+    for (let block = 0; block < ledger.counts.touched.length; block++) {
+      if (ledger.counts.touched[block] === 0 || newPlaces.has(block)) continue;
+      newPlaces.set(block, ledger.placeTables(1)[0]!);
+      const oldPlace = refcountBlocks[block] ?? 0;
+      if (oldPlace !== 0) ledger.release(oldPlace, clusterBytes);
+      settled = false;
+    }
+  }
+
+  const words = new Uint32Array((tableClusters * clusterBytes) / 4);
+  const entries = words.length / 2;
+  for (let block = 0; block < entries; block++) {
+    const at = newPlaces.get(block) ?? refcountBlocks[block] ?? 0;
+    words[2 * block] = Math.floor(at / HIGH_WORD);
+    words[2 * block + 1] = at % HIGH_WORD;
+  }
+  const byPlace = [...newPlaces].sort(([, a], [, b]) => a - b);
+  const groups = new BlockGroups(refcountBits);
+  return {
+    table: { at: tableAt, clusters: tableClusters },
+    writes: [
+      {
+        kind: 'tables',
+        what: 'refcount blocks',
+        tableBytes: clusterBytes,
+        targets: Float64Array.from(byPlace, ([, at]) => at),
+        sources: undefined,
+        fill: (i, table) => {
+          const firstWord = (byPlace[i]![0] * refcountBlockEntries) / 32;
+          groups.encodeBlock(ledger.final, firstWord, storedWords(table));
+        },
+      },
+      { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },
+    ],
+  };
+}

@@ -1,0 +1,169 @@
+import { hostOffset } from '../../base/units.js';
+import { bytesOfWords } from '../../base/words.js';
+import type { Image } from '../../image/image.js';
+import type { ClusterSet } from '../../refcount/cluster-set.js';
+import type { BlockSource } from '../../io/device.js';
+import { bound, shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
+import type { StagedEdit } from '../tx/staged-plan.js';
+import {
+  begin,
+  usableClusters,
+  vacatedClusters,
+  type Begun,
+  type ShorterList,
+} from './begin-in-place.js';
+import { filledClusters } from './filled.js';
+import { literalsInPlace, tablesInPlace } from './in-place-writes.js';
+import { Ledger, OutOfClusters } from './ledger.js';
+import { countNewTables } from './new-tables.js';
+import { copiedFlags, countL2Tables, placeTables, relocatedL1 } from './place.js';
+import { placeRefcounts } from './place-refcounts.js';
+import { refuseUnfit } from './refuse.js';
+import { tablesToCopy } from './tables-to-copy.js';
+import { assembled, headerWrite, type Staged } from './stages.js';
+import { survey, type Survey } from './survey.js';
+import { fillBlock, touchedBlocks } from './unlist.js';
+
+/**
+ * Plans to drop snapshots where there is no room for new copies of all tables that change. First the
+ * list is made shorter, by one write; from then on nothing refers to what only the dropped snapshots
+ * had, so that the new tables find room there, and a second write switches to them. Where even that
+ * room does not do, refcounts and then COPIED flags are changed where they lie.
+ *
+ * @throws QsnapError what `planEdit` throws; NO_SPACE where a new snapshot table is needed and has no room.
+ */
+export async function planInPlace<Source extends BlockSource>(
+  image: Image<Source>,
+  next: ShorterList,
+  about: Pick<StagedEdit, 'summary' | 'created'>,
+): Promise<StagedEdit<Source>> {
+  refuseUnfit(image);
+  const from = await survey(image, next);
+  const freeBytes = (await image.source.freeBytes?.()) ?? Infinity;
+  const edit =
+    (await switchToNewTables(from, next, freeBytes)) ??
+    (await changeInPlace(from, next, freeBytes));
+  return bound({ ...edit, ...about, operation: 'delete' }, image);
+}
+
+/**
+ * New copies go to clusters that nothing refers to any more, and only where that is sure to find room: any
+ * of them may be a hole of the file, in part too. undefined: there is no such way.
+ */
+async function switchToNewTables(
+  from: Survey,
+  next: ShorterList,
+  freeBytes: number,
+): Promise<Staged | undefined> {
+  const { source, geometry } = from.image;
+  const within = (roomOf: RoomOf): Promise<Staged | undefined> =>
+    switchWithin(from, next, freeBytes, roomOf);
+  const edit = (await within(vacatedClusters)) ?? (await within(usableClusters));
+  if (edit === undefined) return undefined;
+  const bytes = writtenBytes(edit);
+  if (bytes <= freeBytes) return edit;
+  const wanted = Math.ceil(bytes / geometry.clusterBytes);
+  return within((begun) => {
+    return filledClusters(source, usableClusters(begun), geometry.clusterBytes, wanted);
+  });
+}
+
+function writtenBytes({ stages }: Staged): number {
+  const writes = stages.flatMap((stage) => stage.writes);
+  return writes.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+}
+
+type RoomOf = (begun: Begun) => ClusterSet | Promise<ClusterSet>;
+
+/** New copies go to such clusters; undefined: they are too few. */
+async function switchWithin(
+  surveyed: Survey,
+  next: ShorterList,
+  freeBytes: number,
+  roomOf: RoomOf,
+): Promise<Staged | undefined> {
+  const begun = await begin(surveyed, next, freeBytes);
+  const { from, audited, unlisting } = begun;
+  const { image, format, refcountBlocks } = from;
+  const { counts } = audited;
+  const ledger = new Ledger(image, counts, await roomOf(begun), format.fileClusters, false);
+  try {
+    const copied = await tablesToCopy(from, audited, ledger, audited.moves.any);
+    const tables = { copied, added: countNewTables(from, next, audited, ledger) };
+    const placed = placeTables(from, next, audited, tables, ledger, unlisting.table);
+    const before = { table: image.header.refcountTable, blocks: refcountBlocks };
+    const refcounts = placeRefcounts(image.geometry, before, ledger);
+    ledger.seal();
+    const writes = [...unlisting.tidy, ...placed.shadow, ...refcounts.writes];
+    const fields = {
+      activeL1: placed.activeL1,
+      refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
+    };
+    const stages = [
+      { what: 'write new tables to where nothing is any more', writes },
+      { what: 'switch to them with one write', writes: [headerWrite(begun, fields)] },
+    ];
+    return assembled(begun, stages, false);
+  } catch (error) {
+    if (error instanceof OutOfClusters) return undefined;
+    throw error;
+  }
+}
+
+/** Refcounts are lowered first, and flags set when that is durable. */
+async function changeInPlace(
+  surveyed: Survey,
+  next: ShorterList,
+  freeBytes: number,
+): Promise<Staged> {
+  const begun = await begin(surveyed, next, freeBytes);
+  const { from, audited, ledger, unlisting } = begun;
+  const { clusterBytes } = from.image.geometry;
+  const flagged = await tablesToCopy(from, audited, ledger, audited.moves.any);
+  countL2Tables(from, [], new Float64Array(0), ledger);
+  ledger.seal();
+  const blocks = touchedBlocks(from, ledger);
+  const refcounts = await tablesInPlace(from.image.source, {
+    what: 'refcount blocks',
+    tableBytes: clusterBytes,
+    places: Float64Array.from(blocks, ({ at }) => at),
+    fill: (i, first, part) => {
+      fillBlock(from, ledger, blocks[i]!.block, first, part);
+    },
+  });
+  const flags = await flagWrites(begun, flagged);
+  const lower = {
+    what: 'lower the refcounts where they lie',
+    writes: [...unlisting.tidy, ...refcounts],
+  };
+  if (flags.length === 0) return assembled(begun, [lower], false);
+  const set = { what: 'set the flags of what is no longer shared', writes: flags };
+  return assembled(begun, [lower, set], true);
+}
+
+/** The active L1 and those L2 tables with their COPIED flags by the new refcounts, where they lie. */
+async function flagWrites(
+  { from, next, audited, ledger }: Begun,
+  flagged: readonly number[],
+): Promise<readonly ShadowWrite[]> {
+  const { clusterBytes } = from.image.geometry;
+  const places = Float64Array.from(flagged, (index) => from.tally.offsets[index]!);
+  const words = relocatedL1(
+    next.activeL1,
+    (offset) => offset,
+    (offset) => ledger.counts.get(offset / clusterBytes) === 1,
+  );
+  const { at } = from.image.header.activeL1;
+  const fill = copiedFlags(from, audited, flagged, ledger);
+  const l2s = await tablesInPlace(from.image.source, {
+    what: 'L2 tables',
+    tableBytes: clusterBytes,
+    places,
+    // Each entry gets its flag alone, so that a part of a table is filled as a whole one is.
+    fill: (i, _, part) => {
+      fill(i, part);
+    },
+  });
+  const before = bytesOfWords(from.activeL1);
+  return [...l2s, ...literalsInPlace('active L1', at, before, bytesOfWords(words))];
+}

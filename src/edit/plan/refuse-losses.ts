@@ -1,0 +1,50 @@
+import { checkImage } from '../../read/check/check-image.js';
+import type { Finding } from '../../read/check/finding.js';
+import type { CheckReport } from '../../read/check/report.js';
+import { behindDiskText, findBehindDisk } from '../../image/behind-disk.js';
+import { damaged } from '../../image/damage.js';
+import { regionClusters } from '../../refs/regions.js';
+import type { Audit } from './audit.js';
+import { MENDED_FINDINGS } from './mends.js';
+import type { Survey } from './survey.js';
+
+/**
+ * Refuses an image of which a part is lost. An edit would not harm what is left, but it would make the loss
+ * look like what a guest wrote. Only what may hide a loss costs a whole check: leaks, and guest data in the
+ * cluster that the file ends in.
+ *
+ * @throws QsnapError IMAGE_DAMAGED with the first finding that says what is lost.
+ */
+export async function refuseLosses(surveyed: Survey, audited: Audit): Promise<void> {
+  const [behind] = await findBehindDisk(surveyed.image);
+  if (behind !== undefined) {
+    const { structure, at } = behind;
+    throw damaged({ structure, at, message: behindDiskText(behind) });
+  }
+  if (audited.leakedClusters === 0 && !endsInsideData(surveyed, audited)) return;
+  const report = await checkImage(surveyed.image.source, { owners: false });
+  const loss = report.findings.find(isLoss);
+  if (loss === undefined && !losesMore(report)) return;
+  const { structure, at, message } = loss ?? report.findings[0]!;
+  throw damaged({ structure, at, message });
+}
+
+const isLoss = ({ severity, remedy, code }: Finding): boolean =>
+  (severity === 'corruption' && !MENDED_FINDINGS.has(code)) || remedy === 'perhaps-lost';
+
+/** Whether there is a loss of which nothing is told, since so much else was found. */
+function losesMore({ exitCode, beyondQemu, ownersHidden, totals }: CheckReport): boolean {
+  return exitCode === 1 || beyondQemu.corruptions > 0 || (ownersHidden && totals.leaks > 0);
+}
+
+/** Whether something may need more of the last cluster than the file has of it. */
+function endsInsideData({ image, format, regions }: Survey, { counts }: Audit): boolean {
+  const { clusterBytes } = image.geometry;
+  if (image.fileSizeBytes % clusterBytes === 0) return false;
+  const last = format.fileClusters - 1;
+  const isRegion = regions.some((region) => {
+    const [first, end] = regionClusters(region, clusterBytes);
+    return first <= last && last < end && region.at + region.bytes <= image.fileSizeBytes;
+  });
+  return !isRegion && counts.get(last) > 0;
+}

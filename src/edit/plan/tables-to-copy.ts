@@ -1,0 +1,54 @@
+import { walkStoredTables } from '../../refs/tables.js';
+import { newRuns } from '../../l1l2/runs.js';
+import { anyStoredCopiedWrong } from '../../l1l2/stored-scan.js';
+import type { Audit } from './audit.js';
+import { refcountOverflow, type Ledger } from './ledger.js';
+import type { Survey } from './survey.js';
+
+/**
+ * Moves the refcounts of guest data to the new state.
+ *
+ * @throws QsnapError REFCOUNT_OVERFLOW.
+ */
+export function moveDataRefcounts({ image }: Survey, { moves }: Audit, { counts }: Ledger): void {
+  const full = moves.moveCounts(counts);
+  if (full === undefined) return;
+  const { clusterBytes, refcountBits } = image.geometry;
+  throw refcountOverflow(full * clusterBytes, refcountBits);
+}
+
+/**
+ * Indexes in the tally of L2 tables that need a new copy because a COPIED flag in them is to
+ * change. A table that two L1s point at has no flag set; one that a single L1 points at has them
+ * by the refcounts. Tables that only untouched L1s point at keep theirs: flags of inactive tables
+ * mean nothing. Spec: L2 table entry, bit 63.
+ *
+ * @param moved whether refcounts of guest data have changed.
+ */
+export async function tablesToCopy(
+  from: Survey,
+  { moves, hasCopied, scan, flagsWrong }: Audit,
+  { counts }: Ledger,
+  moved: boolean,
+): Promise<readonly number[]> {
+  const { image, tally } = from;
+  const { offsets, kept, written } = tally;
+  const copied: number[] = [];
+  const unsure: number[] = [];
+  const flags = moved || flagsWrong ? moves.flags(counts) : undefined;
+  for (let index = 0; index < offsets.length; index++) {
+    if (moves.isAlone(index)) {
+      const known = flags?.(index);
+      if (known === 'wrong') copied.push(index);
+      if (known === 'unsure') unsure.push(index);
+    } else if (written[index]! > 0 && kept[index]! + written[index]! > 1) {
+      if (hasCopied[index] === 1) copied.push(index);
+    }
+  }
+  const at = Float64Array.from(unsure, (index) => offsets[index]!);
+  const runs = newRuns(scan);
+  await walkStoredTables(image.source, at, image.geometry.clusterBytes, (i, words) => {
+    if (anyStoredCopiedWrong(words, scan, counts, runs)) copied.push(unsure[i]!);
+  });
+  return copied.sort((a, b) => a - b);
+}

@@ -1,0 +1,74 @@
+import { isQsnapError, type QsnapError } from '../../errors.js';
+import type { BlockSource } from '../../io/device.js';
+import type { OpenOptions } from '../../image/open.js';
+import type { EditPlan } from '../tx/plan.js';
+import type { StagedEdit } from '../tx/staged-plan.js';
+import { noRoom } from './ledger.js';
+
+/** Opens the image anew, and makes a plan for it. */
+type Make<Made> = (how: OpenOptions) => Promise<Made>;
+
+/** Whatever comes with a plan; no plan: nothing has to be written. */
+export interface Planned {
+  readonly plan: EditPlan | StagedEdit | undefined;
+}
+
+/**
+ * Makes a plan for the room that there is: where the host says that the file can't become as long as
+ * planned, with free clusters inside alone.
+ *
+ * @param make opens the image as it is told to, and plans.
+ * @throws QsnapError NO_SPACE where the clusters inside don't do either, and what `make` throws.
+ */
+export async function planWithinRoom<Made extends Planned>(
+  source: BlockSource,
+  make: Make<Made>,
+): Promise<Made> {
+  const made = await make({});
+  const growth = growthOf(made);
+  if (growth === 0) return made;
+  const room = await source.roomBytes?.();
+  if (room === undefined || growth <= room) return made;
+  return makeInside(make, growth - room);
+}
+
+/**
+ * Plans and carries out. A file that turns out not to grow (a full disk, a quota, the longest file of
+ * the file system) is in the old state then, and the edit is made once more with free clusters inside
+ * alone.
+ *
+ * @throws QsnapError what `planWithinRoom` and `carryOut` throw.
+ */
+export async function editWithinRoom<Made extends Planned, Done>(
+  source: BlockSource,
+  make: Make<Made>,
+  carryOut: (made: Made) => Promise<Done>,
+): Promise<Done> {
+  const made = await planWithinRoom(source, make);
+  try {
+    return await carryOut(made);
+  } catch (error) {
+    if (!isOutOfRoom(error) || growthOf(made) === 0) throw error;
+    return carryOut(await makeInside(make, growthOf(made), error));
+  }
+}
+
+const growthOf = ({ plan }: Planned): number => plan?.facts.growthBytes ?? 0;
+
+function isOutOfRoom(error: unknown): error is QsnapError {
+  return isQsnapError(error) && error.code === 'NO_SPACE' && error.details.imageState === 'old';
+}
+
+/** @param bytesNeeded what is missing where the room inside does not do. */
+async function makeInside<Made extends Planned>(
+  make: Make<Made>,
+  bytesNeeded: number,
+  failure?: QsnapError,
+): Promise<Made> {
+  try {
+    return await make({ mayGrow: false });
+  } catch (error) {
+    if (!isQsnapError(error) || error.code !== 'NO_SPACE') throw error;
+    throw failure ?? noRoom(bytesNeeded);
+  }
+}

@@ -1,0 +1,308 @@
+import { hostOffset } from '../../base/units.js';
+import { Ledger, noRoom, OutOfClusters } from '../plan/ledger.js';
+import { placeRefcounts, type RefcountPlaces } from '../plan/place-refcounts.js';
+import { refuseUncountable } from '../plan/refuse.js';
+import { hasSameBytes } from '../../base/bytes.js';
+import { sharedJunkBlocks } from '../../read/check/lost-blocks.js';
+import { tableFormat } from '../../image/table-format.js';
+import type { Image } from '../../image/image.js';
+import { disksOf, type CheckedImage } from '../../image/open-for-check.js';
+import { unlistedSnapshots } from '../../image/unlisted.js';
+import type { TableFormat } from '../../l1l2/entry.js';
+import { scanOf } from '../../l1l2/scan.js';
+import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
+import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../../qcow2/spec.js';
+import { REFCOUNT_CAP } from '../../refcount/block.js';
+import { newCounts, type Counts } from '../../refcount/counts.js';
+import {
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type DescribedPlan,
+  type ShadowWrite,
+  type WritePlan,
+} from '../tx/plan.js';
+import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
+import { countMended } from './count.js';
+import { asListed, withoutBitmaps } from './given-up.js';
+import { droppedBitmaps, type DroppedBitmaps } from './dropped-bitmaps.js';
+import { droppedSnapshots, type DroppedSnapshots } from './gives-up.js';
+import { TableMender } from './mend-tables.js';
+import { placeSnapshotTable } from './place-snapshot-table.js';
+import { placeTree } from './place-tree.js';
+import { refuseUnmendable, tooManyUnreadable, wouldCover } from './refuse.js';
+import { clustersNamed, clustersToCount, freeClusters, freedBy } from './free-clusters.js';
+import { decideRefcounts, type DecidedRefcounts } from './decide-refcounts.js';
+import {
+  readStoredRefcounts,
+  withoutJunkBlocks,
+  type StoredRefcounts,
+} from './stored-refcounts.js';
+import type { ReleasedReferences } from './released-references.js';
+import { readTree } from './tree.js';
+import { Unknowns } from './unknowns.js';
+import { movesOf, releaseMoved, type Moves } from './moves.js';
+import { SharedPlaces } from './parting.js';
+
+/** How a repair is planned. */
+export interface RepairPlanning {
+  /** Marks that are taken away: only where a check of the result allows it. */
+  readonly clears: readonly ('dirty' | 'corrupt')[];
+  /**
+   * Whether a check found that something is lost or can't be read that may have referred to clusters, but
+   * for what the choice gives up.
+   */
+  readonly ownersHidden: boolean;
+  /** Whether clusters that may be lost data get refcounts by which a later check still knows. */
+  readonly marksDoubted?: boolean;
+}
+
+/** What a planned repair does to refcounts. */
+export interface RepairFacts {
+  /** Clusters whose refcount was too low. */
+  readonly raisedClusters: number;
+  /** Clusters whose refcount was too high and no longer is. */
+  readonly loweredClusters: number;
+  /** Clusters whose refcount stays too high. */
+  readonly leakedClusters: number;
+  /** The bitmaps that are given up; undefined where none are. */
+  readonly droppedBitmaps: DroppedBitmaps | undefined;
+  /** The snapshots that are dropped; undefined where none are. */
+  readonly droppedSnapshots: DroppedSnapshots | undefined;
+}
+
+/** A repair as a plan; undefined where nothing has to be written. */
+export interface PlannedRepair {
+  readonly plan: DescribedPlan | undefined;
+  readonly facts: RepairFacts;
+}
+
+/**
+ * Plans a repair. Whatever is chosen, the image is made safe to write to: no refcount below the
+ * references, refcount structures that can be read, COPIED flags by the refcounts, no table that
+ * lies over something else. Guest data stays where it is, and so do the bytes of all that moves:
+ * new copies go behind the end of the file unless the medium can't grow, and nothing is given back
+ * unless that was chosen.
+ *
+ * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
+ */
+export async function planRepair(
+  opened: CheckedImage,
+  choice: RepairChoice,
+  planning: RepairPlanning,
+): Promise<PlannedRepair> {
+  refuseUnmendable(opened, choice);
+  const listed = asListed(opened);
+  const drops = choice.dropBitmaps === true && listed.image.header.bitmapsConsistent;
+  const checked = drops ? withoutBitmaps(listed) : listed;
+  const { image } = checked;
+  const format = tableFormat(image);
+  const unknowns = new Unknowns(hasUnknownOwners(checked, choice) || planning.ownersHidden, format);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const planned = await planWith(checked, choice, planning, format, unknowns, listed.image);
+      const dropped = drops ? await droppedBitmaps(listed.image) : undefined;
+      const facts = {
+        ...planned.facts,
+        droppedBitmaps: dropped,
+        droppedSnapshots: droppedSnapshots(listed, choice),
+      };
+      return { ...planned, facts };
+    } catch (error) {
+      if (!(error instanceof OutOfClusters)) throw error;
+      if (!image.mayGrow) throw noRoom(error.clusters * format.geometry.clusterBytes);
+      // What the first attempt read tells how much is to be left out.
+      if (attempt > 0) throw tooManyUnreadable();
+    }
+  }
+}
+
+async function planWith(
+  checked: CheckedImage,
+  choice: RepairChoice,
+  planning: RepairPlanning,
+  format: TableFormat,
+  unknowns: Unknowns,
+  undropped: Image,
+): Promise<PlannedRepair> {
+  const { image } = checked;
+  const mender = new TableMender(image, format, choice);
+  const tree = await readTree(image, mender, choice, unknowns);
+  let stored = await readStoredRefcounts(image);
+  for (const at of stored.lost.values()) unknowns.spare(at, image.geometry.clusterBytes);
+
+  const scan = scanOf(format);
+  const clusters = clustersToCount(tree, stored, unknowns, format);
+  refuseUncountable(clusters, image);
+  const counts = newCounts(clusters, image.geometry);
+  const roomy = counts.limitedTo(REFCOUNT_CAP);
+  const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
+  const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
+  if (unlisted.length > 0) unknowns.addOwner();
+  const isJunk = await sharedJunkBlocks(image, counts, stored.blocks, disksOf(checked));
+  const alone = withoutJunkBlocks(stored, isJunk);
+  const brokenRefcounts =
+    alone.lost.size > 0 || alone.isLost || (stored.hasStrayBits && choseClass(choice, 'all'));
+  // Who else names such a block may be wrong: while owners are unknown, what it says is not given up.
+  if (!unknowns.ownersUnknown) stored = alone;
+  const moves = movesOf(tree, counted, brokenRefcounts, choice);
+  const shared = new SharedPlaces(tree, counted, moves, choice);
+  const released = releaseMoved(tree, counted, moves);
+  const taken = { released, held: counted.held };
+  const decided = await decide(checked, stored, counts, taken, unknowns, choice, planning, format);
+  shared.note(counts);
+  const named = clustersNamed(stored, format);
+  const leave = (cluster: number): boolean =>
+    named.has(cluster) || released.has(cluster) || counted.held.has(cluster);
+  const free = await freeClusters(
+    checked,
+    counts,
+    decided,
+    leave,
+    unknowns,
+    undropped,
+    choice,
+    mender,
+  );
+  const ledger = new Ledger(image, counts, free, format.fileClusters, image.mayGrow);
+
+  const placed = await placeTree(tree, counted, moves, scan, ledger);
+  const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
+  const refcounts = placeAllRefcounts(checked, stored, decided, moves, ledger);
+  ledger.seal();
+  const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
+  shared.refuseParting(ledger, released);
+  const covered = unknowns.firstCovered(ledger.endCluster);
+  if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
+  const plan = assembled(checked, shadow, { ...planning, choice }, ledger, decided, {
+    activeL1: placed.activeL1,
+    snapshotTable: { at: hostOffset(table.at), count: table.count },
+    refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
+  });
+  return {
+    plan,
+    facts: {
+      raisedClusters: decided.raised,
+      loweredClusters: decided.lowered,
+      leakedClusters: decided.leaksLeft,
+      droppedBitmaps: undefined,
+      droppedSnapshots: undefined,
+    },
+  };
+}
+
+/** Whether clusters may have owners that no table of this image leads to. */
+function hasUnknownOwners(
+  { image, table, bitmapsMissing }: CheckedImage,
+  choice: RepairChoice,
+): boolean {
+  const dropped = new Set<EmptiedL1>([...(choice.dropSnapshots ?? []), ...(choice.emptyL1s ?? [])]);
+  const lostL1 = table.faults.some(
+    ({ index, field }) => field.startsWith('l1-') && !dropped.has(index),
+  );
+  return lostL1 || bitmapsMissing || image.extensions.some(({ kind }) => kind === 'unknown');
+}
+
+async function decide(
+  checked: CheckedImage,
+  stored: StoredRefcounts,
+  counts: Counts,
+  { released, held }: { readonly released: ReleasedReferences; readonly held: ReadonlySet<number> },
+  unknowns: Unknowns,
+  choice: RepairChoice,
+  { ownersHidden, marksDoubted = false }: RepairPlanning,
+  { fileClusters, geometry }: TableFormat,
+): Promise<DecidedRefcounts> {
+  const { image, table } = checked;
+  const isWhole = table.stop === undefined || choice.dropUnreadSnapshots === true;
+  const isSure = !unknowns.ownersUnknown && isWhole;
+  const lowersAll =
+    choseClass(choice, 'perhaps-lost') ||
+    (choseClass(choice, 'leaks') && !ownersHidden) ||
+    (isSure && (choseClass(choice, 'all') || givesUp(choice)));
+  const codes = ownersHidden
+    ? (['CLUSTER_PERHAPS_LOST', 'REFERENCES_PERHAPS_LOST'] as const)
+    : (['CLUSTER_LEAKED', 'REFCOUNT_TOO_HIGH'] as const);
+  const entryAt = (cluster: number): number => {
+    const block = Math.floor(cluster / geometry.refcountBlockEntries);
+    const bit = (cluster % geometry.refcountBlockEntries) * geometry.refcountBits;
+    return stored.blocks[block]! + Math.floor(bit / 8);
+  };
+  return decideRefcounts(image, stored, counts, {
+    released,
+    ownersUnknown: !isSure,
+    disks: disksOf(checked),
+    marksDoubted,
+    fileClusters,
+    lowers: (cluster, _, references) => {
+      if (references === 0 && held.has(cluster)) return false;
+      const code = codes[references === 0 ? 0 : 1];
+      return lowersAll || choseFinding(choice, [code], entryAt(cluster));
+    },
+  });
+}
+
+/** New refcount structures as far as anything changes in them. */
+function placeAllRefcounts(
+  { image }: CheckedImage,
+  stored: StoredRefcounts,
+  decided: DecidedRefcounts,
+  moves: Moves,
+  ledger: Ledger,
+): { readonly table: RefcountPlaces['table']; readonly writes: readonly ShadowWrite[] } {
+  const { touched } = ledger.counts;
+  const table = image.header.refcountTable;
+  if (!moves.refcounts) {
+    if (!touched.includes(1)) return { table, writes: [] };
+    return placeRefcounts(image.geometry, { table, blocks: stored.blocks }, ledger);
+  }
+  decided.inUse.forEach((inUse, block) => {
+    if (inUse === 1) touched[block] = 1;
+  });
+  const none = { table: { at: 0, clusters: 0 }, blocks: new Float64Array(0) };
+  return placeRefcounts(image.geometry, none, ledger);
+}
+
+type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTable'>;
+
+/** The plan, or undefined when the image already is what it would make of it. */
+function assembled(
+  { image }: CheckedImage,
+  shadow: readonly ShadowWrite[],
+  { clears, choice }: RepairPlanning & { readonly choice: RepairChoice },
+  ledger: Ledger,
+  decided: DecidedRefcounts,
+  places: NewPlaces,
+): DescribedPlan | undefined {
+  const { header, headerSector, fileSizeBytes, geometry } = image;
+  const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
+  const bytes = encodeSwitch(header.version, headerSector, {
+    ...places,
+    diskSizeBytes: header.diskSizeBytes,
+    autoclear: header.autoclear & KNOWN_AUTOCLEAR,
+    ...(clears.length > 0 && { incompatible: header.incompatible & ~marks }),
+  });
+  const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
+  if (shadow.length === 0 && hasSameBytes(bytes, stored)) return undefined;
+  const freed = freedBy(ledger, decided, geometry.clusterBytes);
+  const writes: WritePlan = {
+    headerSector,
+    fileSizeBytes,
+    shadow,
+    switch: { at: SWITCH_FROM, bytes },
+    // Unless it is asked for nothing is given back: what looks leaked may be what somebody looks for.
+    punch: choice.punch === true ? freed : [],
+  };
+  return {
+    ...writes,
+    operation: 'repair',
+    summary: 'repair the image',
+    created: [],
+    facts: {
+      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
+      growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
+      freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
+      freedDataBytes: 0,
+      leakedClusters: decided.leaksLeft,
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import { counted } from '../../base/text.js';
+import { hex } from '../../base/words.js';
+import { partOf } from '../../read/check/cut-off.js';
+import type { CheckReport } from '../../read/check/report.js';
+import { QsnapError } from '../../errors.js';
+import type { CheckedImage } from '../../image/open-for-check.js';
+import { HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
+import type { DescribedPlan } from '../tx/plan.js';
+import { choseClass, choseFinding, type RepairChoice } from './choice.js';
+
+/**
+ * Refuses what no repair can mend without losing what it can't see.
+ *
+ * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE.
+ */
+export function refuseUnmendable(
+  { image, pointer, listed, bitmapsProblem }: CheckedImage,
+  choice: RepairChoice,
+): void {
+  const dropped = new Set(choice.dropSnapshots);
+  if (image.header.externalDataFile && !image.snapshots.every(({ index }) => dropped.has(index))) {
+    throw new QsnapError(
+      'EXTERNAL_DATA_FILE',
+      'the image keeps its data in an external data file, and has snapshots, which hold none of it',
+      {
+        structure: 'header',
+        at: HEADER_V3.incompatible.at,
+        hint: '--drop-snapshot drops them',
+        imageState: 'unchanged',
+      },
+    );
+  }
+  const { at, entries } = image.header.activeL1;
+  if (at === 0 && entries > 0 && choice.emptyL1s?.includes('active') !== true) throw l1OverHeader();
+  if (bitmapsProblem !== undefined && choice.dropBitmaps !== true) {
+    throw bitmapsProblem.with({
+      hint: '--drop-bitmaps gives all bitmaps up',
+      imageState: 'unchanged',
+    });
+  }
+  const isWhole = pointer.problem === undefined && listed.stop === undefined;
+  if (isWhole || choice.dropUnreadSnapshots === true) return;
+  const read = listed.snapshots.length;
+  throw new QsnapError(
+    'REPAIR_REFUSED',
+    `only ${read} of ${counted(pointer.claimed, 'snapshot')} can be read, so nobody knows which ` +
+      'clusters the others hold',
+    {
+      structure: 'snapshot table',
+      at: listed.stop?.at ?? HEADER_V2.snapshotTableAt.at,
+      hint: '`qsnap rescue` shows what can be brought back; --drop-unread-snapshots gives the others up',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** What the header would be taken for, its L1 entries, is nothing that a class could mend. */
+function l1OverHeader(): QsnapError {
+  return new QsnapError(
+    'REPAIR_REFUSED',
+    'the header says that the active L1 lies over the header, so nobody knows where the disk is',
+    {
+      structure: 'header',
+      at: HEADER_V2.l1At.at,
+      hint: '`qsnap rescue` shows what can be brought back; --empty-l1 active makes the disk empty',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** So many entries name places behind the end of the file that no place is left for new copies. */
+export function tooManyUnreadable(): QsnapError {
+  return new QsnapError(
+    'REPAIR_REFUSED',
+    'too many entries name places behind the end of the file, where new copies would have to go',
+    {
+      structure: 'L2 table',
+      hint: 'look for a complete copy of the file, or repair the class unreadable too',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** A repair would make the file so long that a place comes to lie in it which something names. */
+export function wouldCover(at: number): QsnapError {
+  return new QsnapError(
+    'REPAIR_REFUSED',
+    `the file would get longer than ${hex(at)}, where something lies that the file does not have, and ` +
+      'show zeros for it',
+    {
+      structure: 'file',
+      at,
+      hint: 'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives it up',
+      imageState: 'unchanged',
+    },
+  );
+}
+
+/** What of a file that was cut off a class or an option gives up; the rest nobody may fill with zeros. */
+const GIVEN_UP_BY_UNREADABLE: readonly string[] = ['L2 tables', 'guest data'];
+/** No entry that names it is wrong, so that no class gives it up. */
+const PART_OF_DATA = partOf('guest data');
+const OF_REFCOUNTS: readonly string[] = ['refcount-table', 'refcount-block', 'refcount blocks'];
+
+/**
+ * Refuses a repair that would make a file longer that was cut off: what is missing would then lie in the
+ * file, as zeros, and nobody could tell it from what a guest wrote.
+ *
+ * @throws QsnapError REPAIR_REFUSED.
+ */
+export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: DescribedPlan): void {
+  if (plan.facts.growthBytes === 0) return;
+  const isGivenUp = (what: string): boolean =>
+    OF_REFCOUNTS.includes(what) ||
+    (choseClass(choice, 'unreadable') && GIVEN_UP_BY_UNREADABLE.includes(what)) ||
+    (what === PART_OF_DATA && choseFinding(choice, ['FILE_CUT_OFF'], plan.fileSizeBytes)) ||
+    (what === 'active-l1' && (choice.emptyL1s ?? []).includes('active')) ||
+    (what === 'inactive-l1' && (choice.emptyL1s ?? []).some((one) => one !== 'active')) ||
+    (what === 'snapshot-table' && choice.dropUnreadSnapshots === true) ||
+    (what.startsWith('bitmap') && choice.dropBitmaps === true);
+  const kept = before.cutOff.filter((what) => !isGivenUp(what));
+  if (kept.length === 0) return;
+  throw new QsnapError(
+    'REPAIR_REFUSED',
+    `the file was cut off (${kept.join(', ')}), and a longer file would show zeros for what is missing`,
+    {
+      structure: 'file',
+      at: plan.fileSizeBytes,
+      hint:
+        'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives up ' +
+        'guest data and L2 tables that lie past the end, FILE_CUT_OFF by name a part of guest data, --empty-l1 ' +
+        'an L1 table, --drop-bitmaps bitmaps',
+      imageState: 'unchanged',
+    },
+  );
+}

@@ -1,0 +1,114 @@
+import type { TableFormat } from '../../l1l2/entry.js';
+import { ClusterSet } from '../../refcount/cluster-set.js';
+
+/** Clusters behind the end of the file that a repair may need, beyond as many as the file has. */
+const SPARE_CLUSTERS = 2 ** 20;
+/** So many clusters are left out at most for the sake of a cut: a file may have lost terabytes. */
+const SPARED_MAX = 2 ** 16;
+
+/**
+ * What a repair can't know of an image: what entries mean that can't be read and are not mended.
+ * Clusters that look leaked may belong to them, and the places behind the end of the file that they
+ * name must not become somebody else's.
+ */
+export class Unknowns {
+  #ownersUnknown: boolean;
+  readonly #fileClusters: number;
+  readonly #clusterBytes: number;
+  /** Both by the number of clusters behind the end. */
+  readonly #avoided: CountedSet;
+  readonly #spared: CountedSet;
+
+  /** @param ownersUnknown whether something is known beforehand to be unreadable. */
+  constructor(ownersUnknown: boolean, { fileClusters, geometry }: TableFormat) {
+    this.#ownersUnknown = ownersUnknown;
+    this.#fileClusters = fileClusters;
+    this.#clusterBytes = geometry.clusterBytes;
+    this.#avoided = new CountedSet(fileClusters + SPARE_CLUSTERS);
+    this.#spared = new CountedSet(fileClusters + SPARE_CLUSTERS);
+  }
+
+  /** Whether a cluster that nothing refers to may have an owner all the same. */
+  get ownersUnknown(): boolean {
+    return this.#ownersUnknown;
+  }
+
+  /** Something that may have owned clusters can't be read. */
+  addOwner(): void {
+    this.#ownersUnknown = true;
+  }
+
+  /** An entry that stays names `bytes` bytes from host offset `at`, and can't mean them. */
+  unreadable(at: number, bytes: number): void {
+    this.addOwner();
+    this.avoid(at, bytes);
+  }
+
+  /** These bytes are named by something that stays as it is. */
+  avoid(at: number, bytes: number): void {
+    this.#addBehind(this.#avoided, at, bytes);
+  }
+
+  /**
+   * These bytes are named by something that is mended: by the switch, so that a cut before it leaves
+   * an image that still names them. They are left out unless there are very many.
+   */
+  spare(at: number, bytes: number): void {
+    this.#addBehind(this.#spared, at, bytes);
+  }
+
+  #addBehind(set: CountedSet, at: number, bytes: number): void {
+    const first = Math.max(Math.floor(at / this.#clusterBytes), this.#fileClusters);
+    const last = Math.floor((at + bytes - 1) / this.#clusterBytes);
+    const end = Math.min(last + 1, this.#fileClusters + set.clusters.clusters);
+    for (let cluster = first; cluster < end; cluster++) set.add(cluster - this.#fileClusters);
+  }
+
+  /**
+   * The first cluster behind the end of the file and before `end` that something names which stays as it
+   * is: a file that becomes longer has zeros there, which look like what was written. Undefined: none.
+   */
+  firstCovered(end: number): number | undefined {
+    const first = this.#avoided.clusters.next(0) + this.#fileClusters;
+    return first < end ? first : undefined;
+  }
+
+  /** What is not to be used behind the end of the file. */
+  get #leftOut(): readonly CountedSet[] {
+    return this.#spared.size > SPARED_MAX ? [this.#avoided] : [this.#avoided, this.#spared];
+  }
+
+  /** How many clusters have to be covered behind the end of the file so that `needed` are free. */
+  clustersToCover(needed: number): number {
+    const leftOut = this.#leftOut.reduce((sum, { size }) => sum + size, 0);
+    return Math.min(needed + leftOut, this.#avoided.clusters.clusters);
+  }
+
+  /**
+   * Adds the clusters from the end of the file on that nothing names to `free`, as far as that is known:
+   * a block of refcounts may cover more.
+   */
+  addFree(free: ClusterSet): void {
+    const end = Math.min(free.clusters - this.#fileClusters, this.#avoided.clusters.clusters);
+    free.addRange(this.#fileClusters, this.#fileClusters + end);
+    for (const { clusters } of this.#leftOut) {
+      for (let i = clusters.next(0); i < end; i = clusters.next(i + 1)) {
+        free.delete(this.#fileClusters + i);
+      }
+    }
+  }
+}
+
+class CountedSet {
+  readonly clusters: ClusterSet;
+  size = 0;
+
+  constructor(clusters: number) {
+    this.clusters = new ClusterSet(clusters);
+  }
+
+  add(cluster: number): void {
+    if (!this.clusters.has(cluster)) this.size += 1;
+    this.clusters.add(cluster);
+  }
+}

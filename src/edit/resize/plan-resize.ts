@@ -1,0 +1,98 @@
+import type { NextState } from '../plan/next-state.js';
+import { planEdit } from '../plan/plan-edit.js';
+import { refuseUnfit } from '../plan/refuse.js';
+import type { Image } from '../../image/image.js';
+import type { BlockSource } from '../../io/device.js';
+import { readTable } from '../../refs/tables.js';
+import { l1EntriesFor } from '../../qcow2/geometry.js';
+import { conformingEntry } from '../../qcow2/snapshot-table.js';
+import type { EditPlan } from '../tx/plan.js';
+import { growthOf, type Preallocation } from './growth.js';
+import { refuseResize } from './refuse.js';
+import { cutTable } from './shrink.js';
+
+/** What size, and what may be done for it. */
+export interface ResizeOptions {
+  /** The size of the active disk to be, in bytes: a multiple of 512. */
+  readonly diskSizeBytes: number;
+  /** Allow a smaller size. What lies past the new end is lost; snapshots keep what they hold. */
+  readonly shrink?: boolean;
+  /**
+   * Give the grown range its clusters at once: only in the tables ("metadata"), or with zeros
+   * written to them, so that the medium has the room ("falloc" and "full"). Default: "off".
+   */
+  readonly preallocation?: Preallocation;
+  /**
+   * How long the disk of the backing file is, for images that have one: from there on nothing of it
+   * can show. Without it the whole grown range is made to read as zeros.
+   */
+  readonly backingSizeBytes?: number;
+  /**
+   * The active disk as its guest sees it. It is asked for content only where the disk ends inside a
+   * cluster over a longer backing file: that cluster then is copied.
+   */
+  readonly disk?: BlockSource;
+}
+
+/**
+ * Plans another size for the active disk. What grows reads as zeros, but for the rest of the
+ * cluster in which a disk without backing file ended before. VM state that lies behind the active
+ * disk is left out; snapshots keep theirs, and their sizes.
+ *
+ * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
+ *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
+ */
+export async function planResize<Source extends BlockSource>(
+  image: Image<Source>,
+  options: ResizeOptions,
+): Promise<EditPlan<Source>> {
+  refuseResize(image, options);
+  refuseUnfit(image);
+  const { diskSizeBytes: old, version } = image.header;
+  const { diskSizeBytes } = options;
+  const { at, entries } = image.header.activeL1;
+  const l1 = await readTable(image.source, at, entries);
+  const changes =
+    diskSizeBytes < old
+      ? await shrunk(image, l1, diskSizeBytes)
+      : await growthOf(image, l1, diskSizeBytes, {
+          preallocation: options.preallocation ?? 'off',
+          backingSizeBytes: options.backingSizeBytes,
+          disk: options.disk,
+        });
+  const activeL1 = resizedL1(image, l1, diskSizeBytes);
+  for (const { l1Index } of changes.newL2Tables ?? [])
+    activeL1.fill(0, 2 * l1Index, 2 * l1Index + 2);
+  const next: NextState = {
+    diskSizeBytes,
+    activeL1,
+    snapshots: image.snapshots.map((snapshot) => ({
+      entry: conformingEntry(snapshot, version),
+      l1: { kind: 'kept', ref: snapshot.l1, index: snapshot.index },
+    })),
+    ...changes,
+  };
+  return planEdit(image, next, {
+    operation: 'resize',
+    summary: `resize the disk from ${old} to ${diskSizeBytes} bytes`,
+    created: [],
+  });
+}
+
+async function shrunk(
+  image: Image,
+  l1: Uint32Array,
+  diskSizeBytes: number,
+): Promise<Pick<NextState, 'newL2Tables' | 'newData'>> {
+  const table = await cutTable(image, l1, diskSizeBytes);
+  return { newL2Tables: table === undefined ? [] : [table] };
+}
+
+/** The entries that both sizes have, then unallocated ones; at least one, so that it lies somewhere. */
+function resizedL1(image: Image, l1: Uint32Array, diskSizeBytes: number): Uint32Array {
+  const { geometry, header } = image;
+  const resized = new Uint32Array(Math.max(1, l1EntriesFor(diskSizeBytes, geometry)) * 2);
+  const common = Math.min(diskSizeBytes, header.diskSizeBytes);
+  resized.set(l1.subarray(0, l1EntriesFor(common, geometry) * 2));
+  return resized;
+}

@@ -1,0 +1,26 @@
+import type { NewL2Table } from '../plan/next-state.js';
+import type { Image } from '../../image/image.js';
+import { isZero } from '../../base/bytes.js';
+import { clustersToHold } from '../../base/units.js';
+import { bytesOf } from '../../base/words.js';
+import { clearEntries } from './entries.js';
+import { knownTable, readLastTable } from './tables.js';
+
+/**
+ * The L2 table in which a smaller disk ends, without what lies past the end; undefined where nothing
+ * does. The rest of the last cluster stays as it is. QEMU: so it does, and shows it again when the
+ * disk grows.
+ */
+export async function cutTable(
+  image: Image,
+  activeL1: Uint32Array,
+  sizeBytes: number,
+): Promise<NewL2Table | undefined> {
+  const { geometry } = image;
+  const last = await readLastTable(image, activeL1, sizeBytes);
+  const keptClusters = clustersToHold(sizeBytes, geometry.clusterBytes);
+  const first = keptClusters - last.l1Index * geometry.l2Entries;
+  if (isZero(bytesOf(last.words), first * geometry.l2EntryBytes)) return undefined;
+  clearEntries(last.words, first, geometry.l2Entries, image);
+  return knownTable(last);
+}

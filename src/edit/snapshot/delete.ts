@@ -1,0 +1,63 @@
+import { planEdit } from '../plan/plan-edit.js';
+import { planInPlace } from '../plan/plan-in-place.js';
+import type { ShorterList } from '../plan/begin-in-place.js';
+import type { Image } from '../../image/image.js';
+import { ownSnapshot } from '../../image/own-snapshot.js';
+import type { BlockSource } from '../../io/device.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import type { EditPlan } from '../tx/plan.js';
+import type { StagedEdit } from '../tx/staged-plan.js';
+import { keptSnapshots, readActiveL1 } from './create.js';
+import { describeSnapshot } from './find.js';
+
+/**
+ * Plans to delete one or many snapshots in one pass over the refcounts. All others, and the active
+ * disk, stay as they are bit for bit.
+ *
+ * @param snapshots of the image; naming one twice is the same as once.
+ * @throws QsnapError SNAPSHOT_STALE, and what `planEdit` throws.
+ */
+export async function planDelete<Source extends BlockSource>(
+  image: Image<Source>,
+  snapshots: readonly Snapshot[],
+): Promise<EditPlan<Source>> {
+  const dropped = droppedOf(image, snapshots);
+  const about = { operation: 'delete', summary: summaryOf(dropped), created: [] } as const;
+  return planEdit(image, await without(image, dropped), about);
+}
+
+/**
+ * Plans the same where there is no room for new copies of all tables that change, in stages: what a cut
+ * leaves are refcounts that are too high. docs/crash-safety.md.
+ *
+ * @throws QsnapError SNAPSHOT_STALE, and what `planInPlace` throws.
+ */
+export async function planDeleteInPlace<Source extends BlockSource>(
+  image: Image<Source>,
+  snapshots: readonly Snapshot[],
+): Promise<StagedEdit<Source>> {
+  const dropped = droppedOf(image, snapshots);
+  const about = { summary: `${summaryOf(dropped)} in place`, created: [] };
+  return planInPlace(image, await without(image, dropped), about);
+}
+
+/** The entries to drop, in the order of the table. */
+function droppedOf(image: Image, snapshots: readonly Snapshot[]): readonly Snapshot[] {
+  const dropped = new Set(snapshots.map((snapshot) => ownSnapshot(image, snapshot)));
+  return image.snapshots.filter((snapshot) => dropped.has(snapshot));
+}
+
+async function without(image: Image, dropped: readonly Snapshot[]): Promise<ShorterList> {
+  const indexes = new Set(dropped.map(({ index }) => index));
+  return {
+    diskSizeBytes: image.header.diskSizeBytes,
+    // Its entries stay; which of them carry the COPIED flag changes.
+    activeL1: await readActiveL1(image),
+    snapshots: keptSnapshots(image).filter((_, index) => !indexes.has(index)),
+  };
+}
+
+function summaryOf(dropped: readonly Snapshot[]): string {
+  const named = dropped.map(describeSnapshot);
+  return `delete ${named.length === 1 ? 'snapshot' : 'snapshots'} ${named.join(', ')}`;
+}

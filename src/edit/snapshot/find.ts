@@ -1,0 +1,62 @@
+import { printable, sameBytes, utf8Bytes } from '../../base/text.js';
+import { QsnapError } from '../../errors.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+
+/**
+ * The one snapshot that a selector means: `id:3`, `name:before upgrade`, `#2` for the entry of the
+ * snapshot table at that position, the first being `#0`, or a bare word that is the id or the name of
+ * exactly one snapshot. Ids and names are compared as bytes.
+ *
+ * @throws QsnapError SNAPSHOT_NOT_FOUND, or SNAPSHOT_AMBIGUOUS with the candidates.
+ * Ours: QEMU's own rules differ from command to command, and take the first of several.
+ */
+export function findSnapshot(snapshots: readonly Snapshot[], selector: string): Snapshot {
+  const found = snapshots.filter(matcher(selector));
+  const [first] = found;
+  if (first !== undefined && found.length === 1) return first;
+  const shown = printable(utf8Bytes(selector));
+  if (first === undefined) {
+    const isPosition = positionOf(selector) !== undefined;
+    const what = isPosition ? 'position, id or name' : 'id or name';
+    throw new QsnapError('SNAPSHOT_NOT_FOUND', `no snapshot has the ${what} "${shown}"`, {
+      actual: selector,
+      candidates: snapshots.map(candidate),
+      hint: snapshots.length === 0 ? 'the image has no snapshots' : '`qsnap list` shows them all',
+    });
+  }
+  throw new QsnapError('SNAPSHOT_AMBIGUOUS', `"${shown}" means ${found.length} snapshots`, {
+    actual: selector,
+    candidates: found.map(candidate),
+    hint: 'say which one: id:ID, name:NAME, or #POSITION in the snapshot table, from #0',
+  });
+}
+
+function matcher(selector: string): (snapshot: Snapshot) => boolean {
+  const byId = (text: string) => (snapshot: Snapshot) => {
+    return sameBytes(snapshot.idBytes, utf8Bytes(text));
+  };
+  const byName = (text: string) => (snapshot: Snapshot) => {
+    return sameBytes(snapshot.nameBytes, utf8Bytes(text));
+  };
+  if (selector.startsWith('id:')) return byId(selector.slice(3));
+  if (selector.startsWith('name:')) return byName(selector.slice(5));
+  const [id, name] = [byId(selector), byName(selector)];
+  const position = positionOf(selector);
+  return (snapshot) => id(snapshot) || name(snapshot) || snapshot.index === position;
+}
+
+/** The position that `#2` means; undefined for any other selector. */
+function positionOf(selector: string): number | undefined {
+  return /^#\d{1,9}$/.test(selector) ? Number(selector.slice(1)) : undefined;
+}
+
+/** A snapshot as one of several that are meant: position, id, name, and the date in UTC. */
+function candidate(snapshot: Snapshot): string {
+  const date = new Date(snapshot.date.seconds * 1000).toISOString().slice(0, 19);
+  return `#${snapshot.index} ${describeSnapshot(snapshot)} ${date}Z`;
+}
+
+/** A snapshot as messages name it: id and name, printable. */
+export function describeSnapshot(snapshot: Pick<Snapshot, 'idBytes' | 'nameBytes'>): string {
+  return `${printable(snapshot.idBytes)} "${printable(snapshot.nameBytes)}"`;
+}

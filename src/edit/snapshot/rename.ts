@@ -1,0 +1,38 @@
+import { planEdit } from '../plan/plan-edit.js';
+import { printable } from '../../base/text.js';
+import type { Image } from '../../image/image.js';
+import { ownSnapshot } from '../../image/own-snapshot.js';
+import type { BlockSource } from '../../io/device.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import type { EditPlan } from '../tx/plan.js';
+import { keptSnapshots } from './create.js';
+import { describeSnapshot } from './find.js';
+import { newName, type NameRules } from './names.js';
+
+/**
+ * Plans to give a snapshot another name. Only the snapshot table changes.
+ *
+ * @throws QsnapError SNAPSHOT_STALE, NAME_INVALID, NAME_IN_USE, and what `planEdit` throws.
+ */
+export async function planRename<Source extends BlockSource>(
+  image: Image<Source>,
+  snapshot: Snapshot,
+  name: string | Uint8Array,
+  rules: NameRules = {},
+): Promise<EditPlan<Source>> {
+  const { index: renamed } = ownSnapshot(image, snapshot);
+  const others = image.snapshots.filter(({ index }) => index !== renamed);
+  const nameBytes = newName(name, others, rules);
+  const snapshots = keptSnapshots(image).map((kept, index) =>
+    index === renamed ? { ...kept, entry: { ...kept.entry, nameBytes } } : kept,
+  );
+  return planEdit(
+    image,
+    { diskSizeBytes: image.header.diskSizeBytes, activeL1: undefined, snapshots },
+    {
+      operation: 'rename',
+      summary: `rename snapshot ${describeSnapshot(snapshot)} to "${printable(nameBytes)}"`,
+      created: [],
+    },
+  );
+}

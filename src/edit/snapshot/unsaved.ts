@@ -1,0 +1,172 @@
+import type { Image } from '../../image/image.js';
+import { checkL1Table, visitL1Tables } from '../../refs/l1-tables.js';
+import { claimRegions, metadataRegions } from '../../refs/regions.js';
+import { walkStoredTables } from '../../refs/tables.js';
+import { tableFormat } from '../../image/table-format.js';
+import { offsetOf } from '../../l1l2/entry.js';
+import { scanOf } from '../../l1l2/scan.js';
+import { countStoredDifferent } from '../../l1l2/stored-scan.js';
+import { l1EntriesFor } from '../../qcow2/geometry.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+
+/** How many times as many pairs are looked at for each snapshot as before. */
+const PAIRS_GROWTH = 4;
+
+/** How the active disk differs from the snapshot that is most like it. */
+export interface UnsavedChanges {
+  readonly nearest: Snapshot;
+  /** Guest clusters that are mapped otherwise than in `nearest`. */
+  readonly guestClusters: number;
+  readonly guestBytes: number;
+  readonly diskSizeDiffers: boolean;
+}
+
+/**
+ * Two different L2 tables that map the same guest range, as host offsets (0 for none), and the indexes of
+ * the snapshots in which the other stands where the active disk has its own.
+ */
+interface TablePair {
+  readonly active: number;
+  readonly other: number;
+  readonly snapshots: number[];
+}
+
+/**
+ * What would be lost if the active disk went away: undefined when some snapshot has the very same
+ * disk. Judged by the tables alone: two clusters with the same bytes count as different.
+ *
+ * Every L2 table is read at most twice for each place where it differs from the active one.
+ */
+export async function computeUnsavedChanges(image: Image): Promise<UnsavedChanges | undefined> {
+  const pairs = await collectPairs(image);
+  const equal = await equalToActive(image, pairs);
+  if (equal.size > 0 || image.snapshots.length === 0) return undefined;
+  const differences = new Map(image.snapshots.map(({ index }) => [index, 0]));
+  await comparePairs(image, pairs, (pair, different) => {
+    for (const index of pair.snapshots) {
+      differences.set(index, differences.get(index)! + different);
+    }
+  });
+  const [nearest] = image.snapshots.toSorted((a, b) => {
+    const sizes = Number(sizeDiffers(image, a)) - Number(sizeDiffers(image, b));
+    return differences.get(a.index)! - differences.get(b.index)! || sizes || b.index - a.index;
+  });
+  const guestClusters = differences.get(nearest!.index)!;
+  return {
+    nearest: nearest!,
+    guestClusters,
+    guestBytes: guestClusters * image.geometry.clusterBytes,
+    diskSizeDiffers: sizeDiffers(image, nearest!),
+  };
+}
+
+/**
+ * Indexes of the snapshots whose disk is the active one: what was applied or taken last, as long as
+ * nothing was written since.
+ */
+export async function snapshotsEqualToActive(image: Image): Promise<ReadonlySet<number>> {
+  return equalToActive(image, await collectPairs(image));
+}
+
+/**
+ * Goes through the pairs until they leave nothing open. Most snapshots differ in the first table that is
+ * looked at, so it begins with one pair a snapshot, and looks at more at a time as long as they are equal.
+ */
+async function equalToActive(
+  image: Image,
+  pairs: readonly TablePair[],
+): Promise<ReadonlySet<number>> {
+  const sameSize = image.snapshots.filter((snapshot) => !sizeDiffers(image, snapshot));
+  const equal = new Set(sameSize.map(({ index }) => index));
+  let open = pairs;
+  for (let each = 1; open.length > 0; each *= PAIRS_GROWTH) {
+    const { chosen, rest } = choosePairs(open, equal, each);
+    await comparePairs(image, chosen, (pair, different) => {
+      if (different > 0) for (const index of pair.snapshots) equal.delete(index);
+    });
+    open = rest;
+  }
+  return equal;
+}
+
+/** Up to `each` pairs for every snapshot that may be equal, and what else concerns these. */
+function choosePairs(
+  open: readonly TablePair[],
+  equal: ReadonlySet<number>,
+  each: number,
+): { readonly chosen: readonly TablePair[]; readonly rest: readonly TablePair[] } {
+  const chosen: TablePair[] = [];
+  const rest: TablePair[] = [];
+  const taken = new Map([...equal].map((index) => [index, 0]));
+  for (const pair of open) {
+    const concerned = pair.snapshots.filter((index) => equal.has(index));
+    if (concerned.length === 0) continue;
+    if (concerned.some((index) => taken.get(index)! < each)) {
+      for (const index of concerned) taken.set(index, taken.get(index)! + 1);
+      chosen.push(pair);
+    } else {
+      rest.push(pair);
+    }
+  }
+  return { chosen, rest };
+}
+
+function sizeDiffers(image: Image, snapshot: Snapshot): boolean {
+  return snapshot.diskSizeBytes !== image.header.diskSizeBytes;
+}
+
+/** Pairs of different tables, in the order of the disk. */
+async function collectPairs(image: Image): Promise<readonly TablePair[]> {
+  const { header, snapshots, geometry } = image;
+  const format = tableFormat(image);
+  // Tables that lie in the file and not over each other are no more to read than the file has.
+  const regions = metadataRegions(image, new Float64Array(0));
+  claimRegions(regions, geometry.clusterBytes, format.fileClusters);
+  const pairs = new Map<string, TablePair>();
+  let active: Uint32Array = new Uint32Array(0);
+  const refs = [header.activeL1, ...snapshots.map(({ l1 }) => l1)];
+  await visitL1Tables(image.source, refs, (i, words) => {
+    checkL1Table(i === 0 ? 'active-l1' : 'inactive-l1', refs[i]!, words, format);
+    const diskSizeBytes = i === 0 ? header.diskSizeBytes : snapshots[i - 1]!.diskSizeBytes;
+    const disk = words.subarray(0, l1EntriesFor(diskSizeBytes, geometry) * 2);
+    if (i === 0) {
+      active = disk;
+      return;
+    }
+    for (let at = 0; at < Math.max(active.length, disk.length); at += 2) {
+      const ours = offsetOf(active[at] ?? 0, active[at + 1] ?? 0);
+      const other = offsetOf(disk[at] ?? 0, disk[at + 1] ?? 0);
+      if (ours === other) continue;
+      const key = `${ours}:${other}`;
+      const known = pairs.get(key);
+      if (known === undefined) pairs.set(key, { active: ours, other, snapshots: [i - 1] });
+      else known.snapshots.push(i - 1);
+    }
+  });
+  return [...pairs.values()];
+}
+
+/** Reads the tables of each pair one after the other, and tells in how many entries they differ. */
+async function comparePairs(
+  image: Image,
+  pairs: readonly TablePair[],
+  found: (pair: TablePair, different: number) => void,
+): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  const scan = scanOf(tableFormat(image));
+  const tables = pairs.flatMap((pair) => {
+    return [pair.active, pair.other].filter((at) => at !== 0).map((at) => ({ pair, at }));
+  });
+  const offsets = Float64Array.from(tables, ({ at }) => at);
+  // A copy: the words of one table are gone when the next is there.
+  const before = new Uint32Array(clusterBytes / 4);
+  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
+    const { pair } = tables[index]!;
+    if (tables[index + 1]?.pair === pair) {
+      before.set(words);
+      return;
+    }
+    found(pair, countStoredDifferent(before, words, scan));
+    before.fill(0);
+  });
+}

@@ -1,0 +1,111 @@
+import { isQsnapError, type ImageState } from '../../errors.js';
+import { throwIfAborted } from '../../base/abort.js';
+import type { BlockDevice } from '../../io/device.js';
+import {
+  inState,
+  refuseIfChanged,
+  writeAll,
+  type ExecuteOptions,
+  type ExecuteReport,
+} from './execute.js';
+import { shadowWriteBytes, type Bound, type LiteralWrite, type ShadowWrite } from './plan.js';
+import { readBackWrites } from './read-back.js';
+import { useUp } from './use-up.js';
+import { assertSafeStages } from './rules.js';
+import {
+  isHeaderWrite,
+  previewStages,
+  sizeAfter,
+  type Stage,
+  type StagedPlan,
+} from './staged-plan.js';
+
+/**
+ * Carries a staged plan out on the device that it was made on: each stage, a flush, the next one. With `verify` the image that the stages
+ * make is checked before anything is written, and each stage is read back.
+ *
+ * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the new list is sent,
+ *   `old-or-new` when it was sent and not confirmed, `new-list` after it: then refcounts may be too high and
+ *   flags missing; `new` when what got free goes back to the host. Otherwise as `executePlan`.
+ */
+export async function executeStages(
+  plan: StagedPlan & Bound<BlockDevice>,
+  options: ExecuteOptions = {},
+): Promise<ExecuteReport> {
+  const device = plan.source;
+  const asRead = { headerSector: plan.headerSector, sizeBytes: plan.fileSizeBytes };
+  await inState('unchanged', async () => {
+    useUp(plan);
+    assertSafeStages(plan);
+    await refuseIfChanged(device, asRead, asRead.sizeBytes);
+    await options.verify?.(previewStages(device, plan));
+    throwIfAborted(options.signal, 'the edit');
+  });
+  const advance = progressOf(plan, options);
+  let now = asRead;
+  for (const [index, stage] of plan.stages.entries()) {
+    const before = index <= plan.unlists ? 'old' : 'new-list';
+    const during = index === plan.unlists ? 'old-or-new' : before;
+    const expected = now;
+    if (stage.writes.some(isHeaderWrite)) {
+      await inStage(before, () => refuseIfChanged(device, expected, expected.sizeBytes));
+    }
+    const stops = index < plan.unlists ? options.signal : undefined;
+    await inStage(during, () => runStage(device, stage, { ...options, signal: stops }, advance));
+    await inStage('old', () => {
+      throwIfAborted(stops, 'the edit');
+    });
+    now = after(stage, now);
+  }
+  const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
+  return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
+}
+
+/** What fails after the new list leaves refcounts too high. */
+async function inStage(state: ImageState, action: () => void | Promise<void>): Promise<void> {
+  try {
+    await inState(state, action);
+  } catch (error) {
+    throw state === 'new-list' && isQsnapError(error) ? error.with({ hint: LEFT_HINT }) : error;
+  }
+}
+
+const LEFT_HINT =
+  'the snapshots are off the list, but refcounts may still be too high and flags missing: `qsnap repair IMAGE all ' +
+  'perhaps-lost` mends them, where there is room for new tables';
+
+async function runStage(
+  device: BlockDevice,
+  { writes }: Stage,
+  { verify, signal }: ExecuteOptions,
+  advance: (bytes: number) => void,
+): Promise<void> {
+  await writeAll(device, writes, advance, signal);
+  await device.flush();
+  if (verify !== undefined) await readBackWrites(device, writes);
+}
+
+function progressOf({ stages }: StagedPlan, { onProgress }: ExecuteOptions): (b: number) => void {
+  const all = stages.flatMap(({ writes }) => writes.map(shadowWriteBytes));
+  const totalBytes = all.reduce((sum, bytes) => sum + bytes, 0);
+  let doneBytes = 0;
+  return (bytes) => {
+    doneBytes += bytes;
+    onProgress?.(doneBytes, totalBytes);
+  };
+}
+
+interface FileNow {
+  readonly headerSector: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+function after({ writes }: Stage, { headerSector, sizeBytes }: FileNow): FileNow {
+  const header = headerSector.slice();
+  for (const write of writes.filter(isLiteral).filter(isHeaderWrite)) {
+    header.set(write.bytes, write.at);
+  }
+  return { headerSector: header, sizeBytes: sizeAfter(writes, sizeBytes) };
+}
+
+const isLiteral = (write: ShadowWrite): write is LiteralWrite => write.kind === 'literal';

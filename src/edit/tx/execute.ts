@@ -1,0 +1,215 @@
+import { throwIfAborted } from '../../base/abort.js';
+import { sameBytes } from '../../base/text.js';
+import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../../errors.js';
+import type { BlockDevice, BlockSource } from '../../io/device.js';
+import { EarlyFlushes } from '../../io/early-flushes.js';
+import { beforeSwitch, readBackSwitch, readBackWrites } from './read-back.js';
+import { shadowBatches } from './shadow-batches.js';
+import { useUp } from './use-up.js';
+import { assertSafe } from './rules.js';
+import {
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type Bound,
+  type ShadowWrite,
+  type WritePlan,
+} from './plan.js';
+
+/** What a caller may ask of the execution. */
+export interface ExecuteOptions {
+  /** Called as stage 1 goes on: bytes written so far and in all. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /**
+   * Read back all that is written. It gets the image as the switch will make it, read from the
+   * device, before the switch is sent: what it throws ends the edit in the old state.
+   */
+  readonly verify?: ((image: BlockSource) => Promise<void>) | undefined;
+  /**
+   * Ends the edit in the old state, with the file as long as it was, as long as the switch is not sent. From
+   * then on the edit is finished first.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the execution did beyond what the plan says. */
+export interface ExecuteReport {
+  /** Bytes that the host took back; 0 where it can't. */
+  readonly punchedBytes: number;
+  readonly fileSizeBytes: number;
+}
+
+/**
+ * Carries a plan out on the device that it was made on: shadow, flush, switch, flush, tidy. The plan is used up
+ * by that, done or not, and so is every other one that was made before.
+ *
+ * @throws QsnapError PLAN_STALE where the plan is not for the device as it is. ABORTED. INTERNAL where the plan
+ *   breaks the rules of `rules.ts`. Otherwise with `imageState` in its details: `unchanged` or `old` before the switch,
+ *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header or the size
+ *   is no longer the one that the plan was made from, or the name leads to another file. VERIFY_FAILED and whatever `verify` throws.
+ */
+export async function executePlan(
+  plan: WritePlan & Bound<BlockDevice>,
+  options: ExecuteOptions = {},
+): Promise<ExecuteReport> {
+  const device = plan.source;
+  await inState('unchanged', async () => {
+    useUp(plan);
+    assertSafe(plan);
+    await refuseIfChanged(device, plan, plan.fileSizeBytes);
+    throwIfAborted(options.signal, 'the edit');
+  });
+  await writeShadow(device, plan, options);
+  await inState('old-or-new', async () => {
+    await device.writeBatch([plan.switch]);
+    await device.flush();
+    if (options.verify !== undefined) await readBackSwitch(device, plan);
+  });
+  const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
+  return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
+}
+
+/** Stage 1. When it fails, the old state stays, and the file gets its old length back. */
+async function writeShadow(
+  device: BlockDevice,
+  plan: WritePlan,
+  options: ExecuteOptions,
+): Promise<void> {
+  const totalBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  let doneBytes = 0;
+  const advance = (bytes: number): void => {
+    doneBytes += bytes;
+    options.onProgress?.(doneBytes, totalBytes);
+  };
+  try {
+    await writeAll(device, plan.shadow, advance, options.signal);
+    await device.flush();
+    if (options.verify !== undefined) {
+      await readBackWrites(device, plan.shadow);
+      await options.verify(await beforeSwitch(device, plan));
+    }
+    await refuseIfChanged(device, plan, sizeAfterShadow(plan));
+    throwIfAborted(options.signal, 'the edit');
+  } catch (error) {
+    await abandonShadow(device, plan);
+    throw withState(withBytesNeeded(error, totalBytes), 'old');
+  }
+}
+
+/**
+ * Writes everything, in no order that anybody may rely on.
+ *
+ * @throws QsnapError ABORTED between two batches, and what the device throws.
+ */
+export async function writeAll(
+  device: BlockDevice,
+  writes: readonly ShadowWrite[],
+  advance: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const early = new EarlyFlushes(device);
+  try {
+    for (const write of writes) {
+      await writeOne(device, write, (bytes) => {
+        advance(bytes);
+        early.afterWriting(bytes);
+        throwIfAborted(signal, 'the edit');
+      });
+    }
+  } finally {
+    // After a flush that failed writes are refused: the flush is what went wrong.
+    await early.done();
+  }
+}
+
+async function writeOne(
+  device: BlockDevice,
+  write: ShadowWrite,
+  advance: (bytes: number) => void,
+): Promise<void> {
+  let written: Promise<void> = Promise.resolve();
+  try {
+    for await (const batch of shadowBatches(device, write)) {
+      // One batch is made while the one before is on its way to the disk.
+      await written;
+      written = device.writeBatch(batch).then(() => {
+        advance(batch.reduce((sum, { bytes }) => sum + bytes.length, 0));
+      });
+      // The error is taken by the `await` of the next round or below, never lost.
+      written.catch(() => undefined);
+    }
+  } catch (error) {
+    await written.catch(() => undefined);
+    throw error;
+  }
+  await written;
+}
+
+/** @param sizeBytes what the file has to have now. */
+export async function refuseIfChanged(
+  device: BlockDevice,
+  plan: Pick<WritePlan, 'headerSector'>,
+  sizeBytes: number,
+): Promise<void> {
+  if (device.isInPlace !== undefined && !(await device.isInPlace())) {
+    throw changedMeanwhile('another file has the name of the image now, or none', {});
+  }
+  const size = await device.sizeBytes();
+  if (size !== sizeBytes) {
+    const found = { actual: `${size} bytes`, expected: `${sizeBytes} bytes` };
+    throw changedMeanwhile('the file was made longer or shorter by someone else meanwhile', found);
+  }
+  if (await hasItsHeader(device, plan)) return;
+  const where = { structure: 'header', at: 0 };
+  throw changedMeanwhile('the image was changed by someone else meanwhile', where);
+}
+
+async function hasItsHeader(
+  device: BlockDevice,
+  { headerSector }: Pick<WritePlan, 'headerSector'>,
+): Promise<boolean> {
+  const now = new Uint8Array(headerSector.length);
+  await device.readBatch([{ at: 0, into: now }]);
+  return sameBytes(now, headerSector);
+}
+
+function changedMeanwhile(message: string, details: ErrorDetails): QsnapError {
+  return new QsnapError('IMAGE_CHANGED', message, {
+    ...details,
+    hint: 'nobody else may use an image while it is edited; look at it again and start over',
+  });
+}
+
+/**
+ * Takes back what stage 1 wrote as far as it can: those bytes lie in clusters that are free. Where
+ * somebody else has changed the image, what lies past the old end may be theirs, and stays.
+ */
+async function abandonShadow(device: BlockDevice, plan: WritePlan): Promise<void> {
+  try {
+    const size = await device.sizeBytes();
+    const isOurs = size > plan.fileSizeBytes && size <= sizeAfterShadow(plan);
+    if (!device.growable || !isOurs || !(await hasItsHeader(device, plan))) return;
+    await device.truncate(plan.fileSizeBytes);
+  } catch {
+    // The first error is the one to report; a longer file is the old state all the same.
+  }
+}
+
+/** How much room the edit takes, where the medium did not say what is missing. */
+function withBytesNeeded(error: unknown, bytesNeeded: number): unknown {
+  if (!isQsnapError(error) || error.code !== 'NO_SPACE') return error;
+  if (error.details.bytesNeeded !== undefined) return error;
+  return error.with({ bytesNeeded, hint: `the edit needs ${bytesNeeded} bytes of free room` });
+}
+
+/** Says in what state an I/O error that the action ends with leaves the image. */
+export async function inState<T>(state: ImageState, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw withState(error, state);
+  }
+}
+
+function withState(error: unknown, imageState: ImageState): unknown {
+  return isQsnapError(error) ? error.with({ imageState }) : error;
+}

@@ -1,0 +1,54 @@
+import { assert } from '../../base/assert.js';
+import type { ByteRange } from '../../io/device.js';
+import { shadowWriteRanges, type WritePlan } from './plan.js';
+import { isHeaderWrite, type StagedPlan } from './staged-plan.js';
+
+const SECTOR_BYTES = 512;
+
+/**
+ * Holds a plan to what docs/crash-safety.md relies on, whoever made it: shadow writes touch neither
+ * the first sector nor each other nor what is freed, and the switch lies inside the first sector.
+ *
+ * @throws QsnapError INTERNAL.
+ */
+export function assertSafe(plan: WritePlan): void {
+  const { at, bytes } = plan.switch;
+  assert(at >= 24 && at + bytes.length <= 96, 'the switch lies in bytes 24 to 95');
+  const shadow = plan.shadow.flatMap((write) => [...shadowWriteRanges(write)]);
+  for (const range of [...shadow, ...plan.punch]) {
+    assert(range.at >= SECTOR_BYTES, 'only the switch touches the first sector');
+  }
+  assert(areDisjoint([...shadow, ...plan.punch]), 'new copies lie over nothing else');
+}
+
+/**
+ * The same for a plan in stages: one of them is the new list, writes to the header are alone in their stage
+ * and lie inside the first sector, and nothing that is written after the new list is given back.
+ *
+ * @throws QsnapError INTERNAL.
+ */
+export function assertSafeStages({ stages, unlists, punch }: StagedPlan): void {
+  const headers = stages.filter(({ writes }) => writes.some(isHeaderWrite));
+  assert(headers.length > 0, 'a shorter list is a write to the header');
+  assert(stages[unlists] === headers[0], 'the new list is the first write to the header');
+  for (const { writes } of headers) {
+    const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);
+    const [{ at, length } = { at: 0, length: 0 }] = ranges;
+    assert(ranges.length === 1, 'a write to the header is alone in its stage');
+    assert(at >= 24 && at + length <= 96, 'it lies in bytes 24 to 95');
+  }
+  for (const [index, { writes }] of stages.entries()) {
+    const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);
+    const freed = index > unlists ? punch : [];
+    assert(areDisjoint([...ranges, ...freed]), 'what is written lies over nothing else');
+  }
+}
+
+/** Whether no byte lies in two of the ranges. */
+export function areDisjoint(ranges: readonly ByteRange[]): boolean {
+  const sorted = ranges.toSorted((a, b) => a.at - b.at);
+  return sorted.every((range, i) => {
+    const before = sorted[i - 1];
+    return before === undefined || before.at + before.length <= range.at;
+  });
+}

@@ -1,0 +1,127 @@
+import { MiB } from '../../base/units.js';
+import type { NewHasher } from '../../base/hasher.js';
+import { hexOfBytes } from '../../base/text.js';
+import { QsnapError } from '../../errors.js';
+import type { BlockDevice, BlockSource, ByteRange } from '../../io/device.js';
+import type { WritePlan } from './plan.js';
+import { shadowBatches } from './shadow-batches.js';
+import { UndoWriter } from './undo-file.js';
+import { UNDO_LIMITS, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
+
+const CHUNK_BYTES = 4 * MiB;
+
+/** What an undo file is about. */
+export interface UndoAbout {
+  /** What the image is called. */
+  readonly image: string;
+  readonly operation: string;
+}
+
+/**
+ * Keeps everything that a plan is going to overwrite or give back, before it is carried out.
+ *
+ * @param file a new, empty file; it is whole and on the medium when this resolves.
+ * @throws QsnapError LIMIT_EXCEEDED where more is overwritten than an undo file can name.
+ */
+export async function saveUndo(
+  source: BlockSource,
+  plan: WritePlan,
+  file: BlockDevice,
+  newHasher: NewHasher,
+  about: UndoAbout,
+): Promise<UndoIndex> {
+  const writer = await UndoWriter.start(file, newHasher);
+  const shadow: ShadowStretch[] = [];
+  let sizeAfter = plan.fileSizeBytes;
+  for (const write of plan.shadow) {
+    for await (const batch of shadowBatches(source, write)) {
+      for (const { at, bytes } of joined(batch)) {
+        refuseTooMany(shadow.length);
+        const hasher = newHasher();
+        hasher.update(bytes);
+        const sha256After = hasher.digest();
+        const kept = await keepStretch(source, plan, writer, { at, length: bytes.length });
+        shadow.push({ ...kept, sha256After });
+        sizeAfter = Math.max(sizeAfter, at + bytes.length);
+      }
+    }
+  }
+  const punched: KeptStretch[] = [];
+  for (const range of plan.punch.flatMap((one) => chunksOf(one, plan.fileSizeBytes))) {
+    refuseTooMany(shadow.length + punched.length);
+    punched.push(await keepStretch(source, plan, writer, range));
+  }
+  const headerAfter = plan.headerSector.slice();
+  headerAfter.set(plan.switch.bytes, plan.switch.at);
+  const index: UndoIndex = {
+    ...about,
+    sizeBefore: plan.fileSizeBytes,
+    sizeAfter,
+    switchAt: plan.switch.at,
+    headerBefore: hexOfBytes(plan.headerSector),
+    headerAfter: hexOfBytes(headerAfter),
+    shadow,
+    punched,
+  };
+  await writer.finish(index);
+  return index;
+}
+
+/** Requests of a batch that are neighbours, as one. */
+function joined(
+  batch: readonly { readonly at: number; readonly bytes: Uint8Array }[],
+): { at: number; bytes: Uint8Array }[] {
+  const runs: { at: number; parts: Uint8Array[]; length: number }[] = [];
+  for (const { at, bytes } of batch) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.at + last.length === at) {
+      last.parts.push(bytes);
+      last.length += bytes.length;
+    } else {
+      runs.push({ at, parts: [bytes], length: bytes.length });
+    }
+  }
+  return runs.map(({ at, parts, length }) => {
+    const bytes = new Uint8Array(length);
+    let to = 0;
+    for (const part of parts) {
+      bytes.set(part, to);
+      to += part.length;
+    }
+    return { at, bytes };
+  });
+}
+
+async function keepStretch(
+  source: BlockSource,
+  plan: WritePlan,
+  writer: UndoWriter,
+  range: ByteRange,
+): Promise<KeptStretch> {
+  if (range.at >= plan.fileSizeBytes) return range;
+  const into = new Uint8Array(range.length);
+  await source.readBatch([{ at: range.at, into }]);
+  const keptAt = await writer.keep(into);
+  return { ...range, ...(keptAt !== undefined && { keptAt }) };
+}
+
+/** What lies behind the end of the file is not there to be given back. */
+function chunksOf({ at, length }: ByteRange, fileSizeBytes: number): ByteRange[] {
+  const chunks: ByteRange[] = [];
+  const end = Math.min(at + length, fileSizeBytes);
+  for (let from = at; from < end; from += CHUNK_BYTES) {
+    chunks.push({ at: from, length: Math.min(CHUNK_BYTES, end - from) });
+  }
+  return chunks;
+}
+
+function refuseTooMany(stretches: number): void {
+  const most = UNDO_LIMITS.stretchesMax;
+  if (stretches < most) return;
+  throw new QsnapError('LIMIT_EXCEEDED', `it would take more than ${most} stretches to undo that`, {
+    structure: 'undo file',
+    expected: `at most ${most} stretches`,
+    hint: 'copy the image instead, and go on without an undo file',
+    imageState: 'unchanged',
+  });
+}

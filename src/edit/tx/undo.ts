@@ -1,0 +1,230 @@
+import { throwIfAborted } from '../../base/abort.js';
+import { isZero, hasSameBytes } from '../../base/bytes.js';
+import { MiB } from '../../base/units.js';
+import type { NewHasher } from '../../base/hasher.js';
+import { printableText } from '../../base/text.js';
+import { QsnapError } from '../../errors.js';
+import type { BlockDevice, BlockSource } from '../../io/device.js';
+import { editsBegun } from '../../io/edits.js';
+import { executePlan, inState } from './execute.js';
+import { notAsWritten } from './read-back.js';
+import { readKept, readUndoIndex } from './undo-file.js';
+import { useUp } from './use-up.js';
+import { bytesOfHex, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
+
+/** The header's fields that an edit may change end here. */
+const SWITCH_END = 96;
+const CHUNK_BYTES = 4 * MiB;
+
+/** What a caller may ask of an undo. */
+export interface UndoOptions {
+  /** Read back what is written. */
+  readonly verify?: boolean | undefined;
+  /** Ends the undoing as long as the old header is not sent; what was given back may be back by then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What an undo did. */
+export interface UndoReport {
+  /** False where the image was in the state from before already. */
+  readonly switched: boolean;
+  /** Bytes put back where the edit had written or given back. */
+  readonly restoredBytes: number;
+  /** Bytes cut off that the edit had added to the file. */
+  readonly cutBytes: number;
+}
+
+/**
+ * Puts back what the edit overwrote: first what it gave back to the host, then, by one write of the
+ * header, the old state, then the bytes that lay in free clusters, and the length of the file. Each
+ * step leaves an image that is whole: the old one or the new one. What a cut left undone of the last
+ * steps is done when it is undone again.
+ *
+ * @throws QsnapError UNDO_FILE_INVALID; ABORTED; PLAN_STALE for a device that is closed or gave up its lock; IMAGE_CHANGED when the image is neither what the edit left
+ *   nor what it found. Nothing is written then. `imageState` in the details of an I/O error means
+ *   the undoing: `old` is what the edit had left. VERIFY_FAILED where it was to be verified.
+ */
+export async function executeUndo(
+  device: BlockDevice,
+  file: BlockSource,
+  newHasher: NewHasher,
+  options: UndoOptions = {},
+): Promise<UndoReport> {
+  const { signal } = options;
+  const verify = options.verify === true;
+  const index = await inState('unchanged', () => {
+    useUp({ source: device, editsBefore: editsBegun(device) });
+    return readUndoIndex(file, newHasher);
+  });
+  const headerBefore = bytesOfHex(index.headerBefore);
+  const header = new Uint8Array(headerBefore.length);
+  await inState('unchanged', () => device.readBatch([{ at: 0, into: header }]));
+  if (hasSameBytes(header, headerBefore)) {
+    const left = await inState('unchanged', () => leftBehind(device, index, newHasher));
+    return {
+      switched: false,
+      ...(await inState('new', () => tidy(device, file, index, left, verify))),
+    };
+  }
+  await inState('unchanged', async () => {
+    await refuseIfUsed(device, index, header, newHasher);
+    throwIfAborted(signal, 'the undoing');
+  });
+  const punchedBytes = await inState('old', () =>
+    restore(device, file, index, index.punched, verify, signal),
+  );
+  const plan = {
+    headerSector: header,
+    fileSizeBytes: index.sizeAfter,
+    shadow: [],
+    switch: { at: index.switchAt, bytes: headerBefore.subarray(index.switchAt, SWITCH_END) },
+    punch: [],
+    source: device,
+    editsBefore: editsBegun(device),
+  };
+  // A check would find again what the edit had mended.
+  await executePlan(plan, { signal, ...(verify && { verify: () => Promise.resolve() }) });
+  const stretches = index.shadow.filter(({ at }) => at < index.sizeBefore);
+  const hasTail = device.growable && index.sizeAfter > index.sizeBefore;
+  const tidied = await inState('new', () =>
+    tidy(device, file, index, { stretches, hasTail }, verify),
+  );
+  return { switched: true, ...tidied, restoredBytes: punchedBytes + tidied.restoredBytes };
+}
+
+/** What the edit wrote that the old state does not refer to. */
+interface Rest {
+  readonly stretches: readonly KeptStretch[];
+  readonly hasTail: boolean;
+}
+
+async function tidy(
+  device: BlockDevice,
+  file: BlockSource,
+  index: UndoIndex,
+  { stretches, hasTail }: Rest,
+  verify: boolean,
+): Promise<Pick<UndoReport, 'restoredBytes' | 'cutBytes'>> {
+  const restoredBytes = await restore(device, file, index, stretches, verify);
+  if (hasTail) await device.truncate(index.sizeBefore);
+  if (hasTail || stretches.length > 0) await device.flush();
+  return { restoredBytes, cutBytes: hasTail ? index.sizeAfter - index.sizeBefore : 0 };
+}
+
+/**
+ * What is still there, in an image that has its old header, of what the edit wrote. Clusters that
+ * are free then may be anybody's by now: only what is byte for byte the edit's counts.
+ */
+async function leftBehind(
+  device: BlockDevice,
+  index: UndoIndex,
+  newHasher: NewHasher,
+): Promise<Rest> {
+  const { sizeBefore, sizeAfter, shadow } = index;
+  const inside: KeptStretch[] = [];
+  for (const stretch of shadow.filter(({ at }) => at < sizeBefore)) {
+    const bytes = await readStretch(device, stretch);
+    // Zeros may be what somebody else has there.
+    if (!isZero(bytes) && isAsWritten(bytes, stretch, newHasher)) {
+      inside.push(stretch);
+    }
+  }
+  const hasLength = sizeAfter > sizeBefore && (await device.sizeBytes()) === sizeAfter;
+  const hasTail = device.growable && hasLength && (await isTailOurs(device, index, newHasher));
+  return { stretches: inside, hasTail };
+}
+
+/** Whether the file holds behind its old end what the edit wrote there, and nothing else. */
+async function isTailOurs(
+  device: BlockDevice,
+  { sizeBefore, sizeAfter, shadow }: UndoIndex,
+  newHasher: NewHasher,
+): Promise<boolean> {
+  let at = sizeBefore;
+  const behind = shadow.filter((one) => one.at + one.length > sizeBefore);
+  for (const stretch of behind.toSorted((a, b) => a.at - b.at)) {
+    if (!(await isZeroOn(device, at, stretch.at))) return false;
+    if (!isAsWritten(await readStretch(device, stretch), stretch, newHasher)) return false;
+    at = stretch.at + stretch.length;
+  }
+  return isZeroOn(device, at, sizeAfter);
+}
+
+async function isZeroOn(device: BlockDevice, from: number, end: number): Promise<boolean> {
+  for (let at = from; at < end; at += CHUNK_BYTES) {
+    const bytes = await readStretch(device, { at, length: Math.min(CHUNK_BYTES, end - at) });
+    if (!isZero(bytes)) return false;
+  }
+  return true;
+}
+
+async function readStretch(
+  device: BlockDevice,
+  { at, length }: { readonly at: number; readonly length: number },
+): Promise<Uint8Array> {
+  const into = new Uint8Array(length);
+  await device.readBatch([{ at, into }]);
+  return into;
+}
+
+function isAsWritten(
+  bytes: Uint8Array,
+  { sha256After }: ShadowStretch,
+  newHasher: NewHasher,
+): boolean {
+  const hasher = newHasher();
+  hasher.update(bytes);
+  return hasher.digest() === sha256After;
+}
+
+/** What lies behind the old end of the file is cut off, and never written. */
+async function restore(
+  device: BlockDevice,
+  file: BlockSource,
+  { sizeBefore }: UndoIndex,
+  stretches: readonly KeptStretch[],
+  verify: boolean,
+  signal?: AbortSignal,
+): Promise<number> {
+  let bytes = 0;
+  for (const stretch of stretches) {
+    throwIfAborted(signal, 'the undoing');
+    const length = Math.min(stretch.length, sizeBefore - stretch.at);
+    const kept = await readKept(file, { ...stretch, length });
+    await device.writeBatch([{ at: stretch.at, bytes: kept }]);
+    if (verify && !hasSameBytes(await readStretch(device, { at: stretch.at, length }), kept)) {
+      throw notAsWritten('kept bytes', stretch.at);
+    }
+    bytes += length;
+  }
+  return bytes;
+}
+
+/** Whether the image is, but for guest data, byte for byte what the edit left. */
+async function refuseIfUsed(
+  device: BlockDevice,
+  index: UndoIndex,
+  header: Uint8Array,
+  newHasher: NewHasher,
+): Promise<void> {
+  const refuse = (structure: string): never => {
+    throw new QsnapError(
+      'IMAGE_CHANGED',
+      `the image is not as the ${printableText(index.operation)} left it, so that can't be undone`,
+      {
+        structure,
+        hint: 'it was used since, or is another image; undoing would lose what was done since',
+        imageState: 'unchanged',
+      },
+    );
+  };
+  if (!hasSameBytes(header, bytesOfHex(index.headerAfter))) refuse('header');
+  const size = await device.sizeBytes();
+  if (size !== index.sizeAfter) refuse('file length');
+  for (const stretch of index.shadow) {
+    const bytes = await readStretch(device, stretch);
+    if (!isAsWritten(bytes, stretch, newHasher)) refuse('tables');
+  }
+  // It is cut off in the end.
+  if (!(await isTailOurs(device, index, newHasher))) refuse('bytes behind the old end');
+}

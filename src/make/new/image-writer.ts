@@ -1,0 +1,45 @@
+import type { CompressionType } from '../../qcow2/header.js';
+
+/** What a new qcow2 image is made by. Sizes are bytes. */
+export interface NewImageOptions {
+  readonly diskSizeBytes: number;
+  readonly version: 2 | 3;
+  readonly clusterBytes: number;
+  readonly refcountBits: 1 | 2 | 4 | 8 | 16 | 32 | 64;
+  readonly extendedL2: boolean;
+  readonly lazyRefcounts: boolean;
+  readonly compressionType: CompressionType;
+  /** The name as bytes, kept as it is; nothing opens it. */
+  readonly backing?: { readonly name: Uint8Array; readonly format: string | undefined };
+}
+
+/**
+ * A stretch of guest data for a new image. It begins and ends at multiples of the writer's
+ * `unitBytes`, but for the end of the disk. A `compressed` one is one guest cluster.
+ */
+export type GuestWrite =
+  | { readonly kind: 'data'; readonly at: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'compressed'; readonly at: number; readonly packed: Uint8Array }
+  | { readonly kind: 'zero'; readonly at: number; readonly length: number };
+
+/**
+ * Takes guest data in ascending order and makes an image of it. What is never written reads as the
+ * backing file does, or as zeros. Until `finish` has resolved, the file is no image.
+ *
+ * A failure is for good: every later call fails with it, too.
+ */
+export interface ImageWriter {
+  /** Bytes of a guest cluster, which is what is compressed; 512 for a raw disk. */
+  readonly clusterBytes: number;
+  /** What stretches are aligned to: bytes of a subcluster where there are any, else a cluster. */
+  readonly unitBytes: number;
+  readonly takesCompressed: boolean;
+  /**
+   * Ascending, without overlap, also from batch to batch. May be called again before it has
+   * resolved, so that a batch is read while the one before is written; the bytes belong to the
+   * writer until then, and not longer.
+   */
+  writeBatch(writes: readonly GuestWrite[]): Promise<void>;
+  /** Waits for all batches, writes the tables, flushes, writes the header, flushes. */
+  finish(): Promise<void>;
+}

@@ -1,0 +1,73 @@
+import { COMPRESSED, compressedOffsetHighBits } from '../../l1l2/entry.js';
+import { HIGH_WORD } from '../../base/words.js';
+import { QsnapError } from '../../errors.js';
+import type { HostClusters } from './host-clusters.js';
+
+const SECTOR_BYTES = 512;
+
+/**
+ * Places compressed clusters one behind the other, byte by byte: several share a host cluster, and
+ * one may lie across two. Each counts once in every host cluster that it touches.
+ * QEMU: block/qcow2-refcount.c, qcow2_alloc_bytes.
+ */
+export class Packing {
+  /** Where the next one may begin; 0: in a new cluster. */
+  #nextAt = 0;
+  readonly #clusters: HostClusters;
+  readonly #clusterBytes: number;
+
+  constructor(clusters: HostClusters, clusterBytes: number) {
+    this.#clusters = clusters;
+    this.#clusterBytes = clusterBytes;
+  }
+
+  /**
+   * Room for so many bytes, fewer than a cluster has.
+   *
+   * @returns where they begin in the file.
+   */
+  place(bytes: number): number {
+    const clusterBytes = this.#clusterBytes;
+    const clusters = this.#clusters;
+    let at = this.#nextAt;
+    // A cluster that nothing more may point at is full.
+    if (at > 0 && clusters.count(Math.floor(at / clusterBytes)) === clusters.countMax) at = 0;
+    const free = at === 0 ? 0 : clusterBytes - (at % clusterBytes);
+    if (free < bytes) {
+      const fresh = clusters.append(1);
+      if (at === 0 || at + free !== fresh) at = fresh;
+      else clusters.share(Math.floor(at / clusterBytes));
+    } else {
+      clusters.share(Math.floor(at / clusterBytes));
+    }
+    const end = at + bytes;
+    this.#nextAt = end % clusterBytes === 0 ? 0 : end;
+    return at;
+  }
+}
+
+/**
+ * The L2 entry of a compressed cluster, in words.
+ *
+ * @throws QsnapError LIMIT_EXCEEDED where the entry has too few bits for the place.
+ * Spec: Compressed Clusters Descriptor.
+ */
+export function compressedEntry(
+  at: number,
+  bytes: number,
+  clusterBits: number,
+): readonly [high: number, low: number] {
+  const highBits = compressedOffsetHighBits(clusterBits);
+  // Bits 56 and up are reserved in a place, however many the entry has.
+  const end = Math.min(2 ** (highBits + 32), 2 ** 56);
+  if (at + bytes > end) {
+    const message = `a compressed cluster would end at byte ${at + bytes} of the file`;
+    throw new QsnapError('LIMIT_EXCEEDED', message, {
+      structure: 'compressed cluster',
+      expected: `at most ${end} with clusters of ${2 ** clusterBits} bytes`,
+    });
+  }
+  const moreSectors = Math.floor((at + bytes - 1) / SECTOR_BYTES) - Math.floor(at / SECTOR_BYTES);
+  const high = (COMPRESSED | (moreSectors * 2 ** highBits) | Math.floor(at / HIGH_WORD)) >>> 0;
+  return [high, at >>> 0];
+}

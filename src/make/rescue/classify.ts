@@ -1,0 +1,69 @@
+import { COMPRESSED, COPIED, offsetOf } from '../../l1l2/entry.js';
+import { walkTables } from '../../refs/tables.js';
+import { holdsTable, isZeroAt, l1ClusterCount, type Evidence } from './evidence.js';
+
+/** A cluster, or several in a row, that look like an L1 table: most pointers lead to tables. */
+export interface L1Candidate {
+  readonly at: number;
+  readonly clusters: number;
+  readonly pointers: number;
+  /** Pointers with the COPIED flag. */
+  readonly copied: number;
+}
+
+/** What one cluster is as an L1 table. */
+interface Look {
+  readonly pointers: number;
+  readonly copied: number;
+}
+
+/**
+ * Which of the tables that a scan found are L1 tables: what leads to tables. Runs of them are taken for
+ * one table of as many clusters as the disk needs.
+ *
+ * @param entries of an L1 table of this image; undefined where its size is not known.
+ */
+export async function findL1s(
+  evidence: Evidence,
+  entries: number | undefined,
+): Promise<readonly L1Candidate[]> {
+  const { source, scanned, format } = evidence;
+  const { clusterBytes } = format.geometry;
+  const looks: { readonly at: number; readonly look: Look }[] = [];
+  await walkTables(source, scanned.tables, clusterBytes, (index, words) => {
+    const look = lookAtL1(words, evidence);
+    if (look !== undefined) looks.push({ at: scanned.tables[index]!, look });
+  });
+  const clustersOfOne = entries === undefined ? 1 : Math.max(1, l1ClusterCount(entries, evidence));
+  const found: L1Candidate[] = [];
+  for (const { at, look } of looks) {
+    const last = found.at(-1);
+    const continues = last !== undefined && at === last.at + last.clusters * clusterBytes;
+    if (continues && last.clusters < clustersOfOne) {
+      found[found.length - 1] = {
+        at: last.at,
+        clusters: last.clusters + 1,
+        pointers: last.pointers + look.pointers,
+        copied: last.copied + look.copied,
+      };
+    } else found.push({ at, clusters: 1, ...look });
+  }
+  return found;
+}
+
+function lookAtL1(words: Uint32Array, evidence: Evidence): Look | undefined {
+  let [pointers, copied, leads, zeros] = [0, 0, 0, 0];
+  for (let i = 0; i < words.length; i += 2) {
+    const high = words[i]!;
+    if ((high | words[i + 1]!) === 0) continue;
+    if ((high & COMPRESSED) !== 0) return undefined;
+    const at = offsetOf(high, words[i + 1]!);
+    pointers += 1;
+    if ((high & COPIED) !== 0) copied += 1;
+    if (holdsTable(at, evidence)) leads += 1;
+    else if (isZeroAt(at, evidence)) zeros += 1;
+    // Guest data that follows each other is soon told from tables.
+    if (pointers - zeros >= 64 && leads === 0) return undefined;
+  }
+  return leads > 0 && leads * 2 > pointers - zeros ? { pointers, copied } : undefined;
+}

@@ -1,0 +1,142 @@
+import { isQsnapError, QsnapError } from '../../errors.js';
+import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
+import { openForCheck } from '../../image/open-for-check.js';
+import { metadataRegions } from '../../refs/regions.js';
+import type { BlockSource } from '../../io/device.js';
+import { scanOf } from '../../l1l2/scan.js';
+import { clustersToHold } from '../../base/units.js';
+import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
+import { LIMITS } from '../../qcow2/limits.js';
+import { refuseNamedDataFile } from './data-file.js';
+import type { Evidence } from './evidence.js';
+import { guessGeometry } from './guess-geometry.js';
+import { headWithout, readRescueHead, type RescueHead } from './head.js';
+import { findOldHead } from './old-header.js';
+import { scanFile, type ScannedFile, type ScanOptions } from './scan-file.js';
+import { readRefcountHints } from './stored-refcounts.js';
+
+/** How a rescue is told what can't be found out. */
+export interface RescueOptions extends ScanOptions {
+  /** Bytes of a cluster, where the header does not say it or is not to be believed. */
+  readonly clusterBytes?: number | undefined;
+  /** Bytes of the active disk, where the header does not say it or is not to be believed. */
+  readonly diskSizeBytes?: number | undefined;
+}
+
+/**
+ * Reads the header, scans the file, and reads what refcounts there are.
+ *
+ * @throws QsnapError EXTERNAL_DATA_FILE, LIMIT_EXCEEDED, NOT_QCOW2, READ_FAILED, ABORTED.
+ */
+export async function gatherEvidence(
+  source: BlockSource,
+  options: RescueOptions,
+): Promise<Evidence> {
+  const fileSizeBytes = await source.sizeBytes();
+  const known = await readRescueHead(source, fileSizeBytes, 0, options.clusterBytes);
+  const head = known ?? (await headByTables(source, fileSizeBytes, options));
+  const evidence = await scanned(source, fileSizeBytes, head, options);
+  if (known !== undefined) return evidence;
+  const old = await findOldHead(evidence);
+  if (old === undefined) return evidence;
+  if (old.header.extendedL2 === head.header.extendedL2) {
+    return withHead(evidence, evidence.scanned, old, options);
+  }
+  return scanned(source, fileSizeBytes, old, options);
+}
+
+async function scanned(
+  source: BlockSource,
+  fileSizeBytes: number,
+  head: RescueHead,
+  options: RescueOptions,
+): Promise<Evidence> {
+  refuseNamedDataFile(head);
+  const format = formatOf(head, fileSizeBytes);
+  const scan = scanOf(format);
+  const file = await scanFile(source, fileSizeBytes, scan, options);
+  return withHead({ source, fileSizeBytes, format, scan }, file, head, options);
+}
+
+async function withHead(
+  rest: Pick<Evidence, 'source' | 'fileSizeBytes' | 'format' | 'scan'>,
+  file: ScannedFile,
+  head: RescueHead,
+  { diskSizeBytes }: RescueOptions,
+): Promise<Evidence> {
+  const { source, fileSizeBytes, scan } = rest;
+  const format = formatOf(head, fileSizeBytes);
+  const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
+  const ownRegions = head.from === 'header' ? await bitmapRegions(source, format) : [];
+  const told: RescueHead =
+    diskSizeBytes === undefined ? head : { ...head, diskSizeBytes, sizeFrom: 'caller' };
+  return {
+    source,
+    fileSizeBytes,
+    head: told,
+    format,
+    scan: { ...scan, format },
+    scanned: file,
+    refcounts,
+    ownRegions,
+  };
+}
+
+function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
+  const { geometry, version } = header;
+  const fileClusters = clustersToHold(fileSizeBytes, geometry.clusterBytes);
+  if (fileClusters > LIMITS.hostClustersMax.value) {
+    throw new QsnapError('LIMIT_EXCEEDED', `the file has ${fileClusters} clusters`, {
+      expected: `at most ${LIMITS.hostClustersMax.value}`,
+    });
+  }
+  return { geometry, version, fileClusters };
+}
+
+/** Where persistent bitmaps lie, as far as they can be read: the copy has none, but they are known. */
+async function bitmapRegions(
+  source: BlockSource,
+  { geometry }: TableFormat,
+): Promise<Evidence['ownRegions']> {
+  const regions: { at: number; bytes: number }[] = [];
+  try {
+    const { image } = await openForCheck(source);
+    const { clusterBytes } = image.geometry;
+    // The header's own cluster size is not the one that is believed.
+    if (clusterBytes !== geometry.clusterBytes) return [];
+    for (const region of metadataRegions(image, new Float64Array(0))) {
+      if (region.owner.startsWith('bitmap')) regions.push(region);
+    }
+    await visitBitmapEntries(image, image.bitmaps, (high, low) => {
+      const at = offsetOf(high, low);
+      const isInFile = at > 0 && at % clusterBytes === 0 && at < image.fileSizeBytes;
+      if (isInFile && regions.length < BITMAP_REGIONS_MAX)
+        regions.push({ at, bytes: clusterBytes });
+    });
+  } catch (error) {
+    // Of an image in this state nothing is known of bitmaps.
+    if (!isQsnapError(error)) throw error;
+  }
+  return regions;
+}
+
+/** What the tables of the file say of it, where it has no header. */
+async function headByTables(
+  source: BlockSource,
+  fileSizeBytes: number,
+  options: RescueOptions,
+): Promise<RescueHead> {
+  const guess = await guessGeometry(source, fileSizeBytes, options);
+  const clusterBits =
+    options.clusterBytes === undefined ? guess?.clusterBits : Math.log2(options.clusterBytes);
+  if (clusterBits === undefined) {
+    throw new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
+      file: source.label,
+      expected: 'a header, or tables that lead to each other',
+      hint: 'if it was an image, --cluster-size SIZE looks for tables of that size',
+    });
+  }
+  return headWithout(clusterBits, guess?.extendedL2 ?? false, guess?.zstd ?? false, fileSizeBytes);
+}
+
+const BITMAP_REGIONS_MAX = 2 ** 20;

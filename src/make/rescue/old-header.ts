@@ -1,0 +1,39 @@
+import { walkTables } from '../../refs/tables.js';
+import { ClusterSet } from '../../refcount/cluster-set.js';
+import { clusterAt, holdsTable, isPlace, type Evidence } from './evidence.js';
+import { readRescueHead, type RescueHead } from './head.js';
+import { isSoundL2 } from './tally-table.js';
+import { clusterOfEntry } from './weigh.js';
+
+const OLD_HEADERS_TRIED = 64;
+
+/**
+ * The first header that the scan found which may be the image's own: of the cluster size of its tables, with an
+ * L1 table that is one, and in a cluster that is no guest data. A guest may keep images on its disk.
+ */
+export async function findOldHead(evidence: Evidence): Promise<RescueHead | undefined> {
+  const { source, scanned, format, fileSizeBytes } = evidence;
+  if (scanned.headers.length === 0) return undefined;
+  const guestData = await guestClusters(evidence);
+  for (const at of scanned.headers.slice(0, OLD_HEADERS_TRIED)) {
+    if (guestData.has(clusterAt(at, evidence))) continue;
+    const head = await readRescueHead(source, fileSizeBytes, at);
+    if (head?.header.geometry.clusterBits !== format.geometry.clusterBits) continue;
+    const { l1At = 0, refcountTableAt = 0 } = head.pointers ?? {};
+    if (holdsTable(l1At, evidence) && isPlace(refcountTableAt, evidence)) return head;
+  }
+  return undefined;
+}
+
+/** Clusters that any table, of whatever age, leads to. */
+async function guestClusters({ source, scanned, format, scan }: Evidence): Promise<ClusterSet> {
+  const clusters = new ClusterSet(format.fileClusters);
+  await walkTables(source, scanned.tables, format.geometry.clusterBytes, (_, words) => {
+    for (let i = 0; i < words.length; i += scan.stride) {
+      if ((words[i]! | words[i + 1]!) === 0 || !isSoundL2(words, i, scan)) continue;
+      const cluster = clusterOfEntry(words[i]!, words[i + 1]!, scan);
+      if (cluster !== undefined) clusters.add(cluster);
+    }
+  });
+  return clusters;
+}

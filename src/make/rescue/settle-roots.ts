@@ -1,0 +1,235 @@
+import { ClusterSet } from '../../refcount/cluster-set.js';
+import { isInUse, type Evidence } from './evidence.js';
+import { LostTables, withAllLost } from './fill-lost.js';
+import type { FoundRoots } from './find-roots.js';
+import { addMetadata, addRegions, findOrphans } from './orphans.js';
+import { isCredible, lostEntry, rootOf, type Root } from './root.js';
+import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './weigh.js';
+
+/**
+ * Decides what every L1 table is: which is the active disk's where the header's own is lost, which are
+ * disks that nothing names any more, and which tables belong where an entry was lost.
+ *
+ * @returns the active disk first, then the snapshots in order, then what nothing names.
+ */
+export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
+  const snapshots = withOlderL1s(found);
+  const older = notNamedAgain(found.older, snapshots);
+  const isLive = ({ l1At }: Root): boolean =>
+    l1At === undefined || isInUse(l1At, evidence) !== false;
+  const named = [...(found.active ? [found.active] : []), ...snapshots, ...older.filter(isLive)];
+  const weighed = await weigh(named, evidence);
+  // Where every cluster in use is explained, a table of zeros is what it was.
+  const zerosAreLost = !evidence.refcounts.isKnown || hasSpareReferences(weighed, evidence);
+  const trusted = named.map((root) =>
+    withoutUnreadable(root, weighed.tables, zerosAreLost, evidence),
+  );
+
+  const { unnamed, copies } = unnamedRoots(found.unnamed, trusted, weighed, evidence);
+  // Those in use are first of all the snapshots' that left no entry.
+  const mayBeActive = unnamed.filter(isLive).length > found.snapshotsLost;
+  const hasActive = found.active !== undefined && !(zerosAreLost && isEmpty(trusted[0]!));
+  const active = hasActive
+    ? trusted[0]
+    : replacementFor(
+        found,
+        [...unnamed.filter((root) => mayBeActive || !isLive(root)), ...copies],
+        weighed,
+        evidence,
+      );
+  const others = found.active === undefined ? trusted : trusted.slice(1);
+  const left = unnamed.filter((root) => root.l1At !== active?.l1At);
+  const live = left.filter(isLive);
+  const roots = [...(active ? [active] : []), ...others, ...live];
+  const disksLost = Math.max(0, found.snapshotsLost - live.length);
+  const filled = await fill(roots, disksLost, found.l1s, evidence);
+  const stale = [...older.filter((root) => !isLive(root)), ...left.filter((root) => !isLive(root))];
+  const guesses = stale.map((root): Root => ({ ...root, sureness: 'guess' }));
+  return [...filled, ...guesses];
+}
+
+interface Weighed {
+  readonly tables: WeighedTables;
+  readonly metadata: ClusterSet;
+}
+
+async function weigh(roots: readonly Root[], evidence: Evidence): Promise<Weighed> {
+  const { format, ownRegions } = evidence;
+  const metadata = new ClusterSet(format.fileClusters + 1);
+  addMetadata(metadata, roots, evidence);
+  const tables = await weighTables(roots, metadata, evidence);
+  addRegions(metadata, ownRegions, format.geometry.clusterBytes);
+  return { metadata, tables };
+}
+
+/** A snapshot whose L1 table is lost gets the one that an older snapshot table names for it. */
+function withOlderL1s({ snapshots, older }: FoundRoots): readonly Root[] {
+  const before = new Map(older.map((root) => [identityOf(root), root]));
+  return snapshots.map((root) => {
+    const other = root.origin === 'rebuilt' ? before.get(identityOf(root)) : undefined;
+    return other === undefined ? root : { ...other, snapshot: root.snapshot };
+  });
+}
+
+/** Those of older tables that the snapshot table does not have, under whatever name. */
+function notNamedAgain(older: readonly Root[], snapshots: readonly Root[]): readonly Root[] {
+  const known = new Set(snapshots.map(identityOf));
+  const places = new Set(snapshots.map(({ l1At }) => l1At));
+  return older.filter((root) => !known.has(identityOf(root)) && !places.has(root.l1At));
+}
+
+/** What stays when a table is written anew, or a snapshot gets another name. */
+function identityOf({ snapshot }: Root): string {
+  if (snapshot === undefined) return '';
+  const { id, date } = snapshot;
+  return `${date.seconds}.${date.nanoseconds} ${id}`;
+}
+
+/** Whether the refcounts know of more references to anything than were found. */
+function hasSpareReferences(
+  { tables, metadata }: Weighed,
+  { refcounts, format }: Evidence,
+): boolean {
+  for (let cluster = 1; cluster < format.fileClusters; cluster++) {
+    const stored = refcounts.of(cluster) ?? 0;
+    if (stored > tables.counts.get(cluster) && !metadata.has(cluster)) return true;
+    // A table's own references are counted, and it is metadata as well.
+    if (stored > Math.max(1, tables.counts.get(cluster))) return true;
+  }
+  return false;
+}
+
+/** Entries that lead to what is no table lose it; so does an L1 table of zeros that had any. */
+function withoutUnreadable(
+  root: Root,
+  tables: WeighedTables,
+  zerosAreLost: boolean,
+  evidence: Evidence,
+): Root {
+  if (root.kind === 'snapshot' && zerosAreLost && isEmpty(root)) return withAllLost(root, evidence);
+  const kept = root.tables.map((at) => {
+    if (at <= 0) return at;
+    const index = indexOfTable(at, tables);
+    const isLost = isUnreadable(index, tables) || (zerosAreLost && tables.isZero[index] === 1);
+    return isLost ? lostEntry(at) : at;
+  });
+  return { ...root, tables: kept };
+}
+
+function isEmpty({ tables, diskSizeBytes }: Root): boolean {
+  return diskSizeBytes > 0 && tables.every((at) => at === 0);
+}
+
+/**
+ * L1 tables that nothing names: not guest data, and no refcounts. Those that map the same as one that is
+ * known are told apart: the active disk's does, until something is written after a snapshot.
+ */
+function unnamedRoots(
+  unnamed: readonly Root[],
+  named: readonly Root[],
+  { tables, metadata }: Weighed,
+  evidence: Evidence,
+): { readonly unnamed: readonly Root[]; readonly copies: readonly Root[] } {
+  const copies: Root[] = [];
+  const known = new Map(named.map((root) => [hashOf(root), root]));
+  const left = unnamed.filter((root) => {
+    const cluster = root.l1At! / evidence.format.geometry.clusterBytes;
+    if (metadata.has(cluster) || tables.counts.get(cluster) > 0) return false;
+    if (!isCredible(root, evidence)) return false;
+    const hash = hashOf(root);
+    const other = known.get(hash);
+    const isCopy = other !== undefined && mapsTheSame(other, root);
+    if (isCopy) copies.push(root);
+    else known.set(hash, root);
+    return !isCopy;
+  });
+  // A copy that is in use is a snapshot's, which nothing was written after.
+  const inUse = copies.filter(({ l1At }) => isInUse(l1At!, evidence) === true);
+  return { unnamed: [...left, ...inUse], copies: copies.filter((root) => !inUse.includes(root)) };
+}
+
+/** Equal for roots that map the same. */
+function hashOf({ tables }: Root): number {
+  let hash = 0;
+  tables.forEach((at, i) => {
+    if (at !== 0) hash = (Math.imul(hash, 31) + at / 512 + Math.imul(i, 0x9e37)) | 0;
+  });
+  return hash;
+}
+
+function mapsTheSame({ tables: a }: Root, { tables: b }: Root): boolean {
+  const entries = Math.max(a.length, b.length);
+  for (let i = 0; i < entries; i++) if ((a[i] ?? 0) !== (b[i] ?? 0)) return false;
+  return true;
+}
+
+/** An L1 table for the active disk that has none: the best of those that nothing names, or none at all. */
+function replacementFor(
+  { active, snapshotsLost }: FoundRoots,
+  unnamed: readonly Root[],
+  weighed: Weighed,
+  evidence: Evidence,
+): Root | undefined {
+  const isStale = ({ l1At }: Root): boolean => isInUse(l1At!, evidence) === false;
+  const flagged = unnamed.find((root) => root.copied.includes(1));
+  const best = flagged ?? unnamed.find((root) => !isStale(root));
+  const { head, format } = evidence;
+  const diskSizeBytes = active?.diskSizeBytes ?? head.diskSizeBytes;
+  if (best !== undefined) {
+    const size = diskSizeBytes ?? best.tables.length * format.geometry.l2CoverageBytes;
+    // A snapshot that left no entry may have had it.
+    const isOnly = snapshotsLost === 0;
+    const isBelieved = isOnly && (!isStale(best) || isMissed(best, weighed, evidence));
+    const sureness = isBelieved ? 'likely' : 'guess';
+    return { ...best, kind: 'active', diskSizeBytes: size, sureness };
+  }
+  // Without a header it takes a size to know of how many tables the disk was made.
+  if (diskSizeBytes === undefined) return undefined;
+  const facts = {
+    kind: 'active',
+    origin: 'rebuilt',
+    l1At: undefined,
+    snapshot: undefined,
+  } as const;
+  const none = rootOf({ ...facts, diskSizeBytes }, new Uint32Array(0), evidence);
+  return withAllLost(none, evidence);
+}
+
+/**
+ * Whether the refcounts know of one reference more to each table of a root than was found: an older copy of an
+ * L1 table that lies in a free cluster then still has what the lost one had.
+ */
+function isMissed(
+  root: Root,
+  { tables: weighed }: Weighed,
+  { refcounts, format }: Evidence,
+): boolean {
+  return root.tables.every((at) => {
+    if (at <= 0) return at === 0;
+    const cluster = at / format.geometry.clusterBytes;
+    return (refcounts.of(cluster) ?? 0) > weighed.counts.get(cluster);
+  });
+}
+
+/** Finds tables for what is lost: each disk for itself, then those that have lost everything. */
+async function fill(
+  roots: readonly Root[],
+  disksLost: number,
+  l1s: ReadonlySet<number>,
+  evidence: Evidence,
+): Promise<readonly Root[]> {
+  const { metadata, tables } = await weigh(roots, evidence);
+  const { clusterBytes } = evidence.format.geometry;
+  const isTaken = (cluster: number): boolean =>
+    metadata.has(cluster) || tables.counts.get(cluster) > 0 || l1s.has(cluster * clusterBytes);
+  const orphans = await findOrphans(roots, isTaken, evidence);
+  const prepared = roots.map((root) =>
+    root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence) : root,
+  );
+  const lost = new LostTables(prepared, orphans, disksLost, l1s, isTaken, evidence);
+  const filled = prepared.map((root) => lost.fill(root));
+  const empty = filled.filter(({ origin }) => origin === 'rebuilt');
+  // With two of them nobody knows whose is what.
+  if (empty.length !== 1) return filled;
+  return filled.map((root) => (root === empty[0] ? lost.fillInOrder(root) : root));
+}

@@ -1,0 +1,101 @@
+import { LIMITS } from '../../qcow2/limits.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import { oneBitNeighbours } from '../../image/one-bit.js';
+import { KiB, roundUp } from '../../base/units.js';
+import { isPlace, type Evidence } from './evidence.js';
+import { findEntries } from './snapshot-entries.js';
+
+/** Snapshots by what names them, each L1 table once. */
+export interface FoundSnapshots {
+  /** By the table that the header leads to, as many as it counts. */
+  readonly named: readonly Snapshot[];
+  /** How many the header counts; undefined without a header. */
+  readonly claimed: number | undefined;
+  /** Where the table lies that the header leads to; of no bytes where there is none. */
+  readonly region: { readonly at: number; readonly bytes: number };
+  /** By other tables, older ones mostly, and behind the end of the named one. */
+  readonly others: readonly Snapshot[];
+}
+
+const FIRST_READ_BYTES = 4 * KiB;
+/** Longer than any entry. */
+const ENTRY_BYTES_MAX = 256 * KiB;
+
+/** Finds all that is left of snapshot tables. */
+export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots> {
+  const { head, scanned } = evidence;
+  const claimed = head.pointers?.snapshotCount;
+  const stored = head.pointers?.snapshotTableAt ?? 0;
+  const starts = new Set(scanned.snapshotTables);
+  const at = tableAt(stored, claimed, starts, evidence);
+  const named: Snapshot[] = [];
+  const others: Snapshot[] = [];
+  const known = new Set<string>();
+  const add = (to: Snapshot[], snapshot: Snapshot): void => {
+    const key = keyOf(snapshot);
+    if (known.has(key) || known.size >= LIMITS.snapshotsMax.value) return;
+    known.add(key);
+    to.push(snapshot);
+  };
+  let end = 0;
+  if (at !== undefined) {
+    const table = await readEntries(at, starts.has(stored) || at === stored, evidence);
+    table.snapshots.forEach((snapshot, i) => {
+      // A count of 65,536 and more is no count.
+      add(i < Math.min(claimed ?? 0, LIMITS.snapshotsMax.value) ? named : others, snapshot);
+    });
+    end = at + table.bytes;
+  }
+  for (const start of scanned.snapshotTables) {
+    const isRead = at !== undefined && start >= at && start < end;
+    if (isRead) continue;
+    const table = await readEntries(start, false, evidence);
+    for (const snapshot of table.snapshots) add(others, snapshot);
+  }
+  const region = { at: at ?? 0, bytes: Math.max(0, end - (at ?? 0)) };
+  return { named, claimed, region, others };
+}
+
+/** Where the header's snapshot table is: where it says, or where it would with one bit mended. */
+function tableAt(
+  stored: number,
+  claimed: number | undefined,
+  starts: ReadonlySet<number>,
+  evidence: Evidence,
+): number | undefined {
+  if (claimed === undefined || claimed === 0) return undefined;
+  if (starts.has(stored)) return stored;
+  const { clusterBytes } = evidence.format.geometry;
+  const near = oneBitNeighbours(stored, clusterBytes, evidence.fileSizeBytes).find((place) =>
+    starts.has(place),
+  );
+  if (near !== undefined) return near;
+  // The first entry may be the damaged one.
+  return isPlace(stored, evidence) ? stored : undefined;
+}
+
+/** The entries of a table, as far as they go on within the clusters that it fills. */
+async function readEntries(
+  at: number,
+  isNamed: boolean,
+  evidence: Evidence,
+): Promise<{ snapshots: readonly Snapshot[]; bytes: number }> {
+  const { source, fileSizeBytes, format, head } = evidence;
+  const { clusterBytes } = format.geometry;
+  const diskSizeBytes = head.diskSizeBytes ?? 0;
+  const context = { at, clusterBytes, fileSizeBytes, diskSizeBytes, isNamed };
+  const most = Math.min(LIMITS.snapshotTableBytesMax.value, roundUp(fileSizeBytes - at, 8));
+  for (let wanted = FIRST_READ_BYTES; ; wanted *= 4) {
+    // What lies past the end of the file reads as zeros: a name that is cut is a name.
+    const bytes = new Uint8Array(wanted);
+    await source.readBatch([{ at, into: bytes }]);
+    const { snapshots, end, goesOn } = findEntries(bytes, context);
+    if (!goesOn || wanted >= most + ENTRY_BYTES_MAX) {
+      return { snapshots, bytes: roundUp(end, clusterBytes) };
+    }
+  }
+}
+
+function keyOf({ l1, idBytes, nameBytes }: Snapshot): string {
+  return `${l1.at} ${l1.entries} ${String(idBytes)} ${String(nameBytes)}`;
+}

@@ -1,0 +1,93 @@
+import { bytesOf } from '../../base/words.js';
+import type { Image } from '../../image/image.js';
+import { walkStoredTables } from '../../refs/tables.js';
+import { decodeRefcounts } from '../../refcount/block.js';
+import type { Counts } from '../../refcount/counts.js';
+import { DOUBTED_EXCESS } from './excess.js';
+
+/** Refcounts are written, and lost, by sectors. */
+const SECTOR_BYTES = 512;
+/** Where more than this share of the clusters in use have refcounts that can't be right, none of a sector counts. */
+const WRONG_SHARE = 1 / 8;
+
+/**
+ * The highest refcount that all disks together could ask for. A host cluster may hold parts of several compressed
+ * clusters, each of at least a byte of a sector of its own.
+ */
+export function plausibleMost({ geometry }: Image, disks: number): number {
+  return disks * (geometry.clusterBytes / SECTOR_BYTES) + DOUBTED_EXCESS;
+}
+
+/**
+ * Tells of which refcount blocks the refcounts are lost, by those of clusters that something refers to: too low,
+ * or higher than all disks together could ask for. A table that was lost makes no refcount look so. Where most
+ * blocks are lost, all are: it is their width that is wrong, or the table that leads to them.
+ *
+ * @param counts the references of the image.
+ * @param blocks host offsets of the blocks by index, 0 for none.
+ * @param disks the active disk and all snapshots.
+ */
+export async function lostBlocks(
+  image: Image,
+  counts: Counts,
+  blocks: Float64Array,
+  disks: number,
+): Promise<(block: number) => boolean> {
+  const { source, geometry, fileSizeBytes } = image;
+  const { clusterBytes, refcountBits, refcountBlockEntries } = geometry;
+  const present: number[] = [];
+  blocks.forEach((at, block) => {
+    if (at !== 0 && counts.touched[block] === 1) present.push(block);
+  });
+  const lost = new Set<number>();
+  const stored = new Uint32Array(refcountBlockEntries);
+  const inSector = (SECTOR_BYTES * 8) / refcountBits;
+  const most = plausibleMost(image, disks);
+  // What is named behind the end of the file never had a refcount, or it is the name that is wrong.
+  const clusters = Math.min(counts.clusters, Math.ceil(fileSizeBytes / clusterBytes));
+  const offsets = Float64Array.from(present, (block) => blocks[block]!);
+  await walkStoredTables(source, offsets, clusterBytes, (index, words) => {
+    const block = present[index]!;
+    decodeRefcounts(bytesOf(words), refcountBits, stored);
+    for (let from = 0; from < refcountBlockEntries; from += inSector) {
+      const sector = stored.subarray(from, from + inSector);
+      const first = block * refcountBlockEntries + from;
+      if (isLost(sector.subarray(0, Math.max(0, clusters - first)), counts, first, most)) {
+        lost.add(block);
+      }
+    }
+  });
+  const areAllLost = lost.size * 2 > present.length;
+  return (block) => areAllLost || lost.has(block);
+}
+
+/** Tells which of the refcount blocks that something else refers to, too, hold no refcounts. */
+export async function sharedJunkBlocks(
+  image: Image,
+  counts: Counts,
+  blocks: Float64Array,
+  disks: number,
+): Promise<(block: number) => boolean> {
+  const { clusterBytes } = image.geometry;
+  const isShared = (at: number): boolean => at !== 0 && counts.get(at / clusterBytes) !== 1;
+  if (!blocks.some(isShared)) return () => false;
+  const isJunk = await lostBlocks(image, counts, blocks, disks);
+  // A block that counts nothing which is referred to is of no use to anybody.
+  return (block) => isShared(blocks[block]!) && (counts.touched[block] !== 1 || isJunk(block));
+}
+
+/** Whether refcounts, the first of which is that of cluster `first`, are none. */
+function isLost(stored: Uint32Array, counts: Counts, first: number, most: number): boolean {
+  let [used, wrong, nonZero] = [0, 0, 0];
+  for (let i = 0; i < stored.length; i++) {
+    const references = counts.get(first + i);
+    const is = stored[i]!;
+    if (is !== 0) nonZero += 1;
+    if (references === 0) continue;
+    used += 1;
+    if (is < references || is > most) wrong += 1;
+  }
+  if (used > 0 && nonZero === 0) return true;
+  // A single one may be a flipped bit, or an edit that was broken off.
+  return wrong > 1 && wrong > used * WRONG_SHARE;
+}

@@ -1,0 +1,198 @@
+import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
+import type { Image } from '../../image/image.js';
+import { visitL1Tables } from '../../refs/l1-tables.js';
+import { metadataRegions, regionClusters } from '../../refs/regions.js';
+import { walkTables } from '../../refs/tables.js';
+import { COMPRESSED, compressedExtent, offsetOf } from '../../l1l2/entry.js';
+import { indexOfOffset } from '../../refs/pointers.js';
+import { l1EntriesFor } from '../../qcow2/geometry.js';
+import type { References } from './count-references.js';
+import { OWNERS_MAX, type Finding, type Owner, type OwnerKind } from './finding.js';
+import type { StoredRefcountTable } from './judge-refcount-table.js';
+
+/** Who points at an L2 table: the L1 entry, and the first guest byte that the table maps. */
+interface Pointer {
+  readonly at: number;
+  readonly snapshot: number | undefined;
+  readonly index: number;
+  readonly diskSizeBytes: number;
+}
+
+/** What refers to one cluster: owners, and how many more there are. */
+interface OwnersOfOne {
+  readonly owners: Owner[];
+  leftOut: number;
+}
+
+/** Collects owners of the clusters that are asked for. */
+class Owners {
+  readonly #byCluster = new Map<number, OwnersOfOne>();
+  /** By the lowest bits of its number whether a cluster may be asked for: no map is as fast. */
+  readonly #mayBe = new Uint8Array(2 ** 16);
+  readonly #clusterBytes: number;
+
+  constructor(clusters: Iterable<number>, clusterBytes: number) {
+    this.#clusterBytes = clusterBytes;
+    for (const cluster of clusters) {
+      this.#byCluster.set(cluster, { owners: [], leftOut: 0 });
+      this.#mayBe[cluster & 0xffff] = 1;
+    }
+  }
+
+  /** False where no cluster that these bytes lie in is asked for; seldom true where none is. */
+  mayAskFor(at: number, bytes: number): boolean {
+    const last = Math.floor((at + bytes - 1) / this.#clusterBytes);
+    for (let cluster = Math.floor(at / this.#clusterBytes); cluster <= last; cluster++) {
+      if (this.#mayBe[cluster & 0xffff] !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Adds the owner of these bytes to every cluster that they lie in and that is asked for. */
+  add(at: number, bytes: number, owner: () => Owner): void {
+    for (const of of this.#askedFor(at, bytes)) {
+      if (of.owners.length < OWNERS_MAX) of.owners.push(owner());
+      else of.leftOut += 1;
+    }
+  }
+
+  /** The same for so many owners that are only counted. */
+  addUnlisted(at: number, bytes: number, count: number): void {
+    for (const of of this.#askedFor(at, bytes)) of.leftOut += count;
+  }
+
+  of(cluster: number): Readonly<OwnersOfOne> {
+    return this.#byCluster.get(cluster) ?? { owners: [], leftOut: 0 };
+  }
+
+  *#askedFor(at: number, bytes: number): Iterable<OwnersOfOne> {
+    const last = Math.floor((at + bytes - 1) / this.#clusterBytes);
+    for (let cluster = Math.floor(at / this.#clusterBytes); cluster <= last; cluster++) {
+      const of = this.#byCluster.get(cluster);
+      if (of !== undefined) yield of;
+    }
+  }
+}
+
+/** The same findings with all that refers to the clusters that they are about. */
+export async function withOwners(
+  image: Image,
+  table: StoredRefcountTable,
+  references: References,
+  findings: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const clusters = findings.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster]));
+  if (clusters.length === 0) return findings;
+  const owners = new Owners(clusters, image.geometry.clusterBytes);
+  addRegions(image, table, owners);
+  await addTables(image, references, owners);
+  await addBitmapData(image, owners);
+  return findings.map((finding) => {
+    if (finding.cluster === undefined) return finding;
+    const { owners: listed, leftOut } = owners.of(finding.cluster);
+    return { ...finding, owners: listed, ownersLeftOut: leftOut };
+  });
+}
+
+function addRegions(image: Image, table: StoredRefcountTable, owners: Owners): void {
+  const { clusterBytes } = image.geometry;
+  const blocks = table.blocks.filter((at) => at % clusterBytes === 0);
+  let snapshot = 0;
+  for (const region of metadataRegions(image, blocks)) {
+    const of =
+      region.owner === 'inactive-l1' ? snapshotWithL1(image, region.at, snapshot) : undefined;
+    if (of !== undefined) snapshot = of + 1;
+    const [first, end] = regionClusters(region, clusterBytes);
+    owners.add(first * clusterBytes, (end - first) * clusterBytes, () => {
+      return { kind: region.owner, snapshot: of, at: region.at, guestOffset: undefined };
+    });
+  }
+}
+
+/** Regions come in the order of the snapshots; those without entries have none. */
+function snapshotWithL1(image: Image, at: number, from: number): number | undefined {
+  return image.snapshots.findIndex(
+    (one) => one.index >= from && one.l1.at === at && one.l1.entries > 0,
+  );
+}
+
+async function addTables(image: Image, { tally, scan }: References, owners: Owners): Promise<void> {
+  const { geometry } = image;
+  const pointers: Pointer[][] = Array.from(tally.offsets, () => []);
+  const unlisted = new Uint32Array(tally.offsets.length);
+  const tables = [
+    { l1: image.header.activeL1, snapshot: undefined, diskSizeBytes: image.header.diskSizeBytes },
+    ...image.snapshots.map(({ l1, index, diskSizeBytes }) => ({
+      l1,
+      snapshot: index,
+      diskSizeBytes,
+    })),
+  ];
+  await visitL1Tables(
+    image.source,
+    tables.map(({ l1 }) => l1),
+    (position, words) => {
+      const { l1, snapshot, diskSizeBytes } = tables[position]!;
+      for (let i = 0; i < words.length; i += 2) {
+        const offset = offsetOf(words[i]!, words[i + 1]!);
+        const pointer = { at: l1.at + i * 4, snapshot, index: i / 2, diskSizeBytes };
+        if (offset === 0) continue;
+        const known = indexOfOffset(tally.offsets, offset);
+        if (pointers[known]!.length < OWNERS_MAX) pointers[known]!.push(pointer);
+        else unlisted[known]! += 1;
+        const kind = snapshot === undefined ? 'active-l2' : 'inactive-l2';
+        const at = pointer.at;
+        owners.add(offset, geometry.clusterBytes, () => {
+          return { kind, snapshot, at, guestOffset: undefined };
+        });
+      }
+    },
+  );
+  await walkTables(image.source, tally.offsets, geometry.clusterBytes, (table, words) => {
+    for (let i = 0; i < words.length; i += scan.stride) {
+      const high = words[i]!;
+      const low = words[i + 1]!;
+      const isCompressed = (high & COMPRESSED) !== 0;
+      const extent = isCompressed ? compressedExtent(high, low, scan.clusterBits) : undefined;
+      const target = extent === undefined ? offsetOf(high, low) : Math.floor(extent.at / 512) * 512;
+      if ((target === 0 && !isCompressed) || image.header.externalDataFile) continue;
+      const bytes = extent?.sectorBytes ?? geometry.clusterBytes;
+      if (!owners.mayAskFor(target, bytes)) continue;
+      for (const pointer of pointers[table]!) {
+        owners.add(target, bytes, () => {
+          const at = tally.offsets[table]! + i * 4;
+          return dataOwner(image, pointer, i / scan.stride, at, isCompressed);
+        });
+      }
+      owners.addUnlisted(target, bytes, unlisted[table]!);
+    }
+  });
+}
+
+function dataOwner(
+  image: Image,
+  { snapshot, index, diskSizeBytes }: Pointer,
+  entry: number,
+  at: number,
+  isCompressed: boolean,
+): Owner {
+  const { geometry } = image;
+  const diskEntries = l1EntriesFor(diskSizeBytes, geometry);
+  const inTable = entry * geometry.clusterBytes;
+  // What is mapped behind the disk is the saved machine.
+  const isVmState = index >= diskEntries;
+  const from = isVmState ? index - diskEntries : index;
+  const kind: OwnerKind = isVmState ? 'vm-state' : isCompressed ? 'compressed-data' : 'guest-data';
+  return { kind, snapshot, at, guestOffset: from * geometry.l2CoverageBytes + inTable };
+}
+
+async function addBitmapData(image: Image, owners: Owners): Promise<void> {
+  const { clusterBytes } = image.geometry;
+  await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
+    const offset = offsetOf(high, low);
+    if (offset === 0) return;
+    owners.add(offset, clusterBytes, () => {
+      return { kind: 'bitmap-data', snapshot: undefined, at, guestOffset: undefined };
+    });
+  });
+}

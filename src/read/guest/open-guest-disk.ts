@@ -1,0 +1,178 @@
+import { QsnapError } from '../../errors.js';
+import { refuseUnread, type Image } from '../../image/image.js';
+import { tableFormat } from '../../image/table-format.js';
+import { openImage } from '../../image/open.js';
+import { ownSnapshot } from '../../image/own-snapshot.js';
+import { refuseEdited } from '../../image/refuse-edited.js';
+import { openForReading } from '../../image/open-for-reading.js';
+import type { BlockSource } from '../../io/device.js';
+import { settled } from '../../io/settled.js';
+import { tellsHoles } from '../../io/holes.js';
+import { LIMITS } from '../../qcow2/limits.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import { ChainGuard, looksLikeQcow2 } from './backing.js';
+import type { GuestDisk, Loss } from './disk.js';
+import type { Gate } from './gate.js';
+import { L2Tables } from './l2-tables.js';
+import type { Backing, DiskCipher, LayerDisk } from './layer.js';
+import type { Cryptography, Decompressor } from './platform.js';
+import { isPreallocated } from './preallocation.js';
+import { Qcow2Disk } from './qcow2-disk.js';
+import { openRawLayer } from './raw-disk.js';
+import { tableMapOf } from './table-map.js';
+import { unlock } from './unlock.js';
+
+const SECTOR_BYTES = 512;
+
+/** What a disk is read with. All optional: what is missing is asked for by name when it is needed. */
+export interface GuestDiskOptions {
+  /** The disk as it was in this snapshot, and as long as it was then; undefined: the active disk. */
+  readonly snapshot?: Snapshot | undefined;
+  readonly decompressor?: Decompressor | undefined;
+  readonly cryptography?: Cryptography | undefined;
+  /** Of this image; what is below has its own, by the gate. */
+  readonly passphrase?: Uint8Array | undefined;
+  /** Opens backing and data files. Without one, nothing that the image names is opened. */
+  readonly gate?: Gate | undefined;
+  /**
+   * Take what QEMU takes: reserved bits in table entries are ignored, and what lies past the end of
+   * the file reads as zeros; without it such entries are errors. Disks count in sectors: a qcow2
+   * disk ends with its last whole one, a raw file's last one is filled up. Extents tell holes below
+   * mapped clusters (`preallocated`); where they can't but be read, in files of up to 16 GiB.
+   */
+  readonly tolerant?: boolean | undefined;
+  /** Extents go on past damage, and tell it as `unreadable`. */
+  readonly unreadableExtents?: boolean | undefined;
+  /**
+   * Reads go on past damage, too: entries that can't be right, what lies past the end of the file,
+   * clusters that can't be unpacked, and sectors that the medium does not give. They are zeros, and
+   * this is told of each; of the same bytes more than once, if they are asked for again.
+   */
+  readonly onLost?: ((loss: Loss) => void) | undefined;
+}
+
+/**
+ * Opens the disk that is in an image, for reading. Images that are marked dirty or corrupt can be
+ * read; refcounts are not looked at.
+ *
+ * @throws QsnapError IMAGE_CHANGED, SNAPSHOT_STALE, TABLE_INVALID, PASSPHRASE_WRONG, UNSUPPORTED_ENCRYPTION; with a gate also
+ *   BACKING_REFUSED, BACKING_LOOP, OPEN_FAILED and what is wrong with an image below.
+ */
+export async function openGuestDisk(
+  image: Image,
+  options: GuestDiskOptions = {},
+): Promise<GuestDisk> {
+  return openLayer(image, options, await ChainGuard.from(image.source));
+}
+
+async function openLayer(
+  image: Image,
+  options: GuestDiskOptions,
+  guard: ChainGuard,
+): Promise<LayerDisk> {
+  const { header, source, fileSizeBytes } = image;
+  const { gate } = options;
+  const snapshot = options.snapshot && ownSnapshot(image, options.snapshot);
+  const tolerant = options.tolerant === true;
+  refuseEdited(image);
+  refuseUnread(image, snapshot);
+  const format = tableFormat(image);
+  const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    await settled(opened.splice(0).map((one) => one.close()));
+  };
+  const kept = <T extends { close(): Promise<void> }>(one: T): T => {
+    opened.push(one);
+    return one;
+  };
+  try {
+    const tables = await L2Tables.open(image, snapshot?.l1 ?? header.activeL1, {
+      structure: snapshot === undefined ? 'active L1' : 'snapshot L1',
+      diskSizeBytes,
+      format,
+      tolerant,
+      goesOn: options.unreadableExtents === true || options.onLost !== undefined,
+    });
+    const cipher = await cipherOf(image, options);
+    const external = header.externalDataFile;
+    const data = external ? await gate?.openDataFile(image).then(kept) : source;
+    const backing = await openBacking(image, options, guard, kept);
+    let hasHoles: Promise<boolean> | undefined;
+    return new Qcow2Disk({
+      image,
+      tables,
+      map: tableMapOf(format, fileSizeBytes, external, tolerant),
+      diskSizeBytes,
+      data,
+      cipher,
+      decompressor: options.decompressor,
+      dataEnd: tolerant ? Infinity : ((await data?.sizeBytes()) ?? Infinity),
+      unreadableExtents: options.unreadableExtents === true,
+      onLost: options.onLost,
+      backing,
+      hasHoles: () => (hasHoles ??= looksForHoles(image, data, tolerant)),
+      close,
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * Whether to look for holes below mapped clusters: only what has to match QEMU does it. Where nobody can
+ * tell them, all clusters would have to be read, which is not done in files that would take minutes.
+ */
+async function looksForHoles(
+  image: Image,
+  data: BlockSource | undefined,
+  tolerant: boolean,
+): Promise<boolean> {
+  if (!tolerant || data === undefined || image.header.encryption !== 'none') return false;
+  if (!(await isPreallocated(image))) return false;
+  return (
+    (await tellsHoles(data)) || (await data.sizeBytes()) <= LIMITS.preallocationLookBytesMax.value
+  );
+}
+
+async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCipher | undefined> {
+  const { passphrase, cryptography } = options;
+  if (image.header.encryption === 'none' || passphrase === undefined) return undefined;
+  if (cryptography === undefined) {
+    throw new QsnapError('UNSUPPORTED_ENCRYPTION', 'nothing here decrypts guest data', {
+      actual: image.header.encryption,
+      hint: 'give cryptography: qsnap/node and qsnap/web have it',
+    });
+  }
+  return unlock(image, passphrase, cryptography);
+}
+
+async function openBacking(
+  image: Image,
+  options: GuestDiskOptions,
+  guard: ChainGuard,
+  kept: <T extends { close(): Promise<void> }>(one: T) => T,
+): Promise<Backing> {
+  if (image.backingNameBytes === undefined) return { kind: 'none' };
+  if (options.gate === undefined) return { kind: 'closed' };
+  const layer = await options.gate.openBacking(image);
+  kept(layer.source);
+  const below = guard.below(image, layer);
+  const disk = kept(await openBelow(layer, options, below));
+  return { kind: 'open', disk, sizeBytes: await disk.sizeBytes() };
+}
+
+async function openBelow(
+  layer: { source: BlockSource; format: 'qcow2' | 'raw' | undefined; passphrase?: Uint8Array },
+  options: GuestDiskOptions,
+  guard: ChainGuard,
+): Promise<LayerDisk> {
+  const { source, format, passphrase } = layer;
+  const isQcow2 = format === 'qcow2' || (format === undefined && (await looksLikeQcow2(source)));
+  if (!isQcow2) return openRawLayer(source, options);
+  // QEMU opens no layer whose snapshot table it can't read.
+  const image = await (options.tolerant === true ? openImage(source) : openForReading(source));
+  return openLayer(image, { ...options, snapshot: undefined, passphrase }, guard);
+}

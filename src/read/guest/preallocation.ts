@@ -1,0 +1,76 @@
+import { MiB } from '../../base/units.js';
+import { isQsnapError } from '../../errors.js';
+import type { Image } from '../../image/image.js';
+import { readSoundRefcountTable } from '../../refs/sound-refcounts.js';
+import { isSparseSource } from '../../io/holes.js';
+
+const BATCH_BYTES = 4 * MiB;
+
+/**
+ * Whether an image has so many more clusters in use than its file has on the medium that clusters
+ * must have been mapped ahead of time, with holes where nothing was written yet. An image in a
+ * source that can't tell what is on its medium has none.
+ *
+ * QEMU: block/qcow2-refcount.c, qcow2_detect_metadata_preallocation.
+ */
+export async function isPreallocated(image: Image): Promise<boolean> {
+  const { source, geometry, fileSizeBytes } = image;
+  if (!isSparseSource(source)) return false;
+  const fileClusters = Math.ceil(fileSizeBytes / geometry.clusterBytes);
+  const onMedium = Math.floor((await source.allocatedBytes()) / geometry.clusterBytes);
+  const threshold = Math.max(Math.floor((onMedium * 10) / 9), onMedium + 2);
+  if (fileClusters < threshold) return false;
+  try {
+    return await countsReach(image, fileClusters, threshold);
+  } catch (error) {
+    // Guest data can be read without refcounts; they are no reason not to.
+    if (!isQsnapError(error) || error.kind !== 'image') throw error;
+    return false;
+  }
+}
+
+async function countsReach(
+  image: Image,
+  fileClusters: number,
+  threshold: number,
+): Promise<boolean> {
+  const { clusterBytes, refcountBits, refcountBlockEntries } = image.geometry;
+  const offsets = await readSoundRefcountTable(image);
+  const blocks = Math.min(offsets.length, Math.ceil(fileClusters / refcountBlockEntries));
+  const perBatch = Math.max(1, BATCH_BYTES / clusterBytes);
+  let used = 0;
+  for (let first = 0; first < blocks && used < threshold; first += perBatch) {
+    const batch = [...offsets.subarray(first, Math.min(first + perBatch, blocks))];
+    const present = batch.filter((at) => at !== 0);
+    const bytes = new Uint8Array(present.length * clusterBytes);
+    const requests = present.map((at, i) => ({
+      at,
+      into: bytes.subarray(i * clusterBytes, (i + 1) * clusterBytes),
+    }));
+    await image.source.readBatch(requests);
+    used += countUsed(bytes, refcountBits);
+  }
+  return used >= threshold;
+}
+
+/** How many entries of refcount blocks are not 0. */
+function countUsed(bytes: Uint8Array, refcountBits: number): number {
+  let used = 0;
+  if (refcountBits >= 8) {
+    const entryBytes = refcountBits / 8;
+    for (let i = 0; i < bytes.length; i += entryBytes) {
+      let any = 0;
+      for (let j = i; j < i + entryBytes; j++) any |= bytes[j]!;
+      if (any !== 0) used += 1;
+    }
+    return used;
+  }
+  const mask = 2 ** refcountBits - 1;
+  for (const byte of bytes) {
+    if (byte === 0) continue;
+    for (let shift = 0; shift < 8; shift += refcountBits) {
+      if (((byte >>> shift) & mask) !== 0) used += 1;
+    }
+  }
+  return used;
+}

@@ -1,0 +1,47 @@
+import { statfsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { hostRoomBytes, softFileLimit } from '../../../../src/node/files/host-room.js';
+import { openFile, openFileForEdit } from '../../../../src/node/index.js';
+import { temporaryDirectory } from '../../../support/directories.js';
+import { withLoopDevice } from '../../../support/loop-device.js';
+
+const LIMITS = (
+  soft: string,
+): string => `Limit                     Soft Limit           Hard Limit           Units
+Max cpu time              unlimited            unlimited            seconds
+Max file size             ${soft.padEnd(20)} unlimited            bytes
+Max open files            1024                 4096                 files
+`;
+
+test('the limit for files of a process', () => {
+  expect(softFileLimit(LIMITS('33554432'))).toBe(33_554_432);
+  expect(softFileLimit(LIMITS('unlimited'))).toBeUndefined();
+  expect(softFileLimit('')).toBeUndefined();
+});
+
+test('what is free on the file system', async () => {
+  const folder = temporaryDirectory();
+  const { bavail, blocks, bsize } = statfsSync(folder);
+  const room = await hostRoomBytes(folder, 0);
+  expect(room).toBeGreaterThan((bavail * bsize) / 2);
+  expect(room).toBeLessThanOrEqual(blocks * bsize);
+  expect(await hostRoomBytes(path.join(folder, 'nothing'), 0)).toBeUndefined();
+});
+
+test('a block device never becomes longer, and one that is read-only is not opened for an edit', async () => {
+  const file = path.join(temporaryDirectory(), 'disk');
+  writeFileSync(file, new Uint8Array(65_536));
+  await withLoopDevice(file, ['--read-only'], async (device) => {
+    const source = await openFile(device);
+    expect(source.growable).toBe(false);
+    expect(await source.roomBytes?.()).toBe(0);
+    const refusal = {
+      code: 'OPEN_FAILED',
+      message: `Can't open ${device}: the device is read-only`,
+    };
+    expect(await source.refusalToWrite()).toMatchObject(refusal);
+    await source.close();
+    await expect(openFileForEdit(device)).rejects.toMatchObject(refusal);
+  });
+});

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { checkImage } from '../../../../src/read/check/check-image.js';
+import { refuseUnsound } from '../../../../src/read/check/refuse-unsound.js';
+import { memoryDevice } from '../../../../src/io/memory.js';
+import { fixtureNames, loadFixture } from '../../../support/fixture.js';
+
+const NONE = { corruptions: 0, checkErrors: 0, leaks: 0 };
+
+test('a sound image passes, and one with flaws where they are allowed', async () => {
+  await refuseUnsound(memoryDevice(loadFixture('cluster-512')), NONE);
+  for (const name of ['refcount-leaks', 'refcount-too-low', 'copied-flags-wrong']) {
+    const device = memoryDevice(loadFixture(name));
+    const { totals } = await checkImage(device);
+    expect(totals.corruptions + totals.checkErrors + totals.leaks, name).toBeGreaterThan(0);
+    await refuseUnsound(device, totals);
+  }
+});
+
+test.each(['corruptions', 'checkErrors', 'leaks'] as const)(
+  'one of the %s more than allowed is refused with the gravest finding',
+  async (kind) => {
+    let refused = 0;
+    for (const name of fixtureNames()) {
+      const device = memoryDevice(loadFixture(name));
+      const report = await checkImage(device).catch(() => undefined);
+      if (report === undefined || report.totals[kind] === 0) continue;
+      const allowed = { ...report.totals, [kind]: report.totals[kind] - 1 };
+      const error: unknown = await refuseUnsound(device, allowed).catch(
+        (thrown: unknown) => thrown,
+      );
+      expect(error, name).toMatchObject({ code: 'VERIFY_FAILED' });
+      const order = ['corruption', 'check-error', 'leak'];
+      const gravest = report.findings
+        .filter(({ severity }) => order.includes(severity))
+        .toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity))[0]!;
+      expect(String(error), name).toContain(gravest.message);
+      refused += 1;
+    }
+    // No fixture makes QEMU give up in the middle.
+    expect(refused).toBeGreaterThanOrEqual(kind === 'checkErrors' ? 0 : 1);
+  },
+);
