@@ -110,7 +110,7 @@ async function historied(random: Random, cluster: string, image: string): Promis
 }
 
 describeWithQemu(`exports of seeded images (seed ${seed})`, () => {
-  test.each(['512', '4k', '64k', '2M'])('clusters of %s', async (cluster) => {
+  test.each(['512', '4k', '64k', '2M'])('A2: clusters of %s', async (cluster) => {
     const random = randomFrom(seed + cluster.length);
     const directory = memoryDirectory();
     const image = path.join(directory, 'disk.qcow2');

@@ -94,7 +94,7 @@ async function qemuMay(): Promise<string[]> {
   return [...(list.code === 0 ? ['read'] : []), ...(write.code === 0 ? ['edit'] : [])];
 }
 
-describeWithQemu('locks: what QEMU holds', () => {
+describeWithQemu('E1: locks: what QEMU holds', () => {
   test('an image that nobody has may be read and edited', async () => {
     expect(await qsnapMay()).toEqual(['read', 'edit']);
     expect(await qemuMay()).toEqual(['read', 'edit']);
@@ -148,7 +148,7 @@ async function lockedBytes(): Promise<[number, number][]> {
   return ranges.sort(([a], [b]) => a - b);
 }
 
-describeWithQemu('locks: what qsnap holds', () => {
+describeWithQemu('E1: locks: what qsnap holds', () => {
   test('a reader locks the bytes that a reader of QEMU locks', async () => {
     const file = await openFile(image);
     const ours = await lockedBytes();
@@ -231,7 +231,7 @@ describeWithQemu('locks: what qsnap holds', () => {
   });
 });
 
-describeWithQemu('locks: without the add-on', () => {
+describeWithQemu('E1: locks: without the add-on', () => {
   const tools = { native: undefined };
 
   test.each([

@@ -259,7 +259,7 @@ describe('what a repair leaves alone', () => {
     });
 
     describeWithQemu('by QEMU', () => {
-      test('no error is left but the entry, fewer than after its own repair of leaks', async () => {
+      test('R9: no error is left but the entry, fewer than after its own repair of leaks', async () => {
         const directory = memoryDirectory();
         const [ours, theirs] = ['ours', 'theirs'].map((name) => join(directory, name));
         writeFileSync(ours!, await repaired(offTheTable(0n), { classes: ['leaks'] }));
@@ -327,7 +327,7 @@ describe('what a repair leaves alone', () => {
     expect(unlisted).toEqual([]);
   });
 
-  test('snapshots, unless they are named', async () => {
+  test('S9: snapshots, unless they are named', async () => {
     const kept = await repaired(sound, { classes: ['all'], dropSnapshots: [1, 2] });
     expect(snapshotsOf(kept).snapshots.map(({ id }) => id)).toEqual(['1', '4', '5']);
     expect(checkImage(kept)).toEqual({ corruptions: [], leaks: [] });
