@@ -16,6 +16,7 @@ import {
 } from '../support/fixture.js';
 import { randomFrom, seedOf, type Random } from '../support/model-random.js';
 import { memoryDirectory } from '../support/directories.js';
+import { makeImage, use } from '../support/made-images.js';
 import {
   contentHash,
   describeWithQemu,
@@ -84,16 +85,7 @@ const holes = memoryDirectory();
 /** An image with a history: writes of all kinds, snapshots, and a resize between them. */
 async function historied(random: Random, cluster: string, image: string): Promise<void> {
   const diskKiB = 4096 + random.below(64) * 4;
-  await qemuImg([
-    'create',
-    '-q',
-    '-f',
-    'qcow2',
-    '-o',
-    `cluster_size=${cluster}`,
-    image,
-    `${diskKiB}k`,
-  ]);
+  await makeImage(image, `${diskKiB}k`, `cluster_size=${cluster}`);
   for (const id of ['1', '2', '3']) {
     const commands = Array.from({ length: 12 }, () => {
       const sector = random.below(diskKiB * 2 - 600);
@@ -103,8 +95,7 @@ async function historied(random: Random, cluster: string, image: string): Promis
       const kind = random.pick(['write -P 0', `write -P ${1 + random.below(255)}`, 'write -z']);
       return `${kind} ${sector * 512} ${length}`;
     });
-    await qemuIo(image, commands);
-    await qemuImg(['snapshot', '-c', `s${id}`, image]);
+    await use(image, commands, `snapshot s${id}`);
     if (id === '2') await qemuImg(['resize', '-q', image, `+${random.below(2000) + 1}k`]);
   }
 }

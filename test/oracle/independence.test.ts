@@ -20,11 +20,12 @@ import { copyFixture, expectedContents, loadFixture } from '../support/fixture.j
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
 import { edit } from '../support/model-twin.js';
 import { memoryDirectory } from '../support/directories.js';
+import { makeImage } from '../support/made-images.js';
 import {
   contentHash,
   describeWithQemu,
   expectClean,
-  qemuImg,
+  expectCleanBytes,
   qemuIo,
   snapshotList,
 } from '../support/qemu.js';
@@ -48,7 +49,7 @@ const optionSets: readonly (readonly [title: string, options: string, write: str
 /** Five snapshots in a row by qsnap, QEMU writing between them and after the last. */
 async function fiveSnapshots(options: string, write: string): Promise<string> {
   const image = path.join(memoryDirectory(), 'image.qcow2');
-  await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, image, '4M']);
+  await makeImage(image, '4M', options);
   for (let i = 1; i <= 5; i++) {
     // Each writes a place of its own and one that all share. Compressed data can't be overwritten.
     const shared = write === 'write' ? [`write -P ${i} 0 128k`] : [`discard 0 128k`];
@@ -125,13 +126,11 @@ describeWithQemu('VM state', () => {
       (image) => planDelete(image, image.snapshots.slice(1, 2)),
     ];
     const device = memoryDevice(original);
-    const file = path.join(memoryDirectory(), 'image.qcow2');
     for (const plan of plans) {
       await executePlan(await plan(await openImage(device)));
       const bytes = device.snapshotBytes();
       expect(checkImage(bytes)).toEqual({ corruptions: [], leaks: [] });
-      writeFileSync(file, bytes);
-      await expectClean(file);
+      await expectCleanBytes(bytes);
       for (const [id, state] of states(bytes)) {
         if (before.has(id)) expect(state, `snapshot ${id}`).toEqual(before.get(id));
       }

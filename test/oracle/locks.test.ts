@@ -11,6 +11,7 @@ import { openFile } from '../../src/io/node/open.js';
 import { openFileForEdit } from '../../src/io/node/open-for-edit.js';
 import { systemLocks } from '../../src/io/node/proc-locks.js';
 import { temporaryDirectory } from '../support/directories.js';
+import { makeImage } from '../support/made-images.js';
 import { describeWithQemu, expectClean, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
 
 const children: ChildProcess[] = [];
@@ -19,8 +20,7 @@ let image = '';
 beforeEach(async () => {
   if (!qemuAvailable) return;
   image = path.join(temporaryDirectory(), 'image.qcow2');
-  await qemuImg(['create', '-q', '-f', 'qcow2', image, '64M']);
-  await qemuIo(image, ['write -P 7 0 32M']);
+  await makeImage(image, '64M', '', 'write -P 7 0 32M');
 });
 
 afterEach(async () => {
@@ -196,7 +196,7 @@ describeWithQemu('E1: locks: what qsnap holds', () => {
 
   test('a lock of a file that is closed lets nobody into the file that has its number now', async () => {
     const other = path.join(temporaryDirectory(), 'other.qcow2');
-    await qemuImg(['create', '-q', '-f', 'qcow2', other, '1M']);
+    await makeImage(other, '1M', '');
     const closed = await openFileForEdit(other);
     await closed.close();
     const file = await openFileForEdit(image);

@@ -15,6 +15,7 @@ import { memoryDirectory } from '../support/directories.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { damaged, EXAMPLES } from '../unit/check/examples.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
+import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
 import { editBoth, ourOutcome, readBoth } from './parity.js';
 
 const DISK = 'version-3.qcow2';
@@ -74,7 +75,7 @@ const EQUAL: readonly (readonly string[])[] = [
   ['check', '--output=json', 'refcount-leaks.qcow2'],
 ];
 
-const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] = [
+const DIFFERENT: readonly DifferentLine[] = [
   ['own-help', 'check', '-h'],
   ['other-protocols', 'check', 'nbd:foo'],
   ['other-formats', 'check', '-f', 'vdi', DISK],
@@ -119,21 +120,9 @@ async function expectEqual(
 }
 
 describeWithQemu('check', () => {
-  test.each(EQUAL.map((argv) => ({ argv, title: JSON.stringify(argv) })))(
-    'equal: $title',
-    async ({ argv }) => {
-      const pair = await editBoth(argv, memoryDirectory(), setUp);
-      expect(pair.ours).toEqual(pair.qemu);
-    },
-  );
-
-  test.each(DIFFERENT.map(([name, ...argv]) => ({ name, argv, title: argv.join(' ') })))(
-    '$name: $title',
-    async ({ name, argv }) => {
-      const pair = await editBoth(argv, memoryDirectory(), setUp);
-      expect(differencesOf(pair), JSON.stringify(pair)).toEqual([name]);
-    },
-  );
+  const run = (argv: readonly string[]) => editBoth(argv, memoryDirectory(), setUp);
+  testEqual(EQUAL, run);
+  testDifferent(DIFFERENT, run);
 
   test.each(fixtureNames())('fixture %s', async (name) => {
     const directory = memoryDirectory();

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { memoryDirectory } from '../support/directories.js';
+import { createImage, makeImage } from '../support/made-images.js';
 import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
 import { editBoth } from './parity.js';
 
@@ -165,11 +166,10 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
       ['convert', '-c', '-O', 'qcow2', '-B', 'below', '-F', 'qcow2', 'source', 'out'],
       memoryDirectory(),
       async (cwd) => {
-        await qemuImg(['create', '-q', '-f', 'qcow2', 'below', '1M'], { cwd });
-        await qemuIo(path.join(cwd, 'below'), ['write -P 3 128k 64k']);
+        await makeImage(path.join(cwd, 'below'), '1M', '', 'write -P 3 128k 64k');
         const over = ['-b', 'below', '-F', 'qcow2'];
         const options = ['-o', 'cluster_size=512'];
-        await qemuImg(['create', '-q', '-f', 'qcow2', ...options, ...over, 'source'], { cwd });
+        await createImage([...options, ...over, 'source'], cwd);
       },
     );
     expect(pair.ours).toEqual(pair.qemu);

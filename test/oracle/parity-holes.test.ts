@@ -4,6 +4,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, truncateSync, writeSy
 import path from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { memoryDirectory, temporaryDirectory } from '../support/directories.js';
+import { createImage } from '../support/made-images.js';
 import {
   describeUnless,
   describeWithQemu,
@@ -96,7 +97,7 @@ describeWithQemu('a command that reads a raw file', () => {
 
     test('below an image', async () => {
       const on = ['-b', 'hole-between.raw', '-F', 'raw', 'over.qcow2', '8M'];
-      await qemuImg(['create', '-q', '-f', 'qcow2', ...on], { cwd: directory });
+      await createImage(on, directory);
       await qemuIo(path.join(directory, 'over.qcow2'), ['write -P 9 1M 128k', 'write -z 5M 64k']);
       await same('map --output=json over.qcow2');
       await same('map over.qcow2');
@@ -133,7 +134,7 @@ describeWithQemu('a copy of a raw file', () => {
     const pair = await editBoth(argv, temporaryDirectory(), async (cwd) => {
       await qemuImg(['create', '-q', '-f', 'raw', 'below', '300k'], { cwd });
       const on = ['-b', 'below', '-F', 'raw', 'dense', '1M'];
-      await qemuImg(['create', '-q', '-f', 'qcow2', ...on], { cwd });
+      await createImage(on, cwd);
       await qemuIo('dense', ['write -P 1 600k 4k', 'write -P 2 128k 4k'], { cwd });
       execFileSync('cp', ['--sparse=always', 'dense', 'source'], { cwd });
     });
@@ -205,9 +206,8 @@ describeWithQemu('preallocated images', () => {
 
   async function sameOf(options: string, size: string, commands: readonly string[]): Promise<void> {
     const cwd = temporaryDirectory();
-    await qemuImg(['create', '-q', '-f', 'qcow2', 'empty.qcow2', size], { cwd });
-    const argv = ['create', '-q', '-f', 'qcow2', '-o', options, 'disk.qcow2', size];
-    await qemuImg(argv, { cwd });
+    await createImage(['empty.qcow2', size], cwd);
+    await createImage(['-o', options, 'disk.qcow2', size], cwd);
     for (const writes of [[], commands]) {
       if (writes.length > 0) await qemuIo('disk.qcow2', writes, { cwd });
       for (const line of LINES) {

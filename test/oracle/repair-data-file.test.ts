@@ -10,7 +10,8 @@ import { checkImage, executePlan, memoryDevice, proposeRepair } from '../../src/
 import { errorsByQemu, mendByQemu } from '../damage/subjects.js';
 import { patientOf } from '../support/damage.js';
 import { memoryDirectory } from '../support/directories.js';
-import { describeWithQemu, qemuImg, qemuIo } from '../support/qemu.js';
+import { makeImage } from '../support/made-images.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 
 const SHAPES = {
@@ -40,9 +41,9 @@ describeWithQemu('images with an external data file', () => {
 
     beforeAll(async () => {
       const asked = `data_file=${data}${options}`;
-      await qemuImg(['create', '-q', '-f', 'qcow2', '-o', asked, image, '4M']);
       // The first cluster of the disk lies at 0 in the data file, others not where the disk has them.
-      await qemuIo(image, ['write -P 6 2M 64k', 'write -P 5 0 256k', 'write -z 3M 64k']);
+      const writes = ['write -P 6 2M 64k', 'write -P 5 0 256k', 'write -z 3M 64k'];
+      await makeImage(image, '4M', asked, writes);
       await qemuImg(['convert', '-O', 'raw', image, disk]);
       sound = new Uint8Array(readFileSync(image));
       dataBefore = readFileSync(data);

@@ -1,11 +1,19 @@
 /** QEMU's tools as the judge of what qsnap writes: typed calls of qemu-img and qemu-io. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, constants, createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  constants,
+  createReadStream,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
+import { memoryDirectory } from './directories.js';
 import { runProgram, SHELLS_OWN } from './tool-shell.js';
 
 /** Whether qemu-img and qemu-io can be run here. */
@@ -170,6 +178,14 @@ export async function expectClean(image: string): Promise<void> {
   };
   const clean = { code: 0, errors: 0, corruptions: 0, leaks: 0, stderr: '' };
   expect(found, `qemu-img check ${image}`).toEqual(clean);
+}
+
+/** Expects the same of an image that becomes a file for it. Returns that file. */
+export async function expectCleanBytes(bytes: Uint8Array): Promise<string> {
+  const file = path.join(memoryDirectory(), 'image.qcow2');
+  writeFileSync(file, bytes);
+  await expectClean(file);
+  return file;
 }
 
 /** A snapshot as `qemu-img info --output=json` prints it. */
