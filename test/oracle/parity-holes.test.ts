@@ -5,13 +5,8 @@ import path from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { memoryDirectory, temporaryDirectory } from '../support/directories.js';
 import { createImage } from '../support/made-images.js';
-import {
-  describeUnless,
-  describeWithQemu,
-  qemuAvailable,
-  qemuImg,
-  qemuIo,
-} from '../support/qemu.js';
+import { describeUnless } from '../support/left-out.js';
+import { describeWithQemu, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
 import { editBoth, ourOutcome, readBoth } from './parity.js';
 
 const KiB = 1024;

@@ -12,6 +12,7 @@ import { patientOf } from '../support/damage.js';
 import { memoryDirectory } from '../support/directories.js';
 import { makeImage } from '../support/made-images.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
+import { leaveOut } from '../support/left-out.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 
 const SHAPES = {
@@ -51,7 +52,10 @@ describeWithQemu('images with an external data file', () => {
 
     test.each(DAMAGES)('%s', { timeout: 60_000 }, async (_name, damage) => {
       const bytes = damage.make(patientOf(sound));
-      if (bytes === undefined) return;
+      if (bytes === undefined) {
+        leaveOut('kinds of damage that an image has no place for');
+        return;
+      }
       const theirs = await mendByQemu(bytes, image);
       expect(theirs.isUnjudged).toBe(false);
       const device = memoryDevice(bytes);
@@ -59,7 +63,10 @@ describeWithQemu('images with an external data file', () => {
       if (plan !== undefined) await executePlan(plan);
       writeFileSync(image, device.snapshotBytes());
       expect(readFileSync(data).equals(dataBefore)).toBe(true);
-      if (theirs.after.code !== 0) return;
+      if (theirs.after.code !== 0) {
+        leaveOut('the result by QEMU, where its own repair leaves errors, too');
+        return;
+      }
       expect(await errorsByQemu(image)).toBeUndefined();
       expect((await checkImage(device)).exitCode).toBe(0);
       await qemuImg(['compare', '-F', 'raw', image, disk]);

@@ -44,6 +44,7 @@ import {
   type Twins,
 } from '../support/model-twin.js';
 import { memoryDirectory } from '../support/directories.js';
+import { leaveOut } from '../support/left-out.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf() + 2;
@@ -82,7 +83,10 @@ describeWithQemu('the same sizes under qsnap and under qemu-img', () => {
         .map(([what, count]) => `${what}: ${count}`)
         .join(', '),
     );
-    if (rounds < 9) return;
+    if (rounds < 9) {
+      leaveOut('whether each kind of resize came about: asked of 9 rounds and more');
+      return;
+    }
     expect([...tally.keys()]).toEqual(
       expect.arrayContaining(['grow off done', 'shrink off done', 'grow metadata done']),
     );
