@@ -187,7 +187,7 @@ function monitor(image: string, snapshot: string, commands: readonly string[]): 
   ];
   return new Promise((resolve, reject) => {
     const settings = { cwd: path.dirname(image), timeout: 30_000 };
-    const child = execFile(MACHINE, args, settings, (error, stdout, stderr) => {
+    const child = execFile('qemu-system-x86_64', args, settings, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(new Error(`${error.message}\n${stdout}${stderr}`));
     });

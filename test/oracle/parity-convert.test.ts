@@ -14,11 +14,17 @@ import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
 import { memoryDirectory } from '../support/directories.js';
 import { createImage } from '../support/made-images.js';
-import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
+import {
+  describeWithQemu,
+  expectClean,
+  expectIdentical,
+  qemuImg,
+  qemuIo,
+} from '../support/qemu.js';
 import { differencesOf } from './parity-differences.js';
 import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
 import { infoOf, mapOf } from './image-facts.js';
-import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+import { editBoth, type EditedPair, madeByBoth } from './parity.js';
 
 const SECRET = ['--object', 'secret,id=s,data=abc'];
 const LUKS = 'driver=qcow2,file.filename=luks,encrypt.key-secret=s';
@@ -323,20 +329,17 @@ function outputOf(argv: readonly string[]): string | undefined {
 
 async function expectSameOutput(pair: EditedPair, argv: readonly string[]): Promise<void> {
   const output = outputOf(argv)!;
-  const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((dir) =>
-    path.join(dir, output),
-  );
+  const [theirs, ours] = madeByBoth(pair, output);
   const isQcow2 = argv[argv.indexOf('-O') + 1] === 'qcow2' || argv.includes('--target-image-opts');
   if (!isQcow2) {
-    expect(readFileSync(ours!).equals(readFileSync(theirs!))).toBe(true);
+    expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
     return;
   }
-  const { stdout } = await qemuOutcome(['compare', theirs!, ours!], pair.ourDirectory);
-  expect(stdout).toBe('Images are identical.\n');
-  await expectClean(ours!);
+  await expectIdentical(theirs, ours);
+  await expectClean(ours);
   const [ourInfo, theirInfo, ourMap, theirMap] = await Promise.all([
-    ...[ours!, theirs!].map(infoOf),
-    ...[ours!, theirs!].map(mapOf),
+    ...[ours, theirs].map(infoOf),
+    ...[ours, theirs].map(mapOf),
   ]);
   expect(ourInfo).toEqual(theirInfo);
   expect(ourMap).toEqual(theirMap);

@@ -6,7 +6,7 @@ import { createImage } from '../support/made-images.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { cpSync } from 'node:fs';
 import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
-import { editBoth, type EditedPair } from './parity.js';
+import { editBoth, type EditedPair, madeByBoth } from './parity.js';
 
 /** Every file that the command lines name, made once. */
 const template = temporaryDirectory();
@@ -231,12 +231,11 @@ function expectSameFiles(pair: EditedPair): void {
   }
   expect(readdirSync(pair.ourDirectory)).toEqual(readdirSync(pair.qemuDirectory));
   for (const file of readdirSync(pair.ourDirectory)) {
-    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((at) => path.join(at, file));
-    const [a, b] = [statSync(theirs!), statSync(ours!)];
+    const [theirs, ours] = madeByBoth(pair, file);
+    const [a, b] = [statSync(theirs), statSync(ours)];
     expect(b.size, file).toBe(a.size);
     expect(b.mode, file).toBe(a.mode);
-    if (a.size < 2 ** 24)
-      expect(readFileSync(ours!).equals(readFileSync(theirs!)), file).toBe(true);
+    if (a.size < 2 ** 24) expect(readFileSync(ours).equals(readFileSync(theirs)), file).toBe(true);
   }
 }
 

@@ -6,8 +6,14 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { memoryDirectory, temporaryDirectory } from '../support/directories.js';
 import { createImage } from '../support/made-images.js';
 import { describeUnless } from '../support/left-out.js';
-import { describeWithQemu, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
-import { editBoth, ourOutcome, readBoth } from './parity.js';
+import {
+  describeWithQemu,
+  expectIdentical,
+  qemuAvailable,
+  qemuImg,
+  qemuIo,
+} from '../support/qemu.js';
+import { editBoth, madeByBoth, ourOutcome, readBoth } from './parity.js';
 
 const KiB = 1024;
 const MiB = 2 ** 20;
@@ -112,13 +118,12 @@ describeWithQemu('a copy of a raw file', () => {
         make(directory, name);
       });
       expect(pair.ours).toEqual(pair.qemu);
-      const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory];
+      const [theirs, ours] = madeByBoth(pair, 'out');
       if (format === 'raw') {
-        const contents = [theirs, ours].map((folder) => readFileSync(path.join(folder, 'out')));
-        expect(contents[0]!.equals(contents[1]!)).toBe(true);
+        expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
       } else {
-        await qemuImg(['check', path.join(ours, 'out')]);
-        await qemuImg(['compare', '-s', path.join(theirs, 'out'), path.join(ours, 'out')]);
+        await qemuImg(['check', ours]);
+        await expectIdentical(theirs, ours, ['-s']);
       }
     }
   });
@@ -134,11 +139,9 @@ describeWithQemu('a copy of a raw file', () => {
       execFileSync('cp', ['--sparse=always', 'dense', 'source'], { cwd });
     });
     expect(pair.ours).toEqual(pair.qemu);
-    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((folder) =>
-      path.join(folder, 'out'),
-    );
-    await qemuImg(['check', ours!]);
-    await qemuImg(['compare', '-s', theirs!, ours!]);
+    const [theirs, ours] = madeByBoth(pair, 'out');
+    await qemuImg(['check', ours]);
+    await expectIdentical(theirs, ours, ['-s']);
   });
 
   test('a very long one has what it had', async () => {
@@ -146,8 +149,9 @@ describeWithQemu('a copy of a raw file', () => {
     make(directory, 'long.raw');
     const argv = ['convert', '-f', 'raw', '-O', 'qcow2', 'long.raw', 'out.qcow2'];
     expect(await ourOutcome(argv, directory)).toMatchObject({ code: 0, stderr: '' });
-    await qemuImg(['check', 'out.qcow2'], { cwd: directory });
-    await qemuImg(['compare', '-F', 'raw', 'out.qcow2', 'long.raw'], { cwd: directory });
+    const [out, long] = ['out.qcow2', 'long.raw'].map((file) => path.join(directory, file));
+    await qemuImg(['check', out!]);
+    await expectIdentical(out!, long!, ['-F', 'raw']);
   });
 });
 

@@ -4,9 +4,9 @@ import { beforeAll, expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { createImage } from '../support/made-images.js';
-import { describeWithQemu, expectClean } from '../support/qemu.js';
+import { describeWithQemu, expectClean, expectIdentical } from '../support/qemu.js';
 import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
-import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+import { editBoth, type EditedPair, madeByBoth } from './parity.js';
 
 const DISK = 'version-3.qcow2';
 const OLD = 'plain-v2.qcow2';
@@ -182,20 +182,19 @@ const DIFFERENT: readonly DifferentLine[] = [
 /** What was not done has left no trace; what was, the same size, the same disk, no findings. */
 async function expectSameFiles(pair: EditedPair, argv: readonly string[]): Promise<void> {
   for (const file of readdirSync(template)) {
-    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((at) => path.join(at, file));
+    const [theirs, ours] = madeByBoth(pair, file);
     const before = readFileSync(path.join(template, file));
     const isMeant = argv.some((argument) => argument.endsWith(file));
     if (pair.ours.code !== 0 || !isMeant || file === 'raw') {
-      const expected = pair.ours.code === 0 ? readFileSync(theirs!) : before;
-      expect(readFileSync(ours!).equals(expected), file).toBe(true);
+      const expected = pair.ours.code === 0 ? readFileSync(theirs) : before;
+      expect(readFileSync(ours).equals(expected), file).toBe(true);
       continue;
     }
-    expect(diskBytes(ours!)).toBe(diskBytes(theirs!));
+    expect(diskBytes(ours)).toBe(diskBytes(theirs));
     // Strict: the same stretches are allocated. Whether the host has room for them is another matter.
     const strict = argv.includes('--preallocation=metadata') || file === 'short' ? [] : ['-s'];
-    const { stdout } = await qemuOutcome(['compare', ...strict, theirs!, ours!], pair.ourDirectory);
-    expect(stdout, file).toBe('Images are identical.\n');
-    await expectClean(ours!);
+    await expectIdentical(theirs, ours, strict);
+    await expectClean(ours);
   }
 }
 

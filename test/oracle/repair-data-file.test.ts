@@ -11,7 +11,7 @@ import { errorsByQemu, mendByQemu } from '../damage/subjects.js';
 import { patientOf } from '../support/damage.js';
 import { memoryDirectory } from '../support/directories.js';
 import { makeImage } from '../support/made-images.js';
-import { describeWithQemu, qemuImg } from '../support/qemu.js';
+import { describeWithQemu, expectIdentical, qemuImg } from '../support/qemu.js';
 import { leaveOut } from '../support/left-out.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 
@@ -69,7 +69,7 @@ describeWithQemu('images with an external data file', () => {
       }
       expect(await errorsByQemu(image)).toBeUndefined();
       expect((await checkImage(device)).exitCode).toBe(0);
-      await qemuImg(['compare', '-F', 'raw', image, disk]);
+      await expectIdentical(image, disk, ['-F', 'raw']);
     });
   });
 });

@@ -177,6 +177,18 @@ export async function expectCleanBytes(bytes: Uint8Array): Promise<string> {
   return file;
 }
 
+/** Expects that two disks of one size hold the same, by `qemu-img compare` and its `options`. */
+export async function expectIdentical(
+  one: string,
+  other: string,
+  options: readonly string[] = [],
+): Promise<void> {
+  const args = ['compare', ...options, one, other];
+  const { code, stdout, stderr } = await qemuImg(args, { okCodes: 'any' });
+  const said = { code: 0, stdout: 'Images are identical.\n' };
+  expect({ code, stdout }, `qemu-img ${args.join(' ')}: ${stderr}`).toEqual(said);
+}
+
 /** A snapshot as `qemu-img info --output=json` prints it. */
 export interface QemuSnapshot {
   readonly id: string;
