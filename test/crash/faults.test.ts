@@ -133,7 +133,7 @@ describe('a medium without room', () => {
   });
 });
 
-describe('somebody else who writes while the edit is made', () => {
+describe('E5: somebody else who writes while the edit is made', () => {
   /** A device on which another program does something when the flush of the shadow is under way. */
   function shared(
     before: Uint8Array,

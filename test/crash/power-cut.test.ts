@@ -79,7 +79,7 @@ async function tryEdit(fixture: string, bytes: Uint8Array, edit: Edit): Promise<
   expect(short.slice(0, 5), `seed ${SEED}, ${fixture}, ${edit.name}`).toEqual([]);
 }
 
-describe('a power cut at any moment leaves the old state or the new one', () => {
+describe('R3, R4, R5, R13: a power cut at any moment leaves the old state or the new one', () => {
   describe.each(FIXTURES)('%s', (fixture) => {
     const bytes = loadFixture(fixture);
     test.each(editsFor(bytes))('$name', (edit) => tryEdit(fixture, bytes, edit));

@@ -75,7 +75,7 @@ describe.each(fixtureNames().filter((name) => !(name in REFUSED)))('%s', (name) 
     expect(batches.length).toBeLessThanOrEqual(6);
   });
 
-  test('E1: reading changes no byte, and the caller may go on using its array', async () => {
+  test('H3: reading changes no byte, and the caller may go on using its array', async () => {
     const bytes = loadFixture(name);
     const before = bytes.slice();
     const { source } = recordingSource(bytes);

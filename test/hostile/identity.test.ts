@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
 import { fixtureNames, loadFixture } from '../support/fixture.js';
+import { leaveOut } from '../support/left-out.js';
 import { pick, seededRandom, victimOf } from '../support/mutate.js';
 import { opened, putThrough } from './ordeal.js';
 
@@ -70,7 +71,10 @@ describe('a file that ends too early does no harm', () => {
 
   test.each(names)('%s', async (name) => {
     const bytes = loadFixture(name);
-    if (bytes.length > LARGEST_BYTES) return;
+    if (bytes.length > LARGEST_BYTES) {
+      leaveOut(`${name}, which is too large to be cut so often`);
+      return;
+    }
     const random = seededRandom(SEED);
     const { regions } = victimOf(bytes);
     const boundaries = regions.flatMap((region) => {

@@ -7,7 +7,8 @@ import { expect, test } from 'vitest';
 import { checkImage, isQsnapError, memoryDevice } from '../../src/index.js';
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { temporaryDirectory } from '../support/directories.js';
-import { describeWithQemu, qemuImg } from '../support/qemu.js';
+import { makeImage } from '../support/made-images.js';
+import { describeWithQemu } from '../support/qemu.js';
 
 const BIN = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));
 const seed = seedOf();
@@ -78,7 +79,7 @@ describeWithQemu('convert', () => {
     const folder = temporaryDirectory();
     const source = noisyDisk(folder);
     const out = path.join(folder, 'out.qcow2');
-    await qemuImg(['create', '-q', '-f', 'qcow2', out, '24M']);
+    await makeImage(out, '24M', '');
     const before = readFileSync(out);
     const holder = spawn('qemu-io', [out], { stdio: ['pipe', 'pipe', 'inherit'] });
     try {

@@ -1,6 +1,6 @@
 /** Tables that outgrow their clusters, files of awkward length, and media without room. */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
@@ -26,11 +26,12 @@ import {
   type PlainDisk,
 } from '../support/image-builder.js';
 import { memoryDirectory } from '../support/directories.js';
+import { makeImage } from '../support/made-images.js';
 import {
   contentHash,
   describeWithQemu,
   expectClean,
-  qemuImg,
+  expectCleanBytes,
   qemuIo,
   snapshotList,
 } from '../support/qemu.js';
@@ -71,18 +72,9 @@ const remove =
       selectors.map((selector) => findSnapshot(image.snapshots, selector)),
     );
 
-/** Writes the image to a file and has QEMU check it. */
-async function expectQemuClean(bytes: Uint8Array): Promise<string> {
-  const file = path.join(memoryDirectory(), 'image.qcow2');
-  writeFileSync(file, bytes);
-  await expectClean(file);
-  return file;
-}
-
 async function qemuImage(size: string, options: string, commands: string[]): Promise<string> {
   const file = path.join(memoryDirectory(), 'made.qcow2');
-  await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, file, size]);
-  if (commands.length > 0) await qemuIo(file, commands);
+  await makeImage(file, size, options, commands);
   return file;
 }
 
@@ -98,9 +90,9 @@ describeWithQemu('refcount structures grow in an edit', () => {
       tableClusters.push(layoutOf(after).refcountTableClusters);
       if (after.length > before.length) blocksAdded += 1;
       if (tableClusters.at(-1) !== tableClusters.at(-2) || at % 36_864 === 0) {
-        await expectQemuClean(after);
+        await expectCleanBytes(after);
         const applied = await edited(await edited(after, create('again')), apply('name:grown'));
-        await expectQemuClean(await edited(applied, remove('name:grown', 'name:again')));
+        await expectCleanBytes(await edited(applied, remove('name:grown', 'name:again')));
       }
       if (layoutOf(before).refcountTableClusters > 1) break;
       await qemuIo(file, [`write -P 2 ${at} 4608`]);
@@ -118,11 +110,11 @@ describeWithQemu('refcount structures grow in an edit', () => {
     // Every L2 table that a create copies is new: 256 of them here.
     const after = await edited(before, create('one'));
     expect(layoutOf(after).refcountTableClusters).toBeGreaterThan(4);
-    const image = await expectQemuClean(after);
+    const image = await expectCleanBytes(after);
     await qemuIo(image, ['write -P 3 4M 4M']);
     await expectClean(image);
     const applied = await edited(new Uint8Array(readFileSync(image)), apply('name:one'));
-    await expectQemuClean(await edited(applied, remove('name:one')));
+    await expectCleanBytes(await edited(applied, remove('name:one')));
   });
 });
 
@@ -132,10 +124,10 @@ describeWithQemu('tables longer than a cluster', () => {
     let bytes: Uint8Array = new Uint8Array(readFileSync(file));
     const names = Array.from({ length: 50 }, (_, i) => `${i} `.padEnd(200, 'n'));
     for (const name of names) bytes = await edited(bytes, create(name));
-    const full = await expectQemuClean(bytes);
+    const full = await expectCleanBytes(bytes);
     expect((await snapshotList(full)).map(({ name }) => name)).toEqual(names);
     bytes = await edited(bytes, remove(...names.slice(1, 49).map((name) => `name:${name}`)));
-    const short = await expectQemuClean(bytes);
+    const short = await expectCleanBytes(bytes);
     expect((await snapshotList(short)).map(({ id }) => id)).toEqual(['1', '50']);
   });
 
@@ -144,12 +136,12 @@ describeWithQemu('tables longer than a cluster', () => {
     const file = await qemuImage('64M', 'cluster_size=512', commands);
     let bytes = await edited(new Uint8Array(readFileSync(file)), create('wide'));
     expect(layoutOf(bytes).l1Entries).toBe(2048);
-    const image = await expectQemuClean(bytes);
+    const image = await expectCleanBytes(bytes);
     await qemuIo(image, ['write -P 4 20M 1M', 'write -P 5 63M 64k']);
     bytes = await edited(new Uint8Array(readFileSync(image)), apply('name:wide'));
-    const applied = await expectQemuClean(bytes);
+    const applied = await expectCleanBytes(bytes);
     await qemuIo(applied, ['read -P 1 0 64k', 'read -P 0 20M 1M', 'read -P 3 63M 512']);
-    await expectQemuClean(await edited(bytes, remove('name:wide')));
+    await expectCleanBytes(await edited(bytes, remove('name:wide')));
   });
 });
 
@@ -162,9 +154,9 @@ describeWithQemu('files of awkward length', () => {
     let bytes: Uint8Array = new Uint8Array(readFileSync(file));
     expect(statSync(file).size % 65_536).not.toBe(0);
     bytes = await edited(bytes, create('odd'));
-    await expectQemuClean(bytes);
+    await expectCleanBytes(bytes);
     bytes = await edited(bytes, apply('name:odd'));
-    await expectQemuClean(await edited(bytes, remove('name:odd')));
+    await expectCleanBytes(await edited(bytes, remove('name:odd')));
   });
 });
 
@@ -216,7 +208,7 @@ describeWithQemu('images of the plain builder', () => {
     for (let cell = 3; cell < 2000; cell += 50) guestZero(disk, cell, cell % 4 === 1);
     const after = await edited(disk.bytes, create('made'));
     expect(checkImage(after)).toEqual(sound);
-    const file = await expectQemuClean(after);
+    const file = await expectCleanBytes(after);
     const hash = createHash('sha256')
       .update(readGuest(after, layoutOf(after)))
       .digest('hex');

@@ -16,6 +16,7 @@ import {
   fixtureNames,
   recipe,
 } from '../support/fixture.js';
+import { leaveOut } from '../support/left-out.js';
 import { temporaryDirectory } from '../support/directories.js';
 
 const STEP_BYTES = 1024 * 1024;
@@ -65,10 +66,14 @@ describe('the guest content of every fixture', () => {
     try {
       const { active, snapshots } = expectedContents(name);
       const same = (hash: string | undefined, sha256: string | null, what: string): void => {
-        if (hash !== 'too large') expect(hash ?? null, what).toBe(sha256);
+        if (hash === 'too large') leaveOut('disks that are too large to hash');
+        else expect(hash ?? null, what).toBe(sha256);
       };
       same(await hashOf(), active.sha256, 'active');
-      if (active.sha256 === null) return;
+      if (active.sha256 === null) {
+        leaveOut('snapshots of images that QEMU can not read');
+        return;
+      }
       const image = await openImage(source);
       for (const [i, snapshot] of image.snapshots.entries()) {
         same(await hashOf(snapshot), snapshots[i]!.sha256, `snapshot ${i}`);

@@ -25,7 +25,8 @@ import {
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { edit, guestCommands } from '../support/model-twin.js';
 import { temporaryDirectory } from '../support/directories.js';
-import { contentHash, describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
+import { makeImage } from '../support/made-images.js';
+import { contentHash, describeWithQemu, expectClean, qemuIo } from '../support/qemu.js';
 import type { BlockDevice } from '../../src/io/device.js';
 
 const seed = seedOf() + 1;
@@ -91,8 +92,7 @@ async function writeAfterEach(options: ImageOptions, own: number): Promise<void>
   const random = randomFrom(own);
   const image = path.join(temporaryDirectory(), 'image.qcow2');
   const size = diskBytesOf(options);
-  const settings = ['-f', 'qcow2', '-o', createArgument(options)];
-  await qemuImg(['create', '-q', ...settings, image, String(size)]);
+  await makeImage(image, String(size), createArgument(options));
   const write = async (): Promise<void> => {
     const sessions = [0, 1, 2, 3].flatMap(() => guestCommands(random, options, size));
     const commands = sessions.map((command) => command.replace('-s pattern.bin', '-P 77'));

@@ -11,6 +11,7 @@ import { openFile } from '../../src/node/files/open.js';
 import { openFileForEdit } from '../../src/node/files/open-for-edit.js';
 import { systemLocks } from '../../src/node/files/proc-locks.js';
 import { temporaryDirectory } from '../support/directories.js';
+import { makeImage } from '../support/made-images.js';
 import { describeWithQemu, expectClean, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
 
 const children: ChildProcess[] = [];
@@ -19,8 +20,7 @@ let image = '';
 beforeEach(async () => {
   if (!qemuAvailable) return;
   image = path.join(temporaryDirectory(), 'image.qcow2');
-  await qemuImg(['create', '-q', '-f', 'qcow2', image, '64M']);
-  await qemuIo(image, ['write -P 7 0 32M']);
+  await makeImage(image, '64M', '', 'write -P 7 0 32M');
 });
 
 afterEach(async () => {
@@ -94,7 +94,7 @@ async function qemuMay(): Promise<string[]> {
   return [...(list.code === 0 ? ['read'] : []), ...(write.code === 0 ? ['edit'] : [])];
 }
 
-describeWithQemu('locks: what QEMU holds', () => {
+describeWithQemu('E1: locks: what QEMU holds', () => {
   test('an image that nobody has may be read and edited', async () => {
     expect(await qsnapMay()).toEqual(['read', 'edit']);
     expect(await qemuMay()).toEqual(['read', 'edit']);
@@ -148,7 +148,7 @@ async function lockedBytes(): Promise<[number, number][]> {
   return ranges.sort(([a], [b]) => a - b);
 }
 
-describeWithQemu('locks: what qsnap holds', () => {
+describeWithQemu('E1: locks: what qsnap holds', () => {
   test('a reader locks the bytes that a reader of QEMU locks', async () => {
     const file = await openFile(image);
     const ours = await lockedBytes();
@@ -196,7 +196,7 @@ describeWithQemu('locks: what qsnap holds', () => {
 
   test('a lock of a file that is closed lets nobody into the file that has its number now', async () => {
     const other = path.join(temporaryDirectory(), 'other.qcow2');
-    await qemuImg(['create', '-q', '-f', 'qcow2', other, '1M']);
+    await makeImage(other, '1M', '');
     const closed = await openFileForEdit(other);
     await closed.close();
     const file = await openFileForEdit(image);
@@ -231,7 +231,7 @@ describeWithQemu('locks: what qsnap holds', () => {
   });
 });
 
-describeWithQemu('locks: without the add-on', () => {
+describeWithQemu('E1: locks: without the add-on', () => {
   const tools = { native: undefined };
 
   test.each([

@@ -8,8 +8,15 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { memoryDirectory } from '../support/directories.js';
-import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
-import { editBoth } from './parity.js';
+import { createImage, makeImage } from '../support/made-images.js';
+import {
+  describeWithQemu,
+  expectClean,
+  expectIdentical,
+  qemuImg,
+  qemuIo,
+} from '../support/qemu.js';
+import { editBoth, madeByBoth } from './parity.js';
 
 const seed = seedOf();
 const SECTOR = 512;
@@ -149,13 +156,10 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
       });
       expect(pair.ours, argv.join(' ')).toEqual(pair.qemu);
       expect(pair.ours.code).toBe(0);
-      const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((directory) =>
-        path.join(directory, 'out'),
-      );
-      await expectClean(ours!);
-      const { stdout } = await qemuImg(['compare', theirs!, ours!]);
-      expect(stdout).toBe('Images are identical.\n');
-      expect(await mapOf(ours!), argv.join(' ')).toEqual(await mapOf(theirs!));
+      const [theirs, ours] = madeByBoth(pair, 'out');
+      await expectClean(ours);
+      await expectIdentical(theirs, ours);
+      expect(await mapOf(ours), argv.join(' ')).toEqual(await mapOf(theirs));
     },
     60_000,
   );
@@ -165,19 +169,16 @@ describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
       ['convert', '-c', '-O', 'qcow2', '-B', 'below', '-F', 'qcow2', 'source', 'out'],
       memoryDirectory(),
       async (cwd) => {
-        await qemuImg(['create', '-q', '-f', 'qcow2', 'below', '1M'], { cwd });
-        await qemuIo(path.join(cwd, 'below'), ['write -P 3 128k 64k']);
+        await makeImage(path.join(cwd, 'below'), '1M', '', 'write -P 3 128k 64k');
         const over = ['-b', 'below', '-F', 'qcow2'];
         const options = ['-o', 'cluster_size=512'];
-        await qemuImg(['create', '-q', '-f', 'qcow2', ...options, ...over, 'source'], { cwd });
+        await createImage([...options, ...over, 'source'], cwd);
       },
     );
     expect(pair.ours).toEqual(pair.qemu);
-    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((directory) =>
-      path.join(directory, 'out'),
-    );
-    expect((await mapOf(theirs!)).every(({ depth }) => depth === 0)).toBe(true);
-    expect((await mapOf(ours!)).every(({ depth }) => depth === 1)).toBe(true);
-    await qemuImg(['compare', theirs!, ours!]);
+    const [theirs, ours] = madeByBoth(pair, 'out');
+    expect((await mapOf(theirs)).every(({ depth }) => depth === 0)).toBe(true);
+    expect((await mapOf(ours)).every(({ depth }) => depth === 1)).toBe(true);
+    await expectIdentical(theirs, ours);
   });
 });

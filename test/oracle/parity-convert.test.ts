@@ -13,10 +13,18 @@ import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
 import { memoryDirectory } from '../support/directories.js';
-import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
-import { differencesOf, type DifferenceName } from './parity-differences.js';
+import { createImage } from '../support/made-images.js';
+import {
+  describeWithQemu,
+  expectClean,
+  expectIdentical,
+  qemuImg,
+  qemuIo,
+} from '../support/qemu.js';
+import { differencesOf } from './parity-differences.js';
+import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
 import { infoOf, mapOf } from './image-facts.js';
-import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+import { editBoth, type EditedPair, madeByBoth } from './parity.js';
 
 const SECRET = ['--object', 'secret,id=s,data=abc'];
 const LUKS = 'driver=qcow2,file.filename=luks,encrypt.key-secret=s';
@@ -28,7 +36,7 @@ const at = (name: string): string => path.join(template, name);
 
 async function makeTemplate(): Promise<void> {
   const create = (name: string, ...rest: readonly string[]) =>
-    qemuImg(['create', '-q', '-f', 'qcow2', name, ...rest], { cwd: template });
+    createImage([name, ...rest], template);
   await create('a', '5M');
   await qemuIo(at('a'), ['write -P 7 64k 128k', 'write -P 9 3M 70k', 'write -z 4M 512k']);
   await qemuImg(['snapshot', '-c', 'one', at('a')]);
@@ -289,7 +297,7 @@ const EQUAL: readonly (readonly string[])[] = [
 ];
 
 /** Command lines on which they differ, and what shows it. */
-const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] = [
+const DIFFERENT: readonly DifferentLine[] = [
   ['own-help', '-h'],
   ['other-formats', '-f', 'vdi', 'a', 'out'],
   ['other-output-formats', '-O', 'vdi', 'a', 'out'],
@@ -321,20 +329,17 @@ function outputOf(argv: readonly string[]): string | undefined {
 
 async function expectSameOutput(pair: EditedPair, argv: readonly string[]): Promise<void> {
   const output = outputOf(argv)!;
-  const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((dir) =>
-    path.join(dir, output),
-  );
+  const [theirs, ours] = madeByBoth(pair, output);
   const isQcow2 = argv[argv.indexOf('-O') + 1] === 'qcow2' || argv.includes('--target-image-opts');
   if (!isQcow2) {
-    expect(readFileSync(ours!).equals(readFileSync(theirs!))).toBe(true);
+    expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
     return;
   }
-  const { stdout } = await qemuOutcome(['compare', theirs!, ours!], pair.ourDirectory);
-  expect(stdout).toBe('Images are identical.\n');
-  await expectClean(ours!);
+  await expectIdentical(theirs, ours);
+  await expectClean(ours);
   const [ourInfo, theirInfo, ourMap, theirMap] = await Promise.all([
-    ...[ours!, theirs!].map(infoOf),
-    ...[ours!, theirs!].map(mapOf),
+    ...[ours, theirs].map(infoOf),
+    ...[ours, theirs].map(mapOf),
   ]);
   expect(ourInfo).toEqual(theirInfo);
   expect(ourMap).toEqual(theirMap);
@@ -356,25 +361,16 @@ function expectOthersUntouched(pair: EditedPair, argv: readonly string[]): void 
 describeWithQemu('convert', () => {
   beforeAll(makeTemplate);
 
-  test.each(EQUAL.map((argv) => ({ argv, title: JSON.stringify(argv).slice(0, 90) })))(
-    'equal: $title',
-    async ({ argv }) => {
-      const pair = await editBoth(['convert', ...argv], memoryDirectory(), setUpFor(argv));
-      expect(pair.ours).toEqual(pair.qemu);
-      expectOthersUntouched(pair, argv);
-      const isCopy = pair.ours.code === 0 && !argv.includes('help');
-      if (isCopy) await expectSameOutput(pair, argv);
-    },
-  );
-
-  test.each(DIFFERENT.map(([name, ...argv]) => ({ name, argv, title: argv.join(' ') })))(
-    '$name: $title',
-    async ({ name, argv }) => {
-      const pair = await editBoth(['convert', ...argv], memoryDirectory(), setUpFor(argv));
-      expect(differencesOf(pair), JSON.stringify(pair)).toEqual([name]);
-      if (name !== 'own-help') expectOthersUntouched(pair, argv);
-    },
-  );
+  const run = (argv: readonly string[]) =>
+    editBoth(['convert', ...argv], memoryDirectory(), setUpFor(argv));
+  testEqual(EQUAL, run, async (pair, argv) => {
+    expectOthersUntouched(pair, argv);
+    const isCopy = pair.ours.code === 0 && !argv.includes('help');
+    if (isCopy) await expectSameOutput(pair, argv);
+  });
+  testDifferent(DIFFERENT, run, (pair, argv, name) => {
+    if (name !== 'own-help') expectOthersUntouched(pair, argv);
+  });
 
   test.each(['2M', '9M'])('a snapshot has the size it had, not the %s of today', async (size) => {
     const resized = (directory: string): void => {

@@ -11,13 +11,13 @@ import {
   loadFixture,
 } from '../support/fixture.js';
 import { memoryDirectory } from '../support/directories.js';
-import { check, describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
+import { check, describeWithQemu, expectClean, expectIdentical } from '../support/qemu.js';
 import {
   differencesOf,
   type DifferenceName,
   type ON_DISK_DIFFERENCES,
 } from './parity-differences.js';
-import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+import { editBoth, type EditedPair, madeByBoth, qemuOutcome } from './parity.js';
 
 /** By fixture: what all of its edits show. */
 const EXPECTED: Readonly<Record<string, DifferenceName>> = {
@@ -68,8 +68,7 @@ async function listing(image: string): Promise<string> {
 
 /** Same snapshots, same guest disk, no more findings than in QEMU's own result. */
 async function expectSameResult(fixture: string, argv: string, pair: EditedPair): Promise<void> {
-  const theirs = path.join(pair.qemuDirectory, `${fixture}.qcow2`);
-  const ours = path.join(pair.ourDirectory, `${fixture}.qcow2`);
+  const [theirs, ours] = madeByBoth(pair, `${fixture}.qcow2`);
   const [ourList, theirList, ourCheck, theirCheck] = await Promise.all([
     listing(ours),
     listing(theirs),
@@ -80,7 +79,7 @@ async function expectSameResult(fixture: string, argv: string, pair: EditedPair)
   if (COMPLETED_ENTRIES.has(fixture)) expect(ourCheck.code, argv).toBe(0);
   else expect(ourCheck.code, `${argv}: ${ourCheck.stderr}`).toBe(theirCheck.code);
   expect(ourCheck.report?.corruptions ?? 0, argv).toBe(0);
-  await qemuImg(['compare', '-f', 'qcow2', '-F', 'qcow2', theirs, ours]);
+  await expectIdentical(theirs, ours, ['-f', 'qcow2', '-F', 'qcow2']);
 }
 
 describeWithQemu('edits of every fixture end as with qemu-img', () => {

@@ -4,14 +4,16 @@ import { closeSync, ftruncateSync, openSync, readFileSync, truncateSync, writeSy
 import path from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { memoryDirectory, temporaryDirectory } from '../support/directories.js';
+import { createImage } from '../support/made-images.js';
+import { describeUnless } from '../support/left-out.js';
 import {
-  describeUnless,
   describeWithQemu,
+  expectIdentical,
   qemuAvailable,
   qemuImg,
   qemuIo,
 } from '../support/qemu.js';
-import { editBoth, ourOutcome, readBoth } from './parity.js';
+import { editBoth, madeByBoth, ourOutcome, readBoth } from './parity.js';
 
 const KiB = 1024;
 const MiB = 2 ** 20;
@@ -96,7 +98,7 @@ describeWithQemu('a command that reads a raw file', () => {
 
     test('below an image', async () => {
       const on = ['-b', 'hole-between.raw', '-F', 'raw', 'over.qcow2', '8M'];
-      await qemuImg(['create', '-q', '-f', 'qcow2', ...on], { cwd: directory });
+      await createImage(on, directory);
       await qemuIo(path.join(directory, 'over.qcow2'), ['write -P 9 1M 128k', 'write -z 5M 64k']);
       await same('map --output=json over.qcow2');
       await same('map over.qcow2');
@@ -116,13 +118,12 @@ describeWithQemu('a copy of a raw file', () => {
         make(directory, name);
       });
       expect(pair.ours).toEqual(pair.qemu);
-      const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory];
+      const [theirs, ours] = madeByBoth(pair, 'out');
       if (format === 'raw') {
-        const contents = [theirs, ours].map((folder) => readFileSync(path.join(folder, 'out')));
-        expect(contents[0]!.equals(contents[1]!)).toBe(true);
+        expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
       } else {
-        await qemuImg(['check', path.join(ours, 'out')]);
-        await qemuImg(['compare', '-s', path.join(theirs, 'out'), path.join(ours, 'out')]);
+        await qemuImg(['check', ours]);
+        await expectIdentical(theirs, ours, ['-s']);
       }
     }
   });
@@ -133,16 +134,14 @@ describeWithQemu('a copy of a raw file', () => {
     const pair = await editBoth(argv, temporaryDirectory(), async (cwd) => {
       await qemuImg(['create', '-q', '-f', 'raw', 'below', '300k'], { cwd });
       const on = ['-b', 'below', '-F', 'raw', 'dense', '1M'];
-      await qemuImg(['create', '-q', '-f', 'qcow2', ...on], { cwd });
+      await createImage(on, cwd);
       await qemuIo('dense', ['write -P 1 600k 4k', 'write -P 2 128k 4k'], { cwd });
       execFileSync('cp', ['--sparse=always', 'dense', 'source'], { cwd });
     });
     expect(pair.ours).toEqual(pair.qemu);
-    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((folder) =>
-      path.join(folder, 'out'),
-    );
-    await qemuImg(['check', ours!]);
-    await qemuImg(['compare', '-s', theirs!, ours!]);
+    const [theirs, ours] = madeByBoth(pair, 'out');
+    await qemuImg(['check', ours]);
+    await expectIdentical(theirs, ours, ['-s']);
   });
 
   test('a very long one has what it had', async () => {
@@ -150,8 +149,9 @@ describeWithQemu('a copy of a raw file', () => {
     make(directory, 'long.raw');
     const argv = ['convert', '-f', 'raw', '-O', 'qcow2', 'long.raw', 'out.qcow2'];
     expect(await ourOutcome(argv, directory)).toMatchObject({ code: 0, stderr: '' });
-    await qemuImg(['check', 'out.qcow2'], { cwd: directory });
-    await qemuImg(['compare', '-F', 'raw', 'out.qcow2', 'long.raw'], { cwd: directory });
+    const [out, long] = ['out.qcow2', 'long.raw'].map((file) => path.join(directory, file));
+    await qemuImg(['check', out!]);
+    await expectIdentical(out!, long!, ['-F', 'raw']);
   });
 });
 
@@ -205,9 +205,8 @@ describeWithQemu('preallocated images', () => {
 
   async function sameOf(options: string, size: string, commands: readonly string[]): Promise<void> {
     const cwd = temporaryDirectory();
-    await qemuImg(['create', '-q', '-f', 'qcow2', 'empty.qcow2', size], { cwd });
-    const argv = ['create', '-q', '-f', 'qcow2', '-o', options, 'disk.qcow2', size];
-    await qemuImg(argv, { cwd });
+    await createImage(['empty.qcow2', size], cwd);
+    await createImage(['-o', options, 'disk.qcow2', size], cwd);
     for (const writes of [[], commands]) {
       if (writes.length > 0) await qemuIo('disk.qcow2', writes, { cwd });
       for (const line of LINES) {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
+import { makeImage, use } from '../support/made-images.js';
 import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
 import { readBoth, underOneName, type Outcome } from './parity.js';
 
@@ -57,12 +58,8 @@ describeWithQemu('the built program', () => {
   test('where the file may not become longer, snapshots are deleted all the same', async () => {
     const directory = temporaryDirectory();
     const disk = path.join(directory, 'disk.qcow2');
-    await qemuImg(['create', '-f', 'qcow2', disk, '64M']);
-    for (const name of ['first', 'second']) {
-      await qemuIo(disk, [`write -q -P ${name.length} 0 3M`]);
-      await qemuImg(['snapshot', '-c', name, disk]);
-    }
-    await qemuIo(disk, ['write -q -P 3 0 1M']);
+    await makeImage(disk, '64M', '', 'write -q -P 5 0 3M', 'snapshot first');
+    await use(disk, 'write -q -P 6 0 3M', 'snapshot second', 'write -q -P 3 0 1M');
     const units = Math.ceil(statSync(disk).size / 512);
     const limited = (action: string, name: string) => {
       const script = `ulimit -f ${units}; trap '' XFSZ; exec "$0" "$1" snapshot "$2" "$3" "$4"`;

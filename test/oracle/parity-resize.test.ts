@@ -3,9 +3,10 @@ import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
-import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
-import { differencesOf, type DifferenceName } from './parity-differences.js';
-import { editBoth, qemuOutcome, type EditedPair } from './parity.js';
+import { createImage } from '../support/made-images.js';
+import { describeWithQemu, expectClean, expectIdentical } from '../support/qemu.js';
+import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
+import { editBoth, type EditedPair, madeByBoth } from './parity.js';
 
 const DISK = 'version-3.qcow2';
 const OLD = 'plain-v2.qcow2';
@@ -20,7 +21,7 @@ async function makeTemplate(): Promise<void> {
   writeFileSync(path.join(template, 'raw'), Buffer.alloc(5000, 'hello\n'));
   writeFileSync(path.join(template, 'base'), Buffer.alloc(2 ** 20, 'below\n'));
   const create = async (...args: readonly string[]): Promise<void> => {
-    await qemuImg(['create', '-q', '-f', 'qcow2', ...args], { cwd: template });
+    await createImage(args, template);
   };
   const over = ['-b', 'base', '-F', 'raw'];
   await create('-o', 'compat=0.10', OLD, '1M');
@@ -164,7 +165,7 @@ const EQUAL: readonly (readonly string[])[] = [
 ];
 
 /** Command lines on which they differ, and what shows it. */
-const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] = [
+const DIFFERENT: readonly DifferentLine[] = [
   ['own-help', 'resize', '-h', 'x'],
   ['other-formats', 'resize', '-f', 'vdi', DISK, '1M'],
   ['other-protocols', 'resize', 'nbd:foo', '1M'],
@@ -181,20 +182,19 @@ const DIFFERENT: readonly (readonly [DifferenceName, ...(readonly string[])])[] 
 /** What was not done has left no trace; what was, the same size, the same disk, no findings. */
 async function expectSameFiles(pair: EditedPair, argv: readonly string[]): Promise<void> {
   for (const file of readdirSync(template)) {
-    const [theirs, ours] = [pair.qemuDirectory, pair.ourDirectory].map((at) => path.join(at, file));
+    const [theirs, ours] = madeByBoth(pair, file);
     const before = readFileSync(path.join(template, file));
     const isMeant = argv.some((argument) => argument.endsWith(file));
     if (pair.ours.code !== 0 || !isMeant || file === 'raw') {
-      const expected = pair.ours.code === 0 ? readFileSync(theirs!) : before;
-      expect(readFileSync(ours!).equals(expected), file).toBe(true);
+      const expected = pair.ours.code === 0 ? readFileSync(theirs) : before;
+      expect(readFileSync(ours).equals(expected), file).toBe(true);
       continue;
     }
-    expect(diskBytes(ours!)).toBe(diskBytes(theirs!));
+    expect(diskBytes(ours)).toBe(diskBytes(theirs));
     // Strict: the same stretches are allocated. Whether the host has room for them is another matter.
     const strict = argv.includes('--preallocation=metadata') || file === 'short' ? [] : ['-s'];
-    const { stdout } = await qemuOutcome(['compare', ...strict, theirs!, ours!], pair.ourDirectory);
-    expect(stdout, file).toBe('Images are identical.\n');
-    await expectClean(ours!);
+    await expectIdentical(theirs, ours, strict);
+    await expectClean(ours);
   }
 }
 
@@ -206,22 +206,9 @@ function diskBytes(image: string): bigint {
 describeWithQemu('resize', () => {
   beforeAll(makeTemplate);
 
-  test.each(EQUAL.map((argv) => ({ argv, title: JSON.stringify(argv).slice(0, 90) })))(
-    'equal: $title',
-    async ({ argv }) => {
-      const pair = await editBoth(argv, temporaryDirectory(), setUp);
-      expect(pair.ours).toEqual(pair.qemu);
-      await expectSameFiles(pair, argv);
-    },
-  );
-
-  test.each(DIFFERENT.map(([name, ...argv]) => ({ name, argv, title: argv.join(' ') })))(
-    '$name: $title',
-    async ({ name, argv }) => {
-      const pair = await editBoth(argv, temporaryDirectory(), setUp);
-      expect(differencesOf(pair), JSON.stringify(pair)).toEqual([name]);
-    },
-  );
+  const run = (argv: readonly string[]) => editBoth(argv, temporaryDirectory(), setUp);
+  testEqual(EQUAL, run, expectSameFiles);
+  testDifferent(DIFFERENT, run);
 
   test('preallocated disks take room on the medium', async () => {
     for (const mode of ['falloc', 'full']) {

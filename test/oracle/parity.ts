@@ -107,6 +107,14 @@ export interface EditedPair extends Pair {
   readonly ourDirectory: string;
 }
 
+/** One file as QEMU made it, and as qsnap did. */
+export function madeByBoth(
+  pair: Pick<EditedPair, 'qemuDirectory' | 'ourDirectory'>,
+  file: string,
+): readonly [theirs: string, ours: string] {
+  return [path.join(pair.qemuDirectory, file), path.join(pair.ourDirectory, file)];
+}
+
 /**
  * Runs a command with both tools, each on files made by `setUp` in a folder of the same name, so
  * that even messages with paths are equal.

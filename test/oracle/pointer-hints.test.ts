@@ -7,7 +7,9 @@ import { memoryDevice } from '../../src/io/memory.js';
 import { planRescue } from '../../src/make/rescue/plan-rescue.js';
 import { memoryDirectory, removeDirectories } from '../support/directories.js';
 import { layoutOf, snapshotsOf } from '../support/image-builder.js';
-import { describeWithQemu, qemuImg, qemuIo } from '../support/qemu.js';
+import { flipBit, offsetAt, putU64 } from '../support/image-builder-layout.js';
+import { makeImage } from '../support/made-images.js';
+import { describeWithQemu } from '../support/qemu.js';
 
 const TABLES = 50;
 /** What one L2 table maps with clusters of 64 KiB. */
@@ -15,16 +17,10 @@ const TABLE_MIB = 512;
 
 let made = new Uint8Array();
 
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const pointer = (bytes: Uint8Array, at: number): number =>
-  Number(viewOf(bytes).getBigUint64(at) & 0x00ff_ffff_ffff_fe00n);
-
 /** The image with a bit of the 8 bytes at `at` flipped. */
 function flipped(at: number, bit: number): Uint8Array {
   const bytes = made.slice();
-  const view = viewOf(bytes);
-  view.setBigUint64(at, view.getBigUint64(at) ^ (1n << BigInt(bit)));
+  flipBit(bytes, at, bit);
   return bytes;
 }
 
@@ -36,11 +32,9 @@ async function hintsOf(bytes: Uint8Array): Promise<readonly (string | undefined)
 describeWithQemu('where a pointer with a flipped bit led', () => {
   beforeAll(async () => {
     const file = path.join(memoryDirectory(), 'made.qcow2');
-    await qemuImg(['create', '-q', '-f', 'qcow2', file, '32G']);
     const writes = Array.from({ length: TABLES }, (_, i) => `write -P 1 ${i * TABLE_MIB}M 64k`);
-    await qemuIo(file, [...writes, 'write -P 2 64k 3136k']);
-    await qemuImg(['snapshot', '-c', 'one', file]);
-    await qemuIo(file, ['write -P 3 0 64k']);
+    const first = [...writes, 'write -P 2 64k 3136k'];
+    await makeImage(file, '32G', '', first, 'snapshot one', 'write -P 3 0 64k');
     made = new Uint8Array(await promises.readFile(file));
   });
   afterAll(removeDirectories);
@@ -54,7 +48,7 @@ describeWithQemu('where a pointer with a flipped bit led', () => {
 
   test('of an L1 entry, past the end and off a boundary', async () => {
     const entryAt = layoutOf(made).l1At;
-    const at = pointer(made, entryAt);
+    const at = offsetAt(made, entryAt);
     const ending = `0x${at.toString(16)} differs by one bit and holds a table with 50 sound entries`;
     expect(await hintsOf(flipped(entryAt, 41))).toEqual([
       `L1_ENTRY_PAST_END: offset 0x${(2 ** 41 + at).toString(16)} is past the end; ${ending}`,
@@ -81,8 +75,8 @@ describeWithQemu('where a pointer with a flipped bit led', () => {
   });
 
   test('of an L2 entry, to data that nothing refers to', async () => {
-    const entryAt = pointer(made, layoutOf(made).l1At);
-    const at = pointer(made, entryAt);
+    const entryAt = offsetAt(made, layoutOf(made).l1At);
+    const at = offsetAt(made, entryAt);
     const ending = `0x${at.toString(16)} differs by one bit and nothing refers to it`;
     expect(await hintsOf(flipped(entryAt, 43))).toEqual([
       `L2_ENTRY_PAST_END: offset 0x${(2 ** 43 + at).toString(16)} is past the end; ${ending}`,
@@ -93,7 +87,7 @@ describeWithQemu('where a pointer with a flipped bit led', () => {
 
   test('nothing where no place a bit away holds anything', async () => {
     const bytes = flipped(40, 40);
-    viewOf(bytes).setBigUint64(40, 0x100_0fff_0000n);
+    putU64(bytes, 40, 0x100_0fff_0000n);
     expect(await hintsOf(bytes)).toEqual([]);
     expect(await hintsOf(made)).toEqual([]);
   });

@@ -10,7 +10,9 @@ import { checkImage, executePlan, memoryDevice, proposeRepair } from '../../src/
 import { errorsByQemu, mendByQemu } from '../damage/subjects.js';
 import { patientOf } from '../support/damage.js';
 import { memoryDirectory } from '../support/directories.js';
-import { describeWithQemu, qemuImg, qemuIo } from '../support/qemu.js';
+import { makeImage } from '../support/made-images.js';
+import { describeWithQemu, expectIdentical, qemuImg } from '../support/qemu.js';
+import { leaveOut } from '../support/left-out.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 
 const SHAPES = {
@@ -40,9 +42,9 @@ describeWithQemu('images with an external data file', () => {
 
     beforeAll(async () => {
       const asked = `data_file=${data}${options}`;
-      await qemuImg(['create', '-q', '-f', 'qcow2', '-o', asked, image, '4M']);
       // The first cluster of the disk lies at 0 in the data file, others not where the disk has them.
-      await qemuIo(image, ['write -P 6 2M 64k', 'write -P 5 0 256k', 'write -z 3M 64k']);
+      const writes = ['write -P 6 2M 64k', 'write -P 5 0 256k', 'write -z 3M 64k'];
+      await makeImage(image, '4M', asked, writes);
       await qemuImg(['convert', '-O', 'raw', image, disk]);
       sound = new Uint8Array(readFileSync(image));
       dataBefore = readFileSync(data);
@@ -50,7 +52,10 @@ describeWithQemu('images with an external data file', () => {
 
     test.each(DAMAGES)('%s', { timeout: 60_000 }, async (_name, damage) => {
       const bytes = damage.make(patientOf(sound));
-      if (bytes === undefined) return;
+      if (bytes === undefined) {
+        leaveOut('kinds of damage that an image has no place for');
+        return;
+      }
       const theirs = await mendByQemu(bytes, image);
       expect(theirs.isUnjudged).toBe(false);
       const device = memoryDevice(bytes);
@@ -58,10 +63,13 @@ describeWithQemu('images with an external data file', () => {
       if (plan !== undefined) await executePlan(plan);
       writeFileSync(image, device.snapshotBytes());
       expect(readFileSync(data).equals(dataBefore)).toBe(true);
-      if (theirs.after.code !== 0) return;
+      if (theirs.after.code !== 0) {
+        leaveOut('the result by QEMU, where its own repair leaves errors, too');
+        return;
+      }
       expect(await errorsByQemu(image)).toBeUndefined();
       expect((await checkImage(device)).exitCode).toBe(0);
-      await qemuImg(['compare', '-F', 'raw', image, disk]);
+      await expectIdentical(image, disk, ['-F', 'raw']);
     });
   });
 });

@@ -29,6 +29,7 @@ import { roundsOf, seedOf } from '../support/model-random.js';
 import { seededRandom } from '../support/mutate.js';
 import { memoryDirectory } from '../support/directories.js';
 import { check, describeWithQemu, qemuImg } from '../support/qemu.js';
+import { leaveOut } from '../support/left-out.js';
 import { madeOn } from '../support/plans.js';
 
 const seed = seedOf();
@@ -106,6 +107,8 @@ async function mendedWithForecast(damaged: Uint8Array): Promise<Mended | undefin
 /** All that changes nothing a guest reads, with the decisions that no class makes. */
 const MENDS_ALL: RepairChoice = { classes: ['all', 'leaks', 'perhaps-lost'], findings: DECIDED };
 
+const NO_BACKING = 'what QEMU says of images whose backing file is not there';
+
 let asked = 0;
 let tried = 0;
 let repairs = 0;
@@ -142,7 +145,10 @@ describe.each(images)('$name', ({ name, bytes }) => {
 
   async function expectCleanForQemu(dir: string, mended: Uint8Array, what: string): Promise<void> {
     // QEMU opens no image whose backing file is not there.
-    if (name === 'backing-missing' || name === 'backing-json-name') return;
+    if (name === 'backing-missing' || name === 'backing-json-name') {
+      leaveOut(NO_BACKING);
+      return;
+    }
     // Each call of QEMU takes its time: a plain run asks it about some, a longer one about all.
     if (!isLong && repairs % 2 !== 0) return;
     const path = join(dir, 'mended.qcow2');
@@ -179,7 +185,10 @@ describe.each(images)('$name', ({ name, bytes }) => {
         const what = `seed ${seed}, ${name}: ${kind}: ${done}`;
         expect(mended.snapshotsAfter, what).toBe(mended.snapshotsBefore);
         tableRepairs += 1;
-        if (name === 'backing-missing' || name === 'backing-json-name') continue;
+        if (name === 'backing-missing' || name === 'backing-json-name') {
+          leaveOut(NO_BACKING);
+          continue;
+        }
         if (rounds === 1 && tableRepairs % 3 !== 0) continue;
         const path = join(directory, 'mended.qcow2');
         writeFileSync(path, mended.bytes);
@@ -194,7 +203,10 @@ describe.each(images)('$name', ({ name, bytes }) => {
       // Version 2 has no zero flag: without an entry the backing file would show through.
       const { version } = layoutOf(bytes);
       const isOldOverlay = version === 2 && name.startsWith('backing');
-      if (isOldOverlay) return;
+      if (isOldOverlay) {
+        leaveOut(`entries that lead nowhere in ${name}, for which version 2 has no zeros`);
+        return;
+      }
       await mendEach(UNREADABLE_DAMAGE, choice, (_, mended) => {
         expect(snapshotsOf(mended).snapshots).toHaveLength(snapshotsOf(bytes).snapshots.length);
       });
@@ -259,7 +271,7 @@ describe('what a repair leaves alone', () => {
     });
 
     describeWithQemu('by QEMU', () => {
-      test('no error is left but the entry, fewer than after its own repair of leaks', async () => {
+      test('R9: no error is left but the entry, fewer than after its own repair of leaks', async () => {
         const directory = memoryDirectory();
         const [ours, theirs] = ['ours', 'theirs'].map((name) => join(directory, name));
         writeFileSync(ours!, await repaired(offTheTable(0n), { classes: ['leaks'] }));
@@ -327,7 +339,7 @@ describe('what a repair leaves alone', () => {
     expect(unlisted).toEqual([]);
   });
 
-  test('snapshots, unless they are named', async () => {
+  test('S9: snapshots, unless they are named', async () => {
     const kept = await repaired(sound, { classes: ['all'], dropSnapshots: [1, 2] });
     expect(snapshotsOf(kept).snapshots.map(({ id }) => id)).toEqual(['1', '4', '5']);
     expect(checkImage(kept)).toEqual({ corruptions: [], leaks: [] });

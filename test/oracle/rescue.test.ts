@@ -12,7 +12,9 @@ import { planRescue, type RescuePlan } from '../../src/make/rescue/plan-rescue.j
 import { writeRescued } from '../../src/make/rescue/write-copy.js';
 import { memoryDirectory, removeDirectories } from '../support/directories.js';
 import { layoutOf, snapshotsOf } from '../support/image-builder.js';
-import { contentHash, describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
+import { flipBit, offsetAt } from '../support/image-builder-layout.js';
+import { makeImage, use } from '../support/made-images.js';
+import { contentHash, describeWithQemu, expectClean } from '../support/qemu.js';
 
 /** What is made of an image, and of which disks all has to come back. */
 interface Kind {
@@ -28,15 +30,6 @@ interface Kind {
 const zeroed = (bytes: Uint8Array, at: number, length: number): void => {
   bytes.fill(0, at, at + length);
 };
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const pointer = (bytes: Uint8Array, at: number): number => Number(viewOf(bytes).getBigUint64(at));
-const flipped = (bytes: Uint8Array, at: number, bit: number): void => {
-  const view = viewOf(bytes);
-  view.setBigUint64(at, view.getBigUint64(at) ^ (1n << BigInt(bit)));
-};
-const l2Of = (bytes: Uint8Array, l1At: number): number =>
-  Number(viewOf(bytes).getBigUint64(l1At) & 0x00ff_ffff_ffff_fe00n);
 
 const KINDS: readonly Kind[] = [
   { name: 'nothing', damage: () => undefined },
@@ -49,13 +42,13 @@ const KINDS: readonly Kind[] = [
   {
     name: 'refcount table zeroed',
     damage: (bytes) => {
-      zeroed(bytes, pointer(bytes, 48), layoutOf(bytes).clusterBytes);
+      zeroed(bytes, offsetAt(bytes, 48), layoutOf(bytes).clusterBytes);
     },
   },
   {
     name: 'refcount block zeroed',
     damage: (bytes) => {
-      zeroed(bytes, pointer(bytes, pointer(bytes, 48)), layoutOf(bytes).clusterBytes);
+      zeroed(bytes, offsetAt(bytes, offsetAt(bytes, 48)), layoutOf(bytes).clusterBytes);
     },
   },
   {
@@ -76,32 +69,32 @@ const KINDS: readonly Kind[] = [
   {
     name: 'snapshot table zeroed',
     damage: (bytes) => {
-      zeroed(bytes, pointer(bytes, 64), layoutOf(bytes).clusterBytes);
+      zeroed(bytes, offsetAt(bytes, 64), layoutOf(bytes).clusterBytes);
     },
     except: ['one', 'two'],
   },
   {
     name: 'active L1 pointer past the end',
     damage: (bytes) => {
-      flipped(bytes, 40, 40);
+      flipBit(bytes, 40, 40);
     },
   },
   {
     name: 'snapshot table pointer past the end',
     damage: (bytes) => {
-      flipped(bytes, 64, 41);
+      flipBit(bytes, 64, 41);
     },
   },
   {
     name: 'L1 entry past the end',
     damage: (bytes) => {
-      flipped(bytes, layoutOf(bytes).l1At, 42);
+      flipBit(bytes, layoutOf(bytes).l1At, 42);
     },
   },
   {
     name: 'L2 entry past the end',
     damage: (bytes) => {
-      flipped(bytes, l2Of(bytes, layoutOf(bytes).l1At), 43);
+      flipBit(bytes, offsetAt(bytes, layoutOf(bytes).l1At), 43);
     },
   },
   {
@@ -125,14 +118,12 @@ const IMAGES: Readonly<Record<string, string>> = {
 const made = new Map<string, Uint8Array>();
 let directory = '';
 
-async function makeImage(options: string): Promise<Uint8Array> {
+async function imageBytes(options: string): Promise<Uint8Array> {
   const file = path.join(directory, 'made.qcow2');
-  await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, file, '8M']);
-  await qemuIo(file, ['write -P 1 0 1M', 'write -P 2 4M 512k', 'write -z 6M 64k']);
-  await qemuImg(['snapshot', '-c', 'one', file]);
-  await qemuIo(file, ['write -P 3 512k 256k', 'write -P 4 5M 64k']);
-  await qemuImg(['snapshot', '-c', 'two', file]);
-  await qemuIo(file, ['write -P 5 768k 128k', 'write -P 6 7M 64k']);
+  const first = ['write -P 1 0 1M', 'write -P 2 4M 512k', 'write -z 6M 64k'];
+  await makeImage(file, '8M', options, first, 'snapshot one');
+  await use(file, ['write -P 3 512k 256k', 'write -P 4 5M 64k'], 'snapshot two');
+  await use(file, ['write -P 5 768k 128k', 'write -P 6 7M 64k']);
   return promises.readFile(file);
 }
 
@@ -149,7 +140,7 @@ async function rescued(bytes: Uint8Array, file: string): Promise<RescuePlan> {
 describeWithQemu('what a rescue brings back', () => {
   beforeAll(async () => {
     directory = memoryDirectory();
-    for (const [name, options] of Object.entries(IMAGES)) made.set(name, await makeImage(options));
+    for (const [name, options] of Object.entries(IMAGES)) made.set(name, await imageBytes(options));
   });
   afterAll(removeDirectories);
 
@@ -187,7 +178,7 @@ describeWithQemu('what a rescue brings back', () => {
   test('snapshots whose table is gone come back without their names', async () => {
     const whole = made.get('clusters of 64 KiB')!;
     const damaged = new Uint8Array(whole);
-    zeroed(damaged, pointer(damaged, 64), 65536);
+    zeroed(damaged, offsetAt(damaged, 64), 65536);
     const before = path.join(directory, 'before.qcow2');
     const copy = path.join(directory, 'copy.qcow2');
     await promises.writeFile(before, whole);
@@ -200,13 +191,9 @@ describeWithQemu('what a rescue brings back', () => {
 
   test('an older header over a newer image: what it does not know of is found', async () => {
     const file = path.join(directory, 'older.qcow2');
-    await qemuImg(['create', '-q', '-f', 'qcow2', file, '8M']);
-    await qemuIo(file, ['write -P 1 0 1M']);
-    await qemuImg(['snapshot', '-c', 'one', file]);
+    await makeImage(file, '8M', '', 'write -P 1 0 1M', 'snapshot one');
     const older = (await promises.readFile(file)).subarray(0, 512);
-    await qemuIo(file, ['write -P 2 0 256k']);
-    await qemuImg(['snapshot', '-c', 'two', file]);
-    await qemuIo(file, ['write -P 3 256k 256k']);
+    await use(file, 'write -P 2 0 256k', 'snapshot two', 'write -P 3 256k 256k');
     const whole = await promises.readFile(file);
     const damaged = new Uint8Array(whole);
     damaged.set(older);
@@ -223,7 +210,7 @@ describeWithQemu('what a rescue brings back', () => {
     { name: '1 KiB', bit: 10 },
   ])('a size that differs from the snapshots by one bit is in doubt: by $name', async ({ bit }) => {
     const bytes = new Uint8Array(made.get('clusters of 64 KiB')!);
-    flipped(bytes, 24, bit);
+    flipBit(bytes, 24, bit);
     const plan = await planRescue(memoryDevice(bytes));
     const [active] = plan.disks;
     expect(active).toMatchObject({ kind: 'active', sizeInDoubt: true, sureness: 'likely' });
@@ -242,10 +229,9 @@ describeWithQemu('what a rescue brings back', () => {
 
   test('a size smaller than what is mapped is in doubt without snapshots, too', async () => {
     const file = path.join(directory, 'alone.qcow2');
-    await qemuImg(['create', '-q', '-f', 'qcow2', file, '12M']);
-    await qemuIo(file, ['write -P 1 11M 64k']);
+    await makeImage(file, '12M', '', 'write -P 1 11M 64k');
     const bytes = new Uint8Array(await promises.readFile(file));
-    flipped(bytes, 24, 22);
+    flipBit(bytes, 24, 22);
     const [active] = (await planRescue(memoryDevice(bytes))).disks;
     expect(active).toMatchObject({ diskSizeBytes: 8 * 2 ** 20, sizeInDoubt: true });
   });

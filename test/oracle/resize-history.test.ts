@@ -40,9 +40,11 @@ import {
   makeTwins,
   onImage,
   opened,
+  triedByThem,
   type Twins,
 } from '../support/model-twin.js';
 import { memoryDirectory } from '../support/directories.js';
+import { leaveOut } from '../support/left-out.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf() + 2;
@@ -81,7 +83,10 @@ describeWithQemu('the same sizes under qsnap and under qemu-img', () => {
         .map(([what, count]) => `${what}: ${count}`)
         .join(', '),
     );
-    if (rounds < 9) return;
+    if (rounds < 9) {
+      leaveOut('whether each kind of resize came about: asked of 9 rounds and more');
+      return;
+    }
     expect([...tally.keys()]).toEqual(
       expect.arrayContaining(['grow off done', 'shrink off done', 'grow metadata done']),
     );
@@ -142,16 +147,12 @@ async function resize(history: History): Promise<void> {
     : 'off';
   history.steps.push(`resize ${diskBytes} to ${bytes}, preallocation ${preallocation}`);
   const refusal = await resizeOurs(history, bytes, preallocation);
-  const before = path.join(twins.directory, 'before.qcow2');
-  copyFileSync(twins.theirs, before);
   const args = ['resize', '-q', '--shrink', `--preallocation=${preallocation}`];
-  const { code, stderr } = await onImage(twins, twins.theirs, args, [String(bytes)]);
+  const { code, stderr } = await triedByThem(twins, args, [String(bytes)]);
   expect(refusal === undefined, `${refusal}, qemu-img: ${stderr}`).toBe(code === 0);
   const what = `${grows ? 'grow' : 'shrink'} ${preallocation} ${refusal ?? 'done'}`;
   tally.set(what, (tally.get(what) ?? 0) + 1);
   if (code === 0) history.diskBytes = bytes;
-  // A resize that QEMU gives up half-way may leave marks.
-  else copyFileSync(before, twins.theirs);
 }
 
 /** @returns the code of the refusal, or undefined when the edit was done. */
@@ -191,14 +192,11 @@ async function create(history: History): Promise<void> {
   const { twins, snapshots } = history;
   const id = String(snapshots.length + 1);
   history.steps.push(`create ${id}`);
-  const before = path.join(twins.directory, 'before.qcow2');
-  copyFileSync(twins.theirs, before);
   const name = `snap-${id}`;
   const done = await ours(twins, (image) => planCreate(image, { name, date, icount: 0n }));
-  const { code } = await onImage(twins, twins.theirs, ['snapshot', '-c', name]);
+  const { code } = await triedByThem(twins, ['snapshot', '-c', name]);
   expect(code === 0).toBe(done);
   if (done) snapshots.push({ id, bytes: history.diskBytes });
-  else copyFileSync(before, twins.theirs);
 }
 
 async function apply(history: History): Promise<void> {

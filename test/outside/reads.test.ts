@@ -105,7 +105,7 @@ async function expectOnlyImageOpened(
   expect(readFileSync(image).equals(before)).toBe(true);
 }
 
-describeWithStrace('a command that reads opens the named image alone', () => {
+describeWithStrace('H7: a command that reads opens the named image alone', () => {
   const cases = FIXTURES.flatMap((fixture, f) =>
     READS.filter((_, r) => IS_THOROUGH || (r + f) % 3 === 0).map(
       (command) => [fixture, command.join(' '), command] as const,

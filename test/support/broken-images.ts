@@ -10,7 +10,7 @@ import {
   u64,
   type PlainLayout,
 } from './image-builder-layout.js';
-import { qemuImg, qemuIo } from './qemu.js';
+import { makeImage } from './made-images.js';
 
 /** Options of `qemu-img create` for the kinds of image that a damage is tried on. */
 export const SHAPES = {
@@ -39,17 +39,8 @@ export function onShapes<Case extends string>(
 export async function newImage(size: string, shape: Shape | { options: string }): Promise<string> {
   const image = path.join(memoryDirectory(), 'a.qcow2');
   const options = typeof shape === 'string' ? SHAPES[shape] : shape.options;
-  await qemuImg(['create', '-q', '-f', 'qcow2', '-o', options, image, size]);
+  await makeImage(image, size, options);
   return image;
-}
-
-/** What a guest does: commands of qemu-io, or `snapshot NAME`, one after the other. */
-export async function use(image: string, ...commands: readonly string[]): Promise<void> {
-  for (const command of commands) {
-    const [, name] = /^snapshot (.*)$/.exec(command) ?? [];
-    if (name === undefined) await qemuIo(image, [command]);
-    else await qemuImg(['snapshot', '-c', name, image]);
-  }
 }
 
 /** The bytes of a file as a test may change them, with what its header says. */

@@ -1,7 +1,7 @@
 /** A real browser: Debian's Chromium, driven by playwright-core. */
 import { existsSync } from 'node:fs';
 import { chromium, type Browser } from 'playwright-core';
-import { describeUnless } from './qemu.js';
+import { describeUnless } from './left-out.js';
 
 /** Where distributions put it; `QSNAP_CHROMIUM` names another one. */
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];

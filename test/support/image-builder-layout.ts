@@ -58,6 +58,15 @@ export function putU64(bytes: Uint8Array, at: number, value: bigint): void {
   view(bytes).setBigUint64(at, value);
 }
 
+/** The host offset that an entry, or a pointer of the header, names. */
+export const offsetAt = (bytes: Uint8Array, at: number): number =>
+  Number(u64(bytes, at) & OFFSET_MASK);
+
+/** Flips a bit of the 64-bit value at `at`. */
+export function flipBit(bytes: Uint8Array, at: number, bit: number): void {
+  putU64(bytes, at, u64(bytes, at) ^ (1n << BigInt(bit)));
+}
+
 const views = new WeakMap<Uint8Array, DataView>();
 
 function view(bytes: Uint8Array): DataView {

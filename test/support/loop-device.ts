@@ -1,5 +1,6 @@
 /** Loop devices of Linux: real block devices, for tests that run as root. */
 import { spawnSync } from 'node:child_process';
+import { leaveOut } from './left-out.js';
 
 /**
  * Hands a block device over a file to `use`. Where there is none to be had, that is said.
@@ -13,7 +14,7 @@ export async function withLoopDevice<Result>(
 ): Promise<Result | undefined> {
   const ran = spawnSync('losetup', [...options, '--find', '--show', file], { encoding: 'utf8' });
   if (ran.status !== 0) {
-    console.log(`no loop device: ${ran.error?.message ?? ran.stderr.trim()}`);
+    leaveOut(`what needs a loop device: ${ran.error?.message ?? ran.stderr.trim()}`);
     return undefined;
   }
   const device = ran.stdout.trim();

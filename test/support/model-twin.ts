@@ -74,6 +74,19 @@ export function onImage(
   return qemuImg(all, { okCodes: 'any' });
 }
 
+/** The same on their copy, which stays as it was where QEMU fails: half-way it may leave marks. */
+export async function triedByThem(
+  twins: Twins,
+  args: readonly string[],
+  operands: readonly string[] = [],
+): Promise<ToolResult> {
+  const before = path.join(twins.directory, 'before.qcow2');
+  copyFileSync(twins.theirs, before);
+  const result = await onImage(twins, twins.theirs, args, operands);
+  if (result.code !== 0) copyFileSync(before, twins.theirs);
+  return result;
+}
+
 /** Guest commands on both copies; QEMU has to answer the same for both. */
 export async function guest(twins: Twins, commands: readonly string[]): Promise<void> {
   const [ours, theirs] = await Promise.all(

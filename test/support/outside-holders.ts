@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { describeUnless } from './qemu.js';
+import { describeUnless } from './left-out.js';
 
 /** A way to have an image open. */
 export interface Holder {

@@ -1,11 +1,20 @@
 /** QEMU's tools as the judge of what qsnap writes: typed calls of qemu-img and qemu-io. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, constants, createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  constants,
+  createReadStream,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
+import { memoryDirectory } from './directories.js';
+import { describeUnless, leaveOut } from './left-out.js';
 import { runProgram, SHELLS_OWN } from './tool-shell.js';
 
 /** Whether qemu-img and qemu-io can be run here. */
@@ -13,37 +22,25 @@ export const qemuAvailable: boolean = ['qemu-img', 'qemu-io'].every(
   (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0,
 );
 
+const NO_QEMU = 'qemu-img and qemu-io are not installed (Debian: apt install qemu-utils)';
+
 /**
  * `describe` for tests that ask QEMU. Without QEMU they are reported as skipped, with a line that
  * says so; where `QSNAP_REQUIRE_QEMU=1` is set they fail instead.
  */
 export function describeWithQemu(name: string, fn: () => void): void {
-  const lack = qemuAvailable ? undefined : 'qemu-img and qemu-io are not installed';
+  const lack = qemuAvailable ? undefined : NO_QEMU;
   describeUnless(lack, 'QSNAP_REQUIRE_QEMU', name, fn);
 }
 
 /**
- * `describe` for tests that need what not every machine has. Where something is lacking they are
- * reported as skipped, with a line that says so, or fail, if the environment sets `required` to 1.
+ * What QEMU says of something that a test looks at without it, too. Where QEMU is not installed that is left
+ * out, and told, or fails where `QSNAP_REQUIRE_QEMU=1` is set.
  */
-export function describeUnless(
-  lack: string | undefined,
-  required: string,
-  name: string,
-  fn: () => void,
-): void {
-  if (lack === undefined) {
-    describe(name, fn);
-    return;
-  }
-  const isRequired = process.env[required] === '1';
-  if (!isRequired) process.stderr.write(`skipped: ${name}: ${lack}\n`);
-  describe(name, () => {
-    test('needs what is not here', ({ skip }) => {
-      if (isRequired) throw new Error(lack);
-      skip(lack);
-    });
-  });
+export async function judgedByQemu(judge: () => Promise<void>): Promise<void> {
+  if (qemuAvailable) return judge();
+  if (process.env['QSNAP_REQUIRE_QEMU'] === '1') throw new Error(NO_QEMU);
+  leaveOut(`what QEMU says of it: ${NO_QEMU}`);
 }
 
 export interface ToolResult {
@@ -170,6 +167,26 @@ export async function expectClean(image: string): Promise<void> {
   };
   const clean = { code: 0, errors: 0, corruptions: 0, leaks: 0, stderr: '' };
   expect(found, `qemu-img check ${image}`).toEqual(clean);
+}
+
+/** Expects the same of an image that becomes a file for it. Returns that file. */
+export async function expectCleanBytes(bytes: Uint8Array): Promise<string> {
+  const file = path.join(memoryDirectory(), 'image.qcow2');
+  writeFileSync(file, bytes);
+  await expectClean(file);
+  return file;
+}
+
+/** Expects that two disks of one size hold the same, by `qemu-img compare` and its `options`. */
+export async function expectIdentical(
+  one: string,
+  other: string,
+  options: readonly string[] = [],
+): Promise<void> {
+  const args = ['compare', ...options, one, other];
+  const { code, stdout, stderr } = await qemuImg(args, { okCodes: 'any' });
+  const said = { code: 0, stdout: 'Images are identical.\n' };
+  expect({ code, stdout }, `qemu-img ${args.join(' ')}: ${stderr}`).toEqual(said);
 }
 
 /** A snapshot as `qemu-img info --output=json` prints it. */

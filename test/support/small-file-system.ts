@@ -1,6 +1,7 @@
 /** File systems of a few MiB in memory, for tests that run as root on Linux. */
 import { spawnSync } from 'node:child_process';
 import { temporaryDirectory } from './directories.js';
+import { leaveOut } from './left-out.js';
 
 /**
  * Hands the folder of a new file system of so many bytes to `use`. Where there is none to be had, that
@@ -16,7 +17,7 @@ export async function withSmallFileSystem<Result>(
   const argv = ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder];
   const ran = spawnSync('mount', argv, { encoding: 'utf8' });
   if (ran.status !== 0) {
-    console.log(`no small file system: ${ran.error?.message ?? ran.stderr.trim()}`);
+    leaveOut(`what needs a small file system: ${ran.error?.message ?? ran.stderr.trim()}`);
     return undefined;
   }
   try {

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describeUnless } from './qemu.js';
+import { describeUnless } from './left-out.js';
 
 /** Why nothing can be traced here; undefined where it can. */
 export function lackOfStrace(): string | undefined {

@@ -10,7 +10,6 @@ import {
   newImage,
   onShapes,
   SHAPES,
-  use,
   type Broken,
   type Shape,
 } from '../../support/broken-images.js';
@@ -25,7 +24,8 @@ import {
   u64,
 } from '../../support/image-builder-layout.js';
 import { withLoopDevice } from '../../support/loop-device.js';
-import { contentHash, describeWithQemu, expectClean, qemuImg } from '../../support/qemu.js';
+import { makeImage, use } from '../../support/made-images.js';
+import { contentHash, describeWithQemu, expectClean } from '../../support/qemu.js';
 import { checked, expectRefused, repaired } from './broken-image-judge.js';
 import { expectSound, qsnap } from './harness.js';
 
@@ -247,7 +247,7 @@ describeWithQemu('an image that fills a block device', () => {
     const disk = path.join(temporaryDirectory(), 'disk');
     writeFileSync(disk, new Uint8Array(4 * 2 ** 20));
     await withLoopDevice(disk, [], async (device) => {
-      await qemuImg(['create', '-q', '-f', 'qcow2', '-o', SHAPES[shape], device, '64M']);
+      await makeImage(device, '64M', SHAPES[shape]);
       for (let from = 0; from < 4096; from += 64) {
         try {
           await use(device, `write -P 1 ${from}k 64k`);

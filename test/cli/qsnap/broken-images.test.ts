@@ -13,12 +13,12 @@ import {
   patterns,
   onShapes,
   SHAPES,
-  use,
   type Broken,
   type Shape,
 } from '../../support/broken-images.js';
 import { memoryDirectory } from '../../support/directories.js';
 import { putU32, putU64, snapshotsOf, u64 } from '../../support/image-builder-layout.js';
+import { use } from '../../support/made-images.js';
 import { describeWithQemu, qemuImg } from '../../support/qemu.js';
 import { checked, expectNoEdits, expectRefused, repaired } from './broken-image-judge.js';
 import { qsnap } from './harness.js';

@@ -7,7 +7,7 @@ import { fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { putRefcountAt } from '../../support/image-builder-layout.js';
 import { buildImage, layoutOf } from '../../support/image-builder.js';
-import { qemuAvailable, qemuImg } from '../../support/qemu.js';
+import { judgedByQemu, qemuImg } from '../../support/qemu.js';
 import { expectSound, imageOf, parsed, qsnap, shown } from './harness.js';
 
 interface Finding {
@@ -55,10 +55,10 @@ describe('check', () => {
     const ran = await qsnap(['check', image]);
     expect(ran.code).toBe(code);
     expect(shown(ran.stdout, image)).toMatchSnapshot();
-    if (qemuAvailable) {
+    await judgedByQemu(async () => {
       const qemu = await qemuImg(['check', '-f', 'qcow2', image], { okCodes: 'any' });
       expect(ran.code).toBe(qemu.code);
-    }
+    });
   });
 
   test.each(fixtureNames())('%s: --json is as its schema says', async (fixture) => {
@@ -114,7 +114,9 @@ describe('check', () => {
     const ran = await qsnap(['check', file]);
     expect(ran.code).toBe(63);
     expect(ran.stderr).toContain('not a qcow2 image');
-    if (qemuAvailable) expect((await qemuImg(['check', file], { okCodes: 'any' })).code).toBe(63);
+    await judgedByQemu(async () => {
+      expect((await qemuImg(['check', file], { okCodes: 'any' })).code).toBe(63);
+    });
   });
 
   test('of an image of which snapshots can not be read: nothing counts as leaked', async () => {

@@ -7,7 +7,7 @@ import { run } from '../../../src/cli/qsnap/run.js';
 import type { CliOutput } from '../../../src/cli/streams.js';
 import { copyFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
-import { expectClean, qemuAvailable } from '../../support/qemu.js';
+import { expectClean, judgedByQemu } from '../../support/qemu.js';
 import { uninterrupted } from '../../../src/cli/interruption.js';
 
 process.env['TZ'] = 'UTC';
@@ -68,7 +68,7 @@ export async function expectSound(image: string): Promise<void> {
   const planned = await qsnap(['create', '--dry-run', image, 'a name that nobody uses']);
   expect(planned.stderr).toBe('');
   expect(planned.code).toBe(0);
-  if (qemuAvailable) await expectClean(image);
+  await judgedByQemu(() => expectClean(image));
 }
 
 const SCHEMAS = [

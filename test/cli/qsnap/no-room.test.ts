@@ -20,7 +20,7 @@ import {
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { breakImage, newImage, use } from '../../support/broken-images.js';
+import { breakImage, newImage } from '../../support/broken-images.js';
 import { sameContents } from '../../support/crash-judge-edits.js';
 import { contentsOf, type Contents } from '../../support/crash-judge.js';
 import { temporaryDirectory } from '../../support/directories.js';
@@ -31,6 +31,7 @@ import {
   refcountOf,
 } from '../../support/image-builder-layout.js';
 import { randomFrom, roundsOf, seedOf } from '../../support/model-random.js';
+import { use } from '../../support/made-images.js';
 import { describeWithQemu } from '../../support/qemu.js';
 import { withSmallFileSystem } from '../../support/small-file-system.js';
 import { expectSound } from './harness.js';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
 import { layoutOf } from '../../support/image-builder.js';
 import { putU64 } from '../../support/image-builder-layout.js';
-import { qemuAvailable, qemuImg } from '../../support/qemu.js';
+import { describeWithQemu, qemuImg } from '../../support/qemu.js';
 import { imageOf, parsed, qsnap } from './harness.js';
 
 const out = (): string => join(temporaryDirectory(), 'out.raw');
@@ -102,10 +102,12 @@ test('--salvage-map is of a salvage', async () => {
   expect([code, stderr]).toEqual([1, expect.stringContaining('--salvage-map is of what')]);
 });
 
-test.runIf(qemuAvailable)('what qemu-img salvages, a salvage gives too', async () => {
-  const image = imageOf('l2-unaligned');
-  const [ours, theirs] = [out(), out()];
-  expect((await qsnap(['export', '--salvage', image, '-o', ours])).code).toBe(1);
-  await qemuImg(['convert', '--salvage', '-O', 'raw', image, theirs]);
-  expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
+describeWithQemu('as qemu-img', () => {
+  test('what it salvages, a salvage gives too', async () => {
+    const image = imageOf('l2-unaligned');
+    const [ours, theirs] = [out(), out()];
+    expect((await qsnap(['export', '--salvage', image, '-o', ours])).code).toBe(1);
+    await qemuImg(['convert', '--salvage', '-O', 'raw', image, theirs]);
+    expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
+  });
 });

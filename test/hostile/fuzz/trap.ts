@@ -7,7 +7,7 @@ import { CLUSTER, patch, plainImage, type Patch, type PlainImageOptions } from '
 import { specimenOf, type Specimen } from './specimen.js';
 
 export interface Trap {
-  /** The traps and CVEs that it is about, and what is claimed. */
+  /** The traps (docs/traps.md) and CVEs that it is about, and what is claimed. */
   readonly name: string;
   readonly make: () => Specimen;
   /** How opening it for edits and reads ends. */

@@ -11,7 +11,7 @@ test('A14: a last cluster that the file holds a part of is one of its clusters',
   expect(tableFormat(image)).toMatchObject({ version: 3, geometry: { clusterBits: 12 } });
 });
 
-test('R14: a file of more clusters than fit into memory is refused', async () => {
+test('E4: a file of more clusters than fit into memory is refused', async () => {
   const image = await openImage(memoryDevice(loadFixture('cluster-512')));
   const most = 2 ** 30 * 512;
   expect(tableFormat({ ...image, fileSizeBytes: most }).fileClusters).toBe(2 ** 30);

@@ -246,7 +246,7 @@ test('S1, S3, S4, S7: encoded entries are parsed to the same, all starting at mu
 });
 
 describe('new and conforming entries', () => {
-  test('S2, S4: extra data of a new snapshot: no VM state, the disk size, icount disabled', () => {
+  test('S0, S2, S4: extra data of a new snapshot: no VM state, the disk size, icount disabled', () => {
     expect(hexOfBytes(extraDataOf(0x1_0000_0200))).toBe(
       '0000000000000000' + '0000000100000200' + 'ffffffffffffffff',
     );

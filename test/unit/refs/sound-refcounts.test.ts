@@ -47,7 +47,7 @@ test('R8: fewer refcounts than references: refused, with the place of the refcou
   });
 });
 
-test('R8: a refcount that could not be written back as it is', async () => {
+test('R1: a refcount that could not be written back as it is', async () => {
   const bytes = loadFixture('refcount-64');
   const at = blockAt(bytes, layoutOf(bytes), 0) + 8;
   bytes[at + 3] = 1;

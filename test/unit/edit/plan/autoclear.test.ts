@@ -9,7 +9,7 @@ async function kept(fixture: string, autoclear: number): Promise<bigint> {
   return keptAutoclear(await openImage(memoryDevice(bytes)));
 }
 
-test('R10: the bitmaps bit stays where there are bitmaps', async () => {
+test('H3, H4: the bitmaps bit stays where there are bitmaps', async () => {
   expect(await kept('bitmaps', 1)).toBe(1n);
   expect(await kept('bitmaps', 0)).toBe(0n);
 });
@@ -18,7 +18,7 @@ test('the bitmaps bit goes where there are none', async () => {
   expect(await kept('version-3', 1)).toBe(0n);
 });
 
-test('H15: unknown bits go', async () => {
+test('H3: unknown bits go', async () => {
   expect(await kept('bitmaps', 0xfd)).toBe(1n);
   expect(await kept('version-3', 0xfd)).toBe(0n);
 });

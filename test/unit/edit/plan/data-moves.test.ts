@@ -34,7 +34,7 @@ function wordsOf(
   );
 }
 
-test('R7: moves what each table passes on, and knows which flags are wrong', () => {
+test('A7, A15: moves what each table passes on, and knows which flags are wrong', () => {
   const seen = { full: 0, moved: 0, right: 0, wrong: 0, unsure: 0 };
   fc.assert(
     fc.property(tables, fc.nat(2), fc.boolean(), (made, leaked, flagged) => {

@@ -196,7 +196,7 @@ function expectPunched(made: EditPlan, before: PlainImage, after: PlainImage): v
 
 describe.each(FIXTURES)('%s', (name) => {
   test.each(OPERATIONS)(
-    'S9, H3, H5, R1-R8, R12, A6-A10, A15: %s is planned and carried out safely',
+    'S9, H3, H5, R1-R8, R12, A6-A10, A15, A16: %s is planned and carried out safely',
     async (op) => {
       const bytes = loadFixture(name);
       const device = memoryDevice(bytes);

@@ -23,7 +23,7 @@ test('H2, H16: dirty and corrupt images are refused, with what to do', async () 
 });
 
 // Stock qemu-img 7.2 drops every snapshot when it repairs an image with persistent bitmaps.
-test('H16: nobody is sent to a repair that drops their snapshots', async () => {
+test('S9, H16: nobody is sent to a repair that drops their snapshots', async () => {
   const image = await marked('bitmaps-snapshots', 1);
   const details = expect.objectContaining({
     hint: '`qsnap repair` mends it and takes the mark away',

@@ -39,13 +39,13 @@ describe('a resize is refused', () => {
       'PREALLOCATION_REFUSED',
     ],
     [
-      'in version 2, with snapshots',
+      'H12: in version 2, with snapshots',
       'vm-state-v2',
       { diskSizeBytes: 2 ** 40 },
       'SIZE_DIFFERS_IN_V2',
     ],
-    ['with bitmaps', 'bitmaps', { diskSizeBytes: 2 ** 40 }, 'BITMAPS_PRESENT'],
-    ['with a data file', 'data-file', { diskSizeBytes: 2 ** 40 }, 'EXTERNAL_DATA_FILE'],
+    ['H4: with bitmaps', 'bitmaps', { diskSizeBytes: 2 ** 40 }, 'BITMAPS_PRESENT'],
+    ['H8: with a data file', 'data-file', { diskSizeBytes: 2 ** 40 }, 'EXTERNAL_DATA_FILE'],
     ['past what an L1 can map', 'cluster-512', { diskSizeBytes: 2 ** 50 }, 'LIMIT_EXCEEDED'],
   ] as const)('%s', async (_, fixture, options, code) => {
     expect(await codeOf(fixture, options)).toBe(code);
