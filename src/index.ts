@@ -43,7 +43,7 @@ export { planRename } from './edit/snapshot/rename.js';
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
 export { planResize } from './edit/resize/plan-resize.js';
-export type { ResizeOptions } from './edit/resize/plan-resize.js';
+export type { ResizeOptions } from './edit/resize/resize-options.js';
 export type { Preallocation } from './edit/resize/growth.js';
 export { checkImage } from './read/check/check-image.js';
 export { mapOwners } from './refs/owners.js';
@@ -53,17 +53,17 @@ export type { DiskNumber, DiskSet, DiskSets } from './refs/disk-sets.js';
 export type { Pointers } from './refs/pointers.js';
 export { refuseUnsound, type AllowedFlaws } from './read/check/refuse-unsound.js';
 export type { FindingCode } from './read/check/catalog.js';
-export { REPAIR_CLASSES } from './read/check/finding.js';
+export { REPAIR_CLASSES } from './read/check/finding-parts.js';
 export type {
   Facts,
-  Finding,
   Owner,
   OwnerKind,
   Remedy,
   RepairClass,
   Severity,
   Structure,
-} from './read/check/finding.js';
+} from './read/check/finding-parts.js';
+export type { Finding } from './read/check/finding.js';
 export type {
   CheckExitCode,
   CheckOptions,
@@ -91,7 +91,7 @@ export type { ProposedRepair } from './edit/repair/propose.js';
 export type { DroppedBitmaps } from './edit/repair/dropped-bitmaps.js';
 export type { RepairFacts } from './edit/repair/plan-repair.js';
 export { checkCreateOptions, createImage } from './make/new/create-image.js';
-export type { CreateImageOptions, NewPreallocation } from './make/new/create-image.js';
+export type { CreateImageOptions, NewPreallocation } from './make/new/create-options.js';
 export { measureBitmaps, measuredDataBytes, measureQcow2 } from './make/new/measure.js';
 export type {
   Measure,
@@ -111,7 +111,7 @@ export type { RescueOptions } from './make/rescue/gather.js';
 export { lostRanges } from './make/rescue/lost-ranges.js';
 export type { LostRange } from './make/rescue/lost-ranges.js';
 export { planRescue } from './make/rescue/plan-rescue.js';
-export type { RescuedDisk, RescuePlan } from './make/rescue/plan-rescue.js';
+export type { RescuedDisk, RescuePlan } from './make/rescue/rescue-plan.js';
 export type { Origin, Sureness } from './make/rescue/root.js';
 export type { Unexplained } from './make/rescue/unexplained.js';
 export { foreseeRescued, writeRescued } from './make/rescue/write-copy.js';

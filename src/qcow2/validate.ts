@@ -2,7 +2,7 @@ import { exactNumber, hex } from '../base/words.js';
 import { isQsnapError, QsnapError, type ErrorCode, type ErrorDetails } from '../errors.js';
 import { describeFeature, unknownFeatures } from './features.js';
 import { geometryOf } from './geometry.js';
-import type { RawHeader } from './header.js';
+import type { RawHeader } from './raw-header.js';
 import { LIMITS } from './limits.js';
 import { HEADER_V2, HEADER_V3, HEADER_V3_BYTES, INCOMPATIBLE } from './spec.js';
 

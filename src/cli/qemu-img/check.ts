@@ -21,7 +21,7 @@ import {
   type ArgvContext,
   type FileRequest,
 } from './argv.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText, type Tree } from './json.js';
 import { CHECK, failureText, findingText, openFailureText } from './messages-check.js';

@@ -1,9 +1,6 @@
 /** What a command of qsnap-img is to the program. */
 import type { ArgvContext } from './argv.js';
-import type { QemuImgIo } from './io.js';
-
-/** Does what the arguments asked for; resolves to the exit code. */
-export type Run = (io: QemuImgIo) => Promise<number>;
+import type { Run } from './run-command.js';
 
 /**
  * Parses the arguments of one command; the first is its name.

@@ -1,7 +1,7 @@
 /** `compare`: whether two disks hold the same. */
 import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
 import { isCacheMode } from './cache-mode.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import { comparePair, compareWithZeros, type Side, type Verdict } from './compare-walk.js';
 import type { QemuImgIo } from './io.js';
 import { COMPARE } from './messages-compare.js';

@@ -11,7 +11,7 @@ import {
 import { nodeCompressor } from '../../node/index.js';
 import type { ArgvContext } from './argv.js';
 import { isCacheMode } from './cache-mode.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import { concatenatedDisk } from './concatenated-disk.js';
 import { parseConvertArguments, type ConvertRequest } from './convert-arguments.js';
 import { withExistingTarget } from './convert-existing.js';

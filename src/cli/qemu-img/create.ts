@@ -9,7 +9,7 @@ import {
 import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node/index.js';
 import { eachOption, type ArgvContext } from './argv.js';
 import { byteString, textOf } from './bytes.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import { isOtherFormat, isOtherProtocol } from './formats.js';
 import type { QemuImgIo } from './io.js';
 import { OPEN_REASONS, sentenceOf, systemText, usageError } from './messages.js';

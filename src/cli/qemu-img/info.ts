@@ -8,7 +8,7 @@ import {
   type FileRequest,
 } from './argv.js';
 import { byteString } from './bytes.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import { sizeText, treeLines } from './human.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText, type Tree } from './json.js';

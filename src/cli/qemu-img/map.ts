@@ -1,7 +1,7 @@
 /** `map`: where in which file the guest data lies. */
 import { isQsnapError, type Extent } from '../../index.js';
 import { eachOption, FILE_LONG, fileRequest, oneOperand, type ArgvContext } from './argv.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
 import { SIZE_REASONS, USAGE } from './messages.js';
 import { corruptionLine, MAP } from './messages-map.js';

@@ -9,7 +9,7 @@ import {
   type Snapshot,
 } from '../../index.js';
 import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import { isOtherFormat } from './formats.js';
 import { PROGRAM, type QemuImgIo } from './io.js';
 import { jsonText } from './json.js';

@@ -13,7 +13,7 @@ import {
 } from '../../index.js';
 import { eachOption, type ArgvContext } from './argv.js';
 import { backingSizeOf } from './backing-size.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
 import {
   guessedRawWarning,

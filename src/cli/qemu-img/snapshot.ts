@@ -24,7 +24,7 @@ import {
   type FileRequest,
 } from './argv.js';
 import { bytesOf, cString } from './bytes.js';
-import type { Run } from './command.js';
+import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
 import {
   ACTION_REASONS,

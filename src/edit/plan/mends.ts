@@ -2,7 +2,6 @@ import type { FindingCode } from '../../read/check/catalog.js';
 import type { Image } from '../../image/image.js';
 import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { MendedOnTheWay } from '../tx/plan.js';
-import type { Audit } from './audit.js';
 
 /** What a check finds wrong, and no edit refuses: most write it anew, and it hides no loss. */
 export const MENDED_FINDINGS: ReadonlySet<FindingCode> = new Set<FindingCode>([
@@ -26,7 +25,7 @@ export interface Stays {
  */
 export function mendsOf(
   { header, snapshots }: Pick<Image, 'header' | 'snapshots'>,
-  { flagsWrong }: Pick<Audit, 'flagsWrong'>,
+  { flagsWrong }: { readonly flagsWrong: boolean },
   stays: Stays,
 ): readonly MendedOnTheWay[] {
   const areShort =

@@ -3,10 +3,18 @@ import type { Finding } from '../../read/check/finding.js';
 import type { CheckReport } from '../../read/check/report.js';
 import { behindDiskText, findBehindDisk } from '../../image/behind-disk.js';
 import { damaged } from '../../image/damage.js';
+import type { Counts } from '../../refcount/counts.js';
 import { regionClusters } from '../../refs/regions.js';
-import type { Audit } from './audit.js';
+
 import { MENDED_FINDINGS } from './mends.js';
 import type { Survey } from './survey.js';
+
+/** What an audit found that this goes by. */
+export interface Audited {
+  /** The stored refcounts. */
+  readonly counts: Counts;
+  readonly leakedClusters: number;
+}
 
 /**
  * Refuses an image of which a part is lost. An edit would not harm what is left, but it would make the loss
@@ -15,7 +23,7 @@ import type { Survey } from './survey.js';
  *
  * @throws QsnapError IMAGE_DAMAGED with the first finding that says what is lost.
  */
-export async function refuseLosses(surveyed: Survey, audited: Audit): Promise<void> {
+export async function refuseLosses(surveyed: Survey, audited: Audited): Promise<void> {
   const [behind] = await findBehindDisk(surveyed.image);
   if (behind !== undefined) {
     const { structure, at } = behind;
@@ -38,7 +46,7 @@ function losesMore({ exitCode, beyondQemu, ownersHidden, totals }: CheckReport):
 }
 
 /** Whether something may need more of the last cluster than the file has of it. */
-function endsInsideData({ image, format, regions }: Survey, { counts }: Audit): boolean {
+function endsInsideData({ image, format, regions }: Survey, { counts }: Audited): boolean {
   const { clusterBytes } = image.geometry;
   if (image.fileSizeBytes % clusterBytes === 0) return false;
   const last = format.fileClusters - 1;

@@ -1,6 +1,6 @@
 import { printableText } from '../../base/text.js';
 import { catalogEntry, isFindingCode, type FindingCode } from '../../read/check/catalog.js';
-import { REPAIR_CLASSES, type RepairClass } from '../../read/check/finding.js';
+import { REPAIR_CLASSES, type RepairClass } from '../../read/check/finding-parts.js';
 import { QsnapError } from '../../errors.js';
 
 /** A finding to mend: all of its code, or the one at a byte offset in the file. */

@@ -7,32 +7,10 @@ import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { conformingEntry } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import { growthOf, type Preallocation } from './growth.js';
+import { growthOf } from './growth.js';
 import { refuseResize } from './refuse.js';
 import { cutTable } from './shrink.js';
-
-/** What size, and what may be done for it. */
-export interface ResizeOptions {
-  /** The size of the active disk to be, in bytes: a multiple of 512. */
-  readonly diskSizeBytes: number;
-  /** Allow a smaller size. What lies past the new end is lost; snapshots keep what they hold. */
-  readonly shrink?: boolean;
-  /**
-   * Give the grown range its clusters at once: only in the tables ("metadata"), or with zeros
-   * written to them, so that the medium has the room ("falloc" and "full"). Default: "off".
-   */
-  readonly preallocation?: Preallocation;
-  /**
-   * How long the disk of the backing file is, for images that have one: from there on nothing of it
-   * can show. Without it the whole grown range is made to read as zeros.
-   */
-  readonly backingSizeBytes?: number;
-  /**
-   * The active disk as its guest sees it. It is asked for content only where the disk ends inside a
-   * cluster over a longer backing file: that cluster then is copied.
-   */
-  readonly disk?: BlockSource;
-}
+import type { ResizeOptions } from './resize-options.js';
 
 /**
  * Plans another size for the active disk. What grows reads as zeros, but for the rest of the

@@ -4,7 +4,7 @@ import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import type { ResizeOptions } from './plan-resize.js';
+import type { ResizeOptions } from './resize-options.js';
 
 /** A disk's size is a number of these. QEMU: BDRV_SECTOR_SIZE. */
 const SECTOR_BYTES = 512;

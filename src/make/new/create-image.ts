@@ -5,24 +5,10 @@ import { COPIED } from '../../l1l2/entry.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { encodeRefcounts } from '../../refcount/block.js';
 import { encodeFirstCluster, type NewHeader } from './first-cluster.js';
-import type { NewImageOptions } from './image-writer.js';
 import { geometryOfNew, invalidOption } from './new-image.js';
 import { placeEmptyImage, type DataRun, type EmptyImage } from './place-empty.js';
 import type { QemuPlacement } from './qemu-placement.js';
-
-/** What clusters an empty image has for its guest data from the beginning. */
-export type NewPreallocation = 'off' | 'metadata' | 'falloc' | 'full';
-
-/** What an empty image is made by. */
-export interface CreateImageOptions extends NewImageOptions {
-  /**
-   * `metadata`: tables that point at clusters which the file has no bytes for yet; `falloc`, `full`:
-   * with zeros written to them, so that the medium has the room. Default: `off`.
-   */
-  readonly preallocation?: NewPreallocation;
-  /** An external data file: nothing here opens it. */
-  readonly dataFile?: { readonly name: Uint8Array; readonly raw: boolean };
-}
+import type { CreateImageOptions } from './create-options.js';
 
 const FIRST_SECTOR_BYTES = 512;
 const BATCH_BYTES = 8 * MiB;

@@ -1,7 +1,7 @@
 import { roundUp } from '../../base/units.js';
 import { geometryOf, type Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import type { NewPreallocation } from './create-image.js';
+import type { NewPreallocation } from './create-options.js';
 import { invalidOption } from './new-image.js';
 import { refcountClusters } from './qemu-placement.js';
 

@@ -1,6 +1,6 @@
 import { GiB, KiB } from '../../base/units.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
-import type { CreateImageOptions } from './create-image.js';
+import type { CreateImageOptions } from './create-options.js';
 import { QemuPlacement } from './qemu-placement.js';
 
 /** Guest clusters in a row that have host clusters in a row. All in clusters. */

@@ -1,5 +1,5 @@
 import { QsnapError } from '../../errors.js';
-import type { RescuedDisk, RescuePlan } from './plan-rescue.js';
+import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
 
 /** Which disks of a plan are wanted, by their ids. */
 export interface RescueChoice {

@@ -23,7 +23,7 @@ import type { Header } from '../../qcow2/header.js';
 import { isMisread } from '../../qcow2/snapshot-table-lenient.js';
 import type { HeaderExtension } from '../../qcow2/extensions.js';
 import type { CopyLayout } from './layout.js';
-import type { RescuedDisk } from './plan-rescue.js';
+import type { RescuedDisk } from './rescue-plan.js';
 
 /** A header of version 3 with the compression type, as QEMU writes it. Spec: Additional fields. */
 const HEADER_BYTES = 112;

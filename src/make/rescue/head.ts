@@ -3,7 +3,8 @@ import { MiB } from '../../base/units.js';
 import type { BlockSource } from '../../io/device.js';
 import { parseExtensions, type HeaderExtension } from '../../qcow2/extensions.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import { decodeHeader, parseHeader, type Header, type RawHeader } from '../../qcow2/header.js';
+import { decodeHeader, parseHeader, type Header } from '../../qcow2/header.js';
+import type { RawHeader } from '../../qcow2/raw-header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import {
   COMPRESSION_TYPE_AT,

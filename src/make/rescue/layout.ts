@@ -9,7 +9,7 @@ import { geometryOf, type Geometry } from '../../qcow2/geometry.js';
 import { REFCOUNT_CAP } from '../../refcount/block.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
 import { TableCopier } from './copy-table.js';
-import type { RescuedDisk, RescuePlan } from './plan-rescue.js';
+import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
 import { regionsKept } from './regions.js';
 
 /** A stretch of the new file. */

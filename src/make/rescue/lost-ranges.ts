@@ -3,12 +3,10 @@ import type { ClusterSet } from '../../refcount/cluster-set.js';
 import { TableCopier } from './copy-table.js';
 import type { Evidence } from './evidence.js';
 import type { MendedPointers } from './mend-pointers.js';
-import type { RescuedDisk, RescuePlan } from './plan-rescue.js';
+import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
 import { diskEntries } from './root.js';
 import type { WeighedTables } from './weigh.js';
-
-/** Runs of lost entries by table: the first entry and how many, pair after pair. */
-export type LostEntries = ReadonlyMap<number, Uint32Array>;
+import type { LostEntries } from './lost-entries.js';
 
 /** Guest bytes from `start` on. */
 export interface LostRange {

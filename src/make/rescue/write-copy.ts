@@ -11,7 +11,7 @@ import { clearStoredCopied } from '../../l1l2/stored-scan.js';
 import { BlockGroups } from '../../refcount/block-groups.js';
 import { encodeCopyHeader, encodeCopySnapshots, snapshotEntries } from './copy-header.js';
 import { l1WordsOf, layOut, type CopyLayout } from './layout.js';
-import type { RescuedDisk, RescuePlan } from './plan-rescue.js';
+import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
 import type { ScanOptions } from './scan-file.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
 

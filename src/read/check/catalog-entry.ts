@@ -1,5 +1,5 @@
 import { hex } from '../../base/words.js';
-import type { Facts, Remedy, Severity, Structure } from './finding.js';
+import type { Facts, Remedy, Severity, Structure } from './finding-parts.js';
 
 /** What a message is made from. */
 export interface Told {

@@ -1,6 +1,7 @@
 import { catalogEntry, type FindingCode } from './catalog.js';
 import type { CatalogEntry } from './catalog-entry.js';
-import type { Facts, Finding, Severity, Structure } from './finding.js';
+import type { Facts, Severity, Structure } from './finding-parts.js';
+import type { Finding } from './finding.js';
 import type { CodeLeftOut } from './report.js';
 
 /** What is to be said of one finding; the catalogue has the rest. */

@@ -9,7 +9,7 @@ import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { factsOf } from './judge-entry.js';
 import { visitRefcountBlocks } from '../../refs/refcount-table.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 
 /** Stored refcounts that are kept of clusters behind the end of the file, at most. */
 const BEHIND_MAX = 2 ** 24;

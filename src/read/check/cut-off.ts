@@ -9,7 +9,7 @@ import { decodeRefcounts } from '../../refcount/block.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
 import { holdsCluster } from './packed-end.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 
 /** Stretches past the end of the file that are kept; a file may have lost millions. */
 const KEPT_MAX = 4096;

@@ -9,7 +9,7 @@ import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { EmptiedSectors, SECTOR_WORDS } from './emptied-sectors.js';
 import type { Excess } from './excess.js';
-import type { Structure } from './finding.js';
+import type { Structure } from './finding-parts.js';
 
 /**
  * Looks for tables that are empty, or empty in part, where clusters are in use that they may have named.

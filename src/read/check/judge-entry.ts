@@ -11,7 +11,7 @@ import {
 import type { Scan, Taken } from '../../l1l2/scan.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
-import type { Facts, Structure } from './finding.js';
+import type { Facts, Structure } from './finding-parts.js';
 import type { ReferenceCounter } from './reference-counter.js';
 
 /** The table that an entry is in. */

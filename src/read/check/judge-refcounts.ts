@@ -8,7 +8,7 @@ import { Excess } from './excess.js';
 import type { Counts } from '../../refcount/counts.js';
 import type { ReferenceCounter } from './reference-counter.js';
 import { compareRefcounts } from '../../refs/refcount-table.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 
 /** Bounds what an image of nothing but absurd refcounts can make a check keep. */
 const ABOVE_CAP_MAX = 16_384;

@@ -16,8 +16,8 @@ import { LIMITS } from '../../qcow2/limits.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
 import type { References } from './count-references.js';
-import type { Facts } from './finding.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import type { Facts } from './finding-parts.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 
 /** Findings that the header, its extensions and the snapshot table give without any walk. */
 export function checkHeader(

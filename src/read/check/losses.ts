@@ -7,7 +7,7 @@ import { findEmptiedTables } from './emptied-tables.js';
 import { checkDataFile } from './data-file.js';
 import type { Excess } from './excess.js';
 import type { Unreferenced } from './report.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 import { findUnreferencedTables } from './unreferenced-tables.js';
 
 /** So much of what nothing refers to is looked at: more would take longer than all else of a check. */

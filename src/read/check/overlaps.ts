@@ -4,7 +4,7 @@ import type { Counts } from '../../refcount/counts.js';
 import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { sharedJunkBlocks } from './lost-blocks.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 
 /**
  * Metadata has no references but those of its owner. QEMU counts another one and calls the image

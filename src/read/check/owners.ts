@@ -7,8 +7,9 @@ import { COMPRESSED, compressedExtent, offsetOf } from '../../l1l2/entry.js';
 import { indexOfOffset } from '../../refs/pointers.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { References } from './count-references.js';
-import { OWNERS_MAX, type Finding, type Owner, type OwnerKind } from './finding.js';
-import type { StoredRefcountTable } from './judge-refcount-table.js';
+import { OWNERS_MAX, type Owner, type OwnerKind } from './finding-parts.js';
+import type { Finding } from './finding.js';
+import type { StoredRefcountTable } from './stored-refcount-table.js';
 
 /** Who points at an L2 table: the L1 entry, and the first guest byte that the table maps. */
 interface Pointer {

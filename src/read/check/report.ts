@@ -1,6 +1,7 @@
 import type { QsnapError } from '../../errors.js';
 import type { FindingCode } from './catalog.js';
-import type { Finding, Remedy } from './finding.js';
+import type { Remedy } from './finding-parts.js';
+import type { Finding } from './finding.js';
 
 /** Exit codes of `qemu-img check`: sound, not (wholly) checked, corruption, only leaks. */
 export type CheckExitCode = 0 | 1 | 2 | 3;

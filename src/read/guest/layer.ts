@@ -3,7 +3,7 @@ import type { Image } from '../../image/image.js';
 import type { Extent, ExtentOptions, GuestDisk, Loss } from './disk.js';
 import type { L2Tables } from './l2-tables.js';
 import type { Decompressor, SectorCipher } from './platform.js';
-import type { TableMap } from './table-map.js';
+import type { TableMap } from './table-rules.js';
 
 /** A disk that can be asked for many ranges at once, as the layer above it has to. */
 export interface LayerDisk extends GuestDisk {

@@ -4,7 +4,8 @@ import type { Geometry } from '../../qcow2/geometry.js';
 import { isLost, type L2Tables, type LoadedTables } from './l2-tables.js';
 import type { SegmentList } from './segments.js';
 import { NOWHERE } from './segments.js';
-import { mapTable, NO_PROBLEM, type TableMap } from './table-map.js';
+import { mapTable, NO_PROBLEM } from './table-map.js';
+import type { TableMap } from './table-rules.js';
 import { cutOff, l2ProblemText, PAST_THE_END, wrongL2Entry } from './wrong-entry.js';
 
 /** A guest range that one L2 table maps, or that none does. */

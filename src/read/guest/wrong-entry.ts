@@ -8,7 +8,7 @@ import {
   offsetOf,
   type TableFormat,
 } from '../../l1l2/entry.js';
-import type { TableMap } from './table-map.js';
+import type { TableMap } from './table-rules.js';
 
 /** Which entry of which table. */
 export interface EntryPlace {

@@ -9,13 +9,13 @@ import {
   type GuestDisk,
   type GuestDiskOptions,
   type ReadableImage,
-  type Snapshot,
 } from '../../../index.js';
 import { equalBytes } from '../../../node/index.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { guestOptions, type GuestFlags } from '../guest-options.js';
 import { comparisonJson } from '../present/compare-json.js';
+import type { ComparedSide } from '../present/compared-side.js';
 import { comparisonLines } from '../present/compare-text.js';
 import { withSource, type OpenSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
@@ -29,15 +29,6 @@ export interface CompareFlags extends GuestFlags {
   readonly format?: 'raw' | 'qcow2';
   readonly withFormat?: 'raw' | 'qcow2';
   readonly maxRanges: number;
-}
-
-/** One of the two disks that are compared. */
-export interface ComparedSide {
-  readonly path: string;
-  readonly format: 'raw' | 'qcow2';
-  /** Undefined for a raw disk. */
-  readonly image: ReadableImage | undefined;
-  readonly snapshot: Snapshot | undefined;
 }
 
 interface OpenSide extends ComparedSide {

@@ -13,6 +13,7 @@ import { createOutputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { lostMapJson, rescueJson } from '../present/rescue-json.js';
+import type { Rescued } from '../present/rescued.js';
 import { rescuedLine, rescuePlanLines } from '../present/rescue-text.js';
 import { withSource, type OpenSource, type ReadSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
@@ -42,15 +43,6 @@ export function rescue(path: string, flags: RescueFlags, context: Context): Prom
       return EXIT_CODES.notDone.code;
     }
   });
-}
-
-/** What a rescue found, and what becomes of it. */
-export interface Rescued {
-  readonly path: string;
-  readonly plan: RescuePlan;
-  readonly disks: readonly RescuedDisk[];
-  /** Undefined where nothing was written. */
-  readonly output: { readonly path: string; readonly report: RescueReport } | undefined;
 }
 
 async function rescueFrom(

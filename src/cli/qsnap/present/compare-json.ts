@@ -1,5 +1,5 @@
 import type { CompareReport } from '../../../index.js';
-import type { ComparedSide } from '../commands/compare.js';
+import type { ComparedSide } from './compared-side.js';
 import { unreadJson } from '../unread.js';
 import { snapshotJson } from './snapshot-json.js';
 

@@ -1,7 +1,7 @@
 import { describeSnapshot, printableText, type CompareReport } from '../../../index.js';
 import { tableLines } from '../../columns.js';
 import { countText, exactSizeText, hexText } from '../../text.js';
-import type { ComparedSide } from '../commands/compare.js';
+import type { ComparedSide } from './compared-side.js';
 
 /** What is said of two disks. */
 export function comparisonLines(a: ComparedSide, b: ComparedSide, report: CompareReport): string[] {

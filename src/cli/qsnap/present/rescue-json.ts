@@ -1,5 +1,5 @@
 import { lostRanges, type LostRange, type RescuedDisk, type RescuePlan } from '../../../index.js';
-import type { Rescued } from '../commands/rescue.js';
+import type { Rescued } from './rescued.js';
 
 /** Ranges of one disk in the output; a map file has more. */
 const RANGES_PRINTED_MAX = 1000;

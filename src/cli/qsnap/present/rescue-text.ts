@@ -1,7 +1,7 @@
 import { printable, printableText, type RescuedDisk, type RescuePlan } from '../../../index.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, sizeText } from '../../text.js';
-import type { Rescued } from '../commands/rescue.js';
+import type { Rescued } from './rescued.js';
 
 const COLUMNS: readonly Column[] = [
   { title: 'DISK', align: 'left' },

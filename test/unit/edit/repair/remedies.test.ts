@@ -4,10 +4,10 @@ import { CATALOG, catalogEntry, isFindingCode } from '../../../../src/read/check
 import type { FindingCode } from '../../../../src/read/check/catalog.js';
 import {
   REPAIR_CLASSES,
-  type Finding,
   type Remedy,
   type RepairClass,
-} from '../../../../src/read/check/finding.js';
+} from '../../../../src/read/check/finding-parts.js';
+import type { Finding } from '../../../../src/read/check/finding.js';
 import { isQsnapError } from '../../../../src/errors.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
 import { parseRepairWords } from '../../../../src/edit/repair/choice.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../../../src/errors.js';
 import { chooseRescued, isAllRescued } from '../../../../src/make/rescue/choose.js';
-import type { RescuedDisk, RescuePlan } from '../../../../src/make/rescue/plan-rescue.js';
+import type { RescuedDisk, RescuePlan } from '../../../../src/make/rescue/rescue-plan.js';
 
 function disk(id: string, of: Partial<RescuedDisk> = {}): RescuedDisk {
   const kind = id === 'active' ? 'active' : 'snapshot';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkImage } from '../../../../src/read/check/check-image.js';
-import { OWNERS_MAX, type Finding, type Owner } from '../../../../src/read/check/finding.js';
+import { OWNERS_MAX, type Owner } from '../../../../src/read/check/finding-parts.js';
+import type { Finding } from '../../../../src/read/check/finding.js';
 import { memoryDevice, planCreate } from '../../../../src/index.js';
 import { patientOf, type Patient } from '../../../support/damage.js';
 import { loadFixture } from '../../../support/fixture.js';
