@@ -137,7 +137,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/refs/disk-tally.ts': /^test\/unit\/refs\/pointers\.test\.ts$/,
   'src/read/check/table-notes.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/read/check/bitmap-counter.ts': /^test\/oracle\/check\.test\.ts$/,
-  'src/edit/plan/next-state.ts': /^types only: test\/unit\/edit\/plan\/plan-edit\.test\.ts$/,
   // Steps of one plan: held to by every edit of every fixture.
   'src/edit/plan/place.ts': /^test\/unit\/edit\/plan\/plan-edit\.test\.ts$/,
   'src/edit/plan/new-tables.ts': /^test\/unit\/edit\/resize\/plan-resize\.test\.ts$/,
@@ -155,7 +154,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/node/files/writable.ts': /^test\/unit\/node\/files\/host-room\.test\.ts$/,
   // Parts of one plan, which the test makes of every kind of image.
   // Parts of one writer, and of one layout, which the tests make of every kind of image.
-  'src/make/new/image-writer.ts': /^types only: test\/unit\/make\/new\/qcow2-writer\.test\.ts$/,
   'src/make/new/first-cluster.ts': /^test\/oracle\/create-image\.test\.ts$/,
   'src/make/new/place-empty.ts': /^test\/oracle\/create-image\.test\.ts$/,
   'src/make/new/qemu-placement.ts': /^test\/oracle\/create-image\.test\.ts$/,
@@ -187,11 +185,9 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/make/rescue/doubt-refcounts.ts': /^test\/unit\/make\/rescue\/refcounts-doubted\.test\.ts$/,
   'src/edit/repair/parting.ts': /^test\/unit\/edit\/repair\/remedies\.test\.ts$/,
   'src/make/rescue/size-doubt.ts': /^test\/oracle\/rescue\.test\.ts$/,
-  'src/read/check/finding.ts': /^types only: test\/unit\/read\/check\/check-image\.test\.ts$/,
   'src/read/check/judge-entry.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/read/check/judge-structures.ts': /^test\/unit\/read\/check\/check-image\.test\.ts$/,
   'src/read/check/overlaps.ts': /^test\/unit\/read\/check\/check-image\.test\.ts$/,
-  'src/read/check/report.ts': /^types only: test\/oracle\/check\.test\.ts$/,
   'src/read/check/judge-refcount-table.ts': /^test\/oracle\/check\.test\.ts$/,
   'src/image/open-for-check.ts': /^test\/unit\/read\/check\/check-image\.test\.ts$/,
   // Steps of one plan: every kind of damage to every fixture is mended and judged by QEMU.
@@ -226,18 +222,12 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/make/rescue/stored-refcounts.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/weigh.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/write-copy.ts': /^test\/oracle\/rescue\.test\.ts$/,
-  'src/make/rescue/evidence.ts': /^types only: test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/root.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/lost-ranges.ts': /^test\/cli\/qsnap\/rescue\.test\.ts$/,
   'src/make/rescue/tally-table.ts': /^test\/unit\/make\/rescue\/first-look\.test\.ts$/,
   'src/edit/tx/read-back.ts': /^test\/crash\/verify\.test\.ts$/,
   'src/edit/tx/save-undo.ts': /^test\/unit\/edit\/tx\/undo\.test\.ts$/,
   'src/edit/tx/shadow-batches.ts': /^test\/unit\/edit\/tx\/execute\.test\.ts$/,
-  'src/base/hasher.ts': /^types only: test\/unit\/edit\/tx\/undo\.test\.ts$/,
-  'src/read/guest/disk.ts': /^types only: test\/unit\/read\/guest\/open-guest-disk\.test\.ts$/,
-  'src/read/guest/gate.ts': /^types only: test\/unit\/read\/guest\/open-guest-disk\.test\.ts$/,
-  'src/read/guest/layer.ts': /^types only: test\/unit\/read\/guest\/open-guest-disk\.test\.ts$/,
-  'src/read/guest/platform.ts': /^types only: test\/unit\/read\/guest\/open-guest-disk\.test\.ts$/,
   // Parts of one disk: held to by every image that is read.
   'src/read/guest/backing.ts': /^test\/unit\/read\/guest\/open-guest-disk\.test\.ts$/,
   'src/read/guest/extents.ts': /^test\/oracle\/guest-reads\.test\.ts$/,
@@ -267,7 +257,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/make/copy/extent-cursor.ts': /^test\/unit\/make\/copy\/compare-disks\.test\.ts$/,
   'src/image/image.ts': /^test\/unit\/image\/open\.test\.ts$/,
   'src/refs/l1-tables.ts': /^test\/unit\/refs\/tables\.test\.ts$/,
-  'src/io/device.ts': /^types only: test\/contract\/device-contract\.ts$/,
   'src/io/blob.ts': /^test\/contract\/blob\.test\.ts$/,
   'src/node/files/block-size.ts': /^test\/contract\/file\.test\.ts$/,
   'src/node/files/file-calls.ts': /^test\/contract\/file\.test\.ts$/,
@@ -307,9 +296,8 @@ test('every source file has its unit test, or a place where it is tested instead
   expect(without.filter((path) => !(path in TESTED_ELSEWHERE))).toEqual([]);
   for (const [path, where] of Object.entries(TESTED_ELSEWHERE)) {
     expect(SRC, 'the list names a file that is gone').toContain(path);
-    const candidates = [...TESTS, ...TESTS.map((test) => `types only: ${test}`)];
     expect(
-      candidates.some((test) => where.test(test)),
+      TESTS.some((test) => where.test(test)),
       `${path}: ${where.source}`,
     ).toBe(true);
   }
