@@ -3,7 +3,15 @@ import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/errors.js';
 import { fixtureNames, recipe } from '../support/fixture.js';
-import { filesBelow, isNamed, patternsOf, placesOf, syntaxOf, textOf } from './source-tree.js';
+import {
+  declaresNoCode,
+  filesBelow,
+  isNamed,
+  patternsOf,
+  placesOf,
+  syntaxOf,
+  textOf,
+} from './source-tree.js';
 
 /** The rules that no linter knows. Where one names exceptions, each has its reason. */
 const SRC = filesBelow('src');
@@ -224,6 +232,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/make/rescue/write-copy.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/root.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/lost-ranges.ts': /^test\/cli\/qsnap\/rescue\.test\.ts$/,
+  'src/make/rescue/evidence.ts': /^test\/oracle\/rescue\.test\.ts$/,
   'src/make/rescue/tally-table.ts': /^test\/unit\/make\/rescue\/first-look\.test\.ts$/,
   'src/edit/tx/read-back.ts': /^test\/crash\/verify\.test\.ts$/,
   'src/edit/tx/save-undo.ts': /^test\/unit\/edit\/tx\/undo\.test\.ts$/,
@@ -267,22 +276,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
   'src/node/files/open.ts': /^test\/oracle\/locks\.test\.ts$/,
   'src/node/files/system-error.ts': /^test\/unit\/node\/files\/file\.test\.ts$/,
 };
-
-/** Whether a file declares nothing that runs: types, and constants that no function makes. */
-function declaresNoCode(path: string): boolean {
-  return syntaxOf(path).statements.every((statement) => {
-    if (!ts.isVariableStatement(statement)) {
-      return (
-        ts.isImportDeclaration(statement) ||
-        ts.isInterfaceDeclaration(statement) ||
-        ts.isTypeAliasDeclaration(statement)
-      );
-    }
-    const runs = (node: ts.Node): boolean =>
-      ts.isCallExpression(node) || ts.isFunctionLike(node) || node.getChildren().some(runs);
-    return !runs(statement);
-  });
-}
 
 test('every source file has its unit test, or a place where it is tested instead', () => {
   const mirrored = SRC.filter(
