@@ -6,7 +6,6 @@ export { ERROR_CODES, QsnapError, isQsnapError } from './errors.js';
 export type { ErrorCode, ErrorDetails, ErrorKind, ImageState } from './errors.js';
 export { hexOfBytes, printable, printableText } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
-export type { HostOffset } from './base/units.js';
 export type {
   BlockDevice,
   BlockSource,

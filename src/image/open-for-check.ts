@@ -1,5 +1,5 @@
 import { decodeStruct } from '../base/struct.js';
-import { hostOffset, isAligned } from '../base/units.js';
+import { isAligned } from '../base/units.js';
 import { isQsnapError, type QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
@@ -79,7 +79,7 @@ export async function openForCheck(
     const { header: parsed, misplaced } = parseHeaderAround(withoutSnapshots(bytes), fileSizeBytes);
     const misplacedL1 = misplaced.get('activeL1');
     if (misplacedL1 !== undefined && !isOverHeader(raw, misplacedL1)) throw misplacedL1;
-    const activeL1 = { at: hostOffset(0), entries: raw.l1Entries };
+    const activeL1 = { at: 0, entries: raw.l1Entries };
     const refcountTable = refcountTableOf(raw, parsed);
     if (refcountTable === undefined) refcountTableProblem = misplaced.get('refcountTable');
     const header = {
@@ -90,7 +90,7 @@ export async function openForCheck(
     pointer = pointerOf(raw.snapshotCount, raw.snapshotTableAt, header);
     if (!isPlaced(pointer.at, header.geometry)) return header;
     const count = Math.min(pointer.claimed, LIMITS.snapshotsMax.value);
-    return { ...header, snapshotTable: { at: hostOffset(Number(pointer.at)), count } };
+    return { ...header, snapshotTable: { at: Number(pointer.at), count } };
   };
   const head = await readHead(source, options, parse, (cluster, header) => {
     const { extensions, problem } = extensionsAround(cluster, header);
@@ -189,7 +189,7 @@ function refcountTableOf(
   const isPlaced =
     at <= BigInt(Number.MAX_SAFE_INTEGER) && isAligned(Number(at), geometry.clusterBytes);
   const isTooLong = clusters * geometry.clusterBytes > LIMITS.refcountTableBytesMax.value;
-  return isPlaced && !isTooLong ? { at: hostOffset(Number(at)), clusters } : undefined;
+  return isPlaced && !isTooLong ? { at: Number(at), clusters } : undefined;
 }
 
 /**

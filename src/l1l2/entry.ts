@@ -1,4 +1,3 @@
-import { hostOffset, type HostOffset } from '../base/units.js';
 import { HIGH_WORD } from '../base/words.js';
 import type { Geometry } from '../qcow2/geometry.js';
 
@@ -21,9 +20,9 @@ export const ZERO_FLAG = 1;
 export type L2Entry =
   | { readonly kind: 'unallocated' }
   | { readonly kind: 'zero-plain' }
-  | { readonly kind: 'zero-alloc'; readonly at: HostOffset; readonly copied: boolean }
-  | { readonly kind: 'normal'; readonly at: HostOffset; readonly copied: boolean }
-  | { readonly kind: 'compressed'; readonly at: HostOffset; readonly sectorBytes: number };
+  | { readonly kind: 'zero-alloc'; readonly at: number; readonly copied: boolean }
+  | { readonly kind: 'normal'; readonly at: number; readonly copied: boolean }
+  | { readonly kind: 'compressed'; readonly at: number; readonly sectorBytes: number };
 
 /** What an image's tables are read by. */
 export interface TableFormat {
@@ -74,9 +73,9 @@ export function decodeL2Entry(high: number, low: number, format: TableFormat): L
   const { geometry } = format;
   if ((high & COMPRESSED) !== 0) {
     const { at, sectorBytes } = compressedExtent(high, low, geometry.clusterBits);
-    return { kind: 'compressed', at: hostOffset(at), sectorBytes };
+    return { kind: 'compressed', at, sectorBytes };
   }
-  const at = hostOffset(offsetOf(high, low));
+  const at = offsetOf(high, low);
   const copied = (high & COPIED) !== 0;
   const zero = hasZeroFlag(format) && (low & ZERO_FLAG) !== 0;
   if (at === 0) return { kind: zero ? 'zero-plain' : 'unallocated' };

@@ -1,6 +1,6 @@
 import { decodeStruct } from '../base/struct.js';
 import { utf8Text } from '../base/text.js';
-import { hostOffset, isAligned, roundUp, type HostOffset } from '../base/units.js';
+import { isAligned, roundUp } from '../base/units.js';
 import { exactNumber, hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import type { BitmapsExtension } from './extensions.js';
@@ -19,7 +19,7 @@ export interface PersistentBitmap {
   readonly auto: boolean;
   /** Why the entry can't be used, in words that complete "the bitmap …"; undefined: it can. */
   readonly problem: string | undefined;
-  readonly table: { readonly at: HostOffset; readonly entries: number };
+  readonly table: { readonly at: number; readonly entries: number };
 }
 
 /**
@@ -86,7 +86,7 @@ function decodeEntry(
     inUse: (raw.flags & 1) !== 0,
     auto: (raw.flags & 2) !== 0,
     problem: problemOf(raw),
-    table: { at: hostOffset(tableAt), entries: raw.tableEntries },
+    table: { at: tableAt, entries: raw.tableEntries },
   };
 }
 

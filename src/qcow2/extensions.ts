@@ -1,5 +1,5 @@
 import { decodeStruct } from '../base/struct.js';
-import { hostOffset, isAligned, type HostOffset } from '../base/units.js';
+import { isAligned } from '../base/units.js';
 import { exactNumber, hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { decodeFeatureNames, type FeatureName } from './features.js';
@@ -26,13 +26,13 @@ export type HeaderExtension = { readonly at: number; readonly bytes: Uint8Array 
 /** Where the bitmap directory lies. Spec: Bitmaps extension. */
 export interface BitmapsExtension {
   readonly bitmapCount: number;
-  readonly directoryAt: HostOffset;
+  readonly directoryAt: number;
   readonly directoryBytes: number;
 }
 
 /** Where the LUKS header lies. Spec: Full disk encryption header pointer. */
 export interface EncryptionHeaderRef {
-  readonly at: HostOffset;
+  readonly at: number;
   readonly bytes: number;
 }
 
@@ -132,7 +132,7 @@ function decodeBitmaps(bytes: Uint8Array, at: number, header: Header): BitmapsEx
       );
     }
   }
-  return { bitmapCount: raw.bitmapCount, directoryAt: hostOffset(directoryAt), directoryBytes };
+  return { bitmapCount: raw.bitmapCount, directoryAt: directoryAt, directoryBytes };
 }
 
 function decodeEncryption(bytes: Uint8Array, at: number, header: Header): EncryptionHeaderRef {
@@ -155,5 +155,5 @@ function decodeEncryption(bytes: Uint8Array, at: number, header: Header): Encryp
       `a multiple of the cluster size ${header.geometry.clusterBytes}`,
     );
   }
-  return { at: hostOffset(offset), bytes: length };
+  return { at: offset, bytes: length };
 }

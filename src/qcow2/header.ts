@@ -1,5 +1,4 @@
 import { decodeStruct, encodeStruct } from '../base/struct.js';
-import { hostOffset, type HostOffset } from '../base/units.js';
 import { exactNumber } from '../base/words.js';
 import { geometryOf, type Geometry } from './geometry.js';
 import {
@@ -33,7 +32,7 @@ export type CompressionType = 'zlib' | 'zstd';
 
 /** Where an L1 table lies and how many 8-byte entries it has. */
 export interface L1Ref {
-  readonly at: HostOffset;
+  readonly at: number;
   readonly entries: number;
 }
 
@@ -46,8 +45,8 @@ export interface Header {
   readonly encryption: EncryptionMethod;
   readonly compressionType: CompressionType;
   readonly activeL1: L1Ref;
-  readonly refcountTable: { readonly at: HostOffset; readonly clusters: number };
-  readonly snapshotTable: { readonly at: HostOffset; readonly count: number };
+  readonly refcountTable: { readonly at: number; readonly clusters: number };
+  readonly snapshotTable: { readonly at: number; readonly count: number };
   /** Position of the backing name, `bytes` 0 when the image has no backing file. */
   readonly backingName: { readonly at: number; readonly bytes: number };
   readonly incompatible: bigint;
@@ -68,8 +67,8 @@ export interface Header {
 export interface SwitchFields {
   readonly diskSizeBytes: number;
   readonly activeL1: L1Ref;
-  readonly refcountTable: { readonly at: HostOffset; readonly clusters: number };
-  readonly snapshotTable: { readonly at: HostOffset; readonly count: number };
+  readonly refcountTable: { readonly at: number; readonly clusters: number };
+  readonly snapshotTable: { readonly at: number; readonly count: number };
   /** Ignored in version 2, which has no feature words. */
   readonly autoclear: bigint;
   /** Undefined: as it is. */
@@ -178,8 +177,8 @@ function narrowHeader(raw: RawHeader): Header {
   };
 }
 
-function offsetField(value: bigint, what: string): HostOffset {
-  return hostOffset(exactNumber(value, what));
+function offsetField(value: bigint, what: string): number {
+  return exactNumber(value, what);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { decodeStruct } from '../base/struct.js';
 import { isPrintable } from '../base/text.js';
-import { hostOffset, roundUp } from '../base/units.js';
+import { roundUp } from '../base/units.js';
 import { LIMITS } from './limits.js';
 import { SNAPSHOT_ENTRY, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_EXTRA } from './spec.js';
 import {
@@ -193,9 +193,9 @@ function lenient(
       } else if (!isPlaced || at >= 2n ** 62n) {
         fault({ index, field: 'l1-offset', at: fileAt, value: at });
       } else {
-        return { at: hostOffset(Number(at)), entries };
+        return { at: Number(at), entries };
       }
-      return { at: hostOffset(0), entries: 0 };
+      return { at: 0, entries: 0 };
     },
     size: (value, field, entryAt, index) => {
       if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);

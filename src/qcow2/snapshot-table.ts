@@ -1,6 +1,6 @@
 import { decodeStruct, encodeStruct } from '../base/struct.js';
 import { isValidUtf8, utf8Text } from '../base/text.js';
-import { hostOffset, roundUp } from '../base/units.js';
+import { roundUp } from '../base/units.js';
 import { exactNumber, hex } from '../base/words.js';
 import { QsnapError, type ErrorDetails } from '../errors.js';
 import type { L1Ref } from './header.js';
@@ -265,7 +265,7 @@ function checkedL1(
       actual: hex(at),
     });
   }
-  return { at: hostOffset(exactNumber(at, 'the L1 offset of a snapshot')), entries };
+  return { at: exactNumber(at, 'the L1 offset of a snapshot'), entries };
 }
 
 /** The bytes of a whole snapshot table; every entry padded to 8 bytes. Spec: Snapshots. */

@@ -1,4 +1,4 @@
-import { hostOffset, roundUp } from '../../base/units.js';
+import { roundUp } from '../../base/units.js';
 import { bytesOfWords } from '../../base/words.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import type { LiteralWrite, ShadowWrite, TableWrites } from '../tx/plan.js';
@@ -38,7 +38,7 @@ export class Placer {
   /** Places an L1 table, given in host order. */
   l1(what: string, words: Uint32Array): L1Ref {
     const { at } = this.literal(what, bytesOfWords(words));
-    return { at: hostOffset(at), entries: words.length / 2 };
+    return { at, entries: words.length / 2 };
   }
 
   /**

@@ -1,4 +1,3 @@
-import { hostOffset } from '../../base/units.js';
 import type { Image } from '../../image/image.js';
 import { encodeSwitch } from '../../qcow2/header.js';
 import { SWITCH_FROM } from '../../qcow2/spec.js';
@@ -123,8 +122,8 @@ async function place(
       bytes: encodeSwitch(image.header.version, image.headerSector, {
         diskSizeBytes: next.diskSizeBytes,
         activeL1: placed.activeL1,
-        refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
-        snapshotTable: { ...placed.snapshotTable, at: hostOffset(placed.snapshotTable.at) },
+        refcountTable: refcounts.table,
+        snapshotTable: placed.snapshotTable,
         autoclear: keptAutoclear(image),
       }),
     },

@@ -1,4 +1,3 @@
-import { hostOffset } from '../../base/units.js';
 import { bytesOfWords } from '../../base/words.js';
 import type { Image } from '../../image/image.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
@@ -97,7 +96,7 @@ async function switchWithin(
     const writes = [...unlisting.tidy, ...placed.shadow, ...refcounts.writes];
     const fields = {
       activeL1: placed.activeL1,
-      refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
+      refcountTable: refcounts.table,
     };
     const stages = [
       { what: 'write new tables to where nothing is any more', writes },

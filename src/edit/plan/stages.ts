@@ -1,4 +1,4 @@
-import { clustersToHold, hostOffset } from '../../base/units.js';
+import { clustersToHold } from '../../base/units.js';
 import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
 import { SWITCH_FROM } from '../../qcow2/spec.js';
 import { shadowWriteBytes, shadowWriteRanges, type Bound, type ShadowWrite } from '../tx/plan.js';
@@ -18,7 +18,7 @@ export function headerWrite(
     diskSizeBytes: header.diskSizeBytes,
     activeL1: header.activeL1,
     refcountTable: header.refcountTable,
-    snapshotTable: { ...unlisting.table, at: hostOffset(unlisting.table.at) },
+    snapshotTable: unlisting.table,
     autoclear: keptAutoclear(from.image),
     ...fields,
   });

@@ -1,11 +1,10 @@
 import type { CheckedImage } from '../../image/open-for-check.js';
-import { hostOffset } from '../../base/units.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { AUTOCLEAR } from '../../qcow2/spec.js';
 import type { SnapshotTableReading } from '../../qcow2/snapshot-table-lenient.js';
 import type { RepairChoice } from './choice.js';
 
-const NO_L1: L1Ref = { at: hostOffset(0), entries: 0 };
+const NO_L1: L1Ref = { at: 0, entries: 0 };
 
 /**
  * The image as if what the choice gives up had never owned a cluster: its L1 tables have no entries. A check

@@ -1,4 +1,3 @@
-import { hostOffset } from '../../base/units.js';
 import { Ledger, noRoom, OutOfClusters } from '../plan/ledger.js';
 import { placeRefcounts, type RefcountPlaces } from '../plan/place-refcounts.js';
 import { refuseUncountable } from '../plan/refuse.js';
@@ -175,8 +174,8 @@ async function planWith(
   if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
   const plan = assembled(checked, shadow, { ...planning, choice }, ledger, decided, {
     activeL1: placed.activeL1,
-    snapshotTable: { at: hostOffset(table.at), count: table.count },
-    refcountTable: { ...refcounts.table, at: hostOffset(refcounts.table.at) },
+    snapshotTable: { at: table.at, count: table.count },
+    refcountTable: refcounts.table,
   });
   return {
     plan,

@@ -1,4 +1,4 @@
-import { hostOffset, MiB } from '../../base/units.js';
+import { MiB } from '../../base/units.js';
 import { HIGH_WORD, bytesOfWords } from '../../base/words.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
 import { COPIED } from '../../l1l2/entry.js';
@@ -36,7 +36,7 @@ export function checkCreateOptions(options: CreateImageOptions): void {
     const hint = 'with extended L2 entries both are possible';
     throw invalidOption('preallocation', message, { hint });
   }
-  const nowhere = { activeL1: { at: hostOffset(0), entries: 0 }, dataFile };
+  const nowhere = { activeL1: { at: 0, entries: 0 }, dataFile };
   encodeFirstCluster(options, { ...nowhere, geometry, refcountTable: { at: 0, clusters: 0 } });
 }
 
@@ -60,7 +60,7 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
   const header: NewHeader = {
     geometry,
     activeL1: {
-      at: hostOffset(l1Cluster * clusterBytes),
+      at: l1Cluster * clusterBytes,
       entries: l1EntriesFor(options.diskSizeBytes, geometry),
     },
     refcountTable: {

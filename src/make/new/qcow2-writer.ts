@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.js';
-import { GiB, hostOffset, MiB } from '../../base/units.js';
+import { GiB, MiB } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
 import { COPIED } from '../../l1l2/entry.js';
@@ -39,7 +39,7 @@ export async function newQcow2Writer(
   // Fails now, and not after hours of copying, if the names don't fit.
   encodeFirstCluster(options, {
     geometry,
-    activeL1: { at: hostOffset(0), entries: 0 },
+    activeL1: { at: 0, entries: 0 },
     refcountTable: { at: 0, clusters: 0 },
   });
   const wasEmpty = (await device.sizeBytes()) === 0;
@@ -111,7 +111,7 @@ class Qcow2Writer implements ImageWriter {
     }
     const first = encodeFirstCluster(this.#options, {
       geometry: this.#geometry,
-      activeL1: { at: hostOffset(l1At), entries: this.#l1.length / 2 },
+      activeL1: { at: l1At, entries: this.#l1.length / 2 },
       refcountTable: { at: area.at, clusters: area.tableClusters },
     });
     await this.#publish(first);

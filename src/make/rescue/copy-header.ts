@@ -1,6 +1,6 @@
 import { encodeStruct } from '../../base/struct.js';
 import { utf8Bytes } from '../../base/text.js';
-import { hostOffset, roundUp } from '../../base/units.js';
+import { roundUp } from '../../base/units.js';
 import { QsnapError } from '../../errors.js';
 import {
   COMPRESSION_TYPE_AT,
@@ -121,7 +121,7 @@ function unnamedEntry({ id: name, diskSizeBytes }: RescuedDisk, id: string): Sna
     vmClockNanoseconds: 0n,
     vmStateBytes32: 0,
     extraData: extraDataOf(diskSizeBytes),
-    l1: { at: hostOffset(0), entries: 0 },
+    l1: { at: 0, entries: 0 },
   };
 }
 
@@ -131,7 +131,7 @@ export function encodeCopySnapshots(layout: CopyLayout): Uint8Array {
   const places = l1s.filter((_, i) => disks[i]!.kind !== 'active');
   const entries = snapshotEntries(disks, version).map((entry, i) => ({
     ...entry,
-    l1: { at: hostOffset(places[i]!.at), entries: places[i]!.bytes / 8 },
+    l1: { at: places[i]!.at, entries: places[i]!.bytes / 8 },
   }));
   return encodeSnapshotTable(entries);
 }

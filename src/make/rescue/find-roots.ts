@@ -4,7 +4,7 @@ import { LIMITS } from '../../qcow2/limits.js';
 import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import { hostOffset, MiB } from '../../base/units.js';
+import { MiB } from '../../base/units.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { L1Candidate } from './classify.js';
 import { isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
@@ -136,7 +136,7 @@ async function findOne(
   for (const { place, origin } of places) {
     if (!isPlace(place, evidence)) continue;
     for (const length of lengths) {
-      const ref = { at: hostOffset(place), entries: length };
+      const ref = { at: place, entries: length };
       const root = await reader.read({ facts, ref, origin });
       if (root === undefined) continue;
       if (isCredible(root, evidence)) return root;
@@ -202,7 +202,7 @@ async function findUnnamed(
     const room = (clusters * geometry.clusterBytes) / 8;
     const entries = Math.min(room, Math.max(pointers?.l1Entries ?? room, 1));
     const facts = { kind: 'lost' as const, snapshot: undefined, diskSizeBytes: diskSizeBytes ?? 0 };
-    const ref = { at: hostOffset(at), entries };
+    const ref = { at, entries };
     const root = await reader.read({ facts, ref, origin: 'unnamed' });
     if (root !== undefined) roots.push(root);
   }

@@ -1,6 +1,6 @@
 import { decodeStruct } from '../../base/struct.js';
 import { isValidUtf8 } from '../../base/text.js';
-import { hostOffset, roundUp } from '../../base/units.js';
+import { roundUp } from '../../base/units.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import {
   decodeSnapshotEntry,
@@ -89,7 +89,7 @@ export function entryLength(
 
 function decoded(bytes: Uint8Array, at: number, context: EntryContext, index: number): Snapshot {
   const snapshot = decodeSnapshotEntry(bytes, at, { ...context, count: index + 1 }, index, {
-    l1: (l1At, entries) => ({ at: hostOffset(Number(l1At)), entries }),
+    l1: (l1At, entries) => ({ at: Number(l1At), entries }),
     size: (value) => (value < 2n ** 53n ? Number(value) : 0),
   });
   const nameBytes = withoutCut(snapshot.nameBytes);

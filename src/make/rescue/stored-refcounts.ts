@@ -1,4 +1,3 @@
-import { hostOffset } from '../../base/units.js';
 import type { BlockSource } from '../../io/device.js';
 import { walkStoredTables, readTable } from '../../refs/tables.js';
 import { bytesOf } from '../../base/words.js';
@@ -52,7 +51,7 @@ export async function readRefcountHints(
   const isTable = at >= clusterBytes && at < fileSizeBytes && at % clusterBytes === 0;
   const bytes = Math.min(clusters * clusterBytes, LIMITS.refcountTableBytesMax.value);
   if (!isTable || bytes === 0) return NO_REFCOUNTS;
-  const table = await readTable(source, hostOffset(at), Math.min(bytes, fileSizeBytes - at) >> 3);
+  const table = await readTable(source, at, Math.min(bytes, fileSizeBytes - at) >> 3);
   const blocks: number[] = [];
   const offsets: number[] = [];
   const seen = new Set<number>();

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { hostOffset } from '../../../src/base/units.js';
 import { judgeBitmap, judgeBitmapEntry } from '../../../src/image/judge-bitmaps.js';
 import { memoryDevice, openImage } from '../../../src/index.js';
 import { loadFixture } from '../../support/fixture.js';
@@ -13,7 +12,7 @@ describe('a bitmap by its directory entry', () => {
     const image = await openImage(memoryDevice(loadFixture('bitmaps')));
     const [bitmap] = image.bitmaps;
     const { entries = 1, granularityBytes = 65_536, inUse = false, problem } = change;
-    const table = { at: hostOffset(65_536), entries };
+    const table = { at: 65_536, entries };
     return judgeBitmap(
       { ...bitmap!, granularityBytes, inUse, problem, table },
       { geometry: image.geometry, header: { ...image.header, diskSizeBytes } },

@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { hostOffset } from '../../../src/base/units.js';
 import { isQsnapError } from '../../../src/errors.js';
 import { parseBitmapDirectory } from '../../../src/qcow2/bitmap-directory.js';
 import { bytesOf } from './header-bytes.js';
 
 function parse(hex: string, bitmapCount = 1) {
   const bytes = bytesOf(hex);
-  const extension = { bitmapCount, directoryAt: hostOffset(0x9000), directoryBytes: bytes.length };
+  const extension = { bitmapCount, directoryAt: 0x9000, directoryBytes: bytes.length };
   return parseBitmapDirectory(bytes, extension, 4096);
 }
 

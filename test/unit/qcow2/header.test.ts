@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hostOffset } from '../../../src/base/units.js';
 import { decodeHeader, encodeSwitch, hasBit, parseHeader } from '../../../src/qcow2/header.js';
 import { loadFixture } from '../../support/fixture.js';
 import { bytesOf, patchedHead } from './header-bytes.js';
@@ -103,9 +102,9 @@ describe('parseHeader', () => {
 describe('encodeSwitch', () => {
   const fields = {
     diskSizeBytes: 0x1_0000_0200,
-    activeL1: { at: hostOffset(0x70000), entries: 9 },
-    refcountTable: { at: hostOffset(0x80000), clusters: 2 },
-    snapshotTable: { at: hostOffset(0x90000), count: 3 },
+    activeL1: { at: 0x70000, entries: 9 },
+    refcountTable: { at: 0x80000, clusters: 2 },
+    snapshotTable: { at: 0x90000, count: 3 },
     autoclear: 1n,
   };
 

@@ -1,5 +1,4 @@
 import { utf8Bytes, utf8Text } from '../../../../src/base/text.js';
-import { hostOffset } from '../../../../src/base/units.js';
 import type { Snapshot } from '../../../../src/qcow2/snapshot-table.js';
 
 /** Snapshots with these ids and names and nothing else of interest. */
@@ -20,7 +19,7 @@ export function snapshotsNamed(
       vmStateBytes: 0,
       diskSizeBytes: 0,
       icount: undefined,
-      l1: { at: hostOffset(0x70000), entries: 1 },
+      l1: { at: 0x70000, entries: 1 },
       vmStateBytes32: 0,
       extraData: new Uint8Array(0),
       at: 0,

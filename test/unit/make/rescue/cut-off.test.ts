@@ -1,7 +1,6 @@
 /** Disks whose map lay behind the end of a file that was cut off: an older map is not theirs. */
 import { beforeAll, expect, test } from 'vitest';
 import { utf8Bytes } from '../../../../src/base/text.js';
-import { hostOffset } from '../../../../src/base/units.js';
 import { checkImage, memoryDevice } from '../../../../src/index.js';
 import {
   encodeSnapshotTable,
@@ -51,7 +50,7 @@ function entryOf(l1At: number, index: number): SnapshotEntry {
     vmClockNanoseconds: 0n,
     vmStateBytes32: 0,
     extraData: extraDataOf(DISK_BYTES),
-    l1: { at: hostOffset(l1At), entries: 1 },
+    l1: { at: l1At, entries: 1 },
   };
 }
 

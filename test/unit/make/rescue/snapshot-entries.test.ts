@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { utf8Bytes } from '../../../../src/base/text.js';
-import { hostOffset } from '../../../../src/base/units.js';
 import { encodeSnapshotTable, extraDataOf } from '../../../../src/qcow2/snapshot-table.js';
 import { findEntries } from '../../../../src/make/rescue/snapshot-entries.js';
 
@@ -21,7 +20,7 @@ function table(...names: readonly string[]): Uint8Array {
     vmClockNanoseconds: 0n,
     vmStateBytes32: 0,
     extraData: extraDataOf(1 << 20),
-    l1: { at: hostOffset((i + 2) * CLUSTER), entries: 1 },
+    l1: { at: (i + 2) * CLUSTER, entries: 1 },
   }));
   const bytes = new Uint8Array(2 * CLUSTER);
   bytes.set(encodeSnapshotTable(entries));
