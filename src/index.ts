@@ -10,10 +10,10 @@ export type {
   BlockDevice,
   BlockSource,
   ByteRange,
+  FileStretch,
   ReadRequest,
   WriteRequest,
 } from './io/device.js';
-export type { FileStretch, SparseSource } from './io/holes.js';
 export { memoryDevice } from './io/memory.js';
 export { blobSource } from './io/blob.js';
 export { httpSource } from './io/http-range.js';

@@ -21,6 +21,13 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** A stretch of a file, and whether it is a hole: the medium has nothing for it, and it reads as zeros. */
+export interface FileStretch {
+  readonly at: number;
+  readonly length: number;
+  readonly isHole: boolean;
+}
+
 /** Something that bytes can be read from. */
 export interface BlockSource {
   /** What people call it: a path, a URL, "memory". Only for messages. */
@@ -52,6 +59,18 @@ export interface BlockSource {
    * undefined where nothing is known.
    */
   freeBytes?(): Promise<number | undefined>;
+  /**
+   * Bytes that the file takes on its medium. What counts is the file system's affair: 0 proves nothing. Not there:
+   * nobody knows.
+   */
+  allocatedBytes?(): Promise<number>;
+  /**
+   * The stretches of the bytes `from` to `to`, of which there is at least one: ascending, without gaps,
+   * holes and data by turns. There may be more than a call tells; then ask again from where the last one
+   * ends. What was written counts as data, whatever it is, and what lies past the end of the file as a hole.
+   * Resolves to undefined where nobody can tell; not there: the same.
+   */
+  stretchesFrom?(from: number, to: number): Promise<readonly FileStretch[] | undefined>;
   /**
    * Fills every `into`, in any order; neighbouring requests are merged into large reads. Bytes
    * past the end of the file read as zero. Never short: it fills everything or throws.

@@ -2,7 +2,7 @@
 import { isZero } from '../base/bytes.js';
 import { newIoBytes } from '../base/io-bytes.js';
 import { KiB, MiB, roundUp } from '../base/units.js';
-import type { BlockSource } from './device.js';
+import type { BlockSource, FileStretch } from './device.js';
 import { readAhead } from './read-ahead.js';
 import { settled } from './settled.js';
 
@@ -15,37 +15,9 @@ const HOLE_BYTES = 4 * KiB;
 /** Bytes that are looked through at a time. */
 const LOOK_BYTES = 4 * MiB;
 
-/** A stretch of a file, and whether it is a hole: the medium has nothing for it, and it reads as zeros. */
-export interface FileStretch {
-  readonly at: number;
-  readonly length: number;
-  readonly isHole: boolean;
-}
-
-/** A source that knows how it lies on its medium, as files do. */
-export interface SparseSource extends BlockSource {
-  /** Bytes that the file takes on its medium. What counts is the file system's affair: 0 proves nothing. */
-  allocatedBytes(): Promise<number>;
-  /**
-   * The stretches of the bytes `from` to `to`, of which there is at least one: ascending, without gaps,
-   * holes and data by turns. There may be more than a call tells; then ask again from where the last one
-   * ends. What was written counts as data, whatever it is, and what lies past the end of the file as a hole.
-   *
-   * @returns undefined where nobody can tell.
-   */
-  stretchesFrom(from: number, to: number): Promise<readonly FileStretch[] | undefined>;
-}
-
-/** Whether a source knows how it lies on its medium. */
-export function isSparseSource(source: BlockSource): source is SparseSource {
-  const can = (name: keyof SparseSource): boolean =>
-    name in source && typeof (source as SparseSource)[name] === 'function';
-  return can('allocatedBytes') && can('stretchesFrom');
-}
-
 /** Whether a source can tell its holes without being read. */
 export async function tellsHoles(source: BlockSource): Promise<boolean> {
-  return isSparseSource(source) && (await source.stretchesFrom(0, 1)) !== undefined;
+  return (await source.stretchesFrom?.(0, 1)) !== undefined;
 }
 
 /**
@@ -59,8 +31,8 @@ export async function* stretchesOf(
 ): AsyncGenerator<readonly FileStretch[]> {
   const end = at + length;
   let from = at;
-  while (from < end && isSparseSource(source)) {
-    const told = await source.stretchesFrom(from, end);
+  while (from < end) {
+    const told = await source.stretchesFrom?.(from, end);
     const last = told?.at(-1);
     if (told === undefined || last === undefined) break;
     yield told;
@@ -72,9 +44,8 @@ export async function* stretchesOf(
 }
 
 async function hasRoomForAll(source: BlockSource): Promise<boolean> {
-  if (!isSparseSource(source)) return true;
-  const [bytes, allocated] = await settled([source.sizeBytes(), source.allocatedBytes()]);
-  return allocated >= bytes;
+  const [bytes, allocated] = await settled([source.sizeBytes(), source.allocatedBytes?.()]);
+  return allocated === undefined || allocated >= bytes;
 }
 
 /**

@@ -11,8 +11,7 @@ import {
   withoutFirst,
 } from '../../io/batch.js';
 import type { Span } from '../../io/batch.js';
-import type { ReadRequest } from '../../io/device.js';
-import type { FileStretch, SparseSource } from '../../io/holes.js';
+import type { BlockSource, FileStretch, ReadRequest } from '../../io/device.js';
 import { closeQuietly, type FileCalls } from './file-calls.js';
 import { stretchesBySeeking } from './seek.js';
 import { readFailed } from './system-error.js';
@@ -33,7 +32,7 @@ export const callsInFlight = (): number =>
 const waste = new Uint8Array(FILE_READ_LIMITS.gapBytes);
 
 /** A file that is only read. */
-export class FileSource implements SparseSource {
+export class FileSource implements BlockSource {
   readonly label: string;
   protected readonly calls: FileCalls;
   protected readonly fixedBytes: number | undefined;

@@ -1,8 +1,7 @@
 /** Opens image files for reading, with the lock that this asks for. */
 import { isAbsolute } from 'node:path';
 import { QsnapError } from '../../errors.js';
-import type { BlockSource } from '../../io/device.js';
-import type { SparseSource } from '../../io/holes.js';
+import type { BlockSource, FileStretch } from '../../io/device.js';
 import { openFileSource } from './file.js';
 import { closeQuietly } from './file-calls.js';
 import { hostFreeBytes, hostRoomBytes } from './host-room.js';
@@ -13,7 +12,9 @@ import { openFailed } from './system-error.js';
 import { refusalToWrite } from './writable.js';
 
 /** What only files of the host have. */
-export interface HostFile extends SparseSource {
+export interface HostFile extends BlockSource {
+  allocatedBytes(): Promise<number>;
+  stretchesFrom(from: number, to: number): Promise<readonly FileStretch[] | undefined>;
   readonly path: string;
   identity(): Promise<string>;
   /** Permission bits of the open file. */

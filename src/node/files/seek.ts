@@ -1,6 +1,6 @@
 /** Where an open file has data and holes, asked of the system. */
 import { createRequire } from 'node:module';
-import type { FileStretch } from '../../io/holes.js';
+import type { FileStretch } from '../../io/device.js';
 
 /** What is looked for in a file. */
 export type Sought = 'data' | 'hole';

@@ -2,7 +2,6 @@ import { MiB } from '../../base/units.js';
 import { isQsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { readSoundRefcountTable } from '../../refs/sound-refcounts.js';
-import { isSparseSource } from '../../io/holes.js';
 
 const BATCH_BYTES = 4 * MiB;
 
@@ -15,9 +14,10 @@ const BATCH_BYTES = 4 * MiB;
  */
 export async function isPreallocated(image: Image): Promise<boolean> {
   const { source, geometry, fileSizeBytes } = image;
-  if (!isSparseSource(source)) return false;
+  const allocated = await source.allocatedBytes?.();
+  if (allocated === undefined) return false;
   const fileClusters = Math.ceil(fileSizeBytes / geometry.clusterBytes);
-  const onMedium = Math.floor((await source.allocatedBytes()) / geometry.clusterBytes);
+  const onMedium = Math.floor(allocated / geometry.clusterBytes);
   const threshold = Math.max(Math.floor((onMedium * 10) / 9), onMedium + 2);
   if (fileClusters < threshold) return false;
   try {

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import { isSparseSource, stretchesOf, tellsHoles } from '../../../src/io/holes.js';
-import type { FileStretch, SparseSource } from '../../../src/io/holes.js';
+import type { BlockSource, FileStretch } from '../../../src/io/device.js';
+import { stretchesOf, tellsHoles } from '../../../src/io/holes.js';
 import { memoryDevice } from '../../../src/io/memory.js';
 
 /** A file that takes so much room, and may tell some of its stretches. */
 function sparse(
   bytes: Uint8Array,
   allocatedBytes: number,
-  stretchesFrom: SparseSource['stretchesFrom'] = () => Promise.resolve(undefined),
-): SparseSource {
+  stretchesFrom: NonNullable<BlockSource['stretchesFrom']> = () => Promise.resolve(undefined),
+): BlockSource {
   return Object.assign(memoryDevice(bytes), {
     allocatedBytes: () => Promise.resolve(allocatedBytes),
     stretchesFrom,
@@ -51,7 +51,6 @@ test('many batches, of which one is read while another is looked through', async
 test('a source that knows nothing of its medium is all data, and so is a file with room for all', async () => {
   const memory = memoryDevice(new Uint8Array(5000));
   const data = [{ at: 0, length: 5000, isHole: false }];
-  expect(isSparseSource(memory)).toBe(false);
   expect(await tellsHoles(memory)).toBe(false);
   expect(await all(stretchesOf(memory, 0, 5000))).toEqual(data);
   expect(await all(stretchesOf(sparse(new Uint8Array(5000), 8192), 0, 5000))).toEqual(data);
