@@ -28,9 +28,8 @@ import { checkRefcountTable } from './judge-refcount-table.js';
 const MAX_FINDINGS = 1000;
 
 /**
- * Checks an image: counts every reference to every host cluster and compares with the refcounts
- * that are stored, judges every table entry, and tells of each finding what it means. Nothing is
- * written, and nothing that the image names is opened.
+ * Checks an image. Counts every reference to every host cluster, compares the counts with the stored refcounts,
+ * and judges every table entry. Nothing is written, and no file that the image names is opened.
  *
  * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, one more where
  * snapshots have tables with more than plain entries, and one or more where the image is damaged; 8

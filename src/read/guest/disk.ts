@@ -29,9 +29,9 @@ export interface Extent {
    */
   readonly depth: number;
   /**
-   * Offset of the first byte in the file of that layer (its data file, if it has one): for `data`,
-   * `preallocated`, and for `zero` and `unallocated` where a cluster is kept in reserve. Neighbours in
-   * one extent are neighbours in the file, too.
+   * Offset of the first byte in the file of that layer, or in its data file if it has one. Given for `data` and
+   * `preallocated`, and for `zero` and `unallocated` if a cluster is reserved for them. The bytes of one extent
+   * lie in a row in the file.
    */
   readonly at?: number;
   /** Why it is `unreadable`, in a few words. */
