@@ -6,10 +6,7 @@ import type { BlockSource } from './device.js';
 import { readAhead } from './read-ahead.js';
 import { settled } from './settled.js';
 
-/**
- * What a hole of a file begins and ends at where nobody can tell. Ours: blocks of this size that read
- * as zeros then count as holes of a file that has any.
- */
+/** Where the system can't tell holes, an aligned block of this size that reads as zeros counts as one. Ours. */
 const HOLE_BYTES = 4 * KiB;
 
 /** Bytes that are looked through at a time. */
@@ -27,11 +24,11 @@ export interface SparseSource extends BlockSource {
   /** Bytes that the file takes on its medium. What counts is the file system's affair: 0 proves nothing. */
   allocatedBytes(): Promise<number>;
   /**
-   * The stretches of the bytes `from` to `to`, of which there is at least one: ascending, without gaps,
-   * holes and data by turns. There may be more than a call tells; then ask again from where the last one
-   * ends. What was written counts as data, whatever it is, and what lies past the end of the file as a hole.
+   * The stretches of the bytes `from` to `to` (at least one byte), ascending, without gaps, holes and data by turns. One
+   * call may return only the first of them: ask again from the end of the last one. Written bytes are data, zeros too;
+   * bytes past the end of the file are a hole.
    *
-   * @returns undefined where nobody can tell.
+   * @returns undefined if the system can't tell.
    */
   stretchesFrom(from: number, to: number): Promise<readonly FileStretch[] | undefined>;
 }
@@ -49,8 +46,8 @@ export async function tellsHoles(source: BlockSource): Promise<boolean> {
 }
 
 /**
- * The stretches of a part of a file, in batches. They are asked for; where nobody can tell, a file that
- * takes less room than it is long is looked through for blocks of zeros, and any other is all data.
+ * The stretches of a part of a file, in batches. If the source can't tell them, but the file takes less room than it is
+ * long, blocks of zeros are looked for. Any other file is all data.
  */
 export async function* stretchesOf(
   source: BlockSource,

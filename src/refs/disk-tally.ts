@@ -1,7 +1,10 @@
 import { ACTIVE_DISK } from './disk-sets.js';
 import { countPointers, type Pointers } from './pointers.js';
 
-/** How often each L2 table is pointed at: COPIED flags mean something in those of the active disk alone. */
+/**
+ * How many L1 entries point at each L2 table. The active disk's are counted apart, since COPIED flags mean something
+ * only in its tables.
+ */
 export interface DiskTally {
   /** Host offsets of all L2 tables, ascending. */
   readonly offsets: Float64Array;

@@ -47,8 +47,10 @@ export async function planInPlace<Source extends BlockSource>(
 }
 
 /**
- * New copies go to clusters that nothing refers to any more, and only where that is sure to find room: any
- * of them may be a hole of the file, in part too. undefined: there is no such way.
+ * Places new copies in clusters that nothing refers to after the deletion. Any of these clusters may be a hole of the
+ * file, so a disk without room for all of the writes takes only clusters that surely have none (`filledClusters`).
+ *
+ * @returns undefined where the clusters don't suffice.
  */
 async function switchToNewTables(
   from: Survey,

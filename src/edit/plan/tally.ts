@@ -4,9 +4,9 @@ import { countPointers, indexOfOffset, type Pointers } from '../../refs/pointers
 import type { NextState } from './next-state.js';
 
 /**
- * How often each L2 table is pointed at: by the L1 tables as they are, by those that an edit keeps, and by those
- * that it writes. The refcount of guest data is the number of L1 paths to it, so these weights are all that the
- * walk over the L2 tables needs.
+ * How many L1 entries point at each L2 table: in the L1 tables before the edit, in those that the edit keeps, and in
+ * those that it writes. The refcount of guest data is the number of L1 paths to it, so the walk over the L2 tables
+ * needs no more than these numbers.
  */
 export interface EditTally {
   /** Host offsets of all L2 tables, ascending. */

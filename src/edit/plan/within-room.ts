@@ -33,9 +33,8 @@ export async function planWithinRoom<Made extends Planned>(
 }
 
 /**
- * Plans and carries out. A file that turns out not to grow (a full disk, a quota, the longest file of
- * the file system) is in the old state then, and the edit is made once more with free clusters inside
- * alone.
+ * Plans and carries out. If the file then can't grow (a full disk, a quota, the longest file of the file system), the
+ * image is still in the old state, and the edit is made again with only the free clusters inside the file.
  *
  * @throws QsnapError what `planWithinRoom` and `carryOut` throw.
  */

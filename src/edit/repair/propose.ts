@@ -88,8 +88,9 @@ async function checkAfter(
 }
 
 /**
- * The dirty mark goes where all refcounts are right: a program that finds it makes them anew, and would free
- * what may be lost data. The corrupt mark goes where nothing is wrong at all.
+ * The marks that the repair clears. The dirty mark goes if the image has no error that QEMU counts: a program
+ * that finds the mark rebuilds all refcounts, and would free clusters that may hold lost data. The corrupt mark goes
+ * if there is no corruption that only qsnap knows of either.
  */
 function marksToClear(
   { header }: Image,

@@ -18,8 +18,8 @@ interface Look {
 }
 
 /**
- * Which of the tables that a scan found are L1 tables: what leads to tables. Runs of them are taken for
- * one table of as many clusters as the disk needs.
+ * Finds the L1 tables among the tables of a scan: most of their entries lead to tables. Neighbouring clusters are
+ * taken for one L1 table, of at most as many clusters as the disk needs.
  *
  * @param entries of an L1 table of this image; undefined where its size is not known.
  */

@@ -22,11 +22,11 @@ const TABLES_READ = 64;
 const SECTOR_BYTES = 512;
 
 /**
- * Whether the cluster size of the header is in doubt: a table that the header names does not begin at a cluster's
- * start, or the tables that it leads to are those of another size. Then sizes are worth a try that differ by one bit,
- * and the one that the tables tell.
+ * Tells whether the header's cluster size is in doubt, and which sizes to try. It is in doubt if a table that the
+ * header names does not begin at a cluster's start, or if the offsets in those tables fit another size. The sizes to
+ * try are the header's own, the one that the tables fit, and those that differ by one bit.
  *
- * @returns undefined where there is no doubt.
+ * @returns undefined if there is no doubt.
  * @throws QsnapError READ_FAILED, ABORTED.
  */
 export async function clusterSizesInDoubt(

@@ -31,8 +31,8 @@ const ENTRIES_MIN = 4;
 const ODD_ONES = 8;
 
 /**
- * Tells the cluster size by the places that entries with the COPIED flag name: all are multiples of it,
- * and about every second one is an odd multiple.
+ * Guesses the cluster size from the offsets in table entries. All of them are multiples of the size, and about half are
+ * odd multiples, so the size is the lowest bit that is often the lowest one set.
  *
  * @returns undefined where there are too few to tell.
  * @throws QsnapError READ_FAILED, ABORTED.
@@ -77,7 +77,7 @@ export class Tally {
     }
   }
 
-  /** A sector of a table has nothing that is no entry. */
+  /** Counts the entries of a sector, unless some word in it can't be an entry: then it is no part of a table. */
   #lookAt(stored: Uint32Array): void {
     const bits: number[] = [];
     let [copied, bitmaps] = [0, 0];

@@ -19,8 +19,8 @@ export interface Place {
 }
 
 /**
- * The file that a rescue writes: guest data lies where it lay, and all tables lie behind it, so that none
- * can be over anything else.
+ * The file that a rescue writes. Guest data keeps its offsets, and all tables go behind it, so that no table can lie
+ * over guest data or another table.
  */
 export interface CopyLayout {
   readonly plan: RescuePlan;

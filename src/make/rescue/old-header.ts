@@ -8,8 +8,8 @@ import { clusterOfEntry } from './weigh.js';
 const OLD_HEADERS_TRIED = 64;
 
 /**
- * The first header that the scan found which may be the image's own: of the cluster size of its tables, with an
- * L1 table that is one, and in a cluster that is no guest data. A guest may keep images on its disk.
+ * Finds an older header of this image. A guest may keep other images on its disk, so the header must have the cluster
+ * size of the tables, name a cluster that looks like an L1 table, and not lie in guest data. The first one is taken.
  */
 export async function findOldHead(evidence: Evidence): Promise<RescueHead | undefined> {
   const { source, scanned, format, fileSizeBytes } = evidence;

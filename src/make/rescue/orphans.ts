@@ -29,11 +29,11 @@ const SAMPLES_OF_ONE = 32;
 const ALIKE_MAX = 64;
 
 /**
- * The tables that nothing leads to. Each is compared with those that are known: a copy that was made
- * when the disk was written to after a snapshot maps mostly what the snapshot's table maps, at the same
- * places, and so belongs to the same part of the disk.
+ * Finds the L2 tables that no L1 table leads to, and the L1 index that each belongs to. The index is told by
+ * likeness: when a guest writes after a snapshot, its L2 table is copied, and most entries of the copy stay as they
+ * are in the snapshot's table. So the orphan belongs to the index of the known table that is most like it.
  *
- * @param isTaken clusters that something known lies in: tables, refcounts, guest data.
+ * @param isTaken whether a cluster has a known use: for tables, refcounts or guest data.
  */
 export async function findOrphans(
   roots: readonly Root[],

@@ -19,8 +19,8 @@ export interface TableTally {
 const SOUND_TO_ONE_FLAWED = 16;
 
 /**
- * Whether a cluster may be a table by what it holds. One pointer is enough: whether a table is one is
- * decided by who leads to it and where it leads.
+ * Whether the contents of a cluster may be a table. One pointer is enough here: later steps decide by the pointers to
+ * the cluster and by the clusters that it names.
  */
 export function isTableLike({ pointers, zeros, flawed }: TableTally): boolean {
   const sound = pointers + zeros;

@@ -32,7 +32,7 @@ export interface WeighedTables {
 
 /** Every sector of a table has an entry in use. */
 const NO_EMPTY_SECTOR = 2 ** 32 - 1;
-/** What a disk writes, or loses, as a whole. */
+/** A sector: a medium writes it, or loses it, as a whole. */
 const SECTOR_WORDS = 512 / 4;
 
 /**
@@ -100,8 +100,9 @@ function withoutFlaws(words: Uint32Array, metadata: ClusterSet, { scan }: Eviden
 }
 
 /**
- * Entries that name the last cluster of a file which ends inside it. Packed data may end anywhere, and so may
- * subclusters that nothing was written to.
+ * Counts the entries whose data the end of the file cuts: they name its last cluster, and the file ends inside it.
+ * Compressed entries don't count, since their data may end anywhere; nor do entries whose missing subclusters were
+ * never written.
  */
 function entriesCutOff(words: Uint32Array, { scan, format, fileSizeBytes }: Evidence): number {
   const { clusterBytes } = format.geometry;

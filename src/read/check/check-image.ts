@@ -33,7 +33,7 @@ const MAX_FINDINGS = 1000;
  *
  * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, one more where
  * snapshots have tables with more than plain entries, and one or more where the image is damaged; 8
- * bytes for each L2 table, and a fixed part of about 30 MiB.
+ * bytes for each L2 table, and a fixed part of less than 16 MiB (`test/package/memory.test.ts`).
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
  *   READ_FAILED.
