@@ -51,8 +51,8 @@ export interface CheckedImage {
   readonly bitmapsProblem: QsnapError | undefined;
 }
 
-/** The active disk and all snapshots that the header claims. */
-export function disksOf({ pointer }: CheckedImage): number {
+/** How many disks the header claims: the active one, and one a snapshot. */
+export function claimedDisks({ pointer }: CheckedImage): number {
   return Math.min(pointer.claimed, LIMITS.snapshotsMax.value) + 1;
 }
 

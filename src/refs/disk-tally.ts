@@ -15,7 +15,7 @@ export interface DiskTally {
 }
 
 /** Counts the pointers of the active disk and of all snapshots. */
-export function tallyOf(pointers: Pointers): DiskTally {
+export function diskTallyOf(pointers: Pointers): DiskTally {
   return {
     offsets: pointers.offsets,
     active: countPointers(pointers, (disk) => disk === ACTIVE_DISK),

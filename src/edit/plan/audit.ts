@@ -55,7 +55,7 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     l2Table: (index, words) => {
       const at = tally.offsets[index]!;
       const before = tally.before[index]!;
-      countPointers(at, before, counts, geometry.clusterBytes);
+      addPointers(at, before, counts, geometry.clusterBytes);
       counter.count(words, before, (entry) => {
         throw explain(words, entry, at, scan);
       });
@@ -92,8 +92,8 @@ function anyWrongInL1({ activeL1, image }: Survey, counts: Counts): boolean {
   return false;
 }
 
-/** Counts pointers to the whole cluster at `at`. */
-function countPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
+/** Adds pointers to the count of the cluster at `at`. */
+function addPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
   if (counts.change(at / clusterBytes, pointers)) return;
   throw tooManyReferences(at, 'refcount block', counts.max);
 }
@@ -142,7 +142,7 @@ function countBitmapCluster(
   if (offset / clusterBytes >= format.fileClusters) {
     throw damagedEntry('bitmap-table', at, 'past-the-end', high, low);
   }
-  countPointers(offset, 1, counts, clusterBytes);
+  addPointers(offset, 1, counts, clusterBytes);
 }
 
 /** The fast loop said that an entry is wrong; the readable rules say how. */

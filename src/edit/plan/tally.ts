@@ -22,7 +22,7 @@ export interface EditTally {
 }
 
 /** Counts pointers before and after an edit. The L1 tables of the new state point at no tables but those there are. */
-export function tallyOf(pointers: Pointers, next: NextState): EditTally {
+export function editTallyOf(pointers: Pointers, next: NextState): EditTally {
   const { offsets } = pointers;
   const kept = new Set(
     next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index + 1] : [])),

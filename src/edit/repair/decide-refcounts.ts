@@ -20,7 +20,7 @@ export interface DecisionRules {
   readonly released: ReleasedReferences;
   /** Whether clusters with unknown refcounts may have owners that nobody knows. */
   readonly ownersUnknown: boolean;
-  /** The active disk and all snapshots that the header claims. */
+  /** How many disks the header claims: the active one, and one a snapshot. */
   readonly disks: number;
   /** Whether counts that stay too high become `references + DOUBTED_EXCESS`. */
   readonly marksDoubted: boolean;

@@ -6,7 +6,7 @@ import { hasSameBytes } from '../../base/bytes.js';
 import { sharedJunkBlocks } from '../../read/check/lost-blocks.js';
 import { tableFormat } from '../../image/table-format.js';
 import type { Image } from '../../image/image.js';
-import { disksOf, type CheckedImage } from '../../image/open-for-check.js';
+import { claimedDisks, type CheckedImage } from '../../image/open-for-check.js';
 import { unlistedSnapshots } from '../../image/unlisted.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf } from '../../l1l2/scan.js';
@@ -23,9 +23,9 @@ import {
 } from '../tx/plan.js';
 import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
-import { asListed, withoutBitmaps } from './given-up.js';
+import { asListed, withoutBitmaps } from './image-without.js';
 import { droppedBitmaps, type DroppedBitmaps } from './dropped-bitmaps.js';
-import { droppedSnapshots, type DroppedSnapshots } from './gives-up.js';
+import { droppedSnapshots, type DroppedSnapshots } from './dropped-snapshots.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
@@ -138,7 +138,7 @@ async function planWith(
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
   const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
   if (unlisted.length > 0) unknowns.addOwner();
-  const isJunk = await sharedJunkBlocks(image, counts, stored.blocks, disksOf(checked));
+  const isJunk = await sharedJunkBlocks(image, counts, stored.blocks, claimedDisks(checked));
   const alone = withoutJunkBlocks(stored, isJunk);
   const brokenRefcounts =
     alone.lost.size > 0 || alone.isLost || (stored.hasStrayBits && choseClass(choice, 'all'));
@@ -230,7 +230,7 @@ async function decide(
   return decideRefcounts(image, stored, counts, {
     released,
     ownersUnknown: !isSure,
-    disks: disksOf(checked),
+    disks: claimedDisks(checked),
     marksDoubted,
     fileClusters,
     lowers: (cluster, _, references) => {

@@ -7,8 +7,8 @@ import type { BlockSource } from '../../io/device.js';
 import { bound, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
-import { asListed, withoutGivenUp } from './given-up.js';
-import { givenUpEntries, type GivenUpEntries } from './gives-up.js';
+import { asListed, withoutGivenUp } from './image-without.js';
+import { givenUpEntries, type GivenUpEntries } from './given-up-entries.js';
 import { planRepair, type RepairFacts, type RepairPlanning } from './plan-repair.js';
 import { refuseCutOff } from './refuse.js';
 

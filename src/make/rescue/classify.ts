@@ -11,7 +11,7 @@ export interface L1Candidate {
   readonly copied: number;
 }
 
-/** What one cluster is as an L1 table. */
+/** The pointers of a cluster that is taken for an L1 table. */
 interface Look {
   readonly pointers: number;
   readonly copied: number;
@@ -31,7 +31,7 @@ export async function findL1s(
   const { clusterBytes } = format.geometry;
   const looks: { readonly at: number; readonly look: Look }[] = [];
   await walkTables(source, scanned.tables, clusterBytes, (index, words) => {
-    const look = lookAtL1(words, evidence);
+    const look = lookForTables(words, evidence);
     if (look !== undefined) looks.push({ at: scanned.tables[index]!, look });
   });
   const clustersOfOne = entries === undefined ? 1 : Math.max(1, l1ClusterCount(entries, evidence));
@@ -51,7 +51,7 @@ export async function findL1s(
   return found;
 }
 
-function lookAtL1(words: Uint32Array, evidence: Evidence): Look | undefined {
+function lookForTables(words: Uint32Array, evidence: Evidence): Look | undefined {
   let [pointers, copied, leads, zeros] = [0, 0, 0, 0];
   for (let i = 0; i < words.length; i += 2) {
     const high = words[i]!;

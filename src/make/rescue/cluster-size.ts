@@ -6,7 +6,7 @@ import { offsetOf } from '../../l1l2/entry.js';
 import { decodeHeader, type RawHeader } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { MAGIC } from '../../qcow2/spec.js';
-import { guessGeometry, Tally } from './guess-geometry.js';
+import { guessGeometry, LowestBits } from './guess-geometry.js';
 import type { ScanOptions } from './scan-file.js';
 
 /** Cluster sizes that an image may have, where what its header says is in doubt. */
@@ -87,7 +87,7 @@ async function bitsByPointers(
     const at = offsetOf(valueOfStored(l1[i]!), valueOfStored(l1[i + 1]!));
     if (at !== 0 && at < fileSizeBytes && at % SECTOR_BYTES === 0) places.add(at);
   }
-  const tally = new Tally(fileSizeBytes);
-  for (const at of places) tally.lookAtTable(await read(at, TABLE_BYTES));
-  return tally.guess()?.clusterBits;
+  const lowestBits = new LowestBits(fileSizeBytes);
+  for (const at of places) lowestBits.lookAtTable(await read(at, TABLE_BYTES));
+  return lowestBits.guess()?.clusterBits;
 }

@@ -42,20 +42,20 @@ export async function guessGeometry(
   fileSizeBytes: number,
   { signal }: ScanOptions = {},
 ): Promise<GuessedGeometry | undefined> {
-  const tally = new Tally(fileSizeBytes);
+  const lowestBits = new LowestBits(fileSizeBytes);
   const buffer = newIoBytes(Math.min(BATCH_BYTES, roundUp(fileSizeBytes, SECTOR_BYTES)));
-  for (let at = 0; at < fileSizeBytes && tally.entries < ENOUGH_ENTRIES; at += buffer.length) {
+  for (let at = 0; at < fileSizeBytes && lowestBits.entries < ENOUGH_ENTRIES; at += buffer.length) {
     throwIfAborted(signal, 'the scan');
     const length = Math.min(buffer.length, roundUp(fileSizeBytes - at, SECTOR_BYTES));
     const bytes = buffer.subarray(0, length);
     await source.readBatch([{ at, into: bytes }]);
-    tally.lookAtTable(storedWords(bytes));
+    lowestBits.lookAtTable(storedWords(bytes));
   }
-  return tally.guess();
+  return lowestBits.guess();
 }
 
-/** Counts entries of tables by the places that they name. */
-export class Tally {
+/** Counts table entries by the lowest bit of the offset that they name. */
+export class LowestBits {
   /** Entries in sectors with a COPIED flag. */
   entries = 0;
   readonly #fileSizeBytes: number;

@@ -6,7 +6,7 @@ import type { ClusterSet } from '../../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
 import type { Evidence } from './evidence.js';
 import type { Root } from './root.js';
-import { isSoundL2, tallyL2 } from './tally-table.js';
+import { isSoundL2, contentsAsL2 } from './table-contents.js';
 
 /** What the L2 tables of some roots hold, by their place. */
 export interface WeighedTables {
@@ -56,16 +56,16 @@ export async function weighTables(
   const cutOff = new Uint32Array(offsets.length);
   const counts = newCounts(format.fileClusters + 1, format.geometry, REFCOUNT_CAP);
   await walkTables(source, offsets, clusterBytes, (index, words) => {
-    const tally = tallyL2(words, scan);
+    const contents = contentsAsL2(words, scan);
     const weight = pointers[index]!;
     counts.change(offsets[index]! / clusterBytes, weight);
-    mapped[index] = tally.pointers;
+    mapped[index] = contents.pointers;
     const lastWord = words.findLastIndex((word) => word !== 0);
     isZero[index] = lastWord === -1 ? 1 : 0;
     lastEntry[index] = Math.floor(Math.max(0, lastWord) / scan.stride);
     emptyFrom[index] = firstEmptySector(words, scan.stride);
     const cut = entriesPastEnd(offsets[index]!, evidence);
-    flawed[index] = tally.flawed + cut + withoutFlaws(words, metadata, evidence);
+    flawed[index] = contents.flawed + cut + withoutFlaws(words, metadata, evidence);
     cutOff[index] = entriesCutOff(words, evidence);
     for (let from = 0; ;) {
       const stop = addReferences(words, scan, weight, counts, from);

@@ -1,5 +1,5 @@
 import { clustersToHold } from '../../base/units.js';
-import { disksOf, openForCheck, type CheckedImage } from '../../image/open-for-check.js';
+import { claimedDisks, openForCheck, type CheckedImage } from '../../image/open-for-check.js';
 import { tableFormat } from '../../image/table-format.js';
 import type { BlockSource } from '../../io/device.js';
 import { FindingCollector } from './collector.js';
@@ -61,7 +61,7 @@ export async function checkOpened(
   });
   const { counter } = references;
   const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
-  const disks = disksOf(checked);
+  const disks = claimedDisks(checked);
   const overlapped = await checkOverlaps(image, table, references, disks, collector);
   await checkBehindTable(checked, table, references, collector);
   const { end, excess } = await judgeRefcounts(image, table, counter, collector);
