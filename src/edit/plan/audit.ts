@@ -99,8 +99,8 @@ function addPointers(at: number, pointers: number, counts: Counts, clusterBytes:
 }
 
 /**
- * Metadata has no references but those of its owner: guest data that lies over a table would change
- * with it, and the table with the guest data.
+ * Refuses an image in which something else refers to a cluster of metadata: a write to guest data there would destroy
+ * the table, and a write to the table the guest data.
  */
 function refuseSharedMetadata(from: Survey, counts: Counts): void {
   const { clusterBytes } = from.image.geometry;
@@ -150,7 +150,7 @@ function explain(words: Uint32Array, entry: number, tableAt: number, scan: Scan)
   const high = words[entry * scan.stride]!;
   const low = words[entry * scan.stride + 1]!;
   const at = tableAt + entry * scan.stride * 4;
-  // The loop goes on past bit 0 where that means nothing; of a compressed entry it is part of the place.
+  // The loop ignores bit 0 where it has no meaning. In a compressed entry bit 0 is part of the offset.
   const judged = (high & COMPRESSED) === 0 ? low & ~ZERO_FLAG : low;
   const problem = judgeL2Entry(high, judged, scan.format);
   if (problem !== undefined) return damagedEntry('L2 table', at, problem, high, low);

@@ -14,10 +14,10 @@ export interface Planned {
 }
 
 /**
- * Makes a plan for the room that there is: where the host says that the file can't become as long as
- * planned, with free clusters inside alone.
+ * Makes a plan. If the host says that the file can't become as long as planned, makes it again with only the free
+ * clusters inside the file.
  *
- * @param make opens the image as it is told to, and plans.
+ * @param make opens the image with the given options, and plans.
  * @throws QsnapError NO_SPACE where the clusters inside don't do either, and what `make` throws.
  */
 export async function planWithinRoom<Made extends Planned>(

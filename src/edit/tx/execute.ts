@@ -20,8 +20,8 @@ export interface ExecuteOptions {
   /** Called as stage 1 goes on: bytes written so far and in all. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   /**
-   * Read back all that is written. It gets the image as the switch will make it, read from the
-   * device, before the switch is sent: what it throws ends the edit in the old state.
+   * With it, all writes are read back. Before the switch is sent, `verify` gets the image as the switch will make it,
+   * read from the device. If it throws, the edit ends in the old state.
    */
   readonly verify?: ((image: BlockSource) => Promise<void>) | undefined;
   /**

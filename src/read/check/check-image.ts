@@ -31,9 +31,12 @@ const MAX_FINDINGS = 1000;
  * Checks an image. Counts every reference to every host cluster, compares the counts with the stored refcounts,
  * and judges every table entry. Nothing is written, and no file that the image names is opened.
  *
- * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, one more where
- * snapshots have tables with more than plain entries, and one or more where the image is damaged; 8
- * bytes for each L2 table, and a fixed part of less than 16 MiB (`test/package/memory.test.ts`).
+ * Memory: a fixed part of less than 16 MiB (`test/package/memory.test.ts`), 8 bytes for each L2 table, and for each host
+ * cluster of the file:
+ *
+ * - 2 bits, and as many as the highest count has;
+ * - one bit more if snapshots have tables with other than plain entries;
+ * - one or more bits more if the image is damaged.
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
  *   READ_FAILED.

@@ -20,8 +20,8 @@ interface Losses {
 
 /**
  * Looks for signs of lost tables and lost guest data: a file that was cut off, a disk whose size is too small, a
- * cluster at two places of one disk, a header that wrongly says that there is a data file. If clusters have higher refcounts than references, it also looks for
- * emptied tables, and for tables among the clusters that nothing refers to.
+ * cluster at two places of one disk, a header that wrongly says that there is a data file. If clusters have higher
+ * refcounts than references, it also looks for emptied tables, and for tables among the clusters that nothing refers to.
  *
  * @param overlapped clusters of metadata that something else refers to.
  * @returns `ownersHidden`: whether a table may be lost that referred to clusters; then no cluster is known to be

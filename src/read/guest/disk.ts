@@ -53,8 +53,8 @@ export interface ExtentOptions {
    * What layers mean for the ends of an extent:
    *
    * - `joined` (the default): nothing; neighbours that could be one extent are one;
-   * - `apart`: it ends also where one of a layer above it ends, as in QEMU's answers: where reserved
-   *   clusters begin, or lie elsewhere in the file;
+   * - `apart`: it also ends where an extent of a layer above ends, such as one of reserved clusters. QEMU's answers
+   *   are like this;
    * - `own`: this layer is told of alone, and what it leaves to the one below is `unallocated`.
    */
   readonly layers?: 'joined' | 'apart' | 'own';
