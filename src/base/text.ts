@@ -37,9 +37,9 @@ export function hexOfBytes(bytes: Uint8Array): string {
 }
 
 /**
- * What a terminal must not be given: control characters, and format characters such as the
- * right-to-left override that make a line read differently from what it is; line and paragraph
- * separators and lone surrogates too. The backslash is escaped so that the output is unambiguous.
+ * Characters that no terminal may get: control characters; format characters, such as the right-to-left override, which
+ * make a line look like another one; line and paragraph separators; lone surrogates. The backslash is escaped so that
+ * the output is unambiguous.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/u;
 

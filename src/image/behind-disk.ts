@@ -27,9 +27,8 @@ export function behindDiskText({ snapshot, diskSizeBytes, mappedTo }: BehindDisk
 }
 
 /**
- * Disks of which the last L2 table maps clusters behind the disk's end. No program writes there: the VM state
- * begins with the next table, and a disk that is made smaller loses what lies behind its new end. So the size
- * is wrong.
+ * Finds disks whose last L2 table maps clusters behind the disk's end. No program makes such entries: VM state begins
+ * with the next table, and shrinking a disk clears the entries behind its new end. So the size is wrong.
  */
 export async function findBehindDisk(image: Image): Promise<readonly BehindDisk[]> {
   const { header, snapshots, geometry, fileSizeBytes, source } = image;

@@ -14,7 +14,7 @@ export type BitmapFault =
 /**
  * What is wrong with a bitmap by its directory entry, or undefined.
  *
- * QEMU: block/qcow2-bitmap.c, check_dir_entry and load_bitmap_data. One that was not saved properly is not
+ * QEMU: block/qcow2-bitmap.c, check_dir_entry and load_bitmap_data. A bitmap that was not saved properly is not
  * loaded, so its table may have any length.
  */
 export function judgeBitmap(

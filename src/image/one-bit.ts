@@ -7,11 +7,11 @@ const OFFSET_BITS = 56;
 const OFFSET_END = 2n ** BigInt(OFFSET_BITS);
 
 /**
- * The places that differ from `stored` by one bit and where a cluster of the file begins: what a pointer
- * with a flipped bit may have been. Ascending; never the header's cluster, nor `stored` itself.
+ * The starts of clusters that differ from `stored` by one bit: the places that a pointer may have named before one of
+ * its bits flipped. Ascending; never the header's cluster, nor `stored` itself.
  *
- * @param stored an offset, or a field of 64 bits that holds one; off a cluster's start it has one such place
- *   at most, since all bits below the cluster size have to be clear.
+ * @param stored an offset, or a field of 64 bits that holds one. If it is no cluster's start there is one such place at
+ *   most, since only clearing the one bit below the cluster size makes it one.
  */
 export function oneBitNeighbours(
   stored: number | bigint,

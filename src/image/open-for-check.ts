@@ -51,8 +51,8 @@ export interface CheckedImage {
   readonly bitmapsProblem: QsnapError | undefined;
 }
 
-/** The active disk and all snapshots that the header claims. */
-export function disksOf({ pointer }: CheckedImage): number {
+/** How many disks the header claims: the active one, and one a snapshot. */
+export function claimedDisks({ pointer }: CheckedImage): number {
   return Math.min(pointer.claimed, LIMITS.snapshotsMax.value) + 1;
 }
 
@@ -142,7 +142,7 @@ function extensionsAround(
     return parseExtensions(cluster, header);
   } catch (error) {
     if (!isQsnapError(error) || !header.bitmapsConsistent) throw error;
-    // What nobody trusts is not judged: if that is enough, it was the bitmaps.
+    // Once the header says that nobody may trust the bitmaps, they are not judged: is all else right then?
     const { extensions } = parseExtensions(cluster, { ...header, bitmapsConsistent: false });
     return { extensions: extensions.filter(({ kind }) => kind !== 'bitmaps'), problem: error };
   }
@@ -166,8 +166,8 @@ function withoutSnapshots(head: Uint8Array): Uint8Array {
 }
 
 /**
- * Whether nothing is wrong with the active L1 but that it lies over the header: QEMU opens such an image, and
- * takes the header's bytes for entries.
+ * Whether the only problem of the active L1 is its offset of 0. QEMU opens such an image, and reads the header's bytes
+ * as L1 entries.
  *
  * QEMU: block/qcow2.c, qcow2_validate_table.
  */
@@ -176,8 +176,9 @@ function isOverHeader({ l1At }: { readonly l1At: bigint }, { details }: QsnapErr
 }
 
 /**
- * The refcount table where QEMU reads one, be it none or over the header; undefined where it reads
- * none and opens no image.
+ * The refcount table that QEMU would read. It may be empty, or lie over the header.
+ *
+ * @returns undefined if QEMU refuses to open the image because of its refcount table.
  *
  * QEMU: block/qcow2.c, qcow2_validate_table.
  */
@@ -211,7 +212,7 @@ function isExact(value: bigint): boolean {
   return value < 2n ** 63n && BigInt(Number(value)) === value;
 }
 
-/** The whole snapshots of a header that claims too many: as many as anybody reads, at most. */
+/** The whole snapshots at the start of the table, if the header claims more than any program reads. */
 async function readFirstSnapshots(
   source: BlockSource,
   header: Header,

@@ -22,9 +22,9 @@ export interface ReadableImage extends Image {
 }
 
 /**
- * Opens an image to read what there is to read: like `openImage`, but tables in impossible places,
- * lost entries of the snapshot table, and junk in the header's extensions or in the bitmap directory are
- * said in `unread` instead of thrown. No edit takes an image with such a list.
+ * Opens an image for reading, even if parts of it can't be read. `openImage` throws for a table in an impossible place,
+ * a lost entry of the snapshot table, or junk in the header's extensions or in the bitmap directory; here they are
+ * listed in `unread`. No edit takes an image with such a list.
  *
  * @throws QsnapError NOT_QCOW2 and the other codes of a header that can't be read, READ_FAILED.
  */

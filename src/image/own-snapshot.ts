@@ -4,10 +4,10 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Image } from './image.js';
 
 /**
- * The entry of the image's snapshot table that a snapshot is, whatever position it had when it was read.
+ * Finds the entry of a snapshot in the snapshot table of the image as it is now: its position may have changed.
  *
- * @throws QsnapError SNAPSHOT_STALE for a snapshot that the image has not, or no longer: the entry at its
- *   position is another one by now, and its L1 table may be anything.
+ * @throws QsnapError SNAPSHOT_STALE for a snapshot that the image does not have, or no longer has. Its old L1 table may
+ *   hold anything by now.
  */
 export function ownSnapshot(
   image: Pick<Image, 'source' | 'snapshots'>,

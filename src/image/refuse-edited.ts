@@ -3,8 +3,8 @@ import { editsBegun } from '../io/edits.js';
 import type { Image } from './image.js';
 
 /**
- * Refuses an image that was opened before an edit through the same device: its tables may lie elsewhere by
- * now, and what lies where they were may be anything.
+ * Refuses an image that was opened before an edit through the same device. The edit may have moved its tables, and their
+ * old clusters may hold anything by now.
  *
  * @throws QsnapError IMAGE_CHANGED.
  */

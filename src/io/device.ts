@@ -1,6 +1,6 @@
 /**
- * What bytes live in. Every operation comes in batches, because a batch is what a disk queue, an
- * HTTP client and a Blob can all do well. `test/contract` holds every implementation to this text.
+ * Files, block devices, memory and URLs, all with one interface. Every operation comes in batches, because a batch is
+ * what a disk queue, an HTTP client and a Blob can all do well. `test/contract` holds every implementation to this text.
  */
 
 /** Fill `into` with the bytes at `at`. */
@@ -38,15 +38,15 @@ export interface BlockSource {
    */
   readonly path?: string;
   /**
-   * Resolves to a text that is the same for every name of the file, and another one for every other file
-   * that is open, taken from the open file and not from its name. Not there: nothing tells.
+   * Resolves to a text that identifies the open file: the same for all of its names, and different for every other open
+   * file. Not there: nothing tells.
    */
   identity?(): Promise<string>;
   /** Size of the file in bytes, now. */
   sizeBytes(): Promise<number>;
   /**
-   * Whether whoever may write could make it longer: false for block devices. Not there: nobody knows,
-   * and plans take it for true.
+   * Whether the file could become longer if it were written to: false for block devices. Not there: nobody knows, and
+   * plans take it for true.
    */
   readonly growable?: boolean;
   /**
@@ -65,10 +65,9 @@ export interface BlockSource {
    */
   allocatedBytes?(): Promise<number>;
   /**
-   * The stretches of the bytes `from` to `to`, of which there is at least one: ascending, without gaps,
-   * holes and data by turns. There may be more than a call tells; then ask again from where the last one
-   * ends. What was written counts as data, whatever it is, and what lies past the end of the file as a hole.
-   * Resolves to undefined where nobody can tell; not there: the same.
+   * The stretches of the bytes `from` to `to` (at least one byte), ascending, without gaps, holes and data by turns. One
+   * call may return only the first of them: ask again from the end of the last one. Written bytes are data, zeros too;
+   * bytes past the end of the file are a hole. Resolves to undefined if the system can't tell; not there: the same.
    */
   stretchesFrom?(from: number, to: number): Promise<readonly FileStretch[] | undefined>;
   /**
@@ -87,8 +86,8 @@ export interface BlockDevice extends BlockSource {
   /** Whether a write past the end makes the file longer. False for block devices. */
   readonly growable: boolean;
   /**
-   * Whether the name that it was opened by still leads to it: an edit of a file that has lost its name
-   * would be lost with it. Not there where there is no name.
+   * Whether the name that the file was opened by still leads to it. An edit of a file without its name would be lost.
+   * Not there if there is no name.
    */
   isInPlace?(): Promise<boolean>;
   /**

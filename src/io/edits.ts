@@ -1,8 +1,8 @@
 import type { BlockSource } from './device.js';
 
 /**
- * How many edits were begun through each open device. What was read before one of them is stale, though the
- * header may look as it did: a snapshot that was created and deleted again leaves its bytes as they were.
+ * How many edits were begun through each open device. Data that was read before an edit is stale. The header does not
+ * show that: creating a snapshot and deleting it may leave the same bytes in it.
  */
 const edits = new WeakMap<BlockSource, number>();
 

@@ -6,10 +6,7 @@ import type { BlockSource, FileStretch } from './device.js';
 import { readAhead } from './read-ahead.js';
 import { settled } from './settled.js';
 
-/**
- * What a hole of a file begins and ends at where nobody can tell. Ours: blocks of this size that read
- * as zeros then count as holes of a file that has any.
- */
+/** Where the system can't tell holes, an aligned block of this size that reads as zeros counts as one. Ours. */
 const HOLE_BYTES = 4 * KiB;
 
 /** Bytes that are looked through at a time. */
@@ -21,8 +18,8 @@ export async function tellsHoles(source: BlockSource): Promise<boolean> {
 }
 
 /**
- * The stretches of a part of a file, in batches. They are asked for; where nobody can tell, a file that
- * takes less room than it is long is looked through for blocks of zeros, and any other is all data.
+ * The stretches of a part of a file, in batches. If the source can't tell them, but the file takes less room than it is
+ * long, blocks of zeros are looked for. Any other file is all data.
  */
 export async function* stretchesOf(
   source: BlockSource,

@@ -4,13 +4,27 @@ import type { Geometry } from '../qcow2/geometry.js';
 /**
  * One L1 or L2 entry as a sum type: the readable definition. `scan.ts` has the same rules for whole
  * tables at speed, and a property test holds the two together.
+ *
+ * ```
+ * bit        63      62          61-56     55 ... 32   31 ...  9   8-1       0
+ * standard   COPIED  0           reserved  offset ............     reserved  zero flag
+ * L1         COPIED  reserved ...........  offset ............     reserved ..........
+ *            └──────────────── high word ──────────┘   └────────── low word ──────────┘
+ *
+ * bit        63  62             61 ...... x   x-1 ................................. 0
+ * compressed 0   1 COMPRESSED   sectors - 1   offset of the first byte
+ *                               x = 62 - (cluster bits - 8)
+ *
+ * extended   one of the two above, then two words of bitmap, a bit a subcluster:
+ *            high word: reads as zeros; low word: allocated
+ * ```
  */
 
 /** Bit 63, in the high word. */
 export const COPIED = 0x8000_0000;
 /** Bit 62, in the high word. */
 export const COMPRESSED = 0x4000_0000;
-/** Bits 56-55.. of an offset that lie in the high word: bits 32-55. */
+/** Bits 32-55 of an offset, in the high word. */
 export const OFFSET_HIGH = 0x00ff_ffff;
 /** Bits 9-31 of an offset, in the low word. */
 export const OFFSET_LOW = 0xffff_fe00;
@@ -24,7 +38,7 @@ export type L2Entry =
   | { readonly kind: 'normal'; readonly at: number; readonly copied: boolean }
   | { readonly kind: 'compressed'; readonly at: number; readonly sectorBytes: number };
 
-/** What an image's tables are read by. */
+/** The facts of an image that decide how its table entries read. */
 export interface TableFormat {
   readonly geometry: Geometry;
   readonly version: 2 | 3;
@@ -46,8 +60,8 @@ export function compressedOffsetHighBits(clusterBits: number): number {
 }
 
 /**
- * Where the data of a compressed cluster lies: the exact first byte, and how many bytes of whole
- * sectors it may cover, counted from the start of the sector of the first byte.
+ * Where the packed data of a compressed cluster lies: `at` is its first byte. `sectorBytes` is the length of
+ * the whole sectors that it may touch, from the start of the sector with the first byte.
  *
  * Spec: Compressed Clusters Descriptor.
  */

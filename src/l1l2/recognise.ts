@@ -12,14 +12,17 @@ export interface TableLook {
 }
 
 /**
- * What a cluster looks like as an L2 table, or undefined where it can't be one: an entry is wrong, two
- * entries name one cluster, or there are too few pointers to tell a table from chance. One pointer counts
- * where it has the COPIED flag, which hardly anything but an entry has; two count without.
+ * Looks at a cluster as if it were an L2 table.
+ *
+ * It can't be one if an entry is wrong, if two entries name the same cluster, or if it has too few pointers to tell
+ * a table from chance. One pointer with the COPIED flag is enough, since few other bytes look so; without a flag it
+ * takes two.
  *
  * Ours: guest data looks like a table hardly ever, since a word of eight bytes is an entry by chance once
  * in 2^64 divided by the clusters of the file.
  *
  * @param words (high, low) words in host order.
+ * @returns undefined if it can't be a table.
  */
 export function lookAtL2(words: Uint32Array, scan: Scan): TableLook | undefined {
   const { stride, format } = scan;

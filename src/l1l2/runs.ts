@@ -7,9 +7,15 @@ import { NO_PROBLEM, type Scan, type Taken } from './scan.js';
 export const COPIED_BYTE = 0x80;
 
 /**
- * What the entries of an L2 table name, as runs: entries in a row that name clusters in a row, with
+ * The host clusters that an L2 table names, as runs: entries in a row that name clusters in a row, with
  * the same flags. Guests write neighbours together, so a table has far fewer runs than entries.
  * Made once, filled anew for every table.
+ *
+ * ```
+ * entry      0    1    2    3    4    5    6          entries  clusters  lengths
+ * cluster    .   40   41   42    .   90   91   run 0:    1        40        3
+ *                └── run 0 ──┘       └─ 1 ─┘   run 1:    5        90        2
+ * ```
  */
 export interface Runs {
   /** How many there are; the arrays are as long as a table can need. */
@@ -21,12 +27,13 @@ export interface Runs {
   readonly lengths: Int32Array;
   /** 1 where the entries have the COPIED flag. */
   readonly copied: Uint8Array;
-  /** Whether the runs are all there is: each entry names nothing, or a whole cluster of the file. */
+  /** Whether the runs tell the whole table: each entry is empty or names a whole cluster of the file. */
   isPlain: boolean;
   /** Whether any entry has the COPIED flag. */
   anyCopied: boolean;
-  /** Entries that name a cluster, and those that do not follow their predecessor. */
+  /** Entries that name a cluster. */
   allocated: number;
+  /** Runs that do not begin where the run before them ends in the file. */
   fragmented: number;
 }
 
@@ -46,8 +53,8 @@ export function newRuns({ format }: Scan): Runs {
 }
 
 /**
- * Reads the runs of a table as it is stored, entries in big-endian order: to turn a whole table into
- * host order first costs as much again.
+ * Reads the runs of a table whose entries are still big-endian, as in the file. Turning the whole table
+ * into host order first would double the cost.
  *
  * @returns NO_PROBLEM, or the index of the first entry that is not plain; `runs` has what comes before.
  */
@@ -125,10 +132,17 @@ export function endOfZeros(stored: Uint32Array, begin: number, end: number): num
 }
 
 /**
- * Where the run ends that begins at a word of a stored table of standard entries, looking no further
- * than `end`, nor than the upper halves are the same. From one cluster to the next the stored word
- * grows by the same number, until the byte in which the clusters' lowest bits lie overflows: so few
- * words need their bytes swapped.
+ * Finds the end of the run that begins at the word `begin` of a stored table of standard entries. It lies at
+ * `end` at the latest, and before the first entry with another high word.
+ *
+ * Swapping the bytes of every word would be slow. So the stored words are compared as they are: one cluster
+ * further adds the same number to them until the byte with the cluster's lowest bits overflows, and only
+ * then a word is swapped.
+ *
+ * ```
+ * low word in the file    b3 b2 b1 b0     64 KiB clusters: b2 has the lowest bits of the cluster's number,
+ * the same, as loaded     b0 b1 b2 b3     so each cluster further adds 1 << 8; past 0xff b3 must get the carry
+ * ```
  *
  * @param begin index of the word; the host is little-endian.
  */
@@ -182,8 +196,11 @@ function tellTaken(first: number, length: number, counts: Counts, taken: Taken):
 }
 
 /**
- * Hands the clusters of a run whose entries' COPIED flag is not what the counts ask for to `visit`,
- * word by word, until that returns false: where the word's first cluster has its entry, and a mask.
+ * Finds the entries whose COPIED flag contradicts the counts: set although the cluster's count is not 1, or
+ * clear although it is. Ends early when `visit` returns false.
+ *
+ * @param visit is called for each word of `counts` that has such clusters. Bit `b` of `wrong` stands for
+ *   the entry `entryOfBit0 + b`.
  */
 export function visitWrongFlags(
   runs: Runs,

@@ -12,13 +12,15 @@ import {
 
 /**
  * Hot loops over whole L2 tables: (high, low) words in host order, no objects, no BigInt. They
- * notice that something is wrong and where; `entry.ts` says what.
+ * notice that an entry is wrong, and which one; `entry.ts` says what is wrong with it.
  */
+
+/** The numbers that the loops need for every entry, worked out once from the format of the tables. */
 export interface Scan {
   /** Words from one entry to the next: 2, or 4 with extended L2 entries. */
   readonly stride: number;
   readonly clusterBits: number;
-  /** What a step of 1 in the high word is worth in clusters. */
+  /** Clusters between two offsets whose high words differ by 1. */
   readonly highScale: number;
   /** Bits of the low word that must be clear in a standard entry: reserved and misaligned ones. */
   readonly lowMustBeClear: number;
@@ -29,8 +31,8 @@ export interface Scan {
 }
 
 /**
- * @param lenient takes what a check only notes: bit 0 where it is no zero flag, and the COPIED flag of an entry
- *   that names no cluster. QEMU goes on past both, too.
+ * @param lenient whether two flags without a meaning pass: bit 0 where it is no zero flag, and COPIED in an
+ *   entry that names no cluster. QEMU lets both pass, too; a check notes them.
  */
 export function scanOf(format: TableFormat, lenient = false): Scan {
   const { clusterBits, clusterBytes, l2EntryBytes } = format.geometry;
@@ -46,7 +48,7 @@ export function scanOf(format: TableFormat, lenient = false): Scan {
   };
 }
 
-/** Takes a host cluster that an entry names and that was counted before. */
+/** Is told of a host cluster that an entry names although it was counted before. */
 export type Taken = (cluster: number) => void;
 
 /** The result of a loop that found nothing wrong. */
@@ -57,7 +59,7 @@ export const NO_PROBLEM = -1;
  * counts once in each host cluster that it touches.
  *
  * @param from index of the entry to begin with.
- * @param taken is told of whole clusters that were counted before.
+ * @param taken is told of clusters that were counted before, but for those that compressed entries name.
  * @returns NO_PROBLEM, or the index of the first entry that is wrong or whose count would leave
  *   0 to `counts.max`. Counts of earlier entries are changed by then, those of this entry are not.
  */

@@ -14,16 +14,23 @@ import {
 } from './scan.js';
 
 /**
- * The loops of `scan.ts` for L2 tables as they lie in the file, where entries are big-endian. What
- * has no plain entries but runs of clusters goes fast; the rest goes to `scan.ts`.
+ * The loops of `scan.ts` for L2 tables as they lie in the file, where entries are big-endian. A table of
+ * plain entries is read as runs, which is fast; any other is gone through entry by entry.
+ *
+ * ```
+ * byte of the entry       0         1   2   3    4   5   6   7
+ * in the file             CZoooooo  ........     ...........Z     big-endian: the flags are in byte 0
+ * as loaded on x86, ARM   stored[i]              stored[i+1]      little-endian: byte 0 is the lowest
+ *                         COPIED_BYTE = 0x80, COMPRESSED_BYTE = 0x40 of stored[i]
+ * ```
  */
 
 const COMPRESSED_BYTE = 0x40;
 
 /**
- * `addReferences` for a table as it is stored. A table that is not plain ends in host order.
+ * `addReferences` for a table as it is stored. A table that is not plain is left in host order.
  *
- * @param runs gets what the table has.
+ * @param runs gets the runs of the table.
  * @param taken as in `addReferences`.
  */
 export function addStoredReferences(

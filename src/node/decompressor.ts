@@ -43,8 +43,8 @@ function inflate(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefi
 }
 
 /**
- * The first bytes of a stream that goes on for longer than a cluster, or is bad: zlib has room for no
- * more than a cluster, as in QEMU, which takes what is good up to there.
+ * The first cluster of a stream that is longer, or damaged behind it. QEMU gives zlib room for one cluster and so takes
+ * such a stream, too. Undefined if the stream is damaged, or ends, inside the cluster.
  */
 function beginningOf(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {

@@ -9,18 +9,18 @@ import type { BlockSource } from '../io/device.js';
 /** How the files that images name are opened. */
 export interface FileGateOptions extends OpenFileOptions {
   /**
-   * Where relative names start in an image that is no file of the host, such as one in memory or behind a
-   * URL: a folder. Without it such an image may only name absolute paths.
+   * The folder that relative names start from in an image that is no file of the host, such as one in memory or behind
+   * a URL. Without it such an image may only name absolute paths.
    */
   readonly folder?: string;
 }
 
 /**
- * A gate that opens the files of the host that an image names: relative names start from the folder
- * that the image was opened in by `openFile`, whatever its label says. For images that the user trusts: a
- * name may lead to any file. Protocols other than `file:`, `json:` names, and what is no file or block
- * device are refused, and so are relative names where nobody knows a folder: BACKING_REFUSED,
- * DATA_FILE_REFUSED.
+ * A gate that opens the files of the host that an image names. Only for images that the user trusts: a name may lead to
+ * any file. Relative names start from the folder of the path that `openFile` opened, whatever the label says.
+ *
+ * Refuses protocols other than `file:`, `json:` names, names of anything but a file or block device, and relative names
+ * without a known folder: BACKING_REFUSED, DATA_FILE_REFUSED.
  */
 export function fileGate(options: FileGateOptions = {}): Gate {
   return {

@@ -119,8 +119,8 @@ export function parseHeader(bytes: Uint8Array, fileSizeBytes: number): Header {
 }
 
 /**
- * `parseHeader` for readers that go on where a table can't be what the header says: there is then
- * none of it, at offset 0.
+ * `parseHeader` for readers that go on although a table can't be where the header says. Such a table becomes an empty
+ * one at offset 0.
  *
  * @throws QsnapError as `parseHeader`, but not about tables.
  */

@@ -42,6 +42,6 @@ export const LIMITS = {
   backingDepthMax: ours(200),
   /** Longest file with an image that is read where nobody can tell its holes: some ten seconds. */
   preallocationLookBytesMax: ours(16 * GiB),
-  /** Clusters of the file: 64 TiB at 64 KiB clusters. Each takes 2 or 4 bytes of memory. */
+  /** Clusters of the file: 64 TiB at 64 KiB clusters. A check or an edit takes some bits of memory for each. */
   hostClustersMax: ours(2 ** 30),
 } as const satisfies Record<string, Limit>;

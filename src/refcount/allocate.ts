@@ -4,9 +4,9 @@ import type { ClusterSet } from './cluster-set.js';
 const SHORTEST_RUN = 8;
 
 /**
- * Decides where new clusters go: into free clusters in long runs, else to the end. Pure: it knows
- * only the set of clusters that were free before the edit, so that nothing freed by an edit is
- * used by it, and removes from the set what it hands out.
+ * Decides where new clusters go: into long runs of free clusters, else past the end of the file. It knows only the
+ * clusters that were free before the edit, so that an edit never writes over what it frees. Clusters that it hands
+ * out leave the set.
  */
 export class Allocator {
   readonly #free: ClusterSet;

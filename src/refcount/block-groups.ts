@@ -6,17 +6,30 @@ import type { Counts } from './counts.js';
 /** Clusters whose refcounts are decoded and encoded at a time: those of a word of `Counts`. */
 const GROUP = 32;
 
-/** So many groups are settled at a time: what is alike in one place only is not gone through again and again. */
+/**
+ * Most groups that one search for a settled stretch covers. Without this bound, counts that are alike over a
+ * long stretch would be searched to its end for every group in which the stored refcounts differ.
+ */
 const SETTLED_GROUPS = 64;
 
 /**
- * Refcounts between the bytes of a block and the planes of `Counts`, 32 at a time. In most groups
- * all are the same, and the group's bytes what those of the last one were.
+ * Turns refcounts from the bytes of a block into planes, as in `Counts`, and back: 32 at a time. Mostly all
+ * 32 are the same, and the same as in the group before, so that case is the fast one.
+ *
+ * ```
+ * refcount block        group 0           group 1                   n = refcount bits
+ * (as stored)          [32 x n bits]     [32 x n bits] ...          a group is n words of 32 bits
+ *                            │
+ *                     decode ▼ ▲ encode
+ *                            │ │
+ * planes[0]           [ bit 0 of all 32 ]                           as one word of `Counts`
+ * planes[depth - 1]   [ highest bit     ]
+ * ```
  */
 export class BlockGroups {
   /** The bits of the group that was decoded last, plane by plane. Lent: the next one fills it anew. */
   readonly planes = new Uint32Array(32);
-  /** How many of the planes have any bit set, or did when they were filled: the others are 0. */
+  /** Planes from number `depth` on are 0. */
   depth = 0;
   readonly #refcountBits: number;
   readonly #counts = new Uint32Array(GROUP);
@@ -69,13 +82,15 @@ export class BlockGroups {
   }
 
   /**
-   * Decodes a block group by group, and hands each to `visit`: its first cluster, which of its clusters
-   * are among those asked for, and which of these were counted otherwise.
+   * Compares a block with the counts, group by group.
    *
-   * Where all refcounts are the same, not 0, and what was counted, as in most of a large image, there
-   * is little to do: `settled`, if given, is told where such a stretch ends instead.
+   * In most of a large image all refcounts are the same, not 0, and equal to the counts. Such a stretch goes
+   * to `settled` as a whole, if given, and not to `visit`.
    *
-   * @param first the block's first cluster, and `end` where those asked for end.
+   * @param first the block's first cluster, and `end` the cluster to stop before.
+   * @param visit gets the first cluster of the group, a mask of its clusters before `end`, and a mask of
+   *   those whose refcount is not the count.
+   * @param settled gets the cluster behind the stretch.
    */
   visit(
     block: Uint32Array | undefined,
@@ -143,7 +158,7 @@ export class BlockGroups {
     block.set(this.#pattern, group * this.#pattern.length);
   }
 
-  /** Where the settled clusters end that begin with the group that was decoded last; `from` if none do. */
+  /** The cluster behind the settled stretch that begins with the group decoded last; `from` if there is none. */
   #endOfSettled(
     block: Uint32Array | undefined,
     counts: Counts,
@@ -186,8 +201,8 @@ export class BlockGroups {
 }
 
 /**
- * Where the words end that repeat the `size` words at `at`, of which all refcounts are the same: all
- * words too, then, or, if they have 64 bits, two words in turn.
+ * How far the group of `size` words at `at` is repeated. All its refcounts are the same, so its words are, too;
+ * refcounts of 64 bits take two words in turn.
  */
 function endOfRepeats(block: Uint32Array, at: number, end: number, size: number): number {
   const even = block[at]!;

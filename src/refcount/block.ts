@@ -3,10 +3,10 @@
  * of each byte; wider ones are big-endian. Spec: Refcount block entry.
  */
 
-/** The highest refcount that is told apart. No image can have that many references. */
+/** Higher refcounts are all read as this one. No image can have that many references. */
 export const REFCOUNT_CAP = 0xffff_ffff;
 
-/** Decodes the first `into.length` entries of a block; what passes REFCOUNT_CAP ends as that. */
+/** Decodes the first `into.length` entries of a block. Refcounts above REFCOUNT_CAP become REFCOUNT_CAP. */
 export function decodeRefcounts(
   block: Uint8Array,
   refcountBits: number,

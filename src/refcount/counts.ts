@@ -1,7 +1,7 @@
 import type { Geometry } from '../qcow2/geometry.js';
 import { maskOf } from './bits.js';
 
-/** Words that are compared at first: a stretch of alike ones is often short, or very long. */
+/** Words of the first window that is compared. A stretch of equal words is mostly short or very long. */
 const FIRST_WINDOW = 16;
 
 /** The counts of 32 clusters: 32 planes, of which only the first `depth` are not 0. */
@@ -12,9 +12,16 @@ export interface WordOfCounts {
 
 /**
  * A count for every host cluster, bit by bit: bit `p` of the count of cluster `c` is bit `c & 31` of
- * word `c >>> 5` of plane `p`. The counts of an image are small, and those of neighbours alike, so
- * 32 of them are changed or compared at a time, and one takes as many bits of memory as the highest
- * of them needs.
+ * word `c >>> 5` of plane `p`. Counts are small, and neighbours mostly have the same one. Planes make use
+ * of both: there are only as many as the highest count has bits, and one step changes or compares 32 counts.
+ *
+ * ```
+ *               word 1            word 0
+ *           63  ...  33 32    31  ...  2  1  0    cluster
+ * planes[0] [ 0 ...   1  1 ]  [ 0 ...  1  0  1 ]  bit 0 of its count
+ * planes[1] [ 0 ...   0  0 ]  [ 0 ...  1  1  0 ]  bit 1
+ *                                      3  2  1    the counts of clusters 2, 1 and 0
+ * ```
  */
 export class Counts {
   readonly clusters: number;
@@ -138,10 +145,10 @@ export class Counts {
     return count >>> 0;
   }
 
-  /** Where the words end that have the same counts as the one at `word`, looking no further than `end`. */
+  /** The first word behind `word` that has other counts than it, or `end`. */
   endOfAlike(word: number, end: number): number {
-    // Not one plane after the other up to the end: where only the last one differs from word to word, all
-    // others would be gone through for every word.
+    // By windows, not plane by plane up to `end`: if only the last plane differs from word to word, the search
+    // in the others would go on to `end` for every word.
     let from = word + 1;
     for (let window = FIRST_WINDOW; from < end; window *= 2) {
       const stop = Math.min(end, from + window);
@@ -278,7 +285,7 @@ export class Counts {
   }
 }
 
-/** @param max the highest count, if that is not what the refcounts of the image can hold. */
+/** @param max the highest count, if not the highest refcount of the image. */
 export function newCounts(
   clusters: number,
   { refcountMax, refcountBlockEntries }: Geometry,

@@ -11,9 +11,9 @@ export type DiskSet = number;
 export const NO_DISKS: DiskSet = 0;
 
 /**
- * All sets of disks that an image's tables and clusters have, each kept once: a set is another set and one disk
- * more. An image has few of them, since neighbours are mostly shared by the same snapshots, so that a number
- * for each table or cluster says who has it, however many snapshots there are.
+ * The sets of disks that share a table or a cluster, each kept once: a set is another set and one disk more. A table or
+ * cluster needs only the number of its set, however many snapshots the image has. There are few sets, since neighbours
+ * are mostly shared by the same snapshots.
  *
  * ```
  * set     0      1        2          3
@@ -65,7 +65,7 @@ export class DiskSets {
     return disks.reverse();
   }
 
-  /** By set: the sum over its disks of what each of them counts. */
+  /** By set: the sum of `of` over its disks. */
   sums(of: (disk: DiskNumber) => number): Float64Array {
     const sums = new Float64Array(this.size);
     // A set comes after the one that it is made from.

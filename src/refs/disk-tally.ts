@@ -1,7 +1,10 @@
 import { ACTIVE_DISK } from './disk-sets.js';
 import { countPointers, type Pointers } from './pointers.js';
 
-/** How often each L2 table is pointed at: COPIED flags mean something in those of the active disk alone. */
+/**
+ * How many L1 entries point at each L2 table. The active disk's are counted apart, since COPIED flags mean something
+ * only in its tables.
+ */
 export interface DiskTally {
   /** Host offsets of all L2 tables, ascending. */
   readonly offsets: Float64Array;
@@ -12,7 +15,7 @@ export interface DiskTally {
 }
 
 /** Counts the pointers of the active disk and of all snapshots. */
-export function tallyOf(pointers: Pointers): DiskTally {
+export function diskTallyOf(pointers: Pointers): DiskTally {
   return {
     offsets: pointers.offsets,
     active: countPointers(pointers, (disk) => disk === ACTIVE_DISK),

@@ -18,8 +18,8 @@ export interface Owners {
 }
 
 /**
- * Tells for each host cluster that holds guest data or VM state which disks have it: all snapshots at once, in one
- * walk, in which a table that many L1s share is read once. Entries that can't be right own nothing.
+ * Tells for each host cluster of guest data or VM state which disks have it. One walk serves all disks, and reads
+ * each L2 table once, however many L1 tables share it. Entries that can't be right own nothing.
  *
  * @throws QsnapError READ_FAILED, ABORTED.
  */

@@ -17,7 +17,7 @@ export class PointerCollector {
   readonly #offsets: number[] = [];
   readonly #sets: DiskSet[] = [];
   #isAscending = true;
-  /** The set that was extended last, by what, and what came of it: neighbours mostly have the same. */
+  /** The last extension of a set: the set, the disk, and the result. Neighbouring tables mostly need the same. */
   #extended: DiskSet = NO_DISKS;
   #by: DiskNumber = -1;
   #became: DiskSet = NO_DISKS;
@@ -65,7 +65,7 @@ export class PointerCollector {
   }
 }
 
-/** By table: how many pointers of those disks lead to it that `counts` says true of. */
+/** By table: how many pointers lead to it, from the disks for which `counts` is true. */
 export function countPointers(
   { sets, disks }: Pointers,
   counts: (disk: DiskNumber) => boolean,

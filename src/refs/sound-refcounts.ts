@@ -48,8 +48,8 @@ export interface Comparison {
 }
 
 /**
- * Compares references counted from the tables with the refcounts that are stored, and replaces the
- * counted ones by the stored ones, so that one array serves for both.
+ * Compares the counted references with the stored refcounts. The stored refcounts then replace the references in
+ * `counts`, so that one array serves for both.
  *
  * @param counts in: references counted; out: stored refcounts.
  * @param free filled with the clusters whose stored refcount is 0.

@@ -4,8 +4,8 @@ import { addStoredReferences } from '../l1l2/stored-scan.js';
 import type { Counts } from '../refcount/counts.js';
 
 /**
- * What becomes of an entry that can't be counted as it is: it is no entry, its clusters are none of the file, or
- * its count would leave the range. The words are in host order, and may be changed.
+ * Is told of an entry that can't be counted: it can't be right, it names clusters outside the file, or a count would
+ * leave its range. The words are in host order; the callee may change them to mend the entry.
  *
  * @returns whether the entry was mended and is to be counted again.
  */
@@ -13,7 +13,7 @@ export type Flawed = (entry: number, words: Uint32Array) => boolean;
 
 /** Counts what L2 tables refer to, one table after the other. */
 export class TableCounter {
-  /** What the table that was counted last has, where it is plain. */
+  /** The runs of the table that was counted last, if it is plain. */
   readonly runs: Runs;
   readonly #scan: Scan;
   readonly #counts: Counts;
@@ -25,8 +25,8 @@ export class TableCounter {
   }
 
   /**
-   * Adds `weight` references for each entry of a table: a plain one, of runs of whole clusters, run by run, any other
-   * entry by entry; it ends in host order.
+   * Adds `weight` references for each entry of a table. A plain table is counted run by run. Any other is turned to
+   * host order, in place, and counted entry by entry.
    *
    * @param stored big-endian, as in the file.
    * @param taken is told of whole clusters that were counted before.

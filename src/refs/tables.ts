@@ -5,8 +5,8 @@ import type { BlockSource } from '../io/device.js';
 import { tableReads } from '../io/table-reads.js';
 
 /**
- * Bytes of tables that are read at a time: little at first, so that there soon is something to do, then
- * twice as much each time up to what keeps a disk busy. Two buffers take turns.
+ * Bytes of tables that are read at a time. The first batch is small, so that work can begin soon. Each next one is twice
+ * as long, up to the length that keeps a disk busy. Two buffers take turns.
  */
 const FIRST_BATCH_BYTES = 256 * KiB;
 const BATCH_BYTES = 2 * MiB;

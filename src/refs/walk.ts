@@ -10,9 +10,9 @@ import { ACTIVE_DISK, type DiskNumber } from './disk-sets.js';
 import { PointerCollector, type Pointers } from './pointers.js';
 
 /**
- * The one walk over all that refers to clusters. First come the L1 tables, which say which L2 tables there are and
- * who points at them; then each L2 table once, however many L1 tables share it; then the tables of bitmaps. What
- * else refers to clusters is known without reading: `metadataRegions`.
+ * The one walk over all tables that refer to clusters. First come the L1 tables: they give the L2 tables and the disks
+ * that point at each. Then comes each L2 table once, however many L1 tables share it, then the tables of bitmaps. The
+ * other references are known without reading: `metadataRegions`.
  *
  * ```
  * disks        L1 tables      L2 tables        clusters

@@ -1,6 +1,7 @@
 /**
- * The only file that knows QEMU's wording. Each text is what qemu-img 7.2 was seen to print; where
- * qsnap refuses what QEMU does not, the engine's own sentence stands. All texts are byte strings.
+ * QEMU's wording lies here and, by subject, in `messages-*.ts`. Each text is one that qemu-img 7.2 was seen to
+ * print. Where qsnap refuses an image that QEMU takes, the engine's own sentence stands. All texts are byte
+ * strings.
  */
 import type { QsnapError } from '../../index.js';
 import { byteStringOfText } from './bytes.js';

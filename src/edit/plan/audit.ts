@@ -55,7 +55,7 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
     l2Table: (index, words) => {
       const at = tally.offsets[index]!;
       const before = tally.before[index]!;
-      countPointers(at, before, counts, geometry.clusterBytes);
+      addPointers(at, before, counts, geometry.clusterBytes);
       counter.count(words, before, (entry) => {
         throw explain(words, entry, at, scan);
       });
@@ -92,15 +92,15 @@ function anyWrongInL1({ activeL1, image }: Survey, counts: Counts): boolean {
   return false;
 }
 
-/** Counts pointers to the whole cluster at `at`. */
-function countPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
+/** Adds pointers to the count of the cluster at `at`. */
+function addPointers(at: number, pointers: number, counts: Counts, clusterBytes: number): void {
   if (counts.change(at / clusterBytes, pointers)) return;
   throw tooManyReferences(at, 'refcount block', counts.max);
 }
 
 /**
- * Metadata has no references but those of its owner: guest data that lies over a table would change
- * with it, and the table with the guest data.
+ * Refuses an image in which something else refers to a cluster of metadata: a write to guest data there would destroy
+ * the table, and a write to the table the guest data.
  */
 function refuseSharedMetadata(from: Survey, counts: Counts): void {
   const { clusterBytes } = from.image.geometry;
@@ -142,7 +142,7 @@ function countBitmapCluster(
   if (offset / clusterBytes >= format.fileClusters) {
     throw damagedEntry('bitmap-table', at, 'past-the-end', high, low);
   }
-  countPointers(offset, 1, counts, clusterBytes);
+  addPointers(offset, 1, counts, clusterBytes);
 }
 
 /** The fast loop said that an entry is wrong; the readable rules say how. */
@@ -150,7 +150,7 @@ function explain(words: Uint32Array, entry: number, tableAt: number, scan: Scan)
   const high = words[entry * scan.stride]!;
   const low = words[entry * scan.stride + 1]!;
   const at = tableAt + entry * scan.stride * 4;
-  // The loop goes on past bit 0 where that means nothing; of a compressed entry it is part of the place.
+  // The loop ignores bit 0 where it has no meaning. In a compressed entry bit 0 is part of the offset.
   const judged = (high & COMPRESSED) === 0 ? low & ~ZERO_FLAG : low;
   const problem = judgeL2Entry(high, judged, scan.format);
   if (problem !== undefined) return damagedEntry('L2 table', at, problem, high, low);

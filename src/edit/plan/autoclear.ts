@@ -3,8 +3,8 @@ import { lacksBitmaps } from '../../image/open.js';
 import { AUTOCLEAR, KNOWN_AUTOCLEAR } from '../../qcow2/spec.js';
 
 /**
- * The autoclear bits that an edit leaves: those that it knows how to keep true. The bitmaps bit of an image
- * without bitmaps goes, too: it is an error, and QEMU 7.2 marks the image as corrupt when it next writes to it.
+ * The autoclear bits that an edit keeps: those whose claims stay true. The bitmaps bit of an image without bitmaps
+ * is cleared: with it QEMU 7.2 marks the image as corrupt when it next writes to it.
  *
  * Spec: Header, autoclear_features.
  */

@@ -6,8 +6,8 @@ import type { Survey } from './survey.js';
 const ENTRY_BYTES = 48;
 
 /**
- * How many clusters a ledger has to cover: the file, all that the edit places if everything goes
- * past its end, and the rest of the last refcount block, since blocks are written whole.
+ * How many clusters a ledger has to cover: those of the file, those of all new tables if they go past its end,
+ * and the rest of the last refcount block, since blocks are written whole.
  */
 export function clustersToCover(from: Survey, next: NextState): number {
   const { geometry, header } = from.image;

@@ -8,9 +8,16 @@ import { newCounts, type Counts } from '../../refcount/counts.js';
 import type { EditTally } from './tally.js';
 
 /**
- * How an edit moves the refcounts of guest data: every L2 table whose number of pointers changes
- * passes the difference on to all that it refers to. Noted table by table while an image is audited,
- * so that each is read once, and carried out when the refcounts are known.
+ * How an edit moves the refcounts of guest data. Each L2 table whose number of pointers changes passes the
+ * difference on to every cluster that it refers to. The audit notes the moves while it has the table in
+ * memory, so that no table is read twice; they are carried out when the refcounts are known.
+ *
+ * ```
+ * L2 table   pointers before, after   each of its clusters
+ *    a              2       3         #up   + 1
+ *    b              3       1         #down + 2
+ *                                     refcount after = stored - #down + #up
+ * ```
  */
 export class DataMoves {
   /** Whether any refcount moves. */
@@ -20,11 +27,11 @@ export class DataMoves {
   readonly #down: Counts;
   readonly #up: Counts;
   readonly #marks: FlagMarks;
-  /** By index in the tally: where the first run begins of a table whose flags `#marks` has, else 0. */
+  /** By index in the tally: the first cluster of the table's first run; 0 if `#marks` has not its flags. */
   readonly #first: Uint32Array;
   readonly #firstCopied: Uint8Array;
 
-  /** @param clusters what the ledger covers. */
+  /** @param clusters how many the ledger covers. */
   constructor(tally: EditTally, scan: Scan, clusters: number) {
     this.#tally = tally;
     this.#scan = scan;
@@ -37,7 +44,7 @@ export class DataMoves {
   }
 
   /**
-   * Notes what a sound table passes on.
+   * Notes the moves that a sound table brings.
    *
    * @param words of the table, in host order unless `runs` says that it is plain.
    */
@@ -65,8 +72,7 @@ export class DataMoves {
   }
 
   /**
-   * Moves the counts. What counts down goes first, so that a count that ends in range never leaves
-   * it on the way.
+   * Moves the counts: down first. Otherwise a count could pass the highest refcount on the way to a lower one.
    *
    * @returns the first cluster whose refcount the width can't hold, if there is one.
    */
@@ -77,8 +83,8 @@ export class DataMoves {
   }
 
   /**
-   * Which flags are wrong, of the tables that a single written L1 points at, as far as is known
-   * without another look at them.
+   * Whether the COPIED flags of a table are right, as far as is known without reading it again. For tables
+   * that `isAlone` holds for.
    */
   flags(counts: Counts): (index: number) => 'right' | 'wrong' | 'unsure' {
     const anyWrong = this.#marks.anyWrong(counts);
@@ -114,7 +120,7 @@ function move(counts: Counts, moves: Counts, sign: 1 | -1): number | undefined {
   return undefined;
 }
 
-/** Moves the counts of a word, of which not all move alike. */
+/** Moves the counts of a word whose clusters move by different numbers. */
 function moveWord(
   counts: Counts,
   { planes }: Counts,

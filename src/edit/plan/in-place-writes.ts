@@ -12,10 +12,10 @@ import type { LiteralWrite, TableWrites } from '../tx/plan.js';
 export const SECTOR_BYTES = 512;
 
 /**
- * The parts of a table that have to be written where it lies, neighbours joined: from the first sector that
- * changes to the last, without those that are zeros and stay so.
+ * The ranges of a table to write in place: all sectors from the first one that changes to the last one. A sector of
+ * zeros that stays so is left out, since it may be a hole that a full disk can't fill. Neighbours are joined.
  *
- * @param after what is to be there: as long as `before`.
+ * @param after the new bytes, as many as `before`.
  * @returns ranges inside the table.
  */
 export function partsToWrite(before: Uint8Array, after: Uint8Array): readonly ByteRange[] {

@@ -18,8 +18,8 @@ export class OutOfClusters extends Error {
 }
 
 /**
- * The refcounts on their way from the old state to the new one: what is placed counts up, what is
- * released counts down, and the refcount blocks in which anything changed are known.
+ * The refcounts on their way from the old state to the new one. Placing a table counts up, releasing one counts
+ * down, and `counts.touched` has the refcount blocks that changed.
  */
 export class Ledger {
   readonly counts: Counts;

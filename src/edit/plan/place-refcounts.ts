@@ -18,10 +18,9 @@ export interface PlacedRefcounts {
 }
 
 /**
- * Places a new copy of every refcount block in which a count changed, and the table that points at
- * them. Placing a copy and releasing the old one changes counts too, perhaps in blocks that had
- * none so far: repeated until nothing new is touched. Each round touches at least one block more,
- * so it ends.
+ * Places a new copy of every refcount block in which a count changed, and the table that points at them. Placing a
+ * copy and releasing the old block change counts, too, perhaps in another block. So this is repeated until no new
+ * block is touched. It ends, since every round takes at least one block more.
  */
 export function placeRefcounts(
   geometry: Geometry,

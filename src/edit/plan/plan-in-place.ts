@@ -24,10 +24,9 @@ import { survey, type Survey } from './survey.js';
 import { fillBlock, touchedBlocks } from './unlist.js';
 
 /**
- * Plans to drop snapshots where there is no room for new copies of all tables that change. First the
- * list is made shorter, by one write; from then on nothing refers to what only the dropped snapshots
- * had, so that the new tables find room there, and a second write switches to them. Where even that
- * room does not do, refcounts and then COPIED flags are changed where they lie.
+ * Plans to drop snapshots on a medium without room for new copies of all tables that change. First one write makes the
+ * list shorter. From then on the clusters that only the dropped snapshots had are free for new tables, and a second
+ * write switches to these. If that room is too small, refcounts and then COPIED flags are changed where they lie.
  *
  * @throws QsnapError what `planEdit` throws; NO_SPACE where a new snapshot table is needed and has no room.
  */
@@ -46,8 +45,10 @@ export async function planInPlace<Source extends BlockSource>(
 }
 
 /**
- * New copies go to clusters that nothing refers to any more, and only where that is sure to find room: any
- * of them may be a hole of the file, in part too. undefined: there is no such way.
+ * Places new copies in clusters that nothing refers to after the deletion. Any of these clusters may be a hole of the
+ * file, so a disk without room for all of the writes takes only clusters that surely have none (`filledClusters`).
+ *
+ * @returns undefined where the clusters don't suffice.
  */
 async function switchToNewTables(
   from: Survey,

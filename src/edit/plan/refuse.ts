@@ -15,11 +15,12 @@ const NOT_OPENED_HINT = 'QEMU opens no such image either; `qsnap check` says wha
 const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 
 /**
- * Refuses what no edit may touch, whatever it does.
+ * Refuses an image that no edit may touch.
  *
- * @throws QsnapError IMAGE_CHANGED where it was edited since, EXTERNAL_DATA_FILE, IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; IMAGE_DAMAGED for a snapshot
- *   that is none, which an edit would write down as one, and for what no QEMU opens; why something
- *   could not be read of an image that was opened as far as possible.
+ * @throws QsnapError IMAGE_CHANGED if the image was edited since it was opened; EXTERNAL_DATA_FILE,
+ *   IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; IMAGE_DAMAGED for an image that no QEMU opens, or with a blank or misread entry in
+ *   the snapshot table, which an edit would write down as a snapshot. For an image that `openForReading` could read only
+ *   in part: the error of the first part that it could not read.
  */
 export function refuseUnfit(image: Image): void {
   refuseEdited(image);

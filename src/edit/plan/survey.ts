@@ -8,7 +8,7 @@ import { claimRegions, metadataRegions, type Region } from '../../refs/regions.j
 import type { TableFormat } from '../../l1l2/entry.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import type { NextState } from './next-state.js';
-import { tallyOf, type EditTally } from './tally.js';
+import { editTallyOf, type EditTally } from './tally.js';
 
 /** The image's tables above the L2 level, and how the edit changes who points at which L2 table. */
 export interface Survey {
@@ -40,7 +40,7 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
     if (isActive) activeL1 = words;
     to.addTable(disk.number, words);
   });
-  const tally = tallyOf(pointers, next);
+  const tally = editTallyOf(pointers, next);
   for (const offset of tally.offsets) {
     if (!claimed.has(offset / clusterBytes)) continue;
     throw damaged({

@@ -4,9 +4,9 @@ import { countPointers, indexOfOffset, type Pointers } from '../../refs/pointers
 import type { NextState } from './next-state.js';
 
 /**
- * How often each L2 table is pointed at: by the L1 tables as they are, by those that an edit keeps, and by those
- * that it writes. The refcount of guest data is the number of L1 paths to it, so these weights are all that the
- * walk over the L2 tables needs.
+ * How many L1 entries point at each L2 table: in the L1 tables before the edit, in those that the edit keeps, and in
+ * those that it writes. The refcount of guest data is the number of L1 paths to it, so the walk over the L2 tables
+ * needs no more than these numbers.
  */
 export interface EditTally {
   /** Host offsets of all L2 tables, ascending. */
@@ -22,7 +22,7 @@ export interface EditTally {
 }
 
 /** Counts pointers before and after an edit. The L1 tables of the new state point at no tables but those there are. */
-export function tallyOf(pointers: Pointers, next: NextState): EditTally {
+export function editTallyOf(pointers: Pointers, next: NextState): EditTally {
   const { offsets } = pointers;
   const kept = new Set(
     next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index + 1] : [])),

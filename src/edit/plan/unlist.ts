@@ -36,9 +36,11 @@ export function shorterList({ image }: Survey, next: NextState): ListInBytes {
 }
 
 /**
- * Finds the new snapshot table. None is needed where no snapshot stays, and where those that stay are the
- * first ones of the list the table is right as it lies: it counts fewer. Otherwise it is written to free
- * clusters, which count as used before anything leads to them.
+ * Finds a place for the shorter snapshot table.
+ *
+ * - No snapshot stays: there is no table.
+ * - The first snapshots of the list stay: the table stays where it is, and the header counts fewer entries.
+ * - Otherwise: a new table goes to free clusters. Their refcounts are raised before the header leads to them.
  *
  * @param ledger has the refcounts as they are stored, and clusters that can be written to.
  * @param freeBytes what the medium has free.

@@ -14,10 +14,10 @@ export interface Planned {
 }
 
 /**
- * Makes a plan for the room that there is: where the host says that the file can't become as long as
- * planned, with free clusters inside alone.
+ * Makes a plan. If the host says that the file can't become as long as planned, makes it again with only the free
+ * clusters inside the file.
  *
- * @param make opens the image as it is told to, and plans.
+ * @param make opens the image with the given options, and plans.
  * @throws QsnapError NO_SPACE where the clusters inside don't do either, and what `make` throws.
  */
 export async function planWithinRoom<Made extends Planned>(
@@ -33,9 +33,8 @@ export async function planWithinRoom<Made extends Planned>(
 }
 
 /**
- * Plans and carries out. A file that turns out not to grow (a full disk, a quota, the longest file of
- * the file system) is in the old state then, and the edit is made once more with free clusters inside
- * alone.
+ * Plans and carries out. If the file then can't grow (a full disk, a quota, the longest file of the file system), the
+ * image is still in the old state, and the edit is made again with only the free clusters inside the file.
  *
  * @throws QsnapError what `planWithinRoom` and `carryOut` throw.
  */

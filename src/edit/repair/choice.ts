@@ -40,8 +40,8 @@ export function givesUp(choice: RepairChoice): boolean {
 }
 
 /**
- * Whether what a check finds by one of these codes at this place is to be mended: by the class that the
- * catalogue names as its remedy, or by name. `all` has what `leaks` has.
+ * Whether a finding with one of these codes at this place was chosen: by its class, which is its remedy in the
+ * catalogue, or by name. The class `all` includes `leaks`.
  */
 export function chose(choice: RepairChoice, codes: readonly FindingCode[], at: number): boolean {
   const isInClass = codes.some((code) => {

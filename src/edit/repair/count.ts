@@ -24,13 +24,13 @@ export interface Counted {
   /** These, and regions that reach behind the end of the file. */
   readonly misplaced: ReadonlySet<Region>;
   readonly regions: readonly Region[];
-  /** Clusters of the file that entries name which count nowhere: what is not free stays so. */
+  /** Clusters that uncounted entries of bitmap tables name. If their refcount is not 0, it stays. */
   readonly held: ReadonlySet<number>;
 }
 
 /**
- * Counts every reference of the image as a repair leaves it. Metadata that can't be where it is
- * counts too, as far as it lies in the file: where it moves away, the caller takes that back.
+ * Counts every reference of the image as a repair leaves it. Misplaced metadata is counted too, as far as it lies in
+ * the file. If it is to move, the caller takes its references out again (`releaseMoved`).
  *
  * @param refcountBlocks of the blocks that can be read.
  * @throws QsnapError REFCOUNT_OVERFLOW where the width can't hold what the tables ask for.
@@ -132,8 +132,8 @@ function countBitmapCluster(
 }
 
 /**
- * Counts what L1 entries name that stay as they are, and what is left of a table there refers to:
- * none of it must become free. Where the width can't hold it, it is not free either.
+ * Counts the tables that unmended wrong L1 entries name, and everything that these tables refer to, so that none of
+ * it becomes free. If the refcount width can't hold a count, the highest one stands for it.
  *
  * QEMU: block/qcow2-refcount.c, check_refcounts_l1: a misaligned table is followed, too.
  */
@@ -222,8 +222,8 @@ interface Stretch {
 }
 
 /**
- * The clusters that bytes touch, as far as they are counted: behind the end of the file, too, so that
- * it can grow without giving to another what an entry names.
+ * The clusters that a stretch touches, as far as `counts` reaches. It reaches behind the end of the file, so that
+ * no new table goes to a cluster there that an entry names.
  */
 function clustersOf({ at, bytes }: Stretch, counts: Counts, clusterBytes: number): number[] {
   const first = Math.floor(at / clusterBytes);

@@ -22,8 +22,8 @@ export function mendDataFileTable(
 }
 
 /**
- * Sets the COPIED flag of every entry that names a place but the first, where the flag is what tells that
- * there is data. Returns whether any was not set.
+ * Sets the COPIED flag of every entry with an offset other than 0. (An entry with the offset 0 is left: there the flag
+ * alone tells whether it names data.) Returns whether a flag was missing.
  *
  * QEMU: block/qcow2-refcount.c, check_oflag_copied.
  */

@@ -12,7 +12,7 @@ import type { Counts } from '../../refcount/counts.js';
 import type { ReleasedReferences } from './released-references.js';
 import type { StoredRefcounts } from './stored-refcounts.js';
 
-/** How stored refcounts that are too high are to end. */
+/** What becomes of stored refcounts that are too high. */
 export interface DecisionRules {
   /** Whether the count of a cluster is lowered to its references. */
   readonly lowers: (cluster: number, stored: number, references: number) => boolean;
@@ -20,14 +20,14 @@ export interface DecisionRules {
   readonly released: ReleasedReferences;
   /** Whether clusters with unknown refcounts may have owners that nobody knows. */
   readonly ownersUnknown: boolean;
-  /** The active disk and all snapshots that the header claims. */
+  /** How many disks the header claims: the active one, and one a snapshot. */
   readonly disks: number;
   /** Whether counts that stay too high become `references + DOUBTED_EXCESS`. */
   readonly marksDoubted: boolean;
   readonly fileClusters: number;
 }
 
-/** What settling found. */
+/** What `decideRefcounts` found. */
 export interface DecidedRefcounts {
   /** Clusters whose stored refcount is 0. */
   readonly storedFree: ClusterSet;
@@ -40,9 +40,9 @@ export interface DecidedRefcounts {
 }
 
 /**
- * Turns counted references into the refcounts that the image is to have, in place: never below the
- * references, and as they are stored where they are higher and not to be lowered. Blocks in which
- * a refcount has to change are marked as touched, all others are not.
+ * Turns counted references into the refcounts that the repair writes, in place. A refcount becomes the number of
+ * references; one that is stored higher stays too high, unless `rules.lowers` allows to lower it. Only blocks in
+ * which a refcount changes are marked as touched.
  *
  * @throws QsnapError REFCOUNT_OVERFLOW where the width can't hold the references.
  */
@@ -70,7 +70,7 @@ export async function decideRefcounts(
   await compareRefcounts(image, blocks, counts, counts.clusters, (block, words, [first, end]) => {
     const released = rules.released.in(block);
     if (isUnknown(block, words)) {
-      // Whatever lies in the file may be in use, by every disk there is: nothing is written in place.
+      // Any cluster of the file may be in use, by every disk. With a refcount of that many nobody writes to it in place.
       const were = believable(words, image, rules.disks);
       for (let cluster = first; cluster < end; cluster++) {
         const known = counts.get(cluster) + (released?.get(cluster) ?? 0);
@@ -118,7 +118,7 @@ function believable(words: Uint32Array | undefined, image: Image, disks: number)
   return were.map((count) => (count <= most ? count : 0));
 }
 
-/** Where nothing else may have owners that nobody knows, lost refcounts are those that are counted. */
+/** Which blocks are lost. None, if all owners are known: then the counted references replace the refcounts. */
 async function lostBlocksOf(
   image: Image,
   { blocks }: StoredRefcounts,
@@ -128,7 +128,7 @@ async function lostBlocksOf(
   return ownersUnknown ? lostBlocks(image, counts, blocks, disks) : () => false;
 }
 
-/** What becomes of the refcounts that are not what was counted, one by one. */
+/** Decides on single refcounts that differ from the count, and keeps the totals. */
 class Changes {
   raised = 0;
   lowered = 0;

@@ -40,8 +40,9 @@ export function clustersToCount(
 }
 
 /**
- * Where new copies may go: behind the end; where the medium can't grow, into clusters that nothing
- * refers to in the old state either, be it what moves or what is dropped.
+ * Finds the clusters that new copies may go to: behind the end of the file if it can grow, else free clusters inside.
+ * Such a cluster must be free in the old state, too: a table that moves, or a snapshot that is dropped, still has its
+ * clusters until the switch.
  *
  * @param undropped the image with all bitmaps.
  */

@@ -114,8 +114,8 @@ export function mendedL2Entry(
 }
 
 /**
- * An extended entry that is sound but for its bitmap: subclusters that are said to be allocated
- * where they can't be read as zeros, the others stay as they are.
+ * An extended entry whose only flaw is its bitmap, mended. Subclusters that the bitmap calls both zero and
+ * allocated, or allocated without a cluster, read as zeros; the others stay as they are.
  */
 function withoutContradiction(words: EntryWords, format: TableFormat): EntryWords | undefined {
   const [high, low, zeroBits, allocatedBits] = cleanL2Entry(words, format) as number[];

@@ -18,8 +18,8 @@ import {
 } from './mend-entry.js';
 
 /**
- * How an entry stands after mending: it was `sound`; it is `mended`; it is `zeroed`, so that what it
- * may have meant is out of reach; or it has a flaw that stays.
+ * How an entry stands after mending: it was `sound`; it is `mended`; it is `zeroed`, and the place that it may have
+ * meant is lost; or it has a flaw that stays.
  */
 export type Mending = 'sound' | 'mended' | 'zeroed' | Flaw;
 
@@ -125,8 +125,8 @@ export class TableMender {
   }
 
   /**
-   * An entry that can't be read is only given up by the class that says so, or by the name of a finding of that
-   * class: who names stray bits gives up nothing.
+   * Whether the choice asks for this entry to be mended. An unreadable entry is given up only by the class
+   * `unreadable`, or by the name of a finding of that class: naming its stray bits is not enough.
    */
   #chose(flaw: Flaw, codes: readonly FindingCode[], at: number): boolean {
     if (flaw === 'bits') return chose(this.#choice, codes, at);

@@ -18,9 +18,9 @@ export interface Moves {
 }
 
 /**
- * What can't stay: mended tables, L1 tables that are given up, and refcounts that can't be right. Metadata that
- * shares a cluster with something else is moved where that was chosen by name: nobody knows which of the two
- * names the wrong cluster.
+ * Decides what moves: mended tables, L1 tables that are given up, and refcount structures that can't stay. Metadata
+ * that shares its cluster with something else moves only if that was chosen by name, since nobody knows which of the
+ * two is wrong.
  */
 export function movesOf(
   tree: MendedTree,

@@ -10,8 +10,8 @@ import type { MendedTree } from './tree.js';
 import { countedClusters, type Moves } from './moves.js';
 
 /**
- * Clusters of metadata that something else names, too, where nobody knows which of the two is wrong: neither may
- * get a place of its own unless that was chosen by name.
+ * Clusters of metadata that something else names, too. Nobody knows which of the two owners is wrong, so a repair
+ * moves neither away, unless METADATA_OVERLAP was chosen by name.
  */
 export class SharedPlaces {
   readonly #clusters: readonly number[];
@@ -34,7 +34,7 @@ export class SharedPlaces {
       const isAlone = counts.get(cluster) === active[index]! + inactive[index]!;
       if (!isAlone && !mayPart(choice, offset, clusterBytes)) clusters.add(cluster);
     });
-    // What is given up by name, and refcounts that are what is wrong, may leave.
+    // An L1 table that was given up by name may leave, and so may wrong refcounts.
     for (const region of counted.shared) {
       if (isGivenUp(region, tree, moves))
         for (const cluster of clustersOf(region)) clusters.delete(cluster);

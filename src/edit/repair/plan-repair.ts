@@ -5,7 +5,7 @@ import { hasSameBytes } from '../../base/bytes.js';
 import { sharedJunkBlocks } from '../../read/check/lost-blocks.js';
 import { tableFormat } from '../../image/table-format.js';
 import type { Image } from '../../image/image.js';
-import { disksOf, type CheckedImage } from '../../image/open-for-check.js';
+import { claimedDisks, type CheckedImage } from '../../image/open-for-check.js';
 import { unlistedSnapshots } from '../../image/unlisted.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf } from '../../l1l2/scan.js';
@@ -22,9 +22,9 @@ import {
 } from '../tx/plan.js';
 import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
-import { asListed, withoutBitmaps } from './given-up.js';
+import { asListed, withoutBitmaps } from './image-without.js';
 import { droppedBitmaps, type DroppedBitmaps } from './dropped-bitmaps.js';
-import { droppedSnapshots, type DroppedSnapshots } from './gives-up.js';
+import { droppedSnapshots, type DroppedSnapshots } from './dropped-snapshots.js';
 import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
@@ -44,14 +44,14 @@ import { SharedPlaces } from './parting.js';
 
 /** How a repair is planned. */
 export interface RepairPlanning {
-  /** Marks that are taken away: only where a check of the result allows it. */
+  /** Marks that the repair clears: only those that a check of the result allows it to. */
   readonly clears: readonly ('dirty' | 'corrupt')[];
   /**
-   * Whether a check found that something is lost or can't be read that may have referred to clusters, but
-   * for what the choice gives up.
+   * Whether a table may have referred to clusters that is lost or can't be read, by the findings of a check.
+   * Tables that the choice gives up don't count.
    */
   readonly ownersHidden: boolean;
-  /** Whether clusters that may be lost data get refcounts by which a later check still knows. */
+  /** Whether clusters that may be lost data get refcounts that a later check knows them by: `DOUBTED_EXCESS`. */
   readonly marksDoubted?: boolean;
 }
 
@@ -76,11 +76,11 @@ export interface PlannedRepair {
 }
 
 /**
- * Plans a repair. Whatever is chosen, the image is made safe to write to: no refcount below the
- * references, refcount structures that can be read, COPIED flags by the refcounts, no table that
- * lies over something else. Guest data stays where it is, and so do the bytes of all that moves:
- * new copies go behind the end of the file unless the medium can't grow, and nothing is given back
- * unless that was chosen.
+ * Plans a repair. Every choice makes the image safe to write to: no refcount is below the references, the
+ * refcount structures can be read, and COPIED flags agree with the refcounts.
+ *
+ * Guest data stays where it is. A table that moves is copied behind the end of the file (into free clusters if the
+ * medium can't grow), and its old bytes stay, too: clusters go back to the host only if that was chosen.
  *
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
  */
@@ -109,7 +109,7 @@ export async function planRepair(
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
       if (!image.mayGrow) throw noRoom(error.clusters * format.geometry.clusterBytes);
-      // What the first attempt read tells how much is to be left out.
+      // The first attempt noted the clusters to leave out; the second one has room for them.
       if (attempt > 0) throw tooManyUnreadable();
     }
   }
@@ -137,11 +137,11 @@ async function planWith(
   const counted = await countMended(tree, scan, stored.blocks, roomy, unknowns);
   const unlisted = await unlistedSnapshots(image, checked.behindTable, counts, stored.blocks);
   if (unlisted.length > 0) unknowns.addOwner();
-  const isJunk = await sharedJunkBlocks(image, counts, stored.blocks, disksOf(checked));
+  const isJunk = await sharedJunkBlocks(image, counts, stored.blocks, claimedDisks(checked));
   const alone = withoutJunkBlocks(stored, isJunk);
   const brokenRefcounts =
     alone.lost.size > 0 || alone.isLost || (stored.hasStrayBits && choseClass(choice, 'all'));
-  // Who else names such a block may be wrong: while owners are unknown, what it says is not given up.
+  // The entry that names the block, too, may be wrong: while owners are unknown, the block keeps its say.
   if (!unknowns.ownersUnknown) stored = alone;
   const moves = movesOf(tree, counted, brokenRefcounts, choice);
   const shared = new SharedPlaces(tree, counted, moves, choice);
@@ -229,7 +229,7 @@ async function decide(
   return decideRefcounts(image, stored, counts, {
     released,
     ownersUnknown: !isSure,
-    disks: disksOf(checked),
+    disks: claimedDisks(checked),
     marksDoubted,
     fileClusters,
     lowers: (cluster, _, references) => {
@@ -288,7 +288,7 @@ function assembled(
     fileSizeBytes,
     shadow,
     switch: { at: SWITCH_FROM, bytes },
-    // Unless it is asked for nothing is given back: what looks leaked may be what somebody looks for.
+    // Only on request: a cluster that looks leaked may hold data that somebody looks for.
     punch: choice.punch === true ? freed : [],
   };
   return {

@@ -7,8 +7,8 @@ import type { BlockSource } from '../../io/device.js';
 import { bound, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
-import { asListed, withoutGivenUp } from './given-up.js';
-import { givenUpEntries, type GivenUpEntries } from './gives-up.js';
+import { asListed, withoutGivenUp } from './image-without.js';
+import { givenUpEntries, type GivenUpEntries } from './given-up-entries.js';
 import { planRepair, type RepairFacts, type RepairPlanning } from './plan-repair.js';
 import { refuseCutOff } from './refuse.js';
 
@@ -88,8 +88,9 @@ async function checkAfter(
 }
 
 /**
- * The dirty mark goes where all refcounts are right: a program that finds it makes them anew, and would free
- * what may be lost data. The corrupt mark goes where nothing is wrong at all.
+ * The marks that the repair clears. The dirty mark goes if the image has no error that QEMU counts: a program
+ * that finds the mark rebuilds all refcounts, and would free clusters that may hold lost data. The corrupt mark goes
+ * if there is no corruption that only qsnap knows of either.
  */
 function marksToClear(
   { header }: Image,

@@ -9,7 +9,7 @@ import type { DescribedPlan } from '../tx/plan.js';
 import { choseClass, choseFinding, type RepairChoice } from './choice.js';
 
 /**
- * Refuses what no repair can mend without losing what it can't see.
+ * Refuses an image in which no repair can tell what it would lose.
  *
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE.
  */
@@ -54,7 +54,7 @@ export function refuseUnmendable(
   );
 }
 
-/** What the header would be taken for, its L1 entries, is nothing that a class could mend. */
+/** The header's bytes would be read as L1 entries, and no class of repairs can mend those. */
 function l1OverHeader(): QsnapError {
   return new QsnapError(
     'REPAIR_REFUSED',
@@ -81,7 +81,7 @@ export function tooManyUnreadable(): QsnapError {
   );
 }
 
-/** A repair would make the file so long that a place comes to lie in it which something names. */
+/** The file would grow over a place that an entry names, which would then read as zeros. */
 export function wouldCover(at: number): QsnapError {
   return new QsnapError(
     'REPAIR_REFUSED',
@@ -96,15 +96,15 @@ export function wouldCover(at: number): QsnapError {
   );
 }
 
-/** What of a file that was cut off a class or an option gives up; the rest nobody may fill with zeros. */
+/** The lost kinds of a file that was cut off which the class `unreadable` gives up. */
 const GIVEN_UP_BY_UNREADABLE: readonly string[] = ['L2 tables', 'guest data'];
-/** No entry that names it is wrong, so that no class gives it up. */
+/** The entry that names it is right, so that no class gives it up: only FILE_CUT_OFF by name does. */
 const PART_OF_DATA = partOf('guest data');
 const OF_REFCOUNTS: readonly string[] = ['refcount-table', 'refcount-block', 'refcount blocks'];
 
 /**
- * Refuses a repair that would make a file longer that was cut off: what is missing would then lie in the
- * file, as zeros, and nobody could tell it from what a guest wrote.
+ * Refuses to make a file longer that was cut off. The lost bytes would then be inside the file, as zeros, and
+ * nobody could tell them from zeros that a guest wrote.
  *
  * @throws QsnapError REPAIR_REFUSED.
  */

@@ -1,7 +1,7 @@
 import { clustersToHold } from '../../base/units.js';
 import type { Image } from '../../image/image.js';
 import { offsetOf } from '../../l1l2/entry.js';
-import { tallyOf, type DiskTally } from '../../refs/disk-tally.js';
+import { diskTallyOf, type DiskTally } from '../../refs/disk-tally.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import type { EmptiedL1, RepairChoice } from './choice.js';
@@ -61,7 +61,7 @@ export async function readTree(
     if (isActive) [activeL1, storedActiveL1] = [words, stored];
     else if (mended) mendedL1s.add(snapshot.index);
   });
-  const tally = tallyOf(pointers);
+  const tally = diskTallyOf(pointers);
   const active = { activeL1, storedActiveL1 };
   return { image, mender, ...active, kept, emptied, mendedL1s, tally, strayTables };
 }

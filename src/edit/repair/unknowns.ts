@@ -3,13 +3,13 @@ import { ClusterSet } from '../../refcount/cluster-set.js';
 
 /** Clusters behind the end of the file that a repair may need, beyond as many as the file has. */
 const SPARE_CLUSTERS = 2 ** 20;
-/** So many clusters are left out at most for the sake of a cut: a file may have lost terabytes. */
+/** With more clusters than this in `#spared`, none of them is left out: a file may have lost terabytes. */
 const SPARED_MAX = 2 ** 16;
 
 /**
- * What a repair can't know of an image: what entries mean that can't be read and are not mended.
- * Clusters that look leaked may belong to them, and the places behind the end of the file that they
- * name must not become somebody else's.
+ * What a repair can't know: the meaning of entries that can't be read and that it does not mend. Clusters that look
+ * leaked may belong to such entries. They may also name places behind the end of the file, and no new table may go
+ * there.
  */
 export class Unknowns {
   #ownersUnknown: boolean;
@@ -50,8 +50,8 @@ export class Unknowns {
   }
 
   /**
-   * These bytes are named by something that is mended: by the switch, so that a cut before it leaves
-   * an image that still names them. They are left out unless there are very many.
+   * These bytes are named by an entry that the repair mends. Up to the switch the image still names them, so a
+   * power cut before it could let the entry lead to a new table. New tables avoid them, unless there are very many.
    */
   spare(at: number, bytes: number): void {
     this.#addBehind(this.#spared, at, bytes);
@@ -65,20 +65,20 @@ export class Unknowns {
   }
 
   /**
-   * The first cluster behind the end of the file and before `end` that something names which stays as it
-   * is: a file that becomes longer has zeros there, which look like what was written. Undefined: none.
+   * The first cluster between the end of the file and `end` that an entry names which the repair leaves. If the
+   * file grew over that cluster, it would read as zeros, as if a guest had written them. Undefined: none.
    */
   firstCovered(end: number): number | undefined {
     const first = this.#avoided.clusters.next(0) + this.#fileClusters;
     return first < end ? first : undefined;
   }
 
-  /** What is not to be used behind the end of the file. */
+  /** Clusters behind the end of the file that no new table may use. */
   get #leftOut(): readonly CountedSet[] {
     return this.#spared.size > SPARED_MAX ? [this.#avoided] : [this.#avoided, this.#spared];
   }
 
-  /** How many clusters have to be covered behind the end of the file so that `needed` are free. */
+  /** How many clusters behind the end of the file the counts must cover so that `needed` of them are free. */
   clustersToCover(needed: number): number {
     const leftOut = this.#leftOut.reduce((sum, { size }) => sum + size, 0);
     return Math.min(needed + leftOut, this.#avoided.clusters.clusters);

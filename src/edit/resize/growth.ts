@@ -43,8 +43,8 @@ export interface GrowthOptions {
 }
 
 /**
- * What a disk needs so that its grown range reads as zeros, and has the clusters that were asked
- * for. Without a backing file, or with one that ends before the old end, unallocated will do.
+ * Finds the tables and clusters that a disk needs so that its grown range reads as zeros and is preallocated as asked.
+ * Without preallocation it needs none if no backing file reaches past the old end: unallocated entries read as zeros.
  *
  * @throws QsnapError GROWTH_SHOWS_BACKING where zeros can't be had.
  */

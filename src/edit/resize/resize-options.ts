@@ -18,8 +18,8 @@ export interface ResizeOptions {
    */
   readonly backingSizeBytes?: number;
   /**
-   * The active disk as its guest sees it. It is asked for content only where the disk ends inside a
-   * cluster over a longer backing file: that cluster then is copied.
+   * The active disk as its guest sees it. It is read only if the old end lies inside a cluster over a longer backing
+   * file: then that cluster is copied.
    */
   readonly disk?: BlockSource;
 }

@@ -27,8 +27,8 @@ export async function planDelete<Source extends BlockSource>(
 }
 
 /**
- * Plans the same where there is no room for new copies of all tables that change, in stages: what a cut
- * leaves are refcounts that are too high. docs/crash-safety.md.
+ * Plans the same in stages, for a medium without room for new copies of all tables that change. A power cut may leave
+ * refcounts that are too high. docs/crash-safety.md.
  *
  * @throws QsnapError SNAPSHOT_STALE, and what `planInPlace` throws.
  */

@@ -3,9 +3,13 @@ import { QsnapError } from '../../errors.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 
 /**
- * The one snapshot that a selector means: `id:3`, `name:before upgrade`, `#2` for the entry of the
- * snapshot table at that position, the first being `#0`, or a bare word that is the id or the name of
- * exactly one snapshot. Ids and names are compared as bytes.
+ * Finds the one snapshot that a selector means:
+ *
+ * - `id:3` and `name:before upgrade`: the snapshot with that id or name;
+ * - `#2`: also the one at that position of the snapshot table, from `#0`;
+ * - any other word: the one with that id or name.
+ *
+ * Ids and names are compared as bytes.
  *
  * @throws QsnapError SNAPSHOT_NOT_FOUND, or SNAPSHOT_AMBIGUOUS with the candidates.
  * Ours: QEMU's own rules differ from command to command, and take the first of several.

@@ -21,13 +21,12 @@ export interface UnsavedChanges {
   readonly diskSizeDiffers: boolean;
 }
 
-/**
- * Two different L2 tables that map the same guest range, as host offsets (0 for none), and the indexes of
- * the snapshots in which the other stands where the active disk has its own.
- */
+/** Two different L2 tables for the same guest range, as host offsets; 0 for none. */
 interface TablePair {
+  /** The active disk's. */
   readonly active: number;
   readonly other: number;
+  /** Indexes of the snapshots that have `other`. */
   readonly snapshots: number[];
 }
 
@@ -61,16 +60,16 @@ export async function computeUnsavedChanges(image: Image): Promise<UnsavedChange
 }
 
 /**
- * Indexes of the snapshots whose disk is the active one: what was applied or taken last, as long as
- * nothing was written since.
+ * Indexes of the snapshots whose disk equals the active one, as after a create or an apply as long as the guest
+ * writes nothing.
  */
 export async function snapshotsEqualToActive(image: Image): Promise<ReadonlySet<number>> {
   return equalToActive(image, await collectPairs(image));
 }
 
 /**
- * Goes through the pairs until they leave nothing open. Most snapshots differ in the first table that is
- * looked at, so it begins with one pair a snapshot, and looks at more at a time as long as they are equal.
+ * Compares pairs of tables until every snapshot is known to be equal or not. Most snapshots differ in their first
+ * pair, so the first round reads one pair for each, and later rounds read more for those that are still equal.
  */
 async function equalToActive(
   image: Image,

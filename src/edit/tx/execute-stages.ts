@@ -21,12 +21,14 @@ import {
 } from './staged-plan.js';
 
 /**
- * Carries a staged plan out on the device that it was made on: each stage, a flush, the next one. With `verify` the image that the stages
- * make is checked before anything is written, and each stage is read back.
+ * Carries out a staged plan on the device that it was made on, with a flush after each stage. With `verify` the
+ * resulting image is checked before anything is written, and each stage is read back.
  *
- * @throws QsnapError with `imageState` in its details: `unchanged` or `old` before the new list is sent,
- *   `old-or-new` when it was sent and not confirmed, `new-list` after it: then refcounts may be too high and
- *   flags missing; `new` when what got free goes back to the host. Otherwise as `executePlan`.
+ * @throws QsnapError as `executePlan`, with one of these as `imageState`:
+ *   - `unchanged` or `old`: the new snapshot list is not sent yet;
+ *   - `old-or-new`: it is sent, and not confirmed;
+ *   - `new-list`: it is on the medium; refcounts may be too high, and COPIED flags missing;
+ *   - `new`: all is written; an error came while free clusters went back to the host.
  */
 export async function executeStages(
   plan: StagedPlan & Bound<BlockDevice>,

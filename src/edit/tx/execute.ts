@@ -20,8 +20,8 @@ export interface ExecuteOptions {
   /** Called as stage 1 goes on: bytes written so far and in all. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   /**
-   * Read back all that is written. It gets the image as the switch will make it, read from the
-   * device, before the switch is sent: what it throws ends the edit in the old state.
+   * With it, all writes are read back. Before the switch is sent, `verify` gets the image as the switch will make it,
+   * read from the device. If it throws, the edit ends in the old state.
    */
   readonly verify?: ((image: BlockSource) => Promise<void>) | undefined;
   /**
@@ -39,8 +39,8 @@ export interface ExecuteReport {
 }
 
 /**
- * Carries a plan out on the device that it was made on: shadow, flush, switch, flush, tidy. The plan is used up
- * by that, done or not, and so is every other one that was made before.
+ * Carries out a plan on the device that it was made on: shadow, flush, switch, flush, tidy. Even if it fails, neither
+ * this plan nor an older one can be carried out afterwards.
  *
  * @throws QsnapError PLAN_STALE where the plan is not for the device as it is. ABORTED. INTERNAL where the plan
  *   breaks the rules of `rules.ts`. Otherwise with `imageState` in its details: `unchanged` or `old` before the switch,

@@ -69,8 +69,8 @@ export interface EditFacts {
 export type MendedOnTheWay = 'copied-flags' | 'snapshot-entries';
 
 /**
- * What binds a plan to the open device that it was made on, and to the state that it was made from. A plan that
- * was made on a source that is only read can't be carried out: its type says so.
+ * Binds a plan to the open device and to the state of the image that it was made from. A plan made on a read-only
+ * source can't be carried out: its type says so.
  */
 export interface Bound<Source extends BlockSource = BlockSource> {
   readonly source: Source;

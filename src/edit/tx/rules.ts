@@ -6,8 +6,8 @@ import { isHeaderWrite, type StagedPlan } from './staged-plan.js';
 const SECTOR_BYTES = 512;
 
 /**
- * Holds a plan to what docs/crash-safety.md relies on, whoever made it: shadow writes touch neither
- * the first sector nor each other nor what is freed, and the switch lies inside the first sector.
+ * Holds every plan to the rules that docs/crash-safety.md relies on. Shadow writes overlap neither the first sector
+ * nor each other nor the ranges that are given back. The switch lies inside the first sector.
  *
  * @throws QsnapError INTERNAL.
  */
@@ -22,8 +22,9 @@ export function assertSafe(plan: WritePlan): void {
 }
 
 /**
- * The same for a plan in stages: one of them is the new list, writes to the header are alone in their stage
- * and lie inside the first sector, and nothing that is written after the new list is given back.
+ * The same for a plan in stages. The first write to the header leads to the new snapshot list. A write to the header
+ * is alone in its stage and lies inside the first sector. No range that is written after the new list is given back
+ * to the host.
  *
  * @throws QsnapError INTERNAL.
  */

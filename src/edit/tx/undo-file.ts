@@ -12,9 +12,14 @@ import {
 } from './undo-index.js';
 
 /**
- * The file that keeps what an edit overwrites. It begins with `MAGIC`, then come the kept bytes in
- * the order of the index, then the index as JSON, then the trailer: where the index is, and the
- * SHA-256 of all that precedes the digest. A file that was not written to its end has no trailer.
+ * The file that keeps the bytes which an edit overwrites. A file that was not written to its end has no trailer.
+ *
+ * ```
+ * byte 0 [ MAGIC, 16 bytes ]
+ *        [ kept bytes, in the order of the index ]
+ *        [ index, as JSON ]
+ *        [ trailer: place and length of the index, version; then the SHA-256 of all bytes before it, in hex ]
+ * ```
  */
 
 /** 16 bytes. */

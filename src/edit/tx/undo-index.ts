@@ -4,8 +4,8 @@ import { QsnapError, type ErrorDetails } from '../../errors.js';
 import { areDisjoint } from './rules.js';
 
 /**
- * What an undo file says. All numbers are bytes. The digest of the file tells only that it is whole:
- * anybody can make one, so nothing of it is believed before `undoIndexOf` has looked at it.
+ * The index of an undo file. All numbers are bytes. Anybody can make a file with a right digest, so no field is
+ * believed before `undoIndexOf` has checked it.
  */
 export interface UndoIndex {
   /** What the image was called when the edit was made. Nothing is opened by it. */
@@ -61,8 +61,8 @@ const SHA256_BYTES = 32;
 const SHOWN_MAX = 60;
 
 /**
- * The index as the writer of undo files makes it: stretches that lie over neither the header nor each
- * other, a switch that changes fields of the header alone, kept bytes in the order of the stretches.
+ * Checks an index by the rules that the writer of undo files keeps. Stretches overlap neither the header nor each
+ * other. The switch changes only fields of the header. Kept bytes lie in the order of the stretches.
  *
  * @param value any JSON.
  * @throws QsnapError UNDO_FILE_INVALID with the field, what was found and what is right.

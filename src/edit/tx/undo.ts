@@ -35,10 +35,15 @@ export interface UndoReport {
 }
 
 /**
- * Puts back what the edit overwrote: first what it gave back to the host, then, by one write of the
- * header, the old state, then the bytes that lay in free clusters, and the length of the file. Each
- * step leaves an image that is whole: the old one or the new one. What a cut left undone of the last
- * steps is done when it is undone again.
+ * Undoes an edit, in four steps:
+ *
+ * 1. the bytes come back that the edit gave back to the host;
+ * 2. one write of the header brings back the old state;
+ * 3. the bytes come back that lay in free clusters before the edit;
+ * 4. the file gets its old length.
+ *
+ * Each step leaves a whole image, in the old state or the new one. After a cut the same undo does the steps that are
+ * left.
  *
  * @throws QsnapError UNDO_FILE_INVALID; ABORTED; PLAN_STALE for a device that is closed or gave up its lock; IMAGE_CHANGED when the image is neither what the edit left
  *   nor what it found. Nothing is written then. `imageState` in the details of an I/O error means
@@ -112,8 +117,8 @@ async function tidy(
 }
 
 /**
- * What is still there, in an image that has its old header, of what the edit wrote. Clusters that
- * are free then may be anybody's by now: only what is byte for byte the edit's counts.
+ * Finds the bytes of the edit in an image that already has its old header. These clusters are free, so another edit
+ * may have taken them: a stretch counts only if it is byte for byte as the edit wrote it.
  */
 async function leftBehind(
   device: BlockDevice,
@@ -177,7 +182,7 @@ function isAsWritten(
   return hasher.digest() === sha256After;
 }
 
-/** What lies behind the old end of the file is cut off, and never written. */
+/** Writes kept bytes back, up to the old end of the file. Behind it nothing is written: it is cut off later. */
 async function restore(
   device: BlockDevice,
   file: BlockSource,

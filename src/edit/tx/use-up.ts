@@ -4,9 +4,9 @@ import { editsBegun, noteEditBegun } from '../../io/edits.js';
 import type { Bound } from './plan.js';
 
 /**
- * Uses a plan up: from now on neither it nor any plan that was made before can be carried out. Refuses one whose
- * device can't be written to or was let go of, and one that an edit made stale: clusters that were free when it
- * was made may hold somebody's data by now.
+ * Uses a plan up: from now on neither this plan nor an older one of the same device can be carried out. Refuses a
+ * plan whose device can't be written to, is closed or gave up its lock. Refuses also a plan that is older than
+ * another edit: clusters that were free then may hold data by now.
  *
  * Synchronous, so that of two plans that are begun at the same time only one is carried out.
  *

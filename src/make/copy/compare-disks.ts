@@ -10,8 +10,8 @@ import { settled } from '../../io/settled.js';
 /** How two disks are compared. */
 export interface CompareOptions {
   /**
-   * They are disks of one image (its active disk, its snapshots) over the same backing files: what
-   * lies in the same place is then the same, and is not read.
+   * Both are disks of one image (the active disk, snapshots) over the same backing files. Stretches that lie at the
+   * same place of the same file are then equal, and are not read.
    */
   readonly sameImage?: boolean | undefined;
   /** Ranges that are kept (default 1000); all are counted. */

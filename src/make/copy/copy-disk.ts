@@ -19,17 +19,14 @@ export interface CopyOptions {
    * `qemu-img convert`); 0: all data is written, whatever it is.
    */
   readonly zeroRunBytes?: number | undefined;
-  /**
-   * Write every byte of the disk that is not left to a backing file, also where it has no data:
-   * `qemu-img convert -S 0`.
-   */
+  /** Write every byte of the disk that the backing file does not have, zeros too: `qemu-img convert -S 0`. */
   readonly everything?: boolean | undefined;
   /** Compress clusters; what doesn't shrink is written as it is. For writers that take it. */
   readonly compress?:
     { readonly type: CompressionType; readonly compressor: Compressor } | undefined;
   /**
-   * The new image has a backing file, which is the disk's layer of this depth: what that layer and
-   * those below it decide is left to it, and zeros above it are written as zeros.
+   * The new image has a backing file: the disk's layer of this depth. The copy leaves out guest data of this layer and
+   * of those below. Zeros of the layers above are written as zeros.
    */
   readonly below?: number | undefined;
   /** Zeros are written as zeros even where nothing else could show: `qemu-img convert -n`. */

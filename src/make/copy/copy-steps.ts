@@ -10,8 +10,8 @@ const PIECE_BYTES = 2 * MiB;
 const STEP_PIECES = 16384;
 
 /**
- * What becomes of a stretch of the disk. `copy`: its bytes are read. `zero`: it reads as zeros, and
- * nothing need be read to know. `keep`: the new image's own backing file has it.
+ * What becomes of a stretch of the disk. `copy`: its bytes are read. `zero`: the tables say that it reads as zeros, so
+ * nothing is read. `keep`: the new image's own backing file has it.
  */
 export type CopyAction = 'copy' | 'zero' | 'keep';
 
@@ -20,11 +20,10 @@ interface Piece extends GuestRange {
   readonly action: CopyAction;
 }
 
-/** A stretch that begins and ends at units of the new image, or at the disk's end. */
+/** A run: pieces with the same action, widened to whole units of the new image. It may end at the disk's end. */
 export interface CopyRange extends GuestRange {
   readonly action: CopyAction;
-  /** For `copy`: where in the run there may be something else than zeros; zeros are looked for in
-   * each of them on its own. */
+  /** For `copy`: the stretches that may hold other bytes than zeros. Runs of zeros are looked for in each apart. */
   readonly parts: readonly GuestRange[];
   /** For `copy`, over a backing file: the units of the run that no single piece covers. */
   readonly divided: readonly DividedUnit[];
@@ -32,7 +31,7 @@ export interface CopyRange extends GuestRange {
 
 /** A unit with several pieces, not all of which are kept. */
 export interface DividedUnit extends GuestRange {
-  /** What is written there first: the first piece that is not kept, as far as it lies in the unit. */
+  /** The first piece that is not kept, as far as it lies in the unit. It is written first. */
   readonly first: GuestRange;
 }
 
@@ -44,7 +43,7 @@ export interface StepRule {
   readonly below: number | undefined;
   /** Every byte that is not left to a backing file is copied, zeros too. */
   readonly everything: boolean;
-  /** Units are compressed: one that the disk ends in is copied even where it could be kept. */
+  /** Whether units are compressed. Then a last unit that the disk's end cuts is copied, never kept. */
   readonly compressed: boolean;
 }
 

@@ -35,9 +35,8 @@ export interface ImageWriter {
   readonly unitBytes: number;
   readonly takesCompressed: boolean;
   /**
-   * Ascending, without overlap, also from batch to batch. May be called again before it has
-   * resolved, so that a batch is read while the one before is written; the bytes belong to the
-   * writer until then, and not longer.
+   * Writes ascend and do not overlap, also from batch to batch. The next batch may be passed before this one has
+   * resolved, so that one is read while the other is written. Until it resolves, its bytes must not change.
    */
   writeBatch(writes: readonly GuestWrite[]): Promise<void>;
   /** Waits for all batches, writes the tables, flushes, writes the header, flushes. */

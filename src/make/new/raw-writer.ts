@@ -11,9 +11,9 @@ const ZEROS = new Uint8Array(MiB);
 const ZERO_REQUESTS = 8;
 
 /**
- * Makes a raw disk of guest data that comes in ascending order. In a file that was empty, zeros and
- * what is never written are holes. In one that was not, and on a block device, they are written,
- * or given back to the host where it can do that.
+ * Makes a raw disk of guest data that comes in ascending order. In a file that was empty, zeros and stretches without
+ * guest data become holes. In any other file, and on a block device, they are given back to the host, or written as
+ * zeros if the host can't take them.
  *
  * @param device whose first `diskSizeBytes` bytes become the disk; a file becomes as long at least.
  * @throws QsnapError WRITE_FAILED, NO_SPACE.

@@ -11,15 +11,15 @@ export interface L1Candidate {
   readonly copied: number;
 }
 
-/** What one cluster is as an L1 table. */
+/** The pointers of a cluster that is taken for an L1 table. */
 interface Look {
   readonly pointers: number;
   readonly copied: number;
 }
 
 /**
- * Which of the tables that a scan found are L1 tables: what leads to tables. Runs of them are taken for
- * one table of as many clusters as the disk needs.
+ * Finds the L1 tables among the tables of a scan: most of their entries lead to tables. Neighbouring clusters are
+ * taken for one L1 table, of at most as many clusters as the disk needs.
  *
  * @param entries of an L1 table of this image; undefined where its size is not known.
  */
@@ -31,7 +31,7 @@ export async function findL1s(
   const { clusterBytes } = format.geometry;
   const looks: { readonly at: number; readonly look: Look }[] = [];
   await walkTables(source, scanned.tables, clusterBytes, (index, words) => {
-    const look = lookAtL1(words, evidence);
+    const look = lookForTables(words, evidence);
     if (look !== undefined) looks.push({ at: scanned.tables[index]!, look });
   });
   const clustersOfOne = entries === undefined ? 1 : Math.max(1, l1ClusterCount(entries, evidence));
@@ -51,7 +51,7 @@ export async function findL1s(
   return found;
 }
 
-function lookAtL1(words: Uint32Array, evidence: Evidence): Look | undefined {
+function lookForTables(words: Uint32Array, evidence: Evidence): Look | undefined {
   let [pointers, copied, leads, zeros] = [0, 0, 0, 0];
   for (let i = 0; i < words.length; i += 2) {
     const high = words[i]!;

@@ -7,7 +7,7 @@ import { decodeHeader } from '../../qcow2/header.js';
 import type { RawHeader } from '../../qcow2/raw-header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { MAGIC } from '../../qcow2/spec.js';
-import { guessGeometry, Tally } from './guess-geometry.js';
+import { guessGeometry, LowestBits } from './guess-geometry.js';
 import type { ScanOptions } from './scan-file.js';
 
 /** Cluster sizes that an image may have, where what its header says is in doubt. */
@@ -23,11 +23,11 @@ const TABLES_READ = 64;
 const SECTOR_BYTES = 512;
 
 /**
- * Whether the cluster size of the header is in doubt: a table that the header names does not begin at a cluster's
- * start, or the tables that it leads to are those of another size. Then sizes are worth a try that differ by one bit,
- * and the one that the tables tell.
+ * Tells whether the header's cluster size is in doubt, and which sizes to try. It is in doubt if a table that the
+ * header names does not begin at a cluster's start, or if the offsets in those tables fit another size. The sizes to
+ * try are the header's own, the one that the tables fit, and those that differ by one bit.
  *
- * @returns undefined where there is no doubt.
+ * @returns undefined if there is no doubt.
  * @throws QsnapError READ_FAILED, ABORTED.
  */
 export async function clusterSizesInDoubt(
@@ -88,7 +88,7 @@ async function bitsByPointers(
     const at = offsetOf(valueOfStored(l1[i]!), valueOfStored(l1[i + 1]!));
     if (at !== 0 && at < fileSizeBytes && at % SECTOR_BYTES === 0) places.add(at);
   }
-  const tally = new Tally(fileSizeBytes);
-  for (const at of places) tally.lookAtTable(await read(at, TABLE_BYTES));
-  return tally.guess()?.clusterBits;
+  const lowestBits = new LowestBits(fileSizeBytes);
+  for (const at of places) lowestBits.lookAtTable(await read(at, TABLE_BYTES));
+  return lowestBits.guess()?.clusterBits;
 }

@@ -10,8 +10,9 @@ export function refuseNamedDataFile({ dataFile }: RescueHead): void {
 }
 
 /**
- * Whether the bit that says that the guest data lies in another file has flipped, is told by the tables: of such an
- * image they lead to places in that file, which in this one hold tables or lie past the end.
+ * Decides whether the bit for an external data file is right, if no file is named. If it is, the entries are offsets
+ * in the other file, and in this one they lead into tables or past the end. If most entries lead to clusters of data
+ * in use here, the bit has flipped.
  *
  * @throws QsnapError EXTERNAL_DATA_FILE where no other file is named, and the tables don't lead to data in this one.
  */

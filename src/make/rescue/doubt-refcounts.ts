@@ -6,15 +6,16 @@ import type { Root } from './root.js';
 import { NO_REFCOUNTS } from './stored-refcounts.js';
 import { weighTables } from './weigh.js';
 
-/** With more than this share of wrong ones among the clusters of tables it is the width that is wrong. */
+/** With more than this share of wrong refcounts among the clusters of metadata, no refcount is believed. */
 const WRONG_TABLES_SHARE = 1 / 4;
-/** With more than this share of all clusters in use said to be free, the refcounts are those of nothing here. */
+/** With more than this share of refcounts of 0 among the referenced clusters, no refcount is believed. */
 const FREE_SHARE = 1 / 2;
 
 /**
- * The evidence without its refcounts, where these do not agree with what the header and the snapshot table lead to.
- * A single pointer with a flipped bit may lead to many clusters of another disk, so what counts is this: a
- * table's own cluster has one reference, and hardly any cluster in use is free.
+ * Drops the refcounts from the evidence if they contradict the tables that the header and the snapshot table lead to.
+ * Single contradictions prove nothing, since one pointer with a flipped bit may lead to many clusters of another disk.
+ * The refcounts are dropped if too many clusters of metadata have a refcount other than 1, or if most of the
+ * referenced clusters have one of 0.
  */
 export async function withBelievedRefcounts(
   evidence: Evidence,

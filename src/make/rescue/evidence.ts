@@ -31,8 +31,8 @@ export function isPlace(offset: number, { format, fileSizeBytes }: Evidence): bo
 }
 
 /**
- * Whether an offset past the end of the file is one that a longer file had: what it led to was cut off. The refcounts
- * know of such clusters; without them an offset with a flipped bit is taken for one, too.
+ * Whether the cluster at this offset was cut off with the end of the file, by the refcounts: they reach as far as the
+ * old end. Without refcounts every offset past the end may pass, one with a flipped bit included.
  */
 export function isCutOff(offset: number, evidence: Evidence): boolean {
   const { format, fileSizeBytes, refcounts } = evidence;

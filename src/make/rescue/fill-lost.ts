@@ -158,7 +158,7 @@ export class LostTables {
     return { at: shared, sureness: isSure ? 'likely' : 'guess' };
   }
 
-  /** Whether a pointer is as it was, and what it leads to is what is damaged: the refcounts know of it. */
+  /** Whether a pointer is right and the table there is damaged: its cluster is in use, and for nothing else. */
   #isRight(stored: number): boolean {
     const { clusterBytes } = this.#evidence.format.geometry;
     if (!isPlace(stored, this.#evidence) || this.#isTaken(stored / clusterBytes)) return false;

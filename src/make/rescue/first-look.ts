@@ -3,11 +3,11 @@ import { compressedOffsetHighBits } from '../../l1l2/entry.js';
 import type { Scan } from '../../l1l2/scan.js';
 
 /**
- * The first look at a cluster, at its bytes as they lie in the file: most clusters hold guest data, and
- * of those all but a few are told by the first words that are not 0.
+ * The first look at a cluster, at its bytes as they lie in the file. Most clusters hold guest data, and the first few
+ * words other than 0 are mostly enough to tell such a cluster from a table.
  */
 
-/** Entries that are not 0 of which one has to be possible: one in a table may be damaged. */
+/** How many entries other than 0 are tried. One possible entry is enough, since others may be damaged. */
 const ENTRIES_TRIED = 4;
 
 /** The cluster holds nothing but zeros. */

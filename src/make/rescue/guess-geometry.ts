@@ -31,8 +31,8 @@ const ENTRIES_MIN = 4;
 const ODD_ONES = 8;
 
 /**
- * Tells the cluster size by the places that entries with the COPIED flag name: all are multiples of it,
- * and about every second one is an odd multiple.
+ * Guesses the cluster size from the offsets in table entries. All of them are multiples of the size, and about half are
+ * odd multiples, so the size is the lowest bit that is often the lowest one set.
  *
  * @returns undefined where there are too few to tell.
  * @throws QsnapError READ_FAILED, ABORTED.
@@ -42,20 +42,20 @@ export async function guessGeometry(
   fileSizeBytes: number,
   { signal }: ScanOptions = {},
 ): Promise<GuessedGeometry | undefined> {
-  const tally = new Tally(fileSizeBytes);
+  const lowestBits = new LowestBits(fileSizeBytes);
   const buffer = newIoBytes(Math.min(BATCH_BYTES, roundUp(fileSizeBytes, SECTOR_BYTES)));
-  for (let at = 0; at < fileSizeBytes && tally.entries < ENOUGH_ENTRIES; at += buffer.length) {
+  for (let at = 0; at < fileSizeBytes && lowestBits.entries < ENOUGH_ENTRIES; at += buffer.length) {
     throwIfAborted(signal, 'the scan');
     const length = Math.min(buffer.length, roundUp(fileSizeBytes - at, SECTOR_BYTES));
     const bytes = buffer.subarray(0, length);
     await source.readBatch([{ at, into: bytes }]);
-    tally.lookAtTable(storedWords(bytes));
+    lowestBits.lookAtTable(storedWords(bytes));
   }
-  return tally.guess();
+  return lowestBits.guess();
 }
 
-/** Counts entries of tables by the places that they name. */
-export class Tally {
+/** Counts table entries by the lowest bit of the offset that they name. */
+export class LowestBits {
   /** Entries in sectors with a COPIED flag. */
   entries = 0;
   readonly #fileSizeBytes: number;
@@ -77,7 +77,7 @@ export class Tally {
     }
   }
 
-  /** A sector of a table has nothing that is no entry. */
+  /** Counts the entries of a sector, unless some word in it can't be an entry: then it is no part of a table. */
   #lookAt(stored: Uint32Array): void {
     const bits: number[] = [];
     let [copied, bitmaps] = [0, 0];

@@ -49,8 +49,8 @@ export interface RescueHead {
   readonly extensions: readonly HeaderExtension[];
   readonly backingNameBytes: Uint8Array | undefined;
   /**
-   * What is left of the LUKS header: `cut` where the file ends inside it, `lost` where nothing of it is in the file.
-   * Without one the guest data is taken as it is stored, since nobody can decrypt it.
+   * The state of the LUKS header: `cut` if the file ends inside it, `lost` if nothing of it is in the file. If it is lost, the
+   * copy has the guest data as it is stored, since nobody can decrypt it.
    */
   readonly luksHeader: 'none' | 'whole' | 'cut' | 'lost';
   /**

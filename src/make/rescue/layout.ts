@@ -10,7 +10,7 @@ import { REFCOUNT_CAP } from '../../refcount/block.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
 import { TableCopier } from './copy-table.js';
 import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
-import { regionsKept } from './regions.js';
+import { luksRegions } from './luks-region.js';
 
 /** A stretch of the new file. */
 export interface Place {
@@ -19,8 +19,8 @@ export interface Place {
 }
 
 /**
- * The file that a rescue writes: guest data lies where it lay, and all tables lie behind it, so that none
- * can be over anything else.
+ * The file that a rescue writes. Guest data keeps its offsets, and all tables go behind it, so that no table can lie
+ * over guest data or another table.
  */
 export interface CopyLayout {
   readonly plan: RescuePlan;
@@ -78,7 +78,7 @@ export async function layOut(
     l1Clusters.reduce((sum, clusters) => sum + clusters, 0) +
     clustersToHold(snapshotTableBytes, clusterBytes);
   // Of a region that the end of the file cuts the copy has all, and zeros where the rest was.
-  const kept = regionsKept(head);
+  const kept = luksRegions(head);
   const spare = kept.map(({ at, bytes }) => clustersToHold(at + bytes, clusterBytes));
   const oldClusters = Math.max(format.fileClusters, ...spare);
   const roomy = withRefcounts(oldClusters + fixed, format.geometry);

@@ -14,7 +14,7 @@ export interface LostRange {
   readonly length: number;
 }
 
-/** Which entries of L2 tables are lost: those that can't be right, and that nothing mends. */
+/** Finds the lost entries of L2 tables: entries that can't be right, and that could not be mended. */
 export async function findLostEntries(
   tables: WeighedTables,
   mended: MendedPointers,

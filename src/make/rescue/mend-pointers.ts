@@ -5,7 +5,7 @@ import { walkTables } from '../../refs/tables.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { flawOfL2Entry } from '../../edit/repair/mend-entry.js';
 import { isCutOff, type Evidence } from './evidence.js';
-import { isSoundL2 } from './tally-table.js';
+import { isSoundL2 } from './table-contents.js';
 import { clusterOfEntry, entriesPastEnd, type WeighedTables } from './weigh.js';
 
 /** Where L2 entries with a flipped bit led before: by table, then by the index of the entry. */
@@ -15,8 +15,8 @@ export type MendedPointers = ReadonlyMap<number, ReadonlyMap<number, number>>;
 export interface PointerFindings {
   readonly mended: MendedPointers;
   /**
-   * By table: entries that name a cluster which another entry names too, and of which one may have been
-   * another's: nobody knows which.
+   * By table: how many entries share their cluster with another entry. One of the two may have a flipped bit, and
+   * nobody knows which.
    */
   readonly doubtful: ReadonlyMap<number, number>;
 }
@@ -26,9 +26,9 @@ const MENDED_OF_ONE_MAX = 64;
 const MENDED_MAX = 65_536;
 
 /**
- * Finds the clusters that L2 entries with a flipped bit led to: by the refcounts in use, one bit away,
- * and named less often than the refcounts say. An entry is suspect where it can't be right, and where more entries name its
- * cluster than its refcount allows.
+ * Finds the clusters that L2 entries named before one of their bits flipped. An entry is suspect if it can't be right,
+ * or if more entries name its cluster than the refcount allows. A candidate differs from it by one bit, and has a
+ * higher refcount than entries that name it.
  *
  * @param metadata clusters in which no guest data can lie.
  */

@@ -2,14 +2,14 @@ import { walkTables } from '../../refs/tables.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { clusterAt, holdsTable, isPlace, type Evidence } from './evidence.js';
 import { readRescueHead, type RescueHead } from './head.js';
-import { isSoundL2 } from './tally-table.js';
+import { isSoundL2 } from './table-contents.js';
 import { clusterOfEntry } from './weigh.js';
 
 const OLD_HEADERS_TRIED = 64;
 
 /**
- * The first header that the scan found which may be the image's own: of the cluster size of its tables, with an
- * L1 table that is one, and in a cluster that is no guest data. A guest may keep images on its disk.
+ * Finds an older header of this image. A guest may keep other images on its disk, so the header must have the cluster
+ * size of the tables, name a cluster that looks like an L1 table, and not lie in guest data. The first one is taken.
  */
 export async function findOldHead(evidence: Evidence): Promise<RescueHead | undefined> {
   const { source, scanned, format, fileSizeBytes } = evidence;

@@ -2,9 +2,9 @@ import { walkTables } from '../../refs/tables.js';
 import { COMPRESSED, offsetOf } from '../../l1l2/entry.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import { clusterAt, isInUse, type Evidence } from './evidence.js';
-import { regionsKept } from './regions.js';
+import { luksRegions } from './luks-region.js';
 import type { Root } from './root.js';
-import { tallyL2 } from './tally-table.js';
+import { contentsAsL2 } from './table-contents.js';
 
 /** An L2 table that no L1 table leads to, and where its content says that it belongs. */
 export interface Orphan {
@@ -29,11 +29,11 @@ const SAMPLES_OF_ONE = 32;
 const ALIKE_MAX = 64;
 
 /**
- * The tables that nothing leads to. Each is compared with those that are known: a copy that was made
- * when the disk was written to after a snapshot maps mostly what the snapshot's table maps, at the same
- * places, and so belongs to the same part of the disk.
+ * Finds the L2 tables that no L1 table leads to, and the L1 index that each belongs to. The index is told by
+ * likeness: when a guest writes after a snapshot, its L2 table is copied, and most entries of the copy stay as they
+ * are in the snapshot's table. So the orphan belongs to the index of the known table that is most like it.
  *
- * @param isTaken clusters that something known lies in: tables, refcounts, guest data.
+ * @param isTaken whether a cluster has a known use: for tables, refcounts or guest data.
  */
 export async function findOrphans(
   roots: readonly Root[],
@@ -63,7 +63,7 @@ class Samples {
     const ofOne = Math.max(1, Math.min(SAMPLES_OF_ONE, Math.floor(SAMPLES_MAX / places.length)));
     const taken: { cluster: number; orphan: number; entry: number }[] = [];
     await walkTables(source, places, format.geometry.clusterBytes, (index, words) => {
-      const { pointers, copied } = tallyL2(words, scan);
+      const { pointers, copied } = contentsAsL2(words, scan);
       if (pointers === 0) return;
       const orphan = samples.orphans.length;
       const at = places[index]!;
@@ -166,7 +166,7 @@ export function addMetadata(set: ClusterSet, roots: readonly Root[], evidence: E
   const { clusterBytes } = evidence.format.geometry;
   set.add(0);
   for (const cluster of evidence.refcounts.owned) if (cluster < set.clusters) set.add(cluster);
-  addRegions(set, regionsKept(evidence.head), clusterBytes);
+  addRegions(set, luksRegions(evidence.head), clusterBytes);
   for (const { l1At, tables } of roots) {
     if (l1At !== undefined) {
       // Behind the last entry in use may lie what the header wrongly takes for a part of the table.

@@ -20,11 +20,11 @@ export interface RescuedDisk {
   /** Guest bytes of which nobody knows what they were: they read as zeros in the copy. */
   readonly lostBytes: number;
   /**
-   * Guest bytes that share a cluster with others, of which one was somewhere else, or whose cluster the
-   * end of the file cuts.
+   * Guest bytes that may be wrong: two places of the disk share their cluster, or the end of the file cuts their
+   * cluster off.
    */
   readonly doubtfulBytes: number;
-  /** What `lostBytes` is of the disk, of VM state. */
+  /** The same as `lostBytes`, for VM state. */
   readonly lostVmStateBytes: number;
   /** Pointers of its tables that were mended. */
   readonly mendedPointers: number;

@@ -61,8 +61,8 @@ export function lessSure(a: Sureness, b: Sureness): Sureness {
 export type RootFacts = Pick<Root, 'kind' | 'origin' | 'l1At' | 'snapshot' | 'diskSizeBytes'>;
 
 /**
- * Reads an L1 table entry by entry. What points where no table can be is lost, and so is what lies
- * past the end of the file.
+ * Reads an L1 table entry by entry. An entry is lost if it points where no table can be, or if it lies itself past
+ * the end of the file.
  *
  * @param words host order; zeros past the end of the file.
  */
@@ -98,8 +98,8 @@ function sureByOrigin(origin: Origin): Sureness {
 }
 
 /**
- * How many entries of a root lead to what looks like a table, and how many lead anywhere but to zeros: a
- * table of zeros, which maps nothing, looks like nothing.
+ * Counts the entries of a root that lead to a cluster that looks like a table (`leads`), of all entries in use
+ * (`all`). An entry that leads to zeros counts in neither: an empty table looks like nothing.
  */
 export function credit({ tables }: Root, evidence: Evidence): { leads: number; all: number } {
   let [leads, all] = [0, 0];

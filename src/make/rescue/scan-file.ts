@@ -8,7 +8,7 @@ import { MAGIC, SNAPSHOT_ENTRY_BYTES } from '../../qcow2/spec.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { ALL_ZERO, firstLook, PERHAPS_TABLE } from './first-look.js';
 import { entryLength } from './snapshot-entries.js';
-import { isTableLike, tallyL1, tallyL2 } from './tally-table.js';
+import { isTableLike, contentsAsL1, contentsAsL2 } from './table-contents.js';
 
 /** Bytes that are read at a time; the next ones are on their way meanwhile. */
 const BATCH_BYTES = 4 * MiB;
@@ -120,7 +120,10 @@ class Looker {
     words.set(stored);
     swapWords(words);
     const isExtended = this.#scan.stride === 4;
-    const looks = [tallyL2(words, this.#scan), ...(isExtended ? [tallyL1(words, this.#scan)] : [])];
+    const looks = [
+      contentsAsL2(words, this.#scan),
+      ...(isExtended ? [contentsAsL1(words, this.#scan)] : []),
+    ];
     if (!looks.some(isTableLike)) return;
     this.#tables.push(cluster * this.#context.clusterBytes);
     this.#isTable.add(cluster);

@@ -7,10 +7,10 @@ import { isCredible, lostEntry, rootOf, type Root } from './root.js';
 import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './weigh.js';
 
 /**
- * Decides what every L1 table is: which is the active disk's where the header's own is lost, which are
- * disks that nothing names any more, and which tables belong where an entry was lost.
+ * Decides which disk each L1 table belongs to. Finds an L1 table for the active disk if the header's own is lost, and
+ * keeps unnamed L1 tables as lost disks. Then finds L2 tables for entries that were lost.
  *
- * @returns the active disk first, then the snapshots in order, then what nothing names.
+ * @returns the active disk first, then the snapshots in order, then disks that nothing names.
  */
 export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
   const snapshots = withOlderL1s(found);
@@ -71,14 +71,14 @@ function withOlderL1s({ snapshots, older }: FoundRoots): readonly Root[] {
   });
 }
 
-/** Those of older tables that the snapshot table does not have, under whatever name. */
+/** The snapshots of older snapshot tables that the present one does not list, not even under another name. */
 function notNamedAgain(older: readonly Root[], snapshots: readonly Root[]): readonly Root[] {
   const known = new Set(snapshots.map(identityOf));
   const places = new Set(snapshots.map(({ l1At }) => l1At));
   return older.filter((root) => !known.has(identityOf(root)) && !places.has(root.l1At));
 }
 
-/** What stays when a table is written anew, or a snapshot gets another name. */
+/** A key of a snapshot that stays the same when it is renamed, or when the table is written anew. */
 function identityOf({ snapshot }: Root): string {
   if (snapshot === undefined) return '';
   const { id, date } = snapshot;
@@ -99,7 +99,7 @@ function hasSpareReferences(
   return false;
 }
 
-/** Entries that lead to what is no table lose it; so does an L1 table of zeros that had any. */
+/** Marks entries as lost that do not lead to an L2 table; all entries, of a snapshot's L1 that was emptied. */
 function withoutUnreadable(
   root: Root,
   tables: WeighedTables,
@@ -121,8 +121,9 @@ function isEmpty({ tables, diskSizeBytes }: Root): boolean {
 }
 
 /**
- * L1 tables that nothing names: not guest data, and no refcounts. Those that map the same as one that is
- * known are told apart: the active disk's does, until something is written after a snapshot.
+ * The L1 tables that nothing names, without guest data that only looks like one. Copies of a known L1 table are
+ * listed apart, unless they are in use: after a snapshot the active disk's L1 equals the snapshot's until the guest
+ * writes, so such a copy may be the active disk's.
  */
 function unnamedRoots(
   unnamed: readonly Root[],
@@ -163,7 +164,7 @@ function mapsTheSame({ tables: a }: Root, { tables: b }: Root): boolean {
   return true;
 }
 
-/** An L1 table for the active disk that has none: the best of those that nothing names, or none at all. */
+/** An L1 table for an active disk that has lost its own: the best unnamed one, else one whose entries are all lost. */
 function replacementFor(
   { active, snapshotsLost }: FoundRoots,
   unnamed: readonly Root[],
@@ -196,8 +197,8 @@ function replacementFor(
 }
 
 /**
- * Whether the refcounts know of one reference more to each table of a root than was found: an older copy of an
- * L1 table that lies in a free cluster then still has what the lost one had.
+ * Whether each L2 table of a root has a higher refcount than the references that were found. Then an L1 table is
+ * missing that pointed at all of them, and this root, though in a free cluster, is a copy of it.
  */
 function isMissed(
   root: Root,

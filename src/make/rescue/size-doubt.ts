@@ -3,9 +3,9 @@ import type { Evidence } from './evidence.js';
 import { indexOfTable, type WeighedTables } from './weigh.js';
 
 /**
- * Whether the size of the active disk may have a flipped bit: it differs by one from that of the latest
- * snapshot, or something is mapped behind it where no VM state can be, which has tables of its own. A disk that
- * was made larger may look so too: the size is kept, and in doubt.
+ * Whether the size of the active disk may have a flipped bit. One sign is the latest snapshot, if its size differs by
+ * one bit. The other is an entry behind the end of the disk in its last L2 table: no VM state can be there, since it
+ * has tables of its own. A disk that was resized may look like this, too, so the size is only put in doubt.
  *
  * @param roots of the plan, in its order.
  */

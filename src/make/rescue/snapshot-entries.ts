@@ -16,7 +16,7 @@ const NANOSECONDS = 1e9;
 
 /** What entries are read by; `at` is where `bytes` begin in the file. */
 export interface EntryContext extends Omit<SnapshotTableContext, 'count'> {
-  /** Whether the table is known to be one: an entry of it may name an L1 table that can't be there. */
+  /** Whether the header names this table. Then an entry may be one although its L1 table can't be right. */
   readonly isNamed: boolean;
 }
 
@@ -30,8 +30,8 @@ export interface FoundEntries {
 }
 
 /**
- * Finds whatever looks like an entry of a snapshot table: one after the other, and behind one that is
- * damaged, where the next one begins. The table ends with the cluster in which the last one ends.
+ * Finds all entries of a snapshot table. Behind a damaged entry it goes on at the next place that looks like the start
+ * of one. The table ends with the cluster in which its last entry ends.
  *
  * @param bytes from the start of the table on.
  */
@@ -55,11 +55,11 @@ export function findEntries(bytes: Uint8Array, context: EntryContext): FoundEntr
 }
 
 /**
- * How long the entry at `at` is, without padding: undefined where none can be, and infinite where it
- * can be one whose end is not among the bytes. An entry names an L1 table, has an id and a name that
- * can be printed, and a date.
+ * The length of the entry at `at`, without padding. An entry names an L1 table, has an id and a name that can be
+ * printed, and a date.
  *
  * @param bytes at least 40 from `at` on.
+ * @returns undefined if this can't be an entry; `Infinity` if it may be one, but ends behind the bytes.
  */
 export function entryLength(
   bytes: Uint8Array,

@@ -56,7 +56,7 @@ export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots>
   return { named, claimed, region, others };
 }
 
-/** Where the header's snapshot table is: where it says, or where it would with one bit mended. */
+/** The place of the header's snapshot table: as stored, or with one bit flipped back. */
 function tableAt(
   stored: number,
   claimed: number | undefined,

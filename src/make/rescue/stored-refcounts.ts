@@ -93,8 +93,8 @@ export async function readRefcountHints(
 }
 
 /**
- * How many clusters a refcount table has: what the file needs, and behind that, where the header may claim too much,
- * as long as they are empty.
+ * How many clusters of the refcount table are believed: as many as the file needs, and behind them the ones that are
+ * empty. The header may claim too many, and they may hold something else.
  *
  * @param table as many words as the header claims, and the file has.
  */
@@ -107,7 +107,7 @@ function clustersOfTable(table: Uint32Array, { geometry, fileClusters }: TableFo
   return Math.max(neededClusters, Math.floor((words * 4) / clusterBytes));
 }
 
-/** A block of zeros says that nothing is in use, which is not so where anything is left to be found. */
+/** Whether a cluster may hold refcounts. One of zeros does not: then no cluster of its range would be in use. */
 function isBelieved(counts: Uint32Array): boolean {
   let [used, odd] = [0, 0];
   for (const count of counts) {

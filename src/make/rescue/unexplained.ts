@@ -5,7 +5,7 @@ import { addRegions } from './orphans.js';
 import { diskEntries, type Root } from './root.js';
 import { indexOfTable, weighTables, type WeighedTables } from './weigh.js';
 
-/** What the refcounts know of and nothing that was found accounts for: leaks, or what a damaged table had. */
+/** Clusters whose refcount is higher than the references that a rescue found: leaks, or clusters of lost tables. */
 export interface Unexplained {
   /** Clusters in use to which nothing leads. */
   readonly clusters: number;
@@ -20,8 +20,8 @@ export interface Unexplained {
 const NOTHING: Unexplained = { clusters: 0, withData: 0, overcounted: 0, tables: 0 };
 
 /**
- * Compares the stored refcounts with what leads to each cluster. What only old tables in free clusters
- * lead to has no owner by them: they may be what a snapshot had that was deleted.
+ * Compares the stored refcounts with the references to each cluster. Old L1 tables in free clusters count for
+ * nothing here: they may be those of deleted snapshots.
  *
  * @param all the tables of all roots.
  */
@@ -93,9 +93,9 @@ function mendedReferences(
 }
 
 /**
- * How many tables of a disk may have led to what is unexplained: L2 tables that have a whole sector without an
- * entry, and the L1 table, if it has an entry without a table and one of the unexplained clusters looks like one.
- * An entry of zeros is a cluster that was never written, or one that was zeroed: nobody can tell the two apart.
+ * How many tables of a disk may have lost entries for unexplained clusters. An L2 table may if a whole sector of it
+ * is empty. The L1 table may if it has an empty entry and an unexplained cluster looks like a table. Nobody can tell
+ * an entry that was never written from one that was lost.
  */
 export function tablesInDoubt(
   root: Root,

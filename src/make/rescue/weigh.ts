@@ -6,7 +6,7 @@ import type { ClusterSet } from '../../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
 import type { Evidence } from './evidence.js';
 import type { Root } from './root.js';
-import { isSoundL2, tallyL2 } from './tally-table.js';
+import { isSoundL2, contentsAsL2 } from './table-contents.js';
 
 /** What the L2 tables of some roots hold, by their place. */
 export interface WeighedTables {
@@ -32,7 +32,7 @@ export interface WeighedTables {
 
 /** Every sector of a table has an entry in use. */
 const NO_EMPTY_SECTOR = 2 ** 32 - 1;
-/** What a disk writes, or loses, as a whole. */
+/** A sector: a medium writes it, or loses it, as a whole. */
 const SECTOR_WORDS = 512 / 4;
 
 /**
@@ -56,16 +56,16 @@ export async function weighTables(
   const cutOff = new Uint32Array(offsets.length);
   const counts = newCounts(format.fileClusters + 1, format.geometry, REFCOUNT_CAP);
   await walkTables(source, offsets, clusterBytes, (index, words) => {
-    const tally = tallyL2(words, scan);
+    const contents = contentsAsL2(words, scan);
     const weight = pointers[index]!;
     counts.change(offsets[index]! / clusterBytes, weight);
-    mapped[index] = tally.pointers;
+    mapped[index] = contents.pointers;
     const lastWord = words.findLastIndex((word) => word !== 0);
     isZero[index] = lastWord === -1 ? 1 : 0;
     lastEntry[index] = Math.floor(Math.max(0, lastWord) / scan.stride);
     emptyFrom[index] = firstEmptySector(words, scan.stride);
     const cut = entriesPastEnd(offsets[index]!, evidence);
-    flawed[index] = tally.flawed + cut + withoutFlaws(words, metadata, evidence);
+    flawed[index] = contents.flawed + cut + withoutFlaws(words, metadata, evidence);
     cutOff[index] = entriesCutOff(words, evidence);
     for (let from = 0; ;) {
       const stop = addReferences(words, scan, weight, counts, from);
@@ -100,8 +100,9 @@ function withoutFlaws(words: Uint32Array, metadata: ClusterSet, { scan }: Eviden
 }
 
 /**
- * Entries that name the last cluster of a file which ends inside it. Packed data may end anywhere, and so may
- * subclusters that nothing was written to.
+ * Counts the entries whose data the end of the file cuts: they name its last cluster, and the file ends inside it.
+ * Compressed entries don't count, since their data may end anywhere; nor do entries whose missing subclusters were
+ * never written.
  */
 function entriesCutOff(words: Uint32Array, { scan, format, fileSizeBytes }: Evidence): number {
   const { clusterBytes } = format.geometry;

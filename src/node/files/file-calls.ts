@@ -80,8 +80,8 @@ export async function openCalls(
 }
 
 /**
- * Closes what is not of use any more. That it can't be closed well takes nothing from what was done before,
- * and says less than the error that brought it here: the system gives the descriptor back all the same.
+ * Closes a file that is not needed any more, and ignores a failure. The system gives the descriptor back all the same,
+ * nothing that was flushed is lost, and the caller may already have an error that says more.
  */
 export async function closeQuietly(file: Pick<FileCalls, 'close'> | undefined): Promise<void> {
   await file?.close().catch(() => undefined);

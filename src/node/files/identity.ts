@@ -9,9 +9,8 @@ import { readFailed, systemCodeOf } from './system-error.js';
 export const statOf = (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
 
 /**
- * A text that is the same for every name of a file, and another one for every other file that is there:
- * device and inode number, which have up to 64 bits. Several device files may lead to one block device:
- * of that the number of the device counts.
+ * A text that identifies a file, whatever name it was opened by: its device and inode number, which have up to 64 bits.
+ * For a block device it is the number of the device, since several device files may lead to it.
  */
 export function identityOf(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${stats.rdev}` : `${stats.dev}:${stats.ino}`;
@@ -61,8 +60,8 @@ export async function leadsTo(path: string, fd: number, label = path): Promise<b
 }
 
 /**
- * Removes the name of a file that came to nothing, unless another file has that name by now. Of what can't
- * be removed nothing is said: the error that brought it here is the one that counts.
+ * Removes the name of a file that was not finished, unless another file has that name by now. A failure is not
+ * reported: the caller already has the error that counts.
  *
  * @param identity of the file that is meant.
  */

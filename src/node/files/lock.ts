@@ -75,8 +75,8 @@ const NO_LOCKS: ReadonlySet<string> = new Set([
 /**
  * Locks an image for an edit, as a writer that shares nothing. `fd` is open for writing.
  *
- * First exclusively, which fails if anybody holds any of the bytes, then shared, so that QEMU
- * meets what it knows and explains it in its usual words.
+ * Takes exclusive locks first, since these fail if anybody holds a lock. Then turns them into shared ones, as QEMU's
+ * own are, so that QEMU's error messages are the usual ones.
  *
  * @throws QsnapError IMAGE_IN_USE.
  */

@@ -42,12 +42,11 @@ const NO_FOLDER_SYNC: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Gives a file another name that nothing has. The system itself sees to that: it makes no hard link over
- * something.
+ * Gives a file another name, and never replaces a file that has this name already: the system makes no hard link over
+ * an existing name.
  *
- * Where there are no hard links the name is taken by an empty file first, which is made only where
- * nothing has the name, and which the file then replaces. So a cut between the two leaves an empty file
- * with the name, and never replaces anybody's.
+ * On a file system without hard links an empty file takes the name first, which the system makes only if the name is
+ * free. Then the file replaces the empty one. A power cut between the two leaves the empty file.
  *
  * @param identity of the file.
  * @throws QsnapError OUTPUT_EXISTS where something has the name; the system's error.
@@ -100,15 +99,15 @@ function nameTaken(file: string, cause?: unknown): QsnapError {
   return new QsnapError('OUTPUT_EXISTS', message, { file, hint }, cause);
 }
 
-/** Gives a file another name, and takes it away from what has it. */
+/** Gives a file another name, and replaces a file that has this name. */
 export function giveName(from: string, to: string): Promise<void> {
   return SYSTEM.rename(from, to);
 }
 
 /**
- * Makes sure that the name of a file stays, as far as the system lets one: a folder that may be written to
- * and not listed can't be opened for that, and some systems have no such call. Then the file itself is
- * brought to the medium, with all that is known of it; file systems with a journal take its name along.
+ * Makes the name of a file durable by flushing its folder. Some systems can't flush a folder, and a folder that may not
+ * be listed can't be opened. Then the file itself is flushed, with its metadata; file systems with a journal take its
+ * name along.
  *
  * @param file whose calls stay open.
  * @throws the system's error where the medium did not take it.

@@ -20,11 +20,9 @@ export interface NewFile extends BlockDevice {
 }
 
 /**
- * Makes an empty file, which must not exist, and makes sure that its name stays, as far as the system lets
- * one: where the folder may not be listed, the flush of the file takes its name along on file systems with a
- * journal. If anything fails there is no such file.
+ * Makes a new, empty file with a durable name (see `syncName`). If a step fails the file is removed again.
  *
- * @throws QsnapError OPEN_FAILED with the system's error, EEXIST where there is such a file.
+ * @throws QsnapError OPEN_FAILED with the system's error: EEXIST if the name is taken.
  */
 export async function createNewFile(file: string): Promise<NewFile> {
   try {

@@ -34,14 +34,11 @@ export interface OutputFile {
   /**
    * Gives the file its name and closes it. The device is flushed before.
    *
-   * Without `replace` nobody's file is replaced, whenever it came: the name is given by a hard link, which
-   * the system makes only where nothing has the name. Where there are no hard links the name is taken by an
-   * empty file first; a power cut then can leave that. With `replace` the file takes the name in one step
-   * from whatever has it.
+   * Without `replace` no file is replaced, not even one that was made meanwhile: see `giveFreeName`. On a file system
+   * without hard links a power cut can leave an empty file with the name. With `replace` the file takes the name in one
+   * step.
    *
-   * The name is durable, as far as the system lets one: a folder that may not be listed can't be flushed,
-   * which is no failure. The file is flushed once more then, and file systems with a journal take its
-   * name along.
+   * Then the name is made durable as far as the system allows: see `syncName`.
    *
    * @throws QsnapError OUTPUT_EXISTS where something got the name meanwhile; IMAGE_IN_USE where somebody
    *   uses a file that got it meanwhile and that is to be replaced; WRITE_FAILED. The file still is to be

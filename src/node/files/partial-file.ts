@@ -1,4 +1,4 @@
-/** The temporary name that a new file has while it is written, and what was left of an earlier one. */
+/** The temporary name of a new file while it is written, and a file of that name that an earlier output left. */
 import { constants, promises } from 'node:fs';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
@@ -18,9 +18,9 @@ export interface PartialFile {
 }
 
 /**
- * Removes what an output that was cut off left behind, unless that output still goes on. A file that has
- * another name too is whole, and was cut off while it got that: then only the one name goes, whoever uses
- * the file by now.
+ * Removes the file that an interrupted output left, unless that output still goes on. A file with a second name is
+ * whole: the output was interrupted between getting its name and losing the temporary one. Then only the temporary name
+ * is removed, whoever uses the file by now.
  *
  * @returns whether half an output was removed.
  * @throws QsnapError IMAGE_IN_USE, NOT_A_FILE, OPEN_FAILED; the system's error.

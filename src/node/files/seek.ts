@@ -88,8 +88,8 @@ function loadSeek(): SeekInFile | undefined {
 type Koffi = Pick<typeof import('koffi'), 'load' | 'errno'>;
 
 /**
- * Its own loader reads the program of Node to learn which library of C there is, and makes much that is
- * not needed here, in twice the time that all else takes. So the binary is tried first where it lies.
+ * Loads koffi's binary itself, if it lies where it is expected. Koffi's own loader reads Node's program to find out
+ * which C library there is, and takes twice as long as everything else here.
  */
 function loadKoffi(): Koffi {
   const require = createRequire(import.meta.url);

@@ -9,8 +9,8 @@ const notThere = ({ at, facts }: Told): string =>
 const RESCUE = '`qsnap rescue` shows what can be brought back';
 
 /**
- * Findings that say that something was lost. While one of them stands, clusters that nothing refers to are
- * not leaks: what referred to them may be what was lost. QEMU looks for none of this.
+ * Findings about lost tables and lost data. While a finding stands that hides owners, a cluster that nothing
+ * refers to is no leak: a lost table may have referred to it. QEMU does not look for losses.
  */
 export const LOSS_FINDINGS = {
   FILE_CUT_OFF: {

@@ -1,5 +1,5 @@
 import { clustersToHold } from '../../base/units.js';
-import { disksOf, openForCheck, type CheckedImage } from '../../image/open-for-check.js';
+import { claimedDisks, openForCheck, type CheckedImage } from '../../image/open-for-check.js';
 import { tableFormat } from '../../image/table-format.js';
 import type { BlockSource } from '../../io/device.js';
 import { FindingCollector } from './collector.js';
@@ -28,13 +28,15 @@ import { checkRefcountTable } from './judge-refcount-table.js';
 const MAX_FINDINGS = 1000;
 
 /**
- * Checks an image: counts every reference to every host cluster and compares with the refcounts
- * that are stored, judges every table entry, and tells of each finding what it means. Nothing is
- * written, and nothing that the image names is opened.
+ * Checks an image. Counts every reference to every host cluster, compares the counts with the stored refcounts,
+ * and judges every table entry. Nothing is written, and no file that the image names is opened.
  *
- * Memory: 2 bits for each host cluster of the file and as many more as the highest count needs, one more where
- * snapshots have tables with more than plain entries, and one or more where the image is damaged; 8
- * bytes for each L2 table, and a fixed part of about 30 MiB.
+ * Memory: a fixed part of less than 16 MiB (`test/package/memory.test.ts`), 8 bytes for each L2 table, and for each host
+ * cluster of the file:
+ *
+ * - 2 bits, and as many as the highest count has;
+ * - one bit more if snapshots have tables with other than plain entries;
+ * - one or more bits more if the image is damaged.
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
  *   READ_FAILED.
@@ -62,7 +64,7 @@ export async function checkOpened(
   });
   const { counter } = references;
   const table = await checkRefcountTable(image, format.fileClusters, counter, collector);
-  const disks = disksOf(checked);
+  const disks = claimedDisks(checked);
   const overlapped = await checkOverlaps(image, table, references, disks, collector);
   await checkBehindTable(checked, table, references, collector);
   const { end, excess } = await judgeRefcounts(image, table, counter, collector);

@@ -22,8 +22,8 @@ const NO_FACTS: Facts = {};
 const SEVERITIES: readonly Severity[] = ['corruption', 'check-error', 'leak', 'note'];
 
 /**
- * Takes findings in: counts them all and keeps the gravest, of each severity the first, so that a
- * thousand leaks never push the one corruption out.
+ * Counts all findings and keeps some. A graver finding takes the place of a less grave one, so that a thousand
+ * leaks never push out the one corruption. Of one severity the first ones stay.
  */
 export class FindingCollector {
   readonly #kept = new Map<Severity, Finding[]>();
@@ -77,7 +77,7 @@ export class FindingCollector {
     });
   }
 
-  /** From now on nothing that is kept counts as leaked: what referred to it may be what was lost. */
+  /** Turns all leaks into findings of perhaps lost data: a lost table may have referred to these clusters. */
   doubtLeaks(): void {
     if (this.counts.leak === 0) return;
     this.losesData = true;
@@ -85,7 +85,7 @@ export class FindingCollector {
     this.#kept.set('leak', (this.#kept.get('leak') ?? []).map(doubted));
   }
 
-  /** Lets go of the last of the least grave, where that is less grave; false where nothing is. */
+  /** Makes room for a finding, if need be by dropping a less grave one; false if there is none. */
   #makeRoom(severity: Severity): boolean {
     if (this.#size < this.#max) {
       this.#size += 1;

@@ -71,8 +71,8 @@ export async function checkCopiedFlags(
 }
 
 /**
- * Stored refcounts by cluster. Entries of a file that was cut off point behind its end, where the
- * refcount blocks may still tell what there was: those counts are read only where they matter.
+ * Stored refcounts by cluster. In a file that was cut off, entries point behind its end. Refcount blocks may
+ * still have counts for these clusters; they are read only if a wrong table or the active L1 names one.
  */
 async function storedRefcounts(
   image: Image,

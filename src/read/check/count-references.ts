@@ -2,7 +2,7 @@ import type { Image } from '../../image/image.js';
 import { metadataRegions, type Region } from '../../refs/regions.js';
 import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import { scanOf, type Scan } from '../../l1l2/scan.js';
-import { tallyOf, type DiskTally } from '../../refs/disk-tally.js';
+import { diskTallyOf, type DiskTally } from '../../refs/disk-tally.js';
 import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
 import type { FindingCollector, Found } from './collector.js';
 import { CutOff } from './cut-off.js';
@@ -123,5 +123,5 @@ async function countL2Tables(
       }
     },
   );
-  return { tally: tallyOf(pointers), activeL1 };
+  return { tally: diskTallyOf(pointers), activeL1 };
 }

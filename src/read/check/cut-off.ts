@@ -17,9 +17,12 @@ const KEPT_MAX = 4096;
 const PLACES_MAX = 64;
 /** Guest ranges that the finding names. */
 const NAMED_MAX = 8;
-/** A file that was cut off is taken to have lost no more than this many times what is left, where no refcount tells. */
+/**
+ * Where no refcount can be read: a place counts as cut off only up to this many times the length of the file. A
+ * place farther away is a wrong pointer.
+ */
 const LOST_TIMES_MAX = 16;
-/** A compressed cluster ends anywhere in its last sector: what lacks of that need not have been there. */
+/** A compressed cluster may end anywhere in its last sector, so a file may lack the rest of it. */
 const SECTOR_BYTES = 512;
 /** Compressed clusters in the last sector that are unpacked to see; there may be hundreds. */
 const UNPACKED_MAX = 64;
@@ -35,10 +38,10 @@ interface Stretch {
   readonly entryAt: number | undefined;
 }
 
-/** What is missing of a file of which the end is not there. */
+/** A table or guest data that the file has lost with its end. */
 interface Missing {
   readonly what: string;
-  /** Whether it is the end of something in the last cluster, of which the file has the beginning. */
+  /** Whether the file still has its beginning, in its last cluster. */
   readonly isPart: boolean;
   readonly bytes: number;
   readonly guest: GuestRange | undefined;
@@ -51,7 +54,7 @@ interface GuestRange {
   readonly to: number;
 }
 
-/** The kind of what is missing where the file has the beginning of it: no entry that names it is wrong. */
+/** The words for a structure that the file still has the beginning of. The entry that names it is right. */
 export const partOf = (what: string): string => `a part of ${what}`;
 
 const KIND_OF_CODE: Partial<Record<FindingCode, string>> = {
@@ -62,11 +65,11 @@ const KIND_OF_CODE: Partial<Record<FindingCode, string>> = {
 };
 
 /**
- * Collects what reaches past the end of the file, and tells in the end whether the file was cut off there.
+ * Collects stretches that reach past the end of the file. `judge` then tells whether the file was cut off.
  *
- * A file may end inside its last cluster: a table there needs its own bytes alone, guest data those up to
- * the end of the disk. And what is named far behind the end was never there if its refcount says so: then
- * it is the name that is wrong, and other findings say it.
+ * A sound file may end inside its last cluster. A table in that cluster needs only the table's own bytes, guest
+ * data only the bytes up to the end of the disk. A stretch behind the end whose refcount is 0 was never there:
+ * then the pointer is wrong, and has a finding of its own.
  */
 export class CutOff {
   readonly #image: Image;
@@ -97,7 +100,7 @@ export class CutOff {
     this.#stretches.push({ at, bytes, needed, what, entryAt: isData ? namedAt : undefined });
   }
 
-  /** Kinds of what is missing, once `judge` has told. */
+  /** The kinds of missing structures. Empty until `judge` has run. */
   missing: readonly string[] = [];
 
   /** Adds the finding where the file was cut off. */
@@ -207,7 +210,7 @@ export class CutOff {
   }
 
   /**
-   * Whether refcounts say that the stretch was in use; what begins in the file was.
+   * Whether the stretch was in use, by its refcount. A stretch that begins inside the file was.
    *
    * @param known refcounts by block, as far as they were read.
    */

@@ -13,8 +13,8 @@ const KEPT_MAX = 100_000;
 
 /**
  * Looks at the entries of an image with an external data file. QEMU: guest data lies at its own guest offset
- * there, or reading it fails. Where entries lead to clusters of this file that count as used for no known
- * reason, it is the header that is wrong.
+ * there, or reading it fails. If entries instead name clusters of this file that hold unreferenced data, the
+ * header is wrong to say that there is a data file.
  */
 export async function checkDataFile(
   image: Image,

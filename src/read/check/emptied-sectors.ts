@@ -23,9 +23,9 @@ interface Overcounted {
 }
 
 /**
- * Sectors of L2 tables that were emptied, though only some of their entries were used. What tells is another
- * disk that has clusters there which count as used once more than they are referred to, and has such clusters
- * nowhere else in its table: the disk that lost the sector had them too.
+ * Finds emptied sectors of L2 tables by the table of another disk for the same guest range. If the refcounts of
+ * that table's clusters are too high in some sectors and nowhere else, a second disk had these clusters, too. A
+ * table that is empty in all these sectors has lost them.
  */
 export class EmptiedSectors {
   readonly #tables = new Map<number, Overcounted>();
@@ -62,7 +62,7 @@ export class EmptiedSectors {
   /**
    * Looks at the same sectors of the other disks.
    *
-   * @param told host offsets of tables of which it is known already that they were emptied.
+   * @param told host offsets of tables with a finding already.
    */
   async find(
     image: Image,

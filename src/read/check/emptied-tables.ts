@@ -12,9 +12,9 @@ import type { Excess } from './excess.js';
 import type { Structure } from './finding-parts.js';
 
 /**
- * Looks for tables that are empty, or empty in part, where clusters are in use that they may have named.
- * An allocation that was broken off leaves the same where it was the first of its table: nobody can tell
- * the two apart, so both count as a loss.
+ * Looks for tables that are empty, or empty in part, while clusters are in use that they may have named. The
+ * first allocation of a table leaves the same if it is broken off. Nobody can tell the two apart, so both count
+ * as a loss.
  */
 export async function findEmptiedTables(
   image: Image,
@@ -46,7 +46,7 @@ export async function findEmptiedTables(
 }
 
 /**
- * What is empty in an L2 table that may not have been so, in words that complete "has …".
+ * Names the empty part of an L2 table that may have had entries, in words that complete "has …".
  *
  * @param words in host order.
  */
@@ -76,10 +76,13 @@ export function emptiedIn(
 }
 
 /**
- * Whether entries in a row were emptied: whole sectors of them, of which as many clusters are in use for
- * no known reason; or so many entries that the clusters which fit between those of their neighbours are; or
- * some whole sectors, and next to the cluster of a neighbour lie as many clusters of data that nothing
- * refers to as whole sectors name.
+ * Whether a row of empty entries once had entries. A cluster is "unexplained" here if its refcount is higher than
+ * its references. Any one of three signs is enough:
+ *
+ * - the row is whole sectors, and the image has at least as many unexplained clusters;
+ * - the entries before and after the row name clusters with a gap of the same length, all of it unexplained;
+ * - the row has a whole sector, and beside the cluster of a neighbouring entry lie clusters of unreferenced data,
+ *   at least a sector's worth: as many as make whole sectors, or the row begins or ends at a sector there.
  */
 function isHole(
   words: Uint32Array,
@@ -133,9 +136,9 @@ function clusterAt(words: Uint32Array, at: number, clusterBits: number): number 
 }
 
 /**
- * L1 tables without any entry; and those without one where another table has an L2 table that counts as
- * used more often than it is referred to. Where that is so of the whole active disk, it is a snapshot that
- * was not finished.
+ * Finds L1 tables without any entry. Finds also single empty L1 entries, if another L1 has an L2 table at the same
+ * index whose refcount is higher than its references. If that is so of all L2 tables of the active disk, a
+ * snapshot was not finished, and single entries are no sign.
  */
 async function findEmptiedL1s(
   image: Image,

@@ -1,11 +1,12 @@
 import { ClusterSet } from '../../refcount/cluster-set.js';
 
-/** A block in which hardly any of the counts in use are right holds no refcounts, but something else. */
+/** If more than this share of the used counts of a block are wrong, the block holds something else. */
 const JUNK_SHARE = 7 / 8;
 
 /**
- * So many more refcounts than references says: a repair knew of a loss, left this cluster, and mended what
- * showed the loss. No program leaves so many by chance: what is broken off leaves one too many, or two.
+ * A repair sets the refcount of a cluster that may be lost data to the number of references and this many more.
+ * The repair mends the signs of the loss, and later checks still see this mark. No program leaves so many by
+ * chance: an operation that was broken off leaves one too many, or two.
  */
 export const DOUBTED_EXCESS = 7;
 

@@ -9,10 +9,10 @@ export type Severity = 'corruption' | 'leak' | 'check-error' | 'note';
 /**
  * Classes of repairs, what one can be asked for:
  *
- * - `all`: everything that changes nothing a guest reads and frees nothing that may be lost data;
- * - `leaks`: clusters that count as used and that nothing refers to, where no table can be lost that did;
- * - `perhaps-lost`: the same where a table may be lost: whatever these clusters hold is given up;
- * - `unreadable`: entries that point where no data can be; the guest then reads zeros there.
+ * - `all`: every repair that keeps all that guests read, and frees no cluster that may hold lost data;
+ * - `leaks`: frees clusters that nothing refers to, if no lost table can have referred to them;
+ * - `perhaps-lost`: frees them although a lost table may have: the data in these clusters is given up;
+ * - `unreadable`: gives up entries that point where no data can be; the guest then reads zeros there.
  */
 export const REPAIR_CLASSES = ['all', 'leaks', 'perhaps-lost', 'unreadable'] as const;
 /** One of these classes. */

@@ -29,8 +29,8 @@ export interface Finding {
   /** What to do about it. */
   readonly advice: string;
   /**
-   * Of a pointer that can't be right: the place that it may have named, which differs by one bit. One sentence
-   * without a full stop; undefined where there is none.
+   * For a pointer that can't be right: the place that it may have named before one of its bits flipped. One
+   * sentence without a full stop; undefined if no such place is known.
    */
   readonly hint: string | undefined;
 }

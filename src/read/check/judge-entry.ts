@@ -30,8 +30,8 @@ interface Sinks {
 }
 
 /**
- * Judges one L2 entry and counts what it refers to, as QEMU does: an entry can have several things
- * wrong with it and still count.
+ * Judges one L2 entry and counts the clusters that it refers to, as QEMU does. One entry can have several
+ * findings, and its clusters may count all the same.
  *
  * QEMU: block/qcow2-refcount.c, check_refcounts_l2.
  */

@@ -14,11 +14,11 @@ import type { StoredRefcountTable } from './stored-refcount-table.js';
 const ABOVE_CAP_MAX = 16_384;
 
 /**
- * Compares the references counted with the refcounts stored, cluster by cluster, and replaces the
- * former by the latter, so that one array serves for both.
+ * Compares the counted references with the stored refcounts, cluster by cluster. The stored refcounts then
+ * replace the references in `counter.counts`, so that one array serves for both.
  *
- * @returns the cluster behind the last one that is referred to or has a refcount, and the clusters that
- *   count as used more often than they are referred to.
+ * @returns `end`: the cluster behind the last one with a reference or a refcount. `excess`: the clusters whose
+ *   refcount is higher than their references.
  * QEMU: block/qcow2-refcount.c, compare_refcounts.
  */
 export async function judgeRefcounts(

@@ -10,7 +10,7 @@ import type { Unreferenced } from './report.js';
 import type { StoredRefcountTable } from './stored-refcount-table.js';
 import { findUnreferencedTables } from './unreferenced-tables.js';
 
-/** So much of what nothing refers to is looked at: more would take longer than all else of a check. */
+/** Bytes of unreferenced clusters that are looked at. More would take longer than the rest of the check. */
 export const LOOK_BYTES = 4 * GiB;
 
 interface Losses {
@@ -19,12 +19,13 @@ interface Losses {
 }
 
 /**
- * Looks for what was lost: at the end of the file, at what lies at two places of a disk, and, where clusters
- * count as used more often than they are referred to, at the tables that there are and at those clusters.
+ * Looks for signs of lost tables and lost guest data: a file that was cut off, a disk whose size is too small, a
+ * cluster at two places of one disk, a header that wrongly says that there is a data file. If clusters have higher
+ * refcounts than references, it also looks for emptied tables, and for tables among the clusters that nothing refers to.
  *
  * @param overlapped clusters of metadata that something else refers to.
- * @returns `ownersHidden`: whether something may be lost that referred to clusters; then none is known to be
- *   leaked. `unreferenced`: what lies in clusters that nothing refers to.
+ * @returns `ownersHidden`: whether a table may be lost that referred to clusters; then no cluster is known to be
+ *   leaked. `unreferenced`: the contents of clusters that nothing refers to.
  */
 export async function findLosses(
   { image }: CheckedImage,
@@ -85,8 +86,9 @@ function addTwoPlaces(
 }
 
 /**
- * A program that was cut off in the middle leaves leaks alone, since it counts up before it points, unless
- * it writes refcounts late, which the dirty bit says. Both kinds of mistakes together have another cause.
+ * Adds the finding that some refcounts are too high and others too low. A program that a power cut stops leaves
+ * only leaks, since it raises a refcount before it writes the pointer. A program with lazy refcounts leaves both,
+ * but sets the dirty bit. So both without the dirty bit have another cause.
  */
 function addContradiction(
   isDirty: boolean,

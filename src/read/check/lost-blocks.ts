@@ -7,7 +7,7 @@ import { DOUBTED_EXCESS } from './excess.js';
 
 /** Refcounts are written, and lost, by sectors. */
 const SECTOR_BYTES = 512;
-/** Where more than this share of the clusters in use have refcounts that can't be right, none of a sector counts. */
+/** If more than this share of the used clusters of a sector have impossible refcounts, the sector is lost. */
 const WRONG_SHARE = 1 / 8;
 
 /**
@@ -19,9 +19,10 @@ export function plausibleMost({ geometry }: Image, disks: number): number {
 }
 
 /**
- * Tells of which refcount blocks the refcounts are lost, by those of clusters that something refers to: too low,
- * or higher than all disks together could ask for. A table that was lost makes no refcount look so. Where most
- * blocks are lost, all are: it is their width that is wrong, or the table that leads to them.
+ * Tells which refcount blocks no longer hold refcounts. The sign is a sector in which the refcounts of referenced
+ * clusters are too low, or higher than all disks together could ask for. A lost table can't be the cause: it
+ * leaves refcounts too high, but never higher than all disks could ask for. If most blocks are lost, all count as
+ * lost: then the refcount width is wrong, or the refcount table.
  *
  * @param counts the references of the image.
  * @param blocks host offsets of the blocks by index, 0 for none.
@@ -61,7 +62,7 @@ export async function lostBlocks(
   return (block) => areAllLost || lost.has(block);
 }
 
-/** Tells which of the refcount blocks that something else refers to, too, hold no refcounts. */
+/** Tells which refcount blocks hold no refcounts, among those whose cluster something else refers to, too. */
 export async function sharedJunkBlocks(
   image: Image,
   counts: Counts,
@@ -72,11 +73,11 @@ export async function sharedJunkBlocks(
   const isShared = (at: number): boolean => at !== 0 && counts.get(at / clusterBytes) !== 1;
   if (!blocks.some(isShared)) return () => false;
   const isJunk = await lostBlocks(image, counts, blocks, disks);
-  // A block that counts nothing which is referred to is of no use to anybody.
+  // A block without a referenced cluster is of no use to anybody.
   return (block) => isShared(blocks[block]!) && (counts.touched[block] !== 1 || isJunk(block));
 }
 
-/** Whether refcounts, the first of which is that of cluster `first`, are none. */
+/** Whether the refcounts of a sector are lost. The first of them belongs to cluster `first`. */
 function isLost(stored: Uint32Array, counts: Counts, first: number, most: number): boolean {
   let [used, wrong, nonZero] = [0, 0, 0];
   for (let i = 0; i < stored.length; i++) {

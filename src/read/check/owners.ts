@@ -85,7 +85,7 @@ export async function withOwners(
   const clusters = findings.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster]));
   if (clusters.length === 0) return findings;
   const owners = new Owners(clusters, image.geometry.clusterBytes);
-  addRegions(image, table, owners);
+  addMetadataOwners(image, table, owners);
   await addTables(image, references, owners);
   await addBitmapData(image, owners);
   return findings.map((finding) => {
@@ -95,7 +95,7 @@ export async function withOwners(
   });
 }
 
-function addRegions(image: Image, table: StoredRefcountTable, owners: Owners): void {
+function addMetadataOwners(image: Image, table: StoredRefcountTable, owners: Owners): void {
   const { clusterBytes } = image.geometry;
   const blocks = table.blocks.filter((at) => at % clusterBytes === 0);
   let snapshot = 0;

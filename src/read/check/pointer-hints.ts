@@ -44,9 +44,9 @@ export interface FoundNeighbour extends Neighbour {
 }
 
 /**
- * The same findings, and with those about a pointer that can't be right the place that it may have named: one
- * that differs by one bit, and that holds a table, or data that nothing refers to. Without such a finding
- * nothing is read.
+ * Adds hints to findings about pointers that can't be right. A hint names the place that the pointer may have
+ * named before one of its bits flipped. A place is a candidate if it holds a table, or data that nothing refers
+ * to. Without a finding about a pointer nothing is read.
  *
  * @param excess clusters that count as used more often than anything refers to them.
  * @throws QsnapError READ_FAILED.
@@ -91,8 +91,8 @@ export function suspectOf(
 }
 
 /**
- * The one to name: what the refcounts miss a reference of comes first, then the fuller table. Of data nothing
- * but the refcounts speaks: of two places none is better.
+ * The best candidate. A place with fewer references than its refcount says comes first, then the table with more
+ * entries. Two candidates for data are equally good, so then there is no best one.
  */
 export function nearestOf(neighbours: readonly FoundNeighbour[]): FoundNeighbour | undefined {
   const [best, ...others] = [...neighbours].sort(
@@ -127,8 +127,8 @@ async function neighboursOf(
 }
 
 /**
- * Entries of a table that name a place; 0 where something is no entry. Where nothing but its looks speaks for
- * it, a table needs more than one.
+ * How many entries of a table name a place; 0 if the words are no table. A candidate that the refcounts don't
+ * speak for must look like a table by itself (`recognise.ts`), so that chance makes none.
  */
 function entriesIn(words: Uint32Array, target: 'l1' | 'l2', scan: Scan, isMissed: boolean): number {
   const look = target === 'l1' ? lookAtL1(words, scan) : lookAtL2(words, scan);

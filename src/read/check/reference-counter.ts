@@ -7,9 +7,9 @@ import type { FindingCollector, Found } from './collector.js';
 import type { CutOff } from './cut-off.js';
 
 /**
- * Counts references to host clusters by QEMU's rules: a stretch that reaches behind the end of the
- * file by a whole cluster is one corruption and counts nowhere, and a count never passes the
- * highest refcount of the image.
+ * Counts references to host clusters by QEMU's rules. A stretch that reaches a whole cluster or more past the end
+ * of the file is one corruption, and none of its clusters is counted. No count passes the highest refcount of the
+ * image.
  *
  * QEMU: block/qcow2-refcount.c, qcow2_inc_refcounts_imrt.
  */

@@ -20,13 +20,14 @@ import type { Excess } from './excess.js';
 import type { Unreferenced } from './report.js';
 
 /**
- * Looks at the clusters that count as used and that nothing refers to. A table among them that leads to
- * clusters which are in use for no other reason says that what referred to it was lost.
+ * Looks for lost tables among the clusters that count as used and that nothing refers to. If one looks like a
+ * table, and its entries lead to clusters that nothing else explains, the pointer to that table was lost.
  *
- * Leaks without a loss pass: what an allocation leaves that was broken off; a copy of a table that is still
- * there; and the copy of the active L1 that a snapshot leaves which failed, unless a snapshot table names it.
+ * Three kinds of leaks are no loss and pass: clusters of an allocation that was broken off; a copy of a table
+ * that is still there; and the copy of the active L1 that a failed snapshot leaves, unless a snapshot table
+ * names it.
  *
- * @param lookBytes so many bytes of them are looked at.
+ * @param lookBytes how many bytes of these clusters are looked at.
  * @returns what they seem to hold.
  */
 export async function findUnreferencedTables(
@@ -90,7 +91,7 @@ class Look {
     this.#roots = new Set([image.header.activeL1.at, ...image.snapshots.map(({ l1 }) => l1.at)]);
   }
 
-  /** What a cluster holds that was lost, in words that complete "looks like …"; undefined: nothing. */
+  /** The lost table in a cluster, in words that complete "looks like …"; undefined: there is none. */
   at(stored: Uint32Array, fileAt: number): string | undefined {
     if (isZero(bytesOf(stored))) {
       this.zeros += 1;

@@ -29,9 +29,9 @@ export interface Extent {
    */
   readonly depth: number;
   /**
-   * Offset of the first byte in the file of that layer (its data file, if it has one): for `data`,
-   * `preallocated`, and for `zero` and `unallocated` where a cluster is kept in reserve. Neighbours in
-   * one extent are neighbours in the file, too.
+   * Offset of the first byte in the file of that layer, or in its data file if it has one. Given for `data` and
+   * `preallocated`, and for `zero` and `unallocated` if a cluster is reserved for them. The bytes of one extent
+   * lie in a row in the file.
    */
   readonly at?: number;
   /** Why it is `unreadable`, in a few words. */
@@ -53,8 +53,8 @@ export interface ExtentOptions {
    * What layers mean for the ends of an extent:
    *
    * - `joined` (the default): nothing; neighbours that could be one extent are one;
-   * - `apart`: it ends also where one of a layer above it ends, as in QEMU's answers: where reserved
-   *   clusters begin, or lie elsewhere in the file;
+   * - `apart`: it also ends where an extent of a layer above ends, such as one of reserved clusters. QEMU's answers
+   *   are like this;
    * - `own`: this layer is told of alone, and what it leaves to the one below is `unallocated`.
    */
   readonly layers?: 'joined' | 'apart' | 'own';

@@ -7,8 +7,9 @@ export interface OpenedLayer {
   /** Undefined: qcow2 if it begins like one, else raw. */
   readonly format: 'qcow2' | 'raw' | undefined;
   /**
-   * What identifies the file, so that a chain that leads back to itself is noticed: of a source that knows
-   * its `identity` that one, so that the chain is known to lead back to the image that it begins with.
+   * A text that is the same for the same file and for no other, so that a chain that leads back to itself is
+   * noticed. If the source has an `identity`, it must be this one: the image at the top of the chain is known
+   * by it.
    */
   readonly identity: string;
   /** For an image that is encrypted itself. */

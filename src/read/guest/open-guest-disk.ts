@@ -35,18 +35,21 @@ export interface GuestDiskOptions {
   /** Opens backing and data files. Without one, nothing that the image names is opened. */
   readonly gate?: Gate | undefined;
   /**
-   * Take what QEMU takes: reserved bits in table entries are ignored, and what lies past the end of
-   * the file reads as zeros; without it such entries are errors. Disks count in sectors: a qcow2
-   * disk ends with its last whole one, a raw file's last one is filled up. Extents tell holes below
-   * mapped clusters (`preallocated`); where they can't but be read, in files of up to 16 GiB.
+   * Read as QEMU does:
+   *
+   * - reserved bits in table entries are ignored, and bytes past the end of the file read as zeros; otherwise both
+   *   are errors;
+   * - disks count in sectors: a qcow2 disk ends with its last whole one, the last one of a raw file is filled up;
+   * - extents tell holes below mapped clusters (`preallocated`). If the system can't tell holes, they are looked
+   *   for by reading, in files of up to 16 GiB.
    */
   readonly tolerant?: boolean | undefined;
   /** Extents go on past damage, and tell it as `unreadable`. */
   readonly unreadableExtents?: boolean | undefined;
   /**
-   * Reads go on past damage, too: entries that can't be right, what lies past the end of the file,
-   * clusters that can't be unpacked, and sectors that the medium does not give. They are zeros, and
-   * this is told of each; of the same bytes more than once, if they are asked for again.
+   * With it, reads go on past damage: entries that can't be right, data past the end of the file, clusters that
+   * can't be unpacked, and sectors that the medium can't read. Lost bytes read as zeros, and each loss is told
+   * here, every time that its bytes are read.
    */
   readonly onLost?: ((loss: Loss) => void) | undefined;
 }

@@ -1,15 +1,15 @@
 import type { CompressionType } from '../../qcow2/header.js';
 
 /**
- * What the engine takes from its surroundings to read guest data: by `qsnap/node` of Node, by `qsnap/web`
- * in JavaScript everywhere else.
+ * The codecs and ciphers that the engine needs and does not have itself. `qsnap/node` takes them from Node.
+ * `qsnap/web` has them in JavaScript, for browsers and all other places, but for a `Compressor`.
  */
 
 /** Unpacks clusters, many at a time, so that an implementation may use several threads. */
 export interface Decompressor {
   /**
-   * Unpacks every packed cluster to exactly `bytes` bytes; undefined for one that is no such stream
-   * or ends early. The packed bytes may be followed by others that are not theirs.
+   * Unpacks every packed cluster to exactly `bytes` bytes; undefined for a stream that is damaged or ends
+   * early. Each stream may be followed by bytes that do not belong to it.
    *
    * @throws QsnapError UNSUPPORTED_COMPRESSION where this platform can't unpack that.
    */

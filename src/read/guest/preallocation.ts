@@ -6,9 +6,9 @@ import { readSoundRefcountTable } from '../../refs/sound-refcounts.js';
 const BATCH_BYTES = 4 * MiB;
 
 /**
- * Whether an image has so many more clusters in use than its file has on the medium that clusters
- * must have been mapped ahead of time, with holes where nothing was written yet. An image in a
- * source that can't tell what is on its medium has none.
+ * Whether clusters of an image were mapped ahead of time and never written. The sign: clearly more clusters are in
+ * use than the file takes room on the medium, so the file has holes below mapped clusters. False for a source that
+ * can't tell how much room it takes.
  *
  * QEMU: block/qcow2-refcount.c, qcow2_detect_metadata_preallocation.
  */

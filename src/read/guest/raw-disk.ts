@@ -14,9 +14,9 @@ export interface RawDiskOptions {
 }
 
 /**
- * A raw file as a disk. Its holes are `zero`, all else is `data`, zeros that were written too. Where
- * nobody can tell where holes are, aligned blocks of 4 KiB that read as zeros are taken for them in a
- * file that takes less room than it is long.
+ * A raw file as a disk. Its holes are `zero`; all else is `data`, written zeros included. If the system can't tell
+ * where the holes are, but the file takes less room than it is long, aligned blocks of 4 KiB of zeros count as
+ * holes.
  *
  * @param source stays the caller's: closing the disk does not close it.
  */

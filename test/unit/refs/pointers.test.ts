@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { tallyOf } from '../../../src/refs/disk-tally.js';
+import { diskTallyOf } from '../../../src/refs/disk-tally.js';
 import { countPointers, indexOfOffset, PointerCollector } from '../../../src/refs/pointers.js';
 
 const l1 = fc.array(fc.nat(12).map((cluster) => cluster * 512));
@@ -41,7 +41,7 @@ test('the active disk and snapshots are told apart', () => {
   collector.addTable(0, wordsOf([512, 1024]));
   collector.addTable(1, wordsOf([1024, 1024]));
   collector.addTable(7, wordsOf([1536, 512]));
-  const { offsets, active, inactive } = tallyOf(collector.finish());
+  const { offsets, active, inactive } = diskTallyOf(collector.finish());
   expect([[...offsets], [...active], [...inactive]]).toEqual([
     [512, 1024, 1536],
     [1, 1, 0],

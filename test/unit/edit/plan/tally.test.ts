@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { tallyOf } from '../../../../src/edit/plan/tally.js';
+import { editTallyOf } from '../../../../src/edit/plan/tally.js';
 import { openImage } from '../../../../src/image/open.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
 import { PointerCollector } from '../../../../src/refs/pointers.js';
@@ -21,7 +21,7 @@ test('pointers before an edit, those that stay, and those of tables that it writ
   });
   const [first, , third] = keptSnapshots(image);
   const pointers = collector.finish();
-  const applied = tallyOf(pointers, {
+  const applied = editTallyOf(pointers, {
     diskSizeBytes: 0,
     activeL1: words[1],
     snapshots: [first!, third!, { entry: first!.entry, l1: { kind: 'new', words: words[0]! } }],
@@ -31,7 +31,11 @@ test('pointers before an edit, those that stay, and those of tables that it writ
   expect([...applied.active]).toEqual([1, 1, 0]);
   expect([...applied.kept]).toEqual([1, 1, 1]);
   expect([...applied.written]).toEqual([1, 2, 1]);
-  const renamed = tallyOf(pointers, { diskSizeBytes: 0, activeL1: undefined, snapshots: [third!] });
+  const renamed = editTallyOf(pointers, {
+    diskSizeBytes: 0,
+    activeL1: undefined,
+    snapshots: [third!],
+  });
   expect([...renamed.kept]).toEqual([2, 1, 0]);
   expect([...renamed.written]).toEqual([0, 0, 0]);
 });

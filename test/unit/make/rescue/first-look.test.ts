@@ -9,7 +9,7 @@ import {
   NO_TABLE,
   PERHAPS_TABLE,
 } from '../../../../src/make/rescue/first-look.js';
-import { isTableLike, tallyL2 } from '../../../../src/make/rescue/tally-table.js';
+import { isTableLike, contentsAsL2 } from '../../../../src/make/rescue/table-contents.js';
 import { seededRandom } from '../../../support/mutate.js';
 import { seedOf } from '../../../support/model-random.js';
 
@@ -72,7 +72,7 @@ describe('the closer look', () => {
   const tally = (...entries: readonly bigint[]) => {
     const words = stored(...entries);
     swapWords(words);
-    return tallyL2(words, scan);
+    return contentsAsL2(words, scan);
   };
 
   test('counts what kind of entries there are', () => {

@@ -1,7 +1,7 @@
 import type { RescueHead } from './head.js';
 
-/** What the copy keeps at its place besides guest data: the header of a LUKS encryption. */
-export function regionsKept({
+/** The place of the LUKS header, if there is one. The copy keeps it there, as it keeps guest data. */
+export function luksRegions({
   extensions,
 }: RescueHead): readonly { readonly at: number; readonly bytes: number }[] {
   return extensions.flatMap((extension) =>

@@ -1,8 +1,8 @@
 import { COMPRESSED, COPIED, judgeL1Entry, judgeL2Entry, offsetOf } from '../../l1l2/entry.js';
 import type { Scan } from '../../l1l2/scan.js';
 
-/** What a cluster holds if it is taken for a table. */
-export interface TableTally {
+/** The entries of a cluster that is taken for a table, by kind. */
+export interface TableContents {
   /** Sound entries that name a place. */
   readonly pointers: number;
   /** Of those, with the COPIED flag. */
@@ -19,10 +19,10 @@ export interface TableTally {
 const SOUND_TO_ONE_FLAWED = 16;
 
 /**
- * Whether a cluster may be a table by what it holds. One pointer is enough: whether a table is one is
- * decided by who leads to it and where it leads.
+ * Whether the contents of a cluster may be a table. One pointer is enough here: later steps decide by the pointers to
+ * the cluster and by the clusters that it names.
  */
-export function isTableLike({ pointers, zeros, flawed }: TableTally): boolean {
+export function isTableLike({ pointers, zeros, flawed }: TableContents): boolean {
   const sound = pointers + zeros;
   if (flawed > 1 && flawed * SOUND_TO_ONE_FLAWED > sound) return false;
   return pointers + flawed > 0 || zeros > 1;
@@ -33,13 +33,17 @@ export function isTableLike({ pointers, zeros, flawed }: TableTally): boolean {
  *
  * @param words (high, low) words in host order.
  */
-export function tallyL2(words: Uint32Array, scan: Scan): TableTally {
-  return tally(words, scan.stride, (i) => isSoundL2(words, i, scan));
+export function contentsAsL2(words: Uint32Array, scan: Scan): TableContents {
+  return contentsOf(words, scan.stride, (i) => isSoundL2(words, i, scan));
 }
 
 /** The same for an L1 table, whose entries take eight bytes in every image. */
-export function tallyL1(words: Uint32Array, scan: Scan): TableTally {
-  return tally(words, 2, (i) => judgeL1Entry(words[i]!, words[i + 1]!, scan.format) === undefined);
+export function contentsAsL1(words: Uint32Array, scan: Scan): TableContents {
+  return contentsOf(
+    words,
+    2,
+    (i) => judgeL1Entry(words[i]!, words[i + 1]!, scan.format) === undefined,
+  );
 }
 
 /** Whether the L2 entry at word `i` is sound, its subclusters included. */
@@ -53,7 +57,11 @@ export function isSoundL2(words: Uint32Array, i: number, { stride, format }: Sca
   return (zeroBits & allocatedBits) === 0 && (offsetOf(high, low) !== 0 || allocatedBits === 0);
 }
 
-function tally(words: Uint32Array, stride: number, isSound: (i: number) => boolean): TableTally {
+function contentsOf(
+  words: Uint32Array,
+  stride: number,
+  isSound: (i: number) => boolean,
+): TableContents {
   let [pointers, copied, compressed, zeros, flawed] = [0, 0, 0, 0, 0];
   for (let i = 0; i < words.length; i += stride) {
     const high = words[i]!;

@@ -7,8 +7,8 @@ import type { RepairChoice } from './choice.js';
 const NO_L1: L1Ref = { at: 0, entries: 0 };
 
 /**
- * The image as if what the choice gives up had never owned a cluster: its L1 tables have no entries. A check
- * of that tells whether anything else may own what nothing refers to.
+ * The image without the tables that the choice gives up: their L1 tables have no entries. A check of this image tells
+ * whether clusters that nothing refers to may have another owner.
  */
 export function withoutGivenUp(opened: CheckedImage, choice: RepairChoice): CheckedImage {
   const { dropSnapshots, dropUnreadSnapshots, emptyL1s, dropBitmaps } = choice;
@@ -34,7 +34,7 @@ export function withoutGivenUp(opened: CheckedImage, choice: RepairChoice): Chec
   };
 }
 
-/** The image with bitmaps that nobody trusts: its header says so, and what they hold is not theirs. */
+/** The image without bitmaps: the header says that nobody may trust them, and they own no clusters. */
 export function withoutBitmaps(checked: CheckedImage): CheckedImage {
   const { image } = checked;
   const autoclear = image.header.autoclear & ~(1n << BigInt(AUTOCLEAR.bitmaps));
@@ -47,7 +47,7 @@ export function withoutBitmaps(checked: CheckedImage): CheckedImage {
   };
 }
 
-/** The image with the snapshots alone that are whole: what a repair may write a table of. */
+/** The image with only its whole snapshots: a repair can write a snapshot table of these. */
 export function asListed(checked: CheckedImage): CheckedImage {
   const { image, listed } = checked;
   const { snapshots, bytes } = listed;
