@@ -18,15 +18,31 @@ const kinds = [
 /** Their files share the modules of a worker: nothing in them looks at what another one left. */
 const shared = new Set(['unit']);
 
+/** Projects whose calls of functions count as coverage: they need neither QEMU nor a build. */
+const counted = new Set(['unit', 'contract']);
+
 export default defineConfig({
   test: {
     testTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
     setupFiles: ['test/support/setup.ts'],
+    coverage: {
+      provider: 'custom',
+      customProviderModule: 'test/calls/functions.ts',
+      include: ['src/**/*.ts'],
+      exclude: ['src/cli/**'],
+      reporter: ['json'],
+      reportOnFailure: true,
+    },
     projects: kinds.map((name) => ({
       extends: true,
-      test: { name, include: [`test/${name}/**/*.test.ts`], isolate: !shared.has(name) },
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        isolate: !shared.has(name),
+        env: counted.has(name) ? { QSNAP_COUNTED: '1' } : {},
+      },
     })),
   },
 });

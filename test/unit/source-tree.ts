@@ -78,19 +78,3 @@ function patternOf(node: ts.Node): Pattern | undefined {
   if (left === undefined && right === undefined) return undefined;
   return [...(left ?? [undefined]), ...(right ?? [undefined])];
 }
-
-/** Whether a file declares nothing that runs: types, and constants that no function makes. */
-export function declaresNoCode(path: string): boolean {
-  return syntaxOf(path).statements.every((statement) => {
-    if (!ts.isVariableStatement(statement)) {
-      return (
-        ts.isImportDeclaration(statement) ||
-        ts.isInterfaceDeclaration(statement) ||
-        ts.isTypeAliasDeclaration(statement)
-      );
-    }
-    const runs = (node: ts.Node): boolean =>
-      ts.isCallExpression(node) || ts.isFunctionLike(node) || node.getChildren().some(runs);
-    return !runs(statement);
-  });
-}

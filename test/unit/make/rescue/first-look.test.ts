@@ -9,7 +9,11 @@ import {
   NO_TABLE,
   PERHAPS_TABLE,
 } from '../../../../src/make/rescue/first-look.js';
-import { isTableLike, contentsAsL2 } from '../../../../src/make/rescue/table-contents.js';
+import {
+  isTableLike,
+  contentsAsL1,
+  contentsAsL2,
+} from '../../../../src/make/rescue/table-contents.js';
 import { seededRandom } from '../../../support/mutate.js';
 import { seedOf } from '../../../support/model-random.js';
 
@@ -83,6 +87,12 @@ describe('the closer look', () => {
       zeros: 1,
       flawed: 1,
     });
+  });
+
+  test('an entry of an L1 table is never compressed, and none reads as zeros by a flag', () => {
+    const words = stored(0x8000_0000_0000_5000n, 0x6000n, 1n, 0x4000_0000_0000_7000n);
+    swapWords(words);
+    expect(contentsAsL1(words, scan)).toMatchObject({ pointers: 2, copied: 1, flawed: 2 });
   });
 
   test('one wrong entry is damage, two in a table of few are no table', () => {
