@@ -4,6 +4,7 @@ import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
@@ -39,13 +40,14 @@ export async function planApply<Source extends BlockSource>(
   image: Image<Source>,
   wanted: Snapshot,
   options: ApplyOptions = {},
+  planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   const snapshot = ownSnapshot(image, wanted);
   refuseBitmaps(image);
   refuseResizeInV2(image, snapshot);
   refuseOversized(image, snapshot);
   if (options.discardChanges !== true && options.saveAs === undefined) {
-    const unsaved = await computeUnsavedChanges(image);
+    const unsaved = await computeUnsavedChanges(image, planning);
     if (unsaved !== undefined) throw unsavedError(unsaved);
   }
   const words = await readTable(image.source, snapshot.l1.at, snapshot.l1.entries);
@@ -70,6 +72,7 @@ export async function planApply<Source extends BlockSource>(
             describeSnapshot(snapshot),
       created,
     },
+    planning,
   );
 }
 
