@@ -3,7 +3,7 @@
  * runs anywhere; files are opened by `qsnap/node`.
  */
 export { ERROR_CODES, QsnapError, isQsnapError } from './errors.js';
-export type { ErrorCode, ErrorDetails, ErrorKind, ImageState } from './errors.js';
+export type { ErrorCode, ErrorDetails, ErrorKind, HintCode, ImageState } from './errors.js';
 export { openQcow } from './api/open-qcow.js';
 export type { QcowImage } from './api/qcow-image.js';
 export type { QcowDisk } from './api/qcow-disk.js';

@@ -134,6 +134,7 @@ describe('files', () => {
 
 /** Source files without a unit test of their own, and where they are tested instead. */
 const TESTED_ELSEWHERE: Readonly<Record<string, RegExp>> = {
+  'src/base/hints.ts': /^test\/unit\/errors\.test\.ts$/,
   'src/api/carry-out.ts': /^test\/unit\/api\/qcow-image\.test\.ts$/,
   'src/api/current-image.ts': /^test\/unit\/api\/damaged\.test\.ts$/,
   'src/api/now.ts': /^test\/unit\/api\/qcow-image\.test\.ts$/,

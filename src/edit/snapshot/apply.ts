@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { planEdit } from '../plan/plan-edit.js';
 import { counted } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
@@ -85,7 +86,7 @@ function refuseBitmaps(image: Image): void {
       'snapshot would make wrong',
     {
       structure: 'bitmaps extension',
-      hint: 'remove them first: `qemu-img bitmap --remove IMAGE NAME`',
+      ...hinted('remove-bitmaps'),
     },
   );
 }
@@ -101,7 +102,7 @@ function refuseResizeInV2(image: Image, snapshot: Snapshot): void {
     {
       structure: 'snapshot table',
       at: snapshot.at,
-      hint: '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+      ...hinted('make-version-3'),
     },
   );
 }
@@ -137,7 +138,7 @@ function unsavedError(unsaved: UnsavedChanges): QsnapError {
       `${describeSnapshot(nearest)}, in ${what}`,
     {
       actual: `${guestBytes} bytes that no snapshot holds`,
-      hint: 'save them (--save-as NAME) or give them up (--discard-changes)',
+      ...hinted('save-or-discard-changes'),
     },
   );
 }
