@@ -178,7 +178,11 @@ export class QcowImage implements AsyncDisposable {
     snapshots: SnapshotChoice | readonly SnapshotChoice[],
     options: DeletingOptions & EditOptions = {},
   ): Promise<DoneEdit> {
-    return (await this.#edit(deleting(snapshots, options), options)).done;
+    try {
+      return (await this.#edit(deleting(snapshots, options), options)).done;
+    } catch (error) {
+      throw options.inPlace === true ? error : withInPlace(error);
+    }
   }
 
   /** The plan of `delete`, to look at. */
@@ -450,6 +454,15 @@ export class QcowImage implements AsyncDisposable {
 /** Options have no bytes of an id. */
 function isSnapshot(value: SnapshotChoice | DiskOptions | undefined): value is Snapshot {
   return typeof value === 'object' && 'idBytes' in value;
+}
+
+/** Where there is no room, deleting needs none if it may use what it frees. */
+function withInPlace(error: unknown): unknown {
+  if (!isQsnapError(error) || error.code !== 'NO_SPACE') return error;
+  if (error.details.imageState === 'new') return error;
+  return error.with({
+    hint: 'make room, or delete with `{ inPlace: true }`, which does with the room of what is deleted',
+  });
 }
 
 function noGate({ source }: Image): QsnapError {

@@ -6,6 +6,7 @@ import {
   openImage,
   openQcow,
   planCreate,
+  QsnapError,
   type Progress,
 } from '../../../src/index.js';
 import { loadFixture } from '../../support/fixture.js';
@@ -177,6 +178,23 @@ test('a file that does not grow: planned once more with the clusters inside', as
   const code = (value: unknown): unknown => (value as { code?: unknown }).code;
   expect(code(done)).toBe(code(planned));
   await closedSound({ image: grown, device: full });
+});
+
+test('no room at all: the old state, and a way to delete without', async () => {
+  const on = await opened('five-snapshots');
+  const before = on.device.snapshotBytes();
+  const writeBatch = on.device.writeBatch.bind(on.device);
+  on.device.writeBatch = () => Promise.reject(new QsnapError('NO_SPACE', 'the disk is full'));
+  const full = { code: 'NO_SPACE', details: { imageState: 'old' } };
+  await expect(on.image.create('x')).rejects.toMatchObject(full);
+  const failed = await on.image.delete('#0').catch((error: unknown) => error);
+  expect(failed).toMatchObject(full);
+  expect((failed as QsnapError).details.hint).toContain('{ inPlace: true }');
+  on.device.writeBatch = writeBatch;
+  expectSame(on.device.snapshotBytes(), before);
+  await on.image.delete('#0', { inPlace: true });
+  expect(namesOf(on.image)).toEqual(FIVE.slice(1));
+  await closedSound(on);
 });
 
 test('edits wait for each other, and see what the one before made', async () => {
