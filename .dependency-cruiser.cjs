@@ -65,8 +65,13 @@ module.exports = {
       'rescue finds what is left of an image, and writes it to a new one.',
     ),
     layer(
+      'api',
+      [...IMAGE, 'read', 'edit', 'make'],
+      'api puts the engine together for programs; it stands on all but the faces.',
+    ),
+    layer(
       'node',
-      [...IMAGE, 'read/guest', 'make/new', 'make/copy'],
+      [...IMAGE, 'read/guest', 'make/new', 'make/copy', 'api'],
       'node gives the engine what only Node has.',
     ),
     layer(

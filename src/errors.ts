@@ -53,6 +53,9 @@ export const ERROR_CODES = {
   UNSUPPORTED_ENCRYPTION: 'request',
   UNSUPPORTED_COMPRESSION: 'request',
   ABORTED: 'request',
+  CLOSED: 'request',
+  READ_ONLY: 'request',
+  RANGE_INVALID: 'request',
   OUTPUT_EXISTS: 'request',
   OUTPUT_IS_INPUT: 'request',
   IMAGE_IN_USE: 'busy',
@@ -77,6 +80,22 @@ export type ErrorCode = keyof typeof ERROR_CODES;
  */
 export type ImageState = 'unchanged' | 'old' | 'old-or-new' | 'new-list' | 'new';
 
+/**
+ * What is to be done, by a name that never changes. `hint` says it in words that hold for programs; a command line
+ * says it with its own options.
+ */
+export type HintCode =
+  | 'save-or-discard-changes'
+  | 'list-snapshots'
+  | 'replace-file'
+  | 'remove-bitmaps'
+  | 'make-version-3'
+  | 'check-image'
+  | 'check-before-edit'
+  | 'check-unopenable'
+  | 'repair-mark'
+  | 'map-disk';
+
 /** Where and what, for people and programs. All fields optional. */
 export interface ErrorDetails {
   /** The structure by its field name, such as "active L1" or "snapshot table". */
@@ -87,6 +106,8 @@ export interface ErrorDetails {
   readonly actual?: string;
   /** What to do about it, as one sentence without a full stop. */
   readonly hint?: string;
+  /** The same for programs, where there is a name for it. */
+  readonly hintCode?: HintCode;
   /** The state of the image after a failed edit. */
   readonly imageState?: ImageState;
   /** Bytes that were missing, for NO_SPACE. */
@@ -128,7 +149,10 @@ export class QsnapError extends Error {
 
   /** The same error with more details; for layers that know more than the one that threw. */
   with(details: ErrorDetails): QsnapError {
-    const more = new QsnapError(this.code, this.message, { ...this.details, ...details });
+    // Another hint has another name, or none.
+    const { hintCode, ...unnamed } = this.details;
+    const known = details.hint === undefined ? this.details : unnamed;
+    const more = new QsnapError(this.code, this.message, { ...known, ...details });
     more.cause = this.cause;
     if (this.stack !== undefined) more.stack = this.stack;
     return more;

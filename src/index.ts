@@ -3,7 +3,28 @@
  * runs anywhere; files are opened by `qsnap/node`.
  */
 export { ERROR_CODES, QsnapError, isQsnapError } from './errors.js';
-export type { ErrorCode, ErrorDetails, ErrorKind, ImageState } from './errors.js';
+export type { ErrorCode, ErrorDetails, ErrorKind, HintCode, ImageState } from './errors.js';
+export { openQcow } from './api/open-qcow.js';
+export type { QcowImage } from './api/qcow-image.js';
+export type { QcowDisk } from './api/qcow-disk.js';
+export type {
+  ApplyingOptions,
+  DeletingOptions,
+  DiskExtentOptions,
+  DiskOptions,
+  DiskRange,
+  EditOptions,
+  NewSnapshotOptions,
+  OpenQcowOptions,
+  Progress,
+  ProgressOptions,
+  ResizingOptions,
+  SnapshotChoice,
+  StreamOptions,
+  WorkOptions,
+} from './api/options.js';
+export type { AnyEdit, DoneEdit, DoneSnapshotEdit, PlannedEdit } from './api/planned-edit.js';
+export type { OwnedBytes } from './api/owned-bytes.js';
 export { hexOfBytes, printable, printableText } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
 export type {
@@ -14,6 +35,7 @@ export type {
   ReadRequest,
   WriteRequest,
 } from './io/device.js';
+export type { Stoppable } from './io/stoppable.js';
 export { memoryDevice } from './io/memory.js';
 export { blobSource } from './io/blob.js';
 export { httpSource } from './io/http-range.js';

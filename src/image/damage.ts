@@ -1,5 +1,6 @@
+import { hinted } from '../base/hints.js';
 import { hex } from '../base/words.js';
-import { QsnapError } from '../errors.js';
+import { QsnapError, type HintCode } from '../errors.js';
 import { ENTRY_PROBLEM_TEXT, type EntryProblem } from '../l1l2/entry.js';
 
 /** What makes an image unfit for an edit. The engine stops at the first one. */
@@ -11,16 +12,16 @@ export interface Damage {
   readonly expected?: string;
   readonly actual?: string;
   /** What to do, if not what is to be done about most damage. */
-  readonly hint?: string;
+  readonly hintCode?: HintCode;
 }
-
-const HINT =
-  'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong';
 
 /** The error for a damaged image: the finding, and what to do. */
 export function damaged(damage: Damage): QsnapError {
-  const { message, hint = HINT, ...details } = damage;
-  return new QsnapError('IMAGE_DAMAGED', `the image is damaged: ${message}`, { ...details, hint });
+  const { message, hintCode = 'check-before-edit', ...details } = damage;
+  return new QsnapError('IMAGE_DAMAGED', `the image is damaged: ${message}`, {
+    ...details,
+    ...hinted(hintCode),
+  });
 }
 
 /** Damage of one table entry. */

@@ -1,3 +1,4 @@
+import { hinted } from '../base/hints.js';
 import { counted, printable } from '../base/text.js';
 import { decodeStruct } from '../base/struct.js';
 import { roundUp } from '../base/units.js';
@@ -107,11 +108,9 @@ function lostEntries({ stop }: SnapshotTableReading, claimed: number): Unread {
   return {
     structure: 'snapshot table',
     snapshot: index,
-    reason: new QsnapError(code, message, { ...details, hint: CHECK_HINT }),
+    reason: new QsnapError(code, message, { ...details, ...hinted('check-image') }),
   };
 }
-
-const CHECK_HINT = '`qsnap check` shows all that is wrong';
 
 /** A snapshot whose entry can be read and whose disk can't. */
 function faulty(
@@ -131,7 +130,7 @@ function faulty(
     snapshot: index,
     reason: new QsnapError('SNAPSHOT_TABLE_INVALID', `${snapshot} can't be read: ${what}`, {
       ...details,
-      hint: CHECK_HINT,
+      ...hinted('check-image'),
     }),
   };
 }

@@ -1,4 +1,6 @@
 /** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
+export { openImageFile } from './open-image-file.js';
+export type { OpenImageFileOptions } from './open-image-file.js';
 export { openFile } from './files/open.js';
 export { openFileForEdit } from './files/open-for-edit.js';
 export { createNewFile, openFileToReplace } from './files/new-file.js';

@@ -72,6 +72,7 @@ describe('public names', () => {
         "isAllRescued",
         "isQsnapError",
         "lostRanges",
+        "mapOwners",
         "measureBitmaps",
         "measureQcow2",
         "measuredDataBytes",
@@ -83,6 +84,7 @@ describe('public names', () => {
         "openForReading",
         "openGuestDisk",
         "openImage",
+        "openQcow",
         "parseLuksHeader",
         "parseRepairWords",
         "planApply",
@@ -123,6 +125,7 @@ describe('public names', () => {
         "openFile",
         "openFileForEdit",
         "openFileToReplace",
+        "openImageFile",
       ]
     `);
   });

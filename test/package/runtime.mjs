@@ -11,6 +11,7 @@ import {
   memoryDevice,
   openGuestDisk,
   openImage,
+  openQcow,
   planCreate,
   planDelete,
 } from '../../dist/index.js';
@@ -31,6 +32,7 @@ async function byNode() {
       await change(device);
       await device.close();
     },
+    openForEdits: async (name) => node.openImageFile(pathOf(name), { write: true }),
   };
 }
 
@@ -50,10 +52,11 @@ async function byWeb() {
       await device.readBatch([{ at: 0, into: bytes }]);
       writeFileSync(pathOf(name), bytes);
     },
+    openForEdits: async (name) => openQcow(inMemory(name)),
   };
 }
 
-const { cryptography, decompressor, newSha256, open, edit } =
+const { cryptography, decompressor, newSha256, open, edit, openForEdits } =
   entry === 'web' ? await byWeb() : await byNode();
 const results = { names: [], findings: [], hashes: {} };
 
@@ -67,6 +70,15 @@ await edit('five-snapshots', async (device) => {
   results.findings = findings.map(({ code }) => code);
   results.names = (await openImage(device)).snapshots.map(({ name }) => name);
 });
+
+const facade = await openForEdits('five-snapshots');
+await facade.create('by the facade');
+await facade.delete('by the facade');
+const disk = await facade.disk();
+let streamed = 0;
+for await (const chunk of disk.stream()) streamed += chunk.length;
+results.streamed = streamed === facade.diskSizeBytes;
+await facade[Symbol.asyncDispose]();
 
 for (const name of names) {
   const source = await open(name);

@@ -31,6 +31,7 @@ describe.each([process.execPath, ...others])('%s', (program) => {
     expect(JSON.parse(stdout)).toEqual({
       names: ['clean install', 'after database migration', 'release candidate', 'another runtime'],
       findings: [],
+      streamed: true,
       hashes: Object.fromEntries(hashes) as unknown,
     });
     const source = await openFile(edited);

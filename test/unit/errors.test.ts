@@ -1,3 +1,4 @@
+import { hinted } from '../../src/base/hints.js';
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES, isQsnapError, QsnapError } from '../../src/errors.js';
 
@@ -73,4 +74,19 @@ test('codes are upper case words, and every kind has one', () => {
   expect(new Set(Object.values(ERROR_CODES))).toEqual(
     new Set(['image', 'request', 'busy', 'io', 'internal']),
   );
+});
+
+test('a hint has a name for programs, until another one takes its place', () => {
+  const error = new QsnapError('UNSAVED_CHANGES', 'it differs', hinted('save-or-discard-changes'));
+  expect(error.details.hintCode).toBe('save-or-discard-changes');
+  expect(error.toJSON()).toMatchObject({ 'hint-code': 'save-or-discard-changes' });
+  expect(error.with({ at: 1 }).details).toEqual({ ...error.details, at: 1 });
+  expect(error.with({ hint: 'another' }).details).toEqual({ hint: 'another' });
+  expect(error.with(hinted('check-image')).details).toEqual(hinted('check-image'));
+});
+
+test('no hint with a name speaks of an option or a command', () => {
+  const { hint } = hinted('save-or-discard-changes');
+  expect(hint).not.toMatch(/--|`/);
+  expect(hinted('make-version-3').hint).not.toMatch(/--|`/);
 });

@@ -1,6 +1,7 @@
 import { isQsnapError, printableText, type ImageState, type QsnapError } from '../../index.js';
 import { oneSafeLine } from '../text.js';
 import type { Context } from './context.js';
+import { hintOf } from './hints.js';
 
 /** Whether the command that failed was going to change the image, and whether that was sound. */
 export type Intent = 'read' | 'edit' | 'repair';
@@ -51,7 +52,7 @@ export function reportFailure(
   const prefix = context.errorStyle.error('qsnap:');
   const lines = [`${prefix} ${sentence(error, file)}`];
   for (const candidate of error.details.candidates ?? []) lines.push(`  ${oneSafeLine(candidate)}`);
-  const { hint } = error.details;
+  const hint = hintOf(error);
   if (hint !== undefined) lines.push(`hint: ${oneSafeLine(hint)}`);
   if (error.kind === 'internal') lines.push(...(error.stack ?? '').split('\n').map(oneSafeLine));
   if (intent === 'edit') lines.push(STATE_SENTENCES[stateAfter(error)]);
@@ -61,5 +62,11 @@ export function reportFailure(
 
 /** The same failure for programs. docs/schema/error.json. */
 export function errorJson(error: QsnapError, intent: Intent): Record<string, unknown> {
-  return { ...error.toJSON(), ...(intent !== 'read' && { 'image-state': stateAfter(error) }) };
+  const { 'hint-code': _, ...json } = error.toJSON();
+  const hint = hintOf(error);
+  return {
+    ...json,
+    ...(hint !== undefined && { hint }),
+    ...(intent !== 'read' && { 'image-state': stateAfter(error) }),
+  };
 }

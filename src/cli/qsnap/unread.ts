@@ -2,6 +2,7 @@
 import { printableText, type ReadableImage, type UnreadStructure } from '../../index.js';
 import { oneSafeLine } from '../text.js';
 import { printWarning, type Context } from './context.js';
+import { errorJson } from './report.js';
 
 /** Warns of everything that is missing. */
 export function warnOfUnread(path: string, { unread }: ReadableImage, context: Context): void {
@@ -17,7 +18,7 @@ export function unreadJson({ unread }: ReadableImage): { readonly unread?: reado
     unread: unread.map(({ structure, snapshot, reason }) => ({
       structure,
       ...(snapshot !== undefined && { snapshot }),
-      reason: reason.toJSON(),
+      reason: errorJson(reason, 'read'),
     })),
   };
 }

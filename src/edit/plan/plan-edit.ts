@@ -2,6 +2,7 @@ import type { Image } from '../../image/image.js';
 import { encodeSwitch } from '../../qcow2/header.js';
 import { SWITCH_FROM } from '../../qcow2/spec.js';
 import type { BlockSource } from '../../io/device.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import {
   bound,
   shadowWriteBytes,
@@ -33,15 +34,16 @@ const LEDGER_TRIES = 4;
  * piece goes. Nothing is written; what can fail for reasons that lie in the image fails here.
  *
  * @throws QsnapError IMAGE_DIRTY, IMAGE_MARKED_CORRUPT, EXTERNAL_DATA_FILE, IMAGE_DAMAGED,
- *   REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
+ *   REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE, ABORTED.
  */
 export async function planEdit<Source extends BlockSource>(
   image: Image<Source>,
   next: NextState,
   about: Pick<DescribedPlan, 'operation' | 'summary' | 'created'>,
+  { signal }: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   refuseUnfit(image);
-  const surveyed = await survey(image, next);
+  const surveyed = await survey(stoppableImage(image, signal, 'the planning'), next);
   const planned = image.mayGrow
     ? await placeBehindToo(surveyed, next)
     : await placeInside(surveyed, next);

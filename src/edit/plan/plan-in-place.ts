@@ -2,6 +2,7 @@ import { bytesOfWords } from '../../base/words.js';
 import type { Image } from '../../image/image.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { BlockSource } from '../../io/device.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { bound, shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
 import {
@@ -34,9 +35,10 @@ export async function planInPlace<Source extends BlockSource>(
   image: Image<Source>,
   next: ShorterList,
   about: Pick<StagedEdit, 'summary' | 'created'>,
+  { signal }: Stoppable = {},
 ): Promise<StagedEdit<Source>> {
   refuseUnfit(image);
-  const from = await survey(image, next);
+  const from = await survey(stoppableImage(image, signal, 'the planning'), next);
   const freeBytes = (await image.source.freeBytes?.()) ?? Infinity;
   const edit =
     (await switchToNewTables(from, next, freeBytes)) ??

@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { counted, printableText } from '../../base/text.js';
 import { isAligned } from '../../base/units.js';
 import { hex } from '../../base/words.js';
@@ -10,9 +11,6 @@ import type { PersistentBitmap } from '../../qcow2/bitmap-directory.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { isBlankSnapshot, isMisread } from '../../qcow2/snapshot-table-lenient.js';
 import { HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
-
-const NOT_OPENED_HINT = 'QEMU opens no such image either; `qsnap check` says what mends it';
-const REPAIR_HINT = '`qsnap repair` mends it and takes the mark away';
 
 /**
  * Refuses an image that no edit may touch.
@@ -42,7 +40,7 @@ export function refuseUnfit(image: Image): void {
   if (count === 0 && !isAligned(at, image.geometry.clusterBytes)) {
     const message = `the header counts no snapshots, and has their table at ${hex(at)}, where none can be`;
     const where = { structure: 'snapshot table', at: HEADER_V2.snapshotTableAt.at };
-    throw damaged({ ...where, message, hint: NOT_OPENED_HINT });
+    throw damaged({ ...where, message, hintCode: 'check-unopenable' });
   }
   for (const bitmap of bitmaps) {
     const fault = judgeBitmap(bitmap, image);
@@ -63,14 +61,14 @@ export function refuseUnfit(image: Image): void {
   if (header.markedCorrupt) {
     throw new QsnapError('IMAGE_MARKED_CORRUPT', 'the image is marked as corrupt', {
       ...where,
-      hint: REPAIR_HINT,
+      ...hinted('repair-mark'),
     });
   }
   if (header.dirty) {
     throw new QsnapError(
       'IMAGE_DIRTY',
       'the image was not closed properly, so its refcounts may be wrong',
-      { ...where, hint: REPAIR_HINT },
+      { ...where, ...hinted('repair-mark') },
     );
   }
 }
@@ -85,7 +83,7 @@ function bitmapDamage({ name, table }: PersistentBitmap, fault: BitmapFault): Qs
     structure: 'bitmap directory',
     at: table.at,
     message: `bitmap "${printableText(name)}" can't be loaded: ${why}`,
-    hint: NOT_OPENED_HINT,
+    hintCode: 'check-unopenable',
   });
 }
 

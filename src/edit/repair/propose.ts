@@ -4,6 +4,8 @@ import type { Image } from '../../image/image.js';
 import type { OpenOptions } from '../../image/open.js';
 import { openForCheck, type CheckedImage } from '../../image/open-for-check.js';
 import type { BlockSource } from '../../io/device.js';
+import { editsBegun } from '../../io/edits.js';
+import { stoppable, type Stoppable } from '../../io/stoppable.js';
 import { bound, type EditPlan, type WritePlan } from '../tx/plan.js';
 import { previewPlan } from '../tx/preview.js';
 import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
@@ -31,14 +33,17 @@ export interface ProposedRepair<Source extends BlockSource = BlockSource> {
  * dirty and the corrupt mark go away only if that check finds no error.
  *
  * @param choose gets the image as far as it can be read.
- * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE.
+ * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE,
+ *   ABORTED.
  */
 export async function proposeRepair<Source extends BlockSource>(
   source: Source,
   choose: (image: Image) => RepairChoice,
-  options: OpenOptions = {},
+  options: OpenOptions & Stoppable = {},
 ): Promise<ProposedRepair<Source>> {
-  const checked = await openForCheck(source, options);
+  const read = stoppable(source, options.signal, 'the proposal of a repair');
+  const editsBefore = editsBegun(source);
+  const checked = await openForCheck(read, options);
   const { image } = asListed(checked);
   const before = await checkOpened(checked);
   const choice = choose(image);
@@ -53,11 +58,18 @@ export async function proposeRepair<Source extends BlockSource>(
       marksDoubted,
     });
     if (planned.plan !== undefined) refuseCutOff(before, choice, planned.plan);
-    const after = await checkAfter(source, planned.plan, before);
-    const { editsBefore } = image;
+    const after = await checkAfter(read, planned.plan, before);
     const plan = planned.plan && bound(planned.plan, { source, editsBefore });
     const givenUp = givenUpEntries(before, after);
-    return { image, choice, before, after, givenUp, plan, facts };
+    return {
+      image: { ...image, source, editsBefore },
+      choice,
+      before,
+      after,
+      givenUp,
+      plan,
+      facts,
+    };
   };
   const proposal = await plan([], false);
   const clears = marksToClear(image, choice, proposal.after);

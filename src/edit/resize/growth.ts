@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { clustersToHold } from '../../base/units.js';
 import type { NewData, NewL2Table } from '../plan/next-state.js';
 import { QsnapError } from '../../errors.js';
@@ -208,7 +209,7 @@ function noZerosInV2(): QsnapError {
     {
       structure: 'header',
       at: 4,
-      hint: '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+      ...hinted('make-version-3'),
     },
   );
 }

@@ -3,6 +3,7 @@ import { planEdit } from '../plan/plan-edit.js';
 import { refuseUnfit } from '../plan/refuse.js';
 import type { Image } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { conformingEntry } from '../../qcow2/snapshot-table.js';
@@ -23,6 +24,7 @@ import type { ResizeOptions } from './resize-options.js';
 export async function planResize<Source extends BlockSource>(
   image: Image<Source>,
   options: ResizeOptions,
+  planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   refuseResize(image, options);
   refuseUnfit(image);
@@ -50,11 +52,8 @@ export async function planResize<Source extends BlockSource>(
     })),
     ...changes,
   };
-  return planEdit(image, next, {
-    operation: 'resize',
-    summary: `resize the disk from ${old} to ${diskSizeBytes} bytes`,
-    created: [],
-  });
+  const summary = `resize the disk from ${old} to ${diskSizeBytes} bytes`;
+  return planEdit(image, next, { operation: 'resize', summary, created: [] }, planning);
 }
 
 async function shrunk(

@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { counted } from '../../base/text.js';
 import { HIGH_WORD, joinExact } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
@@ -75,7 +76,7 @@ function refuseOldVersion({ header, snapshots }: Image): void {
     {
       structure: 'snapshot table',
       at: header.snapshotTable.at,
-      hint: '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+      ...hinted('make-version-3'),
     },
   );
 }

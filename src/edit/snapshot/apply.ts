@@ -1,9 +1,11 @@
+import { hinted } from '../../base/hints.js';
 import { planEdit } from '../plan/plan-edit.js';
 import { counted } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
@@ -39,13 +41,14 @@ export async function planApply<Source extends BlockSource>(
   image: Image<Source>,
   wanted: Snapshot,
   options: ApplyOptions = {},
+  planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   const snapshot = ownSnapshot(image, wanted);
   refuseBitmaps(image);
   refuseResizeInV2(image, snapshot);
   refuseOversized(image, snapshot);
   if (options.discardChanges !== true && options.saveAs === undefined) {
-    const unsaved = await computeUnsavedChanges(image);
+    const unsaved = await computeUnsavedChanges(image, planning);
     if (unsaved !== undefined) throw unsavedError(unsaved);
   }
   const words = await readTable(image.source, snapshot.l1.at, snapshot.l1.entries);
@@ -70,6 +73,7 @@ export async function planApply<Source extends BlockSource>(
             describeSnapshot(snapshot),
       created,
     },
+    planning,
   );
 }
 
@@ -82,7 +86,7 @@ function refuseBitmaps(image: Image): void {
       'snapshot would make wrong',
     {
       structure: 'bitmaps extension',
-      hint: 'remove them first: `qemu-img bitmap --remove IMAGE NAME`',
+      ...hinted('remove-bitmaps'),
     },
   );
 }
@@ -98,7 +102,7 @@ function refuseResizeInV2(image: Image, snapshot: Snapshot): void {
     {
       structure: 'snapshot table',
       at: snapshot.at,
-      hint: '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+      ...hinted('make-version-3'),
     },
   );
 }
@@ -134,7 +138,7 @@ function unsavedError(unsaved: UnsavedChanges): QsnapError {
       `${describeSnapshot(nearest)}, in ${what}`,
     {
       actual: `${guestBytes} bytes that no snapshot holds`,
-      hint: 'save them (--save-as NAME) or give them up (--discard-changes)',
+      ...hinted('save-or-discard-changes'),
     },
   );
 }

@@ -4,6 +4,7 @@ import { utf8Text } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
@@ -32,6 +33,7 @@ export interface CreateOptions extends NameRules {
 export async function planCreate<Source extends BlockSource>(
   image: Image<Source>,
   options: CreateOptions,
+  planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   const activeL1 = await readActiveL1(image);
   const created = newSnapshot(image, options, activeL1);
@@ -47,6 +49,7 @@ export async function planCreate<Source extends BlockSource>(
       summary: `create snapshot ${describeSnapshot(created.entry)}`,
       created: [namesOf(created)],
     },
+    planning,
   );
 }
 

@@ -4,6 +4,7 @@ import type { ShorterList } from '../plan/begin-in-place.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
@@ -20,10 +21,11 @@ import { describeSnapshot } from './find.js';
 export async function planDelete<Source extends BlockSource>(
   image: Image<Source>,
   snapshots: readonly Snapshot[],
+  planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   const dropped = droppedOf(image, snapshots);
   const about = { operation: 'delete', summary: summaryOf(dropped), created: [] } as const;
-  return planEdit(image, await without(image, dropped), about);
+  return planEdit(image, await without(image, dropped), about, planning);
 }
 
 /**
@@ -35,10 +37,11 @@ export async function planDelete<Source extends BlockSource>(
 export async function planDeleteInPlace<Source extends BlockSource>(
   image: Image<Source>,
   snapshots: readonly Snapshot[],
+  planning: Stoppable = {},
 ): Promise<StagedEdit<Source>> {
   const dropped = droppedOf(image, snapshots);
   const about = { summary: `${summaryOf(dropped)} in place`, created: [] };
-  return planInPlace(image, await without(image, dropped), about);
+  return planInPlace(image, await without(image, dropped), about, planning);
 }
 
 /** The entries to drop, in the order of the table. */

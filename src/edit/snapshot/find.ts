@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { printable, sameBytes, utf8Bytes } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
@@ -25,7 +26,9 @@ export function findSnapshot(snapshots: readonly Snapshot[], selector: string): 
     throw new QsnapError('SNAPSHOT_NOT_FOUND', `no snapshot has the ${what} "${shown}"`, {
       actual: selector,
       candidates: snapshots.map(candidate),
-      hint: snapshots.length === 0 ? 'the image has no snapshots' : '`qsnap list` shows them all',
+      ...(snapshots.length === 0
+        ? { hint: 'the image has no snapshots' }
+        : hinted('list-snapshots')),
     });
   }
   throw new QsnapError('SNAPSHOT_AMBIGUOUS', `"${shown}" means ${found.length} snapshots`, {

@@ -3,6 +3,7 @@ import { printable } from '../../base/text.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import { keptSnapshots } from './create.js';
@@ -19,6 +20,7 @@ export async function planRename<Source extends BlockSource>(
   snapshot: Snapshot,
   name: string | Uint8Array,
   rules: NameRules = {},
+  planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   const { index: renamed } = ownSnapshot(image, snapshot);
   const others = image.snapshots.filter(({ index }) => index !== renamed);
@@ -34,5 +36,6 @@ export async function planRename<Source extends BlockSource>(
       summary: `rename snapshot ${describeSnapshot(snapshot)} to "${printable(nameBytes)}"`,
       created: [],
     },
+    planning,
   );
 }

@@ -1,4 +1,5 @@
 import type { Image } from '../../image/image.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { checkL1Table, visitL1Tables } from '../../refs/l1-tables.js';
 import { claimRegions, metadataRegions } from '../../refs/regions.js';
 import { walkStoredTables } from '../../refs/tables.js';
@@ -35,8 +36,14 @@ interface TablePair {
  * disk. Judged by the tables alone: two clusters with the same bytes count as different.
  *
  * Every L2 table is read at most twice for each place where it differs from the active one.
+ *
+ * @throws QsnapError IMAGE_DAMAGED, READ_FAILED, ABORTED.
  */
-export async function computeUnsavedChanges(image: Image): Promise<UnsavedChanges | undefined> {
+export async function computeUnsavedChanges(
+  opened: Image,
+  { signal }: Stoppable = {},
+): Promise<UnsavedChanges | undefined> {
+  const image = stoppableImage(opened, signal, 'the comparison with the snapshots');
   const pairs = await collectPairs(image);
   const equal = await equalToActive(image, pairs);
   if (equal.size > 0 || image.snapshots.length === 0) return undefined;
@@ -63,7 +70,11 @@ export async function computeUnsavedChanges(image: Image): Promise<UnsavedChange
  * Indexes of the snapshots whose disk equals the active one, as after a create or an apply as long as the guest
  * writes nothing.
  */
-export async function snapshotsEqualToActive(image: Image): Promise<ReadonlySet<number>> {
+export async function snapshotsEqualToActive(
+  opened: Image,
+  { signal }: Stoppable = {},
+): Promise<ReadonlySet<number>> {
+  const image = stoppableImage(opened, signal, 'the comparison with the snapshots');
   return equalToActive(image, await collectPairs(image));
 }
 

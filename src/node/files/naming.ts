@@ -1,4 +1,5 @@
 /** How a file that is complete gets its name, and how that name gets to the medium. */
+import { hinted } from '../../base/hints.js';
 import { constants, promises } from 'node:fs';
 import path from 'node:path';
 import { printableText } from '../../base/text.js';
@@ -95,8 +96,7 @@ async function replaceReserved(from: string, to: string, calls: NameCalls): Prom
 
 function nameTaken(file: string, cause?: unknown): QsnapError {
   const message = `${printableText(file)} exists already: it was made meanwhile`;
-  const hint = 'choose another name, or replace the file with --force';
-  return new QsnapError('OUTPUT_EXISTS', message, { file, hint }, cause);
+  return new QsnapError('OUTPUT_EXISTS', message, { file, ...hinted('replace-file') }, cause);
 }
 
 /** Gives a file another name, and replaces a file that has this name. */

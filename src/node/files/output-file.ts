@@ -1,4 +1,5 @@
 /** New files that get their name when they are complete, and not before. */
+import { hinted } from '../../base/hints.js';
 import { promises } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
@@ -189,8 +190,10 @@ async function oldFile(
     throw new QsnapError('NOT_A_FILE', `${shown} is a block device, not a file`, { file });
   }
   if (replace !== true) {
-    const hint = 'choose another name, or replace the file with --force';
-    throw new QsnapError('OUTPUT_EXISTS', `${shown} exists already`, { file, hint });
+    throw new QsnapError('OUTPUT_EXISTS', `${shown} exists already`, {
+      file,
+      ...hinted('replace-file'),
+    });
   }
   const real = await promises.realpath(file).catch((error: unknown) => {
     throw openFailed(file, error);

@@ -2,6 +2,7 @@ import { clustersToHold } from '../../base/units.js';
 import { claimedDisks, openForCheck, type CheckedImage } from '../../image/open-for-check.js';
 import { tableFormat } from '../../image/table-format.js';
 import type { BlockSource } from '../../io/device.js';
+import { stoppable } from '../../io/stoppable.js';
 import { FindingCollector } from './collector.js';
 import { judgeRefcounts } from './judge-refcounts.js';
 import { checkCopiedFlags } from './copied-flags.js';
@@ -39,19 +40,20 @@ const MAX_FINDINGS = 1000;
  * - one or more bits more if the image is damaged.
  *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
- *   READ_FAILED.
+ *   READ_FAILED, ABORTED.
  */
 export async function checkImage(
   source: BlockSource,
   options: CheckOptions = {},
 ): Promise<CheckReport> {
-  return checkOpened(await openForCheck(source), options);
+  const read = stoppable(source, options.signal, 'the check');
+  return checkOpened(await openForCheck(read), options);
 }
 
-/** `checkImage` of an image that is open. */
+/** `checkImage` of an image that is open; the signal is for who opens it. */
 export async function checkOpened(
   checked: CheckedImage,
-  options: CheckOptions = {},
+  options: Omit<CheckOptions, 'signal'> = {},
 ): Promise<CheckReport> {
   const { image } = checked;
   const format = tableFormat(image);

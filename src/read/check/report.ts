@@ -93,4 +93,6 @@ export interface CheckOptions {
   readonly lookBytes?: number;
   /** Called now and then with the share of the work that is done, from 0 to 1. */
   readonly onProgress?: (done: number) => void;
+  /** Ends the check before its next read, with ABORTED. */
+  readonly signal?: AbortSignal | undefined;
 }

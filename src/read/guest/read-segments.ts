@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { printableText } from '../../base/text.js';
 import { roundUp } from '../../base/units.js';
 import { hex } from '../../base/words.js';
@@ -254,7 +255,7 @@ function invalidCluster(
       structure: 'compressed cluster',
       at,
       expected: `${clusterBytes} bytes packed by ${type}`,
-      hint: '`qsnap map` shows where the other guest data lies',
+      ...hinted('map-disk'),
     },
   );
 }

@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { hex } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
 import {
@@ -34,7 +35,7 @@ function wrongEntry(place: EntryPlace, problem: string, words: readonly number[]
       tableAt,
       expected: 'an entry that the specification allows',
       actual: stored,
-      hint: '`qsnap check` shows all that is wrong',
+      ...hinted('check-image'),
     },
   );
 }
@@ -54,7 +55,7 @@ export function cutOff(structure: string, at: number, from: number, to: number):
     'IMAGE_TRUNCATED',
     `the file ends inside the ${structure} at ${hex(at)}: ` +
       `guest bytes ${hex(from)} to ${hex(to)} are missing`,
-    { structure, at, hint: '`qsnap check` shows all that is wrong' },
+    { structure, at, ...hinted('check-image') },
   );
 }
 

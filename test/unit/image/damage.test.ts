@@ -8,7 +8,7 @@ test('a finding becomes an error with its place and what to do', () => {
     message: 'the image is damaged: it is wrong',
     details: { structure: 'L2 table', at: 512, expected: 'so' },
   });
-  expect(error.details.hint).toContain('qsnap check');
+  expect(error.details.hint).toContain('a check shows');
 });
 
 test('E2: an entry is printed with all of its 64 bits', () => {

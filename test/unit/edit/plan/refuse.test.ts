@@ -26,7 +26,7 @@ test('H2, H16: dirty and corrupt images are refused, with what to do', async () 
 test('S9, H16: nobody is sent to a repair that drops their snapshots', async () => {
   const image = await marked('bitmaps-snapshots', 1);
   const details = expect.objectContaining({
-    hint: '`qsnap repair` mends it and takes the mark away',
+    hint: 'a repair mends it and takes the mark away',
   }) as unknown;
   expect(() => {
     refuseUnfit(image);
@@ -46,7 +46,7 @@ describe('bitmaps that QEMU can not load', () => {
         details: {
           structure: 'bitmap directory',
           at,
-          hint: 'QEMU opens no such image either; `qsnap check` says what mends it',
+          hint: 'QEMU opens no such image either; a check says what mends it',
         },
       });
       return (error as Error).message;

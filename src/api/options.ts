@@ -1,0 +1,109 @@
+import type { SnapshotDate, Snapshot } from '../qcow2/snapshot-table.js';
+import type { Preallocation } from '../edit/resize/growth.js';
+import type { Cryptography, Decompressor } from '../read/guest/platform.js';
+import type { Gate } from '../read/guest/gate.js';
+import type { ExtentOptions } from '../read/guest/disk.js';
+
+/** What long work tells of itself now and then. */
+export interface Progress {
+  /** What is done at the moment. */
+  readonly phase: 'planning' | 'writing' | 'checking' | 'reading';
+  /** In bytes while writing and reading; else a share from 0 to 1. */
+  readonly done: number;
+  /** In bytes while writing and reading; else 1. */
+  readonly total: number;
+}
+
+/** What long work takes. */
+export interface WorkOptions {
+  /** Ends the work with ABORTED. An edit whose switch is sent is finished first. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The same, of work that tells how it goes on. */
+export interface ProgressOptions extends WorkOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** What every edit takes. */
+export interface EditOptions extends ProgressOptions {
+  /**
+   * Reads back all that was written, and checks the new state before the image becomes it: the edit ends
+   * in the old state with VERIFY_FAILED where that has a flaw more than the old one. Takes two checks.
+   */
+  readonly verify?: boolean | undefined;
+}
+
+/** What is asked of a new snapshot besides its name. */
+export interface NewSnapshotOptions {
+  /** Default: now. */
+  readonly date?: Date | SnapshotDate | undefined;
+  /** Default: one above the highest number in use, as QEMU chooses. */
+  readonly id?: string | undefined;
+}
+
+/** What becomes of the active disk when a snapshot is applied. */
+export interface ApplyingOptions {
+  /** Give up what the active disk holds and no snapshot does. */
+  readonly discardChanges?: boolean | undefined;
+  /** Keep the active disk as a new snapshot with this name, in the same edit. */
+  readonly saveAs?: string | undefined;
+}
+
+/** How snapshots are deleted. */
+export interface DeletingOptions {
+  /**
+   * Use the room of what is deleted, for a disk without any: a cut may then leave refcounts that are too
+   * high, which a repair mends. docs/crash-safety.md, Deleting in place.
+   */
+  readonly inPlace?: boolean | undefined;
+}
+
+/** How the active disk gets another size. */
+export interface ResizingOptions {
+  /** Allow a smaller size: what lies past the new end is lost but to snapshots. */
+  readonly shrink?: boolean | undefined;
+  /** Default: "off". */
+  readonly preallocation?: Preallocation | undefined;
+}
+
+/**
+ * One snapshot: an entry of `snapshots`, or a text as the command line takes it: `id:3`, `name:golden`,
+ * `#2` for a position in the table from `#0`, or a bare id or name that only one snapshot has.
+ */
+export type SnapshotChoice = string | Snapshot;
+
+/** What a disk is opened with. */
+export interface DiskOptions {
+  /** Of an encrypted image. A text stands for its bytes in UTF-8. */
+  readonly passphrase?: string | Uint8Array | undefined;
+  /** Open the files that the image names: its backing and data files. Only for images that you trust. */
+  readonly backing?: boolean | undefined;
+}
+
+/** A part of a disk, in guest bytes. */
+export interface DiskRange {
+  /** Default: 0. */
+  readonly at?: number | undefined;
+  /** Default: up to the end of the disk. What lies past that is left out. */
+  readonly length?: number | undefined;
+}
+
+/** What a stream of a disk takes. */
+export interface StreamOptions extends DiskRange, ProgressOptions {
+  /** The longest chunk in bytes; default: 1 MiB. */
+  readonly chunkBytes?: number | undefined;
+}
+
+/** What the extents of a disk are told with. */
+export interface DiskExtentOptions extends DiskRange, WorkOptions, ExtentOptions {}
+
+/** What the surroundings give: `qsnap/node` has all of it, `qsnap/web` all but the gate. */
+export interface OpenQcowOptions {
+  /** Unpacks compressed clusters. */
+  readonly decompressor?: Decompressor | undefined;
+  /** Decrypts encrypted images. */
+  readonly cryptography?: Cryptography | undefined;
+  /** Opens backing and data files, of disks that are opened with `backing` alone. */
+  readonly gate?: Gate | undefined;
+}

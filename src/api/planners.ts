@@ -1,0 +1,77 @@
+import type { Image } from '../image/image.js';
+import { findSnapshot } from '../edit/snapshot/find.js';
+import { planApply } from '../edit/snapshot/apply.js';
+import { planCreate } from '../edit/snapshot/create.js';
+import { planDelete, planDeleteInPlace } from '../edit/snapshot/delete.js';
+import { planRename } from '../edit/snapshot/rename.js';
+import { planResize } from '../edit/resize/plan-resize.js';
+import type { Snapshot } from '../qcow2/snapshot-table.js';
+import { snapshotDate } from './now.js';
+import type {
+  ApplyingOptions,
+  DeletingOptions,
+  NewSnapshotOptions,
+  ResizingOptions,
+  SnapshotChoice,
+} from './options.js';
+import type { Planner } from './planned-edit.js';
+
+/** The snapshot that a caller means. @throws QsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS. */
+export function chosen({ snapshots }: Pick<Image, 'snapshots'>, choice: SnapshotChoice): Snapshot {
+  return typeof choice === 'string' ? findSnapshot(snapshots, choice) : choice;
+}
+
+/** The date is that of the call, whenever the edit's turn comes. */
+export function creating(name: string, { date, id }: NewSnapshotOptions): Planner {
+  const dated = { name, date: snapshotDate(date), ...(id !== undefined && { id }) };
+  return (image, planning) => planCreate(image, dated, planning);
+}
+
+/** What `apply` does. */
+export function applying(
+  choice: SnapshotChoice,
+  { discardChanges, saveAs }: ApplyingOptions,
+): Planner {
+  const date = snapshotDate();
+  const options = {
+    discardChanges: discardChanges === true,
+    ...(saveAs !== undefined && { saveAs: { name: saveAs, date } }),
+  };
+  return async (image, planning) => planApply(image, chosen(image, choice), options, planning);
+}
+
+/** What `delete` does; the choices may mean one snapshot more than once. */
+export function deleting(
+  choices: SnapshotChoice | readonly SnapshotChoice[],
+  { inPlace }: DeletingOptions,
+): Planner {
+  const all: readonly SnapshotChoice[] = isList(choices) ? [...choices] : [choices];
+  return async (image, planning) => {
+    const doomed = all.map((choice) => chosen(image, choice));
+    return inPlace === true
+      ? planDeleteInPlace(image, doomed, planning)
+      : planDelete(image, doomed, planning);
+  };
+}
+
+const isList = (
+  choices: SnapshotChoice | readonly SnapshotChoice[],
+): choices is readonly SnapshotChoice[] => Array.isArray(choices);
+
+/** What `rename` does. */
+export function renaming(choice: SnapshotChoice, name: string): Planner {
+  return async (image, planning) => planRename(image, chosen(image, choice), name, {}, planning);
+}
+
+/** What `resize` does. */
+export function resizing(
+  diskSizeBytes: number,
+  { shrink, preallocation }: ResizingOptions,
+): Planner {
+  const options = {
+    diskSizeBytes,
+    shrink: shrink === true,
+    ...(preallocation !== undefined && { preallocation }),
+  };
+  return (image, planning) => planResize(image, options, planning);
+}

@@ -1,0 +1,43 @@
+import { throwIfAborted } from '../base/abort.js';
+import type { BlockSource } from './device.js';
+
+/** What can be asked of work that only reads, such as planning an edit. */
+export interface Stoppable {
+  /** Ends the work before its next read, with ABORTED. Nothing was written by then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The same source, whose reads end with ABORTED once the signal says so: whoever reads through it stops at
+ * the next batch, however deep the loop is that reads. The source itself where there is no signal.
+ *
+ * @param what is stopped, for the message.
+ */
+export function stoppable<Source extends BlockSource>(
+  source: Source,
+  signal: AbortSignal | undefined,
+  what: string,
+): Source {
+  if (signal === undefined) return source;
+  const readBatch: BlockSource['readBatch'] = async (requests) => {
+    throwIfAborted(signal, what);
+    await source.readBatch(requests);
+  };
+  return new Proxy(source, {
+    get(target, name) {
+      if (name === 'readBatch') return readBatch;
+      const value: unknown = Reflect.get(target, name, target);
+      // Devices have private fields, which only their own methods reach.
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** What was read of an image, with reads that the signal stops. */
+export function stoppableImage<Image extends { readonly source: BlockSource }>(
+  image: Image,
+  signal: AbortSignal | undefined,
+  what: string,
+): Image {
+  return signal === undefined ? image : { ...image, source: stoppable(image.source, signal, what) };
+}
