@@ -1,8 +1,8 @@
 import type { Image } from '../../image/image.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
-import { checkL1Table, visitL1Tables } from '../../refs/l1-tables.js';
+import { checkL1Table } from '../../refs/l1-tables.js';
 import { claimRegions, metadataRegions } from '../../refs/regions.js';
-import { walkStoredTables } from '../../refs/tables.js';
+import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
 import { tableFormat } from '../../image/table-format.js';
 import { offsetOf } from '../../l1l2/entry.js';
 import { scanOf } from '../../l1l2/scan.js';
@@ -127,19 +127,18 @@ function sizeDiffers(image: Image, snapshot: Snapshot): boolean {
 
 /** Pairs of different tables, in the order of the disk. */
 async function collectPairs(image: Image): Promise<readonly TablePair[]> {
-  const { header, snapshots, geometry } = image;
+  const { geometry } = image;
   const format = tableFormat(image);
   // Tables that lie in the file and not over each other are no more to read than the file has.
   const regions = metadataRegions(image, new Float64Array(0));
   claimRegions(regions, geometry.clusterBytes, format.fileClusters);
   const pairs = new Map<string, TablePair>();
   let active: Uint32Array = new Uint32Array(0);
-  const refs = [header.activeL1, ...snapshots.map(({ l1 }) => l1)];
-  await visitL1Tables(image.source, refs, (i, words) => {
-    checkL1Table(i === 0 ? 'active-l1' : 'inactive-l1', refs[i]!, words, format);
-    const diskSizeBytes = i === 0 ? header.diskSizeBytes : snapshots[i - 1]!.diskSizeBytes;
+  await walkL1Tables(image, disksOf(image), ({ l1, snapshot }, words) => {
+    checkL1Table(snapshot === undefined ? 'active-l1' : 'inactive-l1', l1, words, format);
+    const { diskSizeBytes } = snapshot ?? image.header;
     const disk = words.subarray(0, l1EntriesFor(diskSizeBytes, geometry) * 2);
-    if (i === 0) {
+    if (snapshot === undefined) {
       active = disk;
       return;
     }
@@ -149,8 +148,8 @@ async function collectPairs(image: Image): Promise<readonly TablePair[]> {
       if (ours === other) continue;
       const key = `${ours}:${other}`;
       const known = pairs.get(key);
-      if (known === undefined) pairs.set(key, { active: ours, other, snapshots: [i - 1] });
-      else known.snapshots.push(i - 1);
+      if (known === undefined) pairs.set(key, { active: ours, other, snapshots: [snapshot.index] });
+      else known.snapshots.push(snapshot.index);
     }
   });
   return [...pairs.values()];
@@ -170,7 +169,7 @@ async function comparePairs(
   const offsets = Float64Array.from(tables, ({ at }) => at);
   // A copy: the words of one table are gone when the next is there.
   const before = new Uint32Array(clusterBytes / 4);
-  await walkStoredTables(image.source, offsets, clusterBytes, (index, words) => {
+  const l2Table = (index: number, words: Uint32Array): void => {
     const { pair } = tables[index]!;
     if (tables[index + 1]?.pair === pair) {
       before.set(words);
@@ -178,5 +177,6 @@ async function comparePairs(
     }
     found(pair, countStoredDifferent(before, words, scan));
     before.fill(0);
-  });
+  };
+  await walkReferences(image, { offsets }, { l2Table });
 }

@@ -1,10 +1,9 @@
-import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
 import type { Image } from '../../image/image.js';
-import { visitL1Tables } from '../../refs/l1-tables.js';
 import { metadataRegions, regionClusters } from '../../refs/regions.js';
-import { walkTables } from '../../refs/tables.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../../l1l2/entry.js';
+import { swapWords } from '../../base/words.js';
 import { indexOfOffset } from '../../refs/pointers.js';
+import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { References } from './count-references.js';
 import { OWNERS_MAX, type Owner, type OwnerKind } from './finding-parts.js';
@@ -86,8 +85,7 @@ export async function withOwners(
   if (clusters.length === 0) return findings;
   const owners = new Owners(clusters, image.geometry.clusterBytes);
   addMetadataOwners(image, table, owners);
-  await addTables(image, references, owners);
-  await addBitmapData(image, owners);
+  await addReferences(image, references, owners);
   return findings.map((finding) => {
     if (finding.cluster === undefined) return finding;
     const { owners: listed, leftOut } = owners.of(finding.cluster);
@@ -117,39 +115,32 @@ function snapshotWithL1(image: Image, at: number, from: number): number | undefi
   );
 }
 
-async function addTables(image: Image, { tally, scan }: References, owners: Owners): Promise<void> {
+async function addReferences(
+  image: Image,
+  { tally, scan }: References,
+  owners: Owners,
+): Promise<void> {
   const { geometry } = image;
   const pointers: Pointer[][] = Array.from(tally.offsets, () => []);
   const unlisted = new Uint32Array(tally.offsets.length);
-  const tables = [
-    { l1: image.header.activeL1, snapshot: undefined, diskSizeBytes: image.header.diskSizeBytes },
-    ...image.snapshots.map(({ l1, index, diskSizeBytes }) => ({
-      l1,
-      snapshot: index,
-      diskSizeBytes,
-    })),
-  ];
-  await visitL1Tables(
-    image.source,
-    tables.map(({ l1 }) => l1),
-    (position, words) => {
-      const { l1, snapshot, diskSizeBytes } = tables[position]!;
-      for (let i = 0; i < words.length; i += 2) {
-        const offset = offsetOf(words[i]!, words[i + 1]!);
-        const pointer = { at: l1.at + i * 4, snapshot, index: i / 2, diskSizeBytes };
-        if (offset === 0) continue;
-        const known = indexOfOffset(tally.offsets, offset);
-        if (pointers[known]!.length < OWNERS_MAX) pointers[known]!.push(pointer);
-        else unlisted[known]! += 1;
-        const kind = snapshot === undefined ? 'active-l2' : 'inactive-l2';
-        const at = pointer.at;
-        owners.add(offset, geometry.clusterBytes, () => {
-          return { kind, snapshot, at, guestOffset: undefined };
-        });
-      }
-    },
-  );
-  await walkTables(image.source, tally.offsets, geometry.clusterBytes, (table, words) => {
+  await walkL1Tables(image, disksOf(image), ({ l1, snapshot: of }, words) => {
+    const snapshot = of?.index;
+    const diskSizeBytes = of?.diskSizeBytes ?? image.header.diskSizeBytes;
+    for (let i = 0; i < words.length; i += 2) {
+      const offset = offsetOf(words[i]!, words[i + 1]!);
+      const pointer = { at: l1.at + i * 4, snapshot, index: i / 2, diskSizeBytes };
+      if (offset === 0) continue;
+      const known = indexOfOffset(tally.offsets, offset);
+      if (pointers[known]!.length < OWNERS_MAX) pointers[known]!.push(pointer);
+      else unlisted[known]! += 1;
+      const kind = snapshot === undefined ? 'active-l2' : 'inactive-l2';
+      const at = pointer.at;
+      owners.add(offset, geometry.clusterBytes, () => {
+        return { kind, snapshot, at, guestOffset: undefined };
+      });
+    }
+  });
+  const addTable = (table: number, words: Uint32Array): void => {
     for (let i = 0; i < words.length; i += scan.stride) {
       const high = words[i]!;
       const low = words[i + 1]!;
@@ -167,6 +158,19 @@ async function addTables(image: Image, { tally, scan }: References, owners: Owne
       }
       owners.addUnlisted(target, bytes, unlisted[table]!);
     }
+  };
+  await walkReferences(image, tally, {
+    l2Table: (table, stored) => {
+      swapWords(stored);
+      addTable(table, stored);
+    },
+    bitmapEntry: (high, low, at) => {
+      const offset = offsetOf(high, low);
+      if (offset === 0) return;
+      owners.add(offset, geometry.clusterBytes, () => {
+        return { kind: 'bitmap-data', snapshot: undefined, at, guestOffset: undefined };
+      });
+    },
   });
 }
 
@@ -185,15 +189,4 @@ function dataOwner(
   const from = isVmState ? index - diskEntries : index;
   const kind: OwnerKind = isVmState ? 'vm-state' : isCompressed ? 'compressed-data' : 'guest-data';
   return { kind, snapshot, at, guestOffset: from * geometry.l2CoverageBytes + inTable };
-}
-
-async function addBitmapData(image: Image, owners: Owners): Promise<void> {
-  const { clusterBytes } = image.geometry;
-  await visitBitmapEntries(image, image.bitmaps, (high, low, at) => {
-    const offset = offsetOf(high, low);
-    if (offset === 0) return;
-    owners.add(offset, clusterBytes, () => {
-      return { kind: 'bitmap-data', snapshot: undefined, at, guestOffset: undefined };
-    });
-  });
 }
