@@ -34,9 +34,10 @@ const directImports: Plugin = {
   setup(build) {
     const origins = {
       index: originsOf(library.index),
+      internal: originsOf('src/internal.ts'),
       'node/index': originsOf(library.node),
     };
-    const entries = /^import \{([^}]*)\} from '(?:\.\.\/)+(index|node\/index)\.js';/gm;
+    const entries = /^import \{([^}]*)\} from '(?:\.\.\/)+(index|internal|node\/index)\.js';/gm;
     build.onLoad({ filter: /\/src\/cli\/.*\.ts$/ }, ({ path: file }) => ({
       loader: 'ts',
       contents: readFileSync(file, 'utf8').replace(entries, (line, names: string, entry) => {

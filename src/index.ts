@@ -25,8 +25,6 @@ export type {
 } from './api/options.js';
 export type { AnyEdit, DoneEdit, DoneSnapshotEdit, PlannedEdit } from './api/planned-edit.js';
 export type { OwnedBytes } from './api/owned-bytes.js';
-export { hexOfBytes, printable, printableText } from './base/text.js';
-export { newIoBytes } from './base/io-bytes.js';
 export type {
   BlockDevice,
   BlockSource,
@@ -49,11 +47,9 @@ export type { CompressionType, EncryptionMethod, Header, L1Ref } from './qcow2/h
 export type { BitmapsExtension, EncryptionHeaderRef, HeaderExtension } from './qcow2/extensions.js';
 export type { FeatureName } from './qcow2/features.js';
 export type { Geometry } from './qcow2/geometry.js';
-export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
-export type { LuksHeader } from './qcow2/luks.js';
 export type { PersistentBitmap } from './qcow2/bitmap-directory.js';
 export type { Snapshot, SnapshotDate } from './qcow2/snapshot-table.js';
-export { describeSnapshot, findSnapshot } from './edit/snapshot/find.js';
+export { findSnapshot } from './edit/snapshot/find.js';
 export type { NameRules } from './edit/snapshot/names.js';
 export { planCreate } from './edit/snapshot/create.js';
 export type { CreateOptions } from './edit/snapshot/create.js';
@@ -72,7 +68,6 @@ export type { Owners } from './refs/owners.js';
 export type { OwnedRange, OwnerMap } from './refs/owner-map.js';
 export type { DiskNumber, DiskSet, DiskSets } from './refs/disk-sets.js';
 export type { Pointers } from './refs/pointers.js';
-export { refuseUnsound, type AllowedFlaws } from './read/check/refuse-unsound.js';
 export type { FindingCode } from './read/check/catalog.js';
 export { REPAIR_CLASSES } from './read/check/finding-parts.js';
 export type {
@@ -111,31 +106,23 @@ export { proposeRepair } from './edit/repair/propose.js';
 export type { ProposedRepair } from './edit/repair/propose.js';
 export type { DroppedBitmaps } from './edit/repair/dropped-bitmaps.js';
 export type { RepairFacts } from './edit/repair/plan-repair.js';
-export { checkCreateOptions, createImage } from './make/new/create-image.js';
+export { createImage } from './make/new/create-image.js';
 export type { CreateImageOptions, NewPreallocation } from './make/new/create-options.js';
-export { measureBitmaps, measuredDataBytes, measureQcow2 } from './make/new/measure.js';
-export type {
-  Measure,
-  MeasuredBitmap,
-  MeasuredExtent,
-  MeasureOptions,
-} from './make/new/measure.js';
+export { measureQcow2 } from './make/new/measure.js';
+export type { Measure, MeasuredExtent, MeasureOptions } from './make/new/measure.js';
 export { newQcow2Writer } from './make/new/qcow2-writer.js';
 export { newRawWriter, newStreamWriter } from './make/new/raw-writer.js';
 export type { ByteSink } from './make/new/raw-writer.js';
 export type { GuestWrite, ImageWriter, NewImageOptions } from './make/new/image-writer.js';
-export { parseRepairWords } from './edit/repair/choice.js';
 export type { ChosenFinding, EmptiedL1, RepairChoice } from './edit/repair/choice.js';
-export { chooseRescued, isAllRescued } from './make/rescue/choose.js';
+export { chooseRescued } from './make/rescue/choose.js';
 export type { RescueChoice } from './make/rescue/choose.js';
 export type { RescueOptions } from './make/rescue/gather.js';
-export { lostRanges } from './make/rescue/lost-ranges.js';
-export type { LostRange } from './make/rescue/lost-ranges.js';
 export { planRescue } from './make/rescue/plan-rescue.js';
 export type { RescuedDisk, RescuePlan } from './make/rescue/rescue-plan.js';
 export type { Origin, Sureness } from './make/rescue/root.js';
 export type { Unexplained } from './make/rescue/unexplained.js';
-export { foreseeRescued, writeRescued } from './make/rescue/write-copy.js';
+export { writeRescued } from './make/rescue/write-copy.js';
 export type { RescueReport } from './make/rescue/write-copy.js';
 export { saveUndo } from './edit/tx/save-undo.js';
 export type { UndoAbout } from './edit/tx/save-undo.js';
@@ -143,13 +130,12 @@ export { executeUndo } from './edit/tx/undo.js';
 export type { UndoOptions, UndoReport } from './edit/tx/undo.js';
 export type { UndoIndex } from './edit/tx/undo-index.js';
 export type { Hasher, NewHasher } from './base/hasher.js';
-export { editWithinRoom, planWithinRoom } from './edit/plan/within-room.js';
+export { editWithinRoom } from './edit/plan/within-room.js';
 export type { Planned } from './edit/plan/within-room.js';
 export { executePlan } from './edit/tx/execute.js';
 export type { ExecuteOptions, ExecuteReport } from './edit/tx/execute.js';
 export { executeStages } from './edit/tx/execute-stages.js';
 export type { Stage, StagedEdit, StagedPlan } from './edit/tx/staged-plan.js';
-export { shadowWriteBytes, shadowWriteRanges } from './edit/tx/plan.js';
 export type {
   Bound,
   DescribedPlan,
@@ -165,7 +151,4 @@ export type { CompareOptions, CompareReport } from './make/copy/compare-disks.js
 export type { DifferentRange } from './make/copy/differences.js';
 export { copyDisk } from './make/copy/copy-disk.js';
 export type { CopyOptions, CopyReport } from './make/copy/copy-disk.js';
-export { LossList, salvagedRanges } from './make/copy/salvage.js';
-export type { SalvagedRange, SalvageState } from './make/copy/salvage.js';
-export { hashContent, hashSource } from './make/copy/content.js';
 export type { Content, ContentListener } from './make/copy/content.js';

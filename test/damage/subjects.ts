@@ -5,9 +5,9 @@ import {
   executePlan,
   isQsnapError,
   memoryDevice,
-  parseRepairWords,
   proposeRepair,
 } from '../../src/index.js';
+import { parseRepairWords } from '../../src/internal.js';
 import { readLeft, runLimited } from './qemu-tools.js';
 
 export interface Verdict {

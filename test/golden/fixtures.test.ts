@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
   computeUnsavedChanges,
-  hexOfBytes,
   isQsnapError,
   openImage,
   snapshotsEqualToActive,
   type ErrorCode,
 } from '../../src/index.js';
+import { hexOfBytes } from '../../src/internal.js';
 import { expectedContents, expectedJson, fixtureNames, loadFixture } from '../support/fixture.js';
 import { comparableInfo, infoOf } from './qemu-info.js';
 import { recordingSource } from './recording-source.js';

@@ -4,7 +4,6 @@ import {
   checkImage,
   chooseRescued,
   executePlan,
-  isAllRescued,
   memoryDevice,
   openImage,
   planCreate,
@@ -14,6 +13,7 @@ import {
   type RescuedDisk,
   type RescuePlan,
 } from '../../src/index.js';
+import { isAllRescued } from '../../src/internal.js';
 import { layoutOf, readGuest } from './image-builder.js';
 
 /** What a rescue found and wrote. */

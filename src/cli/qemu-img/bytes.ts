@@ -2,7 +2,7 @@
  * Byte strings: one character a byte, codes 0 to 255. Arguments, names and paths are bytes to
  * qemu-img, and so they stay here from the command line to the output, valid UTF-8 or not.
  */
-import { printable } from '../../index.js';
+import { printable } from '../../internal.js';
 
 const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

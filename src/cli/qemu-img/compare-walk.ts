@@ -1,6 +1,7 @@
 /** Two disks side by side, as `compare` goes over them. */
 import type { GuestDisk, QsnapError, ReadRequest } from '../../index.js';
-import { isQsnapError, newIoBytes } from '../../index.js';
+import { isQsnapError } from '../../index.js';
+import { newIoBytes } from '../../internal.js';
 import { readAll } from './read-all.js';
 import type { StatusRun } from './status-runs.js';
 import { StatusWalk } from './status-walk.js';

@@ -1,10 +1,6 @@
 /** The new image that `convert` makes. */
-import {
-  checkCreateOptions,
-  isQsnapError,
-  newQcow2Writer,
-  type CreateImageOptions,
-} from '../../index.js';
+import { isQsnapError, newQcow2Writer, type CreateImageOptions } from '../../index.js';
+import { checkCreateOptions } from '../../internal.js';
 import { fileIdentity, type ReplaceableFile } from '../../node/index.js';
 import { isCacheMode } from './cache-mode.js';
 import { knownFormat, type ConvertTarget } from './convert-target.js';

@@ -1,11 +1,11 @@
 /** `create`: a new empty image. */
 import {
-  checkCreateOptions,
   createImage,
   isQsnapError,
   type CreateImageOptions,
   type QsnapError,
 } from '../../index.js';
+import { checkCreateOptions } from '../../internal.js';
 import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node/index.js';
 import { eachOption, type ArgvContext } from './argv.js';
 import { byteString, textOf } from './bytes.js';

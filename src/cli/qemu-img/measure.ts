@@ -1,13 +1,12 @@
 /** `measure`: how long the file of a new image becomes. */
 import {
   isQsnapError,
-  measureBitmaps,
-  measuredDataBytes,
   measureQcow2,
   type Image,
   type MeasureOptions,
   type Snapshot,
 } from '../../index.js';
+import { measureBitmaps, measuredDataBytes } from '../../internal.js';
 import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
 import type { Run } from './run-command.js';
 import { isOtherFormat } from './formats.js';

@@ -1,6 +1,6 @@
 /** What qemu-img calls "Format specific information" of a qcow2 image. */
 import type { Image, PersistentBitmap } from '../../index.js';
-import { LUKS_HEADER_BYTES, parseLuksHeader, type LuksHeader } from '../../index.js';
+import { LUKS_HEADER_BYTES, parseLuksHeader, type LuksHeader } from '../../internal.js';
 import { byteString, byteStringOfText } from './bytes.js';
 import type { Tree } from './json.js';
 

@@ -5,9 +5,6 @@ import {
   executeStages,
   isQsnapError,
   openImage,
-  planWithinRoom,
-  printableText,
-  refuseUnsound,
   type BlockDevice,
   type BlockSource,
   type ExecuteOptions,
@@ -15,6 +12,7 @@ import {
   type Image,
   type OpenOptions,
 } from '../../index.js';
+import { planWithinRoom, printableText, refuseUnsound } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';

@@ -1,15 +1,14 @@
 import {
-  hashSource,
   newQcow2Writer,
   newRawWriter,
   newStreamWriter,
-  printableText,
   QsnapError,
   type BlockDevice,
   type CompressionType,
   type GuestDisk,
   type ImageWriter,
 } from '../../index.js';
+import { hashSource, printableText } from '../../internal.js';
 import { createOutputFile, newSha256, type OutputFileOptions } from '../../node/index.js';
 import type { CliOutput } from '../streams.js';
 import { printWarning, type Context } from './context.js';

@@ -1,12 +1,12 @@
 import {
   backingName,
-  printableText,
   QsnapError,
   type BlockSource,
   type GuestDisk,
   type GuestDiskOptions,
   type Image,
 } from '../../index.js';
+import { printableText } from '../../internal.js';
 import { fileGate, nodeCryptography, nodeDecompressor } from '../../node/index.js';
 import type { Context } from './context.js';
 import { readPassphrase } from './passphrase.js';

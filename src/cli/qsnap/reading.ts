@@ -1,10 +1,10 @@
 import {
   isQsnapError,
   openForReading,
-  printableText,
   snapshotsEqualToActive,
   type ReadableImage,
 } from '../../index.js';
+import { printableText } from '../../internal.js';
 import { openFile } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';

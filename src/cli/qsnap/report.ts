@@ -1,4 +1,5 @@
-import { isQsnapError, printableText, type ImageState, type QsnapError } from '../../index.js';
+import { isQsnapError, type ImageState, type QsnapError } from '../../index.js';
+import { printableText } from '../../internal.js';
 import { oneSafeLine } from '../text.js';
 import type { Context } from './context.js';
 import { hintOf } from './hints.js';

@@ -1,5 +1,6 @@
 /** What `export --salvage` says of a disk that was copied past damage. */
-import { salvagedRanges, type GuestDisk, type LossList, type SalvagedRange } from '../../index.js';
+import { type GuestDisk } from '../../index.js';
+import { salvagedRanges, type LossList, type SalvagedRange } from '../../internal.js';
 import { createOutputFile, type OutputFileOptions } from '../../node/index.js';
 import { countText, exactSizeText, hexText, oneSafeLine } from '../text.js';
 

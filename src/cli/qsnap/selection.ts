@@ -1,4 +1,5 @@
-import { findSnapshot, isQsnapError, printable, type Image, type Snapshot } from '../../index.js';
+import { findSnapshot, isQsnapError, type Image, type Snapshot } from '../../index.js';
+import { printable } from '../../internal.js';
 import { localTimeText } from '../text.js';
 import { isUtf8 } from './present/bytes.js';
 

@@ -1,5 +1,6 @@
 /** What could not be read of an image: said on stderr, and in JSON. */
-import { printableText, type ReadableImage, type UnreadStructure } from '../../index.js';
+import { type ReadableImage, type UnreadStructure } from '../../index.js';
+import { printableText } from '../../internal.js';
 import { oneSafeLine } from '../text.js';
 import { printWarning, type Context } from './context.js';
 import { errorJson } from './report.js';

@@ -1,7 +1,7 @@
 /** The fuzzer itself: what it must not let pass, it does not let pass. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { QsnapError } from '../../../src/errors.js';
-import { printable } from '../../../src/index.js';
+import { printable } from '../../../src/internal.js';
 import { seededRandom } from '../../support/mutate.js';
 import { loadFixture } from '../../support/fixture.js';
 import { Coverage } from './coverage.js';

@@ -7,18 +7,12 @@ import {
   computeUnsavedChanges,
   copyDisk,
   dataFileName,
-  describeSnapshot,
-  hexOfBytes,
   isQsnapError,
-  LossList,
-  measureBitmaps,
-  measuredDataBytes,
   measureQcow2,
   newQcow2Writer,
   openForReading,
   openGuestDisk,
   openImage,
-  printableText,
   snapshotsEqualToActive,
   type CheckReport,
   type Cryptography,
@@ -28,6 +22,14 @@ import {
   type ReadableImage,
   type Snapshot,
 } from '../../../src/index.js';
+import {
+  describeSnapshot,
+  hexOfBytes,
+  LossList,
+  measureBitmaps,
+  measuredDataBytes,
+  printableText,
+} from '../../../src/internal.js';
 import {
   equalBytes,
   newSha256,

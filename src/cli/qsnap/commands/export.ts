@@ -1,16 +1,14 @@
 import {
   copyDisk,
-  hashContent,
   isQsnapError,
-  LossList,
   openGuestDisk,
-  printableText,
   type CopyReport,
   type GuestDisk,
   type GuestDiskOptions,
   type Image,
   type Loss,
 } from '../../../index.js';
+import { hashContent, LossList, printableText } from '../../../internal.js';
 import { newSha256, nodeCompressor, type InputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText, hexText } from '../../text.js';

@@ -1,4 +1,5 @@
-import { printableText, type Snapshot } from '../../../index.js';
+import { type Snapshot } from '../../../index.js';
+import { printableText } from '../../../internal.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
 import { snapshotJson } from '../present/snapshot-json.js';

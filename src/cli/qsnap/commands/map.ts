@@ -1,4 +1,5 @@
-import { openGuestDisk, printableText, type Extent, type GuestDisk } from '../../../index.js';
+import { openGuestDisk, type Extent, type GuestDisk } from '../../../index.js';
+import { printableText } from '../../../internal.js';
 import { fileGate } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText, jsonText } from '../../text.js';

@@ -3,10 +3,7 @@ import {
   editWithinRoom,
   executePlan,
   isQsnapError,
-  parseRepairWords,
-  planWithinRoom,
   proposeRepair,
-  refuseUnsound,
   saveUndo,
   type BlockDevice,
   type BlockSource,
@@ -16,6 +13,7 @@ import {
   type ProposedRepair,
   type RepairChoice,
 } from '../../../index.js';
+import { parseRepairWords, planWithinRoom, refuseUnsound } from '../../../internal.js';
 import {
   createNewFile,
   newSha256,

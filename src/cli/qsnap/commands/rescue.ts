@@ -1,14 +1,12 @@
 import {
   chooseRescued,
-  foreseeRescued,
-  isAllRescued,
   planRescue,
-  refuseUnsound,
   writeRescued,
   type RescuedDisk,
   type RescuePlan,
   type RescueReport,
 } from '../../../index.js';
+import { foreseeRescued, isAllRescued, refuseUnsound } from '../../../internal.js';
 import { createOutputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';

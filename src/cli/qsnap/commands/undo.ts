@@ -1,4 +1,5 @@
-import { executeUndo, printableText } from '../../../index.js';
+import { executeUndo } from '../../../index.js';
+import { printableText } from '../../../internal.js';
 import { newSha256, openFile, openFileForEdit } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';

@@ -1,10 +1,10 @@
 import {
-  printableText,
   type CheckReport,
   type CheckTotals,
   type Finding,
   type Unreferenced,
 } from '../../../index.js';
+import { printableText } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, hexText, oneSafeLine } from '../../text.js';
 

@@ -1,4 +1,5 @@
-import { describeSnapshot, printableText, type CompareReport } from '../../../index.js';
+import { type CompareReport } from '../../../index.js';
+import { describeSnapshot, printableText } from '../../../internal.js';
 import { tableLines } from '../../columns.js';
 import { countText, exactSizeText, hexText } from '../../text.js';
 import type { ComparedSide } from './compared-side.js';

@@ -1,11 +1,5 @@
-import {
-  describeSnapshot,
-  type EditFacts,
-  printableText,
-  type ExecuteReport,
-  type Image,
-  type Snapshot,
-} from '../../../index.js';
+import { type EditFacts, type ExecuteReport, type Image, type Snapshot } from '../../../index.js';
+import { describeSnapshot, printableText } from '../../../internal.js';
 import { countText } from '../../text.js';
 import type { AnyEdit } from './any-edit.js';
 import { freedText, givenBackLines, netFreedBytes } from './plan-text.js';

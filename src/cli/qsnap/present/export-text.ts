@@ -1,4 +1,4 @@
-import { describeSnapshot, printableText } from '../../../index.js';
+import { describeSnapshot, printableText } from '../../../internal.js';
 import { sizeText } from '../../text.js';
 import type { ExportFacts } from './manifest.js';
 

@@ -1,10 +1,5 @@
-import {
-  backingFormat,
-  backingName,
-  dataFileName,
-  hexOfBytes,
-  type Image,
-} from '../../../index.js';
+import { backingFormat, backingName, dataFileName, type Image } from '../../../index.js';
+import { hexOfBytes } from '../../../internal.js';
 import { hexText } from '../../text.js';
 import { isUtf8 } from './bytes.js';
 import { extensionTitle } from './extensions.js';

@@ -1,12 +1,5 @@
-import {
-  backingFormat,
-  dataFileName,
-  hexOfBytes,
-  printable,
-  printableText,
-  type Image,
-  type UnreadStructure,
-} from '../../../index.js';
+import { backingFormat, dataFileName, type Image, type UnreadStructure } from '../../../index.js';
+import { hexOfBytes, printable, printableText } from '../../../internal.js';
 import { fieldLines } from '../../columns.js';
 import { countText, exactSizeText, hexText, oneSafeLine, sizeText } from '../../text.js';
 import { extensionTitle } from './extensions.js';

@@ -1,10 +1,5 @@
-import {
-  backingName,
-  printableText,
-  type Extent,
-  type GuestDisk,
-  type Image,
-} from '../../../index.js';
+import { backingName, type Extent, type GuestDisk, type Image } from '../../../index.js';
+import { printableText } from '../../../internal.js';
 import { hexText } from '../../text.js';
 
 /** Widths of the columns; a number that needs more pushes only its own row. */

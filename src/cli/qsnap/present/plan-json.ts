@@ -1,11 +1,10 @@
 import {
-  shadowWriteBytes,
-  shadowWriteRanges,
   type ExecuteReport,
   type Image,
   type QsnapError,
   type ShadowWrite,
 } from '../../../index.js';
+import { shadowWriteBytes, shadowWriteRanges } from '../../../internal.js';
 import { errorJson } from '../report.js';
 import { isStaged, type AnyEdit } from './any-edit.js';
 import { netFreedBytes } from './plan-text.js';

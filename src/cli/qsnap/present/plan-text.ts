@@ -1,14 +1,12 @@
 import {
-  printableText,
   type EditFacts,
   type EditPlan,
-  shadowWriteBytes,
-  shadowWriteRanges,
   type ExecuteReport,
   type Image,
   type ShadowWrite,
   type StagedEdit,
 } from '../../../index.js';
+import { printableText, shadowWriteBytes, shadowWriteRanges } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { isStaged, type AnyEdit } from './any-edit.js';
 import { countText, hexText, oneSafeLine, sizeText } from '../../text.js';

@@ -1,11 +1,11 @@
 import {
-  printableText,
   REPAIR_CLASSES,
   type ExecuteReport,
   type ProposedRepair,
   type Remedy,
   type RepairClass,
 } from '../../../index.js';
+import { printableText } from '../../../internal.js';
 import { countText } from '../../text.js';
 import { unreferencedText, verdictText } from './check-text.js';
 import { dryRunLines, freedText, givenBackLines, netFreedBytes } from './plan-text.js';

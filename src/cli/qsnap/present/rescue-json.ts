@@ -1,4 +1,5 @@
-import { lostRanges, type LostRange, type RescuedDisk, type RescuePlan } from '../../../index.js';
+import { type RescuedDisk, type RescuePlan } from '../../../index.js';
+import { lostRanges, type LostRange } from '../../../internal.js';
 import type { Rescued } from './rescued.js';
 
 /** Ranges of one disk in the output; a map file has more. */

@@ -1,4 +1,5 @@
-import { printable, printableText, type RescuedDisk, type RescuePlan } from '../../../index.js';
+import { type RescuedDisk, type RescuePlan } from '../../../index.js';
+import { printable, printableText } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, sizeText } from '../../text.js';
 import type { Rescued } from './rescued.js';

@@ -1,4 +1,5 @@
-import { hexOfBytes, type Snapshot } from '../../../index.js';
+import { type Snapshot } from '../../../index.js';
+import { hexOfBytes } from '../../../internal.js';
 import { utcTimeText } from '../../text.js';
 import { isUtf8 } from './bytes.js';
 

@@ -1,10 +1,5 @@
-import {
-  describeSnapshot,
-  hexOfBytes,
-  printable,
-  printableText,
-  type Snapshot,
-} from '../../../index.js';
+import { type Snapshot } from '../../../index.js';
+import { describeSnapshot, hexOfBytes, printable, printableText } from '../../../internal.js';
 import { fieldLines, tableLines, type Column } from '../../columns.js';
 import type { Style } from '../../style.js';
 import {

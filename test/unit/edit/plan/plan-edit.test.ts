@@ -10,11 +10,11 @@ import {
   planCreate,
   planDelete,
   planRename,
-  shadowWriteRanges,
   type EditPlan,
   type ErrorCode,
   type Image,
 } from '../../../../src/index.js';
+import { shadowWriteRanges } from '../../../../src/internal.js';
 import {
   copyCompanions,
   expectedJson,

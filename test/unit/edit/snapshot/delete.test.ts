@@ -7,8 +7,8 @@ import {
   planCreate,
   planDelete,
   planDeleteInPlace,
-  refuseUnsound,
 } from '../../../../src/index.js';
+import { refuseUnsound } from '../../../../src/internal.js';
 import { QsnapError } from '../../../../src/errors.js';
 import type { WriteRequest } from '../../../../src/io/device.js';
 import { contentsOf } from '../../../support/crash-judge.js';

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { LossList, openGuestDisk, salvagedRanges } from '../../../../src/index.js';
+import { openGuestDisk } from '../../../../src/index.js';
+import { LossList, salvagedRanges } from '../../../../src/internal.js';
 import { openForReading } from '../../../../src/image/open-for-reading.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
 import { nodeDecompressor } from '../../../../src/node/index.js';

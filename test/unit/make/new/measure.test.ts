@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { measureBitmaps, measuredDataBytes, measureQcow2 } from '../../../../src/index.js';
+import { measureQcow2 } from '../../../../src/index.js';
+import { measureBitmaps, measuredDataBytes } from '../../../../src/internal.js';
 
 const PLAIN = {
   clusterBytes: 65_536,

@@ -1,0 +1,22 @@
+/**
+ * What the two command lines need besides the public surface. It is not published: nothing here is promised to anybody
+ * else.
+ */
+export { hexOfBytes, printable, printableText } from './base/text.js';
+export { newIoBytes } from './base/io-bytes.js';
+export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
+export type { LuksHeader } from './qcow2/luks.js';
+export { describeSnapshot } from './edit/snapshot/find.js';
+export { refuseUnsound } from './read/check/refuse-unsound.js';
+export { checkCreateOptions } from './make/new/create-image.js';
+export { measureBitmaps, measuredDataBytes } from './make/new/measure.js';
+export { parseRepairWords } from './edit/repair/choice.js';
+export { isAllRescued } from './make/rescue/choose.js';
+export { lostRanges } from './make/rescue/lost-ranges.js';
+export type { LostRange } from './make/rescue/lost-ranges.js';
+export { foreseeRescued } from './make/rescue/write-copy.js';
+export { planWithinRoom } from './edit/plan/within-room.js';
+export { shadowWriteBytes, shadowWriteRanges } from './edit/tx/plan.js';
+export { LossList, salvagedRanges } from './make/copy/salvage.js';
+export type { SalvagedRange } from './make/copy/salvage.js';
+export { hashContent, hashSource } from './make/copy/content.js';
