@@ -1,18 +1,16 @@
 import { throwIfAborted } from '../base/abort.js';
 import { isQsnapError, QsnapError } from '../errors.js';
-import { backingName, type Image, type Unread } from '../image/image.js';
+import { backingName, type Unread } from '../image/image.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
-import { utf8Bytes } from '../base/text.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { settled } from '../io/settled.js';
 import type { Header } from '../qcow2/header.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { checkImage } from '../read/check/check-image.js';
 import type { CheckOptions, CheckReport } from '../read/check/report.js';
-import { openGuestDisk } from '../read/guest/open-guest-disk.js';
 import { computeUnsavedChanges, type UnsavedChanges } from '../edit/snapshot/unsaved.js';
 import { carryOut, planOnly } from './carry-out.js';
-import { allSnapshots, CurrentImage, readableSnapshot } from './current-image.js';
+import { allSnapshots, CurrentImage } from './current-image.js';
 import type {
   ApplyingOptions,
   DeletingOptions,
@@ -36,6 +34,7 @@ import {
   type PlannedEdit,
   type Planner,
 } from './planned-edit.js';
+import { openChosenDisk } from './open-disk.js';
 import { QcowDisk } from './qcow-disk.js';
 import { Queue } from './queue.js';
 import { refuseClosed } from './refuse.js';
@@ -426,26 +425,14 @@ export class QcowImage implements AsyncDisposable {
     });
   }
 
-  async #openDisk(
-    choice: SnapshotChoice | undefined,
-    { passphrase, backing }: DiskOptions,
-  ): Promise<QcowDisk> {
-    const { decompressor, cryptography, gate } = this.#options;
+  async #openDisk(choice: SnapshotChoice | undefined, options: DiskOptions): Promise<QcowDisk> {
     const image = await this.#current.fresh();
-    const snapshot = choice === undefined ? undefined : readableSnapshot(image, choice);
-    if (backing === true && gate === undefined) throw noGate(image);
-    const guest = await openGuestDisk(image, {
-      snapshot,
-      decompressor,
-      cryptography,
-      passphrase: typeof passphrase === 'string' ? utf8Bytes(passphrase) : passphrase,
-      gate: backing === true ? gate : undefined,
-    });
+    const opened = await openChosenDisk(image, choice, options, this.#options);
     const onClose = (closed: QcowDisk): void => {
       this.#disks.delete(closed);
     };
-    const sizeBytes = await guest.sizeBytes();
-    const disk = new QcowDisk({ guest, sizeBytes, snapshot, image, onClose });
+    const sizeBytes = await opened.guest.sizeBytes();
+    const disk = new QcowDisk({ ...opened, sizeBytes, image, onClose });
     this.#disks.add(disk);
     return disk;
   }
@@ -462,12 +449,5 @@ function withInPlace(error: unknown): unknown {
   if (error.details.imageState === 'new') return error;
   return error.with({
     hint: 'make room, or delete with `{ inPlace: true }`, which does with the room of what is deleted',
-  });
-}
-
-function noGate({ source }: Image): QsnapError {
-  return new QsnapError('BACKING_REFUSED', 'nothing here opens the files that an image names', {
-    file: source.label,
-    hint: 'give a gate when you open the image: `openImageFile` of qsnap/node has one',
   });
 }
