@@ -94,3 +94,32 @@ test.each<[string, Partial<StagedPlan>]>([
     expect(isQsnapError(error) && error.code).toBe('INTERNAL');
   }
 });
+
+test('a signal ends it as long as the new list is not sent, and not from then on', async () => {
+  const whole = recordingDevice(BYTES);
+  await executeStages(madeOn(whole, PLAN));
+  for (const [flushes, ends] of [
+    [1, true],
+    [2, false],
+    [3, false],
+  ] as const) {
+    const device = recordingDevice(BYTES);
+    const flush = device.flush.bind(device);
+    const controller = new AbortController();
+    let done = 0;
+    device.flush = async () => {
+      await flush();
+      if (++done === flushes) controller.abort('SIGINT');
+    };
+    const edit = executeStages(madeOn(device, PLAN), { signal: controller.signal });
+    if (ends) {
+      const details = { imageState: 'old' };
+      await expect(edit).rejects.toMatchObject({ code: 'ABORTED', cause: 'SIGINT', details });
+      const header = device.snapshotBytes().subarray(0, 512);
+      expect(Buffer.compare(header, PLAN.headerSector)).toBe(0);
+    } else {
+      await edit;
+      expect(Buffer.compare(device.snapshotBytes(), whole.snapshotBytes())).toBe(0);
+    }
+  }
+});
