@@ -166,6 +166,23 @@ export function setCopied(words: Uint32Array, scan: Scan, counts: Counts): void 
   }
 }
 
+/**
+ * Sets the COPIED flag of every entry with an offset other than 0. (An entry with the offset 0 is left: there the flag
+ * alone tells whether it names data.) Returns whether a flag was missing.
+ *
+ * QEMU: block/qcow2-refcount.c, check_oflag_copied.
+ */
+export function setCopiedOfAll(words: Uint32Array, { stride }: Scan): boolean {
+  let changed = false;
+  for (let i = 0; i < words.length; i += stride) {
+    const high = words[i]!;
+    if ((high & (COMPRESSED | COPIED)) !== 0 || offsetOf(high, words[i + 1]!) === 0) continue;
+    words[i] = (high | COPIED) >>> 0;
+    changed = true;
+  }
+  return changed;
+}
+
 /** How the allocated guest clusters of an L2 table follow each other in the file. */
 export interface Layout {
   allocated: number;

@@ -14,6 +14,7 @@ import type { EditPlan, ShadowWrite } from '../../src/edit/tx/plan.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
 import { loadFixture } from '../support/fixture.js';
+import { AS_READ } from '../support/table-content.js';
 
 /** What a medium makes of a write that it confirms; undefined: nothing. */
 type Lie = (write: WriteRequest) => WriteRequest | undefined;
@@ -138,7 +139,9 @@ describe('an engine that is wrong', () => {
     [
       'flags of L2 tables left as they were',
       'create',
-      withWrite('L2 tables', (write) => ({ ...write, fill: () => undefined }) as ShadowWrite),
+      withWrite('L2 tables', (write) =>
+        write.kind === 'tables' ? { ...write, content: AS_READ } : write,
+      ),
     ],
     [
       'a refcount table of zeros',

@@ -5,7 +5,7 @@ import type { Image } from '../../src/image/image.js';
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice, type MemoryDevice } from '../../src/io/memory.js';
 import { LIMITS } from '../../src/qcow2/limits.js';
-import { newSnapshot, planCreate, readActiveL1 } from '../../src/edit/snapshot/create.js';
+import { copiedL1, newEntry, planCreate } from '../../src/edit/snapshot/create.js';
 import { planRename } from '../../src/edit/snapshot/rename.js';
 import { executePlan } from '../../src/edit/tx/execute.js';
 import type { EditPlan } from '../../src/edit/tx/plan.js';
@@ -59,21 +59,26 @@ describe('a snapshot table of all but 64 MiB', () => {
   async function full(): Promise<MemoryDevice> {
     const device = memoryDevice(loadFixture('no-snapshots'));
     const image = await openImage(device);
-    const activeL1 = await readActiveL1(image);
     const entryBytes = 40 + 24 + 2 * 65_535;
     const padded = Math.ceil(entryBytes / 8) * 8;
     const left = LIMITS.snapshotTableBytesMax.value - COUNT * padded - SPARE - 64;
-    const snapshots = Array.from({ length: COUNT + 1 }, (_, i) => {
-      const created = newSnapshot(image, { name: 'x', date: DATE }, activeL1);
+    const entries = Array.from({ length: COUNT + 1 }, (_, i) => {
       const texts = i < COUNT ? 2 * 65_535 : left;
       const nameBytes = new Uint8Array(65_535).fill(0x61);
       const idBytes = new Uint8Array(texts - 65_535).fill(0x62);
       new TextEncoder().encodeInto(`n${i}_`, idBytes);
-      return { ...created, entry: { ...created.entry, nameBytes, idBytes } };
+      return { ...newEntry(image, { name: 'x', date: DATE }), nameBytes, idBytes };
     });
     const { diskSizeBytes } = image.header;
-    const about = { operation: 'create', summary: 'fill the table', created: [] } as const;
-    const plan = await planEdit(image, { diskSizeBytes, activeL1, snapshots }, about);
+    const plan = await planEdit(image, {
+      operation: 'create',
+      summary: 'fill the table',
+      created: [],
+      next: ({ activeL1 }) => {
+        const snapshots = entries.map((entry) => ({ entry, l1: copiedL1(activeL1, image) }));
+        return { diskSizeBytes, activeL1, snapshots };
+      },
+    });
     await executePlan(plan);
     return device;
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { BlockDevice } from '../../src/io/device.js';
 import { editsBegun } from '../../src/io/edits.js';
 import { bound, type Bound, type WritePlan } from '../../src/edit/tx/plan.js';
+import { painted } from './table-content.js';
 
 const CLUSTER = 512;
 const CLUSTERS = 24;
@@ -36,7 +37,7 @@ export const situations = fc
           tableBytes: CLUSTER,
           targets: Float64Array.from(at('table', roles.length)),
           sources: undefined,
-          fill: (i, table) => table.fill(100 + i),
+          content: painted(roles.length, (words, i) => words.fill((100 + i) * 0x0101_0101)),
         },
       ],
       switch: { at: 24, bytes: new Uint8Array(72).fill(9) },

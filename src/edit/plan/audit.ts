@@ -12,10 +12,11 @@ import { TableCounter } from '../../refs/table-counter.js';
 import { walkReferences } from '../../refs/walk.js';
 import { DataMoves } from './data-moves.js';
 import { refuseLosses } from './refuse-losses.js';
-import type { Survey } from './survey.js';
+import type { SurveyedEdit } from './survey.js';
+import type { NextState } from './next-state.js';
 
-/** What is known of an image once it was found sound. */
-export interface Audit {
+/** An edit of an image that was found sound. */
+export interface AuditedEdit<Next extends NextState = NextState> extends SurveyedEdit<Next> {
   readonly scan: Scan;
   /** The stored refcount of every cluster, with room for clusters past the end of the file. */
   readonly counts: Counts;
@@ -37,8 +38,11 @@ export interface Audit {
  * @param capacityClusters how many clusters the counts must cover: the file and room to grow.
  * @throws QsnapError IMAGE_DAMAGED at the first finding that makes an edit unsafe.
  */
-export async function audit(from: Survey, capacityClusters: number): Promise<Audit> {
-  const { image, format, tally, regions } = from;
+export async function audit<Next extends NextState>(
+  edit: SurveyedEdit<Next>,
+  capacityClusters: number,
+): Promise<AuditedEdit<Next>> {
+  const { image, format, tally, regions } = edit;
   const { geometry } = image;
   const scan = scanOf(format, true);
   const counts = newCounts(capacityClusters, geometry);
@@ -68,21 +72,21 @@ export async function audit(from: Survey, capacityClusters: number): Promise<Aud
       moves.add(index, words, runs);
     },
     bitmapEntry: (high, low, at) => {
-      countBitmapCluster(high, low, at, from, counts);
+      countBitmapCluster(high, low, at, edit, counts);
     },
   });
 
-  refuseSharedMetadata(from, counts);
+  refuseSharedMetadata(edit, counts);
   const free = new ClusterSet(capacityClusters);
-  const { leakedClusters } = await replaceByStored(image, from.refcountBlocks, counts, free);
+  const { leakedClusters } = await replaceByStored(image, edit.refcountBlocks, counts, free);
   counts.touched.fill(0);
-  const flagsWrong = marks.anyWrong(counts) || anyWrongInL1(from, counts);
-  const audited = { scan, counts, free, hasCopied, moves, leakedClusters, flagsWrong };
-  await refuseLosses(from, audited);
+  const flagsWrong = marks.anyWrong(counts) || anyWrongInL1(edit, counts);
+  const audited = { ...edit, scan, counts, free, hasCopied, moves, leakedClusters, flagsWrong };
+  await refuseLosses(audited);
   return audited;
 }
 
-function anyWrongInL1({ activeL1, image }: Survey, counts: Counts): boolean {
+function anyWrongInL1({ activeL1, image }: SurveyedEdit, counts: Counts): boolean {
   for (let i = 0; i < activeL1.length; i += 2) {
     const offset = offsetOf(activeL1[i]!, activeL1[i + 1]!);
     if (offset === 0) continue;
@@ -102,8 +106,8 @@ function addPointers(at: number, pointers: number, counts: Counts, clusterBytes:
  * Refuses an image in which something else refers to a cluster of metadata: a write to guest data there would destroy
  * the table, and a write to the table the guest data.
  */
-function refuseSharedMetadata(from: Survey, counts: Counts): void {
-  const { clusterBytes } = from.image.geometry;
+function refuseSharedMetadata(edit: SurveyedEdit, counts: Counts): void {
+  const { clusterBytes } = edit.image.geometry;
   const refuse = (structure: string, cluster: number): never => {
     const at = cluster * clusterBytes;
     throw damaged({
@@ -112,13 +116,13 @@ function refuseSharedMetadata(from: Survey, counts: Counts): void {
       message: `guest data or a bitmap lies over the ${structure} at ${hex(at)}`,
     });
   };
-  for (const region of from.regions) {
+  for (const region of edit.regions) {
     const [first, end] = regionClusters(region, clusterBytes);
     for (let cluster = first; cluster < end; cluster++) {
       if (counts.get(cluster) !== 1) refuse(region.owner, cluster);
     }
   }
-  const { offsets, before } = from.tally;
+  const { offsets, before } = edit.tally;
   offsets.forEach((offset, index) => {
     const cluster = offset / clusterBytes;
     if (counts.get(cluster) !== before[index]) refuse('L2 table', cluster);
@@ -130,7 +134,7 @@ function countBitmapCluster(
   high: number,
   low: number,
   at: number,
-  { image, format }: Survey,
+  { image, format }: SurveyedEdit,
   counts: Counts,
 ): void {
   const { clusterBytes } = image.geometry;

@@ -1,7 +1,7 @@
 import { clustersToHold, KiB } from '../../base/units.js';
 import type { ByteRange } from '../../io/device.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
-import { audit, type Audit } from './audit.js';
+import { audit, type AuditedEdit } from './audit.js';
 import { freedRanges } from './freed.js';
 import { Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
@@ -9,7 +9,7 @@ import { releaseDroppedL1s } from './place.js';
 import { refuseUncountable } from './refuse.js';
 import { moveDataRefcounts } from './tables-to-copy.js';
 import { clustersToCover } from './clusters-to-cover.js';
-import type { Survey } from './survey.js';
+import type { SurveyedEdit } from './survey.js';
 import { shadowWriteRanges } from '../tx/plan.js';
 import { filledClusters } from './filled.js';
 import { shorterList, unlist, type ListInBytes, type Unlisting } from './unlist.js';
@@ -20,9 +20,7 @@ export type ShorterList = NextState & { readonly activeL1: Uint32Array };
 /** The list is planned, and nothing counts any more that only the dropped snapshots referred to. */
 export interface Begun {
   /** As if no L1 had ever pointed at the L2 tables that only dropped snapshots had. */
-  readonly from: Survey;
-  readonly next: ShorterList;
-  readonly audited: Audit;
+  readonly edit: AuditedEdit<ShorterList>;
   readonly ledger: Ledger;
   readonly unlisting: Unlisting;
   /** Guest data that only dropped snapshots had. */
@@ -37,28 +35,27 @@ export interface Begun {
  * @param freeBytes what the medium has free.
  */
 export async function begin(
-  surveyed: Survey,
-  next: ShorterList,
+  surveyed: SurveyedEdit<ShorterList>,
   freeBytes: number,
 ): Promise<Begun> {
   const { image, format, tally } = surveyed;
   const { clusterBytes } = image.geometry;
-  const clusters = clustersToCover(surveyed, next);
+  const clusters = clustersToCover(surveyed);
   refuseUncountable(clusters, image);
   const audited = await audit(surveyed, clusters);
   const { counts, free } = audited;
-  const list = shorterList(surveyed, next);
-  const room = await roomForTable(list, surveyed, free, freeBytes);
+  const list = shorterList(audited);
+  const room = await roomForTable(list, audited, freeBytes);
   const ledger = new Ledger(image, counts, room, format.fileClusters, image.mayGrow);
-  const unlisting = await unlist(surveyed, list, ledger, freeBytes);
+  const unlisting = await unlist(audited, list, ledger, freeBytes);
   for (const { at, length } of unlisting.prepare.flatMap(shadowWriteRanges)) {
     for (let from = at; from < at + length; from += clusterBytes) {
       free.delete(Math.floor(from / clusterBytes));
     }
   }
-  moveDataRefcounts(surveyed, audited, ledger);
+  moveDataRefcounts(audited);
   const data = freedRanges(counts, free, image.geometry);
-  releaseDroppedL1s(surveyed, next, ledger);
+  releaseDroppedL1s(audited, ledger);
   for (const cluster of unlisting.vacated) ledger.changeMetadata(cluster, -1);
   const before = tally.before.slice();
   tally.offsets.forEach((at, index) => {
@@ -67,8 +64,8 @@ export async function begin(
     before[index] = 0;
   });
   const vacated = freedRanges(counts, free, image.geometry);
-  const from = { ...surveyed, tally: { ...tally, before } };
-  return { from, next, audited, ledger, unlisting, data, vacated };
+  const edit = { ...audited, tally: { ...tally, before } };
+  return { edit, ledger, unlisting, data, vacated };
 }
 
 /** Two refcounts that are raised may lie in holes of the file, of which a host fills this much. */
@@ -77,8 +74,7 @@ const RAISED_BYTES = 8 * KiB;
 /** Where a new snapshot table may go: on a full disk free clusters that are holes can't be filled. */
 async function roomForTable(
   { isFirstPart, bytes }: ListInBytes,
-  { image: { source, geometry } }: Survey,
-  free: ClusterSet,
+  { image: { source, geometry }, free }: AuditedEdit,
   freeBytes: number,
 ): Promise<ClusterSet> {
   const { clusterBytes } = geometry;
@@ -87,10 +83,10 @@ async function roomForTable(
   return filledClusters(source, free, clusterBytes, clusters);
 }
 
-/** ReleasedReferences clusters: the medium has room for them, also where it is full. */
-export function vacatedClusters({ from, audited, vacated }: Begun): ClusterSet {
-  const { clusterBytes } = from.image.geometry;
-  const set = new ClusterSet(audited.free.clusters);
+/** Clusters that the deletion leaves without a reference: the medium has room for them, also where it is full. */
+export function vacatedClusters({ edit, vacated }: Begun): ClusterSet {
+  const { clusterBytes } = edit.image.geometry;
+  const set = new ClusterSet(edit.free.clusters);
   for (const { at, length } of vacated)
     set.addRange(at / clusterBytes, (at + length) / clusterBytes);
   return set;
@@ -99,7 +95,7 @@ export function vacatedClusters({ from, audited, vacated }: Begun): ClusterSet {
 /** These, and the clusters that were free, which may be holes. */
 export function usableClusters(begun: Begun): ClusterSet {
   const set = vacatedClusters(begun);
-  const { free } = begun.audited;
+  const { free } = begun.edit;
   for (let cluster = free.next(0); cluster < free.clusters; cluster = free.next(cluster + 1)) {
     set.add(cluster);
   }

@@ -1,6 +1,6 @@
 import { clustersToHold, roundUp } from '../../base/units.js';
 import type { NextState } from './next-state.js';
-import type { Survey } from './survey.js';
+import type { SurveyedEdit } from './survey.js';
 
 /** Fixed part and padding of a snapshot table entry, in bytes. Spec: Snapshots. */
 const ENTRY_BYTES = 48;
@@ -9,15 +9,14 @@ const ENTRY_BYTES = 48;
  * How many clusters a ledger has to cover: those of the file, those of all new tables if they go past its end,
  * and the rest of the last refcount block, since blocks are written whole.
  */
-export function clustersToCover(from: Survey, next: NextState): number {
-  const { geometry, header } = from.image;
+export function clustersToCover({ image, format, tally, next }: SurveyedEdit): number {
+  const { geometry, header } = image;
   const { clusterBytes, refcountBlockEntries } = geometry;
-  const copies = from.tally.written.reduce((sum, pointers) => sum + Math.min(pointers, 1), 0);
+  const copies = tally.written.reduce((sum, pointers) => sum + Math.min(pointers, 1), 0);
   const tables = [...newL1Bytes(next), snapshotTableBytes(next)];
   const placed = tables.reduce((sum, bytes) => sum + clustersToHold(bytes, clusterBytes), copies);
   const fresh = (next.newL2Tables?.length ?? 0) + (next.newData?.clusters ?? 0);
-  const withoutRefcounts =
-    from.format.fileClusters + placed + fresh + header.refcountTable.clusters;
+  const withoutRefcounts = format.fileClusters + placed + fresh + header.refcountTable.clusters;
 
   // More clusters take more refcount blocks, which are clusters that have to be counted too.
   let covered = withoutRefcounts;

@@ -4,6 +4,7 @@ import { bytesOf } from '../../base/words.js';
 import { walkStoredTables } from '../../refs/tables.js';
 import type { BlockSource, ByteRange } from '../../io/device.js';
 import type { LiteralWrite, TableWrites } from '../tx/plan.js';
+import { tableMaker, type SectorsOf } from '../tx/table-content.js';
 
 /**
  * Ours: what is written in place is cut to sectors, the least that a file can have a hole of. Whoever made
@@ -75,21 +76,21 @@ export interface TablesInPlace {
   readonly tableBytes: number;
   /** Host offsets, ascending. */
   readonly places: Float64Array;
-  /** Turns the bytes of a table from `from` on into the new ones: all of them, or whole sectors. Pure. */
-  readonly fill: (index: number, from: number, part: Uint8Array) => void;
+  readonly content: SectorsOf['of'];
 }
 
 /** Reads tables and finds the sectors of them that have to be written; they are made while that is done. */
 export async function tablesInPlace(
   source: BlockSource,
-  { what, tableBytes, places, fill }: TablesInPlace,
+  { what, tableBytes, places, content }: TablesInPlace,
 ): Promise<readonly TableWrites[]> {
+  const make = tableMaker(content);
   const tables: number[] = [];
   const offsets: number[] = [];
   await walkStoredTables(source, places, tableBytes, (index, words) => {
     const after = bytesOf(words);
     const before = after.slice();
-    fill(index, 0, after);
+    make(index, after);
     for (const { at, length } of partsToWrite(before, after)) {
       for (let from = at; from < at + length; from += SECTOR_BYTES) {
         tables.push(index);
@@ -106,9 +107,7 @@ export async function tablesInPlace(
       tableBytes: SECTOR_BYTES,
       targets: sectors,
       sources: sectors,
-      fill: (i, sector) => {
-        fill(tables[i]!, offsets[i]!, sector);
-      },
+      content: { kind: 'sectors', of: content, tables, offsets },
     },
   ];
 }

@@ -53,12 +53,6 @@ export class Ledger {
     this.#isSealed = true;
   }
 
-  /** The counts of the new state, once the ledger is sealed. */
-  get final(): Counts {
-    assert(this.#isSealed, 'tables are made from counts that no longer change');
-    return this.counts;
-  }
-
   get endCluster(): number {
     return this.#allocator.endCluster;
   }

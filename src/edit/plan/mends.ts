@@ -25,7 +25,7 @@ export interface Stays {
  */
 export function mendsOf(
   { header, snapshots }: Pick<Image, 'header' | 'snapshots'>,
-  { flagsWrong }: { readonly flagsWrong: boolean },
+  flagsWrong: boolean,
   stays: Stays,
 ): readonly MendedOnTheWay[] {
   const areShort =

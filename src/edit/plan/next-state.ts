@@ -1,5 +1,7 @@
+import type { Image } from '../../image/image.js';
 import type { L1Ref } from '../../qcow2/header.js';
-import type { SnapshotEntry } from '../../qcow2/snapshot-table.js';
+import { conformingEntry, type SnapshotEntry } from '../../qcow2/snapshot-table.js';
+import type { NewL2Table } from '../tx/table-content.js';
 
 /**
  * An edit is a function from the old metadata tree to the new one. This is the new one: what the
@@ -17,18 +19,6 @@ export interface NextState {
   readonly newL2Tables?: readonly NewL2Table[];
   /** Clusters for what these tables map. */
   readonly newData?: NewData | undefined;
-}
-
-/** An L2 table that is made anew, for the active disk alone. */
-export interface NewL2Table {
-  /** Which entry of the active L1 points at it; that entry is 0 in `activeL1`. */
-  readonly l1Index: number;
-  /**
-   * Writes the entries as host-order words, COPIED flags of no meaning, into words that are 0. Pure.
-   *
-   * @param dataAt host offset of the first cluster of `newData`.
-   */
-  readonly fill: (words: Uint32Array, dataAt: number) => void;
 }
 
 /** Guest data that comes with an edit: clusters in a row past the end of the file. */
@@ -57,4 +47,12 @@ export interface NewL1 {
   readonly kind: 'new';
   /** Host-order words, flags of no meaning. */
   readonly words: Uint32Array;
+}
+
+/** All snapshots of the image as they are, with the entries that a rewritten table must hold. */
+export function keptSnapshots({ snapshots, header }: Image): readonly NextSnapshot[] {
+  return snapshots.map((snapshot) => ({
+    entry: conformingEntry(snapshot, header.version),
+    l1: { kind: 'kept', ref: snapshot.l1, index: snapshot.index },
+  }));
 }

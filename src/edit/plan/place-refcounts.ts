@@ -1,5 +1,4 @@
-import { HIGH_WORD, bytesOfWords, storedWords } from '../../base/words.js';
-import { BlockGroups } from '../../refcount/block-groups.js';
+import { HIGH_WORD, bytesOfWords } from '../../base/words.js';
 import type { LiteralWrite, TableWrites } from '../tx/plan.js';
 import type { Geometry } from '../../qcow2/geometry.js';
 import type { Ledger } from './ledger.js';
@@ -56,7 +55,6 @@ export function placeRefcounts(
     words[2 * block + 1] = at % HIGH_WORD;
   }
   const byPlace = [...newPlaces].sort(([, a], [, b]) => a - b);
-  const groups = new BlockGroups(refcountBits);
   return {
     table: { at: tableAt, clusters: tableClusters },
     writes: [
@@ -66,9 +64,11 @@ export function placeRefcounts(
         tableBytes: clusterBytes,
         targets: Float64Array.from(byPlace, ([, at]) => at),
         sources: undefined,
-        fill: (i, table) => {
-          const firstWord = (byPlace[i]![0] * refcountBlockEntries) / 32;
-          groups.encodeBlock(ledger.final, firstWord, storedWords(table));
+        content: {
+          kind: 'refcounts',
+          counts: ledger.counts,
+          refcountBits,
+          firstClusters: Float64Array.from(byPlace, ([block]) => block * refcountBlockEntries),
         },
       },
       { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },

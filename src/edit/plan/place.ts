@@ -1,20 +1,17 @@
 import { hasSameBytes, sameWords } from '../../base/bytes.js';
-import { HIGH_WORD, storedWords } from '../../base/words.js';
+import { HIGH_WORD } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../../l1l2/entry.js';
-import { newRuns } from '../../l1l2/runs.js';
-import { clearStoredCopied, setStoredCopied } from '../../l1l2/stored-scan.js';
 import { indexOfOffset } from '../../refs/pointers.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
-import type { ShadowWrite, TableWrites } from '../tx/plan.js';
-import type { Audit } from './audit.js';
+import type { ShadowWrite } from '../tx/plan.js';
+import type { FlaggedTables } from '../tx/table-content.js';
+import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
-import type { NextState } from './next-state.js';
-import { newTableFill, type NewTables } from './new-tables.js';
+import type { AddedTables } from './new-tables.js';
 import { Placer } from './placer.js';
-import type { Survey } from './survey.js';
 
 /** New places of the tables that an edit writes, and the writes that put them there. */
 export interface Placed {
@@ -27,7 +24,7 @@ export interface Placed {
 export interface WrittenL2Tables {
   /** Indexes in the tally of tables that need a copy. */
   readonly copied: readonly number[];
-  readonly added: NewTables;
+  readonly added: AddedTables;
 }
 
 /** Where an L2 table lies after the edit, for L1 tables that the edit writes. */
@@ -40,24 +37,21 @@ type Relocate = (offset: number) => number;
  * @param listed where the new snapshot table lies already; dropped L1s are released then, too.
  */
 export function placeTables(
-  from: Survey,
-  next: NextState,
-  audited: Audit,
+  edit: AuditedEdit,
   { copied, added }: WrittenL2Tables,
   ledger: Ledger,
   listed?: Placed['snapshotTable'],
 ): Placed {
-  const placer = new Placer(ledger, from.image.geometry.clusterBytes);
+  const placer = new Placer(ledger, edit.image.geometry.clusterBytes);
   placer.add(...added.dataWrites);
-  const fillNew = newTableFill(added, audited, ledger);
-  const newPlaces = placer.l2Tables(added.tables.length, undefined, fillNew);
-  const sources = Float64Array.from(copied, (index) => from.tally.offsets[index]!);
-  const fillCopy = copiedFlags(from, audited, copied, ledger);
-  const copies = placer.l2Tables(copied.length, sources, fillCopy);
-  const relocate = countL2Tables(from, copied, copies, ledger);
-  const pointers = added.tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
-  const activeL1 = placeActiveL1(from, next, { relocate, pointers }, placer);
-  const refs = next.snapshots.map(({ l1 }) =>
+  const { tables } = added.content;
+  const newPlaces = placer.l2Tables(tables.length, undefined, added.content);
+  const sources = Float64Array.from(copied, (index) => edit.tally.offsets[index]!);
+  const copies = placer.l2Tables(copied.length, sources, flaggedTables(edit, copied));
+  const relocate = countL2Tables(edit, copied, copies, ledger);
+  const pointers = tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
+  const activeL1 = placeActiveL1(edit, { relocate, pointers }, placer);
+  const refs = edit.next.snapshots.map(({ l1 }) =>
     l1.kind === 'kept'
       ? l1.ref
       : placer.l1(
@@ -66,8 +60,8 @@ export function placeTables(
         ),
   );
   if (listed !== undefined) return { activeL1, snapshotTable: listed, shadow: placer.writes };
-  releaseDroppedL1s(from, next, ledger);
-  const snapshotTable = placeSnapshotTable(from, next, refs, placer);
+  releaseDroppedL1s(edit, ledger);
+  const snapshotTable = placeSnapshotTable(edit, refs, placer);
   return { activeL1, snapshotTable, shadow: placer.writes };
 }
 
@@ -76,13 +70,13 @@ export function placeTables(
  * those that stay point at the original.
  */
 export function countL2Tables(
-  from: Survey,
+  { image, tally }: AuditedEdit,
   copied: readonly number[],
   copies: Float64Array,
   ledger: Ledger,
 ): Relocate {
-  const { offsets, before, kept, written } = from.tally;
-  const { clusterBytes } = from.image.geometry;
+  const { offsets, before, kept, written } = tally;
+  const { clusterBytes } = image.geometry;
   const copyOf = new Float64Array(offsets.length);
   copied.forEach((index, i) => {
     copyOf[index] = copies[i]!;
@@ -99,20 +93,14 @@ export function countL2Tables(
   };
 }
 
-/** Sets the COPIED flags of copied L2 tables to what the counts ask for, in the bytes of the table. */
-export function copiedFlags(
-  { tally: { kept, written } }: Survey,
-  { scan }: Audit,
-  copied: readonly number[],
-  ledger: Ledger,
-): TableWrites['fill'] {
-  const runs = newRuns(scan);
-  return (i, table) => {
-    const index = copied[i]!;
-    // Data under a table that two L1s point at is shared whatever its count will become.
-    if (kept[index]! + written[index]! > 1) clearStoredCopied(table, scan);
-    else setStoredCopied(storedWords(table), scan, ledger.final, runs);
-  };
+/** L2 tables with the COPIED flags that the counts will ask for. @param indexes in the tally. */
+export function flaggedTables(
+  { scan, counts, tally: { kept, written } }: AuditedEdit,
+  indexes: readonly number[],
+): FlaggedTables {
+  // Data under a table that two L1s point at is shared whatever its count will become.
+  const isShared = Uint8Array.from(indexes, (index) => +(kept[index]! + written[index]! > 1));
+  return { kind: 'flags', scan, counts, isShared };
 }
 
 /** What the active L1 points at: tables that were there before, and new ones. */
@@ -122,14 +110,13 @@ interface ActivePointers {
 }
 
 function placeActiveL1(
-  from: Survey,
-  next: NextState,
+  { image, next, activeL1 }: AuditedEdit,
   { relocate, pointers }: ActivePointers,
   placer: Placer,
 ): L1Ref {
-  const old = from.image.header.activeL1;
+  const old = image.header.activeL1;
   if (next.activeL1 === undefined) return old;
-  const { clusterBytes } = from.image.geometry;
+  const { clusterBytes } = image.geometry;
   const words = relocatedL1(next.activeL1, relocate, (offset) => {
     return placer.ledger.counts.get(offset / clusterBytes) === 1;
   });
@@ -137,7 +124,7 @@ function placeActiveL1(
     words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;
     words[2 * l1Index + 1] = at & OFFSET_LOW;
   }
-  if (sameWords(words, from.activeL1)) return old;
+  if (sameWords(words, activeL1)) return old;
   const ref = placer.l1('active L1', words);
   placer.ledger.release(old.at, old.entries * 8);
   return ref;
@@ -161,20 +148,19 @@ export function relocatedL1(
 }
 
 /** Releases the L1 tables of snapshots that the new state no longer has. */
-export function releaseDroppedL1s(from: Survey, next: NextState, ledger: Ledger): void {
+export function releaseDroppedL1s({ image, next }: AuditedEdit, ledger: Ledger): void {
   const kept = new Set(next.snapshots.flatMap(({ l1 }) => (l1.kind === 'kept' ? [l1.index] : [])));
-  for (const { index, l1 } of from.image.snapshots) {
+  for (const { index, l1 } of image.snapshots) {
     if (!kept.has(index)) ledger.release(l1.at, l1.entries * 8);
   }
 }
 
 function placeSnapshotTable(
-  from: Survey,
-  next: NextState,
+  { image, next }: AuditedEdit,
   refs: readonly L1Ref[],
   placer: Placer,
 ): Placed['snapshotTable'] {
-  const { header, snapshots, snapshotTableBytes } = from.image;
+  const { header, snapshots, snapshotTableBytes } = image;
   const old = header.snapshotTable;
   const bytes = encodeSnapshotTable(
     next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! })),

@@ -1,7 +1,8 @@
 import { roundUp } from '../../base/units.js';
 import { bytesOfWords } from '../../base/words.js';
 import type { L1Ref } from '../../qcow2/header.js';
-import type { LiteralWrite, ShadowWrite, TableWrites } from '../tx/plan.js';
+import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
+import type { TableContent } from '../tx/table-content.js';
 import type { Ledger } from './ledger.js';
 
 /** Finds places for the tables that an edit writes, and collects the writes: all new tables get theirs here. */
@@ -47,15 +48,18 @@ export class Placer {
    * @param sources what they are copies of; undefined: they are made of zeros.
    * @returns where they go: host offsets, ascending.
    */
-  l2Tables(
-    count: number,
-    sources: Float64Array | undefined,
-    fill: TableWrites['fill'],
-  ): Float64Array {
+  l2Tables(count: number, sources: Float64Array | undefined, content: TableContent): Float64Array {
     const targets = this.ledger.placeTables(count);
     const tableBytes = this.#clusterBytes;
     if (count > 0) {
-      this.#writes.push({ kind: 'tables', what: 'L2 tables', tableBytes, targets, sources, fill });
+      this.#writes.push({
+        kind: 'tables',
+        what: 'L2 tables',
+        tableBytes,
+        targets,
+        sources,
+        content,
+      });
     }
     return targets;
   }

@@ -1,134 +1,117 @@
 import type { Image } from '../../image/image.js';
-import { encodeSwitch } from '../../qcow2/header.js';
-import { SWITCH_FROM } from '../../qcow2/spec.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
+import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
+import { SWITCH_FROM } from '../../qcow2/spec.js';
 import {
   bound,
   shadowWriteBytes,
   sizeAfterShadow,
   type DescribedPlan,
   type EditPlan,
+  type ShadowWrite,
   type WritePlan,
 } from '../tx/plan.js';
-import { audit, type Audit } from './audit.js';
+import { audit, type AuditedEdit } from './audit.js';
 import { keptAutoclear } from './autoclear.js';
-import { Ledger, noRoom, OutOfClusters } from './ledger.js';
+import { clustersToCover } from './clusters-to-cover.js';
 import { freedRanges } from './freed.js';
-import type { NextState } from './next-state.js';
+import { Ledger, noRoom, OutOfClusters } from './ledger.js';
 import { mendsOf } from './mends.js';
 import { countNewTables } from './new-tables.js';
-import { placeTables } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
+import { placeTables } from './place.js';
 import { refuseUncountable, refuseUnfit } from './refuse.js';
+import { surveyEdit, type EditRequest, type SurveyedEdit } from './survey.js';
 import { moveDataRefcounts, tablesToCopy } from './tables-to-copy.js';
-import { clustersToCover } from './clusters-to-cover.js';
-import { survey, type Survey } from './survey.js';
 
 /** How much larger the ledger gets each time it turned out too small, and how often it may. */
 const LEDGER_GROWTH = 16;
 const LEDGER_TRIES = 4;
 
 /**
- * Plans an edit: proves the image sound, computes the whole new state in memory and where each
- * piece goes. Nothing is written; what can fail for reasons that lie in the image fails here.
+ * Plans an edit. Nothing is written, and all that the image itself may make fail fails here.
+ *
+ * ```
+ * image ─ survey ─► who points at which L2 table ─ request.next ─► the new state
+ *       ─ audit ──► refcounts, flags, free clusters ─ place ─────► where all of it goes ─► plan
+ * ```
  *
  * @throws QsnapError IMAGE_DIRTY, IMAGE_MARKED_CORRUPT, EXTERNAL_DATA_FILE, IMAGE_DAMAGED,
- *   REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE, ABORTED.
+ *   REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE, ABORTED, and what the request throws.
  */
 export async function planEdit<Source extends BlockSource>(
   image: Image<Source>,
-  next: NextState,
-  about: Pick<DescribedPlan, 'operation' | 'summary' | 'created'>,
+  request: EditRequest,
   { signal }: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   refuseUnfit(image);
-  const surveyed = await survey(stoppableImage(image, signal, 'the planning'), next);
-  const planned = image.mayGrow
-    ? await placeBehindToo(surveyed, next)
-    : await placeInside(surveyed, next);
-  return bound({ ...planned, ...about }, image);
+  const edit = await surveyEdit(stoppableImage(image, signal, 'the planning'), request);
+  const placed = await placeWithin(edit, image.mayGrow);
+  const { operation, summary, created } = request;
+  return bound({ ...placed, operation, summary, created }, image);
 }
 
-/** For a file that may become longer: the ledger grows until all finds its place. */
-async function placeBehindToo(surveyed: Survey, next: NextState): Promise<Placement> {
+type PlacedEdit = WritePlan & Pick<DescribedPlan, 'facts'>;
+
+/**
+ * Finds a place for all of the new state: with a larger ledger each time, where the file may become longer.
+ *
+ * @throws QsnapError NO_SPACE with how much longer a medium of fixed length ought to be.
+ */
+async function placeWithin(edit: SurveyedEdit, mayGrow: boolean): Promise<PlacedEdit> {
+  const { image, format } = edit;
   for (let attempt = 0; ; attempt++) {
-    const clusters = clustersToCover(surveyed, next) * LEDGER_GROWTH ** attempt;
+    const clusters = clustersToCover(edit) * LEDGER_GROWTH ** attempt;
+    refuseUncountable(clusters, image);
+    const audited = await audit(edit, clusters);
+    const { counts, free } = audited;
     try {
-      return await placeWith(surveyed, next, clusters, true);
+      return await place(audited, new Ledger(image, counts, free, format.fileClusters, mayGrow));
     } catch (error) {
       if (!(error instanceof OutOfClusters)) throw error;
-      if (attempt < LEDGER_TRIES) continue;
-      throw noRoom(error.clusters * surveyed.image.geometry.clusterBytes);
+      if (!mayGrow) throw noRoom((await placeWithin(edit, true)).facts.growthBytes);
+      if (attempt === LEDGER_TRIES) throw noRoom(error.clusters * image.geometry.clusterBytes);
     }
   }
 }
 
-/** For a medium of fixed length. @throws QsnapError NO_SPACE with how much longer it ought to be. */
-async function placeInside(surveyed: Survey, next: NextState): Promise<Placement> {
-  try {
-    return await placeWith(surveyed, next, clustersToCover(surveyed, next), false);
-  } catch (error) {
-    if (!(error instanceof OutOfClusters)) throw error;
-    throw noRoom((await placeBehindToo(surveyed, next)).facts.growthBytes);
-  }
-}
-
-async function placeWith(
-  surveyed: Survey,
-  next: NextState,
-  clusters: number,
-  growable: boolean,
-): Promise<Placement> {
-  const { image, format } = surveyed;
-  refuseUncountable(clusters, image);
-  const audited = await audit(surveyed, clusters);
-  const { counts, free } = audited;
-  const ledger = new Ledger(image, counts, free, format.fileClusters, growable);
-  return place(surveyed, next, audited, ledger);
-}
-
-type Placement = WritePlan & Pick<DescribedPlan, 'facts'>;
-
-async function place(
-  surveyed: Survey,
-  next: NextState,
-  audited: Audit,
-  ledger: Ledger,
-): Promise<Placement> {
-  const { image } = surveyed;
-  const { clusterBytes } = image.geometry;
-  moveDataRefcounts(surveyed, audited, ledger);
-  const added = countNewTables(surveyed, next, audited, ledger);
-  const copied =
-    next.activeL1 === undefined
-      ? []
-      : await tablesToCopy(surveyed, audited, ledger, audited.moves.any || added.tables.length > 0);
-  const placed = placeTables(surveyed, next, audited, { copied, added }, ledger);
-  const refcounts = placeRefcounts(
-    image.geometry,
-    { table: image.header.refcountTable, blocks: surveyed.refcountBlocks },
+async function place(edit: AuditedEdit, ledger: Ledger): Promise<PlacedEdit> {
+  const { image, next, refcountBlocks } = edit;
+  moveDataRefcounts(edit);
+  const added = countNewTables(edit, ledger);
+  const moved = edit.moves.any || added.content.tables.length > 0;
+  const copied = next.activeL1 === undefined ? [] : await tablesToCopy(edit, moved);
+  const { shadow, ...tables } = placeTables(edit, { copied, added }, ledger);
+  const before = { table: image.header.refcountTable, blocks: refcountBlocks };
+  const refcounts = placeRefcounts(image.geometry, before, ledger);
+  ledger.seal();
+  return planOf(
+    edit,
+    [...shadow, ...refcounts.writes],
+    { ...tables, refcountTable: refcounts.table },
     ledger,
   );
-  ledger.seal();
-  const freed = freedRanges(ledger.counts, ledger.free, image.geometry);
+}
+
+/** The writes of an edit for which all has its place, and their numbers. */
+function planOf(
+  { image, next, leakedClusters, flagsWrong }: AuditedEdit,
+  shadow: readonly ShadowWrite[],
+  places: Pick<SwitchFields, 'activeL1' | 'snapshotTable' | 'refcountTable'>,
+  ledger: Ledger,
+): PlacedEdit {
+  const { header, headerSector, fileSizeBytes, geometry } = image;
+  const freed = freedRanges(ledger.counts, ledger.free, geometry);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
-  const freedDataBytes = freedBytes - ledger.freedMetadataClusters * clusterBytes;
-  const shadow = [...placed.shadow, ...refcounts.writes];
+  const freedDataBytes = freedBytes - ledger.freedMetadataClusters * geometry.clusterBytes;
+  const { diskSizeBytes } = next;
+  const fields = { ...places, diskSizeBytes, autoclear: keptAutoclear(image) };
   const plan: WritePlan = {
-    headerSector: image.headerSector,
-    fileSizeBytes: image.fileSizeBytes,
+    headerSector,
+    fileSizeBytes,
     shadow,
-    switch: {
-      at: SWITCH_FROM,
-      bytes: encodeSwitch(image.header.version, image.headerSector, {
-        diskSizeBytes: next.diskSizeBytes,
-        activeL1: placed.activeL1,
-        refcountTable: refcounts.table,
-        snapshotTable: placed.snapshotTable,
-        autoclear: keptAutoclear(image),
-      }),
-    },
+    switch: { at: SWITCH_FROM, bytes: encodeSwitch(header.version, headerSector, fields) },
     // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
     punch: freedDataBytes > 0 ? freed : [],
   };
@@ -136,13 +119,13 @@ async function place(
     ...plan,
     facts: {
       shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
-      growthBytes: sizeAfterShadow(plan) - image.fileSizeBytes,
+      growthBytes: sizeAfterShadow(plan) - fileSizeBytes,
       freedBytes,
       freedDataBytes,
-      leakedClusters: audited.leakedClusters,
-      mends: mendsOf(image, audited, {
+      leakedClusters,
+      mends: mendsOf(image, flagsWrong, {
         activeL1: next.activeL1 === undefined,
-        snapshotTable: placed.snapshotTable.at === image.header.snapshotTable.at,
+        snapshotTable: places.snapshotTable.at === header.snapshotTable.at,
       }),
     },
   };

@@ -5,6 +5,7 @@ import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { bound, shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
+import type { AuditedEdit } from './audit.js';
 import {
   begin,
   usableClusters,
@@ -16,13 +17,13 @@ import { filledClusters } from './filled.js';
 import { literalsInPlace, tablesInPlace } from './in-place-writes.js';
 import { Ledger, OutOfClusters } from './ledger.js';
 import { countNewTables } from './new-tables.js';
-import { copiedFlags, countL2Tables, placeTables, relocatedL1 } from './place.js';
+import { countL2Tables, flaggedTables, placeTables, relocatedL1 } from './place.js';
 import { placeRefcounts } from './place-refcounts.js';
 import { refuseUnfit } from './refuse.js';
 import { tablesToCopy } from './tables-to-copy.js';
 import { assembled, headerWrite, type Staged } from './stages.js';
-import { survey, type Survey } from './survey.js';
-import { fillBlock, touchedBlocks } from './unlist.js';
+import { surveyEdit, type EditRequest, type SurveyedEdit } from './survey.js';
+import { blockContent, touchedBlocks } from './unlist.js';
 
 /**
  * Plans to drop snapshots on a medium without room for new copies of all tables that change. First one write makes the
@@ -33,17 +34,16 @@ import { fillBlock, touchedBlocks } from './unlist.js';
  */
 export async function planInPlace<Source extends BlockSource>(
   image: Image<Source>,
-  next: ShorterList,
-  about: Pick<StagedEdit, 'summary' | 'created'>,
+  request: EditRequest<ShorterList>,
   { signal }: Stoppable = {},
 ): Promise<StagedEdit<Source>> {
   refuseUnfit(image);
-  const from = await survey(stoppableImage(image, signal, 'the planning'), next);
+  const surveyed = await surveyEdit(stoppableImage(image, signal, 'the planning'), request);
   const freeBytes = (await image.source.freeBytes?.()) ?? Infinity;
-  const edit =
-    (await switchToNewTables(from, next, freeBytes)) ??
-    (await changeInPlace(from, next, freeBytes));
-  return bound({ ...edit, ...about, operation: 'delete' }, image);
+  const staged =
+    (await switchToNewTables(surveyed, freeBytes)) ?? (await changeInPlace(surveyed, freeBytes));
+  const { summary, created } = request;
+  return bound({ ...staged, summary, created, operation: 'delete' }, image);
 }
 
 /**
@@ -53,17 +53,16 @@ export async function planInPlace<Source extends BlockSource>(
  * @returns undefined where the clusters don't suffice.
  */
 async function switchToNewTables(
-  from: Survey,
-  next: ShorterList,
+  surveyed: SurveyedEdit<ShorterList>,
   freeBytes: number,
 ): Promise<Staged | undefined> {
-  const { source, geometry } = from.image;
+  const { source, geometry } = surveyed.image;
   const within = (roomOf: RoomOf): Promise<Staged | undefined> =>
-    switchWithin(from, next, freeBytes, roomOf);
-  const edit = (await within(vacatedClusters)) ?? (await within(usableClusters));
-  if (edit === undefined) return undefined;
-  const bytes = writtenBytes(edit);
-  if (bytes <= freeBytes) return edit;
+    switchWithin(surveyed, freeBytes, roomOf);
+  const staged = (await within(vacatedClusters)) ?? (await within(usableClusters));
+  if (staged === undefined) return undefined;
+  const bytes = writtenBytes(staged);
+  if (bytes <= freeBytes) return staged;
   const wanted = Math.ceil(bytes / geometry.clusterBytes);
   return within((begun) => {
     return filledClusters(source, usableClusters(begun), geometry.clusterBytes, wanted);
@@ -79,20 +78,18 @@ type RoomOf = (begun: Begun) => ClusterSet | Promise<ClusterSet>;
 
 /** New copies go to such clusters; undefined: they are too few. */
 async function switchWithin(
-  surveyed: Survey,
-  next: ShorterList,
+  surveyed: SurveyedEdit<ShorterList>,
   freeBytes: number,
   roomOf: RoomOf,
 ): Promise<Staged | undefined> {
-  const begun = await begin(surveyed, next, freeBytes);
-  const { from, audited, unlisting } = begun;
-  const { image, format, refcountBlocks } = from;
-  const { counts } = audited;
+  const begun = await begin(surveyed, freeBytes);
+  const { edit, unlisting } = begun;
+  const { image, format, refcountBlocks, counts } = edit;
   const ledger = new Ledger(image, counts, await roomOf(begun), format.fileClusters, false);
   try {
-    const copied = await tablesToCopy(from, audited, ledger, audited.moves.any);
-    const tables = { copied, added: countNewTables(from, next, audited, ledger) };
-    const placed = placeTables(from, next, audited, tables, ledger, unlisting.table);
+    const copied = await tablesToCopy(edit, edit.moves.any);
+    const tables = { copied, added: countNewTables(edit, ledger) };
+    const placed = placeTables(edit, tables, ledger, unlisting.table);
     const before = { table: image.header.refcountTable, blocks: refcountBlocks };
     const refcounts = placeRefcounts(image.geometry, before, ledger);
     ledger.seal();
@@ -114,26 +111,22 @@ async function switchWithin(
 
 /** Refcounts are lowered first, and flags set when that is durable. */
 async function changeInPlace(
-  surveyed: Survey,
-  next: ShorterList,
+  surveyed: SurveyedEdit<ShorterList>,
   freeBytes: number,
 ): Promise<Staged> {
-  const begun = await begin(surveyed, next, freeBytes);
-  const { from, audited, ledger, unlisting } = begun;
-  const { clusterBytes } = from.image.geometry;
-  const flagged = await tablesToCopy(from, audited, ledger, audited.moves.any);
-  countL2Tables(from, [], new Float64Array(0), ledger);
+  const begun = await begin(surveyed, freeBytes);
+  const { edit, ledger, unlisting } = begun;
+  const flagged = await tablesToCopy(edit, edit.moves.any);
+  countL2Tables(edit, [], new Float64Array(0), ledger);
   ledger.seal();
-  const blocks = touchedBlocks(from, ledger);
-  const refcounts = await tablesInPlace(from.image.source, {
+  const blocks = touchedBlocks(edit);
+  const refcounts = await tablesInPlace(edit.image.source, {
     what: 'refcount blocks',
-    tableBytes: clusterBytes,
+    tableBytes: edit.image.geometry.clusterBytes,
     places: Float64Array.from(blocks, ({ at }) => at),
-    fill: (i, first, part) => {
-      fillBlock(from, ledger, blocks[i]!.block, first, part);
-    },
+    content: blockContent(edit, blocks),
   });
-  const flags = await flagWrites(begun, flagged);
+  const flags = await flagWrites(edit, flagged);
   const lower = {
     what: 'lower the refcounts where they lie',
     writes: [...unlisting.tidy, ...refcounts],
@@ -145,27 +138,24 @@ async function changeInPlace(
 
 /** The active L1 and those L2 tables with their COPIED flags by the new refcounts, where they lie. */
 async function flagWrites(
-  { from, next, audited, ledger }: Begun,
+  edit: AuditedEdit<ShorterList>,
   flagged: readonly number[],
 ): Promise<readonly ShadowWrite[]> {
-  const { clusterBytes } = from.image.geometry;
-  const places = Float64Array.from(flagged, (index) => from.tally.offsets[index]!);
+  const { image, next, tally, counts, activeL1 } = edit;
+  const { clusterBytes } = image.geometry;
+  const places = Float64Array.from(flagged, (index) => tally.offsets[index]!);
   const words = relocatedL1(
     next.activeL1,
     (offset) => offset,
-    (offset) => ledger.counts.get(offset / clusterBytes) === 1,
+    (offset) => counts.get(offset / clusterBytes) === 1,
   );
-  const { at } = from.image.header.activeL1;
-  const fill = copiedFlags(from, audited, flagged, ledger);
-  const l2s = await tablesInPlace(from.image.source, {
+  const { at } = image.header.activeL1;
+  const l2s = await tablesInPlace(image.source, {
     what: 'L2 tables',
     tableBytes: clusterBytes,
     places,
-    // Each entry gets its flag alone, so that a part of a table is filled as a whole one is.
-    fill: (i, _, part) => {
-      fill(i, part);
-    },
+    content: flaggedTables(edit, flagged),
   });
-  const before = bytesOfWords(from.activeL1);
+  const before = bytesOfWords(activeL1);
   return [...l2s, ...literalsInPlace('active L1', at, before, bytesOfWords(words))];
 }

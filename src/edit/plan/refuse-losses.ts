@@ -7,7 +7,7 @@ import type { Counts } from '../../refcount/counts.js';
 import { regionClusters } from '../../refs/regions.js';
 
 import { MENDED_FINDINGS } from './mends.js';
-import type { Survey } from './survey.js';
+import type { SurveyedEdit } from './survey.js';
 
 /** What an audit found that this goes by. */
 export interface Audited {
@@ -23,14 +23,15 @@ export interface Audited {
  *
  * @throws QsnapError IMAGE_DAMAGED with the first finding that says what is lost.
  */
-export async function refuseLosses(surveyed: Survey, audited: Audited): Promise<void> {
-  const [behind] = await findBehindDisk(surveyed.image);
+export async function refuseLosses(edit: SurveyedEdit & Audited): Promise<void> {
+  const { image, leakedClusters } = edit;
+  const [behind] = await findBehindDisk(image);
   if (behind !== undefined) {
     const { structure, at } = behind;
     throw damaged({ structure, at, message: behindDiskText(behind) });
   }
-  if (audited.leakedClusters === 0 && !endsInsideData(surveyed, audited)) return;
-  const report = await checkImage(surveyed.image.source, { owners: false });
+  if (leakedClusters === 0 && !endsInsideData(edit)) return;
+  const report = await checkImage(image.source, { owners: false });
   const loss = report.findings.find(isLoss);
   if (loss === undefined && !losesMore(report)) return;
   const { structure, at, message } = loss ?? report.findings[0]!;
@@ -46,7 +47,7 @@ function losesMore({ exitCode, beyondQemu, ownersHidden, totals }: CheckReport):
 }
 
 /** Whether something may need more of the last cluster than the file has of it. */
-function endsInsideData({ image, format, regions }: Survey, { counts }: Audited): boolean {
+function endsInsideData({ image, format, regions, counts }: SurveyedEdit & Audited): boolean {
   const { clusterBytes } = image.geometry;
   if (image.fileSizeBytes % clusterBytes === 0) return false;
   const last = format.fileClusters - 1;

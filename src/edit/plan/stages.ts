@@ -10,16 +10,16 @@ import { mendsOf } from './mends.js';
 
 /** The header as it is, but for a shorter list and what else is told. */
 export function headerWrite(
-  { from, unlisting }: Begun,
+  { edit: { image }, unlisting }: Begun,
   fields: Partial<Pick<SwitchFields, 'activeL1' | 'refcountTable'>> = {},
 ): ShadowWrite {
-  const { header, headerSector } = from.image;
+  const { header, headerSector } = image;
   const bytes = encodeSwitch(header.version, headerSector, {
     diskSizeBytes: header.diskSizeBytes,
     activeL1: header.activeL1,
     refcountTable: header.refcountTable,
     snapshotTable: unlisting.table,
-    autoclear: keptAutoclear(from.image),
+    autoclear: keptAutoclear(image),
     ...fields,
   });
   return { kind: 'literal', what: 'header', at: SWITCH_FROM, bytes };
@@ -30,8 +30,9 @@ export type Staged = Omit<StagedEdit, 'operation' | 'summary' | 'created' | keyo
 
 /** The list's stages and those that come after them. All that gets free goes back to the host. */
 export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: boolean): Staged {
-  const { from, audited, unlisting } = begun;
-  const { header, headerSector, fileSizeBytes, geometry } = from.image;
+  const { edit, unlisting } = begun;
+  const { image, counts, free, leakedClusters } = edit;
+  const { header, headerSector, fileSizeBytes, geometry } = image;
   const prepare: Stage[] =
     unlisting.prepare.length === 0
       ? []
@@ -41,7 +42,6 @@ export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: 
     writes: [headerWrite(begun)],
   };
   const stages = [...prepare, list, ...finish];
-  const { counts, free, leakedClusters } = audited;
   const freed = freedRanges(counts, free, geometry);
   const all = stages.flatMap(({ writes }) => writes);
   return {
@@ -57,7 +57,7 @@ export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: 
       freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
       freedDataBytes: stillFreeBytes(begun),
       leakedClusters,
-      mends: mendsOf(from.image, audited, {
+      mends: mendsOf(image, edit.flagsWrong, {
         activeL1: false,
         snapshotTable: unlisting.table.at === header.snapshotTable.at,
       }),
@@ -66,13 +66,13 @@ export function assembled(begun: Begun, finish: readonly Stage[], mayLackFlags: 
 }
 
 /** Bytes of clusters that were free before, and are written to. */
-function takenBytes({ from, audited, unlisting }: Begun, finish: readonly Stage[]): number {
-  const { clusterBytes } = from.image.geometry;
+function takenBytes({ edit, unlisting }: Begun, finish: readonly Stage[]): number {
+  const { clusterBytes } = edit.image.geometry;
   const [table] = unlisting.prepare;
   const writes = finish.flatMap((stage) => stage.writes);
   return writes.flatMap(shadowWriteRanges).reduce(
     (sum, { at, length }) => {
-      const isTaken = (i: number): boolean => audited.free.has(Math.floor(at / clusterBytes) + i);
+      const isTaken = (i: number): boolean => edit.free.has(Math.floor(at / clusterBytes) + i);
       const clusters = Array.from({ length: clustersToHold(length, clusterBytes) }, (_, i) => i);
       return sum + clusters.filter(isTaken).length * clusterBytes;
     },
@@ -81,12 +81,12 @@ function takenBytes({ from, audited, unlisting }: Begun, finish: readonly Stage[
 }
 
 /** Bytes of guest data that only dropped snapshots had, and that no new table lies over. */
-function stillFreeBytes({ from, audited, data }: Begun): number {
-  const { clusterBytes } = from.image.geometry;
+function stillFreeBytes({ edit, data }: Begun): number {
+  const { clusterBytes } = edit.image.geometry;
   let bytes = 0;
   for (const { at, length } of data) {
     for (let done = 0; done < length; done += clusterBytes) {
-      if (audited.counts.get((at + done) / clusterBytes) === 0) bytes += clusterBytes;
+      if (edit.counts.get((at + done) / clusterBytes) === 0) bytes += clusterBytes;
     }
   }
   return bytes;

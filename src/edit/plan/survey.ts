@@ -6,27 +6,59 @@ import { checkL1Table } from '../../refs/l1-tables.js';
 import { readSoundRefcountTable } from '../../refs/sound-refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../../refs/regions.js';
 import type { TableFormat } from '../../l1l2/entry.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import type { Pointers } from '../../refs/pointers.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
+import type { DescribedPlan } from '../tx/plan.js';
 import type { NextState } from './next-state.js';
 import { editTallyOf, type EditTally } from './tally.js';
 
-/** The image's tables above the L2 level, and how the edit changes who points at which L2 table. */
+/** The image's tables above the L2 level. L1 tables are host-order words. */
 export interface Survey {
   readonly image: Image;
   readonly format: TableFormat;
   readonly regions: readonly Region[];
   /** Host offsets of refcount blocks by index; 0 where none is. */
   readonly refcountBlocks: Float64Array;
+  /** Which L1 tables point at which L2 tables. */
+  readonly pointers: Pointers;
   readonly activeL1: Uint32Array;
+  /** The L1 of the snapshot that was asked for; empty where none was. */
+  readonly snapshotL1: Uint32Array;
+}
+
+/** What an edit is called, and the new state that it wants of what a survey found. */
+export interface EditRequest<Next extends NextState = NextState> extends Pick<
+  DescribedPlan,
+  'operation' | 'summary' | 'created'
+> {
+  /** Whose L1 `next` needs, besides the active one. */
+  readonly l1Of?: Snapshot;
+  readonly next: (survey: Survey) => Next | Promise<Next>;
+}
+
+/** An edit of which the old and the new state are known, and how pointers to L2 tables change between them. */
+export interface SurveyedEdit<Next extends NextState = NextState> extends Survey {
+  readonly next: Next;
   readonly tally: EditTally;
 }
 
 /**
- * Reads the refcount table and all L1 tables and refuses what can't be right in them.
+ * Reads the tables above the L2 level and asks what is to become of them.
  *
- * @throws QsnapError IMAGE_DAMAGED.
+ * @throws QsnapError IMAGE_DAMAGED, and what the request throws.
  */
-export async function survey(image: Image, next: NextState): Promise<Survey> {
+export async function surveyEdit<Next extends NextState>(
+  image: Image,
+  request: EditRequest<Next>,
+): Promise<SurveyedEdit<Next>> {
+  const survey = await takeSurvey(image, request.l1Of);
+  const next = await request.next(survey);
+  return { ...survey, next, tally: editTallyOf(survey.pointers, next) };
+}
+
+/** Reads the refcount table and all L1 tables and refuses what can't be right in them. */
+async function takeSurvey(image: Image, l1Of: Snapshot | undefined): Promise<Survey> {
   const format = tableFormat(image);
   const { clusterBytes } = image.geometry;
   const refcountBlocks = await readSoundRefcountTable(image);
@@ -34,14 +66,15 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 
   let activeL1: Uint32Array = new Uint32Array(0);
+  let snapshotL1 = activeL1;
   const pointers = await walkL1Tables(image, disksOf(image), (disk, words, to) => {
     const isActive = disk.snapshot === undefined;
     checkL1Table(isActive ? 'active-l1' : 'inactive-l1', disk.l1, words, format);
     if (isActive) activeL1 = words;
+    else if (disk.snapshot === l1Of) snapshotL1 = words;
     to.addTable(disk.number, words);
   });
-  const tally = editTallyOf(pointers, next);
-  for (const offset of tally.offsets) {
+  for (const offset of pointers.offsets) {
     if (!claimed.has(offset / clusterBytes)) continue;
     throw damaged({
       structure: 'L2 table',
@@ -49,5 +82,5 @@ export async function survey(image: Image, next: NextState): Promise<Survey> {
       message: `an L1 entry points at ${hex(offset)}, where other metadata lies`,
     });
   }
-  return { image, format, regions, refcountBlocks, activeL1, tally };
+  return { image, format, regions, refcountBlocks, pointers, activeL1, snapshotL1 };
 }

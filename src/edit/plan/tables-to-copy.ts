@@ -1,16 +1,15 @@
 import { walkStoredTables } from '../../refs/tables.js';
 import { newRuns } from '../../l1l2/runs.js';
 import { anyStoredCopiedWrong } from '../../l1l2/stored-scan.js';
-import type { Audit } from './audit.js';
-import { refcountOverflow, type Ledger } from './ledger.js';
-import type { Survey } from './survey.js';
+import type { AuditedEdit } from './audit.js';
+import { refcountOverflow } from './ledger.js';
 
 /**
  * Moves the refcounts of guest data to the new state.
  *
  * @throws QsnapError REFCOUNT_OVERFLOW.
  */
-export function moveDataRefcounts({ image }: Survey, { moves }: Audit, { counts }: Ledger): void {
+export function moveDataRefcounts({ image, moves, counts }: AuditedEdit): void {
   const full = moves.moveCounts(counts);
   if (full === undefined) return;
   const { clusterBytes, refcountBits } = image.geometry;
@@ -26,12 +25,9 @@ export function moveDataRefcounts({ image }: Survey, { moves }: Audit, { counts 
  * @param moved whether refcounts of guest data have changed.
  */
 export async function tablesToCopy(
-  from: Survey,
-  { moves, hasCopied, scan, flagsWrong }: Audit,
-  { counts }: Ledger,
+  { image, tally, moves, hasCopied, scan, flagsWrong, counts }: AuditedEdit,
   moved: boolean,
 ): Promise<readonly number[]> {
-  const { image, tally } = from;
   const { offsets, kept, written } = tally;
   const copied: number[] = [];
   const unsure: number[] = [];

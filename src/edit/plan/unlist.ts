@@ -1,14 +1,13 @@
 import { clustersToHold } from '../../base/units.js';
-import { storedWords } from '../../base/words.js';
 import type { Image } from '../../image/image.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
-import { BlockGroups } from '../../refcount/block-groups.js';
 import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
+import { tableMaker, type RefcountBlocks } from '../tx/table-content.js';
 import { bytesOfZeros, literalsInPlace } from './in-place-writes.js';
 import { noRoom, OutOfClusters, type Ledger } from './ledger.js';
+import type { AuditedEdit } from './audit.js';
 import type { NextState } from './next-state.js';
 import { Placer } from './placer.js';
-import type { Survey } from './survey.js';
 
 /** A shorter snapshot list, and what has to be on the medium before the header leads to it. */
 export interface Unlisting {
@@ -28,7 +27,7 @@ export interface ListInBytes {
   readonly bytes: Uint8Array;
 }
 
-export function shorterList({ image }: Survey, next: NextState): ListInBytes {
+export function shorterList({ image, next }: AuditedEdit): ListInBytes {
   const entries = next.snapshots.map(({ entry, l1 }) => ({ ...entry, l1: keptRef(l1) }));
   const isFirstPart = next.snapshots.every(({ l1 }, i) => l1.kind === 'kept' && l1.index === i);
   const stay = isFirstPart ? image.snapshots.slice(0, entries.length) : entries;
@@ -47,12 +46,12 @@ export function shorterList({ image }: Survey, next: NextState): ListInBytes {
  * @throws QsnapError NO_SPACE where there is no room for the table.
  */
 export async function unlist(
-  from: Survey,
+  edit: AuditedEdit,
   { isFirstPart, entries, bytes }: ListInBytes,
   ledger: Ledger,
   freeBytes: number,
 ): Promise<Unlisting> {
-  const { image } = from;
+  const { image } = edit;
   const { header, snapshotTableBytes, geometry } = image;
   const first = header.snapshotTable.at / geometry.clusterBytes;
   const old = clustersToHold(snapshotTableBytes, geometry.clusterBytes);
@@ -69,8 +68,8 @@ export async function unlist(
     const tidy = literalsInPlace('snapshot table', at, before, padded);
     return { table: { at, count: entries }, prepare: [], tidy, vacated };
   }
-  const table = placeTable(bytes, from, ledger);
-  const refcounts = await blocksNow(from, ledger, freeBytes);
+  const table = placeTable(bytes, edit, ledger);
+  const refcounts = await blocksNow(edit, freeBytes);
   return {
     table: { at: table.at, count: entries },
     prepare: [table, ...refcounts],
@@ -84,12 +83,12 @@ function keptRef(l1: NextState['snapshots'][number]['l1']): Image['snapshots'][n
   throw new TypeError('a shorter list has no new snapshots');
 }
 
-function placeTable(bytes: Uint8Array, from: Survey, ledger: Ledger): LiteralWrite {
-  const { clusterBytes } = from.image.geometry;
+function placeTable(bytes: Uint8Array, edit: AuditedEdit, ledger: Ledger): LiteralWrite {
+  const { clusterBytes } = edit.image.geometry;
   try {
     const table = new Placer(ledger, clusterBytes).literal('snapshot table', bytes);
     // A table behind all that the refcount blocks cover would need a block of its own.
-    if (touchedBlocks(from, ledger).every(({ at }) => at !== 0)) return table;
+    if (touchedBlocks(edit).every(({ at }) => at !== 0)) return table;
   } catch (error) {
     if (!(error instanceof OutOfClusters)) throw error;
   }
@@ -97,31 +96,28 @@ function placeTable(bytes: Uint8Array, from: Survey, ledger: Ledger): LiteralWri
 }
 
 /** The refcount blocks in which a count changed, and where they lie; 0: nowhere. */
-export function touchedBlocks(
-  from: Survey,
-  { counts }: Ledger,
-): readonly { readonly block: number; readonly at: number }[] {
+export function touchedBlocks({
+  counts,
+  refcountBlocks,
+}: AuditedEdit): readonly { readonly block: number; readonly at: number }[] {
   return Array.from(counts.touched.keys())
     .filter((block) => counts.touched[block] === 1)
-    .map((block) => ({ block, at: from.refcountBlocks[block] ?? 0 }))
+    .map((block) => ({ block, at: refcountBlocks[block] ?? 0 }))
     .sort((a, b) => a.at - b.at);
 }
 
 /** What changes in the touched blocks, by the counts as they are now. */
-async function blocksNow(
-  from: Survey,
-  ledger: Ledger,
-  freeBytes: number,
-): Promise<readonly LiteralWrite[]> {
-  const { clusterBytes } = from.image.geometry;
-  const blocks = touchedBlocks(from, ledger);
+async function blocksNow(edit: AuditedEdit, freeBytes: number): Promise<readonly LiteralWrite[]> {
+  const { clusterBytes } = edit.image.geometry;
+  const blocks = touchedBlocks(edit);
   const stored = blocks.map(({ at }) => ({ at, into: new Uint8Array(clusterBytes) }));
-  await from.image.source.readBatch(stored);
+  await edit.image.source.readBatch(stored);
+  const make = tableMaker(blockContent(edit, blocks));
   let toFill = 0;
   const writes = blocks.flatMap(({ at }, index) => {
     const { into } = stored[index]!;
     const bytes = new Uint8Array(clusterBytes);
-    fillBlock(from, ledger, blocks[index]!.block, 0, bytes);
+    make(index, bytes);
     toFill += bytesOfZeros(into, bytes);
     return literalsInPlace('refcount block', at, into, bytes);
   });
@@ -129,16 +125,12 @@ async function blocksNow(
   return writes;
 }
 
-/** The refcounts of a block as bytes, from so many bytes on. */
-export function fillBlock(
-  { image }: Survey,
-  { counts }: Ledger,
-  block: number,
-  from: number,
-  part: Uint8Array,
-): void {
-  const { refcountBlockEntries, refcountBits } = image.geometry;
-  // A word of counts is 32 refcounts.
-  const firstWord = (block * refcountBlockEntries) / 32 + from / (4 * refcountBits);
-  new BlockGroups(refcountBits).encodeBlock(counts, firstWord, storedWords(part));
+/** What these blocks hold by the counts of the edit. */
+export function blockContent(
+  { image, counts }: AuditedEdit,
+  blocks: readonly { readonly block: number }[],
+): RefcountBlocks {
+  const { refcountBits, refcountBlockEntries } = image.geometry;
+  const firstClusters = Float64Array.from(blocks, ({ block }) => block * refcountBlockEntries);
+  return { kind: 'refcounts', counts, refcountBits, firstClusters };
 }

@@ -1,17 +1,17 @@
 import { sameWords } from '../../base/bytes.js';
-import { HIGH_WORD, swapWords, wordsInPlace } from '../../base/words.js';
+import { HIGH_WORD } from '../../base/words.js';
 import type { Ledger } from '../plan/ledger.js';
 import { Placer } from '../plan/placer.js';
 import { QsnapError } from '../../errors.js';
 import { visitL1Tables } from '../../refs/l1-tables.js';
 import { walkTables } from '../../refs/tables.js';
 import { COPIED, OFFSET_HIGH, OFFSET_LOW, offsetOf } from '../../l1l2/entry.js';
-import { anyCopiedWrong, setCopied, type Scan } from '../../l1l2/scan.js';
+import { anyCopiedWrong, type Scan } from '../../l1l2/scan.js';
 import { indexOfOffset } from '../../refs/pointers.js';
 import type { L1Ref } from '../../qcow2/header.js';
-import type { ShadowWrite, TableWrites } from '../tx/plan.js';
+import type { ShadowWrite } from '../tx/plan.js';
+import type { MendedTables } from '../tx/table-content.js';
 import type { Counted } from './count.js';
-import { setCopiedOfAll } from './data-file-tables.js';
 import { mendL1, type MendedTree } from './tree.js';
 import type { Moves } from './moves.js';
 
@@ -97,8 +97,8 @@ function placeL2s(
   const moved = new Set([...moves.l2s, ...flagged.filter((index) => inactive[index] === 0)]);
   const copied = [...new Set([...moved, ...flagged])].sort((a, b) => a - b);
   const sources = Float64Array.from(copied, (index) => offsets[index]!);
-  const fill = mendedFill(tree, counted, copied, scan, ledger);
-  const copies = placer.l2Tables(copied.length, sources, fill);
+  const content = mendedTables(tree, counted, copied, scan, ledger);
+  const copies = placer.l2Tables(copied.length, sources, content);
   const copyOf = new Float64Array(offsets.length);
   copied.forEach((index, i) => {
     copyOf[index] = copies[i]!;
@@ -112,22 +112,21 @@ function placeL2s(
 }
 
 /** Mends copied tables, and sets the COPIED flags of the active disk's. */
-function mendedFill(
+function mendedTables(
   tree: MendedTree,
   counted: Counted,
   copied: readonly number[],
   scan: Scan,
   ledger: Ledger,
-): TableWrites['fill'] {
+): MendedTables {
   const { offsets, active } = tree.tally;
-  return (i, table) => {
-    const index = copied[i]!;
-    const words = wordsInPlace(table);
-    if (counted.mendedL2s.has(index)) tree.mender.mendWholeL2(words, offsets[index]!, scan);
-    if (tree.image.header.externalDataFile) setCopiedOfAll(words, scan);
-    else if (active[index] !== 0) setCopied(words, scan, ledger.final);
-    swapWords(words);
-  };
+  const { externalDataFile } = tree.image.header;
+  const tables = copied.map((index) => ({
+    at: offsets[index]!,
+    mends: counted.mendedL2s.has(index),
+    flags: externalDataFile ? 'all' : active[index] !== 0 ? 'by-counts' : 'as-read',
+  })) satisfies MendedTables['tables'];
+  return { kind: 'mended', tables, mender: tree.mender, scan, counts: ledger.counts };
 }
 
 function placeActiveL1(tree: MendedTree, moves: Moves, places: L2Places, placer: Placer): L1Ref {

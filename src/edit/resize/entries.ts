@@ -1,31 +1,8 @@
-import { HIGH_WORD } from '../../base/words.js';
-import { COMPRESSED, OFFSET_LOW, offsetOf, ZERO_FLAG } from '../../l1l2/entry.js';
+import { COMPRESSED, offsetOf, ZERO_FLAG } from '../../l1l2/entry.js';
+import { ALL_SUBCLUSTERS } from '../../l1l2/new-entry.js';
 import type { Image } from '../../image/image.js';
 
-/** Writes single entries of an L2 table: host-order words, COPIED flags left to the planner. */
-
-const ALL_SUBCLUSTERS = 0xffff_ffff;
-
-/** How one guest cluster is to be kept. */
-export type NewEntry =
-  | { readonly kind: 'zero' }
-  /** A cluster of its own whose bytes count; with `zero` it is in reserve and reads as zeros. */
-  | { readonly kind: 'data' | 'reserved-zero'; readonly at: number };
-
-/** Sets an entry. Spec: L2 table entry, Extended L2 Entries. */
-export function setEntry(words: Uint32Array, index: number, entry: NewEntry, image: Image): void {
-  const stride = image.geometry.l2EntryBytes / 4;
-  const first = index * stride;
-  const at = entry.kind === 'zero' ? 0 : entry.at;
-  words[first] = Math.floor(at / HIGH_WORD);
-  words[first + 1] = at & OFFSET_LOW;
-  if (stride === 2) {
-    if (entry.kind !== 'data') words[first + 1]! |= ZERO_FLAG;
-    return;
-  }
-  words[first + 2] = entry.kind === 'data' ? 0 : ALL_SUBCLUSTERS;
-  words[first + 3] = entry.kind === 'data' ? ALL_SUBCLUSTERS : 0;
-}
+/** Single entries of an L2 table: host-order words, COPIED flags left to the planner. */
 
 /** Makes entries from `first` up to, not including, `end` unallocated. */
 export function clearEntries(words: Uint32Array, first: number, end: number, image: Image): void {

@@ -1,11 +1,12 @@
 import { hinted } from '../../base/hints.js';
 import { clustersToHold } from '../../base/units.js';
-import type { NewData, NewL2Table } from '../plan/next-state.js';
+import type { NewData } from '../plan/next-state.js';
+import type { NewEntries, NewL2Table } from '../tx/table-content.js';
 import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { offsetOf } from '../../l1l2/entry.js';
-import { setEntry, standingAt, zeroSubclusters, type NewEntry } from './entries.js';
+import { standingAt, zeroSubclusters } from './entries.js';
 import { readLastTable, type LastTable } from './tables.js';
 
 /** How much of the grown range gets clusters at once. */
@@ -25,7 +26,6 @@ interface Range {
 
 /** What the grown range is to hold, in guest clusters. */
 interface Layout {
-  readonly oldBytes: number;
   /** Clusters that read as zeros although the backing file has something there. */
   readonly zeros: Range;
   /** Clusters that get host clusters. */
@@ -70,7 +70,6 @@ export async function growthOf(
       ? Math.floor(oldBytes / clusterBytes)
       : firstWhole;
   const layout: Layout = {
-    oldBytes,
     zeros: { from: firstWhole, end: Math.max(firstWhole, clustersToHold(shownTo, clusterBytes)) },
     data: {
       from: dataFrom,
@@ -159,45 +158,43 @@ function tablesOf(image: Image, layout: Layout, last: LastTable): readonly NewL2
   const end = clustersToHold(Math.max(...mapped.map((range) => range.end)), l2Entries);
   return Array.from({ length: end - first }, (_, i) => {
     const l1Index = first + i;
-    return {
-      l1Index,
-      fill: (words, dataAt) => {
-        if (l1Index === last.l1Index) words.set(last.words);
-        fillTable(words, l1Index, dataAt, layout, image);
-      },
-    };
+    const words = l1Index === last.l1Index ? knownWords(image, last, zeroTail) : undefined;
+    return { l1Index, words, runs: runsOf(l1Index * l2Entries, layout, image) };
   });
 }
 
-function fillTable(
-  words: Uint32Array,
-  l1Index: number,
-  dataAt: number,
-  { oldBytes, zeros, data, head, zeroTail }: Layout,
-  image: Image,
-): void {
-  const { clusterBytes, l2Entries } = image.geometry;
-  const base = l1Index * l2Entries;
-  const oldCluster = Math.floor(oldBytes / clusterBytes);
-  if (zeroTail && oldCluster >= base && oldCluster < base + l2Entries) {
-    const sub = Math.ceil(((oldBytes % clusterBytes) * 32) / clusterBytes);
-    zeroSubclusters(words, oldCluster - base, sub);
-  }
-  for (let i = Math.max(0, zeros.from - base); i < Math.min(l2Entries, zeros.end - base); i++) {
-    setEntry(words, i, { kind: 'zero' }, image);
-  }
-  for (let i = Math.max(0, data.from - base); i < Math.min(l2Entries, data.end - base); i++) {
-    const number = base + i - data.from;
-    const kind = number === 0 && head !== undefined ? 'data' : emptyKind(image);
-    setEntry(words, i, { kind, at: dataAt + number * clusterBytes }, image);
-  }
+/** The entries that the last table has already; with `zeroTail` the subclusters past the old end are zeros. */
+function knownWords(image: Image, last: LastTable, zeroTail: boolean): Uint32Array {
+  if (!zeroTail) return last.words;
+  const { clusterBytes } = image.geometry;
+  const within = image.header.diskSizeBytes % clusterBytes;
+  const words = last.words.slice();
+  zeroSubclusters(words, headIndex(image), Math.ceil((within * 32) / clusterBytes));
+  return words;
+}
+
+/** What a table maps anew. @param base the guest cluster of its first entry. */
+function runsOf(base: number, { zeros, data, head }: Layout, image: Image): readonly NewEntries[] {
+  const { l2Entries } = image.geometry;
+  const run = (kind: NewEntries['kind'], { from, end }: Range): NewEntries => {
+    const first = Math.max(from, base);
+    const count = Math.max(0, Math.min(end, base + l2Entries) - first);
+    const dataCluster = kind === 'zero' ? 0 : first - data.from;
+    return { first: first - base, count, kind, dataCluster };
+  };
+  const rest = head === undefined ? data.from : data.from + 1;
+  return [
+    run('zero', zeros),
+    run('data', { from: data.from, end: rest }),
+    run(emptyKind(image), { from: rest, end: data.end }),
+  ].filter(({ count }) => count > 0);
 }
 
 /**
  * How a cluster is kept that was never written. Zeros under encryption would read as noise, and
  * with subclusters QEMU, too, leaves it to the first write to say what is there.
  */
-function emptyKind({ header, geometry }: Image): Exclude<NewEntry['kind'], 'zero'> {
+function emptyKind({ header, geometry }: Image): NewEntries['kind'] {
   return header.encryption !== 'none' || geometry.l2EntryBytes === 16 ? 'reserved-zero' : 'data';
 }
 

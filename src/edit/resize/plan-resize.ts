@@ -1,16 +1,14 @@
-import type { NextState } from '../plan/next-state.js';
+import { keptSnapshots, type NextState } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
-import { refuseUnfit } from '../plan/refuse.js';
+import type { EditRequest } from '../plan/survey.js';
 import type { Image } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
-import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import { conformingEntry } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import { growthOf } from './growth.js';
 import { refuseResize } from './refuse.js';
-import { cutTable } from './shrink.js';
+import { cutTables } from './shrink.js';
 import type { ResizeOptions } from './resize-options.js';
 
 /**
@@ -27,42 +25,27 @@ export async function planResize<Source extends BlockSource>(
   planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
   refuseResize(image, options);
-  refuseUnfit(image);
-  const { diskSizeBytes: old, version } = image.header;
-  const { diskSizeBytes } = options;
-  const { at, entries } = image.header.activeL1;
-  const l1 = await readTable(image.source, at, entries);
-  const changes =
-    diskSizeBytes < old
-      ? await shrunk(image, l1, diskSizeBytes)
-      : await growthOf(image, l1, diskSizeBytes, {
-          preallocation: options.preallocation ?? 'off',
-          backingSizeBytes: options.backingSizeBytes,
-          disk: options.disk,
-        });
-  const activeL1 = resizedL1(image, l1, diskSizeBytes);
-  for (const { l1Index } of changes.newL2Tables ?? [])
-    activeL1.fill(0, 2 * l1Index, 2 * l1Index + 2);
-  const next: NextState = {
-    diskSizeBytes,
-    activeL1,
-    snapshots: image.snapshots.map((snapshot) => ({
-      entry: conformingEntry(snapshot, version),
-      l1: { kind: 'kept', ref: snapshot.l1, index: snapshot.index },
-    })),
-    ...changes,
+  const request: EditRequest = {
+    operation: 'resize',
+    summary: `resize the disk from ${image.header.diskSizeBytes} to ${options.diskSizeBytes} bytes`,
+    created: [],
+    next: ({ activeL1 }) => resized(image, activeL1, options),
   };
-  const summary = `resize the disk from ${old} to ${diskSizeBytes} bytes`;
-  return planEdit(image, next, { operation: 'resize', summary, created: [] }, planning);
+  return planEdit(image, request, planning);
 }
 
-async function shrunk(
+async function resized(
   image: Image,
   l1: Uint32Array,
-  diskSizeBytes: number,
-): Promise<Pick<NextState, 'newL2Tables' | 'newData'>> {
-  const table = await cutTable(image, l1, diskSizeBytes);
-  return { newL2Tables: table === undefined ? [] : [table] };
+  { diskSizeBytes, preallocation = 'off', backingSizeBytes, disk }: ResizeOptions,
+): Promise<NextState> {
+  const changes =
+    diskSizeBytes < image.header.diskSizeBytes
+      ? { newL2Tables: await cutTables(image, l1, diskSizeBytes) }
+      : await growthOf(image, l1, diskSizeBytes, { preallocation, backingSizeBytes, disk });
+  const activeL1 = resizedL1(image, l1, diskSizeBytes);
+  for (const { l1Index } of changes.newL2Tables) activeL1.fill(0, 2 * l1Index, 2 * l1Index + 2);
+  return { diskSizeBytes, activeL1, snapshots: keptSnapshots(image), ...changes };
 }
 
 /** The entries that both sizes have, then unallocated ones; at least one, so that it lies somewhere. */

@@ -1,4 +1,3 @@
-import type { NewL2Table } from '../plan/next-state.js';
 import type { Image } from '../../image/image.js';
 import { readTable } from '../../refs/tables.js';
 import { offsetOf } from '../../l1l2/entry.js';
@@ -25,14 +24,4 @@ export async function readLastTable(
   const words =
     at === 0 ? new Uint32Array(entries * 2) : await readTable(image.source, at, entries);
   return { l1Index, words };
-}
-
-/** A table whose words are known. */
-export function knownTable({ l1Index, words }: LastTable): NewL2Table {
-  return {
-    l1Index,
-    fill: (into) => {
-      into.set(words);
-    },
-  };
 }

@@ -1,24 +1,18 @@
 import { hinted } from '../../base/hints.js';
+import { keptSnapshots } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
+import type { EditRequest } from '../plan/survey.js';
 import { counted } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
-import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import {
-  diskRange,
-  keptSnapshots,
-  namesOf,
-  newSnapshot,
-  readActiveL1,
-  type CreateOptions,
-} from './create.js';
+import { copiedL1, diskRange, namesOf, newEntry, type CreateOptions } from './create.js';
 import { describeSnapshot } from './find.js';
 import { computeUnsavedChanges, type UnsavedChanges } from './unsaved.js';
 
@@ -51,30 +45,24 @@ export async function planApply<Source extends BlockSource>(
     const unsaved = await computeUnsavedChanges(image, planning);
     if (unsaved !== undefined) throw unsavedError(unsaved);
   }
-  const words = await readTable(image.source, snapshot.l1.at, snapshot.l1.entries);
-  const saved =
-    options.saveAs === undefined
-      ? []
-      : [newSnapshot(image, options.saveAs, await readActiveL1(image))];
-  const created = saved.map(namesOf);
-  return planEdit(
-    image,
-    {
-      diskSizeBytes: snapshot.diskSizeBytes,
-      activeL1: diskRange(words, snapshot.diskSizeBytes, image.geometry),
-      snapshots: [...keptSnapshots(image), ...saved],
-    },
-    {
-      operation: 'apply',
-      summary:
-        saved.length === 0
-          ? `apply snapshot ${describeSnapshot(snapshot)}`
-          : `save the active disk as ${describeSnapshot(saved[0]!.entry)} and apply snapshot ` +
-            describeSnapshot(snapshot),
-      created,
-    },
-    planning,
-  );
+  const { diskSizeBytes } = snapshot;
+  const saved = options.saveAs === undefined ? [] : [newEntry(image, options.saveAs)];
+  const saving = saved.map((entry) => `save the active disk as ${describeSnapshot(entry)} and `);
+  const request: EditRequest = {
+    operation: 'apply',
+    summary: `${saving.join('')}apply snapshot ${describeSnapshot(snapshot)}`,
+    created: saved.map(namesOf),
+    l1Of: snapshot,
+    next: ({ activeL1, snapshotL1 }) => ({
+      diskSizeBytes,
+      activeL1: diskRange(snapshotL1, diskSizeBytes, image.geometry),
+      snapshots: [
+        ...keptSnapshots(image),
+        ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image) })),
+      ],
+    }),
+  };
+  return planEdit(image, request, planning);
 }
 
 /** QEMU refuses too: a bitmap would go on saying what changed in a disk that is no longer there. */

@@ -1,17 +1,19 @@
-import type { NextSnapshot } from '../plan/next-state.js';
+import { keptSnapshots, type NextSnapshot } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
+import type { EditRequest } from '../plan/survey.js';
 import { utf8Text } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
-import { readTable } from '../../refs/tables.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import { conformingEntry, extraDataOf, type SnapshotDate } from '../../qcow2/snapshot-table.js';
+import { extraDataOf, type SnapshotDate } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import { describeSnapshot } from './find.js';
 import { checkedDate, newId, newName, type NameRules } from './names.js';
+
+type NewEntry = NextSnapshot['entry'];
 
 /** What a new snapshot is to be called and dated. */
 export interface CreateOptions extends NameRules {
@@ -35,45 +37,23 @@ export async function planCreate<Source extends BlockSource>(
   options: CreateOptions,
   planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
-  const activeL1 = await readActiveL1(image);
-  const created = newSnapshot(image, options, activeL1);
-  return planEdit(
-    image,
-    {
-      diskSizeBytes: image.header.diskSizeBytes,
+  const { diskSizeBytes } = image.header;
+  const entry = newEntry(image, options);
+  const request: EditRequest = {
+    operation: 'create',
+    summary: `create snapshot ${describeSnapshot(entry)}`,
+    created: [namesOf(entry)],
+    next: ({ activeL1 }) => ({
+      diskSizeBytes,
       activeL1,
-      snapshots: [...keptSnapshots(image), created],
-    },
-    {
-      operation: 'create',
-      summary: `create snapshot ${describeSnapshot(created.entry)}`,
-      created: [namesOf(created)],
-    },
-    planning,
-  );
+      snapshots: [...keptSnapshots(image), { entry, l1: copiedL1(activeL1, image) }],
+    }),
+  };
+  return planEdit(image, request, planning);
 }
 
-/** The active L1's entries as host-order words. */
-export async function readActiveL1(image: Image): Promise<Uint32Array> {
-  const { at, entries } = image.header.activeL1;
-  return readTable(image.source, at, entries);
-}
-
-/** All snapshots of the image as they are, with the entries that a rewritten table must hold. */
-export function keptSnapshots(image: Image): readonly NextSnapshot[] {
-  return image.snapshots.map((snapshot) => ({
-    entry: conformingEntry(snapshot, image.header.version),
-    l1: { kind: 'kept', ref: snapshot.l1, index: snapshot.index },
-  }));
-}
-
-/** A new snapshot of the active disk. */
-export function newSnapshot(
-  image: Image,
-  options: CreateOptions,
-  activeL1: Uint32Array,
-): NextSnapshot {
-  const { snapshots, header, geometry } = image;
+/** The entry of a new snapshot of the active disk. */
+export function newEntry({ snapshots, header }: Image, options: CreateOptions): NewEntry {
   const max = LIMITS.snapshotsMax.value;
   if (snapshots.length >= max) {
     throw new QsnapError('TOO_MANY_SNAPSHOTS', `the image has ${snapshots.length} snapshots`, {
@@ -82,21 +62,23 @@ export function newSnapshot(
     });
   }
   return {
-    entry: {
-      nameBytes: newName(options.name, snapshots, options),
-      idBytes: newId(options.id, snapshots),
-      date: checkedDate(options.date),
-      vmClockNanoseconds: 0n,
-      vmStateBytes32: 0,
-      extraData: extraDataOf(header.diskSizeBytes, options.icount),
-    },
-    l1: { kind: 'new', words: diskRange(activeL1, header.diskSizeBytes, geometry) },
+    nameBytes: newName(options.name, snapshots, options),
+    idBytes: newId(options.id, snapshots),
+    date: checkedDate(options.date),
+    vmClockNanoseconds: 0n,
+    vmStateBytes32: 0,
+    extraData: extraDataOf(header.diskSizeBytes, options.icount),
   };
 }
 
 /** The names of a planned snapshot, for reports. */
-export function namesOf(created: NextSnapshot): { id: string; name: string } {
-  return { id: utf8Text(created.entry.idBytes), name: utf8Text(created.entry.nameBytes) };
+export function namesOf({ idBytes, nameBytes }: NewEntry): { id: string; name: string } {
+  return { id: utf8Text(idBytes), name: utf8Text(nameBytes) };
+}
+
+/** The L1 of a new snapshot of the active disk. */
+export function copiedL1(activeL1: Uint32Array, { header, geometry }: Image): NextSnapshot['l1'] {
+  return { kind: 'new', words: diskRange(activeL1, header.diskSizeBytes, geometry) };
 }
 
 /**

@@ -1,6 +1,8 @@
+import { keptSnapshots } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
 import { planInPlace } from '../plan/plan-in-place.js';
 import type { ShorterList } from '../plan/begin-in-place.js';
+import type { EditRequest } from '../plan/survey.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
@@ -8,7 +10,6 @@ import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
-import { keptSnapshots, readActiveL1 } from './create.js';
 import { describeSnapshot } from './find.js';
 
 /**
@@ -23,9 +24,7 @@ export async function planDelete<Source extends BlockSource>(
   snapshots: readonly Snapshot[],
   planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
-  const dropped = droppedOf(image, snapshots);
-  const about = { operation: 'delete', summary: summaryOf(dropped), created: [] } as const;
-  return planEdit(image, await without(image, dropped), about, planning);
+  return planEdit(image, deletion(image, droppedOf(image, snapshots)), planning);
 }
 
 /**
@@ -39,9 +38,9 @@ export async function planDeleteInPlace<Source extends BlockSource>(
   snapshots: readonly Snapshot[],
   planning: Stoppable = {},
 ): Promise<StagedEdit<Source>> {
-  const dropped = droppedOf(image, snapshots);
-  const about = { summary: `${summaryOf(dropped)} in place`, created: [] };
-  return planInPlace(image, await without(image, dropped), about, planning);
+  const request = deletion(image, droppedOf(image, snapshots));
+  const summary = `${request.summary} in place`;
+  return planInPlace(image, { ...request, summary }, planning);
 }
 
 /** The entries to drop, in the order of the table. */
@@ -50,17 +49,18 @@ function droppedOf(image: Image, snapshots: readonly Snapshot[]): readonly Snaps
   return image.snapshots.filter((snapshot) => dropped.has(snapshot));
 }
 
-async function without(image: Image, dropped: readonly Snapshot[]): Promise<ShorterList> {
+function deletion(image: Image, dropped: readonly Snapshot[]): EditRequest<ShorterList> {
   const indexes = new Set(dropped.map(({ index }) => index));
-  return {
-    diskSizeBytes: image.header.diskSizeBytes,
-    // Its entries stay; which of them carry the COPIED flag changes.
-    activeL1: await readActiveL1(image),
-    snapshots: keptSnapshots(image).filter((_, index) => !indexes.has(index)),
-  };
-}
-
-function summaryOf(dropped: readonly Snapshot[]): string {
   const named = dropped.map(describeSnapshot);
-  return `delete ${named.length === 1 ? 'snapshot' : 'snapshots'} ${named.join(', ')}`;
+  return {
+    operation: 'delete',
+    summary: `delete ${named.length === 1 ? 'snapshot' : 'snapshots'} ${named.join(', ')}`,
+    created: [],
+    next: ({ activeL1 }) => ({
+      diskSizeBytes: image.header.diskSizeBytes,
+      // Its entries stay; which of them carry the COPIED flag changes.
+      activeL1,
+      snapshots: keptSnapshots(image).filter((_, index) => !indexes.has(index)),
+    }),
+  };
 }

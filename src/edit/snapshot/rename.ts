@@ -1,4 +1,6 @@
+import { keptSnapshots } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
+import type { EditRequest } from '../plan/survey.js';
 import { printable } from '../../base/text.js';
 import type { Image } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
@@ -6,7 +8,6 @@ import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import { keptSnapshots } from './create.js';
 import { describeSnapshot } from './find.js';
 import { newName, type NameRules } from './names.js';
 
@@ -28,14 +29,15 @@ export async function planRename<Source extends BlockSource>(
   const snapshots = keptSnapshots(image).map((kept, index) =>
     index === renamed ? { ...kept, entry: { ...kept.entry, nameBytes } } : kept,
   );
-  return planEdit(
-    image,
-    { diskSizeBytes: image.header.diskSizeBytes, activeL1: undefined, snapshots },
-    {
-      operation: 'rename',
-      summary: `rename snapshot ${describeSnapshot(snapshot)} to "${printable(nameBytes)}"`,
-      created: [],
-    },
-    planning,
-  );
+  const request: EditRequest = {
+    operation: 'rename',
+    summary: `rename snapshot ${describeSnapshot(snapshot)} to "${printable(nameBytes)}"`,
+    created: [],
+    next: () => ({
+      diskSizeBytes: image.header.diskSizeBytes,
+      activeL1: undefined,
+      snapshots,
+    }),
+  };
+  return planEdit(image, request, planning);
 }

@@ -1,4 +1,5 @@
 import type { BlockSource, ByteRange } from '../../io/device.js';
+import type { TableContent } from './table-content.js';
 
 /**
  * A change to an image as data: shadow, switch, tidy. Only `execute.ts` carries it out.
@@ -25,11 +26,8 @@ export interface TableWrites {
   readonly targets: Float64Array;
   /** Host offsets of the tables that the new ones are made from; undefined: made from nothing. */
   readonly sources: Float64Array | undefined;
-  /**
-   * Turns what was read from `sources[index]` (or zeros) into the new table, in place. Pure: the same bytes
-   * whenever it is asked, so that a plan can be shown, saved, checked and carried out.
-   */
-  readonly fill: (index: number, table: Uint8Array) => void;
+  /** What is made of each: values, from which `tableMaker` makes the bytes. */
+  readonly content: TableContent;
 }
 
 /** One part of stage 1. */

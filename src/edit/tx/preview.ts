@@ -1,11 +1,8 @@
 import type { BlockSource, ReadRequest } from '../../io/device.js';
-import {
-  sizeAfterShadow,
-  type LiteralWrite,
-  type ShadowWrite,
-  type TableWrites,
-  type WritePlan,
-} from './plan.js';
+import { sizeAfterShadow, type LiteralWrite, type ShadowWrite, type WritePlan } from './plan.js';
+import { tableMaker, type TableMaker } from './table-content.js';
+
+const nothing: TableMaker = () => undefined;
 
 /** Bytes of a plan and the place that it puts them, found by where a read asks. */
 interface Piece {
@@ -14,6 +11,8 @@ interface Piece {
   readonly write: ShadowWrite;
   /** Index of the table in `write`; 0 for a literal. */
   readonly index: number;
+  /** Makes the tables of `write`; does nothing for a literal. */
+  readonly make: TableMaker;
 }
 
 /**
@@ -39,13 +38,15 @@ export function previewPlan(source: BlockSource, plan: WritePlan): BlockSource {
 
 function piecesOf(write: ShadowWrite): readonly Piece[] {
   if (write.kind === 'literal') {
-    return [{ at: write.at, end: write.at + write.bytes.length, write, index: 0 }];
+    return [{ at: write.at, end: write.at + write.bytes.length, write, index: 0, make: nothing }];
   }
+  const make = tableMaker(write.content);
   return Array.from(write.targets, (at, index) => ({
     at,
     end: at + write.tableBytes,
     write,
     index,
+    make,
   }));
 }
 
@@ -71,7 +72,7 @@ async function overlay(
     }
   }
   if (reads.length > 0) await source.readBatch(reads);
-  for (const [{ write, index }, table] of made) (write as TableWrites).fill(index, table);
+  for (const [{ index, make }, table] of made) make(index, table);
   for (const [request, piece] of hits) {
     copyInto(request, piece.at, made.get(piece) ?? (piece.write as LiteralWrite).bytes);
   }

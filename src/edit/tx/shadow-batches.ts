@@ -3,6 +3,7 @@ import { MiB } from '../../base/units.js';
 import type { BlockSource, WriteRequest } from '../../io/device.js';
 import { tableReads } from '../../io/table-reads.js';
 import type { ShadowWrite, TableWrites } from './plan.js';
+import { tableMaker, type TableMaker } from './table-content.js';
 
 /** Bytes of tables that are made at a time. */
 const BATCH_BYTES = 4 * MiB;
@@ -23,20 +24,21 @@ export async function* shadowBatches(
   }
   const { tableBytes, targets } = write;
   const perBatch = Math.min(Math.max(1, Math.floor(BATCH_BYTES / tableBytes)), targets.length);
+  const make = tableMaker(write.content);
   const buffers = [0, 1].map(() => newIoBytes(perBatch * tableBytes));
   for (let first = 0; first < targets.length; first += perBatch) {
     const end = Math.min(first + perBatch, targets.length);
     const memory = buffers[(first / perBatch) % 2]!;
     if (write.sources === undefined && first >= 2 * perBatch) memory.fill(0);
-    yield await makeTables(source, write, first, end, memory);
+    yield await makeTables(source, write, make, [first, end], memory);
   }
 }
 
 async function makeTables(
   source: BlockSource,
   write: TableWrites,
-  first: number,
-  end: number,
+  make: TableMaker,
+  [first, end]: readonly [first: number, end: number],
   memory: Uint8Array,
 ): Promise<readonly WriteRequest[]> {
   const { sources } = write;
@@ -45,7 +47,7 @@ async function makeTables(
   }
   return Array.from({ length: end - first }, (_, i) => {
     const bytes = memory.subarray(i * write.tableBytes, (i + 1) * write.tableBytes);
-    write.fill(first + i, bytes);
+    make(first + i, bytes);
     return { at: write.targets[first + i]!, bytes };
   });
 }

@@ -6,6 +6,7 @@ import { memoryDevice } from '../../../../src/io/memory.js';
 import { ClusterSet } from '../../../../src/refcount/cluster-set.js';
 import { newCounts } from '../../../../src/refcount/counts.js';
 import { loadFixture } from '../../../support/fixture.js';
+import { AS_READ } from '../../../support/table-content.js';
 
 test('what is placed lies in clusters that were free, counts once, and is written whole', async () => {
   const image = await openImage(memoryDevice(loadFixture('cluster-512')));
@@ -16,9 +17,8 @@ test('what is placed lies in clusters that were free, counts once, and is writte
   const placer = new Placer(ledger, 512);
   const table = placer.literal('snapshot table', new Uint8Array(600).fill(7));
   const l1 = placer.l1('active L1', Uint32Array.of(0x8000_0000, 0x600));
-  const fill = (): void => undefined;
-  const l2s = placer.l2Tables(2, Float64Array.of(512, 1024), fill);
-  expect(placer.l2Tables(0, undefined, fill)).toHaveLength(0);
+  const l2s = placer.l2Tables(2, Float64Array.of(512, 1024), AS_READ);
+  expect(placer.l2Tables(0, undefined, AS_READ)).toHaveLength(0);
 
   expect(table.bytes).toHaveLength(1024);
   expect(table.bytes.findIndex((byte) => byte === 0)).toBe(600);
@@ -35,7 +35,7 @@ test('what is placed lies in clusters that were free, counts once, and is writte
     tableBytes: 512,
     targets: l2s,
     sources: Float64Array.of(512, 1024),
-    fill,
+    content: AS_READ,
   });
   const taken = [table.at / 512, table.at / 512 + 1, l1.at / 512, ...l2s.map((at) => at / 512)];
   expect(new Set(taken).size).toBe(5);

@@ -3,7 +3,7 @@ import { editTallyOf } from '../../../../src/edit/plan/tally.js';
 import { openImage } from '../../../../src/image/open.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
 import { PointerCollector } from '../../../../src/refs/pointers.js';
-import { keptSnapshots } from '../../../../src/edit/snapshot/create.js';
+import { keptSnapshots } from '../../../../src/edit/plan/next-state.js';
 import { loadFixture } from '../../../support/fixture.js';
 
 test('pointers before an edit, those that stay, and those of tables that it writes', async () => {

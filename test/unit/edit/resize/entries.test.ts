@@ -1,13 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { openImage } from '../../../../src/image/open.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
-import {
-  clearEntries,
-  setEntry,
-  standingAt,
-  zeroSubclusters,
-} from '../../../../src/edit/resize/entries.js';
+import { clearEntries, standingAt, zeroSubclusters } from '../../../../src/edit/resize/entries.js';
 import { loadFixture } from '../../../support/fixture.js';
+import { setNewEntry } from '../../../../src/l1l2/new-entry.js';
 
 describe.each(['cluster-512', 'extended-l2-16k'])('entries of %s', (name) => {
   test('what is set is what stands there', async () => {
@@ -17,9 +13,9 @@ describe.each(['cluster-512', 'extended-l2-16k'])('entries of %s', (name) => {
     const at = 5 * image.geometry.clusterBytes;
     const standings = (): string[] =>
       [0, 1, 2].flatMap((i) => [0, last].map((within) => standingAt(words, i, within, image)));
-    setEntry(words, 0, { kind: 'data', at }, image);
-    setEntry(words, 1, { kind: 'reserved-zero', at }, image);
-    setEntry(words, 2, { kind: 'zero' }, image);
+    setNewEntry(words, 0, 'data', at, image.geometry);
+    setNewEntry(words, 1, 'reserved-zero', at, image.geometry);
+    setNewEntry(words, 2, 'zero', 0, image.geometry);
     expect(standings()).toEqual(['data', 'data', 'zero', 'zero', 'zero', 'zero']);
     clearEntries(words, 1, 3, image);
     expect(standings()).toEqual(['data', 'data', ...Array<string>(4).fill('unallocated')]);
@@ -32,7 +28,7 @@ test('subclusters read as zeros from one on, and those before it as they did', a
   const image = await openImage(memoryDevice(loadFixture('extended-l2-16k')));
   const { clusterBytes } = image.geometry;
   const words = new Uint32Array(8);
-  setEntry(words, 1, { kind: 'data', at: 5 * clusterBytes }, image);
+  setNewEntry(words, 1, 'data', 5 * clusterBytes, image.geometry);
   zeroSubclusters(words, 1, 32);
   expect(standingAt(words, 1, clusterBytes - 1, image)).toBe('data');
   zeroSubclusters(words, 1, 3);

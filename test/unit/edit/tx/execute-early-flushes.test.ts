@@ -4,6 +4,7 @@ import type { BlockDevice } from '../../../../src/io/device.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
 import type { WritePlan } from '../../../../src/edit/tx/plan.js';
 import { madeOn } from '../../../support/plans.js';
+import { AS_READ } from '../../../support/table-content.js';
 
 const MiB = 2 ** 20;
 const TABLE = MiB / 2;
@@ -20,7 +21,7 @@ function planOf(tables: number): WritePlan {
         tableBytes: TABLE,
         targets: Float64Array.from({ length: tables }, (_, i) => TABLE * (i + 1)),
         sources: undefined,
-        fill: () => undefined,
+        content: AS_READ,
       },
     ],
     switch: { at: 24, bytes: new Uint8Array(72).fill(9) },

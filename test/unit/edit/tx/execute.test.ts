@@ -5,6 +5,7 @@ import { memoryDevice, type MemoryDevice } from '../../../../src/io/memory.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
 import type { WritePlan } from '../../../../src/edit/tx/plan.js';
 import { madeOn } from '../../../support/plans.js';
+import { painted } from '../../../support/table-content.js';
 
 const MiB = 1024 * 1024;
 
@@ -22,9 +23,9 @@ function made(): { device: MemoryDevice; bytes: Uint8Array; plan: WritePlan } {
         tableBytes: 512,
         targets: Float64Array.of(1024, 9216),
         sources: Float64Array.of(4096, 4608),
-        fill: (i, table) => {
-          table[0] = 200 + i;
-        },
+        content: painted(2, (words, i) => {
+          words[0] = (words[0]! & 0xff_ffff) | ((200 + i) << 24);
+        }),
       },
     ],
     switch: { at: 24, bytes: new Uint8Array(48).fill(7) },
@@ -119,10 +120,11 @@ describe('a plan that is carried out', () => {
           tableBytes: 65_536,
           targets,
           sources: undefined,
-          fill: (i, table) => {
-            expect(table.every((byte) => byte === 0)).toBe(true);
+          content: painted(count, (words, i) => {
+            expect(words.every((word) => word === 0)).toBe(true);
+            words.fill(i + 1);
             filled.push(i);
-          },
+          }),
         },
       ],
     };

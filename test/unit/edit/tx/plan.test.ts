@@ -4,6 +4,7 @@ import {
   shadowWriteRanges,
   type ShadowWrite,
 } from '../../../../src/edit/tx/plan.js';
+import { AS_READ } from '../../../support/table-content.js';
 
 const LITERAL: ShadowWrite = { kind: 'literal', what: 'x', at: 4096, bytes: new Uint8Array(1024) };
 const TABLES: ShadowWrite = {
@@ -12,7 +13,7 @@ const TABLES: ShadowWrite = {
   tableBytes: 512,
   targets: Float64Array.of(512, 1024, 2048, 2560, 2 ** 52),
   sources: undefined,
-  fill: () => undefined,
+  content: AS_READ,
 };
 
 test('bytes', () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { isQsnapError } from '../../../../src/errors.js';
 import { assertSafe } from '../../../../src/edit/tx/rules.js';
 import type { ShadowWrite, WritePlan } from '../../../../src/edit/tx/plan.js';
+import { AS_READ } from '../../../support/table-content.js';
 
 const literal = (at: number, length: number): ShadowWrite => {
   return { kind: 'literal', what: 'x', at, bytes: new Uint8Array(length) };
@@ -13,7 +14,7 @@ const tables = (...targets: number[]): ShadowWrite => ({
   tableBytes: 512,
   targets: Float64Array.from(targets),
   sources: undefined,
-  fill: () => undefined,
+  content: AS_READ,
 });
 
 const SAFE: WritePlan = {
