@@ -1,12 +1,14 @@
 import { assert } from '../../base/assert.js';
 import { counted } from '../../base/text.js';
-import { hex } from '../../base/words.js';
+import { clustersToHold, roundUp } from '../../base/units.js';
+import { bytesOfWords, hex } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
-import { clustersToHold } from '../../base/units.js';
 import type { Image } from '../../image/image.js';
+import type { L1Ref } from '../../qcow2/header.js';
 import { Allocator } from '../../refcount/allocate.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { Counts } from '../../refcount/counts.js';
+import type { ShadowWrite, TableWrites } from '../tx/plan.js';
 
 /** No room among the clusters that the ledger covers; a larger ledger may have some. */
 export class OutOfClusters extends Error {
@@ -18,8 +20,9 @@ export class OutOfClusters extends Error {
 }
 
 /**
- * The refcounts on their way from the old state to the new one. Placing a table counts up, releasing one counts
- * down, and `counts.touched` has the refcount blocks that changed.
+ * The refcounts on their way from the old state to the new one, and the writes that make the new one. Placing a table
+ * counts up, releasing one counts down, and `counts.touched` has the refcount blocks that changed. All that an edit
+ * writes to free clusters gets its place here.
  */
 export class Ledger {
   readonly counts: Counts;
@@ -28,6 +31,7 @@ export class Ledger {
   readonly #allocator: Allocator;
   readonly #clusterBytes: number;
   readonly #refcountBits: number;
+  readonly #writes: ShadowWrite[] = [];
   #freedMetadataClusters = 0;
   #isSealed = false;
 
@@ -62,8 +66,44 @@ export class Ledger {
     return this.#freedMetadataClusters;
   }
 
-  /** Places `bytes` in clusters of their own, in a row. Returns the host offset. */
-  placeRun(bytes: number): number {
+  /** The writes, in the order in which they got their places. */
+  get writes(): readonly ShadowWrite[] {
+    return this.#writes;
+  }
+
+  /** Adds a write of which the places are known. */
+  add(write: ShadowWrite): void {
+    this.#writes.push(write);
+  }
+
+  /** Places bytes, padded with zeros to whole clusters, so that no old bytes stay behind. Returns the host offset. */
+  placeBytes(what: string, bytes: Uint8Array): number {
+    const padded = new Uint8Array(roundUp(bytes.length, this.#clusterBytes));
+    padded.set(bytes);
+    const at = this.takeRun(bytes.length);
+    this.add({ kind: 'literal', what, at, bytes: padded });
+    return at;
+  }
+
+  /** Places an L1 table, given in host order. */
+  placeL1(what: string, words: Uint32Array): L1Ref {
+    return { at: this.placeBytes(what, bytesOfWords(words)), entries: words.length / 2 };
+  }
+
+  /**
+   * Places so many L2 tables, which are made when they are written.
+   *
+   * @returns where they go: host offsets, ascending.
+   */
+  placeL2Tables(count: number, made: Pick<TableWrites, 'sources' | 'content'>): Float64Array {
+    const targets = this.takeTables(count);
+    const tableBytes = this.#clusterBytes;
+    if (count > 0) this.add({ kind: 'tables', what: 'L2 tables', tableBytes, targets, ...made });
+    return targets;
+  }
+
+  /** Finds clusters of their own for `bytes`, in a row. Returns the host offset. */
+  takeRun(bytes: number): number {
     const clusters = clustersToHold(bytes, this.#clusterBytes);
     const first = this.#allocator.takeRun(clusters);
     if (first === undefined) throw new OutOfClusters(clusters);
@@ -75,18 +115,18 @@ export class Ledger {
    * Finds clusters for guest data, in a row past the end of the file, where all reads as zeros. The
    * references that tables will have to them are not counted here. Returns the host offset.
    */
-  findDataRun(clusters: number): number {
+  takeDataRun(clusters: number): number {
     const first = this.#allocator.takeRunPastEnd(clusters);
     if (first === undefined) throw new OutOfClusters(clusters);
     return first * this.#clusterBytes;
   }
 
-  /** Places tables of one cluster each. Returns their host offsets, ascending. */
-  placeTables(count: number): Float64Array {
-    const placed = this.#allocator.takeScattered(count);
-    if (placed === undefined) throw new OutOfClusters(count);
-    for (const cluster of placed) this.change(cluster, 1);
-    return placed.map((cluster) => cluster * this.#clusterBytes);
+  /** Finds a cluster for each of so many tables. Returns their host offsets, ascending. */
+  takeTables(count: number): Float64Array {
+    const taken = this.#allocator.takeScattered(count);
+    if (taken === undefined) throw new OutOfClusters(count);
+    for (const cluster of taken) this.change(cluster, 1);
+    return taken.map((cluster) => cluster * this.#clusterBytes);
   }
 
   /** Takes one reference from every cluster of a metadata region. */
@@ -112,6 +152,16 @@ export class Ledger {
   }
 }
 
+/** What to tell of a medium that has not got so much room. */
+export function noRoom(bytesNeeded: number): QsnapError {
+  return new QsnapError(
+    'NO_SPACE',
+    `the edit needs ${bytesNeeded} bytes more than the medium has free`,
+    { bytesNeeded, imageState: 'unchanged' },
+  );
+}
+
+/** What to tell of a refcount that is as high as its width allows. @param at host offset of the cluster. */
 export function refcountOverflow(at: number, refcountBits: number): QsnapError {
   const max = 2n ** BigInt(refcountBits) - 1n;
   return new QsnapError(
@@ -124,14 +174,5 @@ export function refcountOverflow(at: number, refcountBits: number): QsnapError {
       expected: `at most ${max}`,
       hint: 'delete snapshots, or make the image anew with wider refcounts (refcount_bits)',
     },
-  );
-}
-
-/** What to tell of a medium that has not got so much room. */
-export function noRoom(bytesNeeded: number): QsnapError {
-  return new QsnapError(
-    'NO_SPACE',
-    `the edit needs ${bytesNeeded} bytes more than the medium has free`,
-    { bytesNeeded, imageState: 'unchanged' },
   );
 }

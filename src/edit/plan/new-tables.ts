@@ -1,25 +1,19 @@
 import { assert } from '../../base/assert.js';
 import { addReferences, NO_PROBLEM } from '../../l1l2/scan.js';
-import type { ShadowWrite, TableWrites } from '../tx/plan.js';
+import type { TableWrites } from '../tx/plan.js';
 import { setNewEntries, type NewTables } from '../tx/table-content.js';
 import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
 import type { NewData } from './next-state.js';
 
-/** L2 tables that an edit makes anew, and the writes of the guest data that they map. */
-export interface AddedTables {
-  readonly content: NewTables;
-  readonly dataWrites: readonly ShadowWrite[];
-}
-
 /**
- * Finds room for new guest data and counts what the new L2 tables refer to. That comes before
+ * Places new guest data and counts what the new L2 tables refer to. That comes before
  * anybody asks for COPIED flags, since a new table may refer to what an old one refers to as well.
  */
-export function countNewTables({ image, next, ...edit }: AuditedEdit, ledger: Ledger): AddedTables {
+export function countNewTables({ image, next, ...edit }: AuditedEdit, ledger: Ledger): NewTables {
   const { newL2Tables: tables = [], newData } = next;
   const { geometry } = image;
-  const dataAt = newData === undefined ? 0 : ledger.findDataRun(newData.clusters);
+  const dataAt = newData === undefined ? 0 : ledger.takeDataRun(newData.clusters);
   // New data lies past the end of the file as it is.
   const scan = { ...edit.scan, fileClusters: ledger.counts.clusters };
   const words = new Uint32Array(geometry.clusterBytes / 4);
@@ -29,10 +23,8 @@ export function countNewTables({ image, next, ...edit }: AuditedEdit, ledger: Le
     const problem = addReferences(words, scan, 1, ledger.counts);
     assert(problem === NO_PROBLEM, `entry ${problem} of a new L2 table is right`);
   }
-  return {
-    content: { kind: 'new', tables, dataAt, scan, counts: ledger.counts },
-    dataWrites: newData === undefined ? [] : [writesOf(newData, dataAt, geometry.clusterBytes)],
-  };
+  if (newData !== undefined) ledger.add(writesOf(newData, dataAt, geometry.clusterBytes));
+  return { kind: 'new', tables, dataAt, scan, counts: ledger.counts };
 }
 
 /** Zeros are written only where asked for, and at the end, so that the file reaches it. */

@@ -1,5 +1,4 @@
 import { HIGH_WORD, bytesOfWords } from '../../base/words.js';
-import type { LiteralWrite, TableWrites } from '../tx/plan.js';
 import type { Geometry } from '../../qcow2/geometry.js';
 import type { Ledger } from './ledger.js';
 
@@ -10,29 +9,25 @@ export interface RefcountPlaces {
   readonly blocks: Float64Array;
 }
 
-/** The new refcount table and blocks. They count themselves. */
-export interface PlacedRefcounts {
-  readonly table: { readonly at: number; readonly clusters: number };
-  readonly writes: readonly [TableWrites, LiteralWrite];
-}
-
 /**
  * Places a new copy of every refcount block in which a count changed, and the table that points at them. Placing a
  * copy and releasing the old block change counts, too, perhaps in another block. So this is repeated until no new
  * block is touched. It ends, since every round takes at least one block more.
+ *
+ * @returns where the new table lies.
  */
 export function placeRefcounts(
   geometry: Geometry,
   before: RefcountPlaces,
   ledger: Ledger,
-): PlacedRefcounts {
+): RefcountPlaces['table'] {
   const { clusterBytes, refcountBlockEntries, refcountBits } = geometry;
   const { table: old, blocks: refcountBlocks } = before;
   const tableClusters = Math.max(
     old.clusters,
     Math.ceil((ledger.counts.touched.length * 8) / clusterBytes),
   );
-  const tableAt = ledger.placeRun(tableClusters * clusterBytes);
+  const tableAt = ledger.takeRun(tableClusters * clusterBytes);
   ledger.release(old.at, old.clusters * clusterBytes);
 
   const newPlaces = new Map<number, number>();
@@ -40,7 +35,7 @@ export function placeRefcounts(
     settled = true;
     for (let block = 0; block < ledger.counts.touched.length; block++) {
       if (ledger.counts.touched[block] === 0 || newPlaces.has(block)) continue;
-      newPlaces.set(block, ledger.placeTables(1)[0]!);
+      newPlaces.set(block, ledger.takeTables(1)[0]!);
       const oldPlace = refcountBlocks[block] ?? 0;
       if (oldPlace !== 0) ledger.release(oldPlace, clusterBytes);
       settled = false;
@@ -55,23 +50,19 @@ export function placeRefcounts(
     words[2 * block + 1] = at % HIGH_WORD;
   }
   const byPlace = [...newPlaces].sort(([, a], [, b]) => a - b);
-  return {
-    table: { at: tableAt, clusters: tableClusters },
-    writes: [
-      {
-        kind: 'tables',
-        what: 'refcount blocks',
-        tableBytes: clusterBytes,
-        targets: Float64Array.from(byPlace, ([, at]) => at),
-        sources: undefined,
-        content: {
-          kind: 'refcounts',
-          counts: ledger.counts,
-          refcountBits,
-          firstClusters: Float64Array.from(byPlace, ([block]) => block * refcountBlockEntries),
-        },
-      },
-      { kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) },
-    ],
-  };
+  ledger.add({
+    kind: 'tables',
+    what: 'refcount blocks',
+    tableBytes: clusterBytes,
+    targets: Float64Array.from(byPlace, ([, at]) => at),
+    sources: undefined,
+    content: {
+      kind: 'refcounts',
+      counts: ledger.counts,
+      refcountBits,
+      firstClusters: Float64Array.from(byPlace, ([block]) => block * refcountBlockEntries),
+    },
+  });
+  ledger.add({ kind: 'literal', what: 'refcount table', at: tableAt, bytes: bytesOfWords(words) });
+  return { at: tableAt, clusters: tableClusters };
 }

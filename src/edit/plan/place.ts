@@ -6,25 +6,21 @@ import { indexOfOffset } from '../../refs/pointers.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
-import type { ShadowWrite } from '../tx/plan.js';
-import type { FlaggedTables } from '../tx/table-content.js';
+import type { FlaggedTables, NewTables } from '../tx/table-content.js';
 import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
-import type { AddedTables } from './new-tables.js';
-import { Placer } from './placer.js';
 
-/** New places of the tables that an edit writes, and the writes that put them there. */
+/** Where the header leads after an edit. */
 export interface Placed {
   readonly activeL1: L1Ref;
   readonly snapshotTable: { readonly at: number; readonly count: number };
-  readonly shadow: readonly ShadowWrite[];
 }
 
 /** L2 tables that an edit writes. */
 export interface WrittenL2Tables {
   /** Indexes in the tally of tables that need a copy. */
   readonly copied: readonly number[];
-  readonly added: AddedTables;
+  readonly added: NewTables;
 }
 
 /** Where an L2 table lies after the edit, for L1 tables that the edit writes. */
@@ -42,27 +38,27 @@ export function placeTables(
   ledger: Ledger,
   listed?: Placed['snapshotTable'],
 ): Placed {
-  const placer = new Placer(ledger, edit.image.geometry.clusterBytes);
-  placer.add(...added.dataWrites);
-  const { tables } = added.content;
-  const newPlaces = placer.l2Tables(tables.length, undefined, added.content);
-  const sources = Float64Array.from(copied, (index) => edit.tally.offsets[index]!);
-  const copies = placer.l2Tables(copied.length, sources, flaggedTables(edit, copied));
+  const { tables } = added;
+  const newPlaces = ledger.placeL2Tables(tables.length, { sources: undefined, content: added });
+  const copies = ledger.placeL2Tables(copied.length, {
+    sources: Float64Array.from(copied, (index) => edit.tally.offsets[index]!),
+    content: flaggedTables(edit, copied),
+  });
   const relocate = countL2Tables(edit, copied, copies, ledger);
   const pointers = tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
-  const activeL1 = placeActiveL1(edit, { relocate, pointers }, placer);
+  const activeL1 = placeActiveL1(edit, { relocate, pointers }, ledger);
   const refs = edit.next.snapshots.map(({ l1 }) =>
     l1.kind === 'kept'
       ? l1.ref
-      : placer.l1(
+      : ledger.placeL1(
           'inactive L1',
           relocatedL1(l1.words, relocate, () => false),
         ),
   );
-  if (listed !== undefined) return { activeL1, snapshotTable: listed, shadow: placer.writes };
+  if (listed !== undefined) return { activeL1, snapshotTable: listed };
   releaseDroppedL1s(edit, ledger);
-  const snapshotTable = placeSnapshotTable(edit, refs, placer);
-  return { activeL1, snapshotTable, shadow: placer.writes };
+  const snapshotTable = placeSnapshotTable(edit, refs, ledger);
+  return { activeL1, snapshotTable };
 }
 
 /**
@@ -112,21 +108,21 @@ interface ActivePointers {
 function placeActiveL1(
   { image, next, activeL1 }: AuditedEdit,
   { relocate, pointers }: ActivePointers,
-  placer: Placer,
+  ledger: Ledger,
 ): L1Ref {
   const old = image.header.activeL1;
   if (next.activeL1 === undefined) return old;
   const { clusterBytes } = image.geometry;
   const words = relocatedL1(next.activeL1, relocate, (offset) => {
-    return placer.ledger.counts.get(offset / clusterBytes) === 1;
+    return ledger.counts.get(offset / clusterBytes) === 1;
   });
   for (const { l1Index, at } of pointers) {
     words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;
     words[2 * l1Index + 1] = at & OFFSET_LOW;
   }
   if (sameWords(words, activeL1)) return old;
-  const ref = placer.l1('active L1', words);
-  placer.ledger.release(old.at, old.entries * 8);
+  const ref = ledger.placeL1('active L1', words);
+  ledger.release(old.at, old.entries * 8);
   return ref;
 }
 
@@ -158,7 +154,7 @@ export function releaseDroppedL1s({ image, next }: AuditedEdit, ledger: Ledger):
 function placeSnapshotTable(
   { image, next }: AuditedEdit,
   refs: readonly L1Ref[],
-  placer: Placer,
+  ledger: Ledger,
 ): Placed['snapshotTable'] {
   const { header, snapshots, snapshotTableBytes } = image;
   const old = header.snapshotTable;
@@ -167,9 +163,9 @@ function placeSnapshotTable(
   );
   if (hasSameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
   refuseOversizedTable(bytes.length);
-  placer.ledger.release(old.at, snapshotTableBytes);
+  ledger.release(old.at, snapshotTableBytes);
   if (next.snapshots.length === 0) return { at: 0, count: 0 };
-  return { at: placer.literal('snapshot table', bytes).at, count: next.snapshots.length };
+  return { at: ledger.placeBytes('snapshot table', bytes), count: next.snapshots.length };
 }
 
 function refuseOversizedTable(bytes: number): void {

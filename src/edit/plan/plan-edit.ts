@@ -9,7 +9,6 @@ import {
   sizeAfterShadow,
   type DescribedPlan,
   type EditPlan,
-  type ShadowWrite,
   type WritePlan,
 } from '../tx/plan.js';
 import { audit, type AuditedEdit } from './audit.js';
@@ -80,28 +79,23 @@ async function place(edit: AuditedEdit, ledger: Ledger): Promise<PlacedEdit> {
   const { image, next, refcountBlocks } = edit;
   moveDataRefcounts(edit);
   const added = countNewTables(edit, ledger);
-  const moved = edit.moves.any || added.content.tables.length > 0;
+  const moved = edit.moves.any || added.tables.length > 0;
   const copied = next.activeL1 === undefined ? [] : await tablesToCopy(edit, moved);
-  const { shadow, ...tables } = placeTables(edit, { copied, added }, ledger);
+  const tables = placeTables(edit, { copied, added }, ledger);
   const before = { table: image.header.refcountTable, blocks: refcountBlocks };
-  const refcounts = placeRefcounts(image.geometry, before, ledger);
+  const refcountTable = placeRefcounts(image.geometry, before, ledger);
   ledger.seal();
-  return planOf(
-    edit,
-    [...shadow, ...refcounts.writes],
-    { ...tables, refcountTable: refcounts.table },
-    ledger,
-  );
+  return planOf(edit, { ...tables, refcountTable }, ledger);
 }
 
 /** The writes of an edit for which all has its place, and their numbers. */
 function planOf(
   { image, next, leakedClusters, flagsWrong }: AuditedEdit,
-  shadow: readonly ShadowWrite[],
   places: Pick<SwitchFields, 'activeL1' | 'snapshotTable' | 'refcountTable'>,
   ledger: Ledger,
 ): PlacedEdit {
   const { header, headerSector, fileSizeBytes, geometry } = image;
+  const shadow = ledger.writes;
   const freed = freedRanges(ledger.counts, ledger.free, geometry);
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
   const freedDataBytes = freedBytes - ledger.freedMetadataClusters * geometry.clusterBytes;

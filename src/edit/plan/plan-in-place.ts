@@ -91,13 +91,10 @@ async function switchWithin(
     const tables = { copied, added: countNewTables(edit, ledger) };
     const placed = placeTables(edit, tables, ledger, unlisting.table);
     const before = { table: image.header.refcountTable, blocks: refcountBlocks };
-    const refcounts = placeRefcounts(image.geometry, before, ledger);
+    const refcountTable = placeRefcounts(image.geometry, before, ledger);
     ledger.seal();
-    const writes = [...unlisting.tidy, ...placed.shadow, ...refcounts.writes];
-    const fields = {
-      activeL1: placed.activeL1,
-      refcountTable: refcounts.table,
-    };
+    const writes = [...unlisting.tidy, ...ledger.writes];
+    const fields = { activeL1: placed.activeL1, refcountTable };
     const stages = [
       { what: 'write new tables to where nothing is any more', writes },
       { what: 'switch to them with one write', writes: [headerWrite(begun, fields)] },

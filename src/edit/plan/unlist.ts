@@ -7,7 +7,6 @@ import { bytesOfZeros, literalsInPlace } from './in-place-writes.js';
 import { noRoom, OutOfClusters, type Ledger } from './ledger.js';
 import type { AuditedEdit } from './audit.js';
 import type { NextState } from './next-state.js';
-import { Placer } from './placer.js';
 
 /** A shorter snapshot list, and what has to be on the medium before the header leads to it. */
 export interface Unlisting {
@@ -68,11 +67,11 @@ export async function unlist(
     const tidy = literalsInPlace('snapshot table', at, before, padded);
     return { table: { at, count: entries }, prepare: [], tidy, vacated };
   }
-  const table = placeTable(bytes, edit, ledger);
+  const at = placeTable(bytes, edit, ledger);
   const refcounts = await blocksNow(edit, freeBytes);
   return {
-    table: { at: table.at, count: entries },
-    prepare: [table, ...refcounts],
+    table: { at, count: entries },
+    prepare: [...ledger.writes, ...refcounts],
     tidy: [],
     vacated,
   };
@@ -83,10 +82,10 @@ function keptRef(l1: NextState['snapshots'][number]['l1']): Image['snapshots'][n
   throw new TypeError('a shorter list has no new snapshots');
 }
 
-function placeTable(bytes: Uint8Array, edit: AuditedEdit, ledger: Ledger): LiteralWrite {
+function placeTable(bytes: Uint8Array, edit: AuditedEdit, ledger: Ledger): number {
   const { clusterBytes } = edit.image.geometry;
   try {
-    const table = new Placer(ledger, clusterBytes).literal('snapshot table', bytes);
+    const table = ledger.placeBytes('snapshot table', bytes);
     // A table behind all that the refcount blocks cover would need a block of its own.
     if (touchedBlocks(edit).every(({ at }) => at !== 0)) return table;
   } catch (error) {

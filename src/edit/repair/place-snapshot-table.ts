@@ -1,6 +1,5 @@
 import { hasSameBytes } from '../../base/bytes.js';
 import type { Ledger } from '../plan/ledger.js';
-import { Placer } from '../plan/placer.js';
 import type { CheckedImage } from '../../image/open-for-check.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import {
@@ -11,7 +10,6 @@ import {
 } from '../../qcow2/snapshot-table.js';
 import { SNAPSHOT_ENTRY, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import { roundUp } from '../../base/units.js';
-import type { ShadowWrite } from '../tx/plan.js';
 import { choseClass, choseFinding, type RepairChoice } from './choice.js';
 import type { MendedTree } from './tree.js';
 import type { Moves } from './moves.js';
@@ -20,7 +18,6 @@ import type { Moves } from './moves.js';
 export interface PlacedSnapshotTable {
   readonly at: number;
   readonly count: number;
-  readonly shadow: readonly ShadowWrite[];
 }
 
 /**
@@ -44,15 +41,13 @@ export function placeSnapshotTable(
     table.stop === undefined &&
     tree.kept.length === image.snapshots.length &&
     hasSameBytes(encodeSnapshotTable(entries), encodeSnapshotTable(image.snapshots));
-  if (isSame && !moves.snapshotTable) return { ...old, shadow: [] };
+  if (isSame && !moves.snapshotTable) return old;
   if (!moves.snapshotTable) ledger.release(old.at, image.snapshotTableBytes);
-  if (entries.length === 0) return { at: 0, count: 0, shadow: [] };
+  if (entries.length === 0) return { at: 0, count: 0 };
 
   const bytes = encodeSnapshotTable(entries);
   restoreOddReferences(bytes, tree.kept, entries, table.faults);
-  const placer = new Placer(ledger, image.geometry.clusterBytes);
-  const write = placer.literal('snapshot table', bytes);
-  return { at: write.at, count: entries.length, shadow: [write] };
+  return { at: ledger.placeBytes('snapshot table', bytes), count: entries.length };
 }
 
 /** Whether the sizes that version 3 requires are to be added. */

@@ -1,7 +1,6 @@
 import { sameWords } from '../../base/bytes.js';
 import { HIGH_WORD } from '../../base/words.js';
 import type { Ledger } from '../plan/ledger.js';
-import { Placer } from '../plan/placer.js';
 import { QsnapError } from '../../errors.js';
 import { visitL1Tables } from '../../refs/l1-tables.js';
 import { walkTables } from '../../refs/tables.js';
@@ -9,7 +8,6 @@ import { COPIED, OFFSET_HIGH, OFFSET_LOW, offsetOf } from '../../l1l2/entry.js';
 import { anyCopiedWrong, type Scan } from '../../l1l2/scan.js';
 import { indexOfOffset } from '../../refs/pointers.js';
 import type { L1Ref } from '../../qcow2/header.js';
-import type { ShadowWrite } from '../tx/plan.js';
 import type { MendedTables } from '../tx/table-content.js';
 import type { Counted } from './count.js';
 import { mendL1, type MendedTree } from './tree.js';
@@ -23,7 +21,6 @@ export interface PlacedTree {
   readonly activeL1: L1Ref;
   /** New places of L1 tables, by index of the snapshot. */
   readonly inactiveL1s: ReadonlyMap<number, L1Ref>;
-  readonly shadow: readonly ShadowWrite[];
 }
 
 /**
@@ -38,11 +35,10 @@ export async function placeTree(
   ledger: Ledger,
 ): Promise<PlacedTree> {
   const flagged = await tablesWithWrongFlags(tree, counted, moves, scan, ledger);
-  const placer = new Placer(ledger, tree.image.geometry.clusterBytes);
-  const places = placeL2s(tree, counted, moves, flagged, scan, placer);
-  const activeL1 = placeActiveL1(tree, moves, places, placer);
-  const inactiveL1s = await placeInactiveL1s(tree, moves, places, placer);
-  return { activeL1, inactiveL1s, shadow: placer.writes };
+  const places = placeL2s(tree, counted, moves, flagged, scan, ledger);
+  const activeL1 = placeActiveL1(tree, moves, places, ledger);
+  const inactiveL1s = await placeInactiveL1s(tree, moves, places, ledger);
+  return { activeL1, inactiveL1s };
 }
 
 /**
@@ -88,17 +84,17 @@ function placeL2s(
   moves: Moves,
   flagged: readonly number[],
   scan: Scan,
-  placer: Placer,
+  ledger: Ledger,
 ): L2Places {
-  const { ledger } = placer;
   const { offsets, active, inactive } = tree.tally;
   const { clusterBytes } = tree.image.geometry;
   // A table that snapshots have too stays for them: their flags mean nothing.
   const moved = new Set([...moves.l2s, ...flagged.filter((index) => inactive[index] === 0)]);
   const copied = [...new Set([...moved, ...flagged])].sort((a, b) => a - b);
-  const sources = Float64Array.from(copied, (index) => offsets[index]!);
-  const content = mendedTables(tree, counted, copied, scan, ledger);
-  const copies = placer.l2Tables(copied.length, sources, content);
+  const copies = ledger.placeL2Tables(copied.length, {
+    sources: Float64Array.from(copied, (index) => offsets[index]!),
+    content: mendedTables(tree, counted, copied, scan, ledger),
+  });
   const copyOf = new Float64Array(offsets.length);
   copied.forEach((index, i) => {
     copyOf[index] = copies[i]!;
@@ -129,8 +125,7 @@ function mendedTables(
   return { kind: 'mended', tables, mender: tree.mender, scan, counts: ledger.counts };
 }
 
-function placeActiveL1(tree: MendedTree, moves: Moves, places: L2Places, placer: Placer): L1Ref {
-  const { ledger } = placer;
+function placeActiveL1(tree: MendedTree, moves: Moves, places: L2Places, ledger: Ledger): L1Ref {
   const old = tree.image.header.activeL1;
   const { clusterBytes } = tree.image.geometry;
   const words = tree.activeL1.slice();
@@ -141,7 +136,7 @@ function placeActiveL1(tree: MendedTree, moves: Moves, places: L2Places, placer:
     if (count !== undefined) setEntry(words, i, at!, count === 1 ? COPIED : 0);
   }
   if (sameWords(words, tree.storedActiveL1) && !moves.activeL1) return old;
-  const placed = placer.l1('active L1', words);
+  const placed = ledger.placeL1('active L1', words);
   if (!moves.activeL1) ledger.release(old.at, old.entries * 8);
   return placed;
 }
@@ -154,7 +149,7 @@ async function placeInactiveL1s(
   tree: MendedTree,
   moves: Moves,
   places: L2Places,
-  placer: Placer,
+  ledger: Ledger,
 ): Promise<ReadonlyMap<number, L1Ref>> {
   const placed = new Map<number, L1Ref>();
   if (places.moved.size === 0 && tree.mendedL1s.size === 0 && moves.inactiveL1s.size === 0) {
@@ -171,8 +166,8 @@ async function placeInactiveL1s(
     if (!leaves && !repoints && !tree.mendedL1s.has(index)) return;
     bytes += words.byteLength;
     if (bytes > L1_BYTES_MAX) throw tooManyL1Bytes();
-    placed.set(index, placer.l1('inactive L1', words));
-    if (!leaves) placer.ledger.release(l1.at, l1.entries * 8);
+    placed.set(index, ledger.placeL1('inactive L1', words));
+    if (!leaves) ledger.release(l1.at, l1.entries * 8);
   });
   return placed;
 }

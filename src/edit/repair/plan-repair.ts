@@ -17,7 +17,6 @@ import {
   shadowWriteBytes,
   sizeAfterShadow,
   type DescribedPlan,
-  type ShadowWrite,
   type WritePlan,
 } from '../tx/plan.js';
 import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
@@ -165,17 +164,23 @@ async function planWith(
   const ledger = new Ledger(image, counts, free, format.fileClusters, image.mayGrow);
 
   const placed = await placeTree(tree, counted, moves, scan, ledger);
-  const table = placeSnapshotTable(checked, tree, moves, placed.inactiveL1s, choice, ledger);
-  const refcounts = placeAllRefcounts(checked, stored, decided, moves, ledger);
+  const snapshotTable = placeSnapshotTable(
+    checked,
+    tree,
+    moves,
+    placed.inactiveL1s,
+    choice,
+    ledger,
+  );
+  const refcountTable = placeAllRefcounts(checked, stored, decided, moves, ledger);
   ledger.seal();
-  const shadow = [...placed.shadow, ...table.shadow, ...refcounts.writes];
   shared.refuseParting(ledger, released);
   const covered = unknowns.firstCovered(ledger.endCluster);
   if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
-  const plan = assembled(checked, shadow, { ...planning, choice }, ledger, decided, {
+  const plan = assembled(checked, { ...planning, choice }, ledger, decided, {
     activeL1: placed.activeL1,
-    snapshotTable: { at: table.at, count: table.count },
-    refcountTable: refcounts.table,
+    snapshotTable,
+    refcountTable,
   });
   return {
     plan,
@@ -247,11 +252,11 @@ function placeAllRefcounts(
   decided: DecidedRefcounts,
   moves: Moves,
   ledger: Ledger,
-): { readonly table: RefcountPlaces['table']; readonly writes: readonly ShadowWrite[] } {
+): RefcountPlaces['table'] {
   const { touched } = ledger.counts;
   const table = image.header.refcountTable;
   if (!moves.refcounts) {
-    if (!touched.includes(1)) return { table, writes: [] };
+    if (!touched.includes(1)) return table;
     return placeRefcounts(image.geometry, { table, blocks: stored.blocks }, ledger);
   }
   decided.inUse.forEach((inUse, block) => {
@@ -266,13 +271,13 @@ type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTabl
 /** The plan, or undefined when the image already is what it would make of it. */
 function assembled(
   { image }: CheckedImage,
-  shadow: readonly ShadowWrite[],
   { clears, choice }: RepairPlanning & { readonly choice: RepairChoice },
   ledger: Ledger,
   decided: DecidedRefcounts,
   places: NewPlaces,
 ): DescribedPlan | undefined {
   const { header, headerSector, fileSizeBytes, geometry } = image;
+  const shadow = ledger.writes;
   const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
   const bytes = encodeSwitch(header.version, headerSector, {
     ...places,

@@ -75,8 +75,8 @@ function placed(
   clusters: number,
 ): readonly number[] | undefined {
   try {
-    if (kind === 'tables') return [...ledger.placeTables(clusters)];
-    const at = ledger.placeRun(bytes);
+    if (kind === 'tables') return [...ledger.takeTables(clusters)];
+    const at = ledger.takeRun(bytes);
     return Array.from({ length: clusters }, (_, i) => at + i * clusterBytes);
   } catch (error) {
     if (error instanceof OutOfClusters) return undefined;
@@ -87,8 +87,8 @@ function placed(
 test('R7: what an edit releases it does not use', () => {
   const ledger = ledgerOf([1, 1, 1, 1], false);
   ledger.release(clusterBytes, 2 * clusterBytes);
-  expect(() => ledger.placeRun(1)).toThrow(OutOfClusters);
-  expect(() => ledger.placeTables(1)).toThrow(OutOfClusters);
+  expect(() => ledger.takeRun(1)).toThrow(OutOfClusters);
+  expect(() => ledger.takeTables(1)).toThrow(OutOfClusters);
   expect(countList(ledger.counts).slice(0, 4)).toEqual([1, 0, 0, 1]);
 });
 
@@ -131,7 +131,7 @@ describe('R1: a width that is full', () => {
 
 test('what a plan is made from does not change any more', () => {
   const ledger = ledgerOf([1, 1, 0, 0]);
-  ledger.placeRun(1);
+  ledger.takeRun(1);
   ledger.seal();
-  expect(() => ledger.placeRun(1)).toThrow('a sealed ledger does not change');
+  expect(() => ledger.takeRun(1)).toThrow('a sealed ledger does not change');
 });
