@@ -1,6 +1,7 @@
 import { swapWords } from '../base/words.js';
 import { tableFormat } from '../image/table-format.js';
 import type { Image } from '../image/image.js';
+import { stoppableImage, type Stoppable } from '../io/stoppable.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { newRuns, readRuns } from '../l1l2/runs.js';
 import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
@@ -23,36 +24,30 @@ export interface Owners {
  *
  * @throws QsnapError READ_FAILED, ABORTED.
  */
-export async function mapOwners(
-  image: Image,
-  options: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<Owners> {
+export async function mapOwners(opened: Image, { signal }: Stoppable = {}): Promise<Owners> {
+  const image = stoppableImage(opened, signal, 'the walk over the tables');
   const format = tableFormat(image);
   const scan = scanOf(format, true);
   const pointers = await walkL1Tables(image, disksOf(image));
-  const { disks, offsets } = pointers;
+  const { disks } = pointers;
   const data = new OwnerMap(disks, format.fileClusters);
   // A disk that points at a table twice has its clusters all the same.
   const sets = Array.from(pointers.sets, (set) => disks.union(0, set));
   if (image.header.externalDataFile) return { pointers, data };
   const runs = newRuns(scan);
-  await walkReferences(
-    image,
-    { offsets, signal: options.signal },
-    {
-      l2Table: (index, stored) => {
-        const owners = sets[index]!;
-        if (readRuns(stored, scan, runs) === NO_PROBLEM) {
-          for (let run = 0; run < runs.count; run++) {
-            data.add(runs.clusters[run]!, runs.lengths[run]!, owners);
-          }
-          return;
+  await walkReferences(image, pointers, {
+    l2Table: (index, stored) => {
+      const owners = sets[index]!;
+      if (readRuns(stored, scan, runs) === NO_PROBLEM) {
+        for (let run = 0; run < runs.count; run++) {
+          data.add(runs.clusters[run]!, runs.lengths[run]!, owners);
         }
-        swapWords(stored);
-        addEntries(stored, scan, owners, data);
-      },
+        return;
+      }
+      swapWords(stored);
+      addEntries(stored, scan, owners, data);
     },
-  );
+  });
   return { pointers, data };
 }
 

@@ -1,4 +1,3 @@
-import { throwIfAborted } from '../base/abort.js';
 import { visitBitmapEntries } from './bitmap-tables.js';
 import type { Image } from '../image/image.js';
 import { visitL1Tables } from './l1-tables.js';
@@ -69,7 +68,6 @@ export interface WalkedTables {
   readonly offsets: Float64Array;
   /** The order to read them in, as indexes; undefined: as they come, which reads fastest where they ascend. */
   readonly order?: Int32Array | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Told of all that refers to clusters. All of it is synchronous. */
@@ -89,16 +87,15 @@ export interface ReferenceVisitor {
 /**
  * Reads L2 tables, in large batches, and the tables of bitmaps.
  *
- * @throws QsnapError READ_FAILED, ABORTED, and what the visitor throws.
+ * @throws QsnapError what reading throws, and what the visitor throws.
  */
 export async function walkReferences(
   image: Image,
-  { offsets, order, signal }: WalkedTables,
+  { offsets, order }: WalkedTables,
   visitor: ReferenceVisitor,
 ): Promise<void> {
   const inOrder = order === undefined ? offsets : Float64Array.from(order, (i) => offsets[i]!);
   await walkStoredTables(image.source, inOrder, image.geometry.clusterBytes, (before, stored) => {
-    throwIfAborted(signal, 'the walk over the tables');
     visitor.l2Table(order === undefined ? before : order[before]!, stored, before);
   });
   if (visitor.bitmapEntry === undefined) return;

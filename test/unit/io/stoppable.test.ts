@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import {
   checkImage,
   computeUnsavedChanges,
+  mapOwners,
   memoryDevice,
   openImage,
   planApply,
@@ -70,6 +71,7 @@ const WORK: Readonly<Record<string, (image: Image, signal: AbortSignal) => Promi
     planResize(image, { diskSizeBytes: image.header.diskSizeBytes * 2 }, { signal }),
   computeUnsavedChanges: (image, signal) => computeUnsavedChanges(image, { signal }),
   snapshotsEqualToActive: (image, signal) => snapshotsEqualToActive(image, { signal }),
+  mapOwners: (image, signal) => mapOwners(image, { signal }),
   checkImage: ({ source }, signal) => checkImage(source, { signal }),
   proposeRepair: ({ source }, signal) =>
     proposeRepair(source, () => ({ classes: [], findings: [] }), { signal }),

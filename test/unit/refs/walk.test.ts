@@ -67,22 +67,3 @@ test('entries of bitmap tables come after the L2 tables', async () => {
   });
   expect(told.indexOf('bitmap')).toBe(pointers.offsets.length);
 });
-
-test('a signal ends the walk', async () => {
-  const image = await openImage(memoryDevice(loadFixture('five-snapshots')));
-  const { offsets } = await walkL1Tables(image, disksOf(image));
-  const controller = new AbortController();
-  const seen: number[] = [];
-  const walk = walkReferences(
-    image,
-    { offsets, signal: controller.signal },
-    {
-      l2Table: (index) => {
-        seen.push(index);
-        controller.abort('enough');
-      },
-    },
-  );
-  await expect(walk).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' });
-  expect(seen).toEqual([0]);
-});
