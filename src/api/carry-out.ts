@@ -4,8 +4,7 @@ import type { BlockDevice, BlockSource } from '../io/device.js';
 import { editWithinRoom, planWithinRoom } from '../edit/plan/within-room.js';
 import { executePlan, type ExecuteOptions, type ExecuteReport } from '../edit/tx/execute.js';
 import { executeStages } from '../edit/tx/execute-stages.js';
-import { checkImage } from '../read/check/check-image.js';
-import { refuseUnsound } from '../read/check/refuse-unsound.js';
+import { noWorseThan } from '../read/check/refuse-unsound.js';
 import type { EditOptions, ProgressOptions } from './options.js';
 import type { AnyEdit, MadeEdit, MakeEdit, Planner } from './planned-edit.js';
 
@@ -58,7 +57,7 @@ export function carryOut(
   return editWithinRoom(device, first, async ({ plan }) => {
     const report = await execute(plan, {
       signal,
-      verify: verify === true ? await noWorseThan(device, options) : undefined,
+      verify: verify === true ? await asBefore(device, plan, options) : undefined,
       onProgress: (done, total) => onProgress?.({ phase: 'writing', done, total }),
     });
     return { plan, report };
@@ -70,14 +69,13 @@ function execute(plan: AnyEdit<BlockDevice>, options: ExecuteOptions): Promise<E
 }
 
 /** Refuses a new state with a flaw more than the old one has. */
-async function noWorseThan(
+async function asBefore(
   device: BlockDevice,
+  { facts }: AnyEdit,
   { signal, onProgress }: ProgressOptions,
-): Promise<(image: BlockSource) => Promise<void>> {
-  const { totals } = await checkImage(device, {
-    owners: false,
+): Promise<ExecuteOptions['verify']> {
+  return noWorseThan(device, (await device.sizeBytes()) + facts.growthBytes, {
     signal,
     onProgress: (done) => onProgress?.({ phase: 'checking', done, total: 1 }),
   });
-  return (image) => refuseUnsound(image, totals);
 }

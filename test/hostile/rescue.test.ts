@@ -7,6 +7,7 @@ import { chooseRescued } from '../../src/make/rescue/choose.js';
 import { planRescue } from '../../src/make/rescue/plan-rescue.js';
 import { writeRescued } from '../../src/make/rescue/write-copy.js';
 import { fixtureNames, loadFixture } from '../support/fixture.js';
+import { layoutOf, putU32 } from '../support/image-builder-layout.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
 import { metered } from './ordeal.js';
 
@@ -64,6 +65,14 @@ test('a damaged image gives a sound copy or one error', async () => {
   }
   expect(copies).toBeGreaterThan(MUTANTS / 2);
 }, 240_000);
+
+// Each reading of such a table asked for 32 MiB of zeros.
+test('of L1 tables that are said to be longer than the file only that is read which the file has', async () => {
+  const bytes = loadFixture('refcount-1').slice();
+  const header = layoutOf(bytes);
+  for (const at of [36, header.snapshotTableAt + 8]) putU32(bytes, at, 2 ** 22);
+  expect(await putThrough(bytes)).toEqual([]);
+});
 
 /** A file of which every cluster is a table that leads to all the others. */
 function crowdOfTables(clusters: number, clusterBytes: number): Uint8Array {

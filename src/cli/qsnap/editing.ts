@@ -1,5 +1,4 @@
 import {
-  checkImage,
   editWithinRoom,
   executePlan,
   executeStages,
@@ -12,7 +11,7 @@ import {
   type Image,
   type OpenOptions,
 } from '../../index.js';
-import { planWithinRoom, printableText, refuseUnsound } from '../../internal.js';
+import { noWorseThan, planWithinRoom, printableText } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';
@@ -142,7 +141,8 @@ function planAndExecute(
 ): Promise<DoneEdit> {
   const make = (how: OpenOptions): Promise<Opened<BlockDevice>> => opened(what, device, how);
   return editWithinRoom(device, make, async (made) => {
-    const verify = what.flags.verify === true ? await noWorseThan(device) : undefined;
+    const sizeBytes = (await device.sizeBytes()) + made.plan.facts.growthBytes;
+    const verify = what.flags.verify === true ? await noWorseThan(device, sizeBytes) : undefined;
     progress.phase(`writing to ${what.path}`);
     const options = { onProgress: progress.update, verify, signal };
     return { ...made, report: await execute(made.plan, options) };
@@ -170,12 +170,6 @@ export function warnOfSignal(path: string, signal: AbortSignal, context: Context
 
 /** Said of an edit that was verified. */
 export const VERIFIED = 'Verified: what was written reads back, and a check finds nothing new.';
-
-/** What `--verify` asks of the new state: no flaw more than the old one has. */
-async function noWorseThan(device: BlockDevice): Promise<(image: BlockSource) => Promise<void>> {
-  const { totals } = await checkImage(device, { owners: false });
-  return (image) => refuseUnsound(image, totals);
-}
 
 /** Without a lock nothing keeps another program out: the reader of the terminal has to know. */
 export function warnOfLock(

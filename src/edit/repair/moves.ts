@@ -44,7 +44,9 @@ export function movesOf(
   const emptied = new Set(choice.emptyL1s);
   const inactiveL1s = [
     ...moved.filter(({ owner }) => owner === 'inactive-l1').map(({ at }) => at),
-    ...tree.kept.filter(({ index }) => emptied.has(index)).map(({ l1 }) => l1.at),
+    ...tree.kept
+      .filter(({ index, l1 }) => emptied.has(index) && l1.entries > 0)
+      .map(({ l1 }) => l1.at),
   ];
   return {
     l2s,

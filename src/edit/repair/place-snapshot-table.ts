@@ -22,7 +22,7 @@ export interface PlacedSnapshotTable {
 
 /**
  * Places a new snapshot table where an entry changes or the old one can't stay. L1 references that
- * make no sense are kept as they are stored: a repair invents nothing.
+ * make no sense are kept as they are stored, but where the L1 table is given up: a repair invents nothing.
  */
 export function placeSnapshotTable(
   { image, table }: CheckedImage,
@@ -46,7 +46,8 @@ export function placeSnapshotTable(
   if (entries.length === 0) return { at: 0, count: 0 };
 
   const bytes = encodeSnapshotTable(entries);
-  restoreOddReferences(bytes, tree.kept, entries, table.faults);
+  const odd = table.faults.filter(({ index, field }) => field.startsWith('l1-') && !l1s.has(index));
+  restoreOddReferences(bytes, tree.kept, entries, odd);
   return { at: ledger.placeBytes('snapshot table', bytes), count: entries.length };
 }
 
@@ -62,14 +63,12 @@ function restoreOddReferences(
   bytes: Uint8Array,
   kept: readonly Snapshot[],
   entries: readonly SnapshotEntry[],
-  faults: CheckedImage['table']['faults'],
+  odd: CheckedImage['table']['faults'],
 ): void {
   const view = new DataView(bytes.buffer);
   let at = 0;
   entries.forEach(({ extraData, idBytes, nameBytes }, i) => {
-    const fault = faults.find(
-      ({ index, field }) => index === kept[i]!.index && field.startsWith('l1-'),
-    );
+    const fault = odd.find(({ index }) => index === kept[i]!.index);
     if (fault !== undefined) {
       view.setBigUint64(at + SNAPSHOT_ENTRY.l1At.at, fault.l1At);
       view.setUint32(at + SNAPSHOT_ENTRY.l1Entries.at, fault.l1Entries);

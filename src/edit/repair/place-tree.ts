@@ -152,16 +152,17 @@ async function placeInactiveL1s(
   ledger: Ledger,
 ): Promise<ReadonlyMap<number, L1Ref>> {
   const placed = new Map<number, L1Ref>();
-  if (places.moved.size === 0 && tree.mendedL1s.size === 0 && moves.inactiveL1s.size === 0) {
-    return placed;
-  }
+  const reasons = [places.moved, tree.mendedL1s, moves.inactiveL1s, tree.newL1s];
+  if (reasons.every(({ size }) => size === 0)) return placed;
   let bytes = 0;
   const refs = tree.kept.map(({ l1 }) => l1);
-  await visitL1Tables(tree.image.source, refs, (position, words) => {
+  await visitL1Tables(tree.image.source, refs, (position, stored) => {
     const { index, l1 } = tree.kept[position]!;
+    const newEntries = tree.newL1s.get(index);
+    const words = newEntries === undefined ? stored : new Uint32Array(newEntries * 2);
     if (tree.emptied.has(index)) words.fill(0);
     mendL1(words, l1.at, tree.mender);
-    const leaves = moves.inactiveL1s.has(l1.at);
+    const leaves = newEntries !== undefined || moves.inactiveL1s.has(l1.at);
     const repoints = repointed(words, tree, places);
     if (!leaves && !repoints && !tree.mendedL1s.has(index)) return;
     bytes += words.byteLength;

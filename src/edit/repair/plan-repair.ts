@@ -1,7 +1,6 @@
 import { Ledger, noRoom, OutOfClusters } from '../plan/ledger.js';
 import { placeRefcounts, type RefcountPlaces } from '../plan/place-refcounts.js';
 import { refuseUncountable } from '../plan/refuse.js';
-import { hasSameBytes } from '../../base/bytes.js';
 import { sharedJunkBlocks } from '../../read/check/lost-blocks.js';
 import { tableFormat } from '../../image/table-format.js';
 import type { Image } from '../../image/image.js';
@@ -9,17 +8,11 @@ import { claimedDisks, type CheckedImage } from '../../image/open-for-check.js';
 import { unlistedSnapshots } from '../../image/unlisted.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf } from '../../l1l2/scan.js';
-import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
-import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../../qcow2/spec.js';
 import { REFCOUNT_CAP } from '../../refcount/block.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
-import {
-  shadowWriteBytes,
-  sizeAfterShadow,
-  type DescribedPlan,
-  type WritePlan,
-} from '../tx/plan.js';
-import { choseClass, choseFinding, givesUp, type EmptiedL1, type RepairChoice } from './choice.js';
+import type { DescribedPlan } from '../tx/plan.js';
+import { assemblePlan } from './assemble-plan.js';
+import { choseClass, choseFinding, givesUp, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
 import { asListed, withoutBitmaps } from './image-without.js';
 import { droppedBitmaps, type DroppedBitmaps } from './dropped-bitmaps.js';
@@ -28,7 +21,7 @@ import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
 import { refuseUnmendable, tooManyUnreadable, wouldCover } from './refuse.js';
-import { clustersNamed, clustersToCount, freeClusters, freedBy } from './free-clusters.js';
+import { clustersNamed, clustersToCount, freeClusters } from './free-clusters.js';
 import { decideRefcounts, type DecidedRefcounts } from './decide-refcounts.js';
 import {
   readStoredRefcounts,
@@ -37,7 +30,7 @@ import {
 } from './stored-refcounts.js';
 import type { ReleasedReferences } from './released-references.js';
 import { readTree } from './tree.js';
-import { Unknowns } from './unknowns.js';
+import { hasUnknownOwners, Unknowns } from './unknowns.js';
 import { movesOf, releaseMoved, type Moves } from './moves.js';
 import { SharedPlaces } from './parting.js';
 
@@ -163,25 +156,16 @@ async function planWith(
   );
   const ledger = new Ledger(image, counts, free, format.fileClusters, image.mayGrow);
 
-  const placed = await placeTree(tree, counted, moves, scan, ledger);
-  const snapshotTable = placeSnapshotTable(
-    checked,
-    tree,
-    moves,
-    placed.inactiveL1s,
-    choice,
-    ledger,
-  );
+  const { activeL1, inactiveL1s } = await placeTree(tree, counted, moves, scan, ledger);
+  const snapshotTable = placeSnapshotTable(checked, tree, moves, inactiveL1s, choice, ledger);
   const refcountTable = placeAllRefcounts(checked, stored, decided, moves, ledger);
   ledger.seal();
   shared.refuseParting(ledger, released);
   const covered = unknowns.firstCovered(ledger.endCluster);
   if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
-  const plan = assembled(checked, { ...planning, choice }, ledger, decided, {
-    activeL1: placed.activeL1,
-    snapshotTable,
-    refcountTable,
-  });
+  const places = { activeL1, snapshotTable, refcountTable };
+  const asked = { clears: planning.clears, punch: choice.punch === true };
+  const plan = assemblePlan(image, places, asked, ledger, decided);
   return {
     plan,
     facts: {
@@ -192,18 +176,6 @@ async function planWith(
       droppedSnapshots: undefined,
     },
   };
-}
-
-/** Whether clusters may have owners that no table of this image leads to. */
-function hasUnknownOwners(
-  { image, table, bitmapsMissing }: CheckedImage,
-  choice: RepairChoice,
-): boolean {
-  const dropped = new Set<EmptiedL1>([...(choice.dropSnapshots ?? []), ...(choice.emptyL1s ?? [])]);
-  const lostL1 = table.faults.some(
-    ({ index, field }) => field.startsWith('l1-') && !dropped.has(index),
-  );
-  return lostL1 || bitmapsMissing || image.extensions.some(({ kind }) => kind === 'unknown');
 }
 
 async function decide(
@@ -264,49 +236,4 @@ function placeAllRefcounts(
   });
   const none = { table: { at: 0, clusters: 0 }, blocks: new Float64Array(0) };
   return placeRefcounts(image.geometry, none, ledger);
-}
-
-type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTable'>;
-
-/** The plan, or undefined when the image already is what it would make of it. */
-function assembled(
-  { image }: CheckedImage,
-  { clears, choice }: RepairPlanning & { readonly choice: RepairChoice },
-  ledger: Ledger,
-  decided: DecidedRefcounts,
-  places: NewPlaces,
-): DescribedPlan | undefined {
-  const { header, headerSector, fileSizeBytes, geometry } = image;
-  const shadow = ledger.writes;
-  const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
-  const bytes = encodeSwitch(header.version, headerSector, {
-    ...places,
-    diskSizeBytes: header.diskSizeBytes,
-    autoclear: header.autoclear & KNOWN_AUTOCLEAR,
-    ...(clears.length > 0 && { incompatible: header.incompatible & ~marks }),
-  });
-  const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
-  if (shadow.length === 0 && hasSameBytes(bytes, stored)) return undefined;
-  const freed = freedBy(ledger, decided, geometry.clusterBytes);
-  const writes: WritePlan = {
-    headerSector,
-    fileSizeBytes,
-    shadow,
-    switch: { at: SWITCH_FROM, bytes },
-    // Only on request: a cluster that looks leaked may hold data that somebody looks for.
-    punch: choice.punch === true ? freed : [],
-  };
-  return {
-    ...writes,
-    operation: 'repair',
-    summary: 'repair the image',
-    created: [],
-    facts: {
-      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
-      growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
-      freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
-      freedDataBytes: 0,
-      leakedClusters: decided.leaksLeft,
-    },
-  };
 }

@@ -1,5 +1,7 @@
 import { clustersToHold } from '../../base/units.js';
 import type { Image } from '../../image/image.js';
+import { l1EntriesFor } from '../../qcow2/geometry.js';
+import { LIMITS } from '../../qcow2/limits.js';
 import { offsetOf } from '../../l1l2/entry.js';
 import { diskTallyOf, type DiskTally } from '../../refs/disk-tally.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
@@ -19,6 +21,8 @@ export interface MendedTree {
   readonly kept: readonly Snapshot[];
   /** Whose L1 tables are given up. */
   readonly emptied: ReadonlySet<EmptiedL1>;
+  /** Given up L1 tables that nobody can find, by index of the snapshot: how many entries their empty ones have. */
+  readonly newL1s: ReadonlyMap<number, number>;
   /** Indexes of snapshots with an L1 table in which something was mended. */
   readonly mendedL1s: ReadonlySet<number>;
   readonly tally: DiskTally;
@@ -63,7 +67,23 @@ export async function readTree(
   });
   const tally = diskTallyOf(pointers);
   const active = { activeL1, storedActiveL1 };
-  return { image, mender, ...active, kept, emptied, mendedL1s, tally, strayTables };
+  const newL1s = emptyL1sOf(kept, emptied, image);
+  return { image, mender, ...active, kept, emptied, newL1s, mendedL1s, tally, strayTables };
+}
+
+function emptyL1sOf(
+  kept: readonly Snapshot[],
+  emptied: ReadonlySet<EmptiedL1>,
+  { geometry }: Image,
+): ReadonlyMap<number, number> {
+  const entriesMax = LIMITS.l1BytesMax.value / 8;
+  const unplaced = kept.filter(({ index, l1 }) => emptied.has(index) && l1.entries === 0);
+  return new Map(
+    unplaced.map(({ index, diskSizeBytes }) => [
+      index,
+      Math.min(l1EntriesFor(diskSizeBytes, geometry), entriesMax),
+    ]),
+  );
 }
 
 /**
@@ -93,6 +113,9 @@ export function mendL1(
 /** Clusters of all L1 tables that stay. */
 export function l1Clusters(tree: MendedTree): number {
   const { header, geometry } = tree.image;
-  const refs = [header.activeL1, ...tree.kept.map(({ l1 }) => l1)];
-  return refs.reduce((sum, l1) => sum + clustersToHold(l1.entries * 8, geometry.clusterBytes), 0);
+  const inactive = tree.kept.map(({ l1, index }) => tree.newL1s.get(index) ?? l1.entries);
+  return [header.activeL1.entries, ...inactive].reduce(
+    (sum, entries) => sum + clustersToHold(entries * 8, geometry.clusterBytes),
+    0,
+  );
 }

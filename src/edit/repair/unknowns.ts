@@ -1,5 +1,7 @@
+import type { CheckedImage } from '../../image/open-for-check.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
+import type { EmptiedL1, RepairChoice } from './choice.js';
 
 /** Clusters behind the end of the file that a repair may need, beyond as many as the file has. */
 const SPARE_CLUSTERS = 2 ** 20;
@@ -111,4 +113,16 @@ class CountedSet {
     if (!this.clusters.has(cluster)) this.size += 1;
     this.clusters.add(cluster);
   }
+}
+
+/** Whether clusters may have owners that no table of this image leads to. */
+export function hasUnknownOwners(
+  { image, table, bitmapsMissing }: CheckedImage,
+  choice: RepairChoice,
+): boolean {
+  const dropped = new Set<EmptiedL1>([...(choice.dropSnapshots ?? []), ...(choice.emptyL1s ?? [])]);
+  const lostL1 = table.faults.some(
+    ({ index, field }) => field.startsWith('l1-') && !dropped.has(index),
+  );
+  return lostL1 || bitmapsMissing || image.extensions.some(({ kind }) => kind === 'unknown');
 }

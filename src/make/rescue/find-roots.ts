@@ -237,9 +237,11 @@ class L1Reader {
     const entries = Math.min(ref.entries, LIMITS.l1BytesMax.value / 8);
     if (entries * 8 > this.#bytesLeft) return undefined;
     this.#bytesLeft -= entries * 8;
+    const { source, fileSizeBytes } = this.evidence;
+    const inFile = Math.min(entries, Math.floor((fileSizeBytes - ref.at) / 8));
     let root: Root | undefined;
-    await visitL1Tables(this.evidence.source, [{ at: ref.at, entries }], (_, words) => {
-      root = rootOf({ ...facts, origin, l1At: ref.at }, words, this.evidence);
+    await visitL1Tables(source, [{ at: ref.at, entries: inFile }], (_, words) => {
+      root = rootOf({ ...facts, origin, l1At: ref.at }, words, this.evidence, entries);
     });
     return root;
   }

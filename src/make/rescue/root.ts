@@ -64,19 +64,22 @@ export type RootFacts = Pick<Root, 'kind' | 'origin' | 'l1At' | 'snapshot' | 'di
  * Reads an L1 table entry by entry. An entry is lost if it points where no table can be, or if it lies itself past
  * the end of the file.
  *
- * @param words host order; zeros past the end of the file.
+ * @param words host order: as much of the table as the file has.
+ * @param entries of the whole table.
  */
-export function rootOf(facts: RootFacts, words: Uint32Array, evidence: Evidence): Root {
-  const entries = words.length / 2;
+export function rootOf(
+  facts: RootFacts,
+  words: Uint32Array,
+  evidence: Evidence,
+  entries = words.length / 2,
+): Root {
   const { clusterBytes } = evidence.format.geometry;
-  const tables = new Float64Array(entries);
+  const inFile = words.length / 2;
+  const tables = new Float64Array(entries).fill(lostEntry(0), inFile);
   const copied = new Uint8Array(entries);
-  const inFile =
-    facts.l1At === undefined ? entries : Math.floor((evidence.fileSizeBytes - facts.l1At) / 8);
-  for (let i = 0; i < entries; i++) {
+  for (let i = 0; i < inFile; i++) {
     const high = words[2 * i]!;
     const low = words[2 * i + 1]!;
-    if (i >= inFile) tables[i] = lostEntry(0);
     if ((high | low) === 0) continue;
     const at = offsetOf(high, low);
     const problem = judgeL1Entry(

@@ -9,7 +9,7 @@ import { proposeRepair } from '../../../../src/edit/repair/propose.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../../../support/image-builder.js';
-import { putU64, u64 } from '../../../support/image-builder-layout.js';
+import { putU32, putU64, u64 } from '../../../support/image-builder-layout.js';
 
 const FIXTURE = 'extra-data';
 const ALL: RepairChoice = { classes: ['all', 'perhaps-lost'] };
@@ -54,6 +54,35 @@ describe('a snapshot whose L1 table can not be where it is said to be', () => {
     expect(codes).toContain('SNAPSHOT_L1_MISALIGNED');
     expect(codes).not.toContain('REFCOUNT_TOO_LOW');
   });
+
+  test.each(['an offset between two clusters', 'more entries than any table has'])(
+    'is empty where it is given up, and another one stays as it is: %s',
+    async (fault) => {
+      const bytes = withFirstL1At(odd);
+      const [first, second] = snapshotsOf(bytes).snapshots;
+      putU64(bytes, second!.at, odd + 2n);
+      if (fault.startsWith('more')) {
+        putU64(bytes, first!.at, 0x8000n);
+        putU32(bytes, first!.at + 8, 2 ** 31);
+      }
+      const device = memoryDevice(bytes);
+      await repair(device, { classes: ['all'], emptyL1s: [0] });
+      const after = device.snapshotBytes();
+      const [emptied, kept] = snapshotsOf(after).snapshots;
+      const { l1At, l1Entries } = emptied!;
+      expect(l1At % layoutOf(after).clusterBytes).toBe(0);
+      expect(l1Entries).toBe(first!.l1Entries);
+      expect(after.subarray(l1At, l1At + l1Entries * 8).every((byte) => byte === 0)).toBe(true);
+      expect(u64(after, kept!.at)).toBe(odd + 2n);
+      const { findings } = await checkOurs(device);
+      const unplaced = findings.filter(({ code }) => code.startsWith('SNAPSHOT_L1'));
+      expect(unplaced.map(({ at }) => at)).toEqual([kept!.at]);
+
+      await repair(device, { ...ALL, emptyL1s: [1] });
+      expect(checkImage(device.snapshotBytes())).toEqual({ corruptions: [], leaks: [] });
+      expect(await checkOurs(device)).toMatchObject({ exitCode: 0 });
+    },
+  );
 });
 
 test('an L1 table that is given up is empty: the snapshot reads as zeros, and all others as before', async () => {

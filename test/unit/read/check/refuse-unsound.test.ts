@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkImage } from '../../../../src/read/check/check-image.js';
-import { refuseUnsound } from '../../../../src/read/check/refuse-unsound.js';
+import { noWorseThan, refuseUnsound } from '../../../../src/read/check/refuse-unsound.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
 import { fixtureNames, loadFixture } from '../../../support/fixture.js';
 
@@ -40,3 +40,16 @@ test.each(['corruptions', 'checkErrors', 'leaks'] as const)(
     expect(refused).toBeGreaterThanOrEqual(kind === 'checkErrors' ? 0 : 1);
   },
 );
+
+test('a refcount behind the end of the file is no new leak once the file reaches it', async () => {
+  const bytes = loadFixture('refcount-leaks');
+  const longer = new Uint8Array(bytes.length + 2 * 4096);
+  longer.set(bytes);
+  const after = memoryDevice(longer);
+  const { totals } = await checkImage(memoryDevice(bytes));
+  expect((await checkImage(after)).totals.leaks).toBe(totals.leaks + 1);
+  const verify = await noWorseThan(memoryDevice(bytes), longer.length);
+  await verify(after);
+  const tooShort = await noWorseThan(memoryDevice(bytes), bytes.length);
+  await expect(tooShort(after)).rejects.toMatchObject({ code: 'VERIFY_FAILED' });
+});

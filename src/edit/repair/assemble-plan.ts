@@ -1,0 +1,65 @@
+import { hasSameBytes } from '../../base/bytes.js';
+import type { Image } from '../../image/image.js';
+import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
+import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../../qcow2/spec.js';
+import type { Ledger } from '../plan/ledger.js';
+import {
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type DescribedPlan,
+  type WritePlan,
+} from '../tx/plan.js';
+import type { DecidedRefcounts } from './decide-refcounts.js';
+import { freedBy } from './free-clusters.js';
+
+/** Where the structures that the header names are after a repair. */
+type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTable'>;
+
+/** What was asked for besides new tables. */
+interface Asked {
+  /** Marks of the header that go. */
+  readonly clears: readonly ('dirty' | 'corrupt')[];
+  readonly punch: boolean;
+}
+
+/** The plan of a repair, all of whose tables have their places; undefined where the image already is as planned. */
+export function assemblePlan(
+  { header, headerSector, fileSizeBytes, geometry }: Image,
+  places: NewPlaces,
+  { clears, punch }: Asked,
+  ledger: Ledger,
+  decided: DecidedRefcounts,
+): DescribedPlan | undefined {
+  const shadow = ledger.writes;
+  const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
+  const bytes = encodeSwitch(header.version, headerSector, {
+    ...places,
+    diskSizeBytes: header.diskSizeBytes,
+    autoclear: header.autoclear & KNOWN_AUTOCLEAR,
+    ...(clears.length > 0 && { incompatible: header.incompatible & ~marks }),
+  });
+  const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
+  if (shadow.length === 0 && hasSameBytes(bytes, stored)) return undefined;
+  const freed = freedBy(ledger, decided, geometry.clusterBytes);
+  const writes: WritePlan = {
+    headerSector,
+    fileSizeBytes,
+    shadow,
+    switch: { at: SWITCH_FROM, bytes },
+    // Only on request: a cluster that looks leaked may hold data that somebody looks for.
+    punch: punch ? freed : [],
+  };
+  return {
+    ...writes,
+    operation: 'repair',
+    summary: 'repair the image',
+    created: [],
+    facts: {
+      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
+      growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
+      freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
+      freedDataBytes: 0,
+      leakedClusters: decided.leaksLeft,
+    },
+  };
+}
