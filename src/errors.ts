@@ -94,7 +94,26 @@ export type HintCode =
   | 'check-before-edit'
   | 'check-unopenable'
   | 'repair-mark'
-  | 'map-disk';
+  | 'map-disk'
+  | 'resize-by-qemu'
+  | 'resize-by-qemu-with-content'
+  | 'resize-by-qemu-or-remove-bitmaps'
+  | 'convert-to-qcow2'
+  | 'rescue-if-damaged'
+  | 'rescue-by-cluster-size'
+  | 'list-rescued'
+  | 'take-guesses'
+  | 'name-repairs'
+  | 'drop-snapshots'
+  | 'drop-unread-snapshots'
+  | 'drop-bitmaps'
+  | 'empty-active-l1'
+  | 'give-up-unreadable'
+  | 'give-up-cut-off'
+  | 'part-owners'
+  | 'lower-refcounts'
+  | 'finish-refcounts'
+  | 'report-bug';
 
 /** Where and what, for people and programs. All fields optional. */
 export interface ErrorDetails {

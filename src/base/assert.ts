@@ -1,4 +1,5 @@
 import { QsnapError } from '../errors.js';
+import { hinted } from './hints.js';
 
 /**
  * States what our own code must have ensured. A failure is a bug of qsnap, never of an image.
@@ -7,8 +8,6 @@ import { QsnapError } from '../errors.js';
  */
 export function assert(condition: boolean, claim: string): asserts condition {
   if (!condition) {
-    throw new QsnapError('INTERNAL', `qsnap broke its own rule: ${claim}`, {
-      hint: 'please report it together with the command and `qsnap info --json` of the image',
-    });
+    throw new QsnapError('INTERNAL', `qsnap broke its own rule: ${claim}`, hinted('report-bug'));
   }
 }

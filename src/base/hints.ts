@@ -14,6 +14,40 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'check-unopenable': 'QEMU opens no such image either; a check says what mends it',
   'repair-mark': 'a repair mends it and takes the mark away',
   'map-disk': 'the extents of the disk tell where the other guest data lies',
+  'resize-by-qemu': 'resize it by the tools of QEMU',
+  'resize-by-qemu-with-content':
+    'resize it by the tools of QEMU, which open the backing file and decrypt',
+  'resize-by-qemu-or-remove-bitmaps':
+    'resize it by the tools of QEMU, or remove the bitmaps by them first',
+  'convert-to-qcow2': 'the tools of QEMU make a qcow2 image of it',
+  'rescue-if-damaged': 'if this is damage, a rescue shows what can be brought back',
+  'rescue-by-cluster-size':
+    'if it was an image, a rescue that is given its cluster size looks for tables of that size',
+  'list-rescued': 'the plan of the rescue lists what was found',
+  'take-guesses': 'what was found is a guess: choose it by its id, or choose everything',
+  'name-repairs': 'name a class of repairs, or a finding by its code, or by its code and offset',
+  'drop-snapshots': 'a repair drops them if it is told to',
+  'drop-unread-snapshots':
+    'a rescue shows what can be brought back; a repair that drops unread snapshots gives the others up',
+  'drop-bitmaps': 'a repair that drops bitmaps gives all of them up',
+  'empty-active-l1':
+    'a rescue shows what can be brought back; a repair that empties the active L1 makes the disk empty',
+  'give-up-unreadable':
+    'look for a complete copy, or see what a rescue brings back; the class unreadable gives it up',
+  'give-up-cut-off':
+    'look for a complete copy, or see what a rescue brings back; the class unreadable gives up guest data and L2 ' +
+    'tables that lie past the end, FILE_CUT_OFF by name a part of guest data; a repair empties L1 tables and ' +
+    'drops bitmaps if it is told to',
+  'part-owners':
+    'a check shows both owners, a rescue what can be brought back; METADATA_OVERLAP by name gives the metadata a ' +
+    'place of its own',
+  'lower-refcounts':
+    'nothing can have so many references: a repair of class leaks lowers it to those there are',
+  'finish-refcounts':
+    'the snapshots are off the list, but refcounts may still be too high and flags missing: a repair of the classes ' +
+    'all and perhaps-lost mends them, where there is room for new tables',
+  'report-bug':
+    'please report it together with what was called, and with what the image says of itself',
 };
 
 /** A hint by its name, and in words. */

@@ -1,3 +1,4 @@
+import { hinted } from '../base/hints.js';
 import { exactNumber, hex } from '../base/words.js';
 import { isQsnapError, QsnapError, type ErrorCode, type ErrorDetails } from '../errors.js';
 import { describeFeature, unknownFeatures } from './features.js';
@@ -9,12 +10,14 @@ import { HEADER_V2, HEADER_V3, HEADER_V3_BYTES, INCOMPATIBLE } from './spec.js';
 /** A judgement of one header field. Throws, or does nothing. */
 export type HeaderCheck = (raw: RawHeader, bytes: Uint8Array) => void;
 
-function fail(code: ErrorCode, message: string, details: ErrorDetails): never {
-  throw new QsnapError(code, message, { structure: 'header', hint: RESCUE_HINT, ...details });
-}
-
 /** A rescue goes by what lies in the file, whatever the header says. */
-const RESCUE_HINT = 'if this is damage, `qsnap rescue --plan` shows what can be brought back';
+function fail(code: ErrorCode, message: string, details: ErrorDetails): never {
+  throw new QsnapError(code, message, {
+    structure: 'header',
+    ...hinted('rescue-if-damaged'),
+    ...details,
+  });
+}
 
 /**
  * Is this a qcow2 file at all? Runs before everything else, so that the owner of a text file is
@@ -36,7 +39,7 @@ export function checkIdentity(raw: RawHeader, magic: number, fileSizeBytes: numb
       at,
       expected: 'version 2 or 3',
       actual: 'version 1',
-      hint: 'qemu-img convert -O qcow2 makes a qcow2 image of it',
+      ...hinted('convert-to-qcow2'),
     });
   }
   if (raw.version !== 2 && raw.version !== 3) {

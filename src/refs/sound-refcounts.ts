@@ -1,3 +1,4 @@
+import { hinted } from '../base/hints.js';
 import { counted } from '../base/text.js';
 import { hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
@@ -95,7 +96,7 @@ function aboveLimit(at: number): QsnapError {
     structure: 'refcount block',
     at,
     expected: `at most ${REFCOUNT_CAP}`,
-    hint: 'nothing can have so many references: `qsnap repair IMAGE leaks` lowers it to those there are',
+    ...hinted('lower-refcounts'),
   });
 }
 

@@ -84,9 +84,3 @@ test('a hint has a name for programs, until another one takes its place', () => 
   expect(error.with({ hint: 'another' }).details).toEqual({ hint: 'another' });
   expect(error.with(hinted('check-image')).details).toEqual(hinted('check-image'));
 });
-
-test('no hint with a name speaks of an option or a command', () => {
-  const { hint } = hinted('save-or-discard-changes');
-  expect(hint).not.toMatch(/--|`/);
-  expect(hinted('make-version-3').hint).not.toMatch(/--|`/);
-});

@@ -4,6 +4,7 @@
  * strings.
  */
 import type { QsnapError } from '../../index.js';
+import { hintOf } from '../hints.js';
 import { byteStringOfText } from './bytes.js';
 import { Refusal } from './refusal.js';
 
@@ -117,7 +118,7 @@ const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
 };
 
 export function sentenceOf(error: QsnapError): string {
-  const { hint } = error.details;
+  const hint = hintOf(error);
   return byteStringOfText(hint === undefined ? error.message : `${error.message} (${hint})`);
 }
 

@@ -14,6 +14,7 @@ import {
 import { noWorseThan, planWithinRoom, printableText } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { hintOf } from '../hints.js';
 import { startProgress, type Progress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';
 import { isStaged, type AnyEdit } from './present/any-edit.js';
@@ -60,7 +61,7 @@ export function withNoRoomHint(error: unknown, noRoomHint: string | undefined): 
   if (noRoomHint === undefined || !isQsnapError(error)) return error;
   const isFull = error.code === 'NO_SPACE' && error.details.imageState !== 'new';
   if (!isFull) return error;
-  const { hint } = error.details;
+  const hint = hintOf(error);
   return error.with({ hint: hint === undefined ? noRoomHint : `${hint}: ${noRoomHint}` });
 }
 

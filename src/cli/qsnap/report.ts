@@ -1,8 +1,8 @@
 import { isQsnapError, type ImageState, type QsnapError } from '../../index.js';
 import { printableText } from '../../internal.js';
+import { hintOf } from '../hints.js';
 import { oneSafeLine } from '../text.js';
 import type { Context } from './context.js';
-import { hintOf } from './hints.js';
 
 /** Whether the command that failed was going to change the image, and whether that was sound. */
 export type Intent = 'read' | 'edit' | 'repair';

@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { printableText } from '../../base/text.js';
 import { catalogEntry, isFindingCode, type FindingCode } from '../../read/check/catalog.js';
 import { REPAIR_CLASSES, type RepairClass } from '../../read/check/finding-parts.js';
@@ -92,6 +93,6 @@ function parseFinding(word: string): ChosenFinding {
   throw new QsnapError(
     'REPAIR_CHOICE_INVALID',
     `"${printableText(word)}" is neither a class of repairs nor a finding`,
-    { hint: `write ${CLASSES.join(', ')}, or a finding as \`qsnap check\` prints it` },
+    hinted('name-repairs'),
   );
 }

@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { hex } from '../../base/words.js';
 import type { Ledger } from '../plan/ledger.js';
 import { QsnapError } from '../../errors.js';
@@ -64,9 +65,7 @@ export class SharedPlaces {
         {
           structure: 'file',
           at,
-          hint:
-            '`qsnap check` shows both owners, `qsnap rescue` what can be brought back; METADATA_OVERLAP by ' +
-            'name gives the metadata a place of its own',
+          ...hinted('part-owners'),
           imageState: 'unchanged',
         },
       );

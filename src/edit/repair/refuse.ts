@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { counted } from '../../base/text.js';
 import { hex } from '../../base/words.js';
 import { partOf } from '../../read/check/cut-off.js';
@@ -25,7 +26,7 @@ export function refuseUnmendable(
       {
         structure: 'header',
         at: HEADER_V3.incompatible.at,
-        hint: '--drop-snapshot drops them',
+        ...hinted('drop-snapshots'),
         imageState: 'unchanged',
       },
     );
@@ -34,7 +35,7 @@ export function refuseUnmendable(
   if (at === 0 && entries > 0 && choice.emptyL1s?.includes('active') !== true) throw l1OverHeader();
   if (bitmapsProblem !== undefined && choice.dropBitmaps !== true) {
     throw bitmapsProblem.with({
-      hint: '--drop-bitmaps gives all bitmaps up',
+      ...hinted('drop-bitmaps'),
       imageState: 'unchanged',
     });
   }
@@ -48,7 +49,7 @@ export function refuseUnmendable(
     {
       structure: 'snapshot table',
       at: listed.stop?.at ?? HEADER_V2.snapshotTableAt.at,
-      hint: '`qsnap rescue` shows what can be brought back; --drop-unread-snapshots gives the others up',
+      ...hinted('drop-unread-snapshots'),
       imageState: 'unchanged',
     },
   );
@@ -62,7 +63,7 @@ function l1OverHeader(): QsnapError {
     {
       structure: 'header',
       at: HEADER_V2.l1At.at,
-      hint: '`qsnap rescue` shows what can be brought back; --empty-l1 active makes the disk empty',
+      ...hinted('empty-active-l1'),
       imageState: 'unchanged',
     },
   );
@@ -90,7 +91,7 @@ export function wouldCover(at: number): QsnapError {
     {
       structure: 'file',
       at,
-      hint: 'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives it up',
+      ...hinted('give-up-unreadable'),
       imageState: 'unchanged',
     },
   );
@@ -126,10 +127,7 @@ export function refuseCutOff(before: CheckReport, choice: RepairChoice, plan: De
     {
       structure: 'file',
       at: plan.fileSizeBytes,
-      hint:
-        'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives up ' +
-        'guest data and L2 tables that lie past the end, FILE_CUT_OFF by name a part of guest data, --empty-l1 ' +
-        'an L1 table, --drop-bitmaps bitmaps',
+      ...hinted('give-up-cut-off'),
       imageState: 'unchanged',
     },
   );

@@ -215,6 +215,6 @@ function contentNeeded(why: string): QsnapError {
   return new QsnapError(
     'GROWTH_SHOWS_BACKING',
     `the disk ends inside a cluster whose rest would show, and ${why}`,
-    { hint: 'use `qemu-img resize`, which opens the backing file and decrypts' },
+    hinted('resize-by-qemu-with-content'),
   );
 }

@@ -90,7 +90,7 @@ function refuseBitmaps(image: Image): void {
       'resized with the disk',
     {
       structure: 'bitmaps extension',
-      hint: 'use `qemu-img resize`, or remove them: `qemu-img bitmap --remove IMAGE NAME`',
+      ...hinted('resize-by-qemu-or-remove-bitmaps'),
     },
   );
 }
@@ -100,7 +100,7 @@ function refuseDataFile({ header }: Image): void {
   throw new QsnapError(
     'EXTERNAL_DATA_FILE',
     'the image keeps its data in an external data file, which would have to be resized with it',
-    { structure: 'header', at: 72, hint: 'use `qemu-img resize`' },
+    { structure: 'header', at: 72, ...hinted('resize-by-qemu') },
   );
 }
 

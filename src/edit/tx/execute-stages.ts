@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { isQsnapError, type ImageState } from '../../errors.js';
 import { throwIfAborted } from '../../base/abort.js';
 import type { BlockDevice } from '../../io/device.js';
@@ -68,13 +69,11 @@ async function inStage(state: ImageState, action: () => void | Promise<void>): P
   try {
     await inState(state, action);
   } catch (error) {
-    throw state === 'new-list' && isQsnapError(error) ? error.with({ hint: LEFT_HINT }) : error;
+    throw state === 'new-list' && isQsnapError(error)
+      ? error.with(hinted('finish-refcounts'))
+      : error;
   }
 }
-
-const LEFT_HINT =
-  'the snapshots are off the list, but refcounts may still be too high and flags missing: `qsnap repair IMAGE all ' +
-  'perhaps-lost` mends them, where there is room for new tables';
 
 async function runStage(
   device: BlockDevice,

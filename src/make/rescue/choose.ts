@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { QsnapError } from '../../errors.js';
 import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
 
@@ -31,7 +32,7 @@ export function chooseRescued(
   if (chosen.length > 0) return chosen;
   throw new QsnapError('RESCUE_CHOICE_INVALID', 'no disk is left to write', {
     candidates: disks.map(({ id }) => id),
-    hint: 'what was found is a guess: name it with --take, or take everything with --all',
+    ...hinted('take-guesses'),
   });
 }
 
@@ -59,6 +60,6 @@ export function isAllRescued(
 function unknownDisk(id: string, disks: readonly RescuedDisk[]): QsnapError {
   return new QsnapError('RESCUE_CHOICE_INVALID', `no disk that was found is called "${id}"`, {
     candidates: disks.map((disk) => disk.id),
-    hint: '`qsnap rescue --plan` shows what was found',
+    ...hinted('list-rescued'),
   });
 }

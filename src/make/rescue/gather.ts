@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { isQsnapError, QsnapError } from '../../errors.js';
 import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
 import { openForCheck } from '../../image/open-for-check.js';
@@ -130,13 +131,18 @@ async function headByTables(
   const clusterBits =
     options.clusterBytes === undefined ? guess?.clusterBits : Math.log2(options.clusterBytes);
   if (clusterBits === undefined) {
-    throw new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
-      file: source.label,
-      expected: 'a header, or tables that lead to each other',
-      hint: 'if it was an image, --cluster-size SIZE looks for tables of that size',
-    });
+    throw nothingFound(source);
   }
   return headWithout(clusterBits, guess?.extendedL2 ?? false, guess?.zstd ?? false, fileSizeBytes);
+}
+
+/** The error for a file in which nothing of an image is found. */
+export function nothingFound({ label }: BlockSource): QsnapError {
+  return new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
+    file: label,
+    expected: 'a header, or tables that lead to each other',
+    ...hinted('rescue-by-cluster-size'),
+  });
 }
 
 const BITMAP_REGIONS_MAX = 2 ** 20;

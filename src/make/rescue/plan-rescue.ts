@@ -1,9 +1,9 @@
-import { isQsnapError, QsnapError } from '../../errors.js';
+import { isQsnapError } from '../../errors.js';
 import type { BlockSource } from '../../io/device.js';
 import { neighbourText } from '../../image/one-bit.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import { gatherEvidence, type RescueOptions } from './gather.js';
+import { gatherEvidence, nothingFound, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
 import { clusterSizesInDoubt } from './cluster-size.js';
 import { refuseUnnamedDataFile } from './data-file.js';
@@ -144,14 +144,6 @@ async function withSizes(roots: readonly Root[], evidence: Evidence): Promise<re
     const entry = last === -1 ? -1 : tables.lastEntry[indexOfTable(root.tables[last]!, tables)]!;
     const diskSizeBytes = (Math.max(last, 0) * l2Entries + entry + 1) * clusterBytes;
     return { ...root, diskSizeBytes, tables: root.tables.slice(0, last + 1) };
-  });
-}
-
-function nothingFound({ label }: BlockSource): QsnapError {
-  return new QsnapError('NOT_QCOW2', 'nothing of a qcow2 image is found in the file', {
-    file: label,
-    expected: 'a header, or tables that lead to each other',
-    hint: 'if it was an image, --cluster-size SIZE looks for tables of that size',
   });
 }
 

@@ -104,7 +104,7 @@ export const CLUSTER_FINDINGS = {
       'past the end of the file',
     consequence: 'what lay past the end is lost and reads as zeros',
     advice:
-      'if the file was cut off, look for a complete copy; if not, `qsnap rescue` may know the place',
+      'if the file was cut off, look for a complete copy; if not, a rescue may know the place',
     ofRefcounts: { remedy: 'all', advice: NEW_REFCOUNTS },
   },
   METADATA_OVERLAP: {

@@ -132,8 +132,8 @@ export const ENTRY_FINDINGS = {
     message: (told) => `${entry(told)} has bit 0 set, which is reserved in this image`,
     consequence: 'programs differ in whether the guest reads zeros there',
     advice:
-      'decide what is right: `qsnap repair IMAGE ZERO_FLAG_MEANINGLESS` clears the bit, and what it hid ' +
-      'shows; an image of version 3 may have it',
+      'decide what is right: a repair of this code by name clears the bit, and what it hid shows; ' +
+      'an image of version 3 may have it',
   },
   COPIED_WITHOUT_CLUSTER: {
     severity: 'note',

@@ -2,7 +2,7 @@ import { counted } from '../../base/text.js';
 import { entry, type CatalogEntry } from './catalog-entry.js';
 
 const WITHOUT_BITMAPS =
-  'a repair with --drop-bitmaps gives all bitmaps up; a backup must then be a full one';
+  'a repair that drops bitmaps gives all bitmaps up; a backup must then be a full one';
 
 /** Findings about the header, its extensions and the bitmaps. */
 export const HEADER_FINDINGS = {
@@ -17,7 +17,7 @@ export const HEADER_FINDINGS = {
       'the header itself',
     consequence: 'where the data of the disk lies is not known; QEMU takes the header for entries',
     advice:
-      '`qsnap rescue` shows what can be brought back; a repair with --empty-l1 active makes the disk empty',
+      'a rescue shows what can be brought back; a repair that empties the active L1 makes the disk empty',
   },
   BITMAPS_UNREADABLE: {
     severity: 'check-error',

@@ -6,7 +6,7 @@ const KEPT = 'a repair leaves all that nothing refers to as it is, unless it is 
 const notThere = ({ at, facts }: Told): string =>
   `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
   `are not there: of ${String(facts['what'])}`;
-const RESCUE = '`qsnap rescue` shows what can be brought back';
+const RESCUE = 'a rescue shows what can be brought back';
 
 /**
  * Findings about lost tables and lost data. While a finding stands that hides owners, a cluster that nothing
@@ -39,7 +39,7 @@ export const LOSS_FINDINGS = {
     remedy: 'manual',
     message: ({ facts }) => String(facts['what']),
     consequence: 'the guest does not reach what lies behind the end, and a copy leaves it out',
-    advice: '`qsnap rescue --disk-size` makes a copy with the size that you give',
+    advice: 'a rescue makes a copy with the size that you give',
   },
   DATA_FILE_DOUBTED: {
     severity: 'corruption',

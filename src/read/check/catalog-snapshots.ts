@@ -15,7 +15,8 @@ export const SNAPSHOT_FINDINGS = {
       `${String(facts['read'])} of ${counted(Number(facts['claimed']), 'snapshot')} were read`,
     consequence:
       'what only the unread snapshots hold can not be told from leaks, so leaks are not judged',
-    advice: 'qsnap info and list may tell more; a repair that drops snapshots names each one first',
+    advice:
+      'what the image lists may tell more; a repair that drops snapshots names each one first',
   },
   SNAPSHOT_LOST: {
     severity: 'corruption',
@@ -29,7 +30,7 @@ export const SNAPSHOT_FINDINGS = {
     consequence:
       'it and those behind it can not be told, and what only they hold can not be told from leaks',
     advice:
-      '`qsnap rescue` shows what can be brought back; a repair with --drop-unread-snapshots gives it up',
+      'a rescue shows what can be brought back; a repair that drops unread snapshots gives it up',
   },
   SNAPSHOT_EXTRA_TOO_LONG: {
     severity: 'check-error',
@@ -106,8 +107,8 @@ export const SNAPSHOT_FINDINGS = {
       `behind the snapshot table lies ${snapshotOf(told)}, whose L1 table is still in use`,
     consequence: 'what only it holds looks leaked: it is lost when leaks are freed',
     advice:
-      'its deletion was cut off, or the count in the header is too low: `qsnap rescue` brings it back, a ' +
-      'repair of class perhaps-lost frees it',
+      'its deletion was cut off, or the count in the header is too low: a rescue brings it back, a repair of ' +
+      'class perhaps-lost frees it',
   },
   SNAPSHOT_NAME_UNPRINTABLE: {
     severity: 'note',
@@ -115,7 +116,7 @@ export const SNAPSHOT_FINDINGS = {
     remedy: 'none',
     message: (told) => `the name or id of ${snapshotOf(told)} has characters that can't be shown`,
     consequence: 'programs that print it raw break their lists, or send escapes to a terminal',
-    advice: 'qsnap rename gives it another name',
+    advice: 'give it another name',
   },
   SNAPSHOT_ID_DUPLICATE: {
     severity: 'note',
@@ -131,6 +132,6 @@ export const SNAPSHOT_FINDINGS = {
     remedy: 'none',
     message: (told) => `${snapshotOf(told)} has the name of snapshot ${told.found}`,
     consequence: 'programs that go by the name take the first of the two',
-    advice: 'qsnap rename gives it another name',
+    advice: 'give it another name',
   },
 } as const satisfies Record<string, CatalogEntry>;

@@ -1,4 +1,5 @@
 import type { CheckReport, CheckTotals, Finding, Owner, Unreferenced } from '../../../index.js';
+import { adviceOf } from '../advice.js';
 
 /** The numbers of a check, by the names of `qemu-img check --output=json`. */
 export function totalsJson(totals: CheckTotals): Record<string, number> {
@@ -51,7 +52,7 @@ export function findingJson(finding: Finding): Record<string, unknown> {
     message: finding.message,
     consequence: finding.consequence,
     remedy: finding.remedy,
-    advice: finding.advice,
+    advice: adviceOf(finding),
     ...(finding.hint !== undefined && { hint: finding.hint }),
     owners: finding.owners.map(ownerJson),
     'owners-left-out': finding.ownersLeftOut,

@@ -7,6 +7,7 @@ import {
 import { printableText } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, hexText, oneSafeLine } from '../../text.js';
+import { adviceOf } from '../advice.js';
 
 /** More findings than this are counted instead of listed, unless the user says how many to list. */
 const FINDINGS_SHOWN_MAX = 40;
@@ -106,8 +107,10 @@ function hintLines(findings: readonly Finding[]): readonly string[] {
 /** What can be done about what a repair of class all does not mend, once for each advice. */
 function adviceLines(findings: readonly Finding[]): readonly string[] {
   const codes = new Map<string, Set<string>>();
-  for (const { code, remedy, advice } of findings) {
+  for (const finding of findings) {
+    const { code, remedy } = finding;
     if (remedy === 'all' || remedy === 'leaks' || remedy === 'none') continue;
+    const advice = adviceOf(finding);
     codes.set(advice, (codes.get(advice) ?? new Set()).add(code));
   }
   return [...codes].map(([advice, those]) => `${[...those].join(', ')}: ${advice}`);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { adviceOf, PHRASES } from '../../../../src/cli/qsnap/advice.js';
 import { CATALOG, catalogEntry, isFindingCode } from '../../../../src/read/check/catalog.js';
 import type { FindingCode } from '../../../../src/read/check/catalog.js';
 import { checkImage } from '../../../../src/read/check/check-image.js';
@@ -37,22 +38,31 @@ describe('every finding', () => {
   });
 });
 
+test.each(PHRASES)(
+  'the command line says other words for "%s", which some advice has',
+  (ofEngine) => {
+    const advices = Object.values(CATALOG).map(({ advice }) => advice);
+    expect(advices.some((advice) => advice.includes(ofEngine))).toBe(true);
+  },
+);
+
 test('docs/findings.md says of every finding what the program says', async () => {
   const page = fileURLToPath(new URL('../../../../docs/findings.md', import.meta.url));
   const text = readFileSync(page, 'utf8');
   let rendered = text.slice(0, text.indexOf('### ') === -1 ? undefined : text.indexOf('### '));
   for (const code of CODES) {
-    const { severity, beyondQemu, consequence, remedy, advice, ofRefcounts } = catalogEntry(code);
+    const entry = catalogEntry(code);
+    const { severity, beyondQemu, consequence, remedy, ofRefcounts } = entry;
     const finding = await exampleFinding(code);
     rendered +=
       `### ${code}\n\n` +
       `- Severity: ${severity}${beyondQemu === true ? ', beyond what QEMU looks for' : ''}\n` +
       `- For example: ${finding?.message}\n` +
       `- Consequence: ${consequence}\n` +
-      `- Remedy: \`${remedy}\`; ${advice}\n` +
+      `- Remedy: \`${remedy}\`; ${adviceOf(entry)}\n` +
       (ofRefcounts === undefined
         ? '\n'
-        : `- Remedy where it is the refcounts that are wrong: \`${ofRefcounts.remedy}\`; ${ofRefcounts.advice}\n\n`);
+        : `- Remedy where it is the refcounts that are wrong: \`${ofRefcounts.remedy}\`; ${adviceOf(ofRefcounts)}\n\n`);
   }
   await expect(rendered.trimEnd() + '\n').toMatchFileSnapshot(page);
 });

@@ -1,0 +1,52 @@
+import { REPAIR_CLASSES, type HintCode, type QsnapError } from '../index.js';
+
+/** What the engine's hints are with the commands and options of the command lines. */
+const HINTS: Readonly<Record<HintCode, string>> = {
+  'save-or-discard-changes': 'save them (--save-as NAME) or give them up (--discard-changes)',
+  'list-snapshots': '`qsnap list` shows them all',
+  'replace-file': 'choose another name, or replace the file with --force',
+  'remove-bitmaps': 'remove them first: `qemu-img bitmap --remove IMAGE NAME`',
+  'make-version-3': '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+  'check-image': '`qsnap check` shows all that is wrong',
+  'check-before-edit':
+    'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',
+  'check-unopenable': 'QEMU opens no such image either; `qsnap check` says what mends it',
+  'repair-mark': '`qsnap repair` mends it and takes the mark away',
+  'map-disk': '`qsnap map` shows where the other guest data lies',
+  'resize-by-qemu': 'use `qemu-img resize`',
+  'resize-by-qemu-with-content': 'use `qemu-img resize`, which opens the backing file and decrypts',
+  'resize-by-qemu-or-remove-bitmaps':
+    'use `qemu-img resize`, or remove them: `qemu-img bitmap --remove IMAGE NAME`',
+  'convert-to-qcow2': 'qemu-img convert -O qcow2 makes a qcow2 image of it',
+  'rescue-if-damaged': 'if this is damage, `qsnap rescue --plan` shows what can be brought back',
+  'rescue-by-cluster-size': 'if it was an image, --cluster-size SIZE looks for tables of that size',
+  'list-rescued': '`qsnap rescue --plan` shows what was found',
+  'take-guesses': 'what was found is a guess: name it with --take, or take everything with --all',
+  'name-repairs': `write ${REPAIR_CLASSES.join(', ')}, or a finding as \`qsnap check\` prints it`,
+  'drop-snapshots': '--drop-snapshot drops them',
+  'drop-unread-snapshots':
+    '`qsnap rescue` shows what can be brought back; --drop-unread-snapshots gives the others up',
+  'drop-bitmaps': '--drop-bitmaps gives all bitmaps up',
+  'empty-active-l1':
+    '`qsnap rescue` shows what can be brought back; --empty-l1 active makes the disk empty',
+  'give-up-unreadable':
+    'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives it up',
+  'give-up-cut-off':
+    'look for a complete copy, or see what `qsnap rescue` brings back; the class unreadable gives up ' +
+    'guest data and L2 tables that lie past the end, FILE_CUT_OFF by name a part of guest data, --empty-l1 ' +
+    'an L1 table, --drop-bitmaps bitmaps',
+  'part-owners':
+    '`qsnap check` shows both owners, `qsnap rescue` what can be brought back; METADATA_OVERLAP by ' +
+    'name gives the metadata a place of its own',
+  'lower-refcounts':
+    'nothing can have so many references: `qsnap repair IMAGE leaks` lowers it to those there are',
+  'finish-refcounts':
+    'the snapshots are off the list, but refcounts may still be too high and flags missing: `qsnap repair IMAGE all ' +
+    'perhaps-lost` mends them, where there is room for new tables',
+  'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
+};
+
+/** What to do about an error, as the command lines say it. */
+export function hintOf({ details }: QsnapError): string | undefined {
+  return details.hintCode === undefined ? details.hint : HINTS[details.hintCode];
+}
