@@ -38,7 +38,7 @@ export { memoryDevice } from './io/memory.js';
 export { blobSource } from './io/blob.js';
 export { httpSource } from './io/http-range.js';
 export { backingFormat, backingName, dataFileName } from './image/image.js';
-export type { Image, Unread, UnreadStructure } from './image/image.js';
+export type { Image, OpenImage, Unread, UnreadStructure } from './image/image.js';
 export { openImage } from './image/open.js';
 export type { OpenOptions } from './image/open.js';
 export { openForReading } from './image/open-for-reading.js';

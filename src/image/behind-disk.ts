@@ -3,7 +3,7 @@ import { hex, wordsInPlace } from '../base/words.js';
 import { HEADER_V2 } from '../qcow2/spec.js';
 import { COMPRESSED, offsetOf } from '../l1l2/entry.js';
 import { l1EntriesFor } from '../qcow2/geometry.js';
-import type { Image } from './image.js';
+import type { OpenImage } from './image.js';
 
 /** Bytes of tables that are read at a time. */
 const BATCH_BYTES = 4 * MiB;
@@ -30,7 +30,7 @@ export function behindDiskText({ snapshot, diskSizeBytes, mappedTo }: BehindDisk
  * Finds disks whose last L2 table maps clusters behind the disk's end. No program makes such entries: VM state begins
  * with the next table, and shrinking a disk clears the entries behind its new end. So the size is wrong.
  */
-export async function findBehindDisk(image: Image): Promise<readonly BehindDisk[]> {
+export async function findBehindDisk(image: OpenImage): Promise<readonly BehindDisk[]> {
   const { header, snapshots, geometry, fileSizeBytes, source } = image;
   const { clusterBytes, l2Entries, l2CoverageBytes, l2EntryBytes } = geometry;
   const disks = [

@@ -7,16 +7,8 @@ import type { Geometry } from '../qcow2/geometry.js';
 import type { Header } from '../qcow2/header.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 
-/**
- * What an image says of itself, and the open source that said so: true for the moment it was read. An edit
- * does not change it; open again to see the new state.
- */
-export interface Image<Source extends BlockSource = BlockSource> {
-  readonly source: Source;
-  /** Edits that were begun through the source before the image was read. After another one it is stale. */
-  readonly editsBefore: number;
-  /** Whether an edit may make the file longer. */
-  readonly mayGrow: boolean;
+/** What an image says of itself: a value, true for the moment it was read. */
+export interface Image {
   readonly fileSizeBytes: number;
   readonly header: Header;
   readonly geometry: Geometry;
@@ -32,6 +24,18 @@ export interface Image<Source extends BlockSource = BlockSource> {
   readonly bitmaps: readonly PersistentBitmap[];
   /** What could not be read, of an image that was opened as far as possible; no edit takes one. */
   readonly unread?: readonly Unread[];
+}
+
+/**
+ * An image with the open source that it was read from. An edit does not change it; open again to see the new
+ * state.
+ */
+export interface OpenImage<Source extends BlockSource = BlockSource> extends Image {
+  readonly source: Source;
+  /** Edits that were begun through the source before the image was read. After another one it is stale. */
+  readonly editsBefore: number;
+  /** Whether an edit may make the file longer. */
+  readonly mayGrow: boolean;
 }
 
 /** What a reader that goes as far as it can may have to leave out. */

@@ -14,7 +14,7 @@ import {
   type SnapshotTableReading,
 } from '../qcow2/snapshot-table-lenient.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
-import type { Image } from './image.js';
+import type { OpenImage } from './image.js';
 import { readBitmaps, readHead, type OpenOptions } from './open.js';
 import { readBehindTable } from './unlisted.js';
 
@@ -32,7 +32,7 @@ export interface CheckedImage {
    * The readable snapshots alone; one whose L1 table can't be right has an L1 of no entries. Not
    * for edits but those that a repair makes.
    */
-  readonly image: Image;
+  readonly image: OpenImage;
   readonly pointer: SnapshotTablePointer;
   /** The snapshot table as QEMU takes it, which `image` has too. */
   readonly table: SnapshotTableReading;
@@ -113,7 +113,7 @@ export async function openForCheck(
       ? await readFirstSnapshots(source, header, fileSizeBytes, pointer.claimed)
       : await readSnapshotsLeniently(source, header, fileSizeBytes);
   const table = listed.asQemuReads;
-  const image: Image = {
+  const image: OpenImage = {
     ...head,
     snapshots: table.snapshots,
     snapshotTableBytes: table.bytes,

@@ -12,12 +12,12 @@ import type { SnapshotFault, SnapshotTableReading } from '../qcow2/snapshot-tabl
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { HEADER_V2 } from '../qcow2/spec.js';
 import type { MisplacedTables } from '../qcow2/validate.js';
-import type { Image, Unread, UnreadStructure } from './image.js';
+import type { OpenImage, Unread, UnreadStructure } from './image.js';
 import { pointerOf, readSnapshotsLeniently, type SnapshotTablePointer } from './open-for-check.js';
 import { readBitmaps, readHead, readStartInPart } from './open.js';
 
 /** An image as far as it can be read. */
-export interface ReadableImage extends Image {
+export interface ReadableImage extends OpenImage {
   /** What can't be read of it; empty for a whole image. */
   readonly unread: readonly Unread[];
 }

@@ -6,7 +6,7 @@ import { parseBitmapDirectory, type PersistentBitmap } from '../qcow2/bitmap-dir
 import { parseExtensions, type HeaderExtension } from '../qcow2/extensions.js';
 import { parseHeader, type Header } from '../qcow2/header.js';
 import { parseSnapshotTable, type SnapshotTable } from '../qcow2/snapshot-table.js';
-import type { Image } from './image.js';
+import type { Image, OpenImage } from './image.js';
 
 /** Holds the first cluster of an image with default options, and so all of its header area. */
 const FIRST_READ_BYTES = 64 * KiB;
@@ -33,7 +33,7 @@ export interface OpenOptions {
 export async function openImage<Source extends BlockSource>(
   source: Source,
   options: OpenOptions = {},
-): Promise<Image<Source>> {
+): Promise<OpenImage<Source>> {
   const opened = await readHead(source, options, parseHeader);
   const { header, fileSizeBytes } = opened;
   const table = await readSnapshotTable(source, header, fileSizeBytes);
@@ -60,7 +60,7 @@ type ExtensionsOf = (cluster: Uint8Array, header: Header) => readonly HeaderExte
 
 /** What the first cluster says. */
 export type ImageHead<Source extends BlockSource = BlockSource> = Omit<
-  Image<Source>,
+  OpenImage<Source>,
   'snapshots' | 'snapshotTableBytes' | 'bitmaps' | 'unread'
 >;
 

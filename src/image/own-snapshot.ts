@@ -1,7 +1,7 @@
 import { printable, sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
-import type { Image } from './image.js';
+import type { OpenImage } from './image.js';
 
 /**
  * Finds the entry of a snapshot in the snapshot table of the image as it is now: its position may have changed.
@@ -10,7 +10,7 @@ import type { Image } from './image.js';
  *   hold anything by now.
  */
 export function ownSnapshot(
-  image: Pick<Image, 'source' | 'snapshots'>,
+  image: Pick<OpenImage, 'source' | 'snapshots'>,
   snapshot: Snapshot,
 ): Snapshot {
   const { source, snapshots } = image;

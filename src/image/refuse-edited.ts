@@ -1,6 +1,6 @@
 import { QsnapError } from '../errors.js';
 import { editsBegun } from '../io/edits.js';
-import type { Image } from './image.js';
+import type { OpenImage } from './image.js';
 
 /**
  * Refuses an image that was opened before an edit through the same device. The edit may have moved its tables, and their
@@ -8,7 +8,10 @@ import type { Image } from './image.js';
  *
  * @throws QsnapError IMAGE_CHANGED.
  */
-export function refuseEdited({ source, editsBefore }: Pick<Image, 'source' | 'editsBefore'>): void {
+export function refuseEdited({
+  source,
+  editsBefore,
+}: Pick<OpenImage, 'source' | 'editsBefore'>): void {
   if (editsBegun(source) === editsBefore) return;
   throw new QsnapError('IMAGE_CHANGED', 'the image was edited after it was opened', {
     file: source.label,

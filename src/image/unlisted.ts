@@ -5,7 +5,7 @@ import { readSnapshotTableLeniently } from '../qcow2/snapshot-table-lenient.js';
 import { decodeRefcounts } from '../refcount/block.js';
 import type { Counts } from '../refcount/counts.js';
 import type { Header } from '../qcow2/header.js';
-import type { Image } from './image.js';
+import type { OpenImage } from './image.js';
 
 /** A table has no more than a few entries behind it in the room of one cluster. */
 const ENTRIES_MAX = 64;
@@ -62,7 +62,7 @@ function isPlausible({ l1, idBytes }: Snapshot, fileSizeBytes: number): boolean 
  * @param blocks host offsets of the refcount blocks by index, 0 for none.
  */
 export async function unlistedSnapshots(
-  image: Image,
+  image: OpenImage,
   behindTable: readonly Snapshot[],
   references: Counts,
   blocks: Float64Array,
@@ -76,7 +76,7 @@ export async function unlistedSnapshots(
 
 async function isLeaked(
   { l1 }: Snapshot,
-  { source, geometry }: Image,
+  { source, geometry }: OpenImage,
   references: Counts,
   blocks: Float64Array,
 ): Promise<boolean> {

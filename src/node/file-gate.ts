@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { printableText, isValidUtf8 } from '../base/text.js';
 import { QsnapError } from '../errors.js';
 import type { Gate, OpenedLayer } from '../read/guest/gate.js';
-import { backingFormat, backingName, dataFileName, type Image } from '../image/image.js';
+import { backingFormat, backingName, dataFileName, type OpenImage } from '../image/image.js';
 import { openLabelledFile, type OpenFileOptions } from './files/open.js';
 import type { BlockSource } from '../io/device.js';
 
@@ -31,7 +31,7 @@ export function fileGate(options: FileGateOptions = {}): Gate {
 
 type Refuse = (reason: string, hint?: string) => never;
 
-async function openBacking(image: Image, options: FileGateOptions): Promise<OpenedLayer> {
+async function openBacking(image: OpenImage, options: FileGateOptions): Promise<OpenedLayer> {
   const refuse: Refuse = (reason, hint) => {
     throw new QsnapError(
       'BACKING_REFUSED',
@@ -59,7 +59,7 @@ async function openBacking(image: Image, options: FileGateOptions): Promise<Open
   }
 }
 
-async function openDataFile(image: Image, options: FileGateOptions): Promise<BlockSource> {
+async function openDataFile(image: OpenImage, options: FileGateOptions): Promise<BlockSource> {
   const name = dataFileName(image);
   const refuse: Refuse = (reason, hint) => {
     throw new QsnapError(
@@ -76,7 +76,7 @@ async function openDataFile(image: Image, options: FileGateOptions): Promise<Blo
 
 /** The path that a name means, seen from the folder of its image, and what people call it. */
 function placeOf(
-  image: Image,
+  image: OpenImage,
   bytes: Uint8Array,
   name: string,
   { folder }: FileGateOptions,

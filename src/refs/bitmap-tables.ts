@@ -1,6 +1,6 @@
 import { MiB } from '../base/units.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
-import type { Image } from '../image/image.js';
+import type { OpenImage } from '../image/image.js';
 import { readTable } from './tables.js';
 
 /** Entries that are read at a time. */
@@ -11,7 +11,7 @@ const BATCH_ENTRIES = (4 * MiB) / 8;
  * where it lies in the file. Spec: Bitmap table.
  */
 export async function visitBitmapEntries(
-  { source, fileSizeBytes }: Image,
+  { source, fileSizeBytes }: OpenImage,
   bitmaps: readonly PersistentBitmap[],
   visit: (high: number, low: number, at: number, bitmap: PersistentBitmap) => void,
 ): Promise<void> {

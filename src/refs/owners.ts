@@ -1,6 +1,6 @@
 import { swapWords } from '../base/words.js';
 import { tableFormat } from '../image/table-format.js';
-import type { Image } from '../image/image.js';
+import type { OpenImage } from '../image/image.js';
 import { stoppableImage, type Stoppable } from '../io/stoppable.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
 import { newRuns, readRuns } from '../l1l2/runs.js';
@@ -24,7 +24,7 @@ export interface Owners {
  *
  * @throws QsnapError READ_FAILED, ABORTED.
  */
-export async function mapOwners(opened: Image, { signal }: Stoppable = {}): Promise<Owners> {
+export async function mapOwners(opened: OpenImage, { signal }: Stoppable = {}): Promise<Owners> {
   const image = stoppableImage(opened, signal, 'the walk over the tables');
   const format = tableFormat(image);
   const scan = scanOf(format, true);

@@ -1,5 +1,5 @@
 import { HIGH_WORD } from '../base/words.js';
-import type { Image } from '../image/image.js';
+import type { OpenImage } from '../image/image.js';
 import { readTable, walkStoredTables } from './tables.js';
 import { offsetOf } from '../l1l2/entry.js';
 import { BlockGroups } from '../refcount/block-groups.js';
@@ -28,7 +28,7 @@ export interface RefcountTableEntry {
  * @returns host offsets of the blocks by their index; 0 where none is. As long as the table itself.
  */
 export async function readRefcountTable(
-  image: Image,
+  image: OpenImage,
   take: (entry: RefcountTableEntry) => number,
 ): Promise<Float64Array> {
   const { at, clusters } = image.header.refcountTable;
@@ -59,7 +59,7 @@ export async function readRefcountTable(
  * lent; undefined where there is no block, and all refcounts are 0.
  */
 export async function visitRefcountBlocks(
-  { source, geometry }: Pick<Image, 'source' | 'geometry'>,
+  { source, geometry }: Pick<OpenImage, 'source' | 'geometry'>,
   blocks: Float64Array,
   [fromBlock, endBlock]: readonly [from: number, end: number],
   visit: (block: number, stored: Uint32Array | undefined) => void,
@@ -101,7 +101,7 @@ export interface BlockComparison {
  *   to be compared.
  */
 export async function compareRefcounts(
-  image: Pick<Image, 'source' | 'geometry'>,
+  image: Pick<OpenImage, 'source' | 'geometry'>,
   blocks: Float64Array,
   counts: Counts,
   endCluster: number,

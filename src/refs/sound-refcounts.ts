@@ -8,7 +8,7 @@ import { firstAboveCap, REFCOUNT_CAP } from '../refcount/block.js';
 import type { ClusterSet } from '../refcount/cluster-set.js';
 import type { Counts } from '../refcount/counts.js';
 import { damaged } from '../image/damage.js';
-import type { Image } from '../image/image.js';
+import type { Image, OpenImage } from '../image/image.js';
 import { compareRefcounts, readRefcountTable, type RefcountTableEntry } from './refcount-table.js';
 
 /**
@@ -18,7 +18,7 @@ import { compareRefcounts, readRefcountTable, type RefcountTableEntry } from './
  * @throws QsnapError IMAGE_DAMAGED for an entry that points where no block can be.
  * Spec: Host cluster management.
  */
-export function readSoundRefcountTable(image: Image): Promise<Float64Array> {
+export function readSoundRefcountTable(image: OpenImage): Promise<Float64Array> {
   return readRefcountTable(image, (entry) => {
     const problem = problemOf(entry, image);
     if (problem === undefined) return entry.offset;
@@ -59,7 +59,7 @@ export interface Comparison {
  *   for a count above REFCOUNT_CAP, which could not be written back as it is.
  */
 export async function replaceByStored(
-  image: Image,
+  image: OpenImage,
   blocks: Float64Array,
   counts: Counts,
   free: ClusterSet,

@@ -1,5 +1,5 @@
 import { visitBitmapEntries } from './bitmap-tables.js';
-import type { Image } from '../image/image.js';
+import type { OpenImage } from '../image/image.js';
 import { visitL1Tables } from './l1-tables.js';
 import { walkStoredTables } from './tables.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
@@ -30,7 +30,10 @@ export interface WalkedDisk {
 }
 
 /** The active disk and those of the snapshots, in the order of the snapshot table. */
-export function disksOf({ header, snapshots }: Pick<Image, 'header' | 'snapshots'>): WalkedDisk[] {
+export function disksOf({
+  header,
+  snapshots,
+}: Pick<OpenImage, 'header' | 'snapshots'>): WalkedDisk[] {
   return [
     { number: ACTIVE_DISK, l1: header.activeL1, snapshot: undefined },
     ...snapshots.map((snapshot) => {
@@ -46,7 +49,7 @@ export function disksOf({ header, snapshots }: Pick<Image, 'header' | 'snapshots
  *   followed; without it all entries that have an offset are.
  */
 export async function walkL1Tables(
-  { source }: Pick<Image, 'source'>,
+  { source }: Pick<OpenImage, 'source'>,
   disks: readonly WalkedDisk[],
   visit: (disk: WalkedDisk, words: Uint32Array, pointers: PointerCollector) => void = followAll,
 ): Promise<Pointers> {
@@ -90,7 +93,7 @@ export interface ReferenceVisitor {
  * @throws QsnapError what reading throws, and what the visitor throws.
  */
 export async function walkReferences(
-  image: Image,
+  image: OpenImage,
   { offsets, order }: WalkedTables,
   visitor: ReferenceVisitor,
 ): Promise<void> {

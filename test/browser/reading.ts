@@ -7,7 +7,7 @@ import {
   type BlockSource,
   type Gate,
   type GuestDiskOptions,
-  type Image,
+  type OpenImage,
   type NewHasher,
   type Snapshot,
 } from '../../src/index.js';
@@ -46,7 +46,7 @@ export async function readImage(
 }
 
 async function hashOf(
-  image: Image,
+  image: OpenImage,
   snapshot: Snapshot | undefined,
   options: GuestDiskOptions,
   newSha256: NewHasher,

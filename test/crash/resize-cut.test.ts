@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
-import type { Image } from '../../src/image/image.js';
+import type { OpenImage } from '../../src/image/image.js';
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { planResize } from '../../src/edit/resize/plan-resize.js';
@@ -37,7 +37,7 @@ const RIGHT_REFUSALS = [
 /** The resizes, by the size that the image has. */
 const RESIZES: readonly {
   readonly name: string;
-  readonly wishes: (image: Image) => ResizeOptions;
+  readonly wishes: (image: OpenImage) => ResizeOptions;
 }[] = [
   { name: 'grow', wishes: (image) => ({ diskSizeBytes: grown(image, 3) }) },
   {
@@ -60,7 +60,7 @@ const RESIZES: readonly {
 ];
 
 const sectors = (bytes: number): number => Math.ceil(bytes / 512) * 512;
-const grown = ({ header, geometry }: Image, clusters: number): number =>
+const grown = ({ header, geometry }: OpenImage, clusters: number): number =>
   sectors(header.diskSizeBytes) + clusters * geometry.clusterBytes + 512;
 
 const random = seededRandom(SEED);
@@ -72,7 +72,7 @@ async function editOf(
   bytes: Uint8Array,
   { name, wishes }: (typeof RESIZES)[number],
 ): Promise<Edit | undefined> {
-  const plan = <Source extends BlockSource>(image: Image<Source>) =>
+  const plan = <Source extends BlockSource>(image: OpenImage<Source>) =>
     planResize(image, wishes(image));
   const device = memoryDevice(bytes);
   try {

@@ -12,7 +12,7 @@ import {
   type CheckReport,
   type EditFacts,
   type EditPlan,
-  type Image,
+  type OpenImage,
   type Snapshot,
 } from '../../src/index.js';
 
@@ -68,7 +68,7 @@ async function outcomeOf<T>(work: () => Promise<T>): Promise<Outcome<T>> {
 }
 
 type Plan = Pick<EditPlan, 'facts'>;
-type Edit = (image: Image) => Promise<Plan>;
+type Edit = (image: OpenImage) => Promise<Plan>;
 
 /** Edits of every kind; those of snapshots by the first and the last one. */
 async function editsOf(source: BlockSource): Promise<ReadonlyMap<string, Edit>> {
@@ -76,7 +76,7 @@ async function editsOf(source: BlockSource): Promise<ReadonlyMap<string, Edit>> 
   const opened = await outcomeOf(() => openImage(source));
   const count = 'value' in opened ? opened.value.snapshots.length : 0;
   for (const index of new Set(count === 0 ? [] : [0, count - 1])) {
-    const of = (edit: (image: Image, snapshot: Snapshot) => Promise<Plan>): Edit => {
+    const of = (edit: (image: OpenImage, snapshot: Snapshot) => Promise<Plan>): Edit => {
       return (image) => edit(image, image.snapshots[index]!);
     };
     edits.set(

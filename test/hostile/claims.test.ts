@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
-import type { Image } from '../../src/image/image.js';
+import type { OpenImage } from '../../src/image/image.js';
 import type { BlockSource } from '../../src/io/device.js';
 import { planCreate } from '../../src/edit/snapshot/create.js';
 import { planApply } from '../../src/edit/snapshot/apply.js';
@@ -38,7 +38,7 @@ function sparseSource(bytes: Uint8Array, sizeBytes: number): BlockSource {
   };
 }
 
-const OPERATIONS: Record<string, (image: Image) => Promise<unknown>> = {
+const OPERATIONS: Record<string, (image: OpenImage) => Promise<unknown>> = {
   snapshotsEqualToActive,
   computeUnsavedChanges,
   planCreate: (image) => planCreate(image, { name: 'x', date: { seconds: 0, nanoseconds: 0 } }),

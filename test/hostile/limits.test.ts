@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { planEdit } from '../../src/edit/plan/plan-edit.js';
 import { isQsnapError } from '../../src/errors.js';
-import type { Image } from '../../src/image/image.js';
+import type { OpenImage } from '../../src/image/image.js';
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice, type MemoryDevice } from '../../src/io/memory.js';
 import { LIMITS } from '../../src/qcow2/limits.js';
@@ -19,7 +19,7 @@ const DATE = { seconds: 1, nanoseconds: 0 };
 /** Makes the edit unless it is refused; the code of the refusal. */
 async function edit(
   device: MemoryDevice,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<string> {
   const before = device.snapshotBytes();
   try {
@@ -32,7 +32,7 @@ async function edit(
   }
 }
 
-async function expectSound(device: MemoryDevice): Promise<Image> {
+async function expectSound(device: MemoryDevice): Promise<OpenImage> {
   expect(checkPlain(device.snapshotBytes()).corruptions).toEqual([]);
   return openImage(device);
 }

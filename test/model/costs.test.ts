@@ -16,7 +16,7 @@ import {
   planRename,
   snapshotsEqualToActive,
   type EditPlan,
-  type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import { loadFixture } from '../support/fixture.js';
 import { checkPlain } from '../support/crash-judge.js';
@@ -47,14 +47,14 @@ async function mappedImage(): Promise<Uint8Array> {
 
 async function edited(
   bytes: Uint8Array,
-  plans: readonly ((image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>)[],
+  plans: readonly ((image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>)[],
 ): Promise<Uint8Array> {
   const device = memoryDevice(bytes);
   for (const plan of plans) await executePlan(await plan(await openImage(device)));
   return device.snapshotBytes();
 }
 
-const named = (name: string) => (image: Image<BlockDevice>) =>
+const named = (name: string) => (image: OpenImage<BlockDevice>) =>
   planCreate(image, { name, date: { seconds: 1_700_000_000, nanoseconds: 0 } });
 
 /** Calls of the medium by what they do, and how much. */
@@ -88,7 +88,7 @@ beforeAll(async () => {
 
 async function costOfEdit(
   bytes: Uint8Array,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<ReturnType<typeof costOf>> {
   const device = recordingDevice(bytes);
   await executePlan(await plan(await openImage(device)));
@@ -120,7 +120,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('apply', async () => {
-    const plan = (image: Image<BlockDevice>) => planApply(image, image.snapshots[0]!, {});
+    const plan = (image: OpenImage<BlockDevice>) => planApply(image, image.snapshots[0]!, {});
     expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -134,7 +134,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('delete of one', async () => {
-    const plan = (image: Image<BlockDevice>) => planDelete(image, [image.snapshots[0]!]);
+    const plan = (image: OpenImage<BlockDevice>) => planDelete(image, [image.snapshots[0]!]);
     expect(await costOfEdit(snapped, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -148,7 +148,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('delete of ten of twenty, in one pass', async () => {
-    const plan = (image: Image<BlockDevice>) => planDelete(image, image.snapshots.slice(5, 15));
+    const plan = (image: OpenImage<BlockDevice>) => planDelete(image, image.snapshots.slice(5, 15));
     expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,
@@ -162,7 +162,7 @@ describe('an edit asks the medium for', () => {
   });
 
   test('delete that frees guest data, with holes for all that is free then', async () => {
-    const plan = (image: Image<BlockDevice>) =>
+    const plan = (image: OpenImage<BlockDevice>) =>
       planDelete(image, [image.snapshots[0]!, image.snapshots[3]!]);
     expect(await costOfEdit(loadFixture('five-snapshots'), plan)).toMatchInlineSnapshot(`
       {
@@ -177,7 +177,8 @@ describe('an edit asks the medium for', () => {
   });
 
   test('rename', async () => {
-    const plan = (image: Image<BlockDevice>) => planRename(image, image.snapshots[3]!, 'renamed');
+    const plan = (image: OpenImage<BlockDevice>) =>
+      planRename(image, image.snapshots[3]!, 'renamed');
     expect(await costOfEdit(many, plan)).toMatchInlineSnapshot(`
       {
         "flushes": 2,

@@ -18,7 +18,7 @@ import {
   planRename,
   snapshotsEqualToActive,
   type EditPlan,
-  type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import {
   buildImage,
@@ -60,7 +60,7 @@ const tally = { ran: new Map<string, number>(), refused: 0 };
 
 async function edit(
   real: Real,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<boolean> {
   const device = memoryDevice(real.bytes);
   try {

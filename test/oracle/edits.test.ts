@@ -15,7 +15,7 @@ import {
   planDelete,
   planRename,
   type EditPlan,
-  type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import {
   CLUSTER_BYTES,
@@ -122,7 +122,7 @@ async function takeStep(history: History): Promise<void> {
 async function ours(
   history: History,
   what: string,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<string | undefined> {
   let outcome: string | undefined;
   try {

@@ -12,7 +12,7 @@ import {
   planCreate,
   planDelete,
   type EditPlan,
-  type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import { loadFixture } from '../support/fixture.js';
 import {
@@ -40,7 +40,7 @@ import type { BlockDevice } from '../../src/io/device.js';
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 const sound = { corruptions: [], leaks: [] };
 
-type Planner = (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>;
+type Planner = (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>;
 
 /** The image after an edit in memory. */
 async function editedUnchecked(bytes: Uint8Array, plan: Planner): Promise<Uint8Array> {

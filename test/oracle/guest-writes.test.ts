@@ -14,6 +14,7 @@ import {
   planRename,
   type EditPlan,
   type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import {
   coveringOptions,
@@ -36,7 +37,7 @@ const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 /** The operations, each with the names that it leaves. */
 const operations: readonly {
   readonly what: string;
-  readonly plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>;
+  readonly plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>;
   readonly names: readonly string[];
 }[] = [
   { what: 'create', plan: (image) => planCreate(image, { name: 'a', date }), names: ['a'] },

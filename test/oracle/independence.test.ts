@@ -15,6 +15,7 @@ import {
   planRename,
   type EditPlan,
   type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import { copyFixture, expectedContents, loadFixture } from '../support/fixture.js';
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
@@ -121,7 +122,7 @@ describeWithQemu('VM state', () => {
       expect(before.get(id)!.disk).toBe(sha256);
       if (vmState !== undefined) expect(before.get(id)!.vmState).toBe(vmState.sha256);
     }
-    const plans: ((image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>)[] = [
+    const plans: ((image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>)[] = [
       (image) => planCreate(image, { name: 'new', date }),
       (image) => planApply(image, image.snapshots[0]!, { discardChanges: true }),
       (image) => planRename(image, image.snapshots[0]!, 'renamed'),

@@ -19,7 +19,7 @@ import {
   planDeleteInPlace,
   planRename,
   type BlockDevice,
-  type Image,
+  type OpenImage,
 } from '../../src/index.js';
 import { isSame, PlainImage, type PlainDisk } from '../damage/plain-image.js';
 import { patientOf, type Patient } from '../support/damage.js';
@@ -77,7 +77,7 @@ const CASES: readonly [name: string, fixture: string, note: string, flag: Flag][
   ],
 ];
 
-type Edit = (image: Image<BlockDevice>) => Promise<unknown>;
+type Edit = (image: OpenImage<BlockDevice>) => Promise<unknown>;
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 const EDITS: Readonly<Record<string, Edit>> = {

@@ -18,7 +18,7 @@ import {
   planCreate,
   planResize,
   type BlockSource,
-  type Image,
+  type OpenImage,
   type Preallocation,
 } from '../../src/index.js';
 import { openFile } from '../../src/node/index.js';
@@ -223,7 +223,7 @@ async function apply(history: History): Promise<void> {
 /** Whether the edit was done; nothing but the width of refcounts may stand against it. */
 async function ours(
   twins: Twins,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<boolean> {
   try {
     await edit(twins.ours, plan);

@@ -2,7 +2,7 @@
  * The edits that the crash and hostile tests make, each with a model of what it must do: from what
  * the disks of an image hold before to what they hold after.
  */
-import type { Image } from '../../src/image/image.js';
+import type { OpenImage } from '../../src/image/image.js';
 import { planApply } from '../../src/edit/snapshot/apply.js';
 import { planCreate } from '../../src/edit/snapshot/create.js';
 import { planDelete } from '../../src/edit/snapshot/delete.js';
@@ -16,7 +16,9 @@ export interface Edit {
   readonly name: string;
   /** How many snapshots an image must have for it. */
   readonly needs: number;
-  readonly plan: <Source extends BlockSource>(image: Image<Source>) => Promise<EditPlan<Source>>;
+  readonly plan: <Source extends BlockSource>(
+    image: OpenImage<Source>,
+  ) => Promise<EditPlan<Source>>;
   readonly model: (before: Contents) => Contents;
 }
 

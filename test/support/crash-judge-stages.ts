@@ -1,6 +1,6 @@
 /** Deletes in place, and what is right to be left of one by a power cut. */
 import { openImage } from '../../src/image/open.js';
-import type { Image } from '../../src/image/image.js';
+import type { OpenImage } from '../../src/image/image.js';
 import type { Snapshot } from '../../src/qcow2/snapshot-table.js';
 import { planDeleteInPlace } from '../../src/edit/snapshot/delete.js';
 import { executeStages } from '../../src/edit/tx/execute-stages.js';
@@ -37,7 +37,7 @@ export function deletesFor(file: Uint8Array): readonly StagedDelete[] {
   return DELETES.filter(({ needs }) => needs <= length);
 }
 
-export function planOf(image: Image, { drops }: StagedDelete): Promise<StagedEdit> {
+export function planOf(image: OpenImage, { drops }: StagedDelete): Promise<StagedEdit> {
   const { snapshots } = image;
   const isDropped = ({ index }: Snapshot): boolean => drops(index, snapshots.length);
   return planDeleteInPlace(image, snapshots.filter(isDropped));

@@ -5,7 +5,7 @@
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { executePlan, openImage, type EditPlan, type Image } from '../../src/index.js';
+import { executePlan, openImage, type EditPlan, type OpenImage } from '../../src/index.js';
 import { openFileForEdit } from '../../src/node/index.js';
 import { checkImage } from './image-builder.js';
 import { createArgument, diskBytesOf, CLUSTER_BYTES, type ImageOptions } from './model-options.js';
@@ -143,7 +143,7 @@ export function guestCommands(
 /** Opens our copy, plans, executes, closes. */
 export async function edit(
   file: string,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<EditPlan> {
   const device = await openFileForEdit(file);
   try {

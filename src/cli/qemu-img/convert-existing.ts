@@ -6,7 +6,7 @@ import {
   newRawWriter,
   openGuestDisk,
   type BlockDevice,
-  type Image,
+  type OpenImage,
   type NewImageOptions,
 } from '../../index.js';
 import { fileIdentity } from '../../node/index.js';
@@ -111,7 +111,7 @@ async function overEmpty(
 }
 
 /** @throws Refusal for an image that holds something that would be lost. */
-async function emptyImageOptions(image: Image, shown: string): Promise<NewImageOptions> {
+async function emptyImageOptions(image: OpenImage, shown: string): Promise<NewImageOptions> {
   const { header, geometry, snapshots, bitmaps } = image;
   const { diskSizeBytes, version, encryption, externalDataFile } = header;
   const held: readonly (readonly [isHeld: boolean, what: string])[] = [

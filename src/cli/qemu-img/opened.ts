@@ -4,7 +4,7 @@ import {
   isQsnapError,
   openForReading,
   openImage,
-  type Image,
+  type OpenImage,
   type QsnapError,
 } from '../../index.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
@@ -18,7 +18,7 @@ export type EditableFile = Awaited<ReturnType<typeof openFileForEdit>>;
 
 /** An image, or a file that is none and so counts as a raw disk. */
 export type Opened<File> =
-  | { readonly kind: 'qcow2'; readonly file: File; readonly image: Image }
+  | { readonly kind: 'qcow2'; readonly file: File; readonly image: OpenImage }
   | { readonly kind: 'raw'; readonly file: File; readonly guessed: boolean };
 
 /** Opens for reading, hands the image to `use`, and closes. */
@@ -136,7 +136,7 @@ export async function identify<File extends ReadableFile>(
 }
 
 /** Who reads needs no refcounts: for QEMU a refcount table may be said to lie over the header. */
-async function opened(file: ReadableFile, forEdit: boolean): Promise<Image> {
+async function opened(file: ReadableFile, forEdit: boolean): Promise<OpenImage> {
   try {
     return await openImage(file);
   } catch (error) {

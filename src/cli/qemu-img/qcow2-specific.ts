@@ -1,5 +1,5 @@
 /** What qemu-img calls "Format specific information" of a qcow2 image. */
-import type { Image, PersistentBitmap } from '../../index.js';
+import type { OpenImage, PersistentBitmap } from '../../index.js';
 import { LUKS_HEADER_BYTES, parseLuksHeader, type LuksHeader } from '../../internal.js';
 import { byteString, byteStringOfText } from './bytes.js';
 import type { Tree } from './json.js';
@@ -9,7 +9,7 @@ import type { Tree } from './json.js';
  *
  * @throws QsnapError EXTENSION_INVALID when the header of an encrypted image is no LUKS1 header.
  */
-export async function qcow2Specific(image: Image): Promise<Tree> {
+export async function qcow2Specific(image: OpenImage): Promise<Tree> {
   const { header, geometry, bitmaps } = image;
   const compression = { 'compression-type': header.compressionType };
   const encrypt = await encryptionTree(image);
@@ -44,7 +44,7 @@ function bitmapTree(bitmap: PersistentBitmap): Tree {
   };
 }
 
-async function encryptionTree(image: Image): Promise<Tree | undefined> {
+async function encryptionTree(image: OpenImage): Promise<Tree | undefined> {
   if (image.header.encryption === 'none') return undefined;
   if (image.header.encryption === 'aes') return { format: 'aes' };
   const pointer = image.extensions.find((extension) => extension.kind === 'encryption-header');

@@ -11,6 +11,7 @@ import {
   openImage,
   type EditPlan,
   type Image,
+  type OpenImage,
   type OpenOptions,
   type Snapshot,
   type StagedEdit,
@@ -203,7 +204,7 @@ async function deleteInPlace(name: string, device: EditableFile, io: QemuImgIo):
 
 function planOf(
   action: Edit,
-  image: Image<EditableFile>,
+  image: OpenImage<EditableFile>,
   io: QemuImgIo,
 ): Promise<EditPlan<EditableFile>> {
   switch (action.kind) {

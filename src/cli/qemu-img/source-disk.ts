@@ -11,6 +11,7 @@ import {
   type Gate,
   type GuestDisk,
   type Image,
+  type OpenImage,
   type OpenedLayer,
   type Snapshot,
 } from '../../index.js';
@@ -35,7 +36,7 @@ export interface SourceRequest extends FileRequest {
   /** Go on past table entries that can't be right, and tell them as `unreadable`. */
   readonly salvage?: boolean;
   /** Picks the snapshot to read instead of the active disk; undefined: the active disk. */
-  readonly select?: ((image: Image) => Snapshot | undefined) | undefined;
+  readonly select?: ((image: OpenImage) => Snapshot | undefined) | undefined;
 }
 
 export interface SourceDisk {
@@ -43,7 +44,7 @@ export interface SourceDisk {
   readonly disk: GuestDisk;
   readonly sizeBytes: number;
   /** Undefined for a raw file. */
-  readonly image: Image | undefined;
+  readonly image: OpenImage | undefined;
   readonly file: ReadableFile;
   readonly target: Target;
   /** The path of a file of the chain as QEMU shows it, by the layer's depth: a byte string. */
@@ -137,7 +138,7 @@ class OpenedChain implements Gate {
   readonly #paths: string[];
   readonly #dataPaths: string[] = [];
 
-  constructor(image: Image, target: Target, forceShare: boolean, io: QemuImgIo) {
+  constructor(image: OpenImage, target: Target, forceShare: boolean, io: QemuImgIo) {
     this.#forceShare = forceShare;
     this.#io = io;
     this.#depths.set(image.source, 0);
@@ -148,7 +149,7 @@ class OpenedChain implements Gate {
     return this.#dataPaths[depth] ?? this.#paths[depth]!;
   }
 
-  async openBacking(image: Image): Promise<OpenedLayer> {
+  async openBacking(image: OpenImage): Promise<OpenedLayer> {
     const depth = this.#depths.get(image.source)!;
     const prefix = BACKING_PREFIX.repeat(depth + 1);
     const name = byteString(image.backingNameBytes!).replace(/\0.*$/s, '');
@@ -180,7 +181,7 @@ class OpenedChain implements Gate {
     }
   }
 
-  async openDataFile(image: Image): Promise<BlockSource> {
+  async openDataFile(image: OpenImage): Promise<BlockSource> {
     const depth = this.#depths.get(image.source)!;
     const prefix = BACKING_PREFIX.repeat(depth);
     const extension = image.extensions.find(({ kind }) => kind === 'data-file-name');

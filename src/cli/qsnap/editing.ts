@@ -9,6 +9,7 @@ import {
   type ExecuteOptions,
   type ExecuteReport,
   type Image,
+  type OpenImage,
   type OpenOptions,
 } from '../../index.js';
 import { noWorseThan, planWithinRoom, printableText } from '../../internal.js';
@@ -33,7 +34,7 @@ export interface EditFlags {
 export interface Edit {
   readonly path: string;
   readonly flags: EditFlags;
-  plan<Source extends BlockSource>(image: Image<Source>): Promise<AnyEdit<Source>>;
+  plan<Source extends BlockSource>(image: OpenImage<Source>): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
   /** What to do where there is no room. */
   readonly noRoomHint?: string;
@@ -70,7 +71,7 @@ function execute(plan: AnyEdit<BlockDevice>, options: ExecuteOptions): Promise<E
 }
 
 interface Opened<Source extends BlockSource> {
-  readonly image: Image<Source>;
+  readonly image: OpenImage<Source>;
   readonly plan: AnyEdit<Source>;
 }
 

@@ -4,7 +4,7 @@ import {
   type BlockSource,
   type GuestDisk,
   type GuestDiskOptions,
-  type Image,
+  type OpenImage,
 } from '../../index.js';
 import { printableText } from '../../internal.js';
 import { fileGate, nodeCryptography, nodeDecompressor } from '../../node/index.js';
@@ -36,7 +36,7 @@ export function guestOptions(
  * @throws QsnapError BACKING_REFUSED where the image has a backing file and nobody said that it may
  *   be opened.
  */
-export function refuseWithoutBacking(image: Image, { backing }: GuestFlags): void {
+export function refuseWithoutBacking(image: OpenImage, { backing }: GuestFlags): void {
   const name = backingName(image);
   if (name === undefined || backing === true) return;
   throw new QsnapError(

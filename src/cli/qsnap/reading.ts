@@ -22,7 +22,7 @@ export interface OpenSource {
   readonly progress: Progress;
 }
 
-export interface OpenImage extends OpenSource {
+export interface OpenedImage extends OpenSource {
   readonly image: ReadableImage;
 }
 
@@ -33,7 +33,7 @@ export interface OpenImage extends OpenSource {
 export function withImage<T>(
   path: string,
   context: Context,
-  use: (open: OpenImage) => Promise<T>,
+  use: (open: OpenedImage) => Promise<T>,
   opening = open(path, context),
 ): Promise<T> {
   const withIt = async (source: OpenSource): Promise<T> => {
@@ -95,7 +95,7 @@ export interface Told {
 export async function tellOfImages(
   paths: readonly string[],
   context: Context,
-  tell: (open: OpenImage) => Promise<Told>,
+  tell: (open: OpenedImage) => Promise<Told>,
 ): Promise<ExitCode> {
   const images: Record<string, unknown>[] = [];
   let code: ExitCode = EXIT_CODES.done.code;
@@ -130,7 +130,7 @@ export async function tellOfImages(
  * tell: what can be listed is listed all the same.
  */
 export async function activeStateOf(
-  open: OpenImage,
+  open: OpenedImage,
   context: Context,
 ): Promise<ReadonlySet<number> | undefined> {
   if (lacks(open.image, 'active L1')) return undefined;

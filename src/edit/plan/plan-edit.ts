@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
@@ -40,7 +40,7 @@ const LEDGER_TRIES = 4;
  *   REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE, ABORTED, and what the request throws.
  */
 export async function planEdit<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   request: EditRequest,
   { signal }: Stoppable = {},
 ): Promise<EditPlan<Source>> {

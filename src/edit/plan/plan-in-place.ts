@@ -1,5 +1,5 @@
 import { bytesOfWords } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
@@ -33,7 +33,7 @@ import { blockContent, touchedBlocks } from './unlist.js';
  * @throws QsnapError what `planEdit` throws; NO_SPACE where a new snapshot table is needed and has no room.
  */
 export async function planInPlace<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   request: EditRequest<ShorterList>,
   { signal }: Stoppable = {},
 ): Promise<StagedEdit<Source>> {

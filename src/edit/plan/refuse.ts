@@ -4,7 +4,7 @@ import { isAligned } from '../../base/units.js';
 import { hex } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
 import { damaged } from '../../image/damage.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { judgeBitmap, type BitmapFault } from '../../image/judge-bitmaps.js';
 import { refuseEdited } from '../../image/refuse-edited.js';
 import type { PersistentBitmap } from '../../qcow2/bitmap-directory.js';
@@ -20,7 +20,7 @@ import { HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
  *   the snapshot table, which an edit would write down as a snapshot. For an image that `openForReading` could read only
  *   in part: the error of the first part that it could not read.
  */
-export function refuseUnfit(image: Image): void {
+export function refuseUnfit(image: OpenImage): void {
   refuseEdited(image);
   const { header, unread = [], bitmaps } = image;
   if (unread.length > 0) throw unread[0]!.reason;

@@ -1,7 +1,7 @@
 import { hex } from '../../base/words.js';
 import { damaged } from '../../image/damage.js';
 import { tableFormat } from '../../image/table-format.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { checkL1Table } from '../../refs/l1-tables.js';
 import { readSoundRefcountTable } from '../../refs/sound-refcounts.js';
 import { claimRegions, metadataRegions, type Region } from '../../refs/regions.js';
@@ -15,7 +15,7 @@ import { editTallyOf, type EditTally } from './tally.js';
 
 /** The image's tables above the L2 level. L1 tables are host-order words. */
 export interface Survey {
-  readonly image: Image;
+  readonly image: OpenImage;
   readonly format: TableFormat;
   readonly regions: readonly Region[];
   /** Host offsets of refcount blocks by index; 0 where none is. */
@@ -49,7 +49,7 @@ export interface SurveyedEdit<Next extends NextState = NextState> extends Survey
  * @throws QsnapError IMAGE_DAMAGED, and what the request throws.
  */
 export async function surveyEdit<Next extends NextState>(
-  image: Image,
+  image: OpenImage,
   request: EditRequest<Next>,
 ): Promise<SurveyedEdit<Next>> {
   const survey = await takeSurvey(image, request.l1Of);
@@ -58,7 +58,7 @@ export async function surveyEdit<Next extends NextState>(
 }
 
 /** Reads the refcount table and all L1 tables and refuses what can't be right in them. */
-async function takeSurvey(image: Image, l1Of: Snapshot | undefined): Promise<Survey> {
+async function takeSurvey(image: OpenImage, l1Of: Snapshot | undefined): Promise<Survey> {
   const format = tableFormat(image);
   const { clusterBytes } = image.geometry;
   const refcountBlocks = await readSoundRefcountTable(image);

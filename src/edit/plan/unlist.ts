@@ -1,5 +1,5 @@
 import { clustersToHold } from '../../base/units.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
 import type { LiteralWrite, ShadowWrite } from '../tx/plan.js';
 import { tableMaker, type RefcountBlocks } from '../tx/table-content.js';
@@ -77,7 +77,7 @@ export async function unlist(
   };
 }
 
-function keptRef(l1: NextState['snapshots'][number]['l1']): Image['snapshots'][number]['l1'] {
+function keptRef(l1: NextState['snapshots'][number]['l1']): OpenImage['snapshots'][number]['l1'] {
   if (l1.kind === 'kept') return l1.ref;
   throw new TypeError('a shorter list has no new snapshots');
 }

@@ -1,5 +1,5 @@
 import { refcountOverflow } from '../plan/ledger.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { bytesOf } from '../../base/words.js';
 import { compareRefcounts } from '../../refs/refcount-table.js';
 import { DOUBTED_EXCESS } from '../../read/check/excess.js';
@@ -47,7 +47,7 @@ export interface DecidedRefcounts {
  * @throws QsnapError REFCOUNT_OVERFLOW where the width can't hold the references.
  */
 export async function decideRefcounts(
-  image: Image,
+  image: OpenImage,
   stored: StoredRefcounts,
   counts: Counts,
   rules: DecisionRules,
@@ -120,7 +120,7 @@ function believable(words: Uint32Array | undefined, image: Image, disks: number)
 
 /** Which blocks are lost. None, if all owners are known: then the counted references replace the refcounts. */
 async function lostBlocksOf(
-  image: Image,
+  image: OpenImage,
   { blocks }: StoredRefcounts,
   counts: Counts,
   { ownersUnknown, disks }: DecisionRules,

@@ -1,6 +1,6 @@
 import { clustersToHold } from '../../base/units.js';
 import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { metadataRegions } from '../../refs/regions.js';
 import { offsetOf } from '../../l1l2/entry.js';
 
@@ -13,7 +13,7 @@ export interface DroppedBitmaps {
 }
 
 /** All bitmaps of an image, as far as they can be read. */
-export async function droppedBitmaps(image: Image): Promise<DroppedBitmaps> {
+export async function droppedBitmaps(image: OpenImage): Promise<DroppedBitmaps> {
   const { clusterBytes } = image.geometry;
   let clusters = 0;
   for (const { owner, bytes } of metadataRegions(image, new Float64Array(0))) {

@@ -1,5 +1,5 @@
 import { clustersToHold, roundUp } from '../../base/units.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import type { Ledger } from '../plan/ledger.js';
 import type { ByteRange } from '../../io/device.js';
 import type { CheckedImage } from '../../image/open-for-check.js';
@@ -52,7 +52,7 @@ export async function freeClusters(
   { storedFree }: DecidedRefcounts,
   leave: (cluster: number) => boolean,
   unknowns: Unknowns,
-  undropped: Image,
+  undropped: OpenImage,
   choice: RepairChoice,
   mender: TableMender,
 ): Promise<ClusterSet> {
@@ -84,7 +84,7 @@ export function clustersNamed(
 }
 
 /** The references of an image with all its snapshots and bitmaps. */
-async function countUndropped(image: Image, mender: TableMender, of: Counts): Promise<Counts> {
+async function countUndropped(image: OpenImage, mender: TableMender, of: Counts): Promise<Counts> {
   const unknowns = new Unknowns(false, mender.format);
   const tree = await readTree(image, mender, {}, unknowns);
   const counts = newCounts(of.clusters, image.geometry, REFCOUNT_CAP);

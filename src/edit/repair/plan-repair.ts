@@ -3,7 +3,7 @@ import { placeRefcounts, type RefcountPlaces } from '../plan/place-refcounts.js'
 import { refuseUncountable } from '../plan/refuse.js';
 import { sharedJunkBlocks } from '../../read/check/lost-blocks.js';
 import { tableFormat } from '../../image/table-format.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { claimedDisks, type CheckedImage } from '../../image/open-for-check.js';
 import { unlistedSnapshots } from '../../image/unlisted.js';
 import type { TableFormat } from '../../l1l2/entry.js';
@@ -113,7 +113,7 @@ async function planWith(
   planning: RepairPlanning,
   format: TableFormat,
   unknowns: Unknowns,
-  undropped: Image,
+  undropped: OpenImage,
 ): Promise<PlannedRepair> {
   const { image } = checked;
   const mender = new TableMender(image, format, choice);

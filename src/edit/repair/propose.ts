@@ -1,6 +1,6 @@
 import { checkImage, checkOpened } from '../../read/check/check-image.js';
 import type { CheckReport } from '../../read/check/report.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import type { OpenOptions } from '../../image/open.js';
 import { openForCheck, type CheckedImage } from '../../image/open-for-check.js';
 import type { BlockSource } from '../../io/device.js';
@@ -16,7 +16,7 @@ import { refuseCutOff } from './refuse.js';
 
 /** A repair that is planned and checked, and of which nothing is written yet. */
 export interface ProposedRepair<Source extends BlockSource = BlockSource> {
-  readonly image: Image;
+  readonly image: OpenImage;
   readonly choice: RepairChoice;
   readonly before: CheckReport;
   /** What a check finds once the plan is carried out: read through the plan, not guessed. */
@@ -38,7 +38,7 @@ export interface ProposedRepair<Source extends BlockSource = BlockSource> {
  */
 export async function proposeRepair<Source extends BlockSource>(
   source: Source,
-  choose: (image: Image) => RepairChoice,
+  choose: (image: OpenImage) => RepairChoice,
   options: OpenOptions & Stoppable = {},
 ): Promise<ProposedRepair<Source>> {
   const read = stoppable(source, options.signal, 'the proposal of a repair');

@@ -1,5 +1,5 @@
 import { isAligned } from '../../base/units.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { readRefcountTable } from '../../refs/refcount-table.js';
 
 /** The refcount table as far as it makes sense. */
@@ -17,7 +17,7 @@ export interface StoredRefcounts {
 }
 
 /** Reads the refcount table without judging the image by it. Spec: Refcount table entry. */
-export async function readStoredRefcounts(image: Image): Promise<StoredRefcounts> {
+export async function readStoredRefcounts(image: OpenImage): Promise<StoredRefcounts> {
   const { clusterBytes } = image.geometry;
   const lost = new Map<number, number>();
   const seen = new Set<number>();

@@ -1,5 +1,5 @@
 import { clustersToHold } from '../../base/units.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { offsetOf } from '../../l1l2/entry.js';
@@ -12,7 +12,7 @@ import type { Unknowns } from './unknowns.js';
 
 /** The L1 tables as a repair leaves them, and the L2 tables that they point at. */
 export interface MendedTree {
-  readonly image: Image;
+  readonly image: OpenImage;
   readonly mender: TableMender;
   /** The active L1: mended, and as it is stored. */
   readonly activeL1: Uint32Array;
@@ -35,7 +35,7 @@ export interface MendedTree {
 
 /** Reads and mends all L1 tables but those of snapshots that are dropped; those given up become empty. */
 export async function readTree(
-  image: Image,
+  image: OpenImage,
   mender: TableMender,
   { dropSnapshots, emptyL1s }: Pick<RepairChoice, 'dropSnapshots' | 'emptyL1s'>,
   unknowns: Unknowns,

@@ -3,7 +3,7 @@ import { clustersToHold } from '../../base/units.js';
 import type { NewData } from '../plan/next-state.js';
 import type { NewEntries, NewL2Table } from '../tx/table-content.js';
 import { QsnapError } from '../../errors.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { offsetOf } from '../../l1l2/entry.js';
 import { standingAt, zeroSubclusters } from './entries.js';
@@ -50,7 +50,7 @@ export interface GrowthOptions {
  * @throws QsnapError GROWTH_SHOWS_BACKING where zeros can't be had.
  */
 export async function growthOf(
-  image: Image,
+  image: OpenImage,
   activeL1: Uint32Array,
   newBytes: number,
   options: GrowthOptions,
@@ -97,7 +97,11 @@ function backingEnd(image: Image, backingBytes: number | undefined, newBytes: nu
 type Head =
   { readonly kind: 'stays' | 'zero-tail' } | { readonly kind: 'copy'; readonly bytes: Uint8Array };
 
-async function headOf(image: Image, last: LastTable, disk: BlockSource | undefined): Promise<Head> {
+async function headOf(
+  image: OpenImage,
+  last: LastTable,
+  disk: BlockSource | undefined,
+): Promise<Head> {
   const { clusterBytes, l2EntryBytes } = image.geometry;
   const oldBytes = image.header.diskSizeBytes;
   const within = oldBytes % clusterBytes;

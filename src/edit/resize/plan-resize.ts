@@ -1,7 +1,7 @@
 import { keptSnapshots, type NextState } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
 import type { EditRequest } from '../plan/survey.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
@@ -20,7 +20,7 @@ import type { ResizeOptions } from './resize-options.js';
  *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
  */
 export async function planResize<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   options: ResizeOptions,
   planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
@@ -35,7 +35,7 @@ export async function planResize<Source extends BlockSource>(
 }
 
 async function resized(
-  image: Image,
+  image: OpenImage,
   l1: Uint32Array,
   { diskSizeBytes, preallocation = 'off', backingSizeBytes, disk }: ResizeOptions,
 ): Promise<NextState> {

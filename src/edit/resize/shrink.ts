@@ -1,5 +1,5 @@
 import type { NewL2Table } from '../tx/table-content.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { isZero } from '../../base/bytes.js';
 import { clustersToHold } from '../../base/units.js';
 import { bytesOf } from '../../base/words.js';
@@ -12,7 +12,7 @@ import { readLastTable } from './tables.js';
  * disk grows.
  */
 export async function cutTables(
-  image: Image,
+  image: OpenImage,
   activeL1: Uint32Array,
   sizeBytes: number,
 ): Promise<readonly NewL2Table[]> {

@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { readTable } from '../../refs/tables.js';
 import { offsetOf } from '../../l1l2/entry.js';
 
@@ -11,7 +11,7 @@ export interface LastTable {
 
 /** Reads the L2 table that maps the end of a disk of `sizeBytes`. */
 export async function readLastTable(
-  image: Image,
+  image: OpenImage,
   activeL1: Uint32Array,
   sizeBytes: number,
 ): Promise<LastTable> {

@@ -4,7 +4,7 @@ import { planEdit } from '../plan/plan-edit.js';
 import type { EditRequest } from '../plan/survey.js';
 import { counted } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
@@ -32,7 +32,7 @@ export interface ApplyOptions {
  *   SIZE_DIFFERS_IN_V2, and what `planCreate` and `planEdit` throw.
  */
 export async function planApply<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   wanted: Snapshot,
   options: ApplyOptions = {},
   planning: Stoppable = {},

@@ -3,7 +3,7 @@ import { planEdit } from '../plan/plan-edit.js';
 import type { EditRequest } from '../plan/survey.js';
 import { utf8Text } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
@@ -33,7 +33,7 @@ export interface CreateOptions extends NameRules {
  *   TOO_MANY_SNAPSHOTS and what `planEdit` throws.
  */
 export async function planCreate<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   options: CreateOptions,
   planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {

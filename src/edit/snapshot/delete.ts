@@ -3,7 +3,7 @@ import { planEdit } from '../plan/plan-edit.js';
 import { planInPlace } from '../plan/plan-in-place.js';
 import type { ShorterList } from '../plan/begin-in-place.js';
 import type { EditRequest } from '../plan/survey.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
@@ -20,7 +20,7 @@ import { describeSnapshot } from './find.js';
  * @throws QsnapError SNAPSHOT_STALE, and what `planEdit` throws.
  */
 export async function planDelete<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   snapshots: readonly Snapshot[],
   planning: Stoppable = {},
 ): Promise<EditPlan<Source>> {
@@ -34,7 +34,7 @@ export async function planDelete<Source extends BlockSource>(
  * @throws QsnapError SNAPSHOT_STALE, and what `planInPlace` throws.
  */
 export async function planDeleteInPlace<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   snapshots: readonly Snapshot[],
   planning: Stoppable = {},
 ): Promise<StagedEdit<Source>> {
@@ -44,7 +44,7 @@ export async function planDeleteInPlace<Source extends BlockSource>(
 }
 
 /** The entries to drop, in the order of the table. */
-function droppedOf(image: Image, snapshots: readonly Snapshot[]): readonly Snapshot[] {
+function droppedOf(image: OpenImage, snapshots: readonly Snapshot[]): readonly Snapshot[] {
   const dropped = new Set(snapshots.map((snapshot) => ownSnapshot(image, snapshot)));
   return image.snapshots.filter((snapshot) => dropped.has(snapshot));
 }

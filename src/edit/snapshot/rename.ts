@@ -2,7 +2,7 @@ import { keptSnapshots } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
 import type { EditRequest } from '../plan/survey.js';
 import { printable } from '../../base/text.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
@@ -17,7 +17,7 @@ import { newName, type NameRules } from './names.js';
  * @throws QsnapError SNAPSHOT_STALE, NAME_INVALID, NAME_IN_USE, and what `planEdit` throws.
  */
 export async function planRename<Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   snapshot: Snapshot,
   name: string | Uint8Array,
   rules: NameRules = {},

@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { checkL1Table } from '../../refs/l1-tables.js';
 import { claimRegions, metadataRegions } from '../../refs/regions.js';
@@ -40,7 +40,7 @@ interface TablePair {
  * @throws QsnapError IMAGE_DAMAGED, READ_FAILED, ABORTED.
  */
 export async function computeUnsavedChanges(
-  opened: Image,
+  opened: OpenImage,
   { signal }: Stoppable = {},
 ): Promise<UnsavedChanges | undefined> {
   const image = stoppableImage(opened, signal, 'the comparison with the snapshots');
@@ -71,7 +71,7 @@ export async function computeUnsavedChanges(
  * writes nothing.
  */
 export async function snapshotsEqualToActive(
-  opened: Image,
+  opened: OpenImage,
   { signal }: Stoppable = {},
 ): Promise<ReadonlySet<number>> {
   const image = stoppableImage(opened, signal, 'the comparison with the snapshots');
@@ -83,7 +83,7 @@ export async function snapshotsEqualToActive(
  * pair, so the first round reads one pair for each, and later rounds read more for those that are still equal.
  */
 async function equalToActive(
-  image: Image,
+  image: OpenImage,
   pairs: readonly TablePair[],
 ): Promise<ReadonlySet<number>> {
   const sameSize = image.snapshots.filter((snapshot) => !sizeDiffers(image, snapshot));
@@ -126,7 +126,7 @@ function sizeDiffers(image: Image, snapshot: Snapshot): boolean {
 }
 
 /** Pairs of different tables, in the order of the disk. */
-async function collectPairs(image: Image): Promise<readonly TablePair[]> {
+async function collectPairs(image: OpenImage): Promise<readonly TablePair[]> {
   const { geometry } = image;
   const format = tableFormat(image);
   // Tables that lie in the file and not over each other are no more to read than the file has.
@@ -157,7 +157,7 @@ async function collectPairs(image: Image): Promise<readonly TablePair[]> {
 
 /** Reads the tables of each pair one after the other, and tells in how many entries they differ. */
 async function comparePairs(
-  image: Image,
+  image: OpenImage,
   pairs: readonly TablePair[],
   found: (pair: TablePair, different: number) => void,
 ): Promise<void> {

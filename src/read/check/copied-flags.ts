@@ -1,5 +1,5 @@
 import { bytesOf } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { walkStoredTables, walkTables } from '../../refs/tables.js';
 import { COMPRESSED, COPIED, offsetOf } from '../../l1l2/entry.js';
 import { newRuns } from '../../l1l2/runs.js';
@@ -25,7 +25,7 @@ type StoredOf = (cluster: number) => number | string | undefined;
  * QEMU: block/qcow2-refcount.c, check_oflag_copied. Spec: L2 table entry, bit 63.
  */
 export async function checkCopiedFlags(
-  image: Image,
+  image: OpenImage,
   table: StoredRefcountTable,
   references: References,
   collector: FindingCollector,
@@ -75,7 +75,7 @@ export async function checkCopiedFlags(
  * still have counts for these clusters; they are read only if a wrong table or the active L1 names one.
  */
 async function storedRefcounts(
-  image: Image,
+  image: OpenImage,
   table: StoredRefcountTable,
   { counter, scan, tally, activeL1 }: References,
   wrong: readonly number[],

@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { metadataRegions, type Region } from '../../refs/regions.js';
 import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import { scanOf, type Scan } from '../../l1l2/scan.js';
@@ -36,7 +36,7 @@ export interface References extends NotedTables {
  * QEMU: block/qcow2-refcount.c, calculate_refcounts.
  */
 export async function countReferences(
-  image: Image,
+  image: OpenImage,
   format: TableFormat,
   collector: FindingCollector,
   onProgress: (done: number) => void,
@@ -92,7 +92,7 @@ function activeFirst({ offsets, active }: DiskTally): Int32Array | undefined {
 
 /** Counts L2 tables, pointer by pointer, and collects who points at which. */
 async function countL2Tables(
-  image: Image,
+  image: OpenImage,
   counter: ReferenceCounter,
   collector: FindingCollector,
 ): Promise<Pick<References, 'tally' | 'activeL1'>> {

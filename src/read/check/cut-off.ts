@@ -1,7 +1,7 @@
 import { counted } from '../../base/text.js';
 import { roundUp } from '../../base/units.js';
 import { hex } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { visitL1Tables } from '../../refs/l1-tables.js';
 import { offsetOf } from '../../l1l2/entry.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
@@ -72,13 +72,13 @@ const KIND_OF_CODE: Partial<Record<FindingCode, string>> = {
  * then the pointer is wrong, and has a finding of its own.
  */
 export class CutOff {
-  readonly #image: Image;
+  readonly #image: OpenImage;
   readonly #stretches: Stretch[] = [];
   readonly #seen = new Set<string>();
   #leftOut = 0;
   #unpacked = 0;
 
-  constructor(image: Image) {
+  constructor(image: OpenImage) {
     this.#image = image;
   }
 

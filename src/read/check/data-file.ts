@@ -1,6 +1,6 @@
 import { counted } from '../../base/text.js';
 import { hex } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { walkTables } from '../../refs/tables.js';
 import { COMPRESSED, offsetOf } from '../../l1l2/entry.js';
 import { HEADER_V3 } from '../../qcow2/spec.js';
@@ -17,7 +17,7 @@ const KEPT_MAX = 100_000;
  * header is wrong to say that there is a data file.
  */
 export async function checkDataFile(
-  image: Image,
+  image: OpenImage,
   { activeL1, scan }: References,
   excess: Excess,
   collector: FindingCollector,

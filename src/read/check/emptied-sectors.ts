@@ -1,7 +1,7 @@
 import { isZero } from '../../base/bytes.js';
 import { counted } from '../../base/text.js';
 import { bytesOf } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { visitL1Tables } from '../../refs/l1-tables.js';
 import { walkTables } from '../../refs/tables.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../../l1l2/entry.js';
@@ -65,7 +65,7 @@ export class EmptiedSectors {
    * @param told host offsets of tables with a finding already.
    */
   async find(
-    image: Image,
+    image: OpenImage,
     { tally }: References,
     told: ReadonlySet<number>,
     collector: FindingCollector,
@@ -100,7 +100,7 @@ export class EmptiedSectors {
   }
 
   /** For each table, by its host offset, what is known of others that lie at the same L1 index. */
-  async #othersOf(image: Image): Promise<ReadonlyMap<number, readonly Overcounted[]>> {
+  async #othersOf(image: OpenImage): Promise<ReadonlyMap<number, readonly Overcounted[]>> {
     const { clusterBytes } = image.geometry;
     const refs = [image.header.activeL1, ...image.snapshots.map(({ l1 }) => l1)];
     const byIndex = new Map<number, Set<number>>();

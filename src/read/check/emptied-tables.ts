@@ -1,7 +1,7 @@
 import { isZero } from '../../base/bytes.js';
 import { counted } from '../../base/text.js';
 import { bytesOf } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { visitL1Tables } from '../../refs/l1-tables.js';
 import { walkTables } from '../../refs/tables.js';
 import { COMPRESSED, isEmpty, offsetOf } from '../../l1l2/entry.js';
@@ -17,7 +17,7 @@ import type { Structure } from './finding-parts.js';
  * as a loss.
  */
 export async function findEmptiedTables(
-  image: Image,
+  image: OpenImage,
   references: References,
   excess: Excess,
   collector: FindingCollector,
@@ -141,7 +141,7 @@ function clusterAt(words: Uint32Array, at: number, clusterBits: number): number 
  * snapshot was not finished, and single entries are no sign.
  */
 async function findEmptiedL1s(
-  image: Image,
+  image: OpenImage,
   { tally, activeL1 }: References,
   excess: Excess,
   collector: FindingCollector,

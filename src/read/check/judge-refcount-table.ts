@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { readRefcountTable } from '../../refs/refcount-table.js';
 import type { FindingCollector, Found } from './collector.js';
 import { factsOf } from './judge-entry.js';
@@ -11,7 +11,7 @@ import type { StoredRefcountTable } from './stored-refcount-table.js';
  * QEMU: block/qcow2-refcount.c, check_refblocks. Spec: Refcount table entry.
  */
 export async function checkRefcountTable(
-  image: Image,
+  image: OpenImage,
   fileClusters: number,
   counter: ReferenceCounter,
   collector: FindingCollector,

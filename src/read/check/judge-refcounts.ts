@@ -1,5 +1,5 @@
 import { hex } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { firstAboveCap, REFCOUNT_CAP } from '../../refcount/block.js';
 import { popcount, visitBits } from '../../refcount/bits.js';
 import type { FindingCode } from './catalog.js';
@@ -22,7 +22,7 @@ const ABOVE_CAP_MAX = 16_384;
  * QEMU: block/qcow2-refcount.c, compare_refcounts.
  */
 export async function judgeRefcounts(
-  image: Image,
+  image: OpenImage,
   table: StoredRefcountTable,
   counter: ReferenceCounter,
   collector: FindingCollector,

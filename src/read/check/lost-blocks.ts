@@ -1,5 +1,5 @@
 import { bytesOf } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { walkStoredTables } from '../../refs/tables.js';
 import { decodeRefcounts } from '../../refcount/block.js';
 import type { Counts } from '../../refcount/counts.js';
@@ -29,7 +29,7 @@ export function plausibleMost({ geometry }: Image, disks: number): number {
  * @param disks the active disk and all snapshots.
  */
 export async function lostBlocks(
-  image: Image,
+  image: OpenImage,
   counts: Counts,
   blocks: Float64Array,
   disks: number,
@@ -64,7 +64,7 @@ export async function lostBlocks(
 
 /** Tells which refcount blocks hold no refcounts, among those whose cluster something else refers to, too. */
 export async function sharedJunkBlocks(
-  image: Image,
+  image: OpenImage,
   counts: Counts,
   blocks: Float64Array,
   disks: number,

@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { regionClusters, type Region } from '../../refs/regions.js';
 import type { Counts } from '../../refcount/counts.js';
 import type { FindingCollector } from './collector.js';
@@ -14,7 +14,7 @@ import type { StoredRefcountTable } from './stored-refcount-table.js';
  * @returns the clusters of metadata that something else refers to.
  */
 export async function checkOverlaps(
-  image: Image,
+  image: OpenImage,
   table: StoredRefcountTable,
   references: References,
   disks: number,
@@ -69,7 +69,7 @@ export async function checkOverlaps(
 
 /** Whether a block that something else names holds no refcounts: then it is what is wrong, and all are made anew. */
 async function hasJunkBlocks(
-  image: Image,
+  image: OpenImage,
   { blocks }: StoredRefcountTable,
   counts: Counts,
   disks: number,

@@ -1,4 +1,4 @@
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { metadataRegions, regionClusters } from '../../refs/regions.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../../l1l2/entry.js';
 import { swapWords } from '../../base/words.js';
@@ -76,7 +76,7 @@ class Owners {
 
 /** The same findings with all that refers to the clusters that they are about. */
 export async function withOwners(
-  image: Image,
+  image: OpenImage,
   table: StoredRefcountTable,
   references: References,
   findings: readonly Finding[],
@@ -116,7 +116,7 @@ function snapshotWithL1(image: Image, at: number, from: number): number | undefi
 }
 
 async function addReferences(
-  image: Image,
+  image: OpenImage,
   { tally, scan }: References,
   owners: Owners,
 ): Promise<void> {

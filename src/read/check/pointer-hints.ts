@@ -1,5 +1,5 @@
 import { MiB } from '../../base/units.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { readTable } from '../../refs/tables.js';
 import { COMPRESSED, judgeL1Entry, judgeL2Entry, offsetOf } from '../../l1l2/entry.js';
 import { neighbourText, oneBitNeighbours, type Neighbour } from '../../image/one-bit.js';
@@ -52,7 +52,7 @@ export interface FoundNeighbour extends Neighbour {
  * @throws QsnapError READ_FAILED.
  */
 export async function withHints(
-  image: Image,
+  image: OpenImage,
   references: References,
   excess: Excess,
   findings: readonly Finding[],
@@ -104,7 +104,7 @@ export function nearestOf(neighbours: readonly FoundNeighbour[]): FoundNeighbour
 
 async function neighboursOf(
   suspect: Suspect,
-  image: Image,
+  image: OpenImage,
   { scan }: References,
   excess: Excess,
 ): Promise<readonly FoundNeighbour[]> {

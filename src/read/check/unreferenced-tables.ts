@@ -1,7 +1,7 @@
 import { isZero } from '../../base/bytes.js';
 import { counted } from '../../base/text.js';
 import { bytesOf, swapWords } from '../../base/words.js';
-import type { Image } from '../../image/image.js';
+import type { Image, OpenImage } from '../../image/image.js';
 import { plausibleEntries } from '../../image/unlisted.js';
 import { walkStoredTables } from '../../refs/tables.js';
 import {
@@ -31,7 +31,7 @@ import type { Unreferenced } from './report.js';
  * @returns what they seem to hold.
  */
 export async function findUnreferencedTables(
-  image: Image,
+  image: OpenImage,
   references: References,
   excess: Excess,
   lookBytes: number,

@@ -1,12 +1,12 @@
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
-import { backingName, type Image } from '../../image/image.js';
+import { backingName, type OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { OpenedLayer } from './gate.js';
 
 /** The error of a read that needs a backing file which nobody may open. */
-export function refusedBacking(image: Image): QsnapError {
+export function refusedBacking(image: OpenImage): QsnapError {
   const name = printableText(backingName(image) ?? '');
   return new QsnapError(
     'BACKING_REFUSED',
@@ -37,7 +37,7 @@ export class ChainGuard {
    * @throws QsnapError BACKING_LOOP when the file is in the chain already; LIMIT_EXCEEDED for a
    *   chain longer than any that makes sense.
    */
-  below(image: Image, layer: OpenedLayer): ChainGuard {
+  below(image: OpenImage, layer: OpenedLayer): ChainGuard {
     const file = image.source.label;
     if (this.#identities.includes(layer.identity)) {
       const name = printableText(backingName(image) ?? '');

@@ -1,5 +1,5 @@
 import type { BlockSource } from '../../io/device.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 
 /** A file that an image names, opened, with the format to read it as. */
 export interface OpenedLayer {
@@ -26,7 +26,7 @@ export interface Gate {
    *
    * @throws QsnapError BACKING_REFUSED where this name may not be opened, OPEN_FAILED.
    */
-  openBacking(image: Image): Promise<OpenedLayer>;
+  openBacking(image: OpenImage): Promise<OpenedLayer>;
   /** Opens the external data file of `image`, which is raw. */
-  openDataFile(image: Image): Promise<BlockSource>;
+  openDataFile(image: OpenImage): Promise<BlockSource>;
 }

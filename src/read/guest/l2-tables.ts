@@ -1,7 +1,7 @@
 import { MiB } from '../../base/units.js';
 import { wordsInPlace } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { L1Ref } from '../../qcow2/header.js';
@@ -36,7 +36,7 @@ export interface L2TablesOptions {
 
 /** One L1 table, and the L2 tables that it points at, the last used of them kept in memory. */
 export class L2Tables {
-  readonly #image: Image;
+  readonly #image: OpenImage;
   readonly #ref: L1Ref;
   readonly #l1: Uint32Array;
   readonly #options: L2TablesOptions;
@@ -46,7 +46,12 @@ export class L2Tables {
   /** In order of use, the last one last. */
   readonly #cache = new Map<number, Uint32Array>();
 
-  private constructor(image: Image, ref: L1Ref, { words, lost }: ReadL1, options: L2TablesOptions) {
+  private constructor(
+    image: OpenImage,
+    ref: L1Ref,
+    { words, lost }: ReadL1,
+    options: L2TablesOptions,
+  ) {
     this.#image = image;
     this.#ref = ref;
     this.#l1 = words;
@@ -61,7 +66,7 @@ export class L2Tables {
    *
    * @throws QsnapError TABLE_INVALID for a table longer than any can be.
    */
-  static async open(image: Image, l1: L1Ref, options: L2TablesOptions): Promise<L2Tables> {
+  static async open(image: OpenImage, l1: L1Ref, options: L2TablesOptions): Promise<L2Tables> {
     const { structure, diskSizeBytes } = options;
     const entries = Math.min(l1.entries, l1EntriesFor(diskSizeBytes, image.geometry));
     const max = LIMITS.l1BytesMax.value / 8;
@@ -186,7 +191,7 @@ interface ReadL1 {
  * and what the medium can't give, where that is no error.
  */
 async function readL1(
-  { source, geometry, fileSizeBytes }: Image,
+  { source, geometry, fileSizeBytes }: OpenImage,
   { at }: L1Ref,
   entries: number,
   { structure, diskSizeBytes, tolerant, goesOn }: L2TablesOptions,

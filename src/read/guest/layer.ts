@@ -1,5 +1,5 @@
+import type { OpenImage } from '../../image/image.js';
 import type { BlockSource, ByteRange } from '../../io/device.js';
-import type { Image } from '../../image/image.js';
 import type { Extent, ExtentOptions, GuestDisk, Loss } from './disk.js';
 import type { L2Tables } from './l2-tables.js';
 import type { Decompressor, SectorCipher } from './platform.js';
@@ -24,7 +24,7 @@ export interface DiskCipher {
 
 /** All that a disk in a qcow2 image is read by. */
 export interface Layer {
-  readonly image: Image;
+  readonly image: OpenImage;
   readonly tables: L2Tables;
   readonly map: TableMap;
   readonly diskSizeBytes: number;

@@ -1,5 +1,5 @@
 import { QsnapError } from '../../errors.js';
-import { refuseUnread, type Image } from '../../image/image.js';
+import { refuseUnread, type OpenImage } from '../../image/image.js';
 import { tableFormat } from '../../image/table-format.js';
 import { openImage } from '../../image/open.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
@@ -62,14 +62,14 @@ export interface GuestDiskOptions {
  *   BACKING_REFUSED, BACKING_LOOP, OPEN_FAILED and what is wrong with an image below.
  */
 export async function openGuestDisk(
-  image: Image,
+  image: OpenImage,
   options: GuestDiskOptions = {},
 ): Promise<GuestDisk> {
   return openLayer(image, options, await ChainGuard.from(image.source));
 }
 
 async function openLayer(
-  image: Image,
+  image: OpenImage,
   options: GuestDiskOptions,
   guard: ChainGuard,
 ): Promise<LayerDisk> {
@@ -129,7 +129,7 @@ async function openLayer(
  * tell them, all clusters would have to be read, which is not done in files that would take minutes.
  */
 async function looksForHoles(
-  image: Image,
+  image: OpenImage,
   data: BlockSource | undefined,
   tolerant: boolean,
 ): Promise<boolean> {
@@ -140,7 +140,10 @@ async function looksForHoles(
   );
 }
 
-async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCipher | undefined> {
+async function cipherOf(
+  image: OpenImage,
+  options: GuestDiskOptions,
+): Promise<DiskCipher | undefined> {
   const { passphrase, cryptography } = options;
   if (image.header.encryption === 'none' || passphrase === undefined) return undefined;
   if (cryptography === undefined) {
@@ -153,7 +156,7 @@ async function cipherOf(image: Image, options: GuestDiskOptions): Promise<DiskCi
 }
 
 async function openBacking(
-  image: Image,
+  image: OpenImage,
   options: GuestDiskOptions,
   guard: ChainGuard,
   kept: <T extends { close(): Promise<void> }>(one: T) => T,

@@ -1,6 +1,6 @@
 import { MiB } from '../../base/units.js';
 import { isQsnapError } from '../../errors.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { readSoundRefcountTable } from '../../refs/sound-refcounts.js';
 
 const BATCH_BYTES = 4 * MiB;
@@ -12,7 +12,7 @@ const BATCH_BYTES = 4 * MiB;
  *
  * QEMU: block/qcow2-refcount.c, qcow2_detect_metadata_preallocation.
  */
-export async function isPreallocated(image: Image): Promise<boolean> {
+export async function isPreallocated(image: OpenImage): Promise<boolean> {
   const { source, geometry, fileSizeBytes } = image;
   const allocated = await source.allocatedBytes?.();
   if (allocated === undefined) return false;
@@ -30,7 +30,7 @@ export async function isPreallocated(image: Image): Promise<boolean> {
 }
 
 async function countsReach(
-  image: Image,
+  image: OpenImage,
   fileClusters: number,
   threshold: number,
 ): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { printableText, sameBytes } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import {
   LUKS_HEADER_BYTES,
@@ -23,7 +23,7 @@ const KEY_BYTES_MAX = 64;
  *   encryption nobody can tell a wrong passphrase: the data is then not what it was.
  */
 export async function unlock(
-  image: Image,
+  image: OpenImage,
   passphrase: Uint8Array,
   cryptography: Cryptography,
 ): Promise<DiskCipher> {
@@ -38,7 +38,7 @@ export async function unlock(
 
 /** Spec: LUKS1 on-disk format specification. */
 async function unlockLuks(
-  image: Image,
+  image: OpenImage,
   passphrase: Uint8Array,
   cryptography: Cryptography,
 ): Promise<DiskCipher> {
@@ -98,7 +98,7 @@ function refuseOddKeys(header: LuksHeader, at: number): void {
 }
 
 async function keyOfSlot(
-  image: Image,
+  image: OpenImage,
   headerAt: number,
   header: LuksHeader,
   slot: LuksSlot,

@@ -1,5 +1,5 @@
 /** The loop of the fuzzer: mutate, put through everything, keep what reaches code for the first time. */
-import type { Image } from '../../../src/index.js';
+import type { OpenImage } from '../../../src/index.js';
 import { pick, seededRandom } from '../../support/mutate.js';
 import { Coverage } from './coverage.js';
 import { editEverything } from './edits.js';
@@ -156,7 +156,7 @@ export async function putThrough(
   specimen: Specimen,
   seed: number,
   meter: Meter,
-): Promise<Image | undefined> {
+): Promise<OpenImage | undefined> {
   const { image, check } = await readEverything(specimen, meter);
   await editEverything(specimen, image, check, seededRandom(seed), meter);
   return image;

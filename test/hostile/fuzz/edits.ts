@@ -15,7 +15,7 @@ import {
   saveUndo,
   type CheckReport,
   type EditPlan,
-  type Image,
+  type OpenImage,
   type RepairChoice,
 } from '../../../src/index.js';
 import { newSha256 } from '../../../src/node/index.js';
@@ -45,7 +45,7 @@ type Contents = ReadonlyMap<number | 'active', Content>;
 interface Edit {
   readonly name: string;
   readonly needs: number;
-  plan(image: Image): Promise<EditPlan>;
+  plan(image: OpenImage): Promise<EditPlan>;
   /** Where what a disk held before is to be found after; undefined where it may be gone. */
   where?(disk: number | 'active', snapshots: number): number | 'active' | undefined;
 }
@@ -98,7 +98,7 @@ const EDITS: readonly Edit[] = [
   },
 ];
 
-function resized(image: Image, by: number): Promise<EditPlan> {
+function resized(image: OpenImage, by: number): Promise<EditPlan> {
   const sectors = Math.floor((image.header.diskSizeBytes + by) / 512);
   return planResize(image, { diskSizeBytes: Math.max(0, sectors * 512), shrink: true });
 }
@@ -106,7 +106,7 @@ function resized(image: Image, by: number): Promise<EditPlan> {
 /** Makes each of the edits that the image has snapshots for. */
 export async function editEverything(
   specimen: Specimen,
-  image: Image | undefined,
+  image: OpenImage | undefined,
   before: CheckReport | undefined,
   random: Random,
   meter: Meter,
@@ -122,7 +122,7 @@ export async function editEverything(
 }
 
 /** What can be read without an error. */
-async function contentsOf(image: Image): Promise<Contents> {
+async function contentsOf(image: OpenImage): Promise<Contents> {
   const contents = new Map<number | 'active', Content>();
   const disks = [undefined, ...image.snapshots.slice(0, DISKS)];
   if (image.snapshots.length > DISKS) disks.push(image.snapshots.at(-1));
@@ -219,7 +219,7 @@ function judgeChecks(
 
 async function judgeContents(
   edit: Edit,
-  after: Image,
+  after: OpenImage,
   snapshots: number,
   contents: Contents,
   meter: Meter,

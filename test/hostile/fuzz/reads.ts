@@ -18,6 +18,7 @@ import {
   type Cryptography,
   type GuestDisk,
   type Image,
+  type OpenImage,
   type Loss,
   type ReadableImage,
   type Snapshot,
@@ -84,7 +85,7 @@ function cheapCryptography(): Cryptography {
 }
 
 export async function openDisk(
-  image: Image,
+  image: OpenImage,
   snapshot: Snapshot | undefined,
   tolerant = false,
   onLost?: (loss: Loss) => void,
@@ -118,7 +119,7 @@ export async function contentOf(disk: GuestDisk): Promise<Content> {
 }
 
 export interface ReadResults {
-  readonly image: Image | undefined;
+  readonly image: OpenImage | undefined;
   readonly check: CheckReport | undefined;
 }
 
@@ -157,7 +158,7 @@ function tell(image: Image, meter: Meter): void {
   }
 }
 
-async function readDisks(image: Image, meter: Meter): Promise<void> {
+async function readDisks(image: OpenImage, meter: Meter): Promise<void> {
   const opened: GuestDisk[] = [];
   for (const snapshot of [undefined, ...someSnapshots(image)]) {
     for (const tolerant of [false, true]) {
@@ -262,7 +263,7 @@ async function compared(image: Image, disks: readonly GuestDisk[]): Promise<void
   }
 }
 
-async function measure(image: Image, meter: Meter): Promise<void> {
+async function measure(image: OpenImage, meter: Meter): Promise<void> {
   const { clusterBytes } = image.geometry;
   const { diskSizeBytes } = image.header;
   await meter.use('measure', async () => {

@@ -14,7 +14,7 @@ import {
   proposeRepair,
   snapshotsEqualToActive,
   type BlockSource,
-  type Image,
+  type OpenImage,
 } from '../../../src/index.js';
 import { stoppable } from '../../../src/io/stoppable.js';
 import { loadFixture } from '../../support/fixture.js';
@@ -61,21 +61,23 @@ test('a stopped source keeps all that the source has, private fields too', async
 });
 
 /** Work on an image that can be stopped while it reads. */
-const WORK: Readonly<Record<string, (image: Image, signal: AbortSignal) => Promise<unknown>>> = {
-  planCreate: (image, signal) => planCreate(image, { name: 'x', date: DATE }, { signal }),
-  planApply: (image, signal) => planApply(image, image.snapshots[0]!, {}, { signal }),
-  planDelete: (image, signal) => planDelete(image, [image.snapshots[0]!], { signal }),
-  planDeleteInPlace: (image, signal) => planDeleteInPlace(image, [image.snapshots[0]!], { signal }),
-  planRename: (image, signal) => planRename(image, image.snapshots[0]!, 'x', {}, { signal }),
-  planResize: (image, signal) =>
-    planResize(image, { diskSizeBytes: image.header.diskSizeBytes * 2 }, { signal }),
-  computeUnsavedChanges: (image, signal) => computeUnsavedChanges(image, { signal }),
-  snapshotsEqualToActive: (image, signal) => snapshotsEqualToActive(image, { signal }),
-  mapOwners: (image, signal) => mapOwners(image, { signal }),
-  checkImage: ({ source }, signal) => checkImage(source, { signal }),
-  proposeRepair: ({ source }, signal) =>
-    proposeRepair(source, () => ({ classes: [], findings: [] }), { signal }),
-};
+const WORK: Readonly<Record<string, (image: OpenImage, signal: AbortSignal) => Promise<unknown>>> =
+  {
+    planCreate: (image, signal) => planCreate(image, { name: 'x', date: DATE }, { signal }),
+    planApply: (image, signal) => planApply(image, image.snapshots[0]!, {}, { signal }),
+    planDelete: (image, signal) => planDelete(image, [image.snapshots[0]!], { signal }),
+    planDeleteInPlace: (image, signal) =>
+      planDeleteInPlace(image, [image.snapshots[0]!], { signal }),
+    planRename: (image, signal) => planRename(image, image.snapshots[0]!, 'x', {}, { signal }),
+    planResize: (image, signal) =>
+      planResize(image, { diskSizeBytes: image.header.diskSizeBytes * 2 }, { signal }),
+    computeUnsavedChanges: (image, signal) => computeUnsavedChanges(image, { signal }),
+    snapshotsEqualToActive: (image, signal) => snapshotsEqualToActive(image, { signal }),
+    mapOwners: (image, signal) => mapOwners(image, { signal }),
+    checkImage: ({ source }, signal) => checkImage(source, { signal }),
+    proposeRepair: ({ source }, signal) =>
+      proposeRepair(source, () => ({ classes: [], findings: [] }), { signal }),
+  };
 
 test.each(Object.entries(WORK))('%s stops soon after it is told to', async (_, work) => {
   const controller = new AbortController();

@@ -5,7 +5,7 @@ import {
   type CopyReport,
   type GuestDisk,
   type GuestDiskOptions,
-  type Image,
+  type OpenImage,
   type Loss,
 } from '../../../index.js';
 import { hashContent, LossList, printableText } from '../../../internal.js';
@@ -18,7 +18,7 @@ import { openTarget, type ExportTarget } from '../export-target.js';
 import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
 import { checksumLine, exportedLine } from '../present/export-text.js';
 import { manifestJson, type ExportFacts } from '../present/manifest.js';
-import { withImage, type OpenImage } from '../reading.js';
+import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { isAllGood, newMapFile, salvagedLines, surveySalvaged } from '../salvage.js';
 import { selectSnapshot } from '../selection.js';
@@ -61,7 +61,7 @@ export function exportDisk(
 
 /** @returns whether all of the disk could be read. */
 async function exportFrom(
-  open: OpenImage,
+  open: OpenedImage,
   selector: string | undefined,
   flags: ExportFlags,
   signal: AbortSignal,
@@ -129,7 +129,7 @@ function salvaging(losses: LossList | undefined): GuestDiskOptions {
 /** The error of an export with how much of the disk can't be had in all. */
 async function withExtent(
   error: unknown,
-  image: Image,
+  image: OpenImage,
   options: GuestDiskOptions,
 ): Promise<unknown> {
   const isDamage = isQsnapError(error) && (error.kind === 'image' || error.code === 'READ_FAILED');
@@ -171,7 +171,7 @@ interface Copied {
 }
 
 async function copied(
-  { progress }: OpenImage,
+  { progress }: OpenedImage,
   disk: GuestDisk,
   target: ExportTarget,
   flags: ExportFlags,

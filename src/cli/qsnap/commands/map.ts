@@ -6,7 +6,7 @@ import { countText, jsonText } from '../../text.js';
 import { printJson, printWarning, type Context } from '../context.js';
 import { extentJson } from '../present/map-json.js';
 import { mapLines, mapTitle } from '../present/map-text.js';
-import { withImage, type OpenImage } from '../reading.js';
+import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
 import { unreadJson } from '../unread.js';
@@ -60,7 +60,7 @@ function unreadableIn(extents: readonly Extent[]): number {
 }
 
 interface Mapped {
-  readonly open: OpenImage;
+  readonly open: OpenedImage;
   readonly disk: GuestDisk;
   readonly sizeBytes: number;
   readonly snapshot: string | undefined;

@@ -4,12 +4,12 @@ import {
   memoryDevice,
   openImage,
   planRename,
-  type Image,
+  type OpenImage,
 } from '../../../../src/index.js';
 import { expectedExits, loadFixture } from '../../../support/fixture.js';
 
 /** Any edit has the whole image audited first; this one changes least. */
-async function rename(image: Image): Promise<unknown> {
+async function rename(image: OpenImage): Promise<unknown> {
   try {
     const { facts } = await planRename(image, image.snapshots[0]!, 'another name');
     return facts.leakedClusters;

@@ -13,7 +13,7 @@ import {
   planRename,
   type BlockDevice,
   type EditFacts,
-  type Image,
+  type OpenImage,
 } from '../../../../src/index.js';
 import { patientOf } from '../../../support/damage.js';
 import { loadFixture } from '../../../support/fixture.js';
@@ -23,7 +23,7 @@ import { madeOn } from '../../../support/plans.js';
 
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 
-type Edit = (device: BlockDevice, image: Image) => Promise<EditFacts>;
+type Edit = (device: BlockDevice, image: OpenImage) => Promise<EditFacts>;
 
 const EDITS: Readonly<Record<string, Edit>> = {
   create: async (device, image) => {

@@ -13,6 +13,7 @@ import {
   type EditPlan,
   type ErrorCode,
   type Image,
+  type OpenImage,
 } from '../../../../src/index.js';
 import { shadowWriteRanges } from '../../../../src/internal.js';
 import {
@@ -60,7 +61,7 @@ const OPERATIONS: readonly Operation[] = [
   'delete-all',
 ];
 
-function plan(image: Image, operation: Operation): Promise<EditPlan> | undefined {
+function plan(image: OpenImage, operation: Operation): Promise<EditPlan> | undefined {
   const middle = image.snapshots[Math.floor(image.snapshots.length / 2)];
   const created = { name: 'planned here', date: DATE };
   if (operation === 'create') return planCreate(image, created);

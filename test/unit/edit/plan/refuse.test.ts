@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { refuseUncountable, refuseUnfit } from '../../../../src/edit/plan/refuse.js';
-import { checkImage, memoryDevice, openImage, type Image } from '../../../../src/index.js';
+import { checkImage, memoryDevice, openImage, type OpenImage } from '../../../../src/index.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { damaged, EXAMPLES } from '../../read/check/examples.js';
 
 /** A fixture with an incompatible feature bit set: 1 dirty, 2 corrupt. */
-async function marked(name: string, bits: number): Promise<Image> {
+async function marked(name: string, bits: number): Promise<OpenImage> {
   const bytes = loadFixture(name);
   bytes[79] = bytes[79]! | bits;
   return openImage(memoryDevice(bytes));

@@ -1,12 +1,12 @@
 import type { BlockDevice } from '../../../../src/io/device.js';
 import { expect, test } from 'vitest';
-import { planApply, planCreate, type Image } from '../../../../src/index.js';
+import { planApply, planCreate, type OpenImage } from '../../../../src/index.js';
 import { expectedContents, loadFixture } from '../../../support/fixture.js';
 import { layoutOf, readGuest } from '../../../support/image-builder.js';
 import { createHash } from 'node:crypto';
 import { codeOf, DATE, edited, imageWith, opened, written } from './edited.js';
 
-const create = (name: string) => (image: Image<BlockDevice>) =>
+const create = (name: string) => (image: OpenImage<BlockDevice>) =>
   planCreate(image, { name, date: DATE });
 
 /** The active disk of an image with a snapshot of a first byte 1, written to 2 since. */

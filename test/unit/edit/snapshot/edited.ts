@@ -3,7 +3,7 @@ import {
   memoryDevice,
   openImage,
   type EditPlan,
-  type Image,
+  type OpenImage,
 } from '../../../../src/index.js';
 import { checkImage } from '../../../support/image-builder.js';
 import { buildImage, type BuildOptions, guestWrite } from '../../../support/image-builder.js';
@@ -38,14 +38,14 @@ export function written(bytes: Uint8Array, cell: number, fill: number): Uint8Arr
 }
 
 /** The image as it is opened from bytes. */
-export function opened(bytes: Uint8Array): Promise<Image> {
+export function opened(bytes: Uint8Array): Promise<OpenImage> {
   return openImage(memoryDevice(bytes));
 }
 
 /** The bytes after an edit; the plain checker has found them sound, without a leak. */
 export async function edited(
   bytes: Uint8Array,
-  plan: (image: Image<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
+  plan: (image: OpenImage<BlockDevice>) => Promise<EditPlan<BlockDevice>>,
 ): Promise<Uint8Array> {
   const device = memoryDevice(bytes);
   await executePlan(await plan(await openImage(device)));

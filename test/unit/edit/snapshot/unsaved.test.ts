@@ -5,7 +5,7 @@ import {
   openImage,
   planCreate,
   snapshotsEqualToActive,
-  type Image,
+  type OpenImage,
 } from '../../../../src/index.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { recordingDevice } from '../../../support/recording-device.js';
@@ -71,7 +71,7 @@ async function manyTables(): Promise<Uint8Array> {
 }
 
 /** The image, opened, and a count of the bytes that are read of it from now on. */
-async function counted(bytes: Uint8Array): Promise<{ image: Image; readBytes: () => number }> {
+async function counted(bytes: Uint8Array): Promise<{ image: OpenImage; readBytes: () => number }> {
   const device = recordingDevice(bytes);
   const image = await openImage(device);
   const read = (): number => {

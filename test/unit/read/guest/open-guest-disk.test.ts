@@ -9,20 +9,20 @@ import {
   type Gate,
   type GuestDisk,
   type GuestDiskOptions,
-  type Image,
+  type OpenImage,
 } from '../../../../src/index.js';
 import { nodeCryptography, nodeDecompressor } from '../../../../src/node/index.js';
 import { loadFixture, recipe } from '../../../support/fixture.js';
 
-type Patch = (bytes: Uint8Array, image: Image) => void;
+type Patch = (bytes: Uint8Array, image: OpenImage) => void;
 
-async function imageOf(fixture: string, patch?: Patch): Promise<Image> {
+async function imageOf(fixture: string, patch?: Patch): Promise<OpenImage> {
   const bytes = loadFixture(fixture);
   patch?.(bytes, await openImage(memoryDevice(bytes)));
   return openImage(memoryDevice(bytes, fixture));
 }
 
-async function readAll(image: Image, options: GuestDiskOptions = {}): Promise<Uint8Array> {
+async function readAll(image: OpenImage, options: GuestDiskOptions = {}): Promise<Uint8Array> {
   const disk = await openGuestDisk(image, { decompressor: nodeDecompressor(), ...options });
   const into = new Uint8Array(await disk.sizeBytes());
   await disk.readBatch([{ at: 0, into }]);
@@ -36,7 +36,7 @@ async function extentsOf(disk: GuestDisk): Promise<readonly Extent[]> {
 }
 
 /** Offset of the first L2 table of the active disk. */
-function firstL2(bytes: Uint8Array, image: Image): number {
+function firstL2(bytes: Uint8Array, image: OpenImage): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return Number(view.getBigUint64(image.header.activeL1.at) & 0x00ff_ffff_ffff_fe00n);
 }
