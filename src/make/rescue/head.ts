@@ -32,7 +32,7 @@ export interface StoredPointers {
 /** What is known of an image besides its tables. */
 export interface RescueHead {
   /**
-   * `header`: the file's own. `old-header`: one that the scan found. `none`: nothing of it is left, and
+   * `header`: the file's own. `old-header`: one that the sweep found. `none`: nothing of it is left, and
    * all below was told from the tables.
    */
   readonly from: 'header' | 'old-header' | 'none';

@@ -13,7 +13,7 @@ import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './w
  *
  * @returns the active disk first, then the snapshots in order, then disks that nothing names.
  */
-export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
+export async function decideDisks(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
   const snapshots = withOlderL1s(found);
   const older = notNamedAgain(found.older, snapshots);
   const isLive = ({ l1At }: Root): boolean =>
