@@ -7,10 +7,10 @@ import type { Counts } from './counts.js';
 const GROUP = 32;
 
 /**
- * Most groups that one search for a settled stretch covers. Without this bound, counts that are alike over a
+ * Most groups that one search for counts that are alike covers. Without this bound, counts that are alike over a
  * long stretch would be searched to its end for every group in which the stored refcounts differ.
  */
-const SETTLED_GROUPS = 64;
+const ALIKE_GROUPS = 64;
 
 /**
  * Turns refcounts from the bytes of a block into planes, as in `Counts`, and back: 32 at a time. Mostly all
@@ -85,25 +85,25 @@ export class BlockGroups {
    * Compares a block with the counts, group by group.
    *
    * In most of a large image all refcounts are the same, not 0, and equal to the counts. Such a stretch goes
-   * to `settled` as a whole, if given, and not to `visit`.
+   * to `alike` as a whole, if given, and not to `visit`.
    *
    * @param first the block's first cluster, and `end` the cluster to stop before.
    * @param visit gets the first cluster of the group, a mask of its clusters before `end`, and a mask of
    *   those whose refcount is not the count.
-   * @param settled gets the cluster behind the stretch.
+   * @param alike gets the cluster behind the stretch.
    */
   visit(
     block: Uint32Array | undefined,
     counts: Counts,
     [first, end]: readonly [first: number, end: number],
     visit: (from: number, inside: number, different: number) => void,
-    settled?: (to: number) => void,
+    alike?: (to: number) => void,
   ): void {
     for (let from = first; from < end;) {
       this.decode(block, (from - first) / GROUP);
-      const to = settled === undefined ? from : this.#endOfSettled(block, counts, first, end, from);
+      const to = alike === undefined ? from : this.#endOfAlike(block, counts, first, end, from);
       if (to > from) {
-        settled!(to);
+        alike!(to);
         from = to;
       } else {
         const inside = maskOf(0, end - from);
@@ -158,8 +158,8 @@ export class BlockGroups {
     block.set(this.#pattern, group * this.#pattern.length);
   }
 
-  /** The cluster behind the settled stretch that begins with the group decoded last; `from` if there is none. */
-  #endOfSettled(
+  /** The cluster behind the counts that are alike from the group decoded last on; `from` if there is none. */
+  #endOfAlike(
     block: Uint32Array | undefined,
     counts: Counts,
     first: number,
@@ -169,10 +169,7 @@ export class BlockGroups {
     const word = from / GROUP;
     if (block === undefined || !this.#isInPlanes || this.#alike === 0) return from;
     if (counts.alikeAt(word) !== this.#alike) return from;
-    const counted = counts.endOfAlike(
-      word,
-      Math.min(Math.ceil(end / GROUP), word + SETTLED_GROUPS),
-    );
+    const counted = counts.endOfAlike(word, Math.min(Math.ceil(end / GROUP), word + ALIKE_GROUPS));
     const size = this.#pattern.length;
     const at = ((from - first) / GROUP) * size;
     const stored = endOfRepeats(block, at, at + (counted - word) * size, size);

@@ -7,7 +7,7 @@ import { chooseRescued } from '../../src/make/rescue/choose.js';
 import { planRescue } from '../../src/make/rescue/plan-rescue.js';
 import { writeRescued } from '../../src/make/rescue/write-copy.js';
 import { fixtureNames, loadFixture } from '../support/fixture.js';
-import { layoutOf, putU32 } from '../support/image-builder-layout.js';
+import { layoutOf, putU32, putU64, snapshotsOf } from '../support/image-builder-layout.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
 import { metered } from './ordeal.js';
 
@@ -72,6 +72,33 @@ test('of L1 tables that are said to be longer than the file only that is read wh
   const header = layoutOf(bytes);
   for (const at of [36, header.snapshotTableAt + 8]) putU32(bytes, at, 2 ** 22);
   expect(await putThrough(bytes)).toEqual([]);
+});
+
+/** Clears the L1 tables of all snapshots, and says of each that its disk has so many bytes. */
+function withLostSnapshots(name: string, diskSizeBytes: bigint): Uint8Array {
+  const bytes = loadFixture(name).slice();
+  for (const { at, l1At, l1Entries } of snapshotsOf(bytes).snapshots) {
+    bytes.fill(0, l1At, l1At + l1Entries * 8);
+    putU64(bytes, at + 48, diskSizeBytes);
+  }
+  return bytes;
+}
+
+// A rescue once made a list of 2^27 tables of such a snapshot.
+test('a snapshot of a size that no image can have is brought back with that of the disk', async () => {
+  const bytes = withLostSnapshots('five-snapshots', 2n ** 52n);
+  expect(await putThrough(bytes)).toEqual([]);
+  const { disks } = await planRescue(memoryDevice(bytes));
+  const { diskSizeBytes } = layoutOf(bytes);
+  expect(disks.slice(1).map((disk) => [disk.diskSizeBytes, disk.sizeInDoubt])).toEqual(
+    Array.from({ length: 5 }, () => [diskSizeBytes, true]),
+  );
+});
+
+test('snapshots that all claim the largest disk end in time', async () => {
+  const { clusterBytes } = layoutOf(loadFixture('snapshots-300'));
+  const largest = BigInt(2 ** 22 * (clusterBytes / 8)) * BigInt(clusterBytes);
+  expect(await putThrough(withLostSnapshots('snapshots-300', largest))).toEqual([]);
 });
 
 /** A file of which every cluster is a table that leads to all the others. */

@@ -25,9 +25,21 @@ export interface BuildOptions {
   readonly diskSizeBytes: number;
 }
 
+/** What an image has where a test does not say otherwise: its disk has 64 clusters. */
+const USUAL: BuildOptions = {
+  version: 3,
+  clusterBits: 12,
+  refcountOrder: 4,
+  extendedL2: false,
+  diskSizeBytes: 2 ** 18,
+};
+
 /** An image with an empty disk and no snapshots: header, refcount table, one block, L1 table. */
-export function buildImage(options: BuildOptions): Uint8Array {
-  const { version, clusterBits, refcountOrder, extendedL2, diskSizeBytes } = options;
+export function buildImage(options: Partial<BuildOptions> = {}): Uint8Array {
+  const { version, clusterBits, refcountOrder, extendedL2, diskSizeBytes } = {
+    ...USUAL,
+    ...options,
+  };
   const clusterBytes = 2 ** clusterBits;
   const l2Coverage = (clusterBytes / (extendedL2 ? 16 : 8)) * clusterBytes;
   const l1Entries = Math.max(1, Math.ceil(diskSizeBytes / l2Coverage));

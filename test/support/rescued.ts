@@ -14,7 +14,14 @@ import {
   type RescuePlan,
 } from '../../src/index.js';
 import { isAllRescued } from '../../src/internal.js';
-import { layoutOf, readGuest } from './image-builder.js';
+import { buildImage, guestWrite, layoutOf, readGuest, type PlainDisk } from './image-builder.js';
+
+/** A disk of 64 clusters, the first 16 of which hold a byte each, all over. */
+export function writtenDisk(): PlainDisk {
+  const disk = { bytes: buildImage() };
+  for (let cell = 0; cell < 16; cell++) guestWrite(disk, cell, cell + 1);
+  return disk;
+}
 
 /** What a rescue found and wrote. */
 export interface Rescued {

@@ -61,7 +61,7 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/make/rescue/size-doubt.ts': 'two sizes of 64 bits are compared bit by bit',
   'src/read/check/judge-entry.ts': 'a wrong entry is printed in full',
   'src/read/check/judge-structures.ts': 'fields of damaged entries, and feature words',
-  'src/edit/repair/plan-repair.ts': 'the autoclear word',
+  'src/edit/repair/assemble-plan.ts': 'the autoclear word',
   'src/edit/repair/image-without.ts': 'the autoclear word',
   'src/make/rescue/copy-header.ts': '64-bit header fields',
   'src/make/rescue/cluster-size.ts':

@@ -157,7 +157,7 @@ function report(
   const { totals, qemuFailure, qemuExitCode } = found;
   const { findings } = before ?? found;
   refuseUnopened(found, target, false);
-  if (qemuFailure?.stage === 'open') {
+  if (qemuFailure?.when === 'open') {
     throw couldNotOpen(target.operand, openFailureText(findings, qemuFailure.error, io.tell));
   }
   const failure = qemuFailure === undefined ? undefined : failureText(findings);

@@ -27,12 +27,12 @@ export async function findL1s(
   evidence: Evidence,
   entries: number | undefined,
 ): Promise<readonly L1Candidate[]> {
-  const { source, scanned, format } = evidence;
+  const { source, swept, format } = evidence;
   const { clusterBytes } = format.geometry;
   const looks: { readonly at: number; readonly look: Look }[] = [];
-  await walkTables(source, scanned.tables, clusterBytes, (index, words) => {
+  await walkTables(source, swept.tables, clusterBytes, (index, words) => {
     const look = lookForTables(words, evidence);
-    if (look !== undefined) looks.push({ at: scanned.tables[index]!, look });
+    if (look !== undefined) looks.push({ at: swept.tables[index]!, look });
   });
   const clustersOfOne = entries === undefined ? 1 : Math.max(1, l1ClusterCount(entries, evidence));
   const found: L1Candidate[] = [];

@@ -3,7 +3,7 @@ import type { BlockSource } from '../../io/device.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import type { Scan } from '../../l1l2/scan.js';
 import type { RescueHead } from './head.js';
-import type { ScannedFile } from './scan-file.js';
+import type { SweptFile } from './sweep-file.js';
 import type { RefcountHints } from './stored-refcounts.js';
 
 /** All that a damaged file offers, before anybody decides what it means. */
@@ -13,7 +13,7 @@ export interface Evidence {
   readonly head: RescueHead;
   readonly format: TableFormat;
   readonly scan: Scan;
-  readonly scanned: ScannedFile;
+  readonly swept: SweptFile;
   readonly refcounts: RefcountHints;
   /** Where else the image's own structures lie, if they can be believed: snapshot table and bitmaps. */
   readonly ownRegions: readonly { readonly at: number; readonly bytes: number }[];
@@ -43,13 +43,13 @@ export function isCutOff(offset: number, evidence: Evidence): boolean {
 
 /** Whether something that looks like a table begins there. */
 export function holdsTable(offset: number, evidence: Evidence): boolean {
-  return isPlace(offset, evidence) && evidence.scanned.isTable.has(clusterAt(offset, evidence));
+  return isPlace(offset, evidence) && evidence.swept.isTable.has(clusterAt(offset, evidence));
 }
 
 /** Whether a place of the file, a cluster's start or not, holds a cluster of zeros. */
-export function isZeroAt(at: number, { scanned, format }: Evidence): boolean {
+export function isZeroAt(at: number, { swept, format }: Evidence): boolean {
   const cluster = at / format.geometry.clusterBytes;
-  return Number.isInteger(cluster) && cluster < format.fileClusters && scanned.isZero.has(cluster);
+  return Number.isInteger(cluster) && cluster < format.fileClusters && swept.isZero.has(cluster);
 }
 
 /** Whether the refcounts say that the cluster is in use, or that it is free; undefined: nothing. */

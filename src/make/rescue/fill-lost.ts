@@ -1,5 +1,6 @@
 import { oneBitNeighbours } from '../../image/one-bit.js';
 import { holdsTable, isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
+import type { L1Room } from './l1-room.js';
 import type { Orphan } from './orphans.js';
 import {
   diskEntries,
@@ -204,9 +205,10 @@ function better(a: Orphan, b: Orphan): number {
   return use(b) - use(a) || Number(b.copied > 0) - Number(a.copied > 0) || b.at - a.at;
 }
 
-/** A root of which every entry is lost. */
-export function withAllLost(root: Root, evidence: Evidence): Root {
-  const entries = Math.max(root.tables.length, diskEntries(root, evidence));
+/** A root of which every entry is lost: as many as its disk needs, as long as there is room for them. */
+export function withAllLost(root: Root, evidence: Evidence, room: L1Room): Root {
+  const missing = Math.max(0, diskEntries(root, evidence) - root.tables.length);
+  const entries = root.tables.length + (room.take(missing) ? missing : 0);
   const tables = new Float64Array(entries).fill(lostEntry(0));
   return { ...root, origin: 'rebuilt', sureness: 'likely', l1At: undefined, tables };
 }

@@ -4,10 +4,10 @@ import { LIMITS } from '../../qcow2/limits.js';
 import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import { MiB } from '../../base/units.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { L1Candidate } from './classify.js';
 import { isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
+import { isSizePossible, L1_ENTRIES_MAX, L1Room } from './l1-room.js';
 import {
   credit,
   isCredible,
@@ -19,8 +19,6 @@ import {
 } from './root.js';
 import type { FoundSnapshots } from './snapshot-tables.js';
 
-/** L1 tables are kept in memory: as many bytes of them as the file has, and some more. */
-const L1_BYTES_SPARE = 32 * MiB;
 /** Of L1 tables that nobody names no more are looked at. */
 const UNNAMED_MAX = 1000;
 
@@ -40,6 +38,8 @@ export interface FoundRoots {
   readonly snapshotsLost: number;
   /** Host offsets of all that look like an L1 table, or are said to be one. */
   readonly l1s: ReadonlySet<number>;
+  /** What the roots left of it. */
+  readonly room: L1Room;
 }
 
 /** A root that is wanted: where its L1 table may lie. */
@@ -68,7 +68,7 @@ export async function findRoots(
   const l1s = new Set([...reader.candidates, ...reader.named]);
   const claimed = Math.min(found.claimed ?? 0, LIMITS.snapshotsMax.value);
   const snapshotsLost = Math.max(0, claimed - snapshots.length - older.length);
-  return { active, snapshots, older, unnamed, snapshotsLost, l1s };
+  return { active, snapshots, older, unnamed, snapshotsLost, l1s, room: reader.room };
 }
 
 function namedPlaces({ head }: Evidence, { named }: FoundSnapshots): ReadonlySet<number> {
@@ -103,9 +103,11 @@ async function findNamed(
   return roots;
 }
 
-/** An entry without a size means that of the active disk. */
-function factsOf(snapshot: Snapshot, { head }: Evidence): Wanted['facts'] {
-  const hasSize = snapshot.extraData.length >= SNAPSHOT_EXTRA_BYTES_V3;
+/** An entry without a size that an image can have means that of the active disk. */
+function factsOf(snapshot: Snapshot, { head, format }: Evidence): Wanted['facts'] {
+  const hasSize =
+    snapshot.extraData.length >= SNAPSHOT_EXTRA_BYTES_V3 &&
+    isSizePossible(snapshot.diskSizeBytes, format.geometry);
   const diskSizeBytes = hasSize ? snapshot.diskSizeBytes : (head.diskSizeBytes ?? 0);
   return { kind: 'snapshot', snapshot, diskSizeBytes };
 }
@@ -222,21 +224,20 @@ class L1Reader {
   readonly candidates: ReadonlySet<number>;
   /** Where L1 tables lie by the header and the snapshot table: no pointer with a flipped bit means these. */
   readonly named: ReadonlySet<number>;
-  #bytesLeft: number;
+  readonly room: L1Room;
 
   constructor(evidence: Evidence, candidates: ReadonlySet<number>, named: ReadonlySet<number>) {
     this.evidence = evidence;
     this.named = named;
     this.candidates = candidates;
-    this.#bytesLeft = evidence.fileSizeBytes + L1_BYTES_SPARE;
+    this.room = new L1Room(evidence.fileSizeBytes);
   }
 
   /** Undefined where no table can be, or where the tables of an image claim more than it holds. */
   async read({ facts, ref, origin }: Wanted): Promise<Root | undefined> {
     if (!isPlace(ref.at, this.evidence)) return undefined;
-    const entries = Math.min(ref.entries, LIMITS.l1BytesMax.value / 8);
-    if (entries * 8 > this.#bytesLeft) return undefined;
-    this.#bytesLeft -= entries * 8;
+    const entries = Math.min(ref.entries, L1_ENTRIES_MAX);
+    if (!this.room.take(entries)) return undefined;
     const { source, fileSizeBytes } = this.evidence;
     const inFile = Math.min(entries, Math.floor((fileSizeBytes - ref.at) / 8));
     let root: Root | undefined;
@@ -249,8 +250,7 @@ class L1Reader {
   /** A disk of which no L1 table is left, with room for its tables. */
   empty(facts: Wanted['facts']): Root {
     const wanted = l1EntriesFor(facts.diskSizeBytes, this.evidence.format.geometry);
-    const entries = wanted * 8 > this.#bytesLeft ? 0 : wanted;
-    this.#bytesLeft -= entries * 8;
+    const entries = this.room.take(wanted) ? wanted : 0;
     const words = new Uint32Array(2 * entries);
     return rootOf({ ...facts, origin: 'rebuilt', l1At: undefined }, words, this.evidence);
   }

@@ -13,11 +13,11 @@ import type { Evidence } from './evidence.js';
 import { guessGeometry } from './guess-geometry.js';
 import { headWithout, readRescueHead, type RescueHead } from './head.js';
 import { findOldHead } from './old-header.js';
-import { scanFile, type ScannedFile, type ScanOptions } from './scan-file.js';
+import { sweepFile, type SweptFile, type SweepOptions } from './sweep-file.js';
 import { readRefcountHints } from './stored-refcounts.js';
 
 /** How a rescue is told what can't be found out. */
-export interface RescueOptions extends ScanOptions {
+export interface RescueOptions extends SweepOptions {
   /** Bytes of a cluster, where the header does not say it or is not to be believed. */
   readonly clusterBytes?: number | undefined;
   /** Bytes of the active disk, where the header does not say it or is not to be believed. */
@@ -25,7 +25,7 @@ export interface RescueOptions extends ScanOptions {
 }
 
 /**
- * Reads the header, scans the file, and reads what refcounts there are.
+ * Reads the header, sweeps the file, and reads what refcounts there are.
  *
  * @throws QsnapError EXTERNAL_DATA_FILE, LIMIT_EXCEEDED, NOT_QCOW2, READ_FAILED, ABORTED.
  */
@@ -36,17 +36,17 @@ export async function gatherEvidence(
   const fileSizeBytes = await source.sizeBytes();
   const known = await readRescueHead(source, fileSizeBytes, 0, options.clusterBytes);
   const head = known ?? (await headByTables(source, fileSizeBytes, options));
-  const evidence = await scanned(source, fileSizeBytes, head, options);
+  const evidence = await swept(source, fileSizeBytes, head, options);
   if (known !== undefined) return evidence;
   const old = await findOldHead(evidence);
   if (old === undefined) return evidence;
   if (old.header.extendedL2 === head.header.extendedL2) {
-    return withHead(evidence, evidence.scanned, old, options);
+    return withHead(evidence, evidence.swept, old, options);
   }
-  return scanned(source, fileSizeBytes, old, options);
+  return swept(source, fileSizeBytes, old, options);
 }
 
-async function scanned(
+async function swept(
   source: BlockSource,
   fileSizeBytes: number,
   head: RescueHead,
@@ -55,13 +55,13 @@ async function scanned(
   refuseNamedDataFile(head);
   const format = formatOf(head, fileSizeBytes);
   const scan = scanOf(format);
-  const file = await scanFile(source, fileSizeBytes, scan, options);
+  const file = await sweepFile(source, fileSizeBytes, scan, options);
   return withHead({ source, fileSizeBytes, format, scan }, file, head, options);
 }
 
 async function withHead(
   rest: Pick<Evidence, 'source' | 'fileSizeBytes' | 'format' | 'scan'>,
-  file: ScannedFile,
+  file: SweptFile,
   head: RescueHead,
   { diskSizeBytes }: RescueOptions,
 ): Promise<Evidence> {
@@ -77,7 +77,7 @@ async function withHead(
     head: told,
     format,
     scan: { ...scan, format },
-    scanned: file,
+    swept: file,
     refcounts,
     ownRegions,
   };

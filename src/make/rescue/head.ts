@@ -6,6 +6,7 @@ import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { decodeHeader, parseHeader, type Header } from '../../qcow2/header.js';
 import type { RawHeader } from '../../qcow2/raw-header.js';
 import { LIMITS } from '../../qcow2/limits.js';
+import { L1_ENTRIES_MAX } from './l1-room.js';
 import {
   COMPRESSION_TYPE_AT,
   HEADER_V2,
@@ -31,7 +32,7 @@ export interface StoredPointers {
 /** What is known of an image besides its tables. */
 export interface RescueHead {
   /**
-   * `header`: the file's own. `old-header`: one that the scan found. `none`: nothing of it is left, and
+   * `header`: the file's own. `old-header`: one that the sweep found. `none`: nothing of it is left, and
    * all below was told from the tables.
    */
   readonly from: 'header' | 'old-header' | 'none';
@@ -164,8 +165,7 @@ function headOf(
 function isSizePossible({ sizeBytes, l1Entries }: RawHeader, { geometry }: Header): boolean {
   if (sizeBytes > BigInt(Number.MAX_SAFE_INTEGER)) return false;
   const needed = l1EntriesFor(Number(sizeBytes), geometry);
-  const l1Max = LIMITS.l1BytesMax.value / 8;
-  return needed <= l1Max && (needed <= l1Entries || l1Entries === 0);
+  return needed <= L1_ENTRIES_MAX && (needed <= l1Entries || l1Entries === 0);
 }
 
 /** The header with every field that no header can have replaced by what does least harm. */

@@ -12,10 +12,10 @@ const OLD_HEADERS_TRIED = 64;
  * size of the tables, name a cluster that looks like an L1 table, and not lie in guest data. The first one is taken.
  */
 export async function findOldHead(evidence: Evidence): Promise<RescueHead | undefined> {
-  const { source, scanned, format, fileSizeBytes } = evidence;
-  if (scanned.headers.length === 0) return undefined;
+  const { source, swept, format, fileSizeBytes } = evidence;
+  if (swept.headers.length === 0) return undefined;
   const guestData = await guestClusters(evidence);
-  for (const at of scanned.headers.slice(0, OLD_HEADERS_TRIED)) {
+  for (const at of swept.headers.slice(0, OLD_HEADERS_TRIED)) {
     if (guestData.has(clusterAt(at, evidence))) continue;
     const head = await readRescueHead(source, fileSizeBytes, at);
     if (head?.header.geometry.clusterBits !== format.geometry.clusterBits) continue;
@@ -26,9 +26,9 @@ export async function findOldHead(evidence: Evidence): Promise<RescueHead | unde
 }
 
 /** Clusters that any table, of whatever age, leads to. */
-async function guestClusters({ source, scanned, format, scan }: Evidence): Promise<ClusterSet> {
+async function guestClusters({ source, swept, format, scan }: Evidence): Promise<ClusterSet> {
   const clusters = new ClusterSet(format.fileClusters);
-  await walkTables(source, scanned.tables, format.geometry.clusterBytes, (_, words) => {
+  await walkTables(source, swept.tables, format.geometry.clusterBytes, (_, words) => {
     for (let i = 0; i < words.length; i += scan.stride) {
       if ((words[i]! | words[i + 1]!) === 0 || !isSoundL2(words, i, scan)) continue;
       const cluster = clusterOfEntry(words[i]!, words[i + 1]!, scan);

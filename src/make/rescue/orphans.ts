@@ -40,8 +40,8 @@ export async function findOrphans(
   isTaken: (cluster: number) => boolean,
   evidence: Evidence,
 ): Promise<readonly Orphan[]> {
-  const { scanned } = evidence;
-  const places = scanned.tables.filter((at) => !isTaken(clusterAt(at, evidence)));
+  const { swept } = evidence;
+  const places = swept.tables.filter((at) => !isTaken(clusterAt(at, evidence)));
   const samples = await Samples.of(places, evidence);
   await samples.voteBy(roots, evidence);
   return samples.orphans.map((orphan, i) => ({ ...orphan, ...samples.electionOf(i) }));
@@ -175,7 +175,7 @@ export function addMetadata(set: ClusterSet, roots: readonly Root[], evidence: E
     }
     for (const at of tables) {
       const cluster = at / clusterBytes;
-      if (at > 0 && evidence.scanned.isTable.has(cluster)) set.add(cluster);
+      if (at > 0 && evidence.swept.isTable.has(cluster)) set.add(cluster);
     }
   }
 }

@@ -2,21 +2,22 @@ import { isQsnapError } from '../../errors.js';
 import type { BlockSource } from '../../io/device.js';
 import { neighbourText } from '../../image/one-bit.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
-import { l1EntriesFor } from '../../qcow2/geometry.js';
+import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { gatherEvidence, nothingFound, type RescueOptions } from './gather.js';
 import { findL1s } from './classify.js';
 import { clusterSizesInDoubt } from './cluster-size.js';
 import { refuseUnnamedDataFile } from './data-file.js';
-import { withBelievedRefcounts } from './doubt-refcounts.js';
+import { withBelievedRefcounts } from './believed-refcounts.js';
 import type { Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type PointerFindings } from './mend-pointers.js';
 import { addMetadata } from './orphans.js';
 import type { RescueHead } from './head.js';
+import { isSizePossible } from './l1-room.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { findLostEntries, lostCount } from './lost-ranges.js';
 import { diskEntries, type Root } from './root.js';
-import { settleRoots } from './settle-roots.js';
+import { decideDisks } from './decide-disks.js';
 import { isSizeInDoubt } from './size-doubt.js';
 import { findSnapshots, type FoundSnapshots } from './snapshot-tables.js';
 import { findUnexplained, tablesInDoubt } from './unexplained.js';
@@ -80,7 +81,7 @@ async function planWith(source: BlockSource, options: RescueOptions): Promise<Re
   const stored: Evidence = {
     ...gathered,
     ownRegions: [...gathered.ownRegions, snapshots.region],
-    head: withSizeOfSnapshots(gathered.head, snapshots),
+    head: withSizeOfSnapshots(gathered.head, snapshots, gathered.format.geometry),
   };
   const { head, format } = stored;
   const entries = head.pointers?.l1Entries ?? 0;
@@ -90,7 +91,7 @@ async function planWith(source: BlockSource, options: RescueOptions): Promise<Re
   const named = await findRoots(stored, snapshots, candidates);
   const evidence = await withBelievedRefcounts(stored, named);
   const found = evidence === stored ? named : await findRoots(evidence, snapshots, candidates);
-  const roots = await withSizes(await settleRoots(found, evidence), evidence);
+  const roots = await withSizes(await decideDisks(found, evidence), evidence);
   if (roots.length === 0) throw nothingFound(source);
   const metadata = new ClusterSet(format.fileClusters + 1);
   const believed = roots.filter(({ sureness }) => sureness !== 'guess');
@@ -117,9 +118,15 @@ async function planWith(source: BlockSource, options: RescueOptions): Promise<Re
 }
 
 /** A disk whose size is not known has most likely that of the last snapshot. */
-function withSizeOfSnapshots(head: RescueHead, { named, others }: FoundSnapshots): RescueHead {
+function withSizeOfSnapshots(
+  head: RescueHead,
+  { named, others }: FoundSnapshots,
+  geometry: Geometry,
+): RescueHead {
   if (head.diskSizeBytes !== undefined) return head;
-  const snapshots = [...others, ...named];
+  const snapshots = [...others, ...named].filter(({ diskSizeBytes }) =>
+    isSizePossible(diskSizeBytes, geometry),
+  );
   const latest = snapshots.reduce<Snapshot | undefined>(
     (last, one) => ((last?.date.seconds ?? -1) > one.date.seconds ? last : one),
     undefined,

@@ -8,8 +8,8 @@ import { holdsTable, isZeroAt, type Evidence } from './evidence.js';
  *
  * - `named`: the header or the snapshot table leads to it, as it is stored;
  * - `one-bit`: they lead to a place that differs by one bit;
- * - `old-table`: an older snapshot table or header leads to it, found by the scan;
- * - `unnamed`: nothing leads to it, found by the scan;
+ * - `old-table`: an older snapshot table or header leads to it, found by the sweep;
+ * - `unnamed`: nothing leads to it, found by the sweep;
  * - `rebuilt`: no L1 table is left; its L2 tables were put in order.
  */
 export type Origin = 'named' | 'one-bit' | 'old-table' | 'unnamed' | 'rebuilt';

@@ -1,3 +1,4 @@
+import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import { diskEntries, type Root } from './root.js';
 import type { Evidence } from './evidence.js';
 import { indexOfTable, type WeighedTables } from './weigh.js';
@@ -6,6 +7,7 @@ import { indexOfTable, type WeighedTables } from './weigh.js';
  * Whether the size of the active disk may have a flipped bit. One sign is the latest snapshot, if its size differs by
  * one bit. The other is an entry behind the end of the disk in its last L2 table: no VM state can be there, since it
  * has tables of its own. A disk that was resized may look like this, too, so the size is only put in doubt.
+ * That of a snapshot is in doubt where its entry has a size that no image can have.
  *
  * @param roots of the plan, in its order.
  */
@@ -15,6 +17,7 @@ export function isSizeInDoubt(
   tables: WeighedTables,
   evidence: Evidence,
 ): boolean {
+  if (root.kind === 'snapshot') return isReplaced(root);
   // What the header does not say, or the user said, is another matter.
   if (root.kind !== 'active' || evidence.head.sizeFrom !== 'header') return false;
   const latest = roots.findLast(({ kind, snapshot }) => {
@@ -23,6 +26,11 @@ export function isSizeInDoubt(
   const other = latest?.diskSizeBytes;
   if (other !== undefined && other > 0 && differsByOneBit(other, root.diskSizeBytes)) return true;
   return isMappedBehind(root, tables, evidence);
+}
+
+function isReplaced({ snapshot, diskSizeBytes }: Root): boolean {
+  const hasSize = (snapshot?.extraData.length ?? 0) >= SNAPSHOT_EXTRA_BYTES_V3;
+  return hasSize && snapshot!.diskSizeBytes !== diskSizeBytes;
 }
 
 function differsByOneBit(a: number, b: number): boolean {

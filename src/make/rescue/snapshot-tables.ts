@@ -23,10 +23,10 @@ const ENTRY_BYTES_MAX = 256 * KiB;
 
 /** Finds all that is left of snapshot tables. */
 export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots> {
-  const { head, scanned } = evidence;
+  const { head, swept } = evidence;
   const claimed = head.pointers?.snapshotCount;
   const stored = head.pointers?.snapshotTableAt ?? 0;
-  const starts = new Set(scanned.snapshotTables);
+  const starts = new Set(swept.snapshotTables);
   const at = tableAt(stored, claimed, starts, evidence);
   const named: Snapshot[] = [];
   const others: Snapshot[] = [];
@@ -46,7 +46,7 @@ export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots>
     });
     end = at + table.bytes;
   }
-  for (const start of scanned.snapshotTables) {
+  for (const start of swept.snapshotTables) {
     const isRead = at !== undefined && start >= at && start < end;
     if (isRead) continue;
     const table = await readEntries(start, false, evidence);

@@ -32,7 +32,7 @@ export async function findUnexplained(
   metadata: ClusterSet,
   evidence: Evidence,
 ): Promise<Unexplained> {
-  const { refcounts, format, scanned } = evidence;
+  const { refcounts, format, swept } = evidence;
   if (!refcounts.isKnown) return NOTHING;
   const owners = roots.filter(
     ({ sureness, l1At }) =>
@@ -51,10 +51,10 @@ export async function findUnexplained(
     const references = isExplained ? Math.max(1, found) : found;
     if (stored <= references) continue;
     if (references === 0) clusters += 1;
-    if (scanned.isZero.has(cluster)) continue;
+    if (swept.isZero.has(cluster)) continue;
     if (references === 0) withData += 1;
     else overcounted += 1;
-    if (scanned.isTable.has(cluster)) tables += 1;
+    if (swept.isTable.has(cluster)) tables += 1;
   }
   return { clusters, withData, overcounted, tables };
 }

@@ -12,7 +12,7 @@ import { BlockGroups } from '../../refcount/block-groups.js';
 import { encodeCopyHeader, encodeCopySnapshots, snapshotEntries } from './copy-header.js';
 import { l1WordsOf, layOut, type CopyLayout } from './layout.js';
 import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
-import type { ScanOptions } from './scan-file.js';
+import type { SweepOptions } from './sweep-file.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
 
 /** Bytes of guest data that are read at a time. */
@@ -38,7 +38,7 @@ export async function writeRescued(
   plan: RescuePlan,
   disks: readonly RescuedDisk[],
   device: BlockDevice,
-  options: ScanOptions = {},
+  options: SweepOptions = {},
 ): Promise<RescueReport> {
   const { layout, head } = await foreseen(plan, disks);
   const early = new EarlyFlushes(device);
@@ -87,7 +87,7 @@ type Write = (requests: readonly WriteRequest[]) => Promise<void>;
 async function copyData(
   { plan, counts, dataClusters, geometry }: CopyLayout,
   write: Write,
-  { onProgress }: ScanOptions,
+  { onProgress }: SweepOptions,
 ): Promise<number> {
   const { source } = plan.evidence;
   const { clusterBytes } = geometry;

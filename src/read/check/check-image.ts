@@ -148,18 +148,18 @@ function failureOf(
   bitmaps: References['bitmapFailure'],
 ): QemuFailure | undefined {
   const cause = refcountTableProblem ?? bitmapsProblem;
-  if (cause !== undefined) return { stage: 'open', error: 'Invalid argument', cause };
-  if (bitmaps !== undefined) return { stage: bitmaps, error: 'Invalid argument' };
+  if (cause !== undefined) return { when: 'open', error: 'Invalid argument', cause };
+  if (bitmaps !== undefined) return { when: bitmaps, error: 'Invalid argument' };
   const { rawExternalData, externalDataFile } = image.header;
   const hasName = image.extensions.some(({ kind }) => kind === 'data-file-name');
-  if (externalDataFile && !hasName) return { stage: 'open', error: 'Invalid argument' };
-  if (rawExternalData && !externalDataFile) return { stage: 'open', error: 'Invalid argument' };
-  if (pointer.problem === 'too-many') return { stage: 'check', error: 'File too large' };
-  if (pointer.problem !== undefined) return { stage: 'check', error: 'Invalid argument' };
+  if (externalDataFile && !hasName) return { when: 'open', error: 'Invalid argument' };
+  if (rawExternalData && !externalDataFile) return { when: 'open', error: 'Invalid argument' };
+  if (pointer.problem === 'too-many') return { when: 'check', error: 'File too large' };
+  if (pointer.problem !== undefined) return { when: 'check', error: 'Invalid argument' };
   // QEMU reads such an L1 at a negative offset.
   const negative = table.faults.some(
     ({ field, value, l1Entries }) => field === 'l1-offset' && value >= 2n ** 63n && l1Entries > 0,
   );
-  if (negative && table.stop === undefined) return { stage: 'check', error: 'Input/output error' };
-  return table.stop === undefined ? undefined : { stage: 'check', error: 'File too large' };
+  if (negative && table.stop === undefined) return { when: 'check', error: 'Input/output error' };
+  return table.stop === undefined ? undefined : { when: 'check', error: 'File too large' };
 }

@@ -45,14 +45,14 @@ export async function judgeRefcounts(
     if (counts.touched[block] === 1 && stored?.some((word) => word !== 0) !== true) {
       addUnknown(counts, first, last, excess);
     }
-    let settledTo = first;
+    let countedTo = first;
     return {
       group: (from, inside, different, groups) => {
         const word = from / 32;
         const used = (counts.usedAt(word) | groups.used()) & inside;
         if (used !== 0) end = from + 32 - Math.clz32(used);
         excess.addUsed(popcount(used));
-        settledTo = from + 32;
+        countedTo = from + 32;
         if (different === 0) return;
         visitBits(different, (bit) => {
           const cluster = from + bit;
@@ -71,8 +71,8 @@ export async function judgeRefcounts(
         counts.setWord(word, inside, groups);
       },
       alike: (to) => {
-        excess.addUsed(to - settledTo);
-        settledTo = to;
+        excess.addUsed(to - countedTo);
+        countedTo = to;
         end = to;
       },
       end: () => {

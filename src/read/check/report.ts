@@ -25,7 +25,7 @@ export interface CheckTotals {
 /** Where QEMU gives up without a report. */
 export interface QemuFailure {
   /** `open`: it can't open the image; `check`: it stops within the check. */
-  readonly stage: 'open' | 'check';
+  readonly when: 'open' | 'check';
   /** The error as strerror prints it. */
   readonly error: string;
   /** What is wrong with the header, where that is why the image is not opened. */

@@ -22,7 +22,7 @@ import { walkStoredTables } from '../../../src/refs/tables.js';
 import { settled } from '../../../src/io/settled.js';
 import { WriteQueue } from '../../../src/make/new/write-queue.js';
 import { nodeDecompressor } from '../../../src/node/index.js';
-import { scanFile } from '../../../src/make/rescue/scan-file.js';
+import { sweepFile } from '../../../src/make/rescue/sweep-file.js';
 import { loadFixture } from '../../support/fixture.js';
 import { lateDevice, type LateDevice } from '../../support/late-device.js';
 
@@ -137,7 +137,7 @@ describe('reads ahead, when whoever uses them fails or stops', () => {
     const onProgress = () => {
       throw new Error('enough');
     };
-    await failureOf(scanFile(device, 12 * MiB, evidence.scan, { onProgress }), device);
+    await failureOf(sweepFile(device, 12 * MiB, evidence.scan, { onProgress }), device);
   });
 
   test('extents', async () => {

@@ -48,7 +48,7 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
 
   test('every group is handed out, or belongs to a stretch in which nothing is to be done', () => {
     const groups = new BlockGroups(width);
-    const seen = { handed: 0, settled: 0 };
+    const seen = { handed: 0, alike: 0 };
     const alike = fc.nat(Math.min(max, 3)).map((all) => new Array<number>(GROUPS * 32).fill(all));
     const counted = fc.oneof(
       fc.constant<readonly number[]>([]),
@@ -63,7 +63,7 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
         const counts = new Counts(list.length, max, 7);
         setCounts(counts, was);
         const visited: string[] = [];
-        const settled: string[] = [];
+        const alike: string[] = [];
         let done = 0;
         const told = (from: number, inside: number, different: number): void => {
           expect(from).toBe(done);
@@ -82,15 +82,15 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
           expect(to).toBeGreaterThan(done);
           expect(list[done]).not.toBe(0);
           for (let i = done; i < to; i++) expect([list[i], was[i]]).toEqual([list[done], list[i]]);
-          settled.push(`${done} to ${to}`);
+          alike.push(`${done} to ${to}`);
           done = to;
         });
         expect(done).toBe(end);
         if (end === list.length && changed.length === 0 && list.every((is) => is === list[0])) {
-          expect(settled.length).toBe(list[0] === 0 ? 0 : 1);
+          expect(alike.length).toBe(list[0] === 0 ? 0 : 1);
         }
         seen.handed += visited.length;
-        seen.settled += settled.length;
+        seen.alike += alike.length;
         done = 0;
         visited.length = 0;
         groups.visit(storedWords(bytes), counts, [0, end], told);
@@ -98,7 +98,7 @@ describe.each([1, 2, 4, 8, 16, 32, 64])('R2: %d bits', (width) => {
       }),
       { numRuns: 200 },
     );
-    expect(Math.min(seen.handed, seen.settled)).toBeGreaterThan(20);
+    expect(Math.min(seen.handed, seen.alike)).toBeGreaterThan(20);
   });
 
   test('groups are encoded as the whole block is, over whatever lay there', () => {

@@ -16,16 +16,7 @@ export function imageWith(
   fills: Readonly<Record<number, number>>,
   options: Partial<BuildOptions> = {},
 ): Uint8Array {
-  const disk = {
-    bytes: buildImage({
-      version: 3,
-      clusterBits: 12,
-      refcountOrder: 4,
-      extendedL2: false,
-      diskSizeBytes: 64 * 4096,
-      ...options,
-    }),
-  };
+  const disk = { bytes: buildImage(options) };
   for (const [cell, fill] of Object.entries(fills)) guestWrite(disk, Number(cell), fill);
   return disk.bytes;
 }

@@ -13,13 +13,7 @@ const CLUSTER = 4096;
 
 /** A disk of 16 clusters, of which the first eight are written; its L2 table and where it begins. */
 function written(): { bytes: Uint8Array; l2At: number } {
-  const bytes = buildImage({
-    version: 3,
-    clusterBits: 12,
-    refcountOrder: 4,
-    extendedL2: false,
-    diskSizeBytes: 16 * CLUSTER,
-  });
+  const bytes = buildImage({ diskSizeBytes: 16 * CLUSTER });
   const disk = { bytes };
   for (let cluster = 0; cluster < 8; cluster++) guestWrite(disk, cluster, 0x40 + cluster);
   const view = new DataView(disk.bytes.buffer);

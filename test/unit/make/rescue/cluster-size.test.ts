@@ -6,15 +6,7 @@ import { activeOf, rescueOf, withSnapshot } from '../../../support/rescued.js';
 const CLUSTER_BITS_AT = 23;
 
 async function written(clusterBits: number): Promise<Uint8Array> {
-  const disk = {
-    bytes: buildImage({
-      version: 3,
-      clusterBits,
-      refcountOrder: 4,
-      extendedL2: false,
-      diskSizeBytes: 64 * 2 ** clusterBits,
-    }),
-  };
+  const disk = { bytes: buildImage({ clusterBits, diskSizeBytes: 64 * 2 ** clusterBits }) };
   for (let cell = 0; cell < 24; cell++) guestWrite(disk, cell, cell + 1);
   disk.bytes = await withSnapshot(disk.bytes, 'one');
   for (let cell = 4; cell < 12; cell++) guestWrite(disk, cell, 99);

@@ -59,13 +59,7 @@ const disk: PlainDisk = { bytes: new Uint8Array(0) };
 const l1s: number[] = [];
 
 beforeAll(async () => {
-  disk.bytes = buildImage({
-    version: 3,
-    clusterBits: 12,
-    refcountOrder: 4,
-    extendedL2: false,
-    diskSizeBytes: DISK_BYTES,
-  });
+  disk.bytes = buildImage({ diskSizeBytes: DISK_BYTES });
   for (const state of [1, 2, 3, 4]) {
     for (let cell = 0; cell < 2; cell++) guestWrite(disk, cell, state);
     for (let cell = 0; cell < 8; cell++) guestWrite(disk, state * 20 + cell, state);

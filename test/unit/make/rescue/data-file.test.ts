@@ -2,30 +2,11 @@
 import { expect, test } from 'vitest';
 import { isQsnapError, memoryDevice, openImage, planRescue } from '../../../../src/index.js';
 import { putU32, putU64, u64 } from '../../../support/image-builder-layout.js';
-import {
-  buildImage,
-  guestWrite,
-  layoutOf,
-  type PlainDisk,
-} from '../../../support/image-builder.js';
-import { activeOf, rescueOf, withSnapshot } from '../../../support/rescued.js';
+import { guestWrite, layoutOf } from '../../../support/image-builder.js';
+import { activeOf, rescueOf, withSnapshot, writtenDisk } from '../../../support/rescued.js';
 
 const CLUSTER = 4096;
 const HEADER_BYTES = 104;
-
-function written(): PlainDisk {
-  const disk = {
-    bytes: buildImage({
-      version: 3,
-      clusterBits: 12,
-      refcountOrder: 4,
-      extendedL2: false,
-      diskSizeBytes: 2 ** 18,
-    }),
-  };
-  for (let cell = 0; cell < 16; cell++) guestWrite(disk, cell, cell + 1);
-  return disk;
-}
 
 /** The image with the bit that says that its guest data lies in another file. */
 function withDataFileBit(bytes: Uint8Array): Uint8Array {
@@ -35,7 +16,7 @@ function withDataFileBit(bytes: Uint8Array): Uint8Array {
 }
 
 test('the bit for an external data file is ignored where the tables lead to data in the file', async () => {
-  const disk = written();
+  const disk = writtenDisk();
   disk.bytes = await withSnapshot(disk.bytes, 'one');
   for (let cell = 0; cell < 4; cell++) guestWrite(disk, cell, 99);
   const rescued = await rescueOf(withDataFileBit(disk.bytes));
@@ -50,7 +31,7 @@ test('the bit for an external data file is ignored where the tables lead to data
 
 /** An image whose 16 clusters lie in another file, one behind the other from its start. */
 function withDataElsewhere(): Uint8Array {
-  const bytes = withDataFileBit(written().bytes);
+  const bytes = withDataFileBit(writtenDisk().bytes);
   const l2At = Number(u64(bytes, layoutOf(bytes).l1At) % 2n ** 56n);
   for (let i = 0; i < 16; i++) putU64(bytes, l2At + i * 8, 2n ** 63n + BigInt(i * CLUSTER));
   return bytes.slice(0, l2At + CLUSTER);
@@ -61,7 +42,7 @@ test.each([
   [
     'names the other file',
     () => {
-      const bytes = withDataFileBit(written().bytes);
+      const bytes = withDataFileBit(writtenDisk().bytes);
       putU32(bytes, HEADER_BYTES, 0x44415441);
       putU32(bytes, HEADER_BYTES + 4, 8);
       return bytes;

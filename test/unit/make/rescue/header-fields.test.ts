@@ -3,31 +3,16 @@ import { expect, test } from 'vitest';
 import { memoryDevice, openImage } from '../../../../src/index.js';
 import { allocateCluster } from '../../../support/image-builder-allocate.js';
 import { putU32, putU64 } from '../../../support/image-builder-layout.js';
-import { buildImage, guestWrite, type PlainDisk } from '../../../support/image-builder.js';
-import { activeOf, diskOf, rescueOf } from '../../../support/rescued.js';
+import { buildImage, guestWrite } from '../../../support/image-builder.js';
+import { activeOf, diskOf, rescueOf, writtenDisk } from '../../../support/rescued.js';
 
 const CLUSTER = 4096;
-const DISK_BYTES = 2 ** 18;
 const LUKS_CLUSTERS = 8;
 const HEADER_BYTES = 104;
 
-function written(): PlainDisk {
-  const disk = {
-    bytes: buildImage({
-      version: 3,
-      clusterBits: 12,
-      refcountOrder: 4,
-      extendedL2: false,
-      diskSizeBytes: DISK_BYTES,
-    }),
-  };
-  for (let cell = 0; cell < 16; cell++) guestWrite(disk, cell, cell + 1);
-  return disk;
-}
-
 /** An image that is encrypted with LUKS, whose header is the last part of the file. */
 function encrypted(): { bytes: Uint8Array; luksAt: number } {
-  const disk = written();
+  const disk = writtenDisk();
   const clusters = Array.from({ length: LUKS_CLUSTERS }, () => allocateCluster(disk));
   const luksAt = clusters[0]! * CLUSTER;
   const { bytes } = disk;
@@ -77,7 +62,7 @@ test('a LUKS header tells the method of encryption where that has a flipped bit'
 });
 
 test('a refcount table is no longer than the file needs, whatever the header claims', async () => {
-  const { bytes } = written();
+  const { bytes } = writtenDisk();
   for (const clusters of [5, 2 ** 24 + 1]) {
     putU32(bytes, 56, clusters);
     const rescued = await rescueOf(bytes);

@@ -10,15 +10,7 @@ const REFCOUNT_TABLE_FIELD = 48;
 
 /** An image with three snapshots, each with writes of its own, and something written after the last. */
 async function withSnapshots(refcountOrder: number): Promise<Uint8Array> {
-  const disk = {
-    bytes: buildImage({
-      version: 3,
-      clusterBits: 12,
-      refcountOrder,
-      extendedL2: false,
-      diskSizeBytes: 2 ** 18,
-    }),
-  };
+  const disk = { bytes: buildImage({ refcountOrder }) };
   for (let round = 0; round < 3; round++) {
     for (let cell = 0; cell < 12; cell++) guestWrite(disk, 16 * round + cell, round + 1);
     disk.bytes = await withSnapshot(disk.bytes, `s${round}`);

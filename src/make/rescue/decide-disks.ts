@@ -2,6 +2,7 @@ import { ClusterSet } from '../../refcount/cluster-set.js';
 import { isInUse, type Evidence } from './evidence.js';
 import { LostTables, withAllLost } from './fill-lost.js';
 import type { FoundRoots } from './find-roots.js';
+import { L1Room } from './l1-room.js';
 import { addMetadata, addRegions, findOrphans } from './orphans.js';
 import { isCredible, lostEntry, rootOf, type Root } from './root.js';
 import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './weigh.js';
@@ -12,7 +13,7 @@ import { indexOfTable, isUnreadable, weighTables, type WeighedTables } from './w
  *
  * @returns the active disk first, then the snapshots in order, then disks that nothing names.
  */
-export async function settleRoots(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
+export async function decideDisks(found: FoundRoots, evidence: Evidence): Promise<readonly Root[]> {
   const snapshots = withOlderL1s(found);
   const older = notNamedAgain(found.older, snapshots);
   const isLive = ({ l1At }: Root): boolean =>
@@ -22,7 +23,7 @@ export async function settleRoots(found: FoundRoots, evidence: Evidence): Promis
   // Where every cluster in use is explained, a table of zeros is what it was.
   const zerosAreLost = !evidence.refcounts.isKnown || hasSpareReferences(weighed, evidence);
   const trusted = named.map((root) =>
-    withoutUnreadable(root, weighed.tables, zerosAreLost, evidence),
+    withoutUnreadable(root, weighed.tables, zerosAreLost, evidence, found.room),
   );
 
   const { unnamed, copies } = unnamedRoots(found.unnamed, trusted, weighed, evidence);
@@ -42,7 +43,7 @@ export async function settleRoots(found: FoundRoots, evidence: Evidence): Promis
   const live = left.filter(isLive);
   const roots = [...(active ? [active] : []), ...others, ...live];
   const disksLost = Math.max(0, found.snapshotsLost - live.length);
-  const filled = await fill(roots, disksLost, found.l1s, evidence);
+  const filled = await fill(roots, disksLost, found, evidence);
   const stale = [...older.filter((root) => !isLive(root)), ...left.filter((root) => !isLive(root))];
   const guesses = stale.map((root): Root => ({ ...root, sureness: 'guess' }));
   return [...filled, ...guesses];
@@ -105,8 +106,11 @@ function withoutUnreadable(
   tables: WeighedTables,
   zerosAreLost: boolean,
   evidence: Evidence,
+  room: L1Room,
 ): Root {
-  if (root.kind === 'snapshot' && zerosAreLost && isEmpty(root)) return withAllLost(root, evidence);
+  if (root.kind === 'snapshot' && zerosAreLost && isEmpty(root)) {
+    return withAllLost(root, evidence, room);
+  }
   const kept = root.tables.map((at) => {
     if (at <= 0) return at;
     const index = indexOfTable(at, tables);
@@ -193,7 +197,8 @@ function replacementFor(
     snapshot: undefined,
   } as const;
   const none = rootOf({ ...facts, diskSizeBytes }, new Uint32Array(0), evidence);
-  return withAllLost(none, evidence);
+  // Of active disks there is one: whatever the others have taken, its table has its length.
+  return withAllLost(none, evidence, new L1Room(evidence.fileSizeBytes));
 }
 
 /**
@@ -216,7 +221,7 @@ function isMissed(
 async function fill(
   roots: readonly Root[],
   disksLost: number,
-  l1s: ReadonlySet<number>,
+  { l1s, room }: FoundRoots,
   evidence: Evidence,
 ): Promise<readonly Root[]> {
   const { metadata, tables } = await weigh(roots, evidence);
@@ -225,7 +230,7 @@ async function fill(
     metadata.has(cluster) || tables.counts.get(cluster) > 0 || l1s.has(cluster * clusterBytes);
   const orphans = await findOrphans(roots, isTaken, evidence);
   const prepared = roots.map((root) =>
-    root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence) : root,
+    root.origin === 'rebuilt' && isEmpty(root) ? withAllLost(root, evidence, room) : root,
   );
   const lost = new LostTables(prepared, orphans, disksLost, l1s, isTaken, evidence);
   const filled = prepared.map((root) => lost.fill(root));

@@ -16,14 +16,14 @@ const BATCH_BYTES = 4 * MiB;
 /** Of what looks like a snapshot table or a header, no more places are kept. */
 const PLACES_MAX = 65_536;
 
-/** How a scan is watched and ended. */
-export interface ScanOptions {
+/** How a sweep is watched and ended. */
+export interface SweepOptions {
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What a file holds, cluster by cluster, by what its bytes look like. */
-export interface ScannedFile {
+export interface SweptFile {
   /** Host offsets of clusters that look like an L2 or an L1 table, ascending. */
   readonly tables: Float64Array;
   /** The same as a set. */
@@ -41,12 +41,12 @@ export interface ScannedFile {
  *
  * @throws QsnapError READ_FAILED, ABORTED.
  */
-export async function scanFile(
+export async function sweepFile(
   source: BlockSource,
   fileSizeBytes: number,
   scan: Scan,
-  options: ScanOptions = {},
-): Promise<ScannedFile> {
+  options: SweepOptions = {},
+): Promise<SweptFile> {
   const looker = new Looker(scan, fileSizeBytes);
   const { clusterBytes } = scan.format.geometry;
   const batchBytes = Math.min(BATCH_BYTES, roundUp(fileSizeBytes, clusterBytes));
@@ -147,7 +147,7 @@ class Looker {
     this.#snapshotTables.push(at);
   }
 
-  finish(): ScannedFile {
+  finish(): SweptFile {
     return {
       tables: Float64Array.from(this.#tables),
       isTable: this.#isTable,
