@@ -25,6 +25,11 @@ export interface DiskParts {
 /**
  * A virtual disk as its guest sees it: the active disk of an image, or a snapshot's. It is true for the
  * image as it was opened: after an edit all of it is refused with IMAGE_CHANGED; open it again.
+ *
+ * ```ts
+ * await using disk = await image.disk('golden');
+ * console.log(disk.sizeBytes, await disk.read(0, 512));
+ * ```
  */
 export class QcowDisk implements AsyncDisposable {
   /** In bytes: of a snapshot's disk the size that it had then. */

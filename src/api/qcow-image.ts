@@ -54,6 +54,12 @@ interface Edited {
 /**
  * A qcow2 image on any source. What it says of itself is that of now: after each edit it is read anew. Edits,
  * plans and checks of one image wait for each other. All of it is refused with CLOSED once it is closed.
+ *
+ * ```ts
+ * await using image = await openQcow(memoryDevice(bytes));
+ * console.log(image.snapshots.map(({ name }) => name));
+ * await image.create('before upgrade');
+ * ```
  */
 export class QcowImage implements AsyncDisposable {
   /** What the image is read from, for functions of `qsnap` that take a source. The image closes it. */
@@ -312,7 +318,7 @@ export class QcowImage implements AsyncDisposable {
    *
    * ```ts
    * for await (const { length, active, snapshots } of image.owners()) {
-   *   if (!active && snapshots.length === 1) console.log(`${length} bytes of ${snapshots[0].name} alone`);
+   *   if (!active && snapshots.length === 1) console.log(`${length} bytes of ${snapshots[0]?.name} alone`);
    * }
    * ```
    *

@@ -32,6 +32,12 @@ export interface ProposedRepair<Source extends BlockSource = BlockSource> {
  * Checks an image, plans the repair that was chosen, and checks what the plan would make of it. The
  * dirty and the corrupt mark go away only if that check finds no error.
  *
+ * ```ts
+ * const { plan, before, after } = await proposeRepair(device, () => ({ classes: ['all'] }));
+ * console.log(before.findings.length, after.findings.length);
+ * if (plan) await executePlan(plan);
+ * ```
+ *
  * @param choose gets the image as far as it can be read.
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE,
  *   ABORTED.
