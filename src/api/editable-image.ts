@@ -1,0 +1,189 @@
+import { isQsnapError } from '../errors.js';
+import { Edits } from './edits.js';
+import type { ImageWork } from './image-work.js';
+import type {
+  ApplyingOptions,
+  DeletingOptions,
+  EditOptions,
+  NewSnapshotOptions,
+  ProgressOptions,
+  ResizingOptions,
+  SnapshotChoice,
+} from './options.js';
+import { applying, chosen, creating, deleting, renaming, resizing } from './planners.js';
+import type { DoneEdit, DoneSnapshotEdit, PlannedEdit, Planner } from './planned-edit.js';
+
+/** What can be done to an image, and the plans of that. */
+export class EditableImage {
+  readonly #edits: Edits;
+
+  constructor(work: ImageWork) {
+    this.#edits = new Edits(work);
+  }
+
+  /**
+   * Creates a snapshot of the active disk.
+   *
+   * ```ts
+   * const { snapshot } = await image.create('before upgrade');
+   * ```
+   *
+   * @throws QsnapError NAME_INVALID, NAME_IN_USE, ID_INVALID, ID_IN_USE, DATE_INVALID,
+   *   TOO_MANY_SNAPSHOTS, and what every edit throws: READ_ONLY, CLOSED, IMAGE_DIRTY,
+   *   IMAGE_MARKED_CORRUPT, EXTERNAL_DATA_FILE, IMAGE_DAMAGED, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED,
+   *   NO_SPACE, WRITE_FAILED, VERIFY_FAILED, IMAGE_CHANGED, ABORTED, with `details.imageState`.
+   */
+  async create(
+    name: string,
+    options: NewSnapshotOptions & EditOptions = {},
+  ): Promise<DoneSnapshotEdit> {
+    const { done } = await this.#edits.edit(creating(name, options), options);
+    return { ...done, snapshot: done.created[0]! };
+  }
+
+  /** The plan of `create`, to look at. */
+  async planCreate(
+    name: string,
+    options: NewSnapshotOptions & ProgressOptions = {},
+  ): Promise<PlannedEdit> {
+    return this.#edits.plan(creating(name, options), options);
+  }
+
+  /**
+   * Makes the disk of a snapshot the active one, and gives it the size that it had then.
+   *
+   * ```ts
+   * await image.apply('golden', { saveAs: 'before golden' });
+   * ```
+   *
+   * @throws QsnapError UNSAVED_CHANGES where the active disk holds what no snapshot holds, unless told what
+   *   becomes of that; SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, SNAPSHOT_STALE, BITMAPS_PRESENT,
+   *   SIZE_DIFFERS_IN_V2, and what `create` throws.
+   */
+  async apply(
+    snapshot: SnapshotChoice,
+    options: ApplyingOptions & EditOptions = {},
+  ): Promise<DoneEdit> {
+    return (await this.#edits.edit(applying(snapshot, options), options)).done;
+  }
+
+  /** The plan of `apply`, to look at. */
+  async planApply(
+    snapshot: SnapshotChoice,
+    options: ApplyingOptions & ProgressOptions = {},
+  ): Promise<PlannedEdit> {
+    return this.#edits.plan(applying(snapshot, options), options);
+  }
+
+  /**
+   * Deletes one snapshot or several in one edit. The others and the active disk stay bit for bit.
+   *
+   * ```ts
+   * await image.delete(['id:2', 'id:3']);
+   * await image.delete(image.snapshots.filter(({ name }) => name.startsWith('nightly ')));
+   * ```
+   *
+   * @throws QsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, SNAPSHOT_STALE, and what every edit throws:
+   *   see `create`.
+   */
+  async delete(
+    snapshots: SnapshotChoice | readonly SnapshotChoice[],
+    options: DeletingOptions & EditOptions = {},
+  ): Promise<DoneEdit> {
+    try {
+      return (await this.#edits.edit(deleting(snapshots, options), options)).done;
+    } catch (error) {
+      throw options.inPlace === true ? error : withInPlace(error);
+    }
+  }
+
+  /** The plan of `delete`, to look at. */
+  async planDelete(
+    snapshots: SnapshotChoice | readonly SnapshotChoice[],
+    options: DeletingOptions & ProgressOptions = {},
+  ): Promise<PlannedEdit> {
+    return this.#edits.plan(deleting(snapshots, options), options);
+  }
+
+  /**
+   * Gives a snapshot another name.
+   *
+   * ```ts
+   * await image.rename('id:5', 'release 1.2');
+   * ```
+   *
+   * @throws QsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, SNAPSHOT_STALE, NAME_INVALID, NAME_IN_USE,
+   *   and what every edit throws: see `create`.
+   */
+  async rename(
+    snapshot: SnapshotChoice,
+    name: string,
+    options: EditOptions = {},
+  ): Promise<DoneSnapshotEdit> {
+    // Entries keep their positions.
+    let index = 0;
+    const planner: Planner = (image, planning) => {
+      ({ index } = chosen(image, snapshot));
+      return renaming(snapshot, name)(image, planning);
+    };
+    const { done, snapshots } = await this.#edits.edit(planner, options);
+    return { ...done, snapshot: snapshots[index]! };
+  }
+
+  /** The plan of `rename`, to look at. */
+  async planRename(
+    snapshot: SnapshotChoice,
+    name: string,
+    options: ProgressOptions = {},
+  ): Promise<PlannedEdit> {
+    return this.#edits.plan(renaming(snapshot, name), options);
+  }
+
+  /**
+   * Gives the active disk another size. What grows reads as zeros; snapshots keep their sizes.
+   *
+   * @param diskSizeBytes a multiple of 512.
+   * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
+   *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what every edit throws: see `create`.
+   */
+  async resize(
+    diskSizeBytes: number,
+    options: ResizingOptions & EditOptions = {},
+  ): Promise<DoneEdit> {
+    return (await this.#edits.edit(resizing(diskSizeBytes, options), options)).done;
+  }
+
+  /** The plan of `resize`, to look at. */
+  async planResize(
+    diskSizeBytes: number,
+    options: ResizingOptions & ProgressOptions = {},
+  ): Promise<PlannedEdit> {
+    return this.#edits.plan(resizing(diskSizeBytes, options), options);
+  }
+
+  /**
+   * Carries out a plan of this image. Where the file turns out not to grow, the same edit is planned once more
+   * with the free clusters inside.
+   *
+   * ```ts
+   * const plan = await image.planDelete('golden');
+   * console.log(plan.summary, plan.facts.freedBytes);
+   * await image.execute(plan);
+   * ```
+   *
+   * @throws QsnapError PLAN_STALE for a plan of another image, and for one that was made before the last edit;
+   *   and what every edit throws: see `create`.
+   */
+  async execute(planned: PlannedEdit, options: EditOptions = {}): Promise<DoneEdit> {
+    return this.#edits.execute(planned, options);
+  }
+}
+
+/** Where there is no room, deleting needs none if it may use what it frees. */
+function withInPlace(error: unknown): unknown {
+  if (!isQsnapError(error) || error.code !== 'NO_SPACE') return error;
+  if (error.details.imageState === 'new') return error;
+  return error.with({
+    hint: 'make room, or delete with `{ inPlace: true }`, which does with the room of what is deleted',
+  });
+}
