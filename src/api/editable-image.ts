@@ -1,4 +1,6 @@
 import { isQsnapError } from '../errors.js';
+import type { ProposedRepair } from '../edit/repair/propose.js';
+import type { DoneRepair } from './done-repair.js';
 import { Edits } from './edits.js';
 import type { ImageWork } from './image-work.js';
 import type {
@@ -7,18 +9,24 @@ import type {
   EditOptions,
   NewSnapshotOptions,
   ProgressOptions,
+  RepairingOptions,
+  RepairTarget,
   ResizingOptions,
   SnapshotChoice,
 } from './options.js';
 import { applying, chosen, creating, deleting, renaming, resizing } from './planners.js';
 import type { DoneEdit, DoneSnapshotEdit, PlannedEdit, Planner } from './planned-edit.js';
+import { choosing } from './repair-choice.js';
+import { Repairs } from './repairs.js';
 
 /** What can be done to an image, and the plans of that. */
 export class EditableImage {
   readonly #edits: Edits;
+  readonly #repairs: Repairs;
 
   constructor(work: ImageWork) {
     this.#edits = new Edits(work);
+    this.#repairs = new Repairs(work);
   }
 
   /**
@@ -162,6 +170,52 @@ export class EditableImage {
   }
 
   /**
+   * Repairs a damaged image: checks it, mends what was chosen, and checks it again. What it does is planned and
+   * checked before anything is written; a power cut leaves the old image or the mended one. No snapshot is dropped
+   * unless it is named. `REPAIR_CLASSES` says what each class does.
+   *
+   * ```ts
+   * const { mended, after } = await image.repair();
+   * for (const { code, count } of mended) console.log(`mended ${count} of ${code}`);
+   * for (const { message, advice } of after.findings) console.log(`left: ${message}; ${advice}`);
+   * const { findings } = await image.check();
+   * await image.repair(findings.filter(({ code }) => code === 'CLUSTER_LEAKED'));
+   * ```
+   *
+   * @param targets default: "all", every repair that keeps all that guests read. Whatever is chosen, no refcount
+   *   stays below the references to its cluster.
+   * @throws QsnapError REPAIR_CHOICE_INVALID, REPAIR_REFUSED, SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS,
+   *   SNAPSHOT_STALE, READ_ONLY, CLOSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE,
+   *   READ_FAILED, WRITE_FAILED, VERIFY_FAILED, IMAGE_CHANGED, ABORTED, with `details.imageState`.
+   * Ours: docs/findings.md says of each finding which class mends it.
+   */
+  async repair(
+    targets: RepairTarget | readonly RepairTarget[] = 'all',
+    options: RepairingOptions & EditOptions = {},
+  ): Promise<DoneRepair> {
+    return this.#repairs.repair(choosing(targets, options), options);
+  }
+
+  /**
+   * The plan of `repair`, to look at: what a check finds now (`before`), and what one will find (`after`). `plan`
+   * is undefined where nothing has to be written.
+   *
+   * ```ts
+   * const proposal = await image.planRepair('leaks');
+   * console.log(proposal.before.findings.length, proposal.after.findings.length);
+   * await image.execute(proposal);
+   * ```
+   *
+   * @throws QsnapError what `repair` throws before it writes.
+   */
+  async planRepair(
+    targets: RepairTarget | readonly RepairTarget[] = 'all',
+    options: RepairingOptions & ProgressOptions = {},
+  ): Promise<ProposedRepair> {
+    return this.#repairs.plan(choosing(targets, options), options);
+  }
+
+  /**
    * Carries out a plan of this image. Where the file turns out not to grow, the same edit is planned once more
    * with the free clusters inside.
    *
@@ -174,8 +228,15 @@ export class EditableImage {
    * @throws QsnapError PLAN_STALE for a plan of another image, and for one that was made before the last edit;
    *   and what every edit throws: see `create`.
    */
-  async execute(planned: PlannedEdit, options: EditOptions = {}): Promise<DoneEdit> {
-    return this.#edits.execute(planned, options);
+  execute(planned: PlannedEdit, options?: EditOptions): Promise<DoneEdit>;
+  execute(planned: ProposedRepair, options?: EditOptions): Promise<DoneRepair>;
+  async execute(
+    planned: PlannedEdit | ProposedRepair,
+    options: EditOptions = {},
+  ): Promise<DoneEdit | DoneRepair> {
+    return 'before' in planned
+      ? this.#repairs.execute(planned, options)
+      : this.#edits.execute(planned, options);
   }
 }
 
