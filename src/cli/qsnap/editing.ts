@@ -11,6 +11,7 @@ import {
   type ExecuteReport,
   type Image,
   type OpenOptions,
+  type Stoppable,
 } from '../../index.js';
 import { planWithinRoom, printableText, refuseUnsound } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
@@ -33,7 +34,10 @@ export interface EditFlags {
 export interface Edit {
   readonly path: string;
   readonly flags: EditFlags;
-  plan<Source extends BlockSource>(image: Image<Source>): Promise<AnyEdit<Source>>;
+  plan<Source extends BlockSource>(
+    image: Image<Source>,
+    planning: Stoppable,
+  ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
   /** What to do where there is no room. */
   readonly noRoomHint?: string;
@@ -78,9 +82,10 @@ async function opened<Source extends BlockSource>(
   what: Edit,
   source: Source,
   how: OpenOptions,
+  planning: Stoppable = {},
 ): Promise<Opened<Source>> {
   const image = await openImage(source, how);
-  return { image, plan: await what.plan(image) };
+  return { image, plan: await what.plan(image, planning) };
 }
 
 /** An edit that could not even open the image is foretold as such, after its plan. */
@@ -140,9 +145,10 @@ function planAndExecute(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<DoneEdit> {
-  const make = (how: OpenOptions): Promise<Opened<BlockDevice>> => opened(what, device, how);
+  const make = (how: OpenOptions): Promise<Opened<BlockDevice>> =>
+    opened(what, device, how, { signal });
   return editWithinRoom(device, make, async (made) => {
-    const verify = what.flags.verify === true ? await noWorseThan(device) : undefined;
+    const verify = what.flags.verify === true ? await noWorseThan(device, { signal }) : undefined;
     progress.phase(`writing to ${what.path}`);
     const options = { onProgress: progress.update, verify, signal };
     return { ...made, report: await execute(made.plan, options) };
@@ -172,8 +178,11 @@ export function warnOfSignal(path: string, signal: AbortSignal, context: Context
 export const VERIFIED = 'Verified: what was written reads back, and a check finds nothing new.';
 
 /** What `--verify` asks of the new state: no flaw more than the old one has. */
-async function noWorseThan(device: BlockDevice): Promise<(image: BlockSource) => Promise<void>> {
-  const { totals } = await checkImage(device, { owners: false });
+async function noWorseThan(
+  device: BlockDevice,
+  { signal }: Stoppable,
+): Promise<(image: BlockSource) => Promise<void>> {
+  const { totals } = await checkImage(device, { owners: false, signal });
   return (image) => refuseUnsound(image, totals);
 }
 
