@@ -69,7 +69,11 @@ function proposing<Source extends BlockSource>(
 ): Proposed<Source> {
   return (how) => {
     onProgress?.({ phase: 'planning', done: 0, total: 1 });
-    return proposeRepair(source, choose, { ...how, signal });
+    return proposeRepair(source, choose, {
+      ...how,
+      signal,
+      onProgress: (done) => onProgress?.({ phase: 'planning', done, total: 1 }),
+    });
   };
 }
 

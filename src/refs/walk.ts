@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../base/abort.js';
 import { visitBitmapEntries } from './bitmap-tables.js';
 import type { Image } from '../image/image.js';
+import { expectReads } from '../io/watched.js';
 import { visitL1Tables } from './l1-tables.js';
 import { walkStoredTables } from './tables.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
@@ -96,6 +97,7 @@ export async function walkReferences(
   { offsets, order, signal }: WalkedTables,
   visitor: ReferenceVisitor,
 ): Promise<void> {
+  expectReads(image.source, offsets.length * image.geometry.clusterBytes);
   const inOrder = order === undefined ? offsets : Float64Array.from(order, (i) => offsets[i]!);
   await walkStoredTables(image.source, inOrder, image.geometry.clusterBytes, (before, stored) => {
     throwIfAborted(signal, 'the walk over the tables');

@@ -178,13 +178,20 @@ test('read-only: a plan, and no repair', async () => {
   await image.close();
 });
 
-test('progress: planning, writing, checking', async () => {
-  const on = await opened('refcount-too-low');
+test.each([
+  ['refcount-too-low', ['planning', 'writing', 'checking']],
+  // A mark is planned twice, and nothing but the switch is written for it.
+  ['dirty', ['planning', 'checking']],
+])('progress of %s: %j', async (fixture, expected) => {
+  const on = await opened(fixture);
   const told: Progress[] = [];
   await on.image.repair('all', { onProgress: (progress) => told.push(progress) });
   const phases = told.map(({ phase }) => phase);
-  expect([...new Set(phases)]).toEqual(['planning', 'writing', 'checking']);
+  expect([...new Set(phases)]).toEqual(expected);
   expect(told.every(({ done, total }) => done <= total)).toBe(true);
+  const planning = told.filter(({ phase }) => phase === 'planning').map(({ done }) => done);
+  expect(planning).toEqual(planning.toSorted((a, b) => a - b));
+  expect(planning.at(-1)).toBe(1);
   await closedSound(on);
 });
 
