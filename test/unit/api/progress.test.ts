@@ -9,7 +9,7 @@ import {
   type QcowImage,
 } from '../../../src/index.js';
 import { createNewFile, openImageFile } from '../../../src/node/index.js';
-import { temporaryDirectory } from '../../support/directories.js';
+import { memoryDirectory } from '../../support/directories.js';
 
 const CLUSTER_BYTES = 4096;
 const DISK_BYTES = 8 * 2 ** 30;
@@ -19,7 +19,7 @@ const L2_TABLES = DISK_BYTES / (CLUSTER_BYTES / 8) / CLUSTER_BYTES;
 let file: string;
 
 beforeAll(async () => {
-  file = join(temporaryDirectory(), 'sparse.qcow2');
+  file = join(memoryDirectory(), 'sparse.qcow2');
   const device = await createNewFile(file);
   await createImage(device, {
     diskSizeBytes: DISK_BYTES,
@@ -32,7 +32,7 @@ beforeAll(async () => {
     preallocation: 'metadata',
   });
   await device.close();
-});
+}, 60_000);
 
 const WORK: Readonly<
   Record<string, (image: QcowImage, options: ProgressOptions) => Promise<unknown>>
@@ -61,4 +61,34 @@ test.each(Object.entries(WORK))('%s tells how far it is while tables are read', 
   expect(shares.at(-1)).toBeLessThanOrEqual(1);
   expect((await image.check()).exitCode).toBe(0);
   expect(statSync(file).blocks * 512).toBeLessThan(2 ** 27);
+});
+
+test('a plan that told its progress is carried out, and tells no more of planning', async () => {
+  await using image = await openImageFile(file, { write: true });
+  const told: Progress[] = [];
+  const onProgress = (progress: Progress): void => {
+    told.push(progress);
+  };
+  const plan = await image.planCreate('planned', { onProgress });
+  expect(plan.plan.source).toBe(image.source);
+  const before = told.length;
+  await image.execute(plan, { onProgress });
+  expect(told.slice(before).some(({ phase }) => phase === 'writing')).toBe(true);
+  expect(told.slice(before).some(({ phase }) => phase === 'planning')).toBe(false);
+  expect((await image.check()).exitCode).toBe(0);
+});
+
+test('a timer stops planning in its middle', async () => {
+  await using image = await openImageFile(file, { write: true });
+  const controller = new AbortController();
+  const abort = (): void => {
+    controller.abort();
+  };
+  const plan = image.planCreate('never', {
+    signal: controller.signal,
+    onProgress: ({ done }) => {
+      if (done > 0) setImmediate(abort);
+    },
+  });
+  await expect(plan).rejects.toMatchObject({ code: 'ABORTED' });
 });
