@@ -4,6 +4,12 @@ export type ErrorKind = 'image' | 'request' | 'busy' | 'io' | 'internal';
 /**
  * Every error code of the engine with its kind. The codes are API: they are never renamed.
  * docs/errors.md explains each one, and a test compares the two lists.
+ *
+ * ```ts
+ * for (const [code, kind] of Object.entries(ERROR_CODES)) console.log(code, kind); // NO_SPACE io
+ * ```
+ *
+ * Ours: docs/errors.md.
  */
 export const ERROR_CODES = {
   NOT_QCOW2: 'image',
@@ -149,7 +155,20 @@ export interface ErrorDetails {
 
 const BRAND = Symbol.for('qsnap.error');
 
-/** The one error class of qsnap. `code` is for programs, `message` is one plain sentence. */
+/**
+ * The one error class of qsnap. `code` is for programs, `message` is one plain sentence.
+ *
+ * ```ts
+ * try {
+ *   await image.create('before upgrade');
+ * } catch (error) {
+ *   if (!isQsnapError(error)) throw error;
+ *   console.error(error.code, error.message, error.details.hint, error.details.imageState);
+ * }
+ * ```
+ *
+ * Ours: docs/errors.md.
+ */
 export class QsnapError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
@@ -190,7 +209,13 @@ function kebab(camel: string): string {
   return camel.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** A brand, not `instanceof`: two copies of a package do meet in one process. */
+/**
+ * A brand, not `instanceof`: two copies of a package do meet in one process.
+ *
+ * ```ts
+ * if (isQsnapError(error) && error.code === 'IMAGE_IN_USE') console.error(error.details.holder);
+ * ```
+ */
 export function isQsnapError(value: unknown): value is QsnapError {
   return typeof value === 'object' && value !== null && BRAND in value;
 }

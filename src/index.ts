@@ -18,12 +18,15 @@ export type {
   OpenQcowOptions,
   Progress,
   ProgressOptions,
+  RepairingOptions,
+  RepairTarget,
   ResizingOptions,
   SnapshotChoice,
   StreamOptions,
   WorkOptions,
 } from './api/options.js';
 export type { AnyEdit, DoneEdit, DoneSnapshotEdit, PlannedEdit } from './api/planned-edit.js';
+export type { DoneRepair, MendedFindings } from './api/done-repair.js';
 export type { OwnedBytes } from './api/owned-bytes.js';
 export type {
   BlockDevice,

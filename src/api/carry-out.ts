@@ -1,8 +1,12 @@
 import { throwIfAborted } from '../base/abort.js';
+import type { OpenImage } from '../image/image.js';
 import { openImage } from '../image/open.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
+import { editsBegun } from '../io/edits.js';
+import { watched } from '../io/watched.js';
 import { editWithinRoom, planWithinRoom } from '../edit/plan/within-room.js';
 import { executePlan, type ExecuteOptions, type ExecuteReport } from '../edit/tx/execute.js';
+import { bound } from '../edit/tx/plan.js';
 import { executeStages } from '../edit/tx/execute-stages.js';
 import { noWorseThan } from '../read/check/refuse-unsound.js';
 import type { EditOptions, ProgressOptions } from './options.js';
@@ -18,13 +22,31 @@ export interface CarriedOut {
 export function makerOf<Source extends BlockSource>(
   source: Source,
   planner: Planner,
-  { signal }: ProgressOptions,
+  { signal, onProgress }: ProgressOptions,
 ): MakeEdit<Source> {
   return async (how) => {
     throwIfAborted(signal, 'the planning');
+    onProgress?.({ phase: 'planning', done: 0, total: 1 });
     const image = await openImage(source, how);
-    return { image, plan: await planner(image, { signal }) };
+    if (onProgress === undefined) return { image, plan: await planner(image, { signal }) };
+    const seen = watchedImage(image, (done) => {
+      onProgress({ phase: 'planning', done, total: 1 });
+    });
+    return { image, plan: bound(await planner(seen, { signal }), image) };
   };
+}
+
+/** The image, whose tables tell what share of them is read: all L2 tables once, and the refcount blocks. */
+function watchedImage<Source extends BlockSource>(
+  image: OpenImage<Source>,
+  onShare: (share: number) => void,
+): OpenImage<Source> {
+  const { source, fileSizeBytes, geometry } = image;
+  const { clusterBytes, refcountBlockEntries } = geometry;
+  const blocks = Math.ceil(fileSizeBytes / clusterBytes / refcountBlockEntries);
+  const seen = watched(source, blocks * clusterBytes, onShare);
+  // Through it no edit was begun yet. The plan is bound to the image itself.
+  return { ...image, source: seen, editsBefore: editsBegun(seen) };
 }
 
 /** Plans for the room that there is. @throws QsnapError what the planner throws. */
@@ -33,7 +55,6 @@ export function planOnly(
   planner: Planner,
   options: ProgressOptions,
 ): Promise<MadeEdit> {
-  options.onProgress?.({ phase: 'planning', done: 0, total: 1 });
   return planWithinRoom(source, makerOf(source, planner, options));
 }
 
@@ -53,7 +74,6 @@ export function carryOut(
   const make = makerOf(device, planner, options);
   const first: MakeEdit<BlockDevice> = (how) =>
     made !== undefined && how.mayGrow !== false ? Promise.resolve(made) : make(how);
-  if (made === undefined) onProgress?.({ phase: 'planning', done: 0, total: 1 });
   return editWithinRoom(device, first, async ({ plan }) => {
     const report = await execute(plan, {
       signal,

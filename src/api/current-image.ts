@@ -35,6 +35,25 @@ export class CurrentImage {
       throw error;
     }
   }
+
+  /**
+   * Does what changes the image, and reads it anew.
+   *
+   * @throws QsnapError what the change throws; why the image can't be read afterwards, with `imageState` "new".
+   */
+  async after<T>(
+    change: () => Promise<T>,
+  ): Promise<{ readonly done: T; readonly image: ReadableImage }> {
+    const done = await change().catch(async (error: unknown) => {
+      // The first error is the one to tell; whoever asks the image gets the second.
+      await this.fresh().catch(() => undefined);
+      throw error;
+    });
+    const image = await this.fresh().catch((error: unknown) => {
+      throw isQsnapError(error) ? error.with({ imageState: 'new' }) : error;
+    });
+    return { done, image };
+  }
 }
 
 /** All snapshots of an image. @throws QsnapError why there may be more than can be read. */

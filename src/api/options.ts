@@ -1,7 +1,10 @@
 import type { SnapshotDate, Snapshot } from '../qcow2/snapshot-table.js';
+import type { ChosenFinding } from '../edit/repair/choice.js';
 import type { Preallocation } from '../edit/resize/growth.js';
 import type { Cryptography, Decompressor } from '../read/guest/platform.js';
 import type { Gate } from '../read/guest/gate.js';
+import type { FindingCode } from '../read/check/catalog.js';
+import type { RepairClass } from '../read/check/finding-parts.js';
 import type { ExtentOptions } from '../read/guest/disk.js';
 
 /** What long work tells of itself now and then. */
@@ -72,6 +75,27 @@ export interface ResizingOptions {
  * `#2` for a position in the table from `#0`, or a bare id or name that only one snapshot has.
  */
 export type SnapshotChoice = string | Snapshot;
+
+/**
+ * What is to be repaired: a class, all findings of a code, or the one at a byte offset in the file, as
+ * `CLUSTER_LEAKED@0x50008` or as it is in the report of a check. Every repair moves tables: an offset is of the last
+ * check.
+ */
+export type RepairTarget = RepairClass | FindingCode | `${FindingCode}@${string}` | ChosenFinding;
+
+/** What a repair gives up by name, besides what it mends. */
+export interface RepairingOptions {
+  /** Snapshots to drop. A repair drops no others. */
+  readonly dropSnapshots?: readonly SnapshotChoice[] | undefined;
+  /** Drop the snapshots behind the first table entry that can't be read, and it. */
+  readonly dropUnreadSnapshots?: boolean | undefined;
+  /** Whose L1 table becomes empty, and reads as zeros: snapshots, or the active disk as `active`. */
+  readonly emptyL1s?: readonly SnapshotChoice[] | undefined;
+  /** Give up all persistent bitmaps: the next backup has to be a full one. */
+  readonly dropBitmaps?: boolean | undefined;
+  /** Give what is freed back to the host. Else the bytes stay in the file, where an undo finds them. */
+  readonly punch?: boolean | undefined;
+}
 
 /** What a disk is opened with. */
 export interface DiskOptions {

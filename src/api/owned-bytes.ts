@@ -1,4 +1,4 @@
-import { refuseUnread, type Image } from '../image/image.js';
+import { refuseUnread, type Image, type OpenImage } from '../image/image.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { ACTIVE_DISK } from '../refs/disk-sets.js';
 import { mapOwners } from '../refs/owners.js';
@@ -20,7 +20,7 @@ export interface OwnedBytes {
  * @throws QsnapError READ_FAILED, ABORTED, and why a disk of a damaged image can't be read.
  */
 export async function ownedBytes(
-  image: Image,
+  image: OpenImage,
   signal: AbortSignal | undefined,
 ): Promise<Iterable<OwnedBytes>> {
   for (const disk of [undefined, ...image.snapshots]) refuseUnread(image, disk);

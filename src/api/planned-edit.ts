@@ -1,4 +1,4 @@
-import type { Image } from '../image/image.js';
+import type { OpenImage } from '../image/image.js';
 import type { OpenOptions } from '../image/open.js';
 import type { BlockSource } from '../io/device.js';
 import type { Stoppable } from '../io/stoppable.js';
@@ -13,13 +13,13 @@ export type AnyEdit<Source extends BlockSource = BlockSource> =
 
 /** What is planned of an image as it is. */
 export type Planner = <Source extends BlockSource>(
-  image: Image<Source>,
+  image: OpenImage<Source>,
   planning: Stoppable,
 ) => Promise<AnyEdit<Source>>;
 
 /** The plan, and the image that it was made from. */
 export interface MadeEdit<Source extends BlockSource = BlockSource> {
-  readonly image: Image<Source>;
+  readonly image: OpenImage<Source>;
   readonly plan: AnyEdit<Source>;
 }
 

@@ -2,7 +2,7 @@ import { throwIfAborted } from '../base/abort.js';
 import { newIoBytes } from '../base/io-bytes.js';
 import { MiB } from '../base/units.js';
 import { QsnapError } from '../errors.js';
-import type { Image } from '../image/image.js';
+import type { OpenImage } from '../image/image.js';
 import { refuseEdited } from '../image/refuse-edited.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Extent, GuestDisk } from '../read/guest/disk.js';
@@ -18,13 +18,18 @@ export interface DiskParts {
   readonly guest: GuestDisk;
   readonly sizeBytes: number;
   readonly snapshot: Snapshot | undefined;
-  readonly image: Image;
+  readonly image: OpenImage;
   readonly onClose: (disk: QcowDisk) => void;
 }
 
 /**
  * A virtual disk as its guest sees it: the active disk of an image, or a snapshot's. It is true for the
  * image as it was opened: after an edit all of it is refused with IMAGE_CHANGED; open it again.
+ *
+ * ```ts
+ * await using disk = await image.disk('golden');
+ * console.log(disk.sizeBytes, await disk.read(0, 512));
+ * ```
  */
 export class QcowDisk implements AsyncDisposable {
   /** In bytes: of a snapshot's disk the size that it had then. */

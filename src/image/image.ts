@@ -71,17 +71,41 @@ export function refuseUnread({ unread }: Image, snapshot: Snapshot | undefined):
   if (found !== undefined) throw found.reason;
 }
 
-/** The backing file's name decoded as UTF-8, or undefined. Only a name: nothing opens it. */
+/**
+ * The backing file's name decoded as UTF-8, or undefined. Only a name: nothing opens it.
+ *
+ * ```ts
+ * console.log(backingName(await openImage(device))); // 'base.qcow2'
+ * ```
+ *
+ * Spec: Header.
+ */
 export function backingName(image: Image): string | undefined {
   return image.backingNameBytes === undefined ? undefined : utf8Text(image.backingNameBytes);
 }
 
-/** The format that the image records for its backing file, or undefined. */
+/**
+ * The format that the image records for its backing file, or undefined.
+ *
+ * ```ts
+ * console.log(backingFormat(await openImage(device))); // 'qcow2', 'raw', or any other text
+ * ```
+ *
+ * Spec: Header extensions.
+ */
 export function backingFormat(image: Image): string | undefined {
   return extensionText(image, 'backing-format');
 }
 
-/** The external data file's name, or undefined. Only a name: nothing opens it. */
+/**
+ * The external data file's name, or undefined. Only a name: nothing opens it.
+ *
+ * ```ts
+ * console.log(dataFileName(await openImage(device))); // 'disk.raw'
+ * ```
+ *
+ * Spec: Header extensions.
+ */
 export function dataFileName(image: Image): string | undefined {
   return extensionText(image, 'data-file-name');
 }

@@ -27,6 +27,11 @@ export interface ReadableImage extends OpenImage {
  * a lost entry of the snapshot table, or junk in the header's extensions or in the bitmap directory; here they are
  * listed in `unread`. No edit takes an image with such a list.
  *
+ * ```ts
+ * const { snapshots, unread } = await openForReading(memoryDevice(bytes));
+ * for (const { structure, reason } of unread) console.error(structure, reason.message);
+ * ```
+ *
  * @throws QsnapError NOT_QCOW2 and the other codes of a header that can't be read, READ_FAILED.
  */
 export async function openForReading(source: BlockSource): Promise<ReadableImage> {

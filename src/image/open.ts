@@ -28,6 +28,11 @@ export interface OpenOptions {
  * Reads what an image says of itself: header, extensions, snapshot table, bitmap directory. Three
  * reads at most for a common image; nothing that the image names is opened, nothing is written.
  *
+ * ```ts
+ * const image = await openImage(memoryDevice(bytes));
+ * console.log(image.header.version, image.header.diskSizeBytes, image.snapshots.length);
+ * ```
+ *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes, READ_FAILED.
  */
 export async function openImage<Source extends BlockSource>(

@@ -18,7 +18,16 @@ export interface BlobLike {
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBufferLike> };
 }
 
-/** A source that reads slices of `blob`. Nothing is read but what is asked for. */
+/**
+ * A source that reads slices of `blob`. Nothing is read but what is asked for.
+ *
+ * ```ts
+ * await using image = await openQcow(blobSource(file, file.name)); // a `File` of a form
+ * ```
+ *
+ * @param label what errors call it.
+ * @throws QsnapError READ_FAILED: reads do, where the file behind the blob is gone or has changed.
+ */
 export function blobSource(blob: BlobLike, label = 'blob'): BlockSource {
   let open = true;
 

@@ -57,6 +57,13 @@ interface Version {
 /**
  * Opens the file behind `url` with a request for its first byte, which tells its size.
  *
+ * ```ts
+ * const source = await httpSource('https://example.org/disk.qcow2', {
+ *   headers: { Authorization: 'Bearer …' },
+ * });
+ * await using image = await openQcow(source);
+ * ```
+ *
  * @throws QsnapError OPEN_FAILED when there is no such file, the server can't be reached, or it
  *   doesn't serve byte ranges. Reads throw READ_FAILED, or IMAGE_CHANGED when the server has
  *   another version of the file than at the opening.

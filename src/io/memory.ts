@@ -20,6 +20,15 @@ export interface MemoryDevice extends BlockDevice {
  * A device that starts as a copy of `bytes`; the caller's array is never changed.
  *
  * Growth is amortised: the memory doubles, and only `sizeBytes` of it are the file.
+ *
+ * ```ts
+ * const device = memoryDevice(bytes);
+ * await using image = await openQcow(device);
+ * await image.create('in memory');
+ * const edited = device.snapshotBytes(); // a copy of the file as it is now
+ * ```
+ *
+ * @param label what errors call it.
  */
 export function memoryDevice(
   bytes: Uint8Array = new Uint8Array(0),

@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../base/abort.js';
 import type { BlockSource } from './device.js';
+import { viewOf } from './view.js';
 
 /** What can be asked of work that only reads, such as planning an edit. */
 export interface Stoppable {
@@ -23,14 +24,7 @@ export function stoppable<Source extends BlockSource>(
     throwIfAborted(signal, what);
     await source.readBatch(requests);
   };
-  return new Proxy(source, {
-    get(target, name) {
-      if (name === 'readBatch') return readBatch;
-      const value: unknown = Reflect.get(target, name, target);
-      // Devices have private fields, which only their own methods reach.
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
+  return viewOf(source, new Map([['readBatch', readBatch]]));
 }
 
 /** What was read of an image, with reads that the signal stops. */

@@ -15,6 +15,23 @@ type Pack = (cluster: Uint8Array) => Promise<Uint8Array>;
 /**
  * Packs clusters: deflate by Node's own zlib, in several threads; zstd by Node's zlib where it has
  * that (from 22.15), else by the package `@hpcc-js/wasm-zstd`.
+ *
+ * ```ts
+ * const compress = { type: 'zstd', compressor: nodeCompressor() } as const;
+ * const writer = await newQcow2Writer(device, {
+ *   diskSizeBytes: disk.sizeBytes,
+ *   version: 3,
+ *   clusterBytes: 65536,
+ *   refcountBits: 16,
+ *   extendedL2: false,
+ *   lazyRefcounts: false,
+ *   compressionType: compress.type,
+ * });
+ * await copyDisk(disk.guest, writer, { compress });
+ * await writer.finish();
+ * ```
+ *
+ * @throws QsnapError UNSUPPORTED_COMPRESSION: `compress` does, for zstd where the package is not there.
  */
 export function nodeCompressor(): Compressor {
   return {

@@ -3,7 +3,14 @@ import { sectorCipher } from '../read/guest/sector-cipher.js';
 import { unknownHash } from '../read/guest/unknown-hash.js';
 import { crypto } from './late-modules.js';
 
-/** Digests, key derivation and AES by node:crypto, that is by OpenSSL. */
+/**
+ * Digests, key derivation and AES by node:crypto, that is by OpenSSL.
+ *
+ * ```ts
+ * await using image = await openQcow(memoryDevice(bytes), { cryptography: nodeCryptography() });
+ * await using disk = await image.disk({ passphrase: 'open sesame' });
+ * ```
+ */
 export function nodeCryptography(): Cryptography {
   return {
     digest: (hash, bytes) => digest(hash, bytes),

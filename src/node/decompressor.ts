@@ -9,6 +9,10 @@ const IN_FLIGHT = 8;
 /**
  * Unpacks clusters: deflate by Node's own zlib, in several threads; zstd by Node's zlib where it
  * has that (from 22.15), else by a decoder in JavaScript.
+ *
+ * ```ts
+ * await using image = await openQcow(memoryDevice(bytes), { decompressor: nodeDecompressor() });
+ * ```
  */
 export function nodeDecompressor(): Decompressor {
   return {

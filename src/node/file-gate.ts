@@ -21,6 +21,12 @@ export interface FileGateOptions extends OpenFileOptions {
  *
  * Refuses protocols other than `file:`, `json:` names, names of anything but a file or block device, and relative names
  * without a known folder: BACKING_REFUSED, DATA_FILE_REFUSED.
+ *
+ * ```ts
+ * const gate = fileGate({ folder: '/srv/images' }); // where relative names start
+ * await using image = await openQcow(memoryDevice(bytes), { gate });
+ * await using disk = await image.disk({ backing: true });
+ * ```
  */
 export function fileGate(options: FileGateOptions = {}): Gate {
   return {

@@ -1,6 +1,8 @@
 /** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
 export { openImageFile } from './open-image-file.js';
 export type { OpenImageFileOptions } from './open-image-file.js';
+export { exportDisk } from './export-disk.js';
+export type { ExportOptions } from './export-disk.js';
 export { openFile } from './files/open.js';
 export { openFileForEdit } from './files/open-for-edit.js';
 export { createNewFile, openFileToReplace } from './files/new-file.js';

@@ -22,6 +22,16 @@ export interface Owners {
  * Tells for each host cluster of guest data or VM state which disks have it. One walk serves all disks, and reads
  * each L2 table once, however many L1 tables share it. Entries that can't be right own nothing.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const { data, pointers } = await mapOwners(image);
+ * const { clusterBytes } = image.geometry;
+ * for (const { first, length, owners } of data.ranges()) {
+ *   // Disk 0 is the active one, disk n the snapshot at position n - 1.
+ *   console.log(first * clusterBytes, length * clusterBytes, pointers.disks.disksOf(owners));
+ * }
+ * ```
+ *
  * @throws QsnapError READ_FAILED, ABORTED.
  */
 export async function mapOwners(opened: OpenImage, { signal }: Stoppable = {}): Promise<Owners> {

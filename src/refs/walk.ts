@@ -1,5 +1,6 @@
 import { visitBitmapEntries } from './bitmap-tables.js';
 import type { OpenImage } from '../image/image.js';
+import { expectReads } from '../io/watched.js';
 import { visitL1Tables } from './l1-tables.js';
 import { walkStoredTables } from './tables.js';
 import type { PersistentBitmap } from '../qcow2/bitmap-directory.js';
@@ -97,6 +98,7 @@ export async function walkReferences(
   { offsets, order }: WalkedTables,
   visitor: ReferenceVisitor,
 ): Promise<void> {
+  expectReads(image.source, offsets.length * image.geometry.clusterBytes);
   const inOrder = order === undefined ? offsets : Float64Array.from(order, (i) => offsets[i]!);
   await walkStoredTables(image.source, inOrder, image.geometry.clusterBytes, (before, stored) => {
     visitor.l2Table(order === undefined ? before : order[before]!, stored, before);

@@ -5,9 +5,15 @@ import { hashOf } from './hashes.js';
 import { derivedKey } from './pbkdf2.js';
 
 /**
- * Digests and AES in JavaScript, on every platform, by @noble/hashes and @noble/ciphers. Keys are
+ * Digests and AES in JavaScript, on every platform, by `@noble/hashes` and `@noble/ciphers`. Keys are
  * derived by WebCrypto where there is one and it knows the hash. All is done in the thread that asks:
  * where much is read, a worker keeps the page alive.
+ *
+ * ```ts
+ * const source = blobSource(file, file.name);
+ * await using image = await openQcow(source, { cryptography: webCryptography() });
+ * await using disk = await image.disk({ passphrase: 'open sesame' });
+ * ```
  */
 export function webCryptography(): Cryptography {
   return {

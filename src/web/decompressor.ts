@@ -7,6 +7,11 @@ import { inflate } from './inflate.js';
 /**
  * Unpacks clusters in JavaScript, on every platform: deflate by pako, zstd by fzstd. All is done in the
  * thread that asks: where much is read, a worker keeps the page alive.
+ *
+ * ```ts
+ * const source = blobSource(file, file.name);
+ * await using image = await openQcow(source, { decompressor: webDecompressor() });
+ * ```
  */
 export function webDecompressor(): Decompressor {
   return {

@@ -1,6 +1,6 @@
 /** The programs of docs/api.md and of the README run as they stand, with the package as others import it. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from 'esbuild';
@@ -48,6 +48,7 @@ test.each(PROGRAMS)('$name', async ({ code, prints }) => {
   const image = path.join(folder, 'disk.qcow2');
   writeFileSync(image, loadFixture('five-snapshots'));
   writeFileSync(path.join(folder, 'secret.qcow2'), loadFixture('luks'));
+  writeFileSync(path.join(folder, 'damaged.qcow2'), loadFixture('refcount-too-low'));
   writeFileSync(path.join(folder, 'overlay.qcow2'), loadFixture('backing-chain'));
   copyCompanions('backing-chain', folder);
   const plain = transformSync(code, { loader: 'ts', format: 'esm', target: 'node20' }).code;
@@ -59,8 +60,20 @@ test.each(PROGRAMS)('$name', async ({ code, prints }) => {
   expect(stderr).toBe('');
   expect(status).toBe(0);
   if (prints !== undefined) expect(stdout).toBe(prints);
-  const source = await openFile(image);
+  await expectSound(image);
+  // What a program makes is an image, too.
+  for (const made of ['old.qcow2', 'rescued.qcow2']) {
+    const file = path.join(folder, made);
+    if (existsSync(file)) await expectSound(file);
+  }
+  if (code.includes("'damaged.qcow2', { write: true }")) {
+    await expectSound(path.join(folder, 'damaged.qcow2'));
+  }
+});
+
+async function expectSound(file: string): Promise<void> {
+  const source = await openFile(file);
   const { findings } = await checkImage(source);
   await source.close();
   expect(findings).toEqual([]);
-});
+}

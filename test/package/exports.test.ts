@@ -94,6 +94,7 @@ describe('public names', () => {
         "createNewFile",
         "createOutputFile",
         "equalBytes",
+        "exportDisk",
         "fileGate",
         "fileIdentity",
         "newSha256",

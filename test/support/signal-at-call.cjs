@@ -14,3 +14,5 @@ fs[name] = function (...args) {
   process.kill(process.pid, signal);
   setTimeout(() => original.apply(fs, args), 100);
 };
+// Marks of Node's own: what a promise of the call resolves to.
+for (const mark of Object.getOwnPropertySymbols(original)) fs[name][mark] = original[mark];

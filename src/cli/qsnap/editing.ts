@@ -11,6 +11,7 @@ import {
   type Image,
   type OpenImage,
   type OpenOptions,
+  type Stoppable,
 } from '../../index.js';
 import { noWorseThan, planWithinRoom, printableText } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
@@ -34,7 +35,10 @@ export interface EditFlags {
 export interface Edit {
   readonly path: string;
   readonly flags: EditFlags;
-  plan<Source extends BlockSource>(image: OpenImage<Source>): Promise<AnyEdit<Source>>;
+  plan<Source extends BlockSource>(
+    image: OpenImage<Source>,
+    planning: Stoppable,
+  ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
   /** What to do where there is no room. */
   readonly noRoomHint?: string;
@@ -79,9 +83,10 @@ async function opened<Source extends BlockSource>(
   what: Edit,
   source: Source,
   how: OpenOptions,
+  planning: Stoppable = {},
 ): Promise<Opened<Source>> {
   const image = await openImage(source, how);
-  return { image, plan: await what.plan(image) };
+  return { image, plan: await what.plan(image, planning) };
 }
 
 /** An edit that could not even open the image is foretold as such, after its plan. */
@@ -141,10 +146,12 @@ function planAndExecute(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<DoneEdit> {
-  const make = (how: OpenOptions): Promise<Opened<BlockDevice>> => opened(what, device, how);
+  const make = (how: OpenOptions): Promise<Opened<BlockDevice>> =>
+    opened(what, device, how, { signal });
   return editWithinRoom(device, make, async (made) => {
     const sizeBytes = (await device.sizeBytes()) + made.plan.facts.growthBytes;
-    const verify = what.flags.verify === true ? await noWorseThan(device, sizeBytes) : undefined;
+    const verify =
+      what.flags.verify === true ? await noWorseThan(device, sizeBytes, { signal }) : undefined;
     progress.phase(`writing to ${what.path}`);
     const options = { onProgress: progress.update, verify, signal };
     return { ...made, report: await execute(made.plan, options) };

@@ -36,7 +36,23 @@ export async function planWithinRoom<Made extends Planned>(
  * Plans and carries out. If the file then can't grow (a full disk, a quota, the longest file of the file system), the
  * image is still in the old state, and the edit is made again with only the free clusters inside the file.
  *
- * @throws QsnapError what `planWithinRoom` and `carryOut` throw.
+ * ```ts
+ * const plan = await editWithinRoom(
+ *   device,
+ *   async (how) => {
+ *     const image = await openImage(device, how);
+ *     return { plan: await planDelete(image, image.snapshots) };
+ *   },
+ *   async ({ plan }) => {
+ *     await executePlan(plan);
+ *     return plan;
+ *   },
+ * );
+ * console.log(plan.facts.freedBytes);
+ * ```
+ *
+ * @param make opens the image with the given options, and plans.
+ * @throws QsnapError NO_SPACE where the clusters inside don't do either, and what `make` and `carryOut` throw.
  */
 export async function editWithinRoom<Made extends Planned, Done>(
   source: BlockSource,

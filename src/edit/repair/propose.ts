@@ -28,9 +28,25 @@ export interface ProposedRepair<Source extends BlockSource = BlockSource> {
   readonly givenUp: GivenUpEntries;
 }
 
+/** What of the work the first check is, and where the second one begins. */
+const BEFORE_SHARE = 0.4;
+const AFTER_FROM = 0.6;
+
+/** Who is told how far a proposal is. */
+interface ProposalProgress {
+  /** From 0 to 1. It may stay there for a while: where a mark goes, or one stays, all is planned once more. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
 /**
  * Checks an image, plans the repair that was chosen, and checks what the plan would make of it. The
  * dirty and the corrupt mark go away only if that check finds no error.
+ *
+ * ```ts
+ * const { plan, before, after } = await proposeRepair(device, () => ({ classes: ['all'] }));
+ * console.log(before.findings.length, after.findings.length);
+ * if (plan) await executePlan(plan);
+ * ```
  *
  * @param choose gets the image as far as it can be read.
  * @throws QsnapError REPAIR_REFUSED, EXTERNAL_DATA_FILE, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, NO_SPACE,
@@ -39,13 +55,23 @@ export interface ProposedRepair<Source extends BlockSource = BlockSource> {
 export async function proposeRepair<Source extends BlockSource>(
   source: Source,
   choose: (image: OpenImage) => RepairChoice,
-  options: OpenOptions & Stoppable = {},
+  options: OpenOptions & Stoppable & ProposalProgress = {},
 ): Promise<ProposedRepair<Source>> {
+  let told = 0;
+  const tell = (done: number): void => {
+    if (done <= told) return;
+    told = done;
+    options.onProgress?.(done);
+  };
   const read = stoppable(source, options.signal, 'the proposal of a repair');
   const editsBefore = editsBegun(source);
   const checked = await openForCheck(read, options);
   const { image } = asListed(checked);
-  const before = await checkOpened(checked);
+  const before = await checkOpened(checked, {
+    onProgress: (done) => {
+      tell(done * BEFORE_SHARE);
+    },
+  });
   const choice = choose(image);
   const ownersHidden = await hidesOwners(checked, choice, before);
   const plan = async (
@@ -58,7 +84,9 @@ export async function proposeRepair<Source extends BlockSource>(
       marksDoubted,
     });
     if (planned.plan !== undefined) refuseCutOff(before, choice, planned.plan);
-    const after = await checkAfter(read, planned.plan, before);
+    const after = await checkAfter(read, planned.plan, before, (done) => {
+      tell(AFTER_FROM + done * (1 - AFTER_FROM));
+    });
     const plan = planned.plan && bound(planned.plan, { source, editsBefore });
     const givenUp = givenUpEntries(before, after);
     return {
@@ -95,8 +123,11 @@ async function checkAfter(
   source: BlockSource,
   plan: WritePlan | undefined,
   before: CheckReport,
+  onProgress: (done: number) => void,
 ): Promise<CheckReport> {
-  return plan === undefined ? before : checkImage(previewPlan(source, plan));
+  if (plan !== undefined) return checkImage(previewPlan(source, plan), { onProgress });
+  onProgress(1);
+  return before;
 }
 
 /**

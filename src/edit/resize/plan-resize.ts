@@ -16,6 +16,11 @@ import type { ResizeOptions } from './resize-options.js';
  * cluster in which a disk without backing file ended before. VM state that lies behind the active
  * disk is left out; snapshots keep theirs, and their sizes.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * await executePlan(await planResize(image, { diskSizeBytes: 2 * image.header.diskSizeBytes }));
+ * ```
+ *
  * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
  *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
  */

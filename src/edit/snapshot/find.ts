@@ -12,6 +12,10 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
  *
  * Ids and names are compared as bytes.
  *
+ * ```ts
+ * const { index, name } = findSnapshot(image.snapshots, 'id:3');
+ * ```
+ *
  * @throws QsnapError SNAPSHOT_NOT_FOUND, or SNAPSHOT_AMBIGUOUS with the candidates.
  * Ours: QEMU's own rules differ from command to command, and take the first of several.
  */

@@ -14,6 +14,12 @@ import { newName, type NameRules } from './names.js';
 /**
  * Plans to give a snapshot another name. Only the snapshot table changes.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const golden = findSnapshot(image.snapshots, 'golden');
+ * await executePlan(await planRename(image, golden, 'release 1.2'));
+ * ```
+ *
  * @throws QsnapError SNAPSHOT_STALE, NAME_INVALID, NAME_IN_USE, and what `planEdit` throws.
  */
 export async function planRename<Source extends BlockSource>(

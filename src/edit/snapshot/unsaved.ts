@@ -37,6 +37,11 @@ interface TablePair {
  *
  * Every L2 table is read at most twice for each place where it differs from the active one.
  *
+ * ```ts
+ * const unsaved = await computeUnsavedChanges(await openImage(device));
+ * if (unsaved) console.log(`${unsaved.guestBytes} bytes differ from ${unsaved.nearest.name}`);
+ * ```
+ *
  * @throws QsnapError IMAGE_DAMAGED, READ_FAILED, ABORTED.
  */
 export async function computeUnsavedChanges(
@@ -69,6 +74,14 @@ export async function computeUnsavedChanges(
 /**
  * Indexes of the snapshots whose disk equals the active one, as after a create or an apply as long as the guest
  * writes nothing.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const equal = await snapshotsEqualToActive(image);
+ * for (const { index, name } of image.snapshots) console.log(equal.has(index) ? '*' : ' ', name);
+ * ```
+ *
+ * @throws QsnapError IMAGE_DAMAGED, READ_FAILED, ABORTED.
  */
 export async function snapshotsEqualToActive(
   opened: OpenImage,

@@ -25,6 +25,12 @@ import {
  * Carries out a staged plan on the device that it was made on, with a flush after each stage. With `verify` the
  * resulting image is checked before anything is written, and each stage is read back.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const edit = await planDeleteInPlace(image, [findSnapshot(image.snapshots, 'golden')]);
+ * await executeStages(edit, { onProgress: (done, total) => console.log(done / total) });
+ * ```
+ *
  * @throws QsnapError as `executePlan`, with one of these as `imageState`:
  *   - `unchanged` or `old`: the new snapshot list is not sent yet;
  *   - `old-or-new`: it is sent, and not confirmed;

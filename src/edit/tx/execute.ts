@@ -42,6 +42,12 @@ export interface ExecuteReport {
  * Carries out a plan on the device that it was made on: shadow, flush, switch, flush, tidy. Even if it fails, neither
  * this plan nor an older one can be carried out afterwards.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const plan = await planRename(image, findSnapshot(image.snapshots, 'golden'), 'release 1.2');
+ * const { punchedBytes, fileSizeBytes } = await executePlan(plan);
+ * ```
+ *
  * @throws QsnapError PLAN_STALE where the plan is not for the device as it is. ABORTED. INTERNAL where the plan
  *   breaks the rules of `rules.ts`. Otherwise with `imageState` in its details: `unchanged` or `old` before the switch,
  *   `old-or-new` when the switch was sent and not confirmed. IMAGE_CHANGED when the header or the size

@@ -20,6 +20,16 @@ export interface UndoAbout {
 /**
  * Keeps everything that a plan is going to overwrite or give back, before it is carried out.
  *
+ * ```ts
+ * const { plan } = await proposeRepair(device, () => ({ classes: ['all'] }));
+ * if (plan) {
+ *   const file = await createNewFile('old.undo');
+ *   await saveUndo(device, plan, file, newSha256, { image: 'disk.qcow2', operation: 'repair' });
+ *   await file.close();
+ *   await executePlan(plan);
+ * }
+ * ```
+ *
  * @param file a new, empty file; it is whole and on the medium when this resolves.
  * @throws QsnapError LIMIT_EXCEEDED where more is overwritten than an undo file can name.
  */

@@ -45,6 +45,12 @@ export interface UndoReport {
  * Each step leaves a whole image, in the old state or the new one. After a cut the same undo does the steps that are
  * left.
  *
+ * ```ts
+ * const undo = await openFile('old.undo');
+ * const { switched, restoredBytes } = await executeUndo(device, undo, newSha256);
+ * await undo.close();
+ * ```
+ *
  * @throws QsnapError UNDO_FILE_INVALID; ABORTED; PLAN_STALE for a device that is closed or gave up its lock; IMAGE_CHANGED when the image is neither what the edit left
  *   nor what it found. Nothing is written then. `imageState` in the details of an I/O error means
  *   the undoing: `old` is what the edit had left. VERIFY_FAILED where it was to be verified.

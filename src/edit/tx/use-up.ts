@@ -12,12 +12,15 @@ import type { Bound } from './plan.js';
  *
  * @throws QsnapError PLAN_STALE.
  */
-export function useUp({ source, editsBefore }: Bound<BlockDevice>): void {
+export function useUp(plan: Bound<BlockDevice>): void {
+  refuseStale(plan);
+  noteEditBegun(plan.source);
+}
+
+/** Refuses a plan that could not be carried out, and leaves it as it is. @throws QsnapError PLAN_STALE. */
+export function refuseStale({ source, editsBefore }: Bound<BlockDevice>): void {
   const reason = whyStale(source, editsBefore);
-  if (reason === undefined) {
-    noteEditBegun(source);
-    return;
-  }
+  if (reason === undefined) return;
   throw new QsnapError('PLAN_STALE', `the plan can't be carried out: ${reason}`, {
     file: source.label,
     expected: 'a plan of the image as it is, made on the open device that it is carried out on',

@@ -54,6 +54,12 @@ const STEPS_AT_ONCE = 2;
  * Compares two virtual disks from the first byte to the last. Where they are of different sizes,
  * the longer one has to be zero past the end of the shorter.
  *
+ * ```ts
+ * await using golden = await image.disk('golden');
+ * const { same, ranges } = await compareDisks(disk.guest, golden.guest, { maxRanges: 100 });
+ * for (const { start, length } of ranges) console.log(start, length);
+ * ```
+ *
  * @throws QsnapError ABORTED, and what the disks throw.
  */
 export async function compareDisks(

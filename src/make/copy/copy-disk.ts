@@ -63,6 +63,14 @@ const STEPS_AT_ONCE = 3;
  * Copies a virtual disk to a new image, from its first byte to its last. The next data is read
  * while the last is looked through and written. `writer.finish` is for the caller to call.
  *
+ * ```ts
+ * const writer = await newRawWriter(device, disk.sizeBytes);
+ * const { dataBytes, zeroBytes } = await copyDisk(disk.guest, writer, {
+ *   onProgress: (done, total) => console.log(done / total),
+ * });
+ * await writer.finish();
+ * ```
+ *
  * @throws QsnapError ABORTED; what the disk, the compressor and the writer throw. Nothing goes on
  *   afterwards but perhaps a flush of what was written.
  */

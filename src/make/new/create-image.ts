@@ -44,6 +44,20 @@ export function checkCreateOptions(options: CreateImageOptions): void {
  * Makes an empty image, with the bytes that `qemu-img create` of QEMU 7.2 writes. The header comes
  * last: until then the file is no image.
  *
+ * ```ts
+ * const device = await createNewFile('new.qcow2');
+ * await createImage(device, {
+ *   diskSizeBytes: 2 ** 30,
+ *   version: 3,
+ *   clusterBytes: 65536,
+ *   refcountBits: 16,
+ *   extendedL2: false,
+ *   lazyRefcounts: false,
+ *   compressionType: 'zlib',
+ * });
+ * await device.close();
+ * ```
+ *
  * @param device empty, or a block device: what lies in it is lost.
  * @throws QsnapError NEW_IMAGE_INVALID; LIMIT_EXCEEDED; WRITE_FAILED, NO_SPACE.
  */

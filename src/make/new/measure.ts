@@ -31,6 +31,15 @@ export interface MeasuredExtent {
 /**
  * How long the file of a new qcow2 image becomes, as `qemu-img measure` of QEMU 7.2 reckons.
  *
+ * ```ts
+ * const { required, fullyAllocated } = measureQcow2(2 ** 30, 0, {
+ *   clusterBytes: 65536,
+ *   refcountBits: 16,
+ *   extendedL2: false,
+ *   preallocation: 'off',
+ * });
+ * ```
+ *
  * @param dataBytes of the guest's clusters that hold data, counted by `measuredDataBytes`; 0 for
  *   an empty image.
  * @throws QsnapError NEW_IMAGE_INVALID when no image can hold such a disk.

@@ -28,6 +28,20 @@ const PIECE_BYTES = GiB;
  *
  * Memory: the L1 table, one L2 table, and two bytes for each host cluster.
  *
+ * ```ts
+ * const writer = await newQcow2Writer(device, {
+ *   diskSizeBytes: disk.sizeBytes,
+ *   version: 3,
+ *   clusterBytes: 65536,
+ *   refcountBits: 16,
+ *   extendedL2: false,
+ *   lazyRefcounts: false,
+ *   compressionType: 'zlib',
+ * });
+ * await copyDisk(disk.guest, writer);
+ * await writer.finish();
+ * ```
+ *
  * @param device empty, or a block device of fixed size: what lies in it is lost.
  * @throws QsnapError NEW_IMAGE_INVALID; WRITE_FAILED, NO_SPACE.
  */

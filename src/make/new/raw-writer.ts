@@ -15,6 +15,12 @@ const ZERO_REQUESTS = 8;
  * guest data become holes. In any other file, and on a block device, they are given back to the host, or written as
  * zeros if the host can't take them.
  *
+ * ```ts
+ * const writer = await newRawWriter(device, disk.sizeBytes);
+ * await copyDisk(disk.guest, writer);
+ * await writer.finish();
+ * ```
+ *
  * @param device whose first `diskSizeBytes` bytes become the disk; a file becomes as long at least.
  * @throws QsnapError WRITE_FAILED, NO_SPACE.
  */
@@ -92,7 +98,19 @@ export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** Makes a raw disk as a stream: whatever is not written is sent as zeros. */
+/**
+ * Makes a raw disk as a stream: whatever is not written is sent as zeros.
+ *
+ * ```ts
+ * const sink = writable.getWriter();
+ * const writer = newStreamWriter(sink, disk.sizeBytes);
+ * await copyDisk(disk.guest, writer);
+ * await writer.finish();
+ * await sink.close();
+ * ```
+ *
+ * @param diskSizeBytes how many bytes are sent in all.
+ */
 export function newStreamWriter(sink: ByteSink, diskSizeBytes: number): ImageWriter {
   return new StreamWriter(sink, diskSizeBytes);
 }

@@ -15,6 +15,12 @@ export interface RescueChoice {
 /**
  * The disks to write: all that are certain or likely, and of the guesses those that were asked for.
  *
+ * ```ts
+ * const plan = await planRescue(device);
+ * for (const { id, sureness } of plan.disks) console.log(id, sureness);
+ * const disks = chooseRescued(plan, { leave: ['lost-1'] });
+ * ```
+ *
  * @throws QsnapError RESCUE_CHOICE_INVALID for an id that no disk of the plan has, and where nothing is
  *   left to write.
  */

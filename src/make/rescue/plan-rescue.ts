@@ -28,6 +28,11 @@ import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
  * Looks at every cluster of a damaged image, and tells which disks are left in it. The file is read, and
  * nothing else.
  *
+ * ```ts
+ * const { disks, snapshotsLost } = await planRescue(device);
+ * for (const { id, mappedBytes, lostBytes } of disks) console.log(id, mappedBytes, lostBytes);
+ * ```
+ *
  * @throws QsnapError NOT_QCOW2 where nothing of an image is found, EXTERNAL_DATA_FILE, LIMIT_EXCEEDED,
  *   READ_FAILED, ABORTED.
  */

@@ -31,6 +31,13 @@ export interface RescueReport {
  * Writes a new, sound image of the chosen disks: their guest data where it lay in the damaged file, and
  * new tables behind it. The header comes last, when all else is on the medium.
  *
+ * ```ts
+ * const plan = await planRescue(device);
+ * const copy = await createNewFile('rescued.qcow2');
+ * const { dataBytes } = await writeRescued(plan, chooseRescued(plan), copy);
+ * await copy.close();
+ * ```
+ *
  * @param device an empty file.
  * @throws QsnapError REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, READ_FAILED, WRITE_FAILED, NO_SPACE, ABORTED.
  */

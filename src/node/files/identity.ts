@@ -19,6 +19,10 @@ export function identityOf(stats: BigIntStats): string {
 /**
  * The identity of the file that a path leads to now.
  *
+ * ```ts
+ * const same = (await fileIdentity('disk.qcow2')) === (await fileIdentity('link-to-disk.qcow2'));
+ * ```
+ *
  * @returns undefined where it leads to nothing, or nobody may look.
  */
 export async function fileIdentity(path: string): Promise<string | undefined> {

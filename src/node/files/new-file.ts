@@ -22,6 +22,18 @@ export interface NewFile extends BlockDevice {
 /**
  * Makes a new, empty file with a durable name (see `syncName`). If a step fails the file is removed again.
  *
+ * ```ts
+ * const file = await createNewFile('old.undo');
+ * try {
+ *   await file.writeBatch([{ at: 0, bytes }]);
+ *   await file.flush();
+ *   await file.close();
+ * } catch (error) {
+ *   await file.abandon(); // nothing is left of it
+ *   throw error;
+ * }
+ * ```
+ *
  * @throws QsnapError OPEN_FAILED with the system's error: EEXIST if the name is taken.
  */
 export async function createNewFile(file: string): Promise<NewFile> {
@@ -84,6 +96,21 @@ export interface ReplaceableFile extends EditableImageFile {
 /**
  * Opens the file of an image to be, and makes it where there is none. What is in it stays until
  * the caller truncates it: nothing is lost before all else is known to be right.
+ *
+ * ```ts
+ * const file = await openFileToReplace('disk.qcow2');
+ * await file.truncate(0);
+ * await createImage(file, {
+ *   diskSizeBytes: 2 ** 30,
+ *   version: 3,
+ *   clusterBytes: 65536,
+ *   refcountBits: 16,
+ *   extendedL2: false,
+ *   lazyRefcounts: false,
+ *   compressionType: 'zlib',
+ * });
+ * await file.close();
+ * ```
  *
  * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open.
  */

@@ -24,6 +24,16 @@ export async function openFileDevice(path: string): Promise<FileDevice> {
 /**
  * Opens an image for an edit, locked against everybody. The file must exist.
  *
+ * ```ts
+ * const device = await openFileForEdit('disk.qcow2');
+ * try {
+ *   const image = await openImage(device);
+ *   await executePlan(await planDelete(image, image.snapshots));
+ * } finally {
+ *   await device.close();
+ * }
+ * ```
+ *
  * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open.
  */
 export async function openFileForEdit(path: string): Promise<EditableImageFile> {

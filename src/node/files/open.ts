@@ -35,6 +35,12 @@ export interface OpenFileOptions {
 /**
  * Opens an image for reading, locked as QEMU's readers lock it. Nothing about the file changes.
  *
+ * ```ts
+ * const source = await openFile('disk.qcow2');
+ * const { findings } = await checkImage(source);
+ * await source.close();
+ * ```
+ *
  * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody writes to it.
  */
 export function openFile(path: string, options: OpenFileOptions = {}): Promise<ImageFile> {

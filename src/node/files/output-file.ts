@@ -60,6 +60,18 @@ export interface OutputFile {
  * Begins a new file that is to be called `file`. It is locked as an image that is written to, and
  * an older file of that name is locked until it is replaced.
  *
+ * ```ts
+ * const output = await createOutputFile('golden.raw', { replace: true });
+ * try {
+ *   const writer = await newRawWriter(output.device, disk.sizeBytes);
+ *   await copyDisk(disk.guest, writer);
+ *   await writer.finish();
+ *   await output.commit(); // the file gets its name
+ * } finally {
+ *   await output.discard(); // does nothing after `commit`
+ * }
+ * ```
+ *
  * @throws QsnapError OUTPUT_EXISTS, OUTPUT_IS_INPUT; NOT_A_FILE for a device, a pipe or a
  *   directory; IMAGE_IN_USE where somebody has the older file or the temporary one open;
  *   OPEN_FAILED.

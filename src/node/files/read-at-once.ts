@@ -4,6 +4,12 @@ import { readSync, readvSync } from 'node:fs';
 /** A larger read gains more from another thread than the way there costs. */
 const AT_ONCE_BYTES_MAX = 256 * 1024;
 
+/**
+ * Bytes that are read at once in a row. While nobody waits for another thread the program sees no signal and no
+ * timer: nothing could stop it.
+ */
+const IN_A_ROW_BYTES = 4 * 1024 * 1024;
+
 /** Reads at once before one looks whether the disk had to do with them. */
 const READS_A_LOOK = 8;
 
@@ -21,6 +27,7 @@ export class ReadAtOnce {
   #before: number | undefined;
   #untilLook = READS_A_LOOK;
   #elsewhere = 0;
+  #inARowBytes = 0;
 
   /** @param diskReads counts what disks have read for this process: it grows or does not. */
   constructor(diskReads = (): number => process.resourceUsage().fsRead) {
@@ -34,11 +41,16 @@ export class ReadAtOnce {
    */
   read(fd: number, into: readonly Uint8Array[], at: number): number | undefined {
     const wanted = into.reduce((sum, { length }) => sum + length, 0);
-    if (wanted > AT_ONCE_BYTES_MAX) return undefined;
-    if (this.#elsewhere > 0) {
-      this.#elsewhere -= 1;
+    if (wanted > AT_ONCE_BYTES_MAX || this.#inARowBytes >= IN_A_ROW_BYTES) {
+      this.#inARowBytes = 0;
       return undefined;
     }
+    if (this.#elsewhere > 0) {
+      this.#elsewhere -= 1;
+      this.#inARowBytes = 0;
+      return undefined;
+    }
+    this.#inARowBytes += wanted;
     this.#before ??= this.#diskReads();
     const only = into.length === 1 ? into[0]! : undefined;
     const bytes =

@@ -39,6 +39,11 @@ const MAX_FINDINGS = 1000;
  * - one bit more if snapshots have tables with other than plain entries;
  * - one or more bits more if the image is damaged.
  *
+ * ```ts
+ * const { exitCode, findings } = await checkImage(device);
+ * for (const { code, severity, message } of findings) console.log(severity, code, message);
+ * ```
+ *
  * @throws QsnapError NOT_QCOW2 and the other `image` codes where the image can't be opened at all,
  *   READ_FAILED, ABORTED.
  */

@@ -13,6 +13,15 @@ export type Severity = 'corruption' | 'leak' | 'check-error' | 'note';
  * - `leaks`: frees clusters that nothing refers to, if no lost table can have referred to them;
  * - `perhaps-lost`: frees them although a lost table may have: the data in these clusters is given up;
  * - `unreadable`: gives up entries that point where no data can be; the guest then reads zeros there.
+ *
+ * ```ts
+ * for (const name of REPAIR_CLASSES) {
+ *   const { after } = await proposeRepair(device, () => ({ classes: [name] }));
+ *   console.log(name, after.findings.length);
+ * }
+ * ```
+ *
+ * Ours: docs/findings.md.
  */
 export const REPAIR_CLASSES = ['all', 'leaks', 'perhaps-lost', 'unreadable'] as const;
 /** One of these classes. */

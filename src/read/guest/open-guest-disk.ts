@@ -58,6 +58,14 @@ export interface GuestDiskOptions {
  * Opens the disk that is in an image, for reading. Images that are marked dirty or corrupt can be
  * read; refcounts are not looked at.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const disk = await openGuestDisk(image, { decompressor: nodeDecompressor() });
+ * const into = new Uint8Array(512);
+ * await disk.readBatch([{ at: 0, into }]);
+ * await disk.close();
+ * ```
+ *
  * @throws QsnapError IMAGE_CHANGED, SNAPSHOT_STALE, TABLE_INVALID, PASSPHRASE_WRONG, UNSUPPORTED_ENCRYPTION; with a gate also
  *   BACKING_REFUSED, BACKING_LOOP, OPEN_FAILED and what is wrong with an image below.
  */

@@ -18,7 +18,13 @@ export interface RawDiskOptions {
  * where the holes are, but the file takes less room than it is long, aligned blocks of 4 KiB of zeros count as
  * holes.
  *
+ * ```ts
+ * const raw = await rawDisk(await openFile('disk.raw'));
+ * const { same } = await compareDisks(disk.guest, raw);
+ * ```
+ *
  * @param source stays the caller's: closing the disk does not close it.
+ * @throws QsnapError READ_FAILED.
  */
 export async function rawDisk(
   source: BlockSource,

@@ -251,7 +251,14 @@ const IMG_BIN = fileURLToPath(new URL('../../../bin/qsnap-img.js', import.meta.u
 
 /** Runs an edit that gets a signal when it flushes for the nth time: first the shadow, then the switch. */
 function runSignalled(signal: string, nth: number, bin: string, argv: readonly string[]) {
-  const env = { ...process.env, QSNAP_SIGNAL: `${signal} fdatasync ${nth}` };
+  return runSignalledAt('fdatasync', signal, nth, bin, argv);
+}
+
+function runSignalledAt(
+  call: 'read' | 'fdatasync',
+  ...[signal, nth, bin, argv]: Parameters<typeof runSignalled>
+) {
+  const env = { ...process.env, QSNAP_SIGNAL: `${signal} ${call} ${nth}` };
   const args = ['--require', SIGNALLING, bin, ...argv];
   return spawnSync(process.execPath, args, { env, encoding: 'utf8' });
 }
@@ -285,6 +292,31 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     expect(done.stdout).toBe(`Created snapshot 6 "new" in ${image}.\n`);
     expect(done.stderr).toContain(`${signal} came after the switch: the edit is done`);
     expect(runBin(['list', image]).stdout).toContain('new');
+    await expectSound(image);
+  });
+});
+
+describe('a signal while an image is still read', () => {
+  test.each([
+    ['create', ['new'], 'planning'],
+    ['create', ['--verify', 'new'], 'planning'],
+    ['apply', ['--discard-changes', 'one'], 'planning'],
+    ['delete', ['one'], 'planning'],
+    ['delete', ['--in-place', 'one'], 'planning'],
+    ['rename', ['one', 'other'], 'planning'],
+    ['repair', ['all'], 'proposal of a repair'],
+  ])('%s %j: nothing is written, and the process dies of it', async (command, words, what) => {
+    // Its tables are so large that they are not read at once.
+    const image = imageOf('cluster-2m');
+    expect(runBin(['create', image, 'one']).status).toBe(0);
+    const before = readFileSync(image);
+    const done = runSignalledAt('read', 'SIGINT', 1, BIN, [command, image, ...words]);
+    expect(done.signal).toBe('SIGINT');
+    expect(done.stdout).toBe('');
+    expect(done.stderr).toBe(
+      `qsnap: ${image}: the ${what} was stopped before it was complete\nThe image is unchanged.\n`,
+    );
+    expect(readFileSync(image).equals(before)).toBe(true);
     await expectSound(image);
   });
 });

@@ -22,6 +22,8 @@ const CALLS: Readonly<Record<string, (image: QcowImage) => unknown>> = {
   planDelete: (image) => image.planDelete('#0'),
   planRename: (image) => image.planRename('#0', 'x'),
   planResize: (image) => image.planResize(512),
+  repair: (image) => image.repair(),
+  planRepair: (image) => image.planRepair(),
   check: (image) => image.check(),
   unsavedChanges: (image) => image.unsavedChanges(),
   owners: (image) => iterate(image.owners()),
@@ -41,8 +43,10 @@ test.each(Object.entries(CALLS))('%s after close: CLOSED', async (_, call) => {
 test('execute after close: CLOSED', async () => {
   const { image } = await opened('five-snapshots');
   const plan = await image.planCreate('x');
+  const repair = await image.planRepair();
   await image.close();
   await expect(image.execute(plan)).rejects.toMatchObject({ code: 'CLOSED' });
+  await expect(image.execute(repair)).rejects.toMatchObject({ code: 'CLOSED' });
 });
 
 test('close waits for what was asked for before, and is the same the second time', async () => {

@@ -25,12 +25,13 @@ export function apply(
     {
       path,
       flags,
-      plan: (image) => {
+      plan: (image, planning) => {
         applied = selectSnapshot(image, selector);
-        return planApply(image, applied, {
+        const options = {
           discardChanges,
           ...(saveAs !== undefined && { saveAs: { name: saveAs, date } }),
-        });
+        };
+        return planApply(image, applied, options, planning);
       },
       doneLines: (plan, report, image) => appliedLines(path, applied!, plan, report, image),
     },

@@ -23,8 +23,12 @@ export function create(
     {
       path,
       flags,
-      plan: (image) =>
-        planCreate(image, { name, date, ...(flags.id !== undefined && { id: flags.id }) }),
+      plan: (image, planning) =>
+        planCreate(
+          image,
+          { name, date, ...(flags.id !== undefined && { id: flags.id }) },
+          planning,
+        ),
       doneLines: (plan) => createdLines(path, plan),
     },
     context,

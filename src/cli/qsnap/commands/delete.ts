@@ -27,12 +27,12 @@ export function deleteSnapshots(
     {
       path,
       flags,
-      plan: (image) => {
+      plan: (image, planning) => {
         // Two selectors may mean one snapshot: it is deleted once.
         doomed = [...new Set(selectors.map((text) => selectSnapshot(image, text)))];
         return flags.inPlace === true
-          ? planDeleteInPlace(image, doomed)
-          : planDelete(image, doomed);
+          ? planDeleteInPlace(image, doomed, planning)
+          : planDelete(image, doomed, planning);
       },
       noRoomHint: flags.inPlace === true ? NO_LIST_HINT : NO_ROOM_HINT,
       doneLines: (plan, report, image) => deletedLines(path, doomed, plan, report, image),

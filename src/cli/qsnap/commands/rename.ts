@@ -18,9 +18,9 @@ export function rename(
     {
       path,
       flags,
-      plan: (image) => {
+      plan: (image, planning) => {
         renamed = selectSnapshot(image, selector);
-        return planRename(image, renamed, newName, {});
+        return planRename(image, renamed, newName, {}, planning);
       },
       doneLines: () => renamedLines(path, renamed!, newName),
     },

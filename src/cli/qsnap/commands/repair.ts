@@ -108,7 +108,7 @@ async function repairOpened(
   context: Context,
 ): Promise<ExitCode> {
   const make = (how: OpenOptions): Promise<ProposedRepair<BlockDevice>> =>
-    proposeRepair(device, choose, how);
+    proposeRepair(device, choose, { ...how, signal });
   const { report, ...proposal } = await editWithinRoom(device, make, async (made) => {
     if (made.plan === undefined) return { ...made, report: undefined };
     const kept = undoFile && (await keepUndo(device, made.plan, path, undoFile));

@@ -54,6 +54,15 @@ test('a large read goes elsewhere', () => {
   expect(reads.read(fd, [half, half, new Uint8Array(1)], 0)).toBeUndefined();
 });
 
+// Nothing could stop a program otherwise that reads many small tables: no signal and no timer would come through.
+test('after 4 MiB at once one read goes elsewhere', () => {
+  const reads = new ReadAtOnce(() => 0);
+  const made = Array.from({ length: 66 }, () => reads.read(fd, [new Uint8Array(2 ** 17)], 0));
+  const atOnce = made.map((bytes) => bytes !== undefined);
+  const row = new Array<boolean>(32).fill(true);
+  expect(atOnce).toEqual([...row, false, ...row, false]);
+});
+
 test("an error is the system's", () => {
   const writing = openSync(path.join(path.dirname(file), 'other'), 'w');
   expect(() => new ReadAtOnce(() => 0).read(writing, [new Uint8Array(1)], 0)).toThrow(/EBADF/);
