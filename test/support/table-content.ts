@@ -1,4 +1,4 @@
-import type { MendedTables, TableContent } from '../../src/edit/tx/table-content.js';
+import type { MendedTables, TableContent } from '../../src/edit/tables/table-content.js';
 import { scanOf } from '../../src/l1l2/scan.js';
 import { geometryOf } from '../../src/qcow2/geometry.js';
 import { newCounts } from '../../src/refcount/counts.js';

@@ -4,7 +4,8 @@ import { bytesOf } from '../../base/words.js';
 import { walkStoredTables } from '../../refs/tables.js';
 import type { BlockSource, ByteRange } from '../../io/device.js';
 import type { LiteralWrite, TableWrites } from '../tx/plan.js';
-import { tableMaker, type SectorsOf } from '../tx/table-content.js';
+import type { SectorsOf } from '../tables/table-content.js';
+import { tableMaker } from '../tables/table-maker.js';
 
 /**
  * Ours: what is written in place is cut to sectors, the least that a file can have a hole of. Whoever made

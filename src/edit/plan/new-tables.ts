@@ -1,7 +1,8 @@
 import { assert } from '../../base/assert.js';
 import { addReferences, NO_PROBLEM } from '../../l1l2/scan.js';
 import type { TableWrites } from '../tx/plan.js';
-import { setNewEntries, type NewTables } from '../tx/table-content.js';
+import type { NewTables } from '../tables/table-content.js';
+import { setNewEntries } from '../tables/table-maker.js';
 import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
 import type { NewData } from './next-state.js';

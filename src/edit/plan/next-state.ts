@@ -1,7 +1,7 @@
 import type { Image } from '../../image/image.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { conformingEntry, type SnapshotEntry } from '../../qcow2/snapshot-table.js';
-import type { NewL2Table } from '../tx/table-content.js';
+import type { NewL2Table } from '../tables/table-content.js';
 
 /**
  * An edit is a function from the old metadata tree to the new one. This is the new one: what the

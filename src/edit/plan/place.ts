@@ -6,7 +6,7 @@ import { indexOfOffset } from '../../refs/pointers.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
-import type { FlaggedTables, NewTables } from '../tx/table-content.js';
+import type { FlaggedTables, NewTables } from '../tables/table-content.js';
 import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
 

@@ -8,7 +8,7 @@ import { COPIED, OFFSET_HIGH, OFFSET_LOW, offsetOf } from '../../l1l2/entry.js';
 import { anyCopiedWrong, type Scan } from '../../l1l2/scan.js';
 import { indexOfOffset } from '../../refs/pointers.js';
 import type { L1Ref } from '../../qcow2/header.js';
-import type { MendedTables } from '../tx/table-content.js';
+import type { MendedTables } from '../tables/table-content.js';
 import type { Counted } from './count.js';
 import { mendL1, type MendedTree } from './tree.js';
 import type { Moves } from './moves.js';

@@ -1,7 +1,7 @@
 import { hinted } from '../../base/hints.js';
 import { clustersToHold } from '../../base/units.js';
 import type { NewData } from '../plan/next-state.js';
-import type { NewEntries, NewL2Table } from '../tx/table-content.js';
+import type { NewEntries, NewL2Table } from '../tables/table-content.js';
 import { QsnapError } from '../../errors.js';
 import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';

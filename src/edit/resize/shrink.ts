@@ -1,4 +1,4 @@
-import type { NewL2Table } from '../tx/table-content.js';
+import type { NewL2Table } from '../tables/table-content.js';
 import type { OpenImage } from '../../image/image.js';
 import { isZero } from '../../base/bytes.js';
 import { clustersToHold } from '../../base/units.js';

@@ -28,6 +28,12 @@ export interface ApplyOptions {
  * Plans to make a snapshot's disk the active one; its size too. A saved VM state stays with the
  * snapshot, from where QEMU loads it.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const golden = findSnapshot(image.snapshots, 'golden');
+ * await executePlan(await planApply(image, golden, { discardChanges: true }));
+ * ```
+ *
  * @throws QsnapError SNAPSHOT_STALE, UNSAVED_CHANGES unless told what to do with them, BITMAPS_PRESENT,
  *   SIZE_DIFFERS_IN_V2, and what `planCreate` and `planEdit` throw.
  */

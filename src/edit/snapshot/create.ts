@@ -29,6 +29,13 @@ export interface CreateOptions extends NameRules {
 /**
  * Plans a snapshot of the active disk. VM state that lies behind the active disk is not part of it.
  *
+ * ```ts
+ * const date = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
+ * const plan = await planCreate(await openImage(device), { name: 'before upgrade', date });
+ * console.log(plan.summary, plan.facts.growthBytes);
+ * await executePlan(plan);
+ * ```
+ *
  * @throws QsnapError NAME_INVALID, NAME_IN_USE, ID_INVALID, ID_IN_USE, DATE_INVALID,
  *   TOO_MANY_SNAPSHOTS and what `planEdit` throws.
  */

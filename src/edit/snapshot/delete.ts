@@ -16,6 +16,11 @@ import { describeSnapshot } from './find.js';
  * Plans to delete one or many snapshots in one pass over the refcounts. All others, and the active
  * disk, stay as they are bit for bit.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * await executePlan(await planDelete(image, [findSnapshot(image.snapshots, 'golden')]));
+ * ```
+ *
  * @param snapshots of the image; naming one twice is the same as once.
  * @throws QsnapError SNAPSHOT_STALE, and what `planEdit` throws.
  */
@@ -30,6 +35,11 @@ export async function planDelete<Source extends BlockSource>(
 /**
  * Plans the same in stages, for a medium without room for new copies of all tables that change. A power cut may leave
  * refcounts that are too high. docs/crash-safety.md.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * await executeStages(await planDeleteInPlace(image, image.snapshots.slice(0, 2)));
+ * ```
  *
  * @throws QsnapError SNAPSHOT_STALE, and what `planInPlace` throws.
  */

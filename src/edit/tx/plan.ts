@@ -1,5 +1,5 @@
 import type { BlockSource, ByteRange } from '../../io/device.js';
-import type { TableContent } from './table-content.js';
+import type { TableContent } from '../tables/table-content.js';
 
 /**
  * A change to an image as data: shadow, switch, tidy. Only `execute.ts` carries it out.

@@ -1,6 +1,6 @@
 import type { BlockSource, ReadRequest } from '../../io/device.js';
 import { sizeAfterShadow, type LiteralWrite, type ShadowWrite, type WritePlan } from './plan.js';
-import { tableMaker, type TableMaker } from './table-content.js';
+import { tableMaker, type TableMaker } from '../tables/table-maker.js';
 
 const nothing: TableMaker = () => undefined;
 

@@ -3,7 +3,7 @@ import { MiB } from '../../base/units.js';
 import type { BlockSource, WriteRequest } from '../../io/device.js';
 import { tableReads } from '../../io/table-reads.js';
 import type { ShadowWrite, TableWrites } from './plan.js';
-import { tableMaker, type TableMaker } from './table-content.js';
+import { tableMaker, type TableMaker } from '../tables/table-maker.js';
 
 /** Bytes of tables that are made at a time. */
 const BATCH_BYTES = 4 * MiB;

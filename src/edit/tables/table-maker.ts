@@ -1,0 +1,97 @@
+import { storedWords, swapWords, wordsInPlace } from '../../base/words.js';
+import { setNewEntry } from '../../l1l2/new-entry.js';
+import { newRuns } from '../../l1l2/runs.js';
+import { setCopied, setCopiedOfAll } from '../../l1l2/scan.js';
+import { clearStoredCopied, setStoredCopied } from '../../l1l2/stored-scan.js';
+import type { Geometry } from '../../qcow2/geometry.js';
+import { BlockGroups } from '../../refcount/block-groups.js';
+import type {
+  FlaggedTables,
+  MendedTables,
+  NewL2Table,
+  RefcountBlocks,
+  TableContent,
+} from './table-content.js';
+
+/**
+ * Turns what was read of a table (or zeros) into the new table, in place: the bytes from `from` on, which are all of them
+ * or whole sectors.
+ */
+export type TableMaker = (index: number, part: Uint8Array, from?: number) => void;
+
+/** The function that makes tables of this content. It has working memory of its own, and no state. */
+export function tableMaker(content: TableContent): TableMaker {
+  switch (content.kind) {
+    case 'as-read':
+      return (index, table) => {
+        if (index === 0 && content.head !== undefined) table.set(content.head);
+      };
+    case 'refcounts':
+      return blockMaker(content);
+    case 'flags':
+      return flagMaker(content);
+    case 'new':
+      return (index, table) => {
+        const words = wordsInPlace(table);
+        setNewEntries(words, content.tables[index]!, content.dataAt, content.scan.format.geometry);
+        setCopied(words, content.scan, content.counts);
+        swapWords(words);
+      };
+    case 'mended':
+      return (index, table) => {
+        mendTable(wordsInPlace(table), index, content);
+      };
+    case 'sectors': {
+      const make = tableMaker(content.of);
+      return (index, sector) => {
+        make(content.tables[index]!, sector, content.offsets[index]);
+      };
+    }
+  }
+}
+
+function blockMaker({ counts, refcountBits, firstClusters }: RefcountBlocks): TableMaker {
+  const groups = new BlockGroups(refcountBits);
+  return (index, part, from = 0) => {
+    // A word of counts is 32 refcounts.
+    const firstWord = firstClusters[index]! / 32 + from / (4 * refcountBits);
+    groups.encodeBlock(counts, firstWord, storedWords(part));
+  };
+}
+
+/** Each entry gets its flag alone, so that a part of a table is made as a whole one is. */
+function flagMaker({ scan, counts, isShared }: FlaggedTables): TableMaker {
+  const runs = newRuns(scan);
+  return (index, part) => {
+    if (isShared[index] === 1) clearStoredCopied(part, scan);
+    else setStoredCopied(storedWords(part), scan, counts, runs);
+  };
+}
+
+/** Sets the entries of a new table, in words that are 0. */
+export function setNewEntries(
+  words: Uint32Array,
+  { words: known, runs }: NewL2Table,
+  dataAt: number,
+  geometry: Geometry,
+): void {
+  if (known !== undefined) words.set(known);
+  for (const { first, count, kind, dataCluster } of runs) {
+    for (let i = 0; i < count; i++) {
+      const at = kind === 'zero' ? 0 : dataAt + (dataCluster + i) * geometry.clusterBytes;
+      setNewEntry(words, first + i, kind, at, geometry);
+    }
+  }
+}
+
+function mendTable(
+  words: Uint32Array,
+  index: number,
+  { tables, mender, scan, counts }: MendedTables,
+): void {
+  const { at, mends, flags } = tables[index]!;
+  if (mends) mender.mendWholeL2(words, at, scan);
+  if (flags === 'all') setCopiedOfAll(words, scan);
+  if (flags === 'by-counts') setCopied(words, scan, counts);
+  swapWords(words);
+}
