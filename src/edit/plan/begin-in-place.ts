@@ -26,7 +26,7 @@ export interface Begun {
   /** Guest data that only dropped snapshots had. */
   readonly data: readonly ByteRange[];
   /** That, their tables, and what the old list does not share with the new one. */
-  readonly vacated: readonly ByteRange[];
+  readonly released: readonly ByteRange[];
 }
 
 /**
@@ -56,16 +56,16 @@ export async function begin(
   moveDataRefcounts(audited);
   const data = freedRanges(counts, free, image.geometry);
   releaseDroppedL1s(audited, ledger);
-  for (const cluster of unlisting.vacated) ledger.changeMetadata(cluster, -1);
+  for (const cluster of unlisting.released) ledger.changeMetadata(cluster, -1);
   const before = tally.before.slice();
   tally.offsets.forEach((at, index) => {
     if (tally.kept[index]! + tally.written[index]! > 0) return;
     ledger.changeMetadata(at / clusterBytes, -before[index]!);
     before[index] = 0;
   });
-  const vacated = freedRanges(counts, free, image.geometry);
+  const released = freedRanges(counts, free, image.geometry);
   const edit = { ...audited, tally: { ...tally, before } };
-  return { edit, ledger, unlisting, data, vacated };
+  return { edit, ledger, unlisting, data, released };
 }
 
 /** Two refcounts that are raised may lie in holes of the file, of which a host fills this much. */
@@ -84,17 +84,17 @@ async function roomForTable(
 }
 
 /** Clusters that the deletion leaves without a reference: the medium has room for them, also where it is full. */
-export function vacatedClusters({ edit, vacated }: Begun): ClusterSet {
+export function releasedClusters({ edit, released }: Begun): ClusterSet {
   const { clusterBytes } = edit.image.geometry;
   const set = new ClusterSet(edit.free.clusters);
-  for (const { at, length } of vacated)
+  for (const { at, length } of released)
     set.addRange(at / clusterBytes, (at + length) / clusterBytes);
   return set;
 }
 
 /** These, and the clusters that were free, which may be holes. */
 export function usableClusters(begun: Begun): ClusterSet {
-  const set = vacatedClusters(begun);
+  const set = releasedClusters(begun);
   const { free } = begun.edit;
   for (let cluster = free.next(0); cluster < free.clusters; cluster = free.next(cluster + 1)) {
     set.add(cluster);

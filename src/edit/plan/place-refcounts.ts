@@ -31,14 +31,14 @@ export function placeRefcounts(
   ledger.release(old.at, old.clusters * clusterBytes);
 
   const newPlaces = new Map<number, number>();
-  for (let settled = false; !settled;) {
-    settled = true;
+  for (let isDone = false; !isDone;) {
+    isDone = true;
     for (let block = 0; block < ledger.counts.touched.length; block++) {
       if (ledger.counts.touched[block] === 0 || newPlaces.has(block)) continue;
       newPlaces.set(block, ledger.takeTables(1)[0]!);
       const oldPlace = refcountBlocks[block] ?? 0;
       if (oldPlace !== 0) ledger.release(oldPlace, clusterBytes);
-      settled = false;
+      isDone = false;
     }
   }
 

@@ -9,7 +9,7 @@ import type { AuditedEdit } from './audit.js';
 import {
   begin,
   usableClusters,
-  vacatedClusters,
+  releasedClusters,
   type Begun,
   type ShorterList,
 } from './begin-in-place.js';
@@ -59,7 +59,7 @@ async function switchToNewTables(
   const { source, geometry } = surveyed.image;
   const within = (roomOf: RoomOf): Promise<Staged | undefined> =>
     switchWithin(surveyed, freeBytes, roomOf);
-  const staged = (await within(vacatedClusters)) ?? (await within(usableClusters));
+  const staged = (await within(releasedClusters)) ?? (await within(usableClusters));
   if (staged === undefined) return undefined;
   const bytes = writtenBytes(staged);
   if (bytes <= freeBytes) return staged;

@@ -16,7 +16,7 @@ export interface Unlisting {
   /** What is done once the header has the new list: no entry stays behind the last one that counts. */
   readonly tidy: readonly ShadowWrite[];
   /** Clusters that only the old table had. */
-  readonly vacated: readonly number[];
+  readonly released: readonly number[];
 }
 
 /** The snapshots that stay, as they are stored. */
@@ -56,7 +56,7 @@ export async function unlist(
   const first = header.snapshotTable.at / geometry.clusterBytes;
   const old = clustersToHold(snapshotTableBytes, geometry.clusterBytes);
   const staying = isFirstPart ? clustersToHold(bytes.length, geometry.clusterBytes) : 0;
-  const vacated = Array.from({ length: old - staying }, (_, i) => first + staying + i);
+  const released = Array.from({ length: old - staying }, (_, i) => first + staying + i);
   if (isFirstPart) {
     const at = entries === 0 ? 0 : header.snapshotTable.at;
     // Not to the end of the cluster: behind the old table the file may have a hole, and the disk no room.
@@ -66,7 +66,7 @@ export async function unlist(
     const before = new Uint8Array(padded.length);
     if (staying > 0) await image.source.readBatch([{ at, into: before }]);
     const tidy = literalsInPlace('snapshot table', at, before, padded);
-    return { table: { at, count: entries }, prepare: [], tidy, vacated };
+    return { table: { at, count: entries }, prepare: [], tidy, released };
   }
   const at = placeTable(bytes, edit, ledger);
   const refcounts = await blocksNow(edit, freeBytes);
@@ -74,7 +74,7 @@ export async function unlist(
     table: { at, count: entries },
     prepare: [...ledger.writes, ...refcounts],
     tidy: [],
-    vacated,
+    released,
   };
 }
 
