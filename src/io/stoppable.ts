@@ -4,7 +4,7 @@ import { viewOf } from './view.js';
 
 /** What can be asked of work that only reads, such as planning an edit. */
 export interface Stoppable {
-  /** Ends the work before its next read, with ABORTED. Nothing was written by then. */
+  /** Ends the work before or after its next read, with ABORTED. Nothing was written by then. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,6 +23,7 @@ export function stoppable<Source extends BlockSource>(
   const readBatch: BlockSource['readBatch'] = async (requests) => {
     throwIfAborted(signal, what);
     await source.readBatch(requests);
+    throwIfAborted(signal, what);
   };
   return viewOf(source, new Map([['readBatch', readBatch]]));
 }

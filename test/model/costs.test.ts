@@ -111,8 +111,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 0,
-        "readKiB": 361.5,
-        "reads": 79,
+        "readKiB": 361.25,
+        "reads": 78,
         "writes": 46,
         "writtenKiB": 180.0703125,
       }
@@ -125,8 +125,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 0,
-        "readKiB": 238.25,
-        "reads": 12,
+        "readKiB": 238,
+        "reads": 11,
         "writes": 4,
         "writtenKiB": 12.0703125,
       }
@@ -139,8 +139,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 0,
-        "readKiB": 365.75,
-        "reads": 11,
+        "readKiB": 365.5,
+        "reads": 10,
         "writes": 44,
         "writtenKiB": 172.0703125,
       }
@@ -153,8 +153,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 0,
-        "readKiB": 242.5,
-        "reads": 37,
+        "readKiB": 242.25,
+        "reads": 36,
         "writes": 12,
         "writtenKiB": 44.0703125,
       }
@@ -168,8 +168,8 @@ describe('an edit asks the medium for', () => {
       {
         "flushes": 2,
         "punches": 7,
-        "readKiB": 962.1015625,
-        "reads": 30,
+        "readKiB": 962.09375,
+        "reads": 29,
         "writes": 4,
         "writtenKiB": 192.0703125,
       }
