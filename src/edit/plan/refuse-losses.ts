@@ -1,4 +1,4 @@
-import { checkImage } from '../../read/check/check-image.js';
+import { checkLate } from '../../read/check/late-check.js';
 import type { Finding } from '../../read/check/finding.js';
 import type { CheckReport } from '../../read/check/report.js';
 import { behindDiskText, findBehindDisk } from '../../image/behind-disk.js';
@@ -31,7 +31,7 @@ export async function refuseLosses(edit: SurveyedEdit & Audited): Promise<void> 
     throw damaged({ structure, at, message: behindDiskText(behind) });
   }
   if (leakedClusters === 0 && !endsInsideData(edit)) return;
-  const report = await checkImage(image.source, { owners: false });
+  const report = await checkLate(image.source, { owners: false });
   const loss = report.findings.find(isLoss);
   if (loss === undefined && !losesMore(report)) return;
   const { structure, at, message } = loss ?? report.findings[0]!;

@@ -1,6 +1,6 @@
 import { QsnapError } from '../../errors.js';
 import type { BlockSource } from '../../io/device.js';
-import { checkImage } from './check-image.js';
+import { checkLate } from './late-check.js';
 import type { CheckOptions, CheckReport, CheckTotals } from './report.js';
 
 /** Flaws that an image may have. */
@@ -13,7 +13,7 @@ export type AllowedFlaws = Pick<CheckTotals, 'corruptions' | 'checkErrors' | 'le
  * @throws QsnapError VERIFY_FAILED with the first finding beyond that.
  */
 export async function refuseUnsound(image: BlockSource, allowed: AllowedFlaws): Promise<void> {
-  const { totals, findings } = await checkImage(image, { owners: false });
+  const { totals, findings } = await checkLate(image, { owners: false });
   const isWorse =
     totals.corruptions > allowed.corruptions ||
     totals.checkErrors > allowed.checkErrors ||
@@ -49,7 +49,7 @@ export async function noWorseThan(
     readBatch: (requests) => source.readBatch(requests),
     close: () => source.close(),
   };
-  const { totals } = await checkImage(old, { ...options, owners: false });
+  const { totals } = await checkLate(old, { ...options, owners: false });
   return (image) => refuseUnsound(image, totals);
 }
 

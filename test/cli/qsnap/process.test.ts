@@ -385,13 +385,15 @@ describe('a command loads what it needs', () => {
     const { files, bytes, text } = loadedBy('list', imageOf('five-snapshots'));
     expect(text).toContain('async function openImage(');
     expect(text).not.toContain('async function planEdit(');
-    expect(files).toBeLessThanOrEqual(13);
-    expect(bytes).toBeLessThan(321_000);
+    expect(files).toBeLessThanOrEqual(16);
+    expect(bytes).toBeLessThan(322_000);
   });
 
-  test('create: the planner', () => {
-    const { text } = loadedBy('create', imageOf('five-snapshots'), 'one more');
+  test('create: the planner, and not the check', () => {
+    const { bytes, text } = loadedBy('create', imageOf('five-snapshots'), 'one more');
     expect(text).toContain('async function planEdit(');
+    expect(text).not.toContain('async function checkImage(');
+    expect(bytes).toBeLessThan(415_000);
   });
 
   test('koffi: only where a raw file is read, which may have holes', () => {
