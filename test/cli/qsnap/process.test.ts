@@ -377,7 +377,7 @@ describe('a command loads what it needs', () => {
     const { files, bytes, text } = loadedBy(option);
     expect(text).toContain('async function run(');
     expect(text).not.toContain('async function openImage(');
-    expect(files).toBeLessThanOrEqual(3);
+    expect(files).toBeLessThanOrEqual(4);
     expect(bytes).toBeLessThan(180_000);
   });
 
