@@ -1,4 +1,5 @@
 /** Snapshots and L1 tables that a repair gives up, and what stays of all others. */
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { checkImage as checkOurs } from '../../../../src/read/check/check-image.js';
 import { memoryDevice, type MemoryDevice } from '../../../../src/io/memory.js';
@@ -26,8 +27,13 @@ async function repair(device: MemoryDevice, choice: RepairChoice): Promise<void>
   if (plan !== undefined) await executePlan(plan);
 }
 
-const contentsOf = (bytes: Uint8Array): Uint8Array[] =>
-  [layoutOf(bytes), ...snapshotsOf(bytes).snapshots].map((disk) => readGuest(bytes, disk));
+const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** A digest of each disk: to compare bytes one by one takes seconds. */
+const contentsOf = (bytes: Uint8Array): string[] =>
+  [layoutOf(bytes), ...snapshotsOf(bytes).snapshots].map((disk) =>
+    digestOf(readGuest(bytes, disk)),
+  );
 
 describe('a snapshot whose L1 table can not be where it is said to be', () => {
   const odd = 0x1234_5678n;
@@ -90,8 +96,10 @@ test('an L1 table that is given up is empty: the snapshot reads as zeros, and al
   await repair(device, { ...ALL, emptyL1s: [0] });
   const after = device.snapshotBytes();
   expect(checkImage(after)).toEqual({ corruptions: [], leaks: [] });
-  const [disk, first, ...others] = contentsOf(loadFixture(FIXTURE));
-  expect(contentsOf(after)).toEqual([disk, first!.slice().fill(0), ...others]);
+  const fixture = loadFixture(FIXTURE);
+  const [disk, , ...others] = contentsOf(fixture);
+  const zeros = digestOf(new Uint8Array(snapshotsOf(fixture).snapshots[0]!.diskSizeBytes));
+  expect(contentsOf(after)).toEqual([disk, zeros, ...others]);
   expect(await checkOurs(device)).toMatchObject({ exitCode: 0 });
 });
 
