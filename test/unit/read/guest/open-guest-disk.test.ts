@@ -140,7 +140,8 @@ describe('entries that can not be right', () => {
       withEntry((entry) => entry | (1n << 57n)),
     );
     const tolerant = await readAll(odd, { tolerant: true });
-    expect(tolerant).toEqual(await readAll(await imageOf('version-3')));
+    const whole = await readAll(await imageOf('version-3'));
+    expect(Buffer.compare(tolerant, whole)).toBe(0);
     const past = await imageOf(
       'version-3',
       withEntry((entry) => entry | (1n << 45n)),
