@@ -78,7 +78,7 @@ export async function executeUndo(
     };
   }
   await inState('unchanged', async () => {
-    await refuseIfUsed(device, index, header, newHasher);
+    await refuseIfUsed(device, file, index, header, newHasher);
     throwIfAborted(signal, 'the undoing');
   });
   const punchedBytes = await inState('old', () =>
@@ -211,9 +211,33 @@ async function restore(
   return bytes;
 }
 
+/** A host may give back a part of a range only; it is zeros by sectors then. */
+const SECTOR_BYTES = 512;
+
+/** Whether a range that the edit gave back reads as zeros, or as what was in it before. */
+async function isGivenBack(
+  device: BlockDevice,
+  file: BlockSource,
+  stretch: KeptStretch,
+  sizeBefore: number,
+): Promise<boolean> {
+  const length = Math.min(stretch.length, sizeBefore - stretch.at);
+  const now = await readStretch(device, { at: stretch.at, length });
+  if (isZero(now)) return true;
+  const kept = await readKept(file, { ...stretch, length });
+  for (let at = 0; at < length; at += SECTOR_BYTES) {
+    const end = Math.min(at + SECTOR_BYTES, length);
+    if (!isZero(now, at, end) && !hasSameBytes(now.subarray(at, end), kept.subarray(at, end))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /** Whether the image is, but for guest data, byte for byte what the edit left. */
 async function refuseIfUsed(
   device: BlockDevice,
+  file: BlockSource,
   index: UndoIndex,
   header: Uint8Array,
   newHasher: NewHasher,
@@ -235,6 +259,9 @@ async function refuseIfUsed(
   for (const stretch of index.shadow) {
     const bytes = await readStretch(device, stretch);
     if (!isAsWritten(bytes, stretch, newHasher)) refuse('tables');
+  }
+  for (const stretch of index.punched) {
+    if (!(await isGivenBack(device, file, stretch, index.sizeBefore))) refuse('freed clusters');
   }
   // It is cut off in the end.
   if (!(await isTailOurs(device, index, newHasher))) refuse('bytes behind the old end');

@@ -83,6 +83,26 @@ describe('an edit that is undone', () => {
     );
   });
 
+  test('is refused where a cluster that it gave back holds something else by now', async () => {
+    const seen = { refused: 0 };
+    await fc.assert(
+      fc.asyncProperty(situations, fc.nat(511), async ({ bytes, plan }, within) => {
+        const [freed] = plan.punch.filter(({ at }) => at < bytes.length);
+        if (freed === undefined) return;
+        const { device, file } = await edited(bytes, plan);
+        const at = freed.at + within;
+        const other = bytes[at] === 99 ? 98 : 99;
+        await device.writeBatch([{ at, bytes: Uint8Array.of(other) }]);
+        const before = device.snapshotBytes();
+        expect(await codeOf(executeUndo(device, file, newHasher))).toBe('IMAGE_CHANGED');
+        expect(Buffer.compare(device.snapshotBytes(), before)).toBe(0);
+        seen.refused += 1;
+      }),
+      { numRuns: 50 },
+    );
+    expect(seen.refused).toBeGreaterThan(20);
+  });
+
   test('does nothing where the edit was never made, whatever free clusters hold by now', async () => {
     await fc.assert(
       fc.asyncProperty(situations, async ({ bytes, plan }) => {
