@@ -3,6 +3,7 @@ import type { ProposedRepair } from '../edit/repair/propose.js';
 import type { DoneRepair } from './done-repair.js';
 import { Edits } from './edits.js';
 import type { ImageWork } from './image-work.js';
+import { EDIT, refuseUnknown } from './known-options.js';
 import type {
   ApplyingOptions,
   DeletingOptions,
@@ -128,6 +129,7 @@ export class EditableImage {
     name: string,
     options: EditOptions = {},
   ): Promise<DoneSnapshotEdit> {
+    refuseUnknown(options, EDIT);
     // Entries keep their positions.
     let index = 0;
     const planner: Planner = (image, planning) => {
@@ -144,6 +146,7 @@ export class EditableImage {
     name: string,
     options: ProgressOptions = {},
   ): Promise<PlannedEdit> {
+    refuseUnknown(options, EDIT);
     return this.#edits.plan(renaming(snapshot, name), options);
   }
 
@@ -234,6 +237,7 @@ export class EditableImage {
     planned: PlannedEdit | ProposedRepair,
     options: EditOptions = {},
   ): Promise<DoneEdit | DoneRepair> {
+    refuseUnknown(options, EDIT);
     return 'before' in planned
       ? this.#repairs.execute(planned, options)
       : this.#edits.execute(planned, options);

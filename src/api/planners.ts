@@ -6,6 +6,7 @@ import { planDelete, planDeleteInPlace } from '../edit/snapshot/delete.js';
 import { planRename } from '../edit/snapshot/rename.js';
 import { planResize } from '../edit/resize/plan-resize.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
+import { APPLY, CREATE, DELETE, refuseUnknown, RESIZE } from './known-options.js';
 import { snapshotDate } from './now.js';
 import type {
   ApplyingOptions,
@@ -22,16 +23,17 @@ export function chosen({ snapshots }: Pick<Image, 'snapshots'>, choice: Snapshot
 }
 
 /** The date is that of the call, whenever the edit's turn comes. */
-export function creating(name: string, { date, id }: NewSnapshotOptions): Planner {
+export function creating(name: string, options: NewSnapshotOptions): Planner {
+  refuseUnknown(options, CREATE);
+  const { date, id } = options;
   const dated = { name, date: snapshotDate(date), ...(id !== undefined && { id }) };
   return (image, planning) => planCreate(image, dated, planning);
 }
 
 /** What `apply` does. */
-export function applying(
-  choice: SnapshotChoice,
-  { discardChanges, saveAs }: ApplyingOptions,
-): Planner {
+export function applying(choice: SnapshotChoice, wanted: ApplyingOptions): Planner {
+  refuseUnknown(wanted, APPLY);
+  const { discardChanges, saveAs } = wanted;
   const date = snapshotDate();
   const options = {
     discardChanges: discardChanges === true,
@@ -43,8 +45,10 @@ export function applying(
 /** What `delete` does; the choices may mean one snapshot more than once. */
 export function deleting(
   choices: SnapshotChoice | readonly SnapshotChoice[],
-  { inPlace }: DeletingOptions,
+  options: DeletingOptions,
 ): Planner {
+  refuseUnknown(options, DELETE);
+  const { inPlace } = options;
   const all: readonly SnapshotChoice[] = isList(choices) ? [...choices] : [choices];
   return async (image, planning) => {
     const doomed = all.map((choice) => chosen(image, choice));
@@ -64,10 +68,9 @@ export function renaming(choice: SnapshotChoice, name: string): Planner {
 }
 
 /** What `resize` does. */
-export function resizing(
-  diskSizeBytes: number,
-  { shrink, preallocation }: ResizingOptions,
-): Planner {
+export function resizing(diskSizeBytes: number, wanted: ResizingOptions): Planner {
+  refuseUnknown(wanted, RESIZE);
+  const { shrink, preallocation } = wanted;
   const options = {
     diskSizeBytes,
     shrink: shrink === true,

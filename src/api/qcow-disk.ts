@@ -8,6 +8,7 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Extent, GuestDisk } from '../read/guest/disk.js';
 import type { DiskExtentOptions, StreamOptions, WorkOptions } from './options.js';
 import { boundsOf, refuseClosed, refuseNoCount } from './refuse.js';
+import { EXTENTS, refuseUnknown, STREAM } from './known-options.js';
 
 /** What is read at a time between two looks at the signal. */
 const PIECE_BYTES = 8 * MiB;
@@ -85,6 +86,7 @@ export class QcowDisk implements AsyncDisposable {
    * @throws QsnapError RANGE_INVALID, CLOSED.
    */
   stream(options: StreamOptions = {}): ReadableStream<Uint8Array> {
+    refuseUnknown(options, STREAM);
     const { signal, onProgress, chunkBytes = CHUNK_BYTES } = options;
     const { from, to } = boundsOf(options, this.sizeBytes);
     refuseNoCount('chunkBytes', chunkBytes, 1);
@@ -116,6 +118,7 @@ export class QcowDisk implements AsyncDisposable {
    *   IMAGE_TRUNCATED, READ_FAILED: as it is iterated, after all extents before the damage.
    */
   async *extents(options: DiskExtentOptions = {}): AsyncGenerator<Extent, void, undefined> {
+    refuseUnknown(options, EXTENTS);
     const { signal, layers } = options;
     const { from, to } = boundsOf(options, this.sizeBytes);
     this.#refuseClosed();

@@ -9,6 +9,7 @@ import { computeUnsavedChanges, type UnsavedChanges } from '../edit/snapshot/uns
 import { allSnapshots } from './current-image.js';
 import { EditableImage } from './editable-image.js';
 import { ImageWork } from './image-work.js';
+import { DISK, refuseUnknown } from './known-options.js';
 import { OpenDisks } from './open-disks.js';
 import type {
   DiskOptions,
@@ -152,6 +153,8 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
     moreOptions: DiskOptions = {},
   ): Promise<QcowDisk> {
     const isChoice = typeof snapshotOrOptions === 'string' || isSnapshot(snapshotOrOptions);
+    if (!isChoice) refuseUnknown(snapshotOrOptions ?? {}, DISK);
+    refuseUnknown(moreOptions, DISK);
     const options = isChoice ? moreOptions : { ...snapshotOrOptions, ...moreOptions };
     return this.#work.queued({}, async () => {
       const image = await this.#work.current.fresh();

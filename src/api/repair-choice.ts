@@ -2,6 +2,7 @@ import { findSnapshot } from '../edit/snapshot/find.js';
 import { parseRepairWords, type ChosenFinding, type RepairChoice } from '../edit/repair/choice.js';
 import type { OpenImage } from '../image/image.js';
 import { ownSnapshot } from '../image/own-snapshot.js';
+import { refuseUnknown, REPAIR } from './known-options.js';
 import type { RepairingOptions, RepairTarget, SnapshotChoice } from './options.js';
 
 /** The choice that a caller means, once the snapshots of the damaged image are known. */
@@ -16,7 +17,9 @@ export function choosing(
   targets: RepairTarget | readonly RepairTarget[],
   options: RepairingOptions,
 ): Choose {
+  refuseUnknown(options, REPAIR);
   const all: readonly RepairTarget[] = isList(targets) ? targets : [targets];
+  if (!all.every(isTarget)) throw noTarget();
   const words = all.filter((target) => typeof target === 'string');
   const said = words.length === 0 ? { classes: [] } : parseRepairWords(words);
   const findings = [...(said.findings ?? []), ...all.filter(isFinding).map(placeOf)];
@@ -36,6 +39,12 @@ export function choosing(
 const isList = (
   targets: RepairTarget | readonly RepairTarget[],
 ): targets is readonly RepairTarget[] => Array.isArray(targets);
+
+const isTarget = (target: unknown): boolean =>
+  typeof target === 'string' || (typeof target === 'object' && target !== null && 'code' in target);
+
+const noTarget = (): TypeError =>
+  new TypeError('a target of a repair is a text, or a finding with its code and offset');
 
 const isFinding = (target: RepairTarget): target is ChosenFinding => typeof target === 'object';
 

@@ -75,8 +75,14 @@ export async function exportDisk(
 }
 
 function formatOf(file: string, { format }: ExportOptions): 'raw' | 'qcow2' {
+  if (format !== undefined && !FORMATS.has(format)) throw unknownFormat(format);
   return format ?? (/\.qcow2$/i.test(file) ? 'qcow2' : 'raw');
 }
+
+const FORMATS: ReadonlySet<string> = new Set(['raw', 'qcow2']);
+
+const unknownFormat = (format: string): TypeError =>
+  new TypeError(`a disk is exported as "raw" or "qcow2", not as "${format}"`);
 
 function uncompressed(file: string): QsnapError {
   return new QsnapError('NEW_IMAGE_INVALID', 'a raw disk has no compressed clusters', {

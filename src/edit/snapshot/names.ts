@@ -21,6 +21,7 @@ export function newName(
   others: readonly Snapshot[],
   rules: NameRules,
 ): Uint8Array {
+  if (!isText(name)) throw invalidName('is neither a text nor bytes', 'one of them');
   const bytes = typeof name === 'string' ? utf8Bytes(name) : name;
   const max = LIMITS.snapshotNameBytesMax.value;
   if (bytes.length > max) throw invalidName(`is ${bytes.length} bytes long`, `at most ${max}`);
@@ -40,6 +41,15 @@ export function newName(
     });
   }
   return bytes;
+}
+
+/** A program without types may give anything. */
+const isText = (name: unknown): boolean => typeof name === 'string' || name instanceof Uint8Array;
+
+function invalidId(shown: string, max: number): QsnapError {
+  return new QsnapError('ID_INVALID', `"${shown}" can't be the id of a snapshot`, {
+    expected: `1 to ${max} bytes of printable text`,
+  });
 }
 
 function invalidName(what: string, expected: string): QsnapError {
@@ -62,12 +72,11 @@ function hasControl(bytes: Uint8Array): boolean {
 export function newId(id: string | undefined, others: readonly Snapshot[]): Uint8Array {
   const taken = new Set(others.map((snapshot) => snapshot.id));
   if (id === undefined) return utf8Bytes(nextId(others, taken));
-  const bytes = utf8Bytes(id);
   const max = LIMITS.snapshotIdBytesMax.value;
+  if (typeof (id as unknown) !== 'string') throw invalidId(id, max);
+  const bytes = utf8Bytes(id);
   if (bytes.length === 0 || bytes.length > max || hasControl(bytes)) {
-    throw new QsnapError('ID_INVALID', `"${printable(bytes)}" can't be the id of a snapshot`, {
-      expected: `1 to ${max} bytes of printable text`,
-    });
+    throw invalidId(printable(bytes), max);
   }
   if (taken.has(id)) {
     throw new QsnapError('ID_IN_USE', `a snapshot has the id "${printable(bytes)}" already`, {
