@@ -47,15 +47,7 @@ const STEADY_FLAGS = [
   ...['--max-old-space-size=64', '--max-semi-space-size=1', '--single-threaded', '--no-opt'],
 ];
 
-/** The middle one of three processes, by how far their peaks grow. */
 async function measure(image: string): Promise<Measured> {
-  const all: Measured[] = [];
-  for (let i = 0; i < 3; i++) all.push(await measureOnce(image));
-  all.sort((a, b) => a.grownKiB - b.grownKiB);
-  return all[1]!;
-}
-
-async function measureOnce(image: string): Promise<Measured> {
   const urls = ['index', 'node'].map((name) => pathToFileURL(`${ROOT}dist/${name}.js`).href);
   const args = [...STEADY_FLAGS, '--input-type=module', '-e', SCRIPT, '--', ...urls, image];
   const { stdout } = await run(process.execPath, args);
