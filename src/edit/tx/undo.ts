@@ -5,6 +5,7 @@ import type { NewHasher } from '../../base/hasher.js';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
+import { stoppable } from '../../io/stoppable.js';
 import { editsBegun } from '../../io/edits.js';
 import { executePlan, inState } from './execute.js';
 import { notAsWritten } from './read-back.js';
@@ -78,7 +79,8 @@ export async function executeUndo(
     };
   }
   await inState('unchanged', async () => {
-    await refuseIfUsed(device, file, index, header, newHasher);
+    const read = stoppable(device, signal, 'the undoing');
+    await refuseIfUsed(read, file, index, header, newHasher);
     throwIfAborted(signal, 'the undoing');
   });
   const punchedBytes = await inState('old', () =>

@@ -103,6 +103,35 @@ describe('an edit that is undone', () => {
     expect(seen.refused).toBeGreaterThan(20);
   });
 
+  test('ends at once where a signal comes while the image is compared', async () => {
+    const bytes = Uint8Array.from({ length: 8192 }, (_, i) => 1 + (i % 251));
+    const table = {
+      kind: 'literal',
+      what: 'active L1',
+      bytes: new Uint8Array(512).fill(7),
+    } as const;
+    const { device, file } = await edited(bytes, {
+      headerSector: bytes.slice(0, 512),
+      fileSizeBytes: bytes.length,
+      shadow: [1024, 2048, 4096].map((at) => ({ ...table, at })),
+      switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+      punch: [],
+    });
+    const before = device.snapshotBytes();
+    const controller = new AbortController();
+    const readBatch = device.readBatch.bind(device);
+    let reads = 0;
+    device.readBatch = (requests) => {
+      reads += 1;
+      if (reads === 2) controller.abort();
+      return readBatch(requests);
+    };
+    const undoing = executeUndo(device, file, newHasher, { signal: controller.signal });
+    expect(await codeOf(undoing)).toBe('ABORTED');
+    expect(reads).toBe(2);
+    expect(Buffer.compare(device.snapshotBytes(), before)).toBe(0);
+  });
+
   test('does nothing where the edit was never made, whatever free clusters hold by now', async () => {
     await fc.assert(
       fc.asyncProperty(situations, async ({ bytes, plan }) => {
