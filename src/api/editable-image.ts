@@ -85,7 +85,8 @@ export class EditableImage {
   }
 
   /**
-   * Deletes one snapshot or several in one edit. The others and the active disk stay bit for bit.
+   * Deletes one snapshot or several in one edit. The others and the active disk stay bit for bit. An empty list
+   * changes no snapshot.
    *
    * ```ts
    * await image.delete(['id:2', 'id:3']);

@@ -58,15 +58,16 @@ export class Edits {
   /** @throws QsnapError PLAN_STALE for a plan that was not made here. */
   async execute(planned: PlannedEdit, options: EditOptions): Promise<DoneEdit> {
     const origin = this.#origins.get(planned);
-    if (origin === undefined) throw ofAnotherImage(this.#work.source.label);
+    if (origin === undefined) throw madeElsewhere(this.#work.source.label);
     return (await this.edit(origin.planner, options, origin.made)).done;
   }
 }
 
-/** Said of a plan that some other image made. */
-export function ofAnotherImage(label: string): QsnapError {
-  return new QsnapError('PLAN_STALE', "the plan can't be carried out: it is of another image", {
+/** Said of a plan that was not made by the object that is to carry it out. */
+export function madeElsewhere(label: string): QsnapError {
+  const reason = 'it was made by another image object, or when the image was open before';
+  return new QsnapError('PLAN_STALE', `the plan can't be carried out: ${reason}`, {
     file: label,
-    expected: 'a plan that this image made',
+    expected: 'a plan that this image made since it was opened',
   });
 }

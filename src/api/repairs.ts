@@ -9,7 +9,7 @@ import { checkImage } from '../read/check/check-image.js';
 import { refuseUnsound } from '../read/check/refuse-unsound.js';
 import type { CheckReport } from '../read/check/report.js';
 import { doneRepairOf, type DoneRepair } from './done-repair.js';
-import { ofAnotherImage } from './edits.js';
+import { madeElsewhere } from './edits.js';
 import type { ImageWork } from './image-work.js';
 import type { EditOptions, ProgressOptions } from './options.js';
 import type { Choose } from './repair-choice.js';
@@ -57,7 +57,7 @@ export class Repairs {
   /** @throws QsnapError PLAN_STALE for a proposal that was not made here. */
   async execute(proposal: ProposedRepair, options: EditOptions): Promise<DoneRepair> {
     const choose = this.#origins.get(proposal);
-    if (choose === undefined) throw ofAnotherImage(this.#work.source.label);
+    if (choose === undefined) throw madeElsewhere(this.#work.source.label);
     return this.repair(choose, options, proposal);
   }
 }

@@ -17,7 +17,7 @@ import { readBoth } from './parity.js';
 /** What `makeTwins` encrypts with. */
 const SECRET = 'open sesame';
 const seed = seedOf();
-const rounds = roundsOf(10);
+const rounds = roundsOf(8);
 const random = randomFrom(seed);
 
 async function opened<T>(

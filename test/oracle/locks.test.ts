@@ -207,7 +207,10 @@ describeWithQemu('E1: locks: what qsnap holds', () => {
 
   test('two open files of one process keep each other out, and say so', async () => {
     const file = await openFileForEdit(image);
-    await expect(openFile(image)).rejects.toThrow('in use by this process itself');
+    await expect(openFile(image)).rejects.toMatchObject({
+      message: `${image} is in use by this process itself`,
+      details: { hint: 'close the image where this program has it open' },
+    });
     await expect(openFileForEdit(image)).rejects.toThrow('in use by this process itself');
     await file.close();
     await (await openFile(image)).close();

@@ -53,7 +53,7 @@ function built(version: 2 | 3): Uint8Array {
 }
 
 /** A plain run does each damage to so many of the images that can take it, which of them by the seed. */
-const IMAGES_EACH = roundsOf(1) > 1 ? IMAGES.length + 2 : 4;
+const IMAGES_EACH = roundsOf(1) > 1 ? IMAGES.length + 2 : 3;
 
 const SOUND: ReadonlyMap<string, Uint8Array> = new Map([
   ...IMAGES.map((name) => [name, loadFixture(name)] as const),

@@ -176,6 +176,7 @@ function addRepair(program: Command, contextFor: ContextFor, settle: Settle): vo
     .argument('<image>', 'a qcow2 image')
     .argument('[what...]', REPAIR_WHAT_HELP)
     .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
+    .addOption(new Option('--dry-run', 'the same as --plan').implies({ plan: true }))
     .option('--undo <file>', 'keep in a new file what is overwritten')
     .option('--punch', 'give what is freed back to the host')
     .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')

@@ -1,3 +1,5 @@
+import { isQsnapError } from '../../index.js';
+import { printableText } from '../../internal.js';
 import { createOutputFile, type OutputFileOptions } from '../../node/index.js';
 import { jsonText } from '../text.js';
 
@@ -24,4 +26,22 @@ export async function newTextFile(file: string, options: OutputFileOptions): Pro
     },
     discard: () => output.discard(),
   };
+}
+
+/**
+ * Writes what goes beside a copy that is finished, and may have taken hours: the error of a failure says that the copy
+ * is there.
+ *
+ * @param copy the name of the copy; undefined where it has none.
+ */
+export async function besideFinished(
+  copy: string | undefined,
+  write: () => Promise<void>,
+): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (copy === undefined || !isQsnapError(error)) throw error;
+    throw error.with({ hint: `${printableText(copy)} is complete and has its name` });
+  }
 }

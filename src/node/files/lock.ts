@@ -226,7 +226,9 @@ async function inUse(fd: number, label: string, against: readonly Bytes[]): Prom
   return new QsnapError('IMAGE_IN_USE', `${printableText(label)} is in use by ${who}`, {
     file: label,
     ...(names === '' ? {} : { holder: names }),
-    hint: 'shut down the virtual machine or end the program that uses the image',
+    hint: holders.some(({ pid }) => pid === process.pid)
+      ? 'close the image where this program has it open'
+      : 'shut down the virtual machine or end the program that uses the image',
   });
 }
 

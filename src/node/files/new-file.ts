@@ -1,6 +1,7 @@
 /** Files that did not exist before, or whose content is going to be replaced. */
 import { constants, promises } from 'node:fs';
 import path from 'node:path';
+import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice } from '../../io/device.js';
 import { closeQuietly, openCalls, type NodeFileCalls } from './file-calls.js';
@@ -34,11 +35,13 @@ export interface NewFile extends BlockDevice {
  * }
  * ```
  *
- * @throws QsnapError OPEN_FAILED with the system's error: EEXIST if the name is taken.
+ * @throws QsnapError OUTPUT_EXISTS if the name is taken; OPEN_FAILED with the system's error.
  */
 export async function createNewFile(file: string): Promise<NewFile> {
   try {
-    const { calls, identity } = await make(file, MODE);
+    const { calls, identity } = await make(file, MODE).catch((error: unknown) => {
+      throw systemCodeOf(error) === 'EEXIST' ? nameTaken(file, error) : error;
+    });
     const device = new FileDevice(file, calls, { fixedBytes: undefined });
     const abandon = (): Promise<void> => abandoned(device, file, identity);
     try {
@@ -49,8 +52,13 @@ export async function createNewFile(file: string): Promise<NewFile> {
     }
     return Object.assign(device, { abandon });
   } catch (error) {
-    throw openFailed(file, error);
+    throw error instanceof QsnapError ? error : openFailed(file, error);
   }
+}
+
+function nameTaken(file: string, cause: unknown): QsnapError {
+  const details = { file, hint: 'choose another name' };
+  return new QsnapError('OUTPUT_EXISTS', `${printableText(file)} exists already`, details, cause);
 }
 
 interface Made {

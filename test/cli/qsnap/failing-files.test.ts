@@ -1,5 +1,5 @@
 /** Files that fail, or can't be locked: what the commands say then. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { REPAIR_SENTENCES, STATE_SENTENCES } from '../../../src/cli/qsnap/report.js';
@@ -72,6 +72,52 @@ test('a delete on a disk that turns out to be full says how much room it needs, 
   );
   expect(stderr).toContain('delete with --in-place');
   expect(stderr).toContain(STATE_SENTENCES.old);
+  await expectSound(image);
+});
+
+// An hour's copy is not taken back for a file of a few lines.
+test.each([
+  ['export', ['--manifest']],
+  ['rescue', ['--all', '--map']],
+] as const)(
+  '%s: a name taken while it ran, for what goes beside the copy',
+  async (name, options) => {
+    const image = imageOf('five-snapshots');
+    const [copy, beside] = [`${image}.copy`, `${image}.json`];
+    vi.mocked(node.createOutputFile).mockImplementation(async (file, how) => {
+      const output = await actual.createOutputFile(file, how);
+      const commit = output.commit.bind(output);
+      output.commit = async () => {
+        if (file === beside) writeFileSync(file, 'of somebody else');
+        await commit();
+      };
+      return output;
+    });
+    const { code, stderr } = await qsnap([name, image, '-o', copy, ...options, beside]);
+    vi.mocked(node.createOutputFile).mockReset();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${beside} exists already: it was made meanwhile`);
+    expect(stderr).toContain(`hint: ${copy} is complete and has its name`);
+    expect(readFileSync(beside, 'utf8')).toBe('of somebody else');
+    expect(existsSync(copy)).toBe(true);
+    await expectSound(image);
+  },
+);
+
+test('what is wrong with the file of an undo is said of that file', async () => {
+  const image = imageOf('refcount-too-low');
+  const undo = path.join(path.dirname(image), 'old.undo');
+  writeFileSync(undo, 'no undo file');
+  const kept = await qsnap(['repair', '--undo', undo, image]);
+  expect(kept.stderr).toContain(`: ${undo} exists already\nhint: choose another name\n`);
+  const undone = await qsnap(['undo', undo, image]);
+  expect(undone.stderr).toContain(`qsnap: ${undo}: this is no undo file of qsnap: it is too short`);
+  for (const { code, stderr } of [kept, undone]) {
+    expect(code).toBe(1);
+    expect(stderr).toContain('The image is unchanged.');
+  }
+  expect(readFileSync(undo, 'utf8')).toBe('no undo file');
+  expect((await qsnap(['repair', image])).code).toBe(0);
   await expectSound(image);
 });
 

@@ -22,7 +22,7 @@ import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { isAllGood, newMapFile, salvagedLines, surveySalvaged } from '../salvage.js';
 import { selectSnapshot } from '../selection.js';
-import { newTextFile, type NewTextFile } from '../text-file.js';
+import { besideFinished, newTextFile, type NewTextFile } from '../text-file.js';
 
 /** Flags of `export`. */
 export interface ExportFlags extends GuestFlags {
@@ -102,8 +102,10 @@ async function exportFrom(
       ...done,
     };
     await target.commit();
-    await map?.commit();
-    await manifest?.write(manifestJson(facts, context.io.now()));
+    await besideFinished(target.isStream ? undefined : target.label, async () => {
+      await map?.commit();
+      await manifest?.write(manifestJson(facts, context.io.now()));
+    });
     progress.stop();
     tell(facts, flags, context);
     if (salvaged === undefined || isAllGood(salvaged)) return true;

@@ -15,7 +15,7 @@ import type { Rescued } from '../present/rescued.js';
 import { rescuedLine, rescuePlanLines } from '../present/rescue-text.js';
 import { withSource, type OpenSource, type ReadSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
-import { newTextFile } from '../text-file.js';
+import { besideFinished, newTextFile } from '../text-file.js';
 
 /** Flags of `rescue`. */
 export interface RescueFlags {
@@ -67,7 +67,7 @@ async function rescueFrom(
       output = { path: flags.output!, report };
     }
     const rescued: Rescued = { path, plan, disks, output };
-    await map?.write(lostMapJson(rescued));
+    await besideFinished(output?.path, async () => map?.write(lostMapJson(rescued)));
     progress.stop();
     tell(rescued, context);
   } finally {

@@ -1,4 +1,4 @@
-import { executeUndo } from '../../../index.js';
+import { executeUndo, isQsnapError } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { newSha256, openFile, openFileForEdit } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
@@ -53,7 +53,8 @@ export async function undo(
     }
     return EXIT_CODES.done.code;
   } catch (error) {
-    reportFailure(error, path, 'repair', context);
+    const isOfFile = isQsnapError(error) && error.code === 'UNDO_FILE_INVALID';
+    reportFailure(error, isOfFile ? file : path, 'repair', context);
     if (context.json) printJson(context, { error: errorJson(error, 'repair') });
     return EXIT_CODES.notDone.code;
   }

@@ -32,9 +32,13 @@ test('a file that is there stays as it is; a folder that is not there is an erro
   const directory = temporaryDirectory();
   const file = path.join(directory, 'disk.qcow2');
   writeFileSync(file, 'keep');
-  for (const wrong of [file, path.join(directory, 'none', 'old.undo')]) {
-    const error: unknown = await createNewFile(wrong).catch((thrown: unknown) => thrown);
-    expect(isQsnapError(error) && error.code).toBe('OPEN_FAILED');
+  const wrong = [
+    [file, 'OUTPUT_EXISTS'],
+    [path.join(directory, 'none', 'old.undo'), 'OPEN_FAILED'],
+  ] as const;
+  for (const [name, code] of wrong) {
+    const error: unknown = await createNewFile(name).catch((thrown: unknown) => thrown);
+    expect(isQsnapError(error) && error.code).toBe(code);
   }
   expect(readFileSync(file, 'utf8')).toBe('keep');
   expect(existsSync(path.join(directory, 'none'))).toBe(false);
