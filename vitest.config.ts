@@ -25,7 +25,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     setupFiles: ['test/support/setup.ts'],
     coverage: {
       provider: 'custom',

@@ -44,7 +44,7 @@ describe('an image that is in use', () => {
       const refused = await qsnap(['list', image]);
       expect(refused.code).toBe(1);
       expect(refused.stderr).toContain('is in use by ');
-      expect(refused.stderr).toContain('\nhint: shut down');
+      expect(refused.stderr).toContain('\nhint: close the image where this program has it open');
       expect((await qsnap(['list', '-U', image])).code).toBe(0);
     } finally {
       await device.close();
