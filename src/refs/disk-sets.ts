@@ -45,17 +45,29 @@ export class DiskSets {
     return made;
   }
 
-  /** The set of the disks that are in either, each once. */
+  /** The set of the disks that are in either. Both have each disk once, as `distinct` makes them. */
   union(a: DiskSet, b: DiskSet): DiskSet {
     if (a === b || b === NO_DISKS) return a;
     if (a === NO_DISKS) return b;
     const key = a < b ? `${a},${b}` : `${b},${a}`;
     const known = this.#unions.get(key);
     if (known !== undefined) return known;
-    const disks = [...new Set([...this.disksOf(a), ...this.disksOf(b)])].sort((x, y) => x - y);
-    const made = disks.reduce((set, disk) => this.with(set, disk), NO_DISKS);
+    const made = this.#of([...this.disksOf(a), ...this.disksOf(b)].sort((x, y) => x - y));
     this.#unions.set(key, made);
     return made;
+  }
+
+  /** The set with each of its disks once. */
+  distinct(set: DiskSet): DiskSet {
+    return this.#of(this.disksOf(set));
+  }
+
+  /** The set of ascending disks, each taken once. */
+  #of(disks: readonly DiskNumber[]): DiskSet {
+    let set = NO_DISKS;
+    for (const disk of disks)
+      if (set === NO_DISKS || this.#lasts[set] !== disk) set = this.with(set, disk);
+    return set;
   }
 
   /** The disks of a set, ascending, each as often as it is in it. */
@@ -65,12 +77,39 @@ export class DiskSets {
     return disks.reverse();
   }
 
+  /** By set: what comes of `empty` when `next` takes its disks one after the other, ascending. */
+  fold<T>(empty: T, next: (so: T, disk: DiskNumber) => T): readonly T[] {
+    const folded = [empty];
+    // A set comes after the one that it is made from.
+    for (let set = 1; set < this.size; set++) {
+      folded.push(next(folded[this.#parents[set]!]!, this.#lasts[set]!));
+    }
+    return folded;
+  }
+
   /** By set: the sum of `of` over its disks. */
   sums(of: (disk: DiskNumber) => number): Float64Array {
     const sums = new Float64Array(this.size);
     // A set comes after the one that it is made from.
     for (let set = 1; set < sums.length; set++) {
       sums[set] = sums[this.#parents[set]!]! + of(this.#lasts[set]!);
+    }
+    return sums;
+  }
+
+  /**
+   * By disk: the sum of what the sets have that it is in. The way to the empty set leads from each set through all its
+   * disks, so that what a set has goes to its last disk and on to the set that it is made from.
+   *
+   * @param of by set, each with every disk once.
+   * @param disks how many there are.
+   */
+  sumsByDisk(of: Float64Array, disks: number): Float64Array {
+    const sums = new Float64Array(disks);
+    const from = Float64Array.from({ length: this.size }, (_, set) => of[set] ?? 0);
+    for (let set = this.size - 1; set > NO_DISKS; set--) {
+      sums[this.#lasts[set]!]! += from[set]!;
+      from[this.#parents[set]!]! += from[set]!;
     }
     return sums;
   }

@@ -8,7 +8,7 @@ import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import type { DiskSet } from './disk-sets.js';
 import { OwnerMap } from './owner-map.js';
 import type { Pointers } from './pointers.js';
-import { disksOf, walkL1Tables, walkReferences } from './walk.js';
+import { disksOf, walkL1Tables, walkReferences, type ReferenceVisitor } from './walk.js';
 
 /** Who refers to what in an image. */
 export interface Owners {
@@ -36,16 +36,31 @@ export interface Owners {
  */
 export async function mapOwners(opened: OpenImage, { signal }: Stoppable = {}): Promise<Owners> {
   const image = stoppableImage(opened, signal, 'the walk over the tables');
+  const pointers = await walkL1Tables(image, disksOf(image));
+  return { pointers, data: await ownersBehind(image, pointers) };
+}
+
+/**
+ * Tells for each host cluster which disks have it, by the pointers to L2 tables that were collected.
+ *
+ * @param bitmapEntry told of the tables of bitmaps, too, in the same walk.
+ * @throws QsnapError READ_FAILED, ABORTED.
+ */
+export async function ownersBehind(
+  image: OpenImage,
+  pointers: Pointers,
+  bitmapEntry?: ReferenceVisitor['bitmapEntry'],
+): Promise<OwnerMap> {
   const format = tableFormat(image);
   const scan = scanOf(format, true);
-  const pointers = await walkL1Tables(image, disksOf(image));
   const { disks } = pointers;
   const data = new OwnerMap(disks, format.fileClusters);
   // A disk that points at a table twice has its clusters all the same.
-  const sets = Array.from(pointers.sets, (set) => disks.union(0, set));
-  if (image.header.externalDataFile) return { pointers, data };
+  const sets = Array.from(pointers.sets, (set) => disks.distinct(set));
+  if (image.header.externalDataFile) return data;
   const runs = newRuns(scan);
   await walkReferences(image, pointers, {
+    ...(bitmapEntry !== undefined && { bitmapEntry }),
     l2Table: (index, stored) => {
       const owners = sets[index]!;
       if (readRuns(stored, scan, runs) === NO_PROBLEM) {
@@ -58,7 +73,7 @@ export async function mapOwners(opened: OpenImage, { signal }: Stoppable = {}): 
       addEntries(stored, scan, owners, data);
     },
   });
-  return { pointers, data };
+  return data;
 }
 
 /** Adds the clusters of a table in host order, entry by entry. */

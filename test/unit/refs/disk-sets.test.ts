@@ -24,6 +24,7 @@ test('a set has the disks that were put into it, each as often as it was', () =>
       lists.forEach((numbers, i) => {
         const sum = numbers.reduce((so, disk) => so + disk * disk + 1, 0);
         expect(sums[made[i]!]).toBe(sum);
+        expect(sets.fold('', (so, disk) => so + disk)[made[i]!]).toBe(numbers.join(''));
       });
     }),
   );
@@ -40,6 +41,24 @@ test('a union has the disks of both, each once', () => {
       expect(sets.union(b, a)).toBe(sets.union(a, b));
       expect(sets.union(a, a)).toBe(a);
       expect(sets.union(NO_DISKS, a)).toBe(a);
+    }),
+  );
+});
+
+test('a distinct set has each disk once; sums go to each disk that a set has', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(disks, fc.nat(1000))), (lists) => {
+      const sets = new DiskSets();
+      const of = new Float64Array(1000);
+      const expected = new Float64Array(9);
+      for (const [numbers, amount] of lists) {
+        const set = sets.distinct(setOf(sets, numbers));
+        expect(sets.disksOf(set)).toEqual([...new Set(numbers)]);
+        if (set === NO_DISKS) continue;
+        of[set]! += amount;
+        for (const disk of new Set(numbers)) expected[disk]! += amount;
+      }
+      expect([...sets.sumsByDisk(of, 9)]).toEqual([...expected]);
     }),
   );
 });

@@ -1,0 +1,82 @@
+import { swapWords } from '../../base/words.js';
+import type { OpenImage } from '../../image/image.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
+import { COPIED, offsetOf } from '../../l1l2/entry.js';
+import type { DiskSet, DiskSets } from '../../refs/disk-sets.js';
+import { ownersBehind } from '../../refs/owners.js';
+import type { Pointers } from '../../refs/pointers.js';
+import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
+import { countSpace, type Space } from './space.js';
+import { addParts } from './parts.js';
+
+/**
+ * What the disks of an image have in common. All of it is bytes of the image file in whole clusters, by the set of parts
+ * (`parts.ts`) that have them: there are few sets, however many clusters there are.
+ */
+export interface Sharing {
+  readonly image: OpenImage;
+  /** The sets of parts. */
+  readonly parts: DiskSets;
+  /** By set: bytes of guest data and VM state. */
+  readonly data: Float64Array;
+  /** By set: bytes of L2 tables. */
+  readonly tables: Float64Array;
+  /** Bytes of guest data in an external data file; only the active disk has one. */
+  readonly dataFileBytes: number;
+  /** What the whole file is made of. */
+  readonly space: Space;
+}
+
+/**
+ * Reads what the disks of an image have in common, by one walk over its tables and refcounts.
+ *
+ * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, ABORTED.
+ */
+export async function readSharing(opened: OpenImage, { signal }: Stoppable = {}): Promise<Sharing> {
+  const image = stoppableImage(opened, signal, 'the walk over the tables');
+  const { geometry, header } = image;
+  const { clusterBytes } = geometry;
+  const pointers = await walkL1Tables(image, disksOf(image), (disk, words, into) => {
+    const { diskSizeBytes } = disk.snapshot ?? header;
+    addParts(disk, diskSizeBytes, words, geometry, into);
+  });
+  const parts = pointers.disks;
+  const bitmapClusters: number[] = [];
+  const owned = await ownersBehind(image, pointers, (high, low) => {
+    const offset = offsetOf(high, low);
+    if (offset !== 0) bitmapClusters.push(Math.floor(offset / clusterBytes));
+  });
+  const data: number[] = [];
+  for (const { length, owners } of owned.ranges()) add(data, owners, length * clusterBytes);
+  const tables: number[] = [];
+  for (const set of pointers.sets) add(tables, parts.distinct(set), clusterBytes);
+  return {
+    image: opened,
+    parts,
+    data: Float64Array.from(data, (bytes: number | undefined) => bytes ?? 0),
+    tables: Float64Array.from(tables, (bytes: number | undefined) => bytes ?? 0),
+    dataFileBytes: header.externalDataFile ? await countDataFileBytes(image, pointers) : 0,
+    space: await countSpace(image, pointers, owned, bitmapClusters),
+  };
+}
+
+function add(to: number[], set: DiskSet, bytes: number): void {
+  to[set] = (to[set] ?? 0) + bytes;
+}
+
+/** Counts the clusters that L2 tables name in an external data file. Spec: Standard Cluster Descriptor. */
+async function countDataFileBytes(image: OpenImage, pointers: Pointers): Promise<number> {
+  const stride = image.geometry.l2EntryBytes / 4;
+  let clusters = 0;
+  await walkReferences(image, pointers, {
+    l2Table: (_, words) => {
+      swapWords(words);
+      for (let i = 0; i < words.length; i += stride) {
+        // The first cluster of a data file has offset 0: the flag tells that it is allocated.
+        const isCopied = (words[i]! & COPIED) !== 0;
+        if (isCopied || offsetOf(words[i]!, words[i + 1]!) !== 0) clusters += 1;
+      }
+    },
+  });
+  return clusters * image.geometry.clusterBytes;
+}
