@@ -51,13 +51,14 @@ export interface ImageUsage {
  * Measures what each disk of an image costs, by one walk over its tables and refcounts.
  *
  * ```ts
- * const usage = await measureUsage(await openImage(device));
+ * const image = await openImage(device);
+ * const usage = await measureUsage(image);
  * for (const { snapshot, exclusiveBytes, ifDeleted } of usage.snapshots) {
  *   console.log(snapshot?.name, exclusiveBytes, ifDeleted?.freedBytes);
  * }
- * const [first, second] = usage.sharing.image.snapshots;
  * // Two snapshots may free more than the sum of both: what only they share.
- * if (first && second) console.log(freedByDeleting(usage.sharing, [first, second]).freedBytes);
+ * const [first, second] = image.snapshots;
+ * if (first && second) console.log(freedByDeleting(usage, [first, second]).freedBytes);
  * ```
  *
  * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, ABORTED.
@@ -76,7 +77,10 @@ export async function measureUsage(image: OpenImage, options: Stoppable = {}): P
  * @param snapshots of the image; naming one twice is the same as once.
  * @throws QsnapError SNAPSHOT_STALE.
  */
-export function freedByDeleting(sharing: Sharing, snapshots: readonly Snapshot[]): FreedBytes {
+export function freedByDeleting(
+  { sharing }: Pick<ImageUsage, 'sharing'>,
+  snapshots: readonly Snapshot[],
+): FreedBytes {
   const { image, parts, data, tables } = sharing;
   const gone = new Set(snapshots.map((one) => ownSnapshot(image, one)));
   const goes = parts.fold(true, (so, part) => {
@@ -108,7 +112,7 @@ export interface SharedBytes {
  * @throws QsnapError SNAPSHOT_STALE.
  */
 export function sharersOf(
-  { image, parts, data }: Sharing,
+  { sharing: { image, parts, data } }: Pick<ImageUsage, 'sharing'>,
   snapshot: Snapshot | undefined,
 ): readonly SharedBytes[] {
   const disk = snapshot === undefined ? ACTIVE_DISK : ownSnapshot(image, snapshot).index + 1;

@@ -75,7 +75,7 @@ test.each(names)('%s: what each disk takes is what plain loops count', async (na
       tableBytes: bytesOf(model.tables, model, has) + whole(l1.l1Entries * 8, model),
     });
     expect(told.mappedBytes).toBe(told.exclusiveBytes + told.sharedBytes);
-    const sharers = sharersOf(usage.sharing, told.snapshot);
+    const sharers = sharersOf(usage, told.snapshot);
     const expected = disks
       .map((_, other) => ({
         other,
@@ -95,20 +95,20 @@ test.each(names)('%s: what any set of snapshots frees is no sum', async (name) =
   const model = modelOf(bytes);
   const random = randomFrom(seed);
   const image = await openImage(memoryDevice(bytes));
-  const { sharing, snapshots } = await measureUsage(image);
+  const usage = await measureUsage(image);
   for (let round = 0; round < 8; round++) {
     const chosen = image.snapshots.filter(() => random.chance(0.5));
     const gone = new Set(chosen.map(({ index }) => index + 1));
     const goes = (set: ReadonlySet<number>): boolean => [...set].every((disk) => gone.has(disk));
-    const freed = freedByDeleting(sharing, [...chosen, ...chosen]);
+    const freed = freedByDeleting(usage, [...chosen, ...chosen]);
     expect(freed).toMatchObject({
       guestDataBytes: bytesOf(model.guest, model, goes),
       vmStateBytes: bytesOf(model.vmState, model, goes),
     });
     expect(freed.freedBytes).toBe(freed.guestDataBytes + freed.vmStateBytes + freed.tableBytes);
   }
-  for (const { snapshot, ifDeleted } of snapshots) {
-    expect(ifDeleted).toEqual(freedByDeleting(sharing, [snapshot!]));
+  for (const { snapshot, ifDeleted } of usage.snapshots) {
+    expect(ifDeleted).toEqual(freedByDeleting(usage, [snapshot!]));
   }
 });
 
@@ -133,15 +133,15 @@ test.each(names)('%s: a delete frees what was foretold, to the byte', async (nam
   for (let round = 0; round < 3; round++) {
     const device = memoryDevice(bytes.slice());
     const image = await openImage(device);
-    const { sharing, space } = await measureUsage(image);
+    const before = await measureUsage(image);
     const chosen = image.snapshots.filter(() => random.chance(0.6));
-    const { freedBytes } = freedByDeleting(sharing, chosen);
+    const { freedBytes } = freedByDeleting(before, chosen);
     const plan = await planDelete(image, chosen).catch((error: unknown) => error);
     // A damaged image: what a delete of it would do is not foretold.
     if (isQsnapError(plan)) return;
     await executePlan(plan as EditPlan<BlockDevice>);
     const after = await measureUsage(await openImage(device));
-    expect(usedBytes(space) - usedBytes(after.space)).toBe(freedBytes);
+    expect(usedBytes(before.space) - usedBytes(after.space)).toBe(freedBytes);
     expect((await checkImage(device)).totals).toMatchObject({ corruptions: 0, checkErrors: 0 });
   }
 });
