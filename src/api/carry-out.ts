@@ -1,9 +1,7 @@
 import { throwIfAborted } from '../base/abort.js';
-import type { OpenImage } from '../image/image.js';
 import { openImage } from '../image/open.js';
+import { watchedImage } from '../image/watched-image.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
-import { editsBegun } from '../io/edits.js';
-import { watched } from '../io/watched.js';
 import { editWithinRoom, planWithinRoom } from '../edit/plan/within-room.js';
 import { executePlan, type ExecuteOptions, type ExecuteReport } from '../edit/tx/execute.js';
 import { bound } from '../edit/tx/plan.js';
@@ -34,19 +32,6 @@ export function makerOf<Source extends BlockSource>(
     });
     return { image, plan: bound(await planner(seen, { signal }), image) };
   };
-}
-
-/** The image, whose tables tell what share of them is read: all L2 tables once, and the refcount blocks. */
-function watchedImage<Source extends BlockSource>(
-  image: OpenImage<Source>,
-  onShare: (share: number) => void,
-): OpenImage<Source> {
-  const { source, fileSizeBytes, geometry } = image;
-  const { clusterBytes, refcountBlockEntries } = geometry;
-  const blocks = Math.ceil(fileSizeBytes / clusterBytes / refcountBlockEntries);
-  const seen = watched(source, blocks * clusterBytes, onShare);
-  // Through it no edit was begun yet. The plan is bound to the image itself.
-  return { ...image, source: seen, editsBefore: editsBegun(seen) };
 }
 
 /** Plans for the room that there is. @throws QsnapError what the planner throws. */

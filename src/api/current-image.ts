@@ -1,4 +1,5 @@
 import { isQsnapError, type QsnapError } from '../errors.js';
+import { refuseUnread } from '../image/image.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
 import { openForReading } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
@@ -61,6 +62,11 @@ export function allSnapshots({ snapshots, unread }: ReadableImage): readonly Sna
   const lost = unread.find(({ structure }) => structure === 'snapshot table');
   if (lost !== undefined) throw lost.reason;
   return snapshots;
+}
+
+/** @throws QsnapError why there are disks of the image that can't be read whole. */
+export function refuseUnreadDisks(image: ReadableImage): void {
+  for (const disk of [undefined, ...allSnapshots(image)]) refuseUnread(image, disk);
 }
 
 /** One that can be read, of a table that may be damaged further on. @throws QsnapError as `chosen`. */

@@ -10,7 +10,7 @@ import type { ExtentOptions } from '../read/guest/disk.js';
 /** What long work tells of itself now and then. */
 export interface Progress {
   /** What is done at the moment. */
-  readonly phase: 'planning' | 'writing' | 'checking' | 'reading';
+  readonly phase: 'planning' | 'writing' | 'checking' | 'reading' | 'measuring';
   /** In bytes while writing and reading; else a share from 0 to 1. */
   readonly done: number;
   /** In bytes while writing and reading; else 1. */

@@ -5,8 +5,9 @@ import type { Header } from '../qcow2/header.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { checkImage } from '../read/check/check-image.js';
 import type { CheckOptions, CheckReport } from '../read/check/report.js';
+import { measureUsage, type ImageUsage } from '../read/sharing/usage.js';
 import { computeUnsavedChanges, type UnsavedChanges } from '../edit/snapshot/unsaved.js';
-import { allSnapshots } from './current-image.js';
+import { allSnapshots, refuseUnreadDisks } from './current-image.js';
 import { EditableImage } from './editable-image.js';
 import { ImageWork } from './image-work.js';
 import { DISK, refuseUnknown } from './known-options.js';
@@ -130,8 +131,33 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
   async *owners(options: WorkOptions = {}): AsyncGenerator<OwnedBytes, void, undefined> {
     yield* await this.#work.queued(options, async () => {
       const image = await this.#work.current.fresh();
-      allSnapshots(image);
+      refuseUnreadDisks(image);
       return ownedBytes(image, options.signal);
+    });
+  }
+
+  /**
+   * What the active disk and each snapshot cost, alone and shared, and what the file is made of.
+   *
+   * ```ts
+   * const usage = await image.usage();
+   * for (const { snapshot, ifDeleted } of usage.snapshots) console.log(snapshot?.name, ifDeleted?.freedBytes);
+   * const nightly = image.snapshots.filter(({ name }) => name.startsWith('nightly '));
+   * console.log('all of these', freedByDeleting(usage, nightly).freedBytes);
+   * console.log('the active disk grew from', inferAncestry(usage).active.parent?.name);
+   * ```
+   *
+   * @throws QsnapError CLOSED, READ_FAILED, LIMIT_EXCEEDED, ABORTED, and why a disk of a damaged image can't be read.
+   */
+  async usage(options: ProgressOptions = {}): Promise<ImageUsage> {
+    const { signal, onProgress } = options;
+    return this.#work.queued(options, async () => {
+      const image = await this.#work.current.fresh();
+      refuseUnreadDisks(image);
+      return measureUsage(image, {
+        signal,
+        onProgress: (done) => onProgress?.({ phase: 'measuring', done, total: 1 }),
+      });
     });
   }
 

@@ -1,5 +1,6 @@
 import { swapWords } from '../../base/words.js';
 import type { OpenImage } from '../../image/image.js';
+import { watchedImage } from '../../image/watched-image.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { COPIED, offsetOf } from '../../l1l2/entry.js';
 import type { DiskSet, DiskSets } from '../../refs/disk-sets.js';
@@ -27,13 +28,23 @@ export interface Sharing {
   readonly space: Space;
 }
 
+/** How the walk is watched and ended. */
+export interface SharingOptions extends Stoppable {
+  /** Gets what share is done, from 0 to 1, at most a hundred times. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
 /**
  * Reads what the disks of an image have in common, by one walk over its tables and refcounts.
  *
  * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, ABORTED.
  */
-export async function readSharing(opened: OpenImage, { signal }: Stoppable = {}): Promise<Sharing> {
-  const image = stoppableImage(opened, signal, 'the walk over the tables');
+export async function readSharing(
+  opened: OpenImage,
+  { signal, onProgress }: SharingOptions = {},
+): Promise<Sharing> {
+  const stopping = stoppableImage(opened, signal, 'the walk over the tables');
+  const image = onProgress === undefined ? stopping : watchedImage(stopping, onProgress);
   const { geometry, header } = image;
   const { clusterBytes } = geometry;
   const pointers = await walkL1Tables(image, disksOf(image), (disk, words, into) => {

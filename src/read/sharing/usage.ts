@@ -1,12 +1,11 @@
 import { clustersToHold } from '../../base/units.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { OpenImage } from '../../image/image.js';
-import type { Stoppable } from '../../io/stoppable.js';
 import { conformingEntry, encodeSnapshotTable, type Snapshot } from '../../qcow2/snapshot-table.js';
 import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
 import { diskOfPart, guestPart, isVmState, vmStatePart } from './parts.js';
-import { readSharing, type Sharing } from './sharing.js';
+import { readSharing, type Sharing, type SharingOptions } from './sharing.js';
 import type { Space } from './space.js';
 
 /** Bytes of the image file that become free, in whole clusters. */
@@ -64,7 +63,10 @@ export interface ImageUsage {
  * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, ABORTED.
  * Ours: what a compressed cluster takes is counted as the host clusters that it lies in.
  */
-export async function measureUsage(image: OpenImage, options: Stoppable = {}): Promise<ImageUsage> {
+export async function measureUsage(
+  image: OpenImage,
+  options: SharingOptions = {},
+): Promise<ImageUsage> {
   const sharing = await readSharing(image, options);
   const [active, ...snapshots] = usageOfDisks(sharing);
   return { active: active!, snapshots, space: sharing.space, sharing };
