@@ -1,7 +1,10 @@
 import { NO_DISKS, type DiskSet, type DiskSets } from './disk-sets.js';
 
-/** Clusters whose owners are kept together: one number for all of them, or one for each. */
-const CHUNK_CLUSTERS = 2 ** 14;
+/**
+ * Clusters whose owners are kept together: one number for all of them, or one for each. An L2 table names mostly many
+ * times as many in a row, so that few chunks have more than one set.
+ */
+const CHUNK_CLUSTERS = 2 ** 9;
 
 /** Host clusters in a row that the same disks have. */
 export interface OwnedRange {

@@ -4,6 +4,8 @@ import { watchedImage } from '../../image/watched-image.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { COPIED, offsetOf } from '../../l1l2/entry.js';
 import type { DiskSet, DiskSets } from '../../refs/disk-sets.js';
+import { tableFormat } from '../../image/table-format.js';
+import { ClusterSet } from '../../refcount/cluster-set.js';
 import { ownersBehind } from '../../refs/owners.js';
 import type { Pointers } from '../../refs/pointers.js';
 import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
@@ -58,7 +60,11 @@ export async function readSharing(
     if (offset !== 0) bitmapClusters.push(Math.floor(offset / clusterBytes));
   });
   const data: number[] = [];
-  for (const { length, owners } of owned.ranges()) add(data, owners, length * clusterBytes);
+  const dataClusters = new ClusterSet(tableFormat(image).fileClusters);
+  for (const { first, length, owners } of owned.ranges()) {
+    add(data, owners, length * clusterBytes);
+    dataClusters.addRange(first, first + length);
+  }
   const tables: number[] = [];
   for (const set of pointers.sets) add(tables, parts.distinct(set), clusterBytes);
   return {
@@ -67,7 +73,7 @@ export async function readSharing(
     data: Float64Array.from(data, (bytes: number | undefined) => bytes ?? 0),
     tables: Float64Array.from(tables, (bytes: number | undefined) => bytes ?? 0),
     dataFileBytes: header.externalDataFile ? await countDataFileBytes(image, pointers) : 0,
-    space: await countSpace(image, pointers, owned, bitmapClusters),
+    space: await countSpace(image, pointers, dataClusters, bitmapClusters),
   };
 }
 

@@ -2,7 +2,6 @@ import { maskOf, popcount } from '../../refcount/bits.js';
 import { BlockGroups } from '../../refcount/block-groups.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import type { OpenImage } from '../../image/image.js';
-import type { OwnerMap } from '../../refs/owner-map.js';
 import type { Pointers } from '../../refs/pointers.js';
 import { readRefcountTable, visitRefcountBlocks } from '../../refs/refcount-table.js';
 import { metadataRegions, regionClusters } from '../../refs/regions.js';
@@ -30,11 +29,15 @@ export interface Space {
 
 const GROUP = 32;
 
-/** Compares what is referred to with what the refcounts say is in use. */
+/**
+ * Compares what is referred to with what the refcounts say is in use.
+ *
+ * @param data clusters of guest data and VM state.
+ */
 export async function countSpace(
   image: OpenImage,
   pointers: Pointers,
-  owned: OwnerMap,
+  data: ClusterSet,
   bitmapClusters: Iterable<number>,
 ): Promise<Space> {
   const { geometry, fileSizeBytes } = image;
@@ -44,8 +47,6 @@ export async function countSpace(
   const blocks = await readRefcountTable(image, ({ offset, isAligned, hasStrayBits }) =>
     isAligned && !hasStrayBits && offset < fileSizeBytes ? offset : 0,
   );
-  const data = new ClusterSet(fileClusters);
-  for (const { first, length } of owned.ranges()) data.addRange(first, first + length);
   const metadata = new ClusterSet(fileClusters);
   const addMetadata = (first: number, end: number): void => {
     metadata.addRange(first, Math.min(end, fileClusters));
