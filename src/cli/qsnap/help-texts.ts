@@ -41,6 +41,16 @@ export const EXAMPLES = {
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],
   ]),
+  usage: examples([
+    ['qsnap usage disk.qcow2', 'a bar for each disk'],
+    ['qsnap usage --if-deleted id:2,id:3 disk.qcow2', 'what both free, which is no sum'],
+    ['qsnap usage --svg usage.svg disk.qcow2', 'a picture'],
+  ]),
+  tree: examples([
+    ['qsnap tree disk.qcow2', 'in the terminal'],
+    ['qsnap tree --dot disk.qcow2 | dot -Tpng -o tree.png', 'by Graphviz'],
+    ['qsnap tree --svg tree.svg disk.qcow2', 'a picture'],
+  ]),
   create: examples([
     ['qsnap create disk.qcow2 nightly', 'dated now'],
     ['qsnap create --date @0 disk.qcow2 golden', 'a date that never differs'],

@@ -6,7 +6,9 @@ import type { CreateFlags } from './commands/create.js';
 import type { DeleteFlags } from './commands/delete.js';
 import type { MapFlags } from './commands/map.js';
 import type { RepairFlags } from './commands/repair.js';
+import type { TreeFlags } from './commands/tree.js';
 import type { UndoFlags } from './commands/undo.js';
+import type { UsageFlags } from './commands/usage.js';
 import type { EditFlags } from './editing.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
@@ -26,7 +28,8 @@ import { VERSION } from '../version.js';
 type Add = (program: Command, contextFor: ContextFor, settle: Settle) => void;
 
 const READING: Readonly<Record<string, Add>> = {
-  ...{ info: addInfo, list: addList, show: addShow, check: addCheck, map: addMap },
+  ...{ info: addInfo, list: addList, show: addShow, usage: addUsage, tree: addTree },
+  ...{ check: addCheck, map: addMap },
   ...{ compare: addCompare, export: addExport, rescue: addRescue },
 };
 
@@ -132,6 +135,39 @@ function addShow(program: Command, contextFor: ContextFor, settle: Settle): void
     .action(async (image: string, selector: string, _options: unknown, command: Command) => {
       const { show } = await import('./commands/show.js');
       settle(await show(image, selector, contextFor(command)));
+    });
+}
+
+function addUsage(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'usage', 'Tell what each snapshot costs, and what deleting some would free.')
+    .argument('<image...>', 'qcow2 images')
+    .addOption(
+      new Option(
+        '--if-deleted <snapshots>',
+        'what deleting these together frees: id:2,id:3',
+      ).argParser(collect),
+    )
+    .option('--svg <file>', 'draw the bars into a new file')
+    .option('--force', 'replace the file of --svg')
+    .action(async (images: string[], flags: UsageFlags, command: Command) => {
+      const { usage } = await import('./commands/usage.js');
+      settle(await usage(images, flags, contextFor(command)));
+    });
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+function addTree(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'tree', 'Draw which snapshot grew from which, inferred from what they share.')
+    .argument('<image...>', 'qcow2 images')
+    .option('--dot', 'print a graph for Graphviz')
+    .option('--svg <file>', 'draw the tree into a new file')
+    .option('--force', 'replace the file of --svg')
+    .action(async (images: string[], flags: TreeFlags, command: Command) => {
+      const { tree } = await import('./commands/tree.js');
+      settle(await tree(images, flags, contextFor(command)));
     });
 }
 

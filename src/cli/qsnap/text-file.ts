@@ -3,8 +3,9 @@ import { printableText } from '../../internal.js';
 import { createOutputFile, type OutputFileOptions } from '../../node/index.js';
 import { jsonText } from '../text.js';
 
-/** A new file for one JSON document. */
+/** A new file for one JSON document, or for text. */
 export interface NewTextFile {
+  /** Text is written as it is, anything else as JSON. */
   write(document: unknown): Promise<void>;
   discard(): Promise<void>;
 }
@@ -19,7 +20,7 @@ export async function newTextFile(file: string, options: OutputFileOptions): Pro
   return {
     async write(document) {
       await output.device.writeBatch([
-        { at: 0, bytes: new TextEncoder().encode(jsonText(document)) },
+        { at: 0, bytes: new TextEncoder().encode(textOf(document)) },
       ]);
       await output.device.flush();
       await output.commit();
@@ -27,6 +28,9 @@ export async function newTextFile(file: string, options: OutputFileOptions): Pro
     discard: () => output.discard(),
   };
 }
+
+const textOf = (document: unknown): string =>
+  typeof document === 'string' ? document : jsonText(document);
 
 /**
  * Writes what goes beside a copy that is finished, and may have taken hours: the error of a failure says that the copy

@@ -82,6 +82,8 @@ const SCHEMAS = [
     'show',
     'check',
     'map',
+    'usage',
+    'tree',
   ] as const),
   ...(['edit', 'repair', 'rescue', 'undo'] as const),
   ...(['manifest', 'export', 'compare'] as const),

@@ -24,7 +24,7 @@ test('a set has the disks that were put into it, each as often as it was', () =>
       lists.forEach((numbers, i) => {
         const sum = numbers.reduce((so, disk) => so + disk * disk + 1, 0);
         expect(sums[made[i]!]).toBe(sum);
-        expect(sets.fold('', (so, disk) => so + disk)[made[i]!]).toBe(numbers.join(''));
+        expect(sets.fold('', (so, disk) => `${so}${disk}`)[made[i]!]).toBe(numbers.join(''));
       });
     }),
   );

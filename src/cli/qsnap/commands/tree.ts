@@ -1,0 +1,51 @@
+import { inferAncestry, measureUsage } from '../../../index.js';
+import { printableText } from '../../../internal.js';
+import type { ExitCode } from '../../exit-codes.js';
+import type { Context } from '../context.js';
+import { treeJson } from '../present/tree-json.js';
+import { treeRows } from '../present/tree-rows.js';
+import { treeDot, treeSvg } from '../present/tree-pictures.js';
+import { treeLines } from '../present/tree-text.js';
+import { tellOfImages } from '../reading.js';
+import { newTextFile } from '../text-file.js';
+import { unreadJson } from '../unread.js';
+
+/** Flags of `tree`. */
+export interface TreeFlags {
+  readonly dot?: boolean;
+  readonly svg?: string;
+  readonly force?: boolean;
+}
+
+/** `qsnap tree IMAGE…` */
+export function tree(
+  paths: readonly string[],
+  { dot, svg, force }: TreeFlags,
+  context: Context,
+): Promise<ExitCode> {
+  return tellOfImages(paths, context, async ({ path, image, source, progress }) => {
+    const options = { replace: force === true, inputs: [source] };
+    const picture = svg === undefined ? undefined : await newTextFile(svg, options);
+    try {
+      progress.phase(`comparing the snapshots of ${path}`);
+      const ancestry = inferAncestry(
+        await measureUsage(image, {
+          onProgress: (done) => {
+            progress.update(done, 1);
+          },
+        }),
+      );
+      const rows = treeRows(ancestry);
+      await picture?.write(treeSvg(path, rows));
+      const lines = dot === true ? treeDot(path, rows) : treeLines(ancestry, rows, context.style);
+      const isNamed = paths.length > 1 && dot !== true;
+      return {
+        json: { ...treeJson(ancestry), ...unreadJson(image) },
+        lines: isNamed ? [`${printableText(path)}:`, ...lines] : lines,
+        isWhole: image.unread.length === 0,
+      };
+    } finally {
+      await picture?.discard();
+    }
+  });
+}

@@ -1,0 +1,25 @@
+import type { Ancestry, Descent } from '../../../index.js';
+import { snapshotJson } from './snapshot-json.js';
+
+/** docs/schema/tree.json. */
+export function treeJson({ active, snapshots }: Ancestry): Record<string, unknown> {
+  return {
+    active: descentJson(active),
+    snapshots: snapshots.map((descent) => ({
+      index: descent.snapshot!.index,
+      ...snapshotJson(descent.snapshot!, undefined),
+      'is-applied-last': descent.snapshot!.index === active.parent?.index,
+      ...descentJson(descent),
+    })),
+  };
+}
+
+function descentJson({ parent, certainty, alternatives, newBytes, goneBytes }: Descent) {
+  return {
+    parent: parent === undefined ? null : parent.index,
+    certainty,
+    alternatives: alternatives.map(({ index }) => index),
+    'new-bytes': newBytes,
+    'gone-bytes': goneBytes,
+  };
+}

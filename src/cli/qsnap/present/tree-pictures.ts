@@ -1,0 +1,89 @@
+import type { Descent } from '../../../index.js';
+import { printable, printableText } from '../../../internal.js';
+import { sizeText } from '../../text.js';
+import { escapedXml } from './xml.js';
+import type { TreeRow } from './tree-rows.js';
+import { APPLIED_LAST } from './tree-text.js';
+
+/** The tree as a graph in the language of Graphviz. An edge that may be another one is dashed. */
+export function treeDot(path: string, rows: readonly TreeRow[]): string[] {
+  const nodes = rows.map(({ descent, isAppliedLast }) => {
+    const { snapshot } = descent;
+    const mark = isAppliedLast ? ` ${APPLIED_LAST}` : '';
+    const shape = snapshot === undefined ? ', shape=box' : '';
+    return `  ${nodeOf(snapshot?.index)} [label=${quoted(`${nameOf(descent)}${mark}`)}${shape}];`;
+  });
+  const edges = rows.flatMap(({ descent }) => {
+    const { parent, snapshot, certainty, newBytes } = descent;
+    if (parent === undefined) return [];
+    const style = certainty === 'tied' ? ', style=dashed' : '';
+    const label = quoted(sizeText(newBytes));
+    return [`  ${nodeOf(parent.index)} -> ${nodeOf(snapshot?.index)} [label=${label}${style}];`];
+  });
+  return [`digraph ${quoted(printableText(path))} {`, '  rankdir=LR;', ...nodes, ...edges, '}'];
+}
+
+const nodeOf = (index: number | undefined): string =>
+  index === undefined ? 'active' : `s${index}`;
+
+function nameOf({ snapshot }: Descent): string {
+  if (snapshot === undefined) return 'active disk';
+  return `${printable(snapshot.idBytes)} ${printable(snapshot.nameBytes)}`;
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+const ROW_HEIGHT = 28;
+const STEP = 26;
+const MARGIN = 24;
+const TEXT_WIDTH = 460;
+
+/** The tree as a picture that stands alone. A line that may lead elsewhere is dashed. */
+export function treeSvg(path: string, rows: readonly TreeRow[]): string {
+  const deepest = Math.max(...rows.map(({ depth }) => depth));
+  const [width, height] = [
+    2 * MARGIN + deepest * STEP + TEXT_WIDTH,
+    2 * MARGIN + rows.length * ROW_HEIGHT,
+  ];
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
+      `viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="13">`,
+    `<title>${escapedXml(`Which snapshot of ${printableText(path)} grew from which`)}</title>`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    ...rows.map((row, i) => lineOf(row, i, rows)),
+    ...rows.map(nodeShape),
+    '</svg>\n',
+  ].join('\n');
+}
+
+const xOf = ({ depth }: TreeRow): number => MARGIN + depth * STEP;
+const yOf = (row: number): number => MARGIN + row * ROW_HEIGHT + ROW_HEIGHT / 2;
+
+function lineOf(row: TreeRow, i: number, rows: readonly TreeRow[]): string {
+  if (row.parentRow === undefined) return '';
+  const parent = rows[row.parentRow]!;
+  const dash = row.descent.certainty === 'tied' ? ' stroke-dasharray="3 3"' : '';
+  return (
+    `<path d="M${xOf(parent)} ${yOf(row.parentRow)}V${yOf(i)}H${xOf(row)}" ` +
+    `fill="none" stroke="#7a8a99"${dash}/>`
+  );
+}
+
+function nodeShape(row: TreeRow, i: number): string {
+  const { descent, isAppliedLast } = row;
+  const [x, y] = [xOf(row), yOf(i)];
+  const shape =
+    descent.snapshot === undefined
+      ? `<rect x="${x - 5}" y="${y - 5}" width="10" height="10" fill="#17456f"/>`
+      : `<circle cx="${x}" cy="${y}" r="5" fill="${isAppliedLast ? '#17456f' : '#fff'}" stroke="#17456f" stroke-width="2"/>`;
+  const mark = isAppliedLast ? `${APPLIED_LAST} ` : '';
+  const doubt = descent.certainty === 'tied' || descent.certainty === 'untold' ? ' ?' : '';
+  const text = escapedXml(`${mark}${nameOf(descent)}${doubt}`);
+  const size = sizeText(descent.newBytes);
+  return (
+    `${shape}<text x="${x + 14}" y="${y + 4}">${text}` +
+    `<tspan dx="10" fill="#666">+${size}</tspan></text>`
+  );
+}

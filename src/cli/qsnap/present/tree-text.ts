@@ -1,0 +1,72 @@
+import type { Ancestry, Descent } from '../../../index.js';
+import { describeSnapshot, printable } from '../../../internal.js';
+import { tableLines, type Column } from '../../columns.js';
+import type { Style } from '../../style.js';
+import { localTimeText, sizeText } from '../../text.js';
+import type { TreeRow } from './tree-rows.js';
+
+export const APPLIED_LAST = '✓';
+
+const COLUMNS: readonly Column[] = [
+  { title: '', align: 'left' },
+  { title: 'SNAPSHOT', align: 'left', widthMax: 60 },
+  { title: 'DATE', align: 'left' },
+  { title: 'NEW', align: 'right' },
+  { title: 'GONE', align: 'right' },
+  { title: '', align: 'left' },
+];
+
+/** The tree in lines, and what its marks mean. */
+export function treeLines(ancestry: Ancestry, rows: readonly TreeRow[], style: Style): string[] {
+  const cells = rows.map((row) => [
+    row.isAppliedLast ? APPLIED_LAST : ' ',
+    `${branchOf(row)}${nameOf(row.descent)}`,
+    row.descent.snapshot === undefined ? '' : localTimeText(row.descent.snapshot.date.seconds),
+    sizeText(row.descent.newBytes),
+    row.descent.goneBytes === 0 ? '-' : sizeText(row.descent.goneBytes),
+    doubtOf(row.descent),
+  ]);
+  const lines = tableLines(COLUMNS, cells).map((line) =>
+    line.startsWith(APPLIED_LAST) ? style.marker(APPLIED_LAST) + line.slice(1) : line,
+  );
+  return [...lines, ...legendOf(ancestry)];
+}
+
+/** `│  └─ `: a column for each ancestor, and the turn to the row itself. */
+function branchOf({ goesOn, depth }: TreeRow): string {
+  if (depth === 0) return '';
+  const before = goesOn.slice(0, -1).map((on) => (on ? '│  ' : '   '));
+  return `${before.join('')}${goesOn.at(-1)! ? '├─ ' : '└─ '}`;
+}
+
+function nameOf({ snapshot }: Descent): string {
+  if (snapshot === undefined) return 'active disk';
+  return `${printable(snapshot.idBytes)} ${printable(snapshot.nameBytes)}`;
+}
+
+/** More than this are counted. */
+const ALTERNATIVES_SHOWN_MAX = 3;
+
+function doubtOf({ certainty, alternatives }: Descent): string {
+  if (certainty === 'untold') return '? shares nothing';
+  if (certainty !== 'tied') return '';
+  const shown = alternatives
+    .slice(0, ALTERNATIVES_SHOWN_MAX)
+    .map(({ idBytes }) => printable(idBytes));
+  const more = alternatives.length - shown.length;
+  return `? or from ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function legendOf({ active, snapshots }: Ancestry): readonly string[] {
+  if (snapshots.length === 0) return [];
+  const { parent, newBytes, goneBytes } = active;
+  const gone = goneBytes === 0 ? '' : ` and ${sizeText(goneBytes)} gone`;
+  return [
+    ...(parent === undefined
+      ? []
+      : [
+          `${APPLIED_LAST} the active disk grew from ${describeSnapshot(parent)}: ${sizeText(newBytes)} new${gone} since.`,
+        ]),
+    'Inferred from the clusters that disks share; an image does not record it.',
+  ];
+}

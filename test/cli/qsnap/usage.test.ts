@@ -1,0 +1,122 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { plainFixtures } from '../../support/plain-owners.js';
+import { expectSound, imageOf, parsed, qsnap } from './harness.js';
+
+interface FreedJson {
+  readonly 'freed-bytes': number;
+  readonly 'guest-data-bytes': number;
+  readonly 'vm-state-bytes': number;
+  readonly 'table-bytes': number;
+}
+interface UsageJson {
+  readonly images: readonly {
+    readonly snapshots: readonly { readonly id: string; readonly 'if-deleted': FreedJson }[];
+    readonly totals: Readonly<Record<string, number>>;
+    readonly 'if-deleted'?: FreedJson;
+  }[];
+}
+
+/** Images with clusters in use that count as free. */
+const UNCOUNTED = new Set(['lazy-refcounts-dirty', 'refcount-zero']);
+
+async function usageOf(args: readonly string[]): Promise<UsageJson['images'][number]> {
+  const { code, stdout } = await qsnap(['usage', '--json', ...args]);
+  expect(code).toBe(0);
+  return (parsed('usage', stdout) as UsageJson).images[0]!;
+}
+
+describe('usage', () => {
+  test.each(plainFixtures())('%s: has the shape of its schema', async (name) => {
+    const { totals, snapshots } = await usageOf([imageOf(name)]);
+    expect(snapshots.length).toBeGreaterThan(0);
+    expect(totals['file-bytes']).toBeGreaterThan(0);
+    expect(totals['uncounted-bytes']! > 0).toBe(UNCOUNTED.has(name));
+  });
+
+  test('--if-deleted: a set, by commas or by the option again', async () => {
+    const image = imageOf('five-snapshots');
+    const alone = await usageOf([image]);
+    const both = await usageOf(['--if-deleted', 'id:2,id:3', image]);
+    const again = await usageOf(['--if-deleted', 'id:2', '--if-deleted', 'id:3', image]);
+    expect(again['if-deleted']).toEqual(both['if-deleted']);
+    const sum = alone.snapshots
+      .filter(({ id }) => id === '2' || id === '3')
+      .reduce((so, one) => so + one['if-deleted']['freed-bytes'], 0);
+    // What only the two share goes with both.
+    expect(both['if-deleted']!['freed-bytes']).toBeGreaterThan(sum);
+    const before = alone.totals;
+    expect((await qsnap(['delete', image, 'id:2', 'id:3'])).code).toBe(0);
+    const after = (await usageOf([image])).totals;
+    const used = (totals: Readonly<Record<string, number>>): number =>
+      totals['data-bytes']! + totals['metadata-bytes']! + totals['leaked-bytes']!;
+    expect(used(before) - used(after)).toBe(both['if-deleted']!['freed-bytes']);
+    await expectSound(image);
+  });
+
+  test('a snapshot that there is not, among several', async () => {
+    const image = imageOf('five-snapshots');
+    const { code, stderr } = await qsnap(['usage', '--if-deleted', 'id:1,id:9', image]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('no snapshot has');
+  });
+
+  test('--svg: a new file, replaced only with --force', async () => {
+    const image = imageOf('names-odd');
+    const picture = join(dirname(image), 'usage.svg');
+    expect((await qsnap(['usage', '--svg', picture, image])).code).toBe(0);
+    const svg = readFileSync(picture, 'utf8');
+    expect(svg).toMatch(/^<svg [^]*<\/svg>\n$/);
+    // Names may hold all that XML gives a meaning to.
+    expect(svg.replaceAll(/<[a-z/][^<>]*>/g, '')).not.toMatch(/[<>]/);
+    const again = await qsnap(['usage', '--svg', picture, image]);
+    expect(again.code).toBe(1);
+    expect(again.stderr).toContain('exists already');
+    expect((await qsnap(['usage', '--svg', picture, '--force', image])).code).toBe(0);
+  });
+
+  test('a damaged image: what can be read, and exit code 1', async () => {
+    const image = imageOf('five-snapshots');
+    const bytes = readFileSync(image);
+    bytes.fill(0xff, 0x3a0000, 0x3a0020);
+    writeFileSync(image, bytes);
+    const { code, stdout, stderr } = await qsnap(['usage', '--json', image]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('warning');
+    expect(parsed('usage', stdout)).toHaveProperty('images[0].unread');
+  });
+});
+
+describe('tree', () => {
+  test.each(plainFixtures())('%s: has the shape of its schema', async (name) => {
+    const { code, stdout } = await qsnap(['tree', '--json', imageOf(name)]);
+    expect(code).toBe(0);
+    const { images } = parsed('tree', stdout) as {
+      images: { snapshots: { index: number; parent: number | null; certainty: string }[] }[];
+    };
+    const [first, ...others] = images[0]!.snapshots;
+    expect(first).toMatchObject({ index: 0, parent: null, certainty: 'first' });
+    for (const { index, parent } of others) expect(parent ?? -1).toBeLessThan(index);
+  });
+
+  test('in text, for Graphviz, and as a picture', async () => {
+    const image = imageOf('applied-and-deleted');
+    const picture = join(dirname(image), 'tree.svg');
+    const { stdout } = await qsnap(['tree', '--svg', picture, image]);
+    expect(stdout).toContain('active disk');
+    expect(stdout).toContain('✓');
+    expect(readFileSync(picture, 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/);
+    const dot = await qsnap(['tree', '--dot', image]);
+    expect(dot.stdout).toMatch(/^digraph "[^]* -> active [^]*\}\n$/);
+  });
+
+  test('snapshots of one state: the others are named, too', async () => {
+    const image = imageOf('five-snapshots');
+    expect((await qsnap(['create', image, 'twin'])).code).toBe(0);
+    expect((await qsnap(['create', image, 'triplet'])).code).toBe(0);
+    const { stdout } = await qsnap(['tree', image]);
+    expect(stdout).toContain('? or from 6');
+    await expectSound(image);
+  });
+});
