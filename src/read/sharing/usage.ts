@@ -76,6 +76,12 @@ export async function measureUsage(
  * What deleting snapshots together frees. The result for several is no sum: what only these have in common becomes free
  * with the last of them.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const old = image.snapshots.filter(({ date }) => date.seconds < 1_700_000_000);
+ * console.log(freedByDeleting(await measureUsage(image), old).freedBytes);
+ * ```
+ *
  * @param snapshots of the image; naming one twice is the same as once.
  * @throws QsnapError SNAPSHOT_STALE.
  */
@@ -109,6 +115,13 @@ export interface SharedBytes {
 
 /**
  * Which disks share guest data with a disk, and how much; those that share most come first.
+ *
+ * ```ts
+ * const usage = await measureUsage(await openImage(device));
+ * for (const { snapshot, bytes } of sharersOf(usage, undefined)) {
+ *   console.log('the active disk shares', bytes, 'bytes with', snapshot?.name);
+ * }
+ * ```
  *
  * @param snapshot of the image; undefined: the active disk.
  * @throws QsnapError SNAPSHOT_STALE.
