@@ -100,6 +100,7 @@ export type HintCode =
   | 'check-before-edit'
   | 'check-unopenable'
   | 'repair-mark'
+  | 'allow-shrink'
   | 'map-disk'
   | 'resize-by-qemu'
   | 'resize-by-qemu-with-content'

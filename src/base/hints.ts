@@ -13,6 +13,7 @@ const HINTS: Readonly<Record<HintCode, string>> = {
     'an edit could overwrite data that counts as free; a check shows all that is wrong',
   'check-unopenable': 'QEMU opens no such image either; a check says what mends it',
   'repair-mark': 'a repair mends it and takes the mark away',
+  'allow-shrink': 'allow it if that is meant',
   'map-disk': 'the extents of the disk tell where the other guest data lies',
   'resize-by-qemu': 'resize it by the tools of QEMU',
   'resize-by-qemu-with-content':

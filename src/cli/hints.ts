@@ -12,6 +12,7 @@ const HINTS: Readonly<Record<HintCode, string>> = {
     'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',
   'check-unopenable': 'QEMU opens no such image either; `qsnap check` says what mends it',
   'repair-mark': '`qsnap repair` mends it and takes the mark away',
+  'allow-shrink': '--shrink allows it',
   'map-disk': '`qsnap map` shows where the other guest data lies',
   'resize-by-qemu': 'use `qemu-img resize`',
   'resize-by-qemu-with-content': 'use `qemu-img resize`, which opens the backing file and decrypts',

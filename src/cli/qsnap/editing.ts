@@ -40,6 +40,8 @@ export interface Edit {
     planning: Stoppable,
   ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
+  /** Said after the plan of a dry run. */
+  plannedLines?(image: Image): readonly string[];
   /** What to do where there is no room. */
   readonly noRoomHint?: string;
 }
@@ -100,7 +102,10 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
       const refusal = await source.refusalToWrite();
       progress.stop();
       if (context.json) printJson(context, dryRunJson(what.path, plan, image, refusal));
-      else printLines(context, dryRunLines(what.path, plan, image));
+      else {
+        const more = what.plannedLines?.(image) ?? [];
+        printLines(context, [...dryRunLines(what.path, plan, image), ...more]);
+      }
       if (refusal !== undefined) reportFailure(refusal, what.path, 'read', context);
       return refusal === undefined ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
     } finally {

@@ -67,6 +67,11 @@ export const EXAMPLES = {
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
     ['qsnap delete --in-place disk.qcow2 id:1', 'on a full disk'],
   ]),
+  resize: examples([
+    ['qsnap resize disk.qcow2 20G', 'to 20 GiB'],
+    ['qsnap resize disk.qcow2 +512M', 'by 512 MiB more'],
+    ['qsnap resize --shrink disk.qcow2 -1G', 'by 1 GiB less; what lay there is lost'],
+  ]),
   repair: examples([
     ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
     ['qsnap repair --undo old.undo disk.qcow2', 'all, and keep a way back'],

@@ -15,6 +15,7 @@ import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, REPAIR_WHAT_HELP, SELECTOR_HELP } from './help-texts.js';
 import { addCompare, addExport } from './program-guest.js';
 import { addRescue } from './program-rescue.js';
+import { addResize } from './program-resize.js';
 import {
   dryRunOption,
   verifyOption,
@@ -35,7 +36,7 @@ const READING: Readonly<Record<string, Add>> = {
 
 const EDITING: Readonly<Record<string, Add>> = {
   ...{ create: addCreate, apply: addApply, delete: addDelete, rename: addRename },
-  ...{ repair: addRepair, undo: addUndo },
+  ...{ resize: addResize, repair: addRepair, undo: addUndo },
 };
 
 /** Every name that a command goes by. */

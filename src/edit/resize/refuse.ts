@@ -43,7 +43,7 @@ function refuseShrink(image: Image, { diskSizeBytes, shrink }: ResizeOptions): v
     {
       expected: `at least ${old}`,
       actual: String(diskSizeBytes),
-      hint: 'allow it if that is meant',
+      ...hinted('allow-shrink'),
     },
   );
 }

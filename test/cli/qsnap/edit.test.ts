@@ -280,3 +280,44 @@ describe.each(EDITS)('%s', (command, rest) => {
     await expectSound(image);
   });
 });
+
+describe('resize', () => {
+  test('to a size, by a change, and back; it says what an apply will do', async () => {
+    const image = imageOf('five-snapshots');
+    const grown = await qsnap(['resize', image, '+4M']);
+    expect(grown.stdout).toContain('from 4 MiB to 8 MiB (8388608 bytes)');
+    expect(grown.stdout).toContain('5 snapshots keep their sizes (4 MiB): to apply one gives');
+    expect((await qsnap(['resize', '--json', image, '10M'])).stdout).toContain('"resize"');
+    const refused = await qsnap(['resize', image, '-6M']);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('hint: --shrink allows it');
+    const shrunk = await qsnap(['resize', '--shrink', '--verify', image, '-6M']);
+    expect(shrunk.stdout).not.toContain('keep');
+    expect(shrunk.stdout).toContain('to 4 MiB');
+    await expectSound(image);
+  });
+
+  test('JSON has the shape of its schema, a dry run too', async () => {
+    const image = imageOf('five-snapshots');
+    parsed('edit', (await qsnap(['resize', '--json', '--dry-run', image, '1G'])).stdout);
+    parsed('edit', (await qsnap(['resize', '--json', image, '1G'])).stdout);
+    const planned = await qsnap(['resize', '-n', image, '2G']);
+    expect(planned.stdout).toContain('5 snapshots keep their sizes');
+    await expectSound(image);
+  });
+
+  test.each(['', 'x', '1.3', '10Q', '9999P', '--4M', '+', '1e3'])('%j is no size', async (size) => {
+    const image = imageOf('five-snapshots');
+    const { code, stderr } = await qsnap(['resize', image, size]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('Write a size such as 20G');
+    await expectSound(image);
+  });
+
+  test('an option that there is not is no size', async () => {
+    const image = imageOf('five-snapshots');
+    expect((await qsnap(['resize', '--shrnk', image, '1M'])).code).toBe(1);
+    expect((await qsnap(['resize', image, '--shrink'])).code).toBe(1);
+    await expectSound(image);
+  });
+});

@@ -327,3 +327,23 @@ test('verify: a leak that was behind the end of the file is none of the edit', a
   expect([corruptions, leaks]).toEqual([0, before + 1]);
   await on.image.close();
 });
+
+test('usage: with progress up to the end, of the image as it is, and ended by a signal', async () => {
+  const on = await opened('five-snapshots');
+  const phases = new Set<string>();
+  let last = 0;
+  const usage = await on.image.usage({
+    onProgress: ({ phase, done, total }) => {
+      phases.add(phase);
+      last = done / total;
+    },
+  });
+  expect([...phases]).toEqual(['measuring']);
+  expect(last).toBe(1);
+  expect(usage.snapshots.map(({ snapshot }) => snapshot?.name)).toEqual(FIVE);
+  await on.image.delete('#0');
+  expect((await on.image.usage()).snapshots).toHaveLength(4);
+  const stopped = on.image.usage({ signal: AbortSignal.abort('enough') });
+  await expect(stopped).rejects.toMatchObject({ code: 'ABORTED' });
+  await closedSound(on);
+});
