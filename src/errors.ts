@@ -33,6 +33,8 @@ export const ERROR_CODES = {
   SIZE_DIFFERS_IN_V2: 'request',
   SIZE_INVALID: 'request',
   SHRINK_NOT_ALLOWED: 'request',
+  PRUNE_RULES_INVALID: 'request',
+  PRUNE_NOT_CONFIRMED: 'request',
   PREALLOCATION_REFUSED: 'request',
   GROWTH_SHOWS_BACKING: 'request',
   SNAPSHOT_NOT_FOUND: 'request',

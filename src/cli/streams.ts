@@ -23,6 +23,8 @@ export interface CliStreams {
   expectImages?(): void;
   /** Runs work that a signal of the system stops. */
   readonly interruptible: Interruptible;
+  /** Asks a person; undefined where nobody sits at a terminal. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined;
   /** False when the arguments held bytes that are not UTF-8, which Node turns into U+FFFD. */
   argumentsAreExact(): boolean;
 }
@@ -61,6 +63,9 @@ export function processStreams(lost?: LostOutput): ProcessStreams {
     now: () => new Date(),
     expectImages: askForLocks,
     interruptible,
+    get ask() {
+      return process.stdin.isTTY && stderr.isTerminal ? ask : undefined;
+    },
     argumentsAreExact: () => commandLineIsUtf8(),
     exit: (code) => {
       process.exitCode = code === 0 ? codeOfDone : code;
@@ -75,6 +80,11 @@ export function processStreams(lost?: LostOutput): ProcessStreams {
       else if (signal !== undefined) process.once('beforeExit', die);
     },
   };
+}
+
+async function ask(question: string): Promise<string> {
+  const { askOnTerminal } = await import('./ask.js');
+  return askOnTerminal(question);
 }
 
 /**

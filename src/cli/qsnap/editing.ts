@@ -42,6 +42,8 @@ export interface Edit {
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
   /** Said after the plan of a dry run. */
   plannedLines?(image: Image): readonly string[];
+  /** Takes the document of `--json`; without it the document is printed. */
+  emitJson?(document: unknown): void;
   /** What to do where there is no room. */
   readonly noRoomHint?: string;
 }
@@ -58,9 +60,14 @@ export async function edit(what: Edit, context: Context): Promise<ExitCode> {
   } catch (error) {
     const told = withNoRoomHint(error, what.noRoomHint);
     reportFailure(told, what.path, 'edit', context);
-    if (context.json) printJson(context, { error: errorJson(told, 'edit') });
+    if (context.json) emitJson(what, { error: errorJson(told, 'edit') }, context);
     return EXIT_CODES.notDone.code;
   }
+}
+
+function emitJson(what: Edit, document: unknown, context: Context): void {
+  if (what.emitJson === undefined) printJson(context, document);
+  else what.emitJson(document);
 }
 
 /** The error, and where it is that there is no room, what to do about that. */
@@ -101,7 +108,7 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
       const { plan, image } = await planWithinRoom(source, (how) => opened(what, source, how));
       const refusal = await source.refusalToWrite();
       progress.stop();
-      if (context.json) printJson(context, dryRunJson(what.path, plan, image, refusal));
+      if (context.json) emitJson(what, dryRunJson(what.path, plan, image, refusal), context);
       else {
         const more = what.plannedLines?.(image) ?? [];
         printLines(context, [...dryRunLines(what.path, plan, image), ...more]);
@@ -165,7 +172,7 @@ function planAndExecute(
 
 function tell(what: Edit, { plan, image, report }: DoneEdit, context: Context): void {
   const verified = what.flags.verify === true;
-  if (context.json) printJson(context, doneJson(what.path, plan, report, image, verified));
+  if (context.json) emitJson(what, doneJson(what.path, plan, report, image, verified), context);
   else if (!context.quiet) {
     printLines(context, [...what.doneLines(plan, report, image), ...mendedLines(plan)]);
     if (verified) printLines(context, [VERIFIED]);

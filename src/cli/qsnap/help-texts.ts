@@ -67,6 +67,11 @@ export const EXAMPLES = {
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
     ['qsnap delete --in-place disk.qcow2 id:1', 'on a full disk'],
   ]),
+  prune: examples([
+    ['qsnap prune --keep-last 5 disk.qcow2', 'all but the newest five; asks first'],
+    ['qsnap prune --keep-daily 7 --keep-weekly 4 -y *.qcow2', 'of many images, without asking'],
+    ['qsnap prune --older-than 30d --name "auto-*" -n disk.qcow2', 'what that would delete'],
+  ]),
   resize: examples([
     ['qsnap resize disk.qcow2 20G', 'to 20 GiB'],
     ['qsnap resize disk.qcow2 +512M', 'by 512 MiB more'],

@@ -14,6 +14,7 @@ import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, REPAIR_WHAT_HELP, SELECTOR_HELP } from './help-texts.js';
 import { addCompare, addExport } from './program-guest.js';
+import { addPrune } from './program-prune.js';
 import { addRescue } from './program-rescue.js';
 import { addResize } from './program-resize.js';
 import {
@@ -35,7 +36,7 @@ const READING: Readonly<Record<string, Add>> = {
 };
 
 const EDITING: Readonly<Record<string, Add>> = {
-  ...{ create: addCreate, apply: addApply, delete: addDelete, rename: addRename },
+  ...{ create: addCreate, apply: addApply, delete: addDelete, rename: addRename, prune: addPrune },
   ...{ resize: addResize, repair: addRepair, undo: addUndo },
 };
 

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly terminal?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly argumentsAreExact?: boolean;
+  /** What a person at the terminal types; without it there is nobody. */
+  readonly answer?: string;
 }
 
 export interface Ran {
@@ -40,6 +42,7 @@ function recorder(isTerminal: boolean): CliOutput & { text: string } {
 
 /** `qsnap ARGV…` with streams in memory. */
 export async function qsnap(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { answer } = options;
   const stdout = recorder(options.terminal === true);
   const stderr = recorder(options.terminal === true);
   const code = await run(argv, {
@@ -48,6 +51,13 @@ export async function qsnap(argv: readonly string[], options: RunOptions = {}): 
     env: options.env ?? {},
     now: () => NOW,
     interruptible: uninterrupted,
+    ask:
+      answer === undefined
+        ? undefined
+        : (question) => {
+            stderr.write(question);
+            return Promise.resolve(answer);
+          },
     argumentsAreExact: () => options.argumentsAreExact ?? true,
   });
   return { code, stdout: stdout.text, stderr: stderr.text };
@@ -84,6 +94,7 @@ const SCHEMAS = [
     'map',
     'usage',
     'tree',
+    'prune',
   ] as const),
   ...(['edit', 'repair', 'rescue', 'undo'] as const),
   ...(['manifest', 'export', 'compare'] as const),

@@ -1,0 +1,176 @@
+import {
+  choosePruned,
+  freedByDeleting,
+  measureUsage,
+  openImage,
+  planDelete,
+  QsnapError,
+  type PruneChoice,
+  type PruneRules,
+  type Snapshot,
+} from '../../../index.js';
+import { printableText } from '../../../internal.js';
+import { openFile } from '../../../node/index.js';
+import picomatch from 'picomatch';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { countText, sizeText } from '../../text.js';
+import { printJson, printLines, type Context } from '../context.js';
+import { edit, type EditFlags } from '../editing.js';
+import { localPeriods } from '../local-periods.js';
+import { choiceJson } from '../present/prune-json.js';
+import { choiceLines } from '../present/prune-text.js';
+import { deletedLines } from '../present/edit-text.js';
+import { errorJson, reportFailure } from '../report.js';
+
+/** Flags of `prune`. */
+export interface PruneFlags extends EditFlags {
+  readonly keepLast?: number;
+  readonly keepHourly?: number;
+  readonly keepDaily?: number;
+  readonly keepWeekly?: number;
+  readonly keepMonthly?: number;
+  /** Seconds. */
+  readonly olderThan?: number;
+  readonly name?: readonly string[];
+  readonly keep?: readonly string[];
+  readonly yes?: boolean;
+}
+
+const NO_ROOM_HINT = 'make so much room, or delete with `qsnap delete --in-place`';
+
+/** `qsnap prune IMAGE…` */
+export async function prune(
+  paths: readonly string[],
+  flags: PruneFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const documents: Record<string, unknown>[] = [];
+  let code: ExitCode = EXIT_CODES.done.code;
+  for (const path of paths) {
+    const done = await pruneOne(path, flags, context, documents);
+    if (done !== EXIT_CODES.done.code) code = done;
+  }
+  if (context.json) printJson(context, { images: documents });
+  return code;
+}
+
+async function pruneOne(
+  path: string,
+  flags: PruneFlags,
+  context: Context,
+  documents: Record<string, unknown>[],
+): Promise<ExitCode> {
+  const asks = flags.dryRun !== true && flags.yes !== true;
+  let chosen: Chosen;
+  try {
+    chosen = await choose(path, flags, asks, context);
+  } catch (error) {
+    reportFailure(error, path, 'edit', context);
+    documents.push({ filename: path, error: errorJson(error, 'edit') });
+    return EXIT_CODES.notDone.code;
+  }
+  const { choices, doomed } = chosen;
+  const document = { filename: path, snapshots: choices.map((choice) => choiceJson(choice)) };
+  const isShown = asks || flags.dryRun === true || doomed.length === 0;
+  if (isShown && !context.json && !context.quiet) {
+    printLines(context, [`${printableText(path)}:`, ...choiceLines(choices)]);
+  }
+  if (doomed.length === 0) {
+    documents.push(document);
+    return EXIT_CODES.done.code;
+  }
+  if (asks && !(await mayDelete(path, chosen, context))) {
+    documents.push({ ...document, declined: true });
+    return EXIT_CODES.notDone.code;
+  }
+  return edit(
+    {
+      path,
+      flags,
+      // A snapshot that is not as it was when it was chosen is refused by its own name.
+      plan: (image, planning) => planDelete(image, doomed, planning),
+      doneLines: (plan, report, image) => deletedLines(path, doomed, plan, report, image),
+      emitJson: (made) => {
+        documents.push({ ...document, edit: made });
+      },
+      noRoomHint: NO_ROOM_HINT,
+    },
+    context,
+  );
+}
+
+/** What becomes of the snapshots of an image. */
+interface Chosen {
+  readonly choices: readonly PruneChoice[];
+  readonly doomed: readonly Snapshot[];
+  /** What that frees; undefined where nobody is asked. */
+  readonly freedBytes: number | undefined;
+}
+
+/** @throws QsnapError why the image can't be read whole; PRUNE_RULES_INVALID. */
+async function choose(
+  path: string,
+  flags: PruneFlags,
+  asks: boolean,
+  context: Context,
+): Promise<Chosen> {
+  const source = await openFile(path, { forceShare: context.forceShare });
+  try {
+    const image = await openImage(source);
+    const choices = choosePruned(image.snapshots, rulesOf(flags, context.io.now()), localPeriods);
+    const doomed = choices.filter(({ keptBy }) => keptBy.length === 0).map((one) => one.snapshot);
+    const freedBytes =
+      asks && doomed.length > 0
+        ? freedByDeleting(await measureUsage(image), doomed).freedBytes
+        : undefined;
+    return { choices, doomed, freedBytes };
+  } finally {
+    await source.close();
+  }
+}
+
+function rulesOf(flags: PruneFlags, now: Date): PruneRules {
+  const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, olderThan } = flags;
+  const among = matcherOf(flags.name);
+  const keep = matcherOf(flags.keep);
+  const takenBefore =
+    olderThan === undefined ? undefined : Math.max(0, Math.ceil(now.getTime() / 1000) - olderThan);
+  return { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, takenBefore, among, keep };
+}
+
+/** Whether a name is like one of the patterns. A slash in a name is a character like others. */
+function matcherOf(
+  patterns: readonly string[] | undefined,
+): ((snapshot: Snapshot) => boolean) | undefined {
+  if (patterns === undefined) return undefined;
+  const options = { bash: true, dot: true, nonegate: true, noextglob: true };
+  const matches = patterns.map((pattern) => picomatch(pattern, options));
+  return ({ name }) => matches.some((match) => match(name));
+}
+
+/**
+ * Whether a person says yes.
+ *
+ * @returns false also where nobody is there to ask; then it is said what to do.
+ */
+async function mayDelete(
+  path: string,
+  { doomed, freedBytes }: Chosen,
+  context: Context,
+): Promise<boolean> {
+  const { ask } = context.io;
+  const what = countText(doomed.length, 'snapshot');
+  if (ask === undefined || context.json) {
+    const error = new QsnapError('PRUNE_NOT_CONFIRMED', `${what} would be deleted`, {
+      hint: 'say so with --yes, or look first with --dry-run',
+    });
+    reportFailure(error, path, 'edit', context);
+    return false;
+  }
+  const answer = await ask(
+    `Delete ${what} from ${printableText(path)}, which frees ${sizeText(freedBytes!)}? [y/N] `,
+  );
+  if (/^y(es)?$/i.test(answer.trim())) return true;
+  printLines(context, ['Nothing was deleted.']);
+  return false;
+}

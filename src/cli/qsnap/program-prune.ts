@@ -1,0 +1,60 @@
+/** The command that deletes snapshots by rules. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { PruneFlags } from './commands/prune.js';
+import {
+  dryRunOption,
+  editContext,
+  subcommand,
+  verifyOption,
+  type ContextFor,
+  type Settle,
+} from './subcommand.js';
+
+/** Adds `prune`. */
+export function addPrune(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'prune', 'Delete old snapshots by rules; what any rule keeps stays.')
+    .argument('<image...>', 'qcow2 images')
+    .addOption(numberOption('--keep-last <n>', 'keep the newest n'))
+    .addOption(numberOption('--keep-hourly <n>', 'keep the newest of each of n hours'))
+    .addOption(numberOption('--keep-daily <n>', 'keep the newest of each of n days'))
+    .addOption(numberOption('--keep-weekly <n>', 'keep the newest of each of n weeks'))
+    .addOption(numberOption('--keep-monthly <n>', 'keep the newest of each of n months'))
+    .addOption(
+      new Option('--older-than <age>', 'delete only older ones: 12h, 30d, 8w, 1y').argParser(ageOf),
+    )
+    .addOption(patternOption('--name <pattern>', 'delete only those with such a name: "auto-*"'))
+    .addOption(patternOption('--keep <pattern>', 'keep those with such a name'))
+    .option('-y, --yes', 'do not ask')
+    .addOption(dryRunOption())
+    .addOption(verifyOption())
+    .action(async (images: string[], flags: PruneFlags, command: Command) => {
+      const { prune } = await import('./commands/prune.js');
+      settle(await prune(images, flags, editContext(contextFor, command, flags.dryRun)));
+    });
+}
+
+function numberOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    if (/^\d{1,9}$/.test(text)) return Number(text);
+    throw new InvalidArgumentError('Write a number.');
+  });
+}
+
+function patternOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(
+    (text: string, before: readonly string[] = []) => [...before, text],
+  );
+}
+
+const AGE_SECONDS: Readonly<Record<string, number>> = {
+  h: 3600,
+  d: 86_400,
+  w: 7 * 86_400,
+  y: 365 * 86_400,
+};
+
+function ageOf(text: string): number {
+  const [, digits, unit] = /^(\d{1,6})([hdwy])$/.exec(text) ?? [];
+  if (unit !== undefined) return Number(digits) * AGE_SECONDS[unit]!;
+  throw new InvalidArgumentError('Write hours, days, weeks or years: 12h, 30d, 8w, 1y.');
+}
