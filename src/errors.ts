@@ -34,7 +34,6 @@ export const ERROR_CODES = {
   SIZE_INVALID: 'request',
   SHRINK_NOT_ALLOWED: 'request',
   PRUNE_RULES_INVALID: 'request',
-  PRUNE_NOT_CONFIRMED: 'request',
   PREALLOCATION_REFUSED: 'request',
   GROWTH_SHOWS_BACKING: 'request',
   SNAPSHOT_NOT_FOUND: 'request',

@@ -1,17 +1,17 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { stderr, stdin } from 'node:process';
 
 /** Asks a person on the terminal. Resolves with what was typed, or with '' where the input ends. */
-export async function askOnTerminal(question: string): Promise<string> {
+export function askOnTerminal(question: string): Promise<string> {
   const lines = createInterface({ input: stdin, output: stderr });
-  try {
-    const closed = new Promise<string>((resolve) => {
-      lines.once('close', () => {
-        resolve('');
-      });
+  return new Promise((resolve) => {
+    let answer = '';
+    lines.once('close', () => {
+      resolve(answer);
     });
-    return await Promise.race([lines.question(question), closed]);
-  } finally {
-    lines.close();
-  }
+    lines.question(question, (typed) => {
+      answer = typed;
+      lines.close();
+    });
+  });
 }

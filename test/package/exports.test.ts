@@ -49,6 +49,7 @@ describe('public names', () => {
         "backingName",
         "blobSource",
         "checkImage",
+        "choosePruned",
         "chooseRescued",
         "compareDisks",
         "computeUnsavedChanges",
@@ -87,6 +88,7 @@ describe('public names', () => {
         "saveUndo",
         "sharersOf",
         "snapshotsEqualToActive",
+        "utcPeriods",
         "writeRescued",
       ]
     `);

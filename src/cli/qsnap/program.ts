@@ -1,43 +1,42 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { CliStreams } from '../streams.js';
-import type { ApplyFlags } from './commands/apply.js';
-import type { CheckFlags } from './commands/check.js';
-import type { CreateFlags } from './commands/create.js';
-import type { DeleteFlags } from './commands/delete.js';
-import type { MapFlags } from './commands/map.js';
-import type { RepairFlags } from './commands/repair.js';
-import type { TreeFlags } from './commands/tree.js';
-import type { UndoFlags } from './commands/undo.js';
-import type { UsageFlags } from './commands/usage.js';
-import type { EditFlags } from './editing.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
-import { parseDate, type DateValue } from './date-option.js';
-import { EXAMPLES, REPAIR_WHAT_HELP, SELECTOR_HELP } from './help-texts.js';
-import { addCompare, addExport } from './program-guest.js';
-import { addPrune } from './program-prune.js';
-import { addRescue } from './program-rescue.js';
-import { addResize } from './program-resize.js';
-import {
-  dryRunOption,
-  verifyOption,
-  editContext,
-  subcommand,
-  type ContextFor,
-  type Settle,
-} from './subcommand.js';
+import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
+import { addCompare, addExport } from './declare/guest.js';
+import { addPrune } from './declare/prune.js';
+import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
+import { addRepair, addUndo } from './declare/repair.js';
+import { addRescue } from './declare/rescue.js';
+import { addResize } from './declare/resize.js';
+import { addTree, addUsage } from './declare/sharing.js';
+import { EXAMPLES } from './help-texts.js';
+import type { ContextFor, Settle } from './subcommand.js';
 import { VERSION } from '../version.js';
 
 type Add = (program: Command, contextFor: ContextFor, settle: Settle) => void;
 
 const READING: Readonly<Record<string, Add>> = {
-  ...{ info: addInfo, list: addList, show: addShow, usage: addUsage, tree: addTree },
-  ...{ check: addCheck, map: addMap },
-  ...{ compare: addCompare, export: addExport, rescue: addRescue },
+  info: addInfo,
+  list: addList,
+  show: addShow,
+  usage: addUsage,
+  tree: addTree,
+  check: addCheck,
+  map: addMap,
+  compare: addCompare,
+  export: addExport,
+  rescue: addRescue,
 };
 
 const EDITING: Readonly<Record<string, Add>> = {
-  ...{ create: addCreate, apply: addApply, delete: addDelete, rename: addRename, prune: addPrune },
-  ...{ resize: addResize, repair: addRepair, undo: addUndo },
+  create: addCreate,
+  apply: addApply,
+  delete: addDelete,
+  rename: addRename,
+  prune: addPrune,
+  resize: addResize,
+  repair: addRepair,
+  undo: addUndo,
 };
 
 /** Every name that a command goes by. */
@@ -110,216 +109,4 @@ function commandTerm(command: Command): string {
     return argument.required ? `<${word}>` : `[${word}]`;
   });
   return [names, ...parts].join(' ');
-}
-
-function addInfo(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'info', 'Print what an image says of itself.')
-    .argument('<image...>', 'qcow2 images')
-    .action(async (images: string[], _options: unknown, command: Command) => {
-      const { info } = await import('./commands/info.js');
-      settle(await info(images, contextFor(command)));
-    });
-}
-
-function addList(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'list', 'List the snapshots of images.')
-    .argument('<image...>', 'qcow2 images')
-    .action(async (images: string[], _options: unknown, command: Command) => {
-      const { list } = await import('./commands/list.js');
-      settle(await list(images, contextFor(command)));
-    });
-}
-
-function addShow(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'show', 'Print all fields of one snapshot.')
-    .argument('<image>', 'a qcow2 image')
-    .argument('<snapshot>', SELECTOR_HELP)
-    .action(async (image: string, selector: string, _options: unknown, command: Command) => {
-      const { show } = await import('./commands/show.js');
-      settle(await show(image, selector, contextFor(command)));
-    });
-}
-
-function addUsage(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'usage', 'Tell what each snapshot costs, and what deleting some would free.')
-    .argument('<image...>', 'qcow2 images')
-    .addOption(
-      new Option(
-        '--if-deleted <snapshots>',
-        'what deleting these together frees: id:2,id:3',
-      ).argParser(collect),
-    )
-    .option('--svg <file>', 'draw the bars into a new file')
-    .option('--force', 'replace the file of --svg')
-    .action(async (images: string[], flags: UsageFlags, command: Command) => {
-      const { usage } = await import('./commands/usage.js');
-      settle(await usage(images, flags, contextFor(command)));
-    });
-}
-
-function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
-}
-
-function addTree(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'tree', 'Draw which snapshot grew from which, inferred from what they share.')
-    .argument('<image...>', 'qcow2 images')
-    .option('--dot', 'print a graph for Graphviz')
-    .option('--svg <file>', 'draw the tree into a new file')
-    .option('--force', 'replace the file of --svg')
-    .action(async (images: string[], flags: TreeFlags, command: Command) => {
-      const { tree } = await import('./commands/tree.js');
-      settle(await tree(images, flags, contextFor(command)));
-    });
-}
-
-function addCheck(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'check', 'Count all references and judge every table of images.')
-    .argument('<image...>', 'qcow2 images')
-    .option(
-      '--max-findings <n>',
-      'findings to print of each image (40; --json: 100000)',
-      parseCount,
-    )
-    .action(async (images: string[], flags: CheckFlags, command: Command) => {
-      const { check } = await import('./commands/check.js');
-      settle(await check(images, flags, contextFor(command)));
-    });
-}
-
-function addMap(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'map', 'Print where the data of a disk or snapshot lies.')
-    .argument('<image>', 'a qcow2 image')
-    .argument('[snapshot]', `${SELECTOR_HELP}; without it, the disk`)
-    .option('--backing', 'open the backing and data files that the image names')
-    .action(
-      async (image: string, selector: string | undefined, flags: MapFlags, command: Command) => {
-        const { map } = await import('./commands/map.js');
-        settle(await map(image, selector, flags, contextFor(command)));
-      },
-    );
-}
-
-function parseCount(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Write a number.');
-}
-
-function addRepair(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(
-    program,
-    'repair',
-    'Mend what a check finds; guest data is given up only where you name it.',
-  )
-    .argument('<image>', 'a qcow2 image')
-    .argument('[what...]', REPAIR_WHAT_HELP)
-    .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
-    .addOption(new Option('--dry-run', 'the same as --plan').implies({ plan: true }))
-    .option('--undo <file>', 'keep in a new file what is overwritten')
-    .option('--punch', 'give what is freed back to the host')
-    .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
-    .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')
-    .option(
-      '--empty-l1 <disk...>',
-      'put an empty L1 table in place of that of "active" or a snapshot',
-    )
-    .option('--drop-bitmaps', 'give up all persistent bitmaps')
-    .addOption(verifyOption())
-    .action(async (image: string, what: string[], flags: RepairFlags, command: Command) => {
-      const { repair } = await import('./commands/repair.js');
-      const context = editContext(contextFor, command, flags.plan);
-      settle(await repair(image, what, flags, context));
-    });
-}
-
-function addUndo(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'undo', 'Put back what a repair overwrote.')
-    .argument('<file>', 'what `repair --undo` wrote')
-    .argument('<image>', 'the image, as the repair left it')
-    .addOption(verifyOption())
-    .action(async (file: string, image: string, flags: UndoFlags, command: Command) => {
-      const { undo } = await import('./commands/undo.js');
-      settle(await undo(file, image, flags, editContext(contextFor, command)));
-    });
-}
-
-function addCreate(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'create', 'Take a snapshot of the disk as it is.')
-    .argument('<image>', 'a qcow2 image')
-    .argument('<name>', 'name of the new snapshot: 1 to 255 bytes')
-    .addOption(
-      new Option('--date <date>', 'date to record instead of now: ISO 8601, or @SECONDS').argParser(
-        parseDateArgument,
-      ),
-    )
-    .option('--id <id>', 'id to record instead of the next free number')
-    .addOption(dryRunOption())
-    .addOption(verifyOption())
-    .action(async (image: string, name: string, flags: CreateFlags, command: Command) => {
-      const { create } = await import('./commands/create.js');
-      settle(await create(image, name, flags, editContext(contextFor, command, flags.dryRun)));
-    });
-}
-
-function parseDateArgument(text: string): DateValue {
-  const date = parseDate(text);
-  if (date !== undefined) return date;
-  throw new InvalidArgumentError(
-    'Write 2026-11-22T14:03:12Z, 2026-11-22 14:03:12 (local time) or @1795356192, 1970 to 2106.',
-  );
-}
-
-function addApply(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'apply', 'Make the disk what it was in a snapshot.')
-    .alias('revert')
-    .argument('<image>', 'a qcow2 image')
-    .argument('<snapshot>', SELECTOR_HELP)
-    .addOption(
-      new Option('--discard-changes', 'lose what the disk holds and no snapshot has').conflicts(
-        'saveAs',
-      ),
-    )
-    .option('--save-as <name>', 'keep what the disk holds in a new snapshot first')
-    .addOption(dryRunOption())
-    .addOption(verifyOption())
-    .action(async (image: string, selector: string, flags: ApplyFlags, command: Command) => {
-      const { apply } = await import('./commands/apply.js');
-      settle(await apply(image, selector, flags, editContext(contextFor, command, flags.dryRun)));
-    });
-}
-
-function addDelete(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'delete', 'Delete snapshots, all in one pass.')
-    .argument('<image>', 'a qcow2 image')
-    .argument('<snapshot...>', SELECTOR_HELP)
-    .option('--in-place', 'for a full disk: do with the room of what is deleted')
-    .addOption(dryRunOption())
-    .addOption(verifyOption())
-    .action(async (image: string, selectors: string[], flags: DeleteFlags, command: Command) => {
-      const { deleteSnapshots } = await import('./commands/delete.js');
-      const context = editContext(contextFor, command, flags.dryRun);
-      settle(await deleteSnapshots(image, selectors, flags, context));
-    });
-}
-
-function addRename(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'rename', 'Give a snapshot another name.')
-    .argument('<image>', 'a qcow2 image')
-    .argument('<snapshot>', SELECTOR_HELP)
-    .argument('<new-name>', 'the new name: 1 to 255 bytes')
-    .addOption(dryRunOption())
-    .addOption(verifyOption())
-    .action(
-      async (
-        image: string,
-        selector: string,
-        newName: string,
-        flags: EditFlags,
-        command: Command,
-      ) => {
-        const { rename } = await import('./commands/rename.js');
-        const context = editContext(contextFor, command, flags.dryRun);
-        settle(await rename(image, selector, newName, flags, context));
-      },
-    );
 }

@@ -19,6 +19,11 @@ export function subcommand(program: Command, name: CommandName, description: str
     .addHelpText('after', EXAMPLES[name]);
 }
 
+/** The value of an option that may be given several times. */
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
 /** `--dry-run` of every command that edits. */
 export function dryRunOption(): Option {
   return new Option('-n, --dry-run', 'print what would be written, and write nothing');

@@ -51,6 +51,7 @@ const PERIODS = [
  * Chooses which snapshots go by rules of age and number. A snapshot stays if any rule keeps it.
  *
  * ```ts
+ * const image = await openImage(device);
  * const choices = choosePruned(image.snapshots, { keepLast: 3, keepDaily: 7 }, utcPeriods);
  * const gone = choices.filter(({ keptBy }) => keptBy.length === 0);
  * await executePlan(await planDelete(image, gone.map(({ snapshot }) => snapshot)));

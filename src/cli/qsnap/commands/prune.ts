@@ -4,7 +4,6 @@ import {
   measureUsage,
   openImage,
   planDelete,
-  QsnapError,
   type PruneChoice,
   type PruneRules,
   type Snapshot,
@@ -37,6 +36,8 @@ export interface PruneFlags extends EditFlags {
 }
 
 const NO_ROOM_HINT = 'make so much room, or delete with `qsnap delete --in-place`';
+
+const CONFIRM_HINT = 'say so with --yes, or look first with --dry-run';
 
 /** `qsnap prune IMAGE…` */
 export async function prune(
@@ -161,10 +162,9 @@ async function mayDelete(
   const { ask } = context.io;
   const what = countText(doomed.length, 'snapshot');
   if (ask === undefined || context.json) {
-    const error = new QsnapError('PRUNE_NOT_CONFIRMED', `${what} would be deleted`, {
-      hint: 'say so with --yes, or look first with --dry-run',
-    });
-    reportFailure(error, path, 'edit', context);
+    const prefix = context.errorStyle.error('qsnap:');
+    const line = `${prefix} ${printableText(path)}: ${what} would be deleted, and nobody can be asked`;
+    context.io.stderr.write(`${line}\nhint: ${CONFIRM_HINT}\nThe image is unchanged.\n`);
     return false;
   }
   const answer = await ask(

@@ -1,8 +1,8 @@
 /** The command that makes a new image of what is left of a damaged one. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { RescueFlags } from './commands/rescue.js';
-import { clusterSizeOf } from './program-guest.js';
-import { subcommand, type ContextFor, type Settle } from './subcommand.js';
+import type { RescueFlags } from '../commands/rescue.js';
+import { clusterSizeOf } from './guest.js';
+import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** Adds `rescue`. */
 export function addRescue(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -33,7 +33,7 @@ export function addRescue(program: Command, contextFor: ContextFor, settle: Sett
           'error: name the new image with --output, or print what is found with --plan',
         );
       }
-      const { rescue } = await import('./commands/rescue.js');
+      const { rescue } = await import('../commands/rescue.js');
       settle(await rescue(image, flags, contextFor(command)));
     });
 }

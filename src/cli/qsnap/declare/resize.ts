@@ -1,7 +1,7 @@
 /** The command that changes the size of a disk. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { ResizeFlags } from './commands/resize.js';
-import { parseSizeChange, type SizeChange } from './size.js';
+import type { ResizeFlags } from '../commands/resize.js';
+import { parseSizeChange, type SizeChange } from '../size.js';
 import {
   dryRunOption,
   editContext,
@@ -9,7 +9,7 @@ import {
   verifyOption,
   type ContextFor,
   type Settle,
-} from './subcommand.js';
+} from '../subcommand.js';
 
 /** Adds `resize`. */
 export function addResize(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -27,7 +27,7 @@ export function addResize(program: Command, contextFor: ContextFor, settle: Sett
     .addOption(dryRunOption())
     .addOption(verifyOption())
     .action(async (image: string, size: SizeChange, flags: ResizeFlags, command: Command) => {
-      const { resize } = await import('./commands/resize.js');
+      const { resize } = await import('../commands/resize.js');
       settle(await resize(image, size, flags, editContext(contextFor, command, flags.dryRun)));
     });
 }

@@ -1,10 +1,10 @@
 /** The commands that read guest data. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { CompareFlags } from './commands/compare.js';
-import type { ExportFlags } from './commands/export.js';
-import { formatOf } from './export-format.js';
-import { SELECTOR_HELP } from './help-texts.js';
-import { subcommand, type ContextFor, type Settle } from './subcommand.js';
+import type { CompareFlags } from '../commands/compare.js';
+import type { ExportFlags } from '../commands/export.js';
+import { formatOf } from '../export-format.js';
+import { SELECTOR_HELP } from '../help-texts.js';
+import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 function backingOption(): Option {
   return new Option('--backing', 'open the files that an image names');
@@ -39,7 +39,7 @@ export function addCompare(program: Command, contextFor: ContextFor, settle: Set
         ) {
           command.error('error: one disk is nothing to compare: name another, or a --snapshot');
         }
-        const { compare } = await import('./commands/compare.js');
+        const { compare } = await import('../commands/compare.js');
         settle(await compare(image, other, flags, contextFor(command)));
       },
     );
@@ -81,7 +81,7 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
         flags: ParsedExportFlags,
         command: Command,
       ) => {
-        const { exportDisk } = await import('./commands/export.js');
+        const { exportDisk } = await import('../commands/export.js');
         const { compress, ...rest } = flags;
         const type = compress === true ? 'zlib' : compress;
         const wanted = { ...rest, ...(type !== undefined && { compress: type }) };

@@ -1,14 +1,15 @@
 /** The command that deletes snapshots by rules. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { PruneFlags } from './commands/prune.js';
+import type { PruneFlags } from '../commands/prune.js';
 import {
+  collect,
   dryRunOption,
   editContext,
   subcommand,
   verifyOption,
   type ContextFor,
   type Settle,
-} from './subcommand.js';
+} from '../subcommand.js';
 
 /** Adds `prune`. */
 export function addPrune(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -28,7 +29,7 @@ export function addPrune(program: Command, contextFor: ContextFor, settle: Settl
     .addOption(dryRunOption())
     .addOption(verifyOption())
     .action(async (images: string[], flags: PruneFlags, command: Command) => {
-      const { prune } = await import('./commands/prune.js');
+      const { prune } = await import('../commands/prune.js');
       settle(await prune(images, flags, editContext(contextFor, command, flags.dryRun)));
     });
 }
@@ -41,9 +42,7 @@ function numberOption(flags: string, description: string): Option {
 }
 
 function patternOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(
-    (text: string, before: readonly string[] = []) => [...before, text],
-  );
+  return new Option(flags, description).argParser(collect);
 }
 
 const AGE_SECONDS: Readonly<Record<string, number>> = {
