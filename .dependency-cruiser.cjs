@@ -33,6 +33,11 @@ module.exports = {
     layer('read/check', IMAGE, 'check judges an image; it never writes.'),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
+      'read/diff',
+      [...IMAGE, 'read/guest'],
+      'diff tells where disks of one image differ; it never writes.',
+    ),
+    layer(
       'edit/tables',
       FORMAT,
       'tables makes tables of values; it knows neither images nor plans.',

@@ -93,6 +93,9 @@ export type {
   Unreferenced,
 } from './read/check/report.js';
 export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './read/guest/disk.js';
+export { diffDisks } from './read/diff/diff-disks.js';
+export type { DiffOptions } from './read/diff/diff-disks.js';
+export type { DiffKind, DiffRange } from './read/diff/diff-range.js';
 export type { Gate, OpenedLayer } from './read/guest/gate.js';
 export { openGuestDisk } from './read/guest/open-guest-disk.js';
 export type { GuestDiskOptions } from './read/guest/open-guest-disk.js';

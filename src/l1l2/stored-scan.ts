@@ -124,14 +124,33 @@ export function clearStoredCopied(table: Uint8Array, scan: Scan): void {
   for (let at = 0; at < table.length; at += entryBytes) table[at] = table[at]! & ~COPIED_BYTE;
 }
 
+/** The COPIED flag in the first word of an entry as it is stored. */
+export const STORED_COPIED = HOST_IS_LITTLE ? COPIED_BYTE : COPIED;
+
 /** How many entries of two tables differ in more than the COPIED flag. */
 export function countStoredDifferent(a: Uint32Array, b: Uint32Array, { stride }: Scan): number {
-  const besidesCopied = ~(HOST_IS_LITTLE ? COPIED_BYTE : COPIED);
   let different = 0;
   for (let i = 0; i < a.length; i += stride) {
-    let bits = (a[i]! ^ b[i]!) & besidesCopied;
-    for (let word = i + 1; word < i + stride; word++) bits |= a[word]! ^ b[word]!;
-    if (bits !== 0) different += 1;
+    if (isOtherEntry(a, b, i, stride, STORED_COPIED)) different += 1;
   }
   return different;
+}
+
+/**
+ * Whether two tables differ in an entry by more than the COPIED flag.
+ *
+ * @param at of the first word of the entry.
+ * @param stride words of an entry.
+ * @param copied COPIED, or STORED_COPIED for tables as they are stored.
+ */
+export function isOtherEntry(
+  a: Uint32Array,
+  b: Uint32Array,
+  at: number,
+  stride: number,
+  copied: number,
+): boolean {
+  let bits = (a[at]! ^ b[at]!) & ~copied;
+  for (let word = at + 1; word < at + stride; word++) bits |= a[word]! ^ b[word]!;
+  return bits !== 0;
 }
