@@ -96,7 +96,7 @@ export async function guest(twins: Twins, commands: readonly string[]): Promise<
 }
 
 /** qemu-io that is given the key and lets discards through. */
-async function qemuIoWithKey(
+export async function qemuIoWithKey(
   { options, directory }: Twins,
   file: string,
   commands: readonly string[],

@@ -11,6 +11,7 @@ import { L2Tables } from '../guest/l2-tables.js';
 import { pieceBatches } from '../guest/piece-batches.js';
 import { ENTRIES_MAX, piecesOf } from '../guest/table-pieces.js';
 import { tableMapOf } from '../guest/table-map.js';
+import { compareContent, type DiffContent } from './compare-content.js';
 import { pieceDifferences, type PiecePair } from './compare-tables.js';
 import type { DiffRange } from './diff-range.js';
 
@@ -18,6 +19,8 @@ import type { DiffRange } from './diff-range.js';
 export interface DiffOptions extends Stoppable {
   /** Guest bytes that are done, and of the longer disk. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+  /** Compare bytes where clusters differ: both disks, as they are open. Ranges that are equal are `same-content`. */
+  readonly content?: DiffContent | undefined;
 }
 
 /** One of the two disks. */
@@ -48,23 +51,30 @@ interface Side {
  * @param a the disk before: of a snapshot; undefined: the active disk.
  * @param b the disk after: it is the one that kinds are of.
  * @throws QsnapError IMAGE_CHANGED, SNAPSHOT_STALE, TABLE_INVALID, READ_FAILED, ABORTED; IMAGE_DAMAGED and
- *   IMAGE_TRUNCATED for entries that differ and can't be right, after all ranges before them.
+ *   IMAGE_TRUNCATED for entries that differ and can't be right, after all ranges before them; with `content` what the
+ *   disks throw.
  */
 export async function* diffDisks(
   opened: OpenImage,
   a: Snapshot | undefined,
   b: Snapshot | undefined,
-  { signal, onProgress }: DiffOptions = {},
+  { signal, onProgress, content }: DiffOptions = {},
 ): AsyncGenerator<readonly DiffRange[], void, undefined> {
   const image = stoppableImage(opened, signal, 'the diff');
   refuseEdited(image);
   const sides = [await sideOf(image, a), await sideOf(image, b)] as const;
   const totalBytes = Math.max(sides[0].sizeBytes, sides[1].sizeBytes);
-  yield* joinNeighbours(
+  const found = joined(
     differences(image, sides, (doneBytes) => onProgress?.(doneBytes, totalBytes)),
-    (before, after) => before.kind === after.kind,
   );
+  yield* content === undefined ? found : joined(compareContent(found, content));
   onProgress?.(totalBytes, totalBytes);
+}
+
+function joined(
+  batches: AsyncIterable<readonly DiffRange[]>,
+): AsyncGenerator<readonly DiffRange[], void, undefined> {
+  return joinNeighbours(batches, (before, after) => before.kind === after.kind);
 }
 
 async function sideOf(image: OpenImage, wanted: Snapshot | undefined): Promise<Side> {

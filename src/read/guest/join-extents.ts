@@ -24,7 +24,7 @@ export function joinExtents(
 export async function* joinNeighbours<One extends Stretch>(
   batches: AsyncIterable<readonly One[]>,
   goesOn: (before: One, after: One) => boolean,
-): AsyncGenerator<readonly One[]> {
+): AsyncGenerator<readonly One[], void, undefined> {
   let open: One | undefined;
   try {
     for await (const stretches of batches) {
