@@ -10,6 +10,7 @@ export type { QcowDisk } from './api/qcow-disk.js';
 export type {
   ApplyingOptions,
   DeletingOptions,
+  DiskDiffOptions,
   DiskExtentOptions,
   DiskOptions,
   DiskRange,
