@@ -84,7 +84,7 @@ const SCHEMAS = [
     'map',
   ] as const),
   ...(['edit', 'repair', 'rescue', 'undo'] as const),
-  ...(['manifest', 'export', 'compare'] as const),
+  ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
 for (const name of SCHEMAS) {

@@ -4,7 +4,6 @@ import {
   openGuestDisk,
   openForReading,
   rawDisk,
-  type BlockSource,
   type CompareReport,
   type GuestDisk,
   type GuestDiskOptions,
@@ -13,11 +12,11 @@ import {
 import { equalBytes } from '../../../node/index.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { guestOptions, type GuestFlags } from '../guest-options.js';
+import { guestOptions, withBackingHint, type GuestFlags } from '../guest-options.js';
 import { comparisonJson } from '../present/compare-json.js';
 import type { ComparedSide } from '../present/compared-side.js';
 import { comparisonLines } from '../present/compare-text.js';
-import { withSource, type OpenSource } from '../reading.js';
+import { probedFormat, withSource, type OpenSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
 import { warnOfUnread } from '../unread.js';
@@ -52,7 +51,7 @@ export function compare(
       });
       return report.same ? COMPARE_EXIT_CODES.same.code : COMPARE_EXIT_CODES.different.code;
     } catch (error) {
-      const hinted = withHint(error);
+      const hinted = withBackingHint(error);
       reportFailure(
         hinted,
         isQsnapError(hinted) ? (hinted.details.file ?? path) : path,
@@ -71,11 +70,6 @@ interface Request {
   readonly reading: GuestDiskOptions;
   readonly signal: AbortSignal;
   readonly context: Context;
-}
-
-function withHint(error: unknown): unknown {
-  if (!isQsnapError(error) || error.code !== 'BACKING_REFUSED') return error;
-  return error.with({ hint: 'if you trust the image, --backing opens what it names' });
 }
 
 /** Two disks of one image. */
@@ -128,7 +122,8 @@ async function openFileSide(
   { reading, context }: Request,
 ): Promise<OpenSide> {
   // A snapshot is only in a qcow2 image: what is none is then refused by name.
-  const isRaw = (format ?? (selector === undefined ? await probed(source) : 'qcow2')) === 'raw';
+  const isRaw =
+    (format ?? (selector === undefined ? await probedFormat(source) : 'qcow2')) === 'raw';
   if (!isRaw) {
     try {
       const image = await openForReading(source);
@@ -145,13 +140,6 @@ async function openFileSide(
     snapshot: undefined,
     disk: await rawDisk(source),
   };
-}
-
-/** A file that doesn't begin as a qcow2 image does is a raw disk. */
-async function probed(source: BlockSource): Promise<'raw' | 'qcow2'> {
-  const magic = new Uint8Array(4);
-  await source.readBatch([{ at: 0, into: magic }]);
-  return [0x51, 0x46, 0x49, 0xfb].every((byte, i) => magic[i] === byte) ? 'qcow2' : 'raw';
 }
 
 async function openSide(
