@@ -18,7 +18,7 @@ import { createOutputFile, openFile, type OutputFileOptions } from '../../node/i
 import type { Context } from './context.js';
 import { newLinesFile, type LinesFile } from './lines-file.js';
 import { diskText } from './present/compared-side.js';
-import type { DiffSide, PatchFacts } from './present/diff-totals.js';
+import { upTo, type DiffSide, type PatchFacts } from './present/diff-totals.js';
 import { probedFormat, type OpenedImage } from './reading.js';
 import { besideFinished } from './text-file.js';
 
@@ -65,11 +65,7 @@ export async function openPatch(
   context: Context,
 ): Promise<Patch | undefined> {
   const mode = await disks.open.source.permissions();
-  const options = {
-    replace: flags.force === true,
-    inputs: disks.inputs,
-    ...(mode !== undefined && { mode }),
-  };
+  const options = { replace: flags.force === true, inputs: disks.inputs, mode };
   if (flags.rawPatch !== undefined) return openRawPatch(disks, flags.rawPatch, options);
   if (flags.patch === undefined) return undefined;
   return openOverlay(disks, flags.patch, options, await backingOf(disks, flags, context));
@@ -148,17 +144,6 @@ async function* noted(
     for (const range of upTo(ranges, diskBytes)) await map.add(range);
     yield ranges;
   }
-}
-
-/** The ranges without what lies past the end of a disk. */
-export function upTo(ranges: readonly DiffRange[], diskBytes: number): readonly DiffRange[] {
-  return ranges
-    .filter(({ start }) => start < diskBytes)
-    .map(({ start, length, kind }) => ({
-      start,
-      length: Math.min(length, diskBytes - start),
-      kind,
-    }));
 }
 
 async function written(

@@ -1,6 +1,5 @@
 import {
   backingName,
-  isQsnapError,
   QsnapError,
   type BlockSource,
   type GuestDisk,
@@ -16,14 +15,6 @@ import { readPassphrase } from './passphrase.js';
 export interface GuestFlags {
   readonly backing?: boolean;
   readonly passphraseFile?: string;
-}
-
-const BACKING_HINT = 'if you trust the image, --backing opens what it names';
-
-/** An error with the option that opens backing files, where it is one that was not opened. */
-export function withBackingHint(error: unknown): unknown {
-  if (!isQsnapError(error) || error.code !== 'BACKING_REFUSED') return error;
-  return error.with({ hint: BACKING_HINT });
 }
 
 /** What guest data of an image is read with. */
@@ -51,7 +42,7 @@ export function refuseWithoutBacking(image: OpenImage, { backing }: GuestFlags):
   throw new QsnapError(
     'BACKING_REFUSED',
     `the disk needs the backing file "${printableText(name)}", which was not opened`,
-    { file: image.source.label, hint: BACKING_HINT },
+    { file: image.source.label, hint: 'if you trust the image, --backing opens what it names' },
   );
 }
 

@@ -5,7 +5,7 @@ import { subcommand, type ContextFor, type Settle } from './subcommand.js';
 
 /** Adds `diff`. */
 export function addDiff(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'diff', 'Tell where two disks of an image differ, by their tables.')
+  subcommand(program, 'diff', 'Tell where two disks of one image differ.')
     .argument('<image>', 'a qcow2 image')
     .argument('<a>', 'the disk before: a snapshot, or "active"')
     .argument('[b]', 'the disk after; without it the active disk')

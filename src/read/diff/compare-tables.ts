@@ -1,5 +1,5 @@
 import { COPIED } from '../../l1l2/entry.js';
-import { isOtherEntry, STORED_COPIED } from '../../l1l2/stored-scan.js';
+import { nextOfRelation, STORED_COPIED } from '../../l1l2/stored-scan.js';
 import { isLost, type LoadedTables } from '../guest/l2-tables.js';
 import { SegmentList, type Segment, type SegmentKind } from '../guest/segments.js';
 import { mapPiece } from '../guest/table-pieces.js';
@@ -54,12 +54,11 @@ export function pieceDifferences(
     entriesInFile(piece.aTableAt, rules),
     entriesInFile(piece.bTableAt, rules),
   );
-  const isOther = (i: number): boolean =>
-    i >= whole || isOtherEntry(a, b, i * stride, stride, copied);
-  for (let i = Math.floor((piece.from - guestAt) / clusterBytes); i < end; i += 1) {
-    if (!isOther(i)) continue;
-    const first = i;
-    while (i < end && isOther(i)) i += 1;
+  for (let i = Math.floor((piece.from - guestAt) / clusterBytes); i < end;) {
+    const first = i < whole ? nextOfRelation(a, b, i, whole, stride, copied, true) : i;
+    i = first < whole ? nextOfRelation(a, b, first, whole, stride, copied, false) : end;
+    // What the file ends before is told by who maps it.
+    if (first === whole && whole === end) break;
     const from = Math.max(piece.from, guestAt + first * clusterBytes);
     const to = Math.min(piece.to, guestAt + i * clusterBytes);
     compareSegments(

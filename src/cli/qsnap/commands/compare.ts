@@ -12,7 +12,7 @@ import {
 import { equalBytes } from '../../../node/index.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { guestOptions, withBackingHint, type GuestFlags } from '../guest-options.js';
+import { guestOptions, type GuestFlags } from '../guest-options.js';
 import { comparisonJson } from '../present/compare-json.js';
 import type { ComparedSide } from '../present/compared-side.js';
 import { comparisonLines } from '../present/compare-text.js';
@@ -51,7 +51,7 @@ export function compare(
       });
       return report.same ? COMPARE_EXIT_CODES.same.code : COMPARE_EXIT_CODES.different.code;
     } catch (error) {
-      const hinted = withBackingHint(error);
+      const hinted = withHint(error);
       reportFailure(
         hinted,
         isQsnapError(hinted) ? (hinted.details.file ?? path) : path,
@@ -70,6 +70,11 @@ interface Request {
   readonly reading: GuestDiskOptions;
   readonly signal: AbortSignal;
   readonly context: Context;
+}
+
+function withHint(error: unknown): unknown {
+  if (!isQsnapError(error) || error.code !== 'BACKING_REFUSED') return error;
+  return error.with({ hint: 'if you trust the image, --backing opens what it names' });
 }
 
 /** Two disks of one image. */

@@ -1,25 +1,12 @@
-import {
-  diffDisks,
-  openGuestDisk,
-  type DiffContent,
-  type DiffRange,
-  type GuestDisk,
-  type ReadableImage,
-} from '../../../index.js';
-import { equalBytes } from '../../../node/index.js';
+import { diffDisks, type DiffRange, type ReadableImage } from '../../../index.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { openPatch, upTo, type PatchFlags } from '../diff-patch.js';
-import {
-  filesOf,
-  guestOptions,
-  refuseWithoutBacking,
-  withBackingHint,
-  type GuestFlags,
-} from '../guest-options.js';
+import type { DiffBytes } from '../diff-bytes.js';
+import type { PatchFlags } from '../diff-patch.js';
+import type { GuestFlags } from '../guest-options.js';
 import { diffBeginJson, diffEndJson } from '../present/diff-json.js';
 import { diffLines, diffSummary, diffTitle } from '../present/diff-text.js';
-import { DiffTotals, isSame, type DiffFacts, type DiffSide } from '../present/diff-totals.js';
+import { DiffTotals, isSame, upTo, type DiffFacts, type DiffSide } from '../present/diff-totals.js';
 import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
@@ -52,9 +39,8 @@ export function diff(
       printer.end(facts);
       return isSame(facts) ? COMPARE_EXIT_CODES.same.code : COMPARE_EXIT_CODES.different.code;
     } catch (error) {
-      const hinted = withBackingHint(error);
-      reportFailure(hinted, path, 'read', context);
-      printer.fail(errorJson(hinted, 'read'));
+      reportFailure(error, path, 'read', context);
+      printer.fail(errorJson(error, 'read'));
       return COMPARE_EXIT_CODES.notCompared.code;
     }
   });
@@ -74,61 +60,34 @@ interface Request {
   readonly printer: Printer;
 }
 
-/** Opens the disks whose bytes are asked for, and closes them whatever happens. */
+/** Opens the disks where their bytes are asked for. Without them, what reads disks is not even loaded. */
 async function diffOpened(request: Request): Promise<DiffFacts> {
   const { open, disks, flags, context } = request;
-  const patches = flags.patch !== undefined || flags.rawPatch !== undefined;
-  if (flags.content !== true && !patches) return diffTold(request, undefined, undefined);
-  refuseWithoutBacking(open.image, flags);
-  const opened: GuestDisk[] = [];
-  try {
-    const reading = guestOptions(flags, context);
-    for (const { snapshot } of disks) {
-      opened.push(await openGuestDisk(open.image, { ...reading, snapshot }));
-    }
-    const [a, b] = opened as [GuestDisk, GuestDisk];
-    const content = flags.content === true ? { a, b, isEqual: equalBytes } : undefined;
-    return await diffTold(request, content, patches ? b : undefined);
-  } finally {
-    for (const disk of opened) await disk.close();
+  const { content, patch, rawPatch } = flags;
+  if (content !== true && patch === undefined && rawPatch === undefined) {
+    return diffTold(request, { content: undefined, patch: undefined });
   }
+  const { withBytes } = await import('../diff-bytes.js');
+  return withBytes({ open, disks, flags, context }, (bytes) => diffTold(request, bytes));
 }
 
-/** @param patched the disk that a patch is to make; undefined: none is asked for. */
-async function diffTold(
-  request: Request,
-  content: DiffContent | undefined,
-  patched: GuestDisk | undefined,
-): Promise<DiffFacts> {
-  const { open, disks, flags, signal, context, printer } = request;
+async function diffTold(request: Request, { content, patch }: DiffBytes): Promise<DiffFacts> {
+  const { open, disks, signal, context, printer } = request;
   const { image, progress } = open;
-  const [before, after] = disks;
-  const patch =
-    patched &&
-    (await openPatch(
-      { open, before, after, disk: patched, inputs: filesOf(patched) },
-      flags,
-      context,
-    ));
   const facts = { path: open.path, disks, totals: new DiffTotals(), patch: undefined };
-  try {
-    progress.phase(`looking for differences in ${open.path}`);
-    // One line of progress and lines of output don't share a terminal.
-    if (context.io.stdout.isTerminal) progress.stop();
-    printer.begin(facts, image);
-    const batches = diffDisks(image, before.snapshot, after.snapshot, {
-      ...{ signal, content },
-      onProgress: progress.update,
-    });
-    const told = tellingOf(batches, facts, printer);
-    if (patch !== undefined) return { ...facts, patch: await patch.write(told, { signal }) };
-    let isDone = false;
-    while (!isDone) isDone = (await told.next()).done === true;
-    return facts;
-  } finally {
-    progress.stop();
-    await patch?.discard();
-  }
+  progress.phase(`looking for differences in ${open.path}`);
+  // One line of progress and lines of output don't share a terminal.
+  if (context.io.stdout.isTerminal) progress.stop();
+  printer.begin(facts, image);
+  const batches = diffDisks(image, disks[0].snapshot, disks[1].snapshot, {
+    ...{ signal, content },
+    onProgress: progress.update,
+  });
+  const told = tellingOf(batches, facts, printer);
+  if (patch !== undefined) return { ...facts, patch: await patch.write(told, { signal }) };
+  let isDone = false;
+  while (!isDone) isDone = (await told.next()).done === true;
+  return facts;
 }
 
 /** Counts and prints ranges as they pass; what differs goes on. */

@@ -54,3 +54,14 @@ export interface PatchFacts {
 export function isSame({ disks, totals }: DiffFacts): boolean {
   return totals.rangeCount === 0 && disks[0].sizeBytes === disks[1].sizeBytes;
 }
+
+/** The ranges without what lies past the end of a disk. */
+export function upTo(ranges: readonly DiffRange[], diskBytes: number): readonly DiffRange[] {
+  return ranges
+    .filter(({ start }) => start < diskBytes)
+    .map(({ start, length, kind }) => ({
+      start,
+      length: Math.min(length, diskBytes - start),
+      kind,
+    }));
+}
