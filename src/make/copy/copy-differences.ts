@@ -16,10 +16,11 @@ const LEFT_OUT = 1;
  * the caller to call.
  *
  * ```ts
- * const [before] = image.snapshots;
- * await using after = await image.disk();
- * const writer = await newRawWriter(device, after.sizeBytes);
- * await copyDifferences(after.guest, diffDisks(opened, before, undefined), writer);
+ * const opened = await openImage(device);
+ * const disk = await openGuestDisk(opened);
+ * const patch = memoryDevice(new Uint8Array(0), 'patch', { growable: true });
+ * const writer = await newRawWriter(patch, await disk.sizeBytes());
+ * await copyDifferences(disk, diffDisks(opened, opened.snapshots[0], undefined), writer);
  * await writer.finish();
  * ```
  *

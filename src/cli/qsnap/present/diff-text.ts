@@ -1,8 +1,7 @@
 import { type DiffRange } from '../../../index.js';
-import { printableText } from '../../../internal.js';
+import { describeSnapshot, printableText } from '../../../internal.js';
 import { countText, exactSizeText, hexText, sizeText } from '../../text.js';
-import { diskText } from './compared-side.js';
-import type { DiffFacts, PatchFacts } from './diff-totals.js';
+import type { DiffFacts, DiffSide, PatchFacts } from './diff-totals.js';
 
 /** Widths of the columns; a number that needs more pushes only its own row. */
 const WIDTH = 16;
@@ -24,9 +23,9 @@ function row([start, length, kind]: readonly [string, string, string]): string {
 /** What is said at the end. */
 export function diffSummary(facts: DiffFacts): readonly string[] {
   const { path, disks, totals, patch } = facts;
-  const [a, b] = disks.map(({ snapshot }) => diskText(path, snapshot));
+  const [a, b] = disks.map(nameOf);
   const { data, zeroed, unmapped } = totals.bytes;
-  const [pair, same] = [`${a!} and ${b!}`, totals.bytes['same-content']];
+  const [pair, same] = [`${a!} and ${b!} of ${printableText(path)}`, totals.bytes['same-content']];
   const kinds = `data ${sizeText(data)}, zeroed ${sizeText(zeroed)}, unmapped ${sizeText(unmapped)}`;
   const differences =
     `${countText(totals.rangeCount, 'range')} of ` +
@@ -41,13 +40,18 @@ export function diffSummary(facts: DiffFacts): readonly string[] {
   ];
 }
 
-function sizeLines({ path, disks }: DiffFacts): readonly string[] {
+function nameOf({ snapshot }: DiffSide): string {
+  return snapshot === undefined ? 'the active disk' : `snapshot ${describeSnapshot(snapshot)}`;
+}
+
+function sizeLines({ disks }: DiffFacts): readonly string[] {
   const [a, b] = disks;
   if (a.sizeBytes === b.sizeBytes) return [];
   const [longer, shorter] = a.sizeBytes > b.sizeBytes ? [a, b] : [b, a];
   const bytes = exactSizeText(longer.sizeBytes - shorter.sizeBytes);
-  const [one, other] = [longer, shorter].map(({ snapshot }) => diskText(path, snapshot));
-  return [`${one!} is ${bytes} longer than ${other!}, which counts as zeros there.`];
+  return [
+    `${nameOf(longer)} is ${bytes} longer than ${nameOf(shorter)}, which counts as zeros there.`,
+  ];
 }
 
 function patchLine(patch: PatchFacts): string {
