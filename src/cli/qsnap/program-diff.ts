@@ -26,23 +26,10 @@ export function addDiff(program: Command, contextFor: ContextFor, settle: Settle
         flags: DiffFlags,
         command: Command,
       ) => {
-        refuseContradictions(flags, command);
-        const { diff } = await import('./commands/diff.js');
+        const { contradictionIn, diff } = await import('./commands/diff.js');
+        const contradiction = contradictionIn(flags);
+        if (contradiction !== undefined) command.error(`error: ${contradiction}`);
         settle(await diff(image, [a, b], flags, contextFor(command)));
       },
     );
-}
-
-/** @throws CommanderError for options that can't go together. */
-function refuseContradictions(flags: DiffFlags, command: Command): void {
-  const { patch, rawPatch, backingFile, backingFormat } = flags;
-  if (patch !== undefined && rawPatch !== undefined) {
-    command.error('error: --patch and --raw-patch are two ways to write the same: choose one');
-  }
-  if (patch === undefined && backingFile !== undefined) {
-    command.error('error: --backing-file is what the overlay of --patch lies on: add it');
-  }
-  if (backingFile === undefined && backingFormat !== undefined) {
-    command.error('error: --backing-format is of a --backing-file: add it');
-  }
 }

@@ -19,6 +19,21 @@ export interface DiffFlags extends GuestFlags, PatchFlags {
   readonly extents?: boolean;
 }
 
+/** Why options can't go together; undefined if they can. */
+export function contradictionIn(flags: DiffFlags): string | undefined {
+  const { patch, rawPatch, backingFile, backingFormat } = flags;
+  if (patch !== undefined && rawPatch !== undefined) {
+    return '--patch and --raw-patch are two ways to write the same: choose one';
+  }
+  if (patch === undefined && backingFile !== undefined) {
+    return '--backing-file is what the overlay of --patch lies on: add it';
+  }
+  if (backingFile === undefined && backingFormat !== undefined) {
+    return '--backing-format is of a --backing-file: add it';
+  }
+  return undefined;
+}
+
 /** What the command line means by the active disk; a snapshot of this name is `name:active`. */
 const ACTIVE = 'active';
 
