@@ -11,26 +11,20 @@ import {
   diffDisks,
   newQcow2Writer,
   newRawWriter,
-  openGuestDisk,
   openImage,
   type DiffRange,
   type GuestDisk,
   type OpenImage,
   type Snapshot,
 } from '../../src/index.js';
-import {
-  createOutputFile,
-  fileGate,
-  nodeCryptography,
-  nodeDecompressor,
-  openFile,
-} from '../../src/node/index.js';
+import { createOutputFile, openFile } from '../../src/node/index.js';
 import { coveringOptions, diskBytesOf, nameOfOptions } from '../support/model-options.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import {
   guestCommands,
   makeTwins,
   onImage,
+  openDisk,
   qemuIoWithKey,
   type Twins,
 } from '../support/model-twin.js';
@@ -38,8 +32,6 @@ import { temporaryDirectory } from '../support/directories.js';
 import { partBytesOf, plainDiff } from '../support/plain-diff.js';
 import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 
-/** What `makeTwins` encrypts with. */
-const SECRET = 'open sesame';
 const seed = seedOf();
 const rounds = roundsOf(5);
 
@@ -157,13 +149,7 @@ async function withDisk<T>(
   known: KnownDisk,
   use: (disk: GuestDisk) => Promise<T>,
 ): Promise<T> {
-  const disk = await openGuestDisk(image, {
-    snapshot: snapshotOf(image, known),
-    decompressor: nodeDecompressor(),
-    cryptography: nodeCryptography(),
-    passphrase: new TextEncoder().encode(SECRET),
-    gate: fileGate(),
-  });
+  const disk = await openDisk(image, snapshotOf(image, known));
   try {
     return await use(disk);
   } finally {
