@@ -29,15 +29,16 @@ export async function* pieceBatches<Piece>(
   pieces: Generator<Piece, void>,
   reading: PieceTables<Piece>,
 ): AsyncGenerator<PieceBatch<Piece>> {
+  const rest = new PieceQueue(pieces, reading);
   // One batch is looked at while the next is read into the other memory.
   const memory = [new Uint8Array(0), new Uint8Array(0)];
-  let next = loadNext(pieces, reading, memory);
+  let next = loadNext(rest, reading, memory);
   try {
     for (;;) {
       const batch = await next;
       if (batch === undefined) return;
       memory.reverse();
-      next = loadNext(pieces, reading, memory);
+      next = loadNext(rest, reading, memory);
       // Where nobody comes back for it, its failure is nobody's.
       next.catch(() => undefined);
       yield batch;
@@ -48,31 +49,69 @@ export async function* pieceBatches<Piece>(
 }
 
 /**
- * Takes pieces until their tables fill a batch, and reads the tables.
+ * Takes the next pieces, and reads their tables.
  *
  * @param memory the first of which the tables are read into; made larger where it has to be.
  */
 async function loadNext<Piece>(
-  pieces: Generator<Piece, void>,
-  { tables, clusterBytes, tablesOf }: PieceTables<Piece>,
+  rest: PieceQueue<Piece>,
+  { tables, clusterBytes }: PieceTables<Piece>,
   memory: Uint8Array[],
 ): Promise<PieceBatch<Piece> | undefined> {
-  const taken: Piece[] = [];
-  const offsets = new Set<number>();
-  const tablesMax = Math.max(1, BATCH_BYTES / clusterBytes);
-  let failure: Error | undefined;
-  try {
-    while (taken.length < BATCH_PIECES && offsets.size < tablesMax) {
-      const next = pieces.next();
-      if (next.done === true) break;
-      taken.push(next.value);
-      for (const at of tablesOf(next.value)) if (at !== 0) offsets.add(at);
-    }
-  } catch (error) {
-    failure = error as Error;
-  }
+  const { taken, offsets, failure } = rest.take();
   if (taken.length === 0 && failure === undefined) return undefined;
   const needed = offsets.size * clusterBytes;
   if (memory[0]!.length < needed) memory[0] = newIoBytes(needed);
   return { pieces: taken, loaded: await tables.read([...offsets], memory[0]), failure };
+}
+
+/** Pieces of a batch, and the tables that they need. */
+interface TakenPieces<Piece> {
+  readonly taken: readonly Piece[];
+  readonly offsets: ReadonlySet<number>;
+  readonly failure: Error | undefined;
+}
+
+/** Hands out pieces until their tables fill a batch; those of one table stay together. */
+class PieceQueue<Piece> {
+  readonly #pieces: Generator<Piece, void>;
+  readonly #tablesOf: (piece: Piece) => readonly number[];
+  readonly #tablesMax: number;
+  /** Taken, but of no batch yet. */
+  #waiting: Piece | undefined;
+
+  constructor(pieces: Generator<Piece, void>, { clusterBytes, tablesOf }: PieceTables<Piece>) {
+    this.#pieces = pieces;
+    this.#tablesOf = tablesOf;
+    this.#tablesMax = BATCH_BYTES / clusterBytes;
+  }
+
+  take(): TakenPieces<Piece> {
+    const taken: Piece[] = [];
+    const offsets = new Set<number>();
+    try {
+      while (taken.length < BATCH_PIECES) {
+        const piece = this.#next();
+        if (piece === undefined) break;
+        const missing = this.#tablesOf(piece).filter((at) => at !== 0 && !offsets.has(at));
+        if (taken.length > 0 && offsets.size + missing.length > this.#tablesMax) {
+          this.#waiting = piece;
+          break;
+        }
+        taken.push(piece);
+        for (const at of missing) offsets.add(at);
+      }
+    } catch (error) {
+      return { taken, offsets, failure: error as Error };
+    }
+    return { taken, offsets, failure: undefined };
+  }
+
+  #next(): Piece | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) return waiting;
+    const next = this.#pieces.next();
+    return next.done === true ? undefined : next.value;
+  }
 }

@@ -1,15 +1,20 @@
 import { expect, test } from 'vitest';
 import {
+  checkImage,
   diffDisks,
+  executePlan,
   memoryDevice,
+  newQcow2Writer,
   openGuestDisk,
   openImage,
+  planCreate,
   type DiffRange,
   type OpenImage,
 } from '../../../../src/index.js';
 import { nodeDecompressor } from '../../../../src/node/index.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { layoutOf, offsetAt, putU64, snapshotsOf } from '../../../support/image-builder-layout.js';
+import { PLAIN } from '../../../support/new-image.js';
 import { plainDiff } from '../../../support/plain-diff.js';
 import { recordingDevice } from '../../../support/recording-device.js';
 
@@ -44,6 +49,41 @@ test('no table that both disks have is read, and no data', async () => {
     expect(allowed.has(at), String(at)).toBe(true);
     if (at !== l1At && at !== snapshot!.l1At) expect(length).toBe(clusterBytes);
   }
+});
+
+test('a large table is read once, in however many pieces it is looked at', async () => {
+  const MiB = 2 ** 20;
+  const device = memoryDevice(new Uint8Array(0), 'large', { growable: true });
+  const options = { ...PLAIN, clusterBytes: 2 * MiB, diskSizeBytes: 2 ** 36 };
+  const writer = await newQcow2Writer(device, options);
+  const bytes = new Uint8Array(2 * MiB).fill(7);
+  const places = [0, 3 * 2 ** 34];
+  await writer.writeBatch(places.map((at) => ({ kind: 'data', at, bytes })));
+  await writer.finish();
+  const date = { seconds: 0, nanoseconds: 0 };
+  await executePlan(await planCreate(await openImage(device), { name: 'before', date }));
+  expect((await checkImage(device)).exitCode).toBe(0);
+  // The active disk gets a table of its own, with two entries less.
+  const made = device.snapshotBytes();
+  const ownAt = Math.ceil(made.length / bytes.length) * bytes.length;
+  const changed = new Uint8Array(ownAt + bytes.length);
+  changed.set(made);
+  const { l1At } = layoutOf(changed);
+  const tableAt = offsetAt(changed, l1At);
+  putU64(changed, l1At, BigInt(ownAt));
+  const recording = recordingDevice(changed);
+  const image = await openImage(recording);
+  const [snapshot] = image.snapshots;
+  const readsOf = (): number =>
+    recording.log.filter((call) => {
+      return call.kind === 'read' && (call.at === tableAt || call.at === ownAt);
+    }).length;
+  const unmapped = places.map((start) => ({ start, length: 2 * MiB, kind: 'unmapped' }));
+  expect(await all(diffDisks(image, snapshot, undefined))).toEqual(unmapped);
+  expect(readsOf()).toBe(2);
+  const disk = await openGuestDisk(image, { snapshot });
+  for await (const extents of disk.extents(0, 2 ** 36)) expect(extents).not.toEqual([]);
+  expect(readsOf()).toBe(3);
 });
 
 test('a table that the file ends before is an error', async () => {
