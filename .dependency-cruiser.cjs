@@ -34,6 +34,11 @@ module.exports = {
     layer('read/sharing', IMAGE, 'sharing tells what disks have in common; it never writes.'),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
+      'read/diff',
+      [...IMAGE, 'read/guest'],
+      'diff tells where disks of one image differ; it never writes.',
+    ),
+    layer(
       'edit/tables',
       FORMAT,
       'tables makes tables of values; it knows neither images nor plans.',

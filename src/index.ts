@@ -10,6 +10,7 @@ export type { QcowDisk } from './api/qcow-disk.js';
 export type {
   ApplyingOptions,
   DeletingOptions,
+  DiskDiffOptions,
   DiskExtentOptions,
   DiskOptions,
   DiskRange,
@@ -101,6 +102,10 @@ export type {
   Unreferenced,
 } from './read/check/report.js';
 export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './read/guest/disk.js';
+export { diffDisks } from './read/diff/diff-disks.js';
+export type { DiffOptions } from './read/diff/diff-disks.js';
+export type { DiffContent } from './read/diff/compare-content.js';
+export type { DiffKind, DiffRange } from './read/diff/diff-range.js';
 export type { Gate, OpenedLayer } from './read/guest/gate.js';
 export { openGuestDisk } from './read/guest/open-guest-disk.js';
 export type { GuestDiskOptions } from './read/guest/open-guest-disk.js';
@@ -160,6 +165,8 @@ export type {
 export { compareDisks } from './make/copy/compare-disks.js';
 export type { CompareOptions, CompareReport } from './make/copy/compare-disks.js';
 export type { DifferentRange } from './make/copy/differences.js';
+export { copyDifferences } from './make/copy/copy-differences.js';
+export type { CopyDifferencesOptions } from './make/copy/copy-differences.js';
 export { copyDisk } from './make/copy/copy-disk.js';
 export type { CopyOptions, CopyReport } from './make/copy/copy-disk.js';
 export type { Content, ContentListener } from './make/copy/content.js';

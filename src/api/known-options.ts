@@ -1,6 +1,7 @@
 import type {
   ApplyingOptions,
   DeletingOptions,
+  DiskDiffOptions,
   DiskExtentOptions,
   DiskOptions,
   EditOptions,
@@ -36,6 +37,7 @@ export const REPAIR: Names<RepairingOptions & EditOptions> = {
   punch: true,
 };
 export const DISK: Names<DiskOptions> = { passphrase: true, backing: true };
+export const DIFF: Names<DiskDiffOptions> = { ...PROGRESS, ...DISK, content: true };
 const RANGE = { at: true, length: true } as const;
 export const STREAM: Names<StreamOptions> = { ...PROGRESS, ...RANGE, chunkBytes: true };
 export const EXTENTS: Names<DiskExtentOptions> = { ...RANGE, signal: true, layers: true };

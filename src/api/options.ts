@@ -105,6 +105,15 @@ export interface DiskOptions {
   readonly backing?: boolean | undefined;
 }
 
+/** What a diff of two disks takes. */
+export interface DiskDiffOptions extends DiskOptions, ProgressOptions {
+  /**
+   * Compare bytes where clusters differ: ranges that are equal are `same-content`. Default: guest data is not read, and
+   * the options of a disk are not needed.
+   */
+  readonly content?: boolean | undefined;
+}
+
 /** A part of a disk, in guest bytes. */
 export interface DiskRange {
   /** Default: 0. */

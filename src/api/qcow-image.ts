@@ -6,13 +6,16 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import { checkImage } from '../read/check/check-image.js';
 import type { CheckOptions, CheckReport } from '../read/check/report.js';
 import { measureUsage, type ImageUsage } from '../read/sharing/usage.js';
+import type { DiffRange } from '../read/diff/diff-range.js';
 import { computeUnsavedChanges, type UnsavedChanges } from '../edit/snapshot/unsaved.js';
 import { allSnapshots, refuseUnreadDisks } from './current-image.js';
 import { EditableImage } from './editable-image.js';
 import { ImageWork } from './image-work.js';
-import { DISK, refuseUnknown } from './known-options.js';
+import { diffOf } from './diff-of.js';
+import { DIFF, DISK, refuseUnknown } from './known-options.js';
 import { OpenDisks } from './open-disks.js';
 import type {
+  DiskDiffOptions,
   DiskOptions,
   OpenQcowOptions,
   ProgressOptions,
@@ -159,6 +162,33 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
         onProgress: (done) => onProgress?.({ phase: 'measuring', done, total: 1 }),
       });
     });
+  }
+
+  /**
+   * Where two disks differ, by their tables alone: ascending ranges, and what the second disk has there. No guest data
+   * is read, and no table that both disks have. VM state is no part of a disk.
+   *
+   * Clusters with the same bytes in two places differ, unless `content` is asked for. Where the disks are of different
+   * sizes, the shorter one counts as zeros behind its end.
+   *
+   * ```ts
+   * for await (const { start, length, kind } of image.diff('golden')) console.log(start, length, kind);
+   * ```
+   *
+   * @param a the disk before; undefined: the active disk.
+   * @param b the disk after; undefined: the active disk.
+   * @throws QsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, SNAPSHOT_STALE, CLOSED, TABLE_INVALID, IMAGE_CHANGED
+   *   after an edit, ABORTED, IMAGE_DAMAGED, IMAGE_TRUNCATED, READ_FAILED: as it is iterated, after all ranges before
+   *   the damage; with `content` also what `disk` and `QcowDisk.read` throw.
+   */
+  async *diff(
+    a: SnapshotChoice | undefined,
+    b?: SnapshotChoice,
+    options: DiskDiffOptions = {},
+  ): AsyncGenerator<DiffRange, void, undefined> {
+    refuseUnknown(options, DIFF);
+    const batches = diffOf({ work: this.#work, disks: this.#disks }, [a, b], options);
+    for await (const ranges of batches) yield* ranges;
   }
 
   /**

@@ -16,8 +16,8 @@ export const EXIT_CODES = {
 } as const;
 
 /**
- * Exit codes of `qsnap compare`, which has those of `cmp`, `diff` and `qemu-img compare`: a script
- * that compares expects them. Also wrong usage of it is 2.
+ * Exit codes of `qsnap compare` and `qsnap diff`, which have those of `cmp`, `diff` and `qemu-img compare`: a script
+ * that compares expects them. Also wrong usage of them is 2.
  */
 export const COMPARE_EXIT_CODES = {
   same: { code: 0, meaning: 'the disks have the same content' },

@@ -124,14 +124,44 @@ export function clearStoredCopied(table: Uint8Array, scan: Scan): void {
   for (let at = 0; at < table.length; at += entryBytes) table[at] = table[at]! & ~COPIED_BYTE;
 }
 
+/** The COPIED flag in the first word of an entry as it is stored. */
+export const STORED_COPIED = HOST_IS_LITTLE ? COPIED_BYTE : COPIED;
+
 /** How many entries of two tables differ in more than the COPIED flag. */
 export function countStoredDifferent(a: Uint32Array, b: Uint32Array, { stride }: Scan): number {
-  const besidesCopied = ~(HOST_IS_LITTLE ? COPIED_BYTE : COPIED);
+  const end = a.length / stride;
   let different = 0;
-  for (let i = 0; i < a.length; i += stride) {
-    let bits = (a[i]! ^ b[i]!) & besidesCopied;
-    for (let word = i + 1; word < i + stride; word++) bits |= a[word]! ^ b[word]!;
-    if (bits !== 0) different += 1;
+  for (let i = 0; i < end;) {
+    const first = nextOfRelation(a, b, i, end, stride, STORED_COPIED, true);
+    i = nextOfRelation(a, b, first, end, stride, STORED_COPIED, false);
+    different += i - first;
   }
   return different;
+}
+
+/**
+ * The first of the entries `from` to `end` in which two tables differ by more than the COPIED flag, or in which they
+ * don't; `end` where there is none.
+ *
+ * @param stride words of an entry: 2, or 4 with its bitmap.
+ * @param copied COPIED, or STORED_COPIED for tables as they are stored.
+ * @param differs which of the two is looked for.
+ */
+export function nextOfRelation(
+  a: Uint32Array,
+  b: Uint32Array,
+  from: number,
+  end: number,
+  stride: number,
+  copied: number,
+  differs: boolean,
+): number {
+  const besidesCopied = ~copied;
+  const endWord = end * stride;
+  for (let at = from * stride; at < endWord; at += stride) {
+    let bits = ((a[at]! ^ b[at]!) & besidesCopied) | (a[at + 1]! ^ b[at + 1]!);
+    if (stride === 4) bits |= (a[at + 2]! ^ b[at + 2]!) | (a[at + 3]! ^ b[at + 3]!);
+    if ((bits !== 0) === differs) return at / stride;
+  }
+  return end;
 }

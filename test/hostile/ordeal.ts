@@ -5,6 +5,7 @@ import { openImage } from '../../src/image/open.js';
 import type { BlockDevice, ReadRequest } from '../../src/io/device.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { computeUnsavedChanges, snapshotsEqualToActive } from '../../src/edit/snapshot/unsaved.js';
+import { diffDisks } from '../../src/read/diff/diff-disks.js';
 import { executePlan } from '../../src/edit/tx/execute.js';
 import { checkPlain, contentsOf, type Contents, type Verdict } from '../support/crash-judge.js';
 import { EDITS, shortcomings, type Edit } from '../support/crash-judge-edits.js';
@@ -14,6 +15,8 @@ import { madeOn } from '../support/plans.js';
 export const LONGEST_MS = 2_000;
 /** And asks for no more bytes than this. */
 const MOST_READ_BYTES = 512 * 1024 * 1024;
+/** And a walk gives out no more ranges at a time. */
+const MOST_RANGES = 1_000_000;
 
 /** What became of an image. */
 export interface Outcome {
@@ -100,6 +103,12 @@ export async function putThrough(
     ordeal.opened = true;
     await ordeal.attempt('snapshotsEqualToActive', device, () => snapshotsEqualToActive(image));
     await ordeal.attempt('computeUnsavedChanges', device, () => computeUnsavedChanges(image));
+    await ordeal.attempt('diffDisks', device, async () => {
+      const [before] = image.snapshots;
+      for await (const ranges of diffDisks(image, before, undefined)) {
+        if (ranges.length > MOST_RANGES) throw new TypeError(`${ranges.length} ranges at once`);
+      }
+    });
     const before = new Before(bytes);
     for (const edit of edits) await attemptEdit(ordeal, edit, bytes, before);
   }

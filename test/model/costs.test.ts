@@ -5,6 +5,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   checkImage,
+  diffDisks,
   createImage,
   executePlan,
   memoryDevice,
@@ -20,6 +21,7 @@ import {
 } from '../../src/index.js';
 import { loadFixture } from '../support/fixture.js';
 import { checkPlain } from '../support/crash-judge.js';
+import { layoutOf, offsetAt, putU64 } from '../support/image-builder-layout.js';
 import { recordingDevice, type RecordingDevice } from '../support/recording-device.js';
 import type { BlockDevice } from '../../src/io/device.js';
 
@@ -214,6 +216,37 @@ describe('a use that only reads asks the medium for', () => {
         "punches": 0,
         "readKiB": 73.25,
         "reads": 23,
+        "writes": 0,
+        "writtenKiB": 0,
+      }
+    `);
+  });
+
+  test('diff: both L1 tables, and the L2 tables that differ', async () => {
+    // Of 32 L2 tables one is written anew, with one entry less.
+    const bytes = snapped.slice();
+    const { l1At } = layoutOf(bytes);
+    const tableAt = offsetAt(bytes, l1At + 8 * 5);
+    const other = new Uint8Array(Math.ceil(bytes.length / CLUSTER) * CLUSTER + CLUSTER);
+    other.set(bytes);
+    other.copyWithin(other.length - CLUSTER, tableAt, tableAt + CLUSTER);
+    putU64(other, other.length - CLUSTER, 0n);
+    putU64(other, l1At + 8 * 5, BigInt(other.length - CLUSTER));
+    const use = async (device: RecordingDevice) => {
+      const image = await openImage(device);
+      const found = [];
+      for await (const ranges of diffDisks(image, image.snapshots[0], undefined)) {
+        found.push(...ranges);
+      }
+      const start = 5 * (CLUSTER / 8) * CLUSTER;
+      expect(found).toEqual([{ start, length: CLUSTER, kind: 'unmapped' }]);
+    };
+    expect(await costOfUse(other, use)).toMatchInlineSnapshot(`
+      {
+        "flushes": 0,
+        "punches": 0,
+        "readKiB": 76.5,
+        "reads": 6,
         "writes": 0,
         "writtenKiB": 0,
       }

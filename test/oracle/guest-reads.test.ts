@@ -5,17 +5,23 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { openGuestDisk, openImage, type GuestDisk } from '../../src/index.js';
-import { fileGate, nodeCryptography, nodeDecompressor, openFile } from '../../src/node/index.js';
+import { openImage, type GuestDisk } from '../../src/index.js';
+import { openFile } from '../../src/node/index.js';
 import { coveringOptions, diskBytesOf, nameOfOptions } from '../support/model-options.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
-import { guest, guestCommands, makeTwins, onImage, type Twins } from '../support/model-twin.js';
+import {
+  guest,
+  guestCommands,
+  makeTwins,
+  onImage,
+  openDisk,
+  PASSPHRASE,
+  type Twins,
+} from '../support/model-twin.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { describeWithQemu } from '../support/qemu.js';
 import { readBoth } from './parity.js';
 
-/** What `makeTwins` encrypts with. */
-const SECRET = 'open sesame';
 const seed = seedOf();
 const rounds = roundsOf(8);
 const random = randomFrom(seed);
@@ -28,13 +34,10 @@ async function opened<T>(
   const source = await openFile(file);
   try {
     const image = await openImage(source);
-    const disk = await openGuestDisk(image, {
-      snapshot: image.snapshots.find(({ id }) => id === snapshotId),
-      decompressor: nodeDecompressor(),
-      cryptography: nodeCryptography(),
-      passphrase: new TextEncoder().encode(SECRET),
-      gate: fileGate(),
-    });
+    const disk = await openDisk(
+      image,
+      image.snapshots.find(({ id }) => id === snapshotId),
+    );
     try {
       return await use(disk);
     } finally {
@@ -114,7 +117,7 @@ async function contentOf(twins: Twins): Promise<Uint8Array> {
 
 async function expectSameMap({ directory, options, ours }: Twins): Promise<void> {
   const key = options.encryption === 'none' ? '' : ',encrypt.key-secret=sec0';
-  const argv = ['map', '--object', `secret,id=sec0,data=${SECRET}`, '--image-opts'];
+  const argv = ['map', '--object', `secret,id=sec0,data=${PASSPHRASE}`, '--image-opts'];
   const operand = `driver=qcow2,file.filename=${ours}${key}`;
   for (const more of [['--output=json'], [], ['--output=json', '-s', '3333', '-l', '1000001']]) {
     const pair = await readBoth([...argv, ...more, operand], directory);

@@ -5,8 +5,21 @@
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { executePlan, openImage, type EditPlan, type OpenImage } from '../../src/index.js';
-import { openFileForEdit } from '../../src/node/index.js';
+import {
+  executePlan,
+  openGuestDisk,
+  openImage,
+  type EditPlan,
+  type GuestDisk,
+  type OpenImage,
+  type Snapshot,
+} from '../../src/index.js';
+import {
+  fileGate,
+  nodeCryptography,
+  nodeDecompressor,
+  openFileForEdit,
+} from '../../src/node/index.js';
 import { checkImage } from './image-builder.js';
 import { createArgument, diskBytesOf, CLUSTER_BYTES, type ImageOptions } from './model-options.js';
 import type { Random } from './model-random.js';
@@ -14,7 +27,9 @@ import { qemuImg, type ToolResult } from './qemu.js';
 import { runProgram, SHELLS_OWN } from './tool-shell.js';
 import type { BlockDevice } from '../../src/io/device.js';
 
-const SECRET = ['--object', 'secret,id=sec0,data=open sesame'];
+/** What images are encrypted with. */
+export const PASSPHRASE = 'open sesame';
+const SECRET = ['--object', `secret,id=sec0,data=${PASSPHRASE}`];
 /** Up to this size the plain checker looks too; larger images take it too long. */
 const PLAIN_CHECK_BYTES = 6 * 2 ** 20;
 
@@ -63,6 +78,17 @@ export function opened(options: ImageOptions, file: string): string {
   return `driver=qcow2,discard=unmap,file.filename=${file}${key}`;
 }
 
+/** Opens a disk of an image of any options for reading. */
+export function openDisk(image: OpenImage, snapshot: Snapshot | undefined): Promise<GuestDisk> {
+  return openGuestDisk(image, {
+    snapshot,
+    decompressor: nodeDecompressor(),
+    cryptography: nodeCryptography(),
+    passphrase: new TextEncoder().encode(PASSPHRASE),
+    gate: fileGate(),
+  });
+}
+
 /** A qemu-img subcommand on one image; options before the image, operands after it. */
 export function onImage(
   { options }: Twins,
@@ -96,7 +122,7 @@ export async function guest(twins: Twins, commands: readonly string[]): Promise<
 }
 
 /** qemu-io that is given the key and lets discards through. */
-async function qemuIoWithKey(
+export async function qemuIoWithKey(
   { options, directory }: Twins,
   file: string,
   commands: readonly string[],

@@ -90,6 +90,12 @@ export const EXAMPLES = {
     ['qsnap compare a.qcow2 -s nightly', 'a snapshot with the active disk'],
     ['qsnap compare a.qcow2 -s id:1 -w id:2', 'two snapshots of one image'],
   ]),
+  diff: examples([
+    ['qsnap diff disk.qcow2 nightly', 'exit code 0, 1 or 2'],
+    ['qsnap diff --content disk.qcow2 1 2', 'equal bytes are no difference'],
+    ['qsnap diff --extents disk.qcow2 1', 'changed blocks, for a backup'],
+    ['qsnap diff disk.qcow2 active 1 --patch 1.qcow2', 'an overlay: 1 again'],
+  ]),
   export: examples([
     ['qsnap export disk.qcow2 -o disk.raw', 'the active disk'],
     ['qsnap export disk.qcow2 nightly -o old.qcow2 -c', 'a snapshot, compressed'],

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { CliStreams } from '../streams.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
+import { addDiff } from './declare/diff.js';
 import { addCompare, addExport } from './declare/guest.js';
 import { addPrune } from './declare/prune.js';
 import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
@@ -24,6 +25,7 @@ const READING: Readonly<Record<string, Add>> = {
   check: addCheck,
   map: addMap,
   compare: addCompare,
+  diff: addDiff,
   export: addExport,
   rescue: addRescue,
 };

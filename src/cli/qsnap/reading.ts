@@ -2,6 +2,7 @@ import {
   isQsnapError,
   openForReading,
   snapshotsEqualToActive,
+  type BlockSource,
   type ReadableImage,
 } from '../../index.js';
 import { printableText } from '../../internal.js';
@@ -150,4 +151,11 @@ export async function activeStateOf(
     );
     return undefined;
   }
+}
+
+/** A file that doesn't begin as a qcow2 image does is a raw disk. */
+export async function probedFormat(source: BlockSource): Promise<'raw' | 'qcow2'> {
+  const magic = new Uint8Array(4);
+  await source.readBatch([{ at: 0, into: magic }]);
+  return [0x51, 0x46, 0x49, 0xfb].every((byte, i) => magic[i] === byte) ? 'qcow2' : 'raw';
 }

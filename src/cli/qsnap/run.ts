@@ -48,7 +48,8 @@ function commandIn(argv: readonly string[]): string | undefined {
 
 /** What a command ends with that could not do what was asked for. */
 export function failureCode(argv: readonly string[]): ExitCode {
-  if (commandIn(argv) === 'compare') return COMPARE_EXIT_CODES.notCompared.code;
+  const command = commandIn(argv);
+  if (command === 'compare' || command === 'diff') return COMPARE_EXIT_CODES.notCompared.code;
   return EXIT_CODES.notDone.code;
 }
 

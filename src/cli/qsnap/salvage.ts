@@ -1,14 +1,12 @@
 /** What `export --salvage` says of a disk that was copied past damage. */
 import { type GuestDisk } from '../../index.js';
 import { salvagedRanges, type LossList, type SalvagedRange } from '../../internal.js';
-import { createOutputFile, type OutputFileOptions } from '../../node/index.js';
 import { countText, exactSizeText, hexText, oneSafeLine } from '../text.js';
+import type { LinesFile } from './lines-file.js';
 
 /** More ranges than this are counted instead of kept; the map file has them all. */
 const RANGES_MAX = 1000;
 const RANGES_SHOWN_MAX = 10;
-/** The map file is written in pieces of about this length. */
-const PIECE_CHARACTERS = 2 ** 20;
 
 /** What can't be relied on. */
 export interface Salvaged {
@@ -19,56 +17,19 @@ export interface Salvaged {
   readonly rangesLeftOut: number;
 }
 
-/** A new file of JSON lines. docs/schema/salvage-map.json has the shape of one. */
-export interface MapFile {
-  add(range: SalvagedRange): Promise<void>;
-  /** Gives the file its name. */
-  commit(): Promise<void>;
-  discard(): Promise<void>;
-}
-
-/**
- * Begins the map file, so that what is wrong with its name is known before the work.
- *
- * @throws QsnapError as `createOutputFile`.
- */
-export async function newMapFile(path: string, options: OutputFileOptions): Promise<MapFile> {
-  const output = await createOutputFile(path, options);
-  let at = 0;
-  let text = '';
-  const write = async (): Promise<void> => {
-    const bytes = new TextEncoder().encode(text);
-    await output.device.writeBatch([{ at, bytes }]);
-    at += bytes.length;
-    text = '';
-  };
-  return {
-    async add(range) {
-      text += `${JSON.stringify(rangeJson(range))}\n`;
-      if (text.length >= PIECE_CHARACTERS) await write();
-    },
-    async commit() {
-      await write();
-      await output.device.flush();
-      await output.commit();
-    },
-    discard: () => output.discard(),
-  };
-}
-
-/** Goes over a disk that was copied, and writes the map. */
+/** Goes over a disk that was copied, and writes the map. docs/schema/salvage-map.json has the shape of a line. */
 export async function surveySalvaged(
   disk: GuestDisk,
   losses: LossList,
   fileBytes: number,
-  map: MapFile | undefined,
+  map: LinesFile | undefined,
 ): Promise<Salvaged> {
   const bytes = { good: 0, 'zero-filled': 0, doubtful: 0 };
   const ranges: SalvagedRange[] = [];
   let rangesLeftOut = 0;
   for await (const range of salvagedRanges(disk, losses.sorted(), fileBytes)) {
     bytes[range.state] += range.length;
-    await map?.add(range);
+    await map?.add(rangeJson(range));
     if (range.state === 'good') continue;
     if (ranges.length < RANGES_MAX) ranges.push(range);
     else rangesLeftOut += 1;

@@ -1,18 +1,12 @@
-import { newIoBytes } from '../../base/io-bytes.js';
-import { MiB } from '../../base/units.js';
 import type { BlockSource, ByteRange } from '../../io/device.js';
 import { stretchesOf } from '../../io/holes.js';
 import type { Extent, ExtentOptions } from './disk.js';
 import { joinExtents } from './join-extents.js';
 import type { Layer } from './layer.js';
-import type { L2Tables, LoadedTables } from './l2-tables.js';
+import { pieceBatches } from './piece-batches.js';
 import { mapPiece, piecesOf, type Piece } from './table-pieces.js';
 import { NOWHERE, SegmentList, type Segment } from './segments.js';
 
-/** Bytes of L2 tables that are read together. */
-const BATCH_BYTES = 4 * MiB;
-/** Bounds a batch where many pieces need no table. */
-const BATCH_PIECES = 4096;
 /** Extents are handed over when there are so many: what lives short costs the collector little. */
 const EXTENTS_MAX = 1024;
 
@@ -66,14 +60,7 @@ async function* leftToBacking(
   }
 }
 
-interface Batch {
-  readonly pieces: readonly Piece[];
-  readonly loaded: LoadedTables;
-  /** What is wrong with the entry after the last piece. */
-  readonly failure: Error | undefined;
-}
-
-/** What the tables say of the ranges; the next tables are on their way while some are looked at. */
+/** What the tables say of the ranges. */
 async function* segmentsIn(
   layer: Layer,
   ranges: readonly ByteRange[],
@@ -83,67 +70,24 @@ async function* segmentsIn(
   const { clusterBytes } = geometry;
   const { dataEnd, unreadableExtents: goesOn } = layer;
   const pieces = piecesOf(ranges, tables, geometry, goesOn);
+  const tablesOf = ({ tableAt }: Piece): readonly number[] => [tableAt];
   const segments = new SegmentList({ joinCompressed: true, dataEnd, goesOn });
-  // One batch is looked at while the next is read into the other memory.
-  const memory = [new Uint8Array(0), new Uint8Array(0)];
-  let next = loadNext(pieces, tables, clusterBytes, memory);
-  try {
-    for (;;) {
-      const batch = await next;
-      if (batch === undefined) break;
-      memory.reverse();
-      next = loadNext(pieces, tables, clusterBytes, memory);
-      // Where nobody comes back for it, its failure is nobody's.
-      next.catch(() => undefined);
-      for (const piece of batch.pieces) {
-        try {
-          mapPiece(piece, batch.loaded, map, segments, goesOn);
-        } catch (error) {
-          yield segments.take(0);
-          throw error;
-        }
-        if (segments.length > EXTENTS_MAX) yield segments.take(1);
-      }
-      if (batch.failure !== undefined) {
+  for await (const batch of pieceBatches(pieces, { tables, clusterBytes, tablesOf })) {
+    for (const piece of batch.pieces) {
+      try {
+        mapPiece(piece, batch.loaded, map, segments, goesOn);
+      } catch (error) {
         yield segments.take(0);
-        throw batch.failure;
+        throw error;
       }
+      if (segments.length > EXTENTS_MAX) yield segments.take(1);
     }
-  } finally {
-    await next.catch(() => undefined);
+    if (batch.failure !== undefined) {
+      yield segments.take(0);
+      throw batch.failure;
+    }
   }
   if (segments.length > 0) yield segments.take(0);
-}
-
-/**
- * Takes pieces until their tables fill a batch, and reads the tables.
- *
- * @param memory the first of which the tables are read into; made larger where it has to be.
- */
-async function loadNext(
-  pieces: Generator<Piece, void>,
-  tables: L2Tables,
-  clusterBytes: number,
-  memory: Uint8Array[],
-): Promise<Batch | undefined> {
-  const taken: Piece[] = [];
-  const offsets = new Set<number>();
-  const tablesMax = Math.max(1, BATCH_BYTES / clusterBytes);
-  let failure: Error | undefined;
-  try {
-    while (taken.length < BATCH_PIECES && offsets.size < tablesMax) {
-      const next = pieces.next();
-      if (next.done === true) break;
-      taken.push(next.value);
-      if (next.value.tableAt !== 0) offsets.add(next.value.tableAt);
-    }
-  } catch (error) {
-    failure = error as Error;
-  }
-  if (taken.length === 0 && failure === undefined) return undefined;
-  const needed = offsets.size * clusterBytes;
-  if (memory[0]!.length < needed) memory[0] = newIoBytes(needed);
-  return { pieces: taken, loaded: await tables.read([...offsets], memory[0]), failure };
 }
 
 /** Tells data from clusters that the file has holes for. */

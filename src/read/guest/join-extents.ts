@@ -1,22 +1,40 @@
 import type { Extent } from './disk.js';
 
+/** A stretch of a disk. */
+interface Stretch {
+  readonly start: number;
+  readonly length: number;
+}
+
 /**
  * Makes neighbours that go on in the same way and place one extent, also across batches. Where the
  * batches end with an error, what came before it comes first.
  */
-export async function* joinExtents(
+export function joinExtents(
   batches: AsyncIterable<readonly Extent[]>,
 ): AsyncGenerator<readonly Extent[]> {
-  let open: Extent | undefined;
+  return joinNeighbours(batches, goesOn);
+}
+
+/**
+ * The same for any stretches.
+ *
+ * @param goesOn whether a stretch that begins where another one ends goes on in the same way.
+ */
+export async function* joinNeighbours<One extends Stretch>(
+  batches: AsyncIterable<readonly One[]>,
+  goesOn: (before: One, after: One) => boolean,
+): AsyncGenerator<readonly One[], void, undefined> {
+  let open: One | undefined;
   try {
-    for await (const extents of batches) {
-      const done: Extent[] = [];
-      for (const extent of extents) {
-        if (open !== undefined && goesOn(open, extent)) {
-          open = { ...open, length: open.length + extent.length };
+    for await (const stretches of batches) {
+      const done: One[] = [];
+      for (const stretch of stretches) {
+        if (open !== undefined && endOf(open) === stretch.start && goesOn(open, stretch)) {
+          open = { ...open, length: open.length + stretch.length };
         } else {
           if (open !== undefined) done.push(open);
-          open = extent;
+          open = stretch;
         }
       }
       if (done.length > 0) yield done;
@@ -28,9 +46,12 @@ export async function* joinExtents(
   if (open !== undefined) yield [open];
 }
 
+function endOf({ start, length }: Stretch): number {
+  return start + length;
+}
+
 function goesOn(before: Extent, after: Extent): boolean {
-  const { kind, depth, start, length, at, reason } = before;
-  if (kind !== after.kind || depth !== after.depth || start + length !== after.start) return false;
-  if (reason !== after.reason) return false;
+  const { kind, depth, length, at, reason } = before;
+  if (kind !== after.kind || depth !== after.depth || reason !== after.reason) return false;
   return at === undefined ? after.at === undefined : at + length === after.at;
 }

@@ -2,7 +2,7 @@ import { MiB } from '../../base/units.js';
 import { wordsInPlace } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
-import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
+import { COPIED, offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
@@ -111,11 +111,27 @@ export class L2Tables {
     const l1 = this.#l1;
     let i = index;
     while (i < end && 2 * i < l1.length && (l1[2 * i]! | l1[2 * i + 1]!) === 0) i += 1;
-    const used = 2 * i < l1.length ? Math.min(i, end) : end;
-    // What nobody could read may point at a table.
+    return this.#firstLost(index, 2 * i < l1.length ? Math.min(i, end) : end);
+  }
+
+  /**
+   * The first L1 entry from `index` on that leads to another table than the one of `other`, or `end`. Both are of one
+   * image.
+   */
+  nextDifferent(other: L2Tables, index: number, end: number): number {
+    const [ours, others] = [this.#l1, other.#l1];
+    const used = Math.min(end, Math.max(ours.length, others.length) / 2);
+    let i = index;
+    while (i < used && !isOtherPointer(ours, others, i)) i += 1;
+    const found = i < used ? i : end;
+    return other.#firstLost(index, this.#firstLost(index, found));
+  }
+
+  /** The first entry from `index` on that nobody could read, and may point at a table; or `end`. */
+  #firstLost(index: number, end: number): number {
     return this.#lost.reduce((first, { from, to }) => {
       return to > index ? Math.min(first, Math.max(from, index)) : first;
-    }, used);
+    }, end);
   }
 
   /** Reads the tables at these offsets that are not in memory, and keeps the last ones. */
@@ -171,6 +187,12 @@ export class L2Tables {
     const [oldest] = this.#cache.keys();
     this.#cache.delete(oldest!);
   }
+}
+
+/** Whether two L1 tables differ in an entry by more than the COPIED flag. What a table ends before is 0. */
+function isOtherPointer(a: Uint32Array, b: Uint32Array, entry: number): boolean {
+  const [high, low] = [2 * entry, 2 * entry + 1];
+  return ((((a[high] ?? 0) ^ (b[high] ?? 0)) & ~COPIED) | ((a[low] ?? 0) ^ (b[low] ?? 0))) !== 0;
 }
 
 /** Entries of an L1 table that could not be read. */

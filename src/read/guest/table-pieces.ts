@@ -19,7 +19,7 @@ export interface Piece {
 }
 
 /** Entries of a piece: bounds what one piece can be mapped to, 32 times as many subclusters. */
-const ENTRIES_MAX = 8192;
+export const ENTRIES_MAX = 8192;
 
 /**
  * The guest ranges, which lie inside the disk, cut where one table ends and the next begins.

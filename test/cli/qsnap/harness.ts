@@ -97,7 +97,7 @@ const SCHEMAS = [
     'prune',
   ] as const),
   ...(['edit', 'repair', 'rescue', 'undo'] as const),
-  ...(['manifest', 'export', 'compare'] as const),
+  ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
 for (const name of SCHEMAS) {

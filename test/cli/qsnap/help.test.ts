@@ -7,6 +7,7 @@ const READING = ['info', 'list', 'show', 'check'];
 const COMMANDS = [
   ...READING,
   'compare',
+  'diff',
   'export',
   'create',
   'apply',

@@ -21,6 +21,7 @@ const WORK: Readonly<Record<string, (image: QcowImage, signal: AbortSignal) => P
     planRepair: (image, signal) => image.planRepair('all', { signal }),
     check: (image, signal) => image.check({ signal }),
     unsavedChanges: (image, signal) => image.unsavedChanges({ signal }),
+    diff: (image, signal) => drain(image.diff('#0', '#1', { signal })),
     owners: (image, signal) => drain(image.owners({ signal })),
     read: async (image, signal) => (await image.disk()).read(0, 2 ** 20, { signal }),
     stream: async (image, signal) => drain((await image.disk()).stream({ signal })),

@@ -26,6 +26,7 @@ const CALLS: Readonly<Record<string, (image: QcowImage) => unknown>> = {
   planRepair: (image) => image.planRepair(),
   check: (image) => image.check(),
   unsavedChanges: (image) => image.unsavedChanges(),
+  diff: (image) => iterate(image.diff('#0')),
   owners: (image) => iterate(image.owners()),
   disk: (image) => image.disk(),
 };

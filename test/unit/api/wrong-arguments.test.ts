@@ -45,5 +45,9 @@ test('a stream or extents of a range that is misspelt', async () => {
   expect(() => untyped['stream']!({ offset: 512 })).toThrow('no option "offset"');
   const extents = untyped['extents']!({ offset: 512 })[Symbol.asyncIterator]();
   await expect(extents.next()).rejects.toThrow('no option "offset"');
+  const diff = (
+    on.image as unknown as { diff(...args: unknown[]): AsyncIterableIterator<unknown> }
+  ).diff('id:1', 'id:2', { contents: true });
+  await expect(diff.next()).rejects.toThrow('no option "contents"');
   await closedSound(on);
 });

@@ -4,7 +4,6 @@ import {
   openGuestDisk,
   openForReading,
   rawDisk,
-  type BlockSource,
   type CompareReport,
   type GuestDisk,
   type GuestDiskOptions,
@@ -17,7 +16,7 @@ import { guestOptions, type GuestFlags } from '../guest-options.js';
 import { comparisonJson } from '../present/compare-json.js';
 import type { ComparedSide } from '../present/compared-side.js';
 import { comparisonLines } from '../present/compare-text.js';
-import { withSource, type OpenSource } from '../reading.js';
+import { probedFormat, withSource, type OpenSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
 import { warnOfUnread } from '../unread.js';
@@ -128,7 +127,8 @@ async function openFileSide(
   { reading, context }: Request,
 ): Promise<OpenSide> {
   // A snapshot is only in a qcow2 image: what is none is then refused by name.
-  const isRaw = (format ?? (selector === undefined ? await probed(source) : 'qcow2')) === 'raw';
+  const isRaw =
+    (format ?? (selector === undefined ? await probedFormat(source) : 'qcow2')) === 'raw';
   if (!isRaw) {
     try {
       const image = await openForReading(source);
@@ -145,13 +145,6 @@ async function openFileSide(
     snapshot: undefined,
     disk: await rawDisk(source),
   };
-}
-
-/** A file that doesn't begin as a qcow2 image does is a raw disk. */
-async function probed(source: BlockSource): Promise<'raw' | 'qcow2'> {
-  const magic = new Uint8Array(4);
-  await source.readBatch([{ at: 0, into: magic }]);
-  return [0x51, 0x46, 0x49, 0xfb].every((byte, i) => magic[i] === byte) ? 'qcow2' : 'raw';
 }
 
 async function openSide(

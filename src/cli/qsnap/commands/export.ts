@@ -16,11 +16,12 @@ import { printJson, printLines, printWarning, type Context } from '../context.js
 import type { ExportFormat } from '../export-format.js';
 import { openTarget, type ExportTarget } from '../export-target.js';
 import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
+import { newLinesFile } from '../lines-file.js';
 import { checksumLine, exportedLine } from '../present/export-text.js';
 import { manifestJson, type ExportFacts } from '../present/manifest.js';
 import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
-import { isAllGood, newMapFile, salvagedLines, surveySalvaged } from '../salvage.js';
+import { isAllGood, salvagedLines, surveySalvaged } from '../salvage.js';
 import { selectSnapshot } from '../selection.js';
 import { besideFinished, newTextFile, type NewTextFile } from '../text-file.js';
 
@@ -83,7 +84,7 @@ async function exportFrom(
     outputs.push(target);
     const mapOptions = { replace: flags.force === true, inputs };
     const map =
-      flags.salvageMap === undefined ? undefined : await newMapFile(flags.salvageMap, mapOptions);
+      flags.salvageMap === undefined ? undefined : await newLinesFile(flags.salvageMap, mapOptions);
     if (map !== undefined) outputs.push(map);
     progress.phase(`exporting ${open.path}`);
     const done = await copied(open, disk, target, flags, signal).catch(async (error: unknown) => {

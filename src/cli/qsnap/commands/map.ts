@@ -2,13 +2,14 @@ import { openGuestDisk, type Extent, type GuestDisk } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { fileGate } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { countText, jsonText } from '../../text.js';
+import { countText } from '../../text.js';
 import { printJson, printWarning, type Context } from '../context.js';
 import { extentJson } from '../present/map-json.js';
 import { mapLines, mapTitle } from '../present/map-text.js';
 import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
+import { StreamedJson } from '../streamed-json.js';
 import { unreadJson } from '../unread.js';
 
 /** Flags of `map`. */
@@ -99,38 +100,29 @@ function textPrinter({ io, quiet }: Context): Printer {
 
 /** docs/schema/map.json. */
 function jsonPrinter(path: string, context: Context): Printer {
-  const { stdout } = context.io;
+  const document = new StreamedJson(context.io.stdout);
   let mapped: Mapped | undefined;
-  let separator = '';
-  const member = (value: unknown): string =>
-    jsonText(value)
-      .trimEnd()
-      .split('\n')
-      .map((line) => line.trim())
-      .join(' ');
   return {
     begin: (begun) => {
       mapped = begun;
-      const { snapshot, sizeBytes } = begun;
-      const name = snapshot === undefined ? '' : `  "snapshot": ${member(snapshot)},\n`;
-      stdout.write(`{\n  "filename": ${member(path)},\n${name}`);
-      const { unread } = unreadJson(begun.open.image);
-      if (unread !== undefined) stdout.write(`  "unread": ${member(unread)},\n`);
-      stdout.write(`  "virtual-size": ${sizeBytes},\n  "map": [`);
+      const { snapshot, sizeBytes, open } = begun;
+      const before = {
+        filename: path,
+        ...(snapshot !== undefined && { snapshot }),
+        ...unreadJson(open.image),
+        'virtual-size': sizeBytes,
+      };
+      document.begin(before, 'map');
     },
     extents: (extents) => {
-      if (extents.length === 0) return;
-      const { disk } = mapped!;
-      const lines = extents.map((extent) => `\n    ${JSON.stringify(extentJson(extent, disk))}`);
-      stdout.write(separator + lines.join(','));
-      separator = ',';
+      document.items(extents.map((extent) => extentJson(extent, mapped!.disk)));
     },
     end: () => {
-      stdout.write('\n  ]\n}\n');
+      document.end();
     },
     fail: (error) => {
       if (mapped === undefined) printJson(context, { error });
-      else stdout.write(`\n  ],\n  "error": ${member(error)}\n}\n`);
+      else document.end({ error });
     },
   };
 }

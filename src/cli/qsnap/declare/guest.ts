@@ -6,15 +6,15 @@ import { formatOf } from '../export-format.js';
 import { SELECTOR_HELP } from '../help-texts.js';
 import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
-function backingOption(): Option {
+export function backingOption(): Option {
   return new Option('--backing', 'open the files that an image names');
 }
 
-function passphraseOption(): Option {
+export function passphraseOption(): Option {
   return new Option('--passphrase-file <file>', 'for an encrypted image; - for stdin');
 }
 
-function formatOption(flags: string, description: string): Option {
+export function formatOption(flags: string, description: string): Option {
   return new Option(flags, description).choices(['raw', 'qcow2']);
 }
 

@@ -1,8 +1,8 @@
 import { type CompareReport } from '../../../index.js';
-import { describeSnapshot, printableText } from '../../../internal.js';
+import { printableText } from '../../../internal.js';
 import { tableLines } from '../../columns.js';
 import { countText, exactSizeText, hexText } from '../../text.js';
-import type { ComparedSide } from './compared-side.js';
+import { diskText, type ComparedSide } from './compared-side.js';
 
 /** What is said of two disks. */
 export function comparisonLines(a: ComparedSide, b: ComparedSide, report: CompareReport): string[] {
@@ -26,10 +26,7 @@ const COLUMNS = [
 ] as const;
 
 function sideText({ path, format, snapshot }: ComparedSide): string {
-  const shown = printableText(path);
-  if (format === 'raw') return shown;
-  if (snapshot === undefined) return `the active disk of ${shown}`;
-  return `snapshot ${describeSnapshot(snapshot)} of ${shown}`;
+  return format === 'raw' ? printableText(path) : diskText(path, snapshot);
 }
 
 function sizeLines({ diskBytes }: CompareReport, a: ComparedSide, b: ComparedSide): string[] {
