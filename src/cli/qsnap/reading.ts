@@ -1,11 +1,5 @@
-import {
-  isQsnapError,
-  openForReading,
-  snapshotsEqualToActive,
-  type BlockSource,
-  type ReadableImage,
-} from '../../index.js';
-import { printableText } from '../../internal.js';
+import { isQsnapError, openForReading, type BlockSource, type ReadableImage } from '../../index.js';
+import { placeOfActive, printableText, type ActivePlace } from '../../internal.js';
 import { openFile } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';
@@ -126,21 +120,28 @@ export async function tellOfImages(
   return code;
 }
 
+/** A list is to be there at once: it reads no more tables than these to find what the active disk grew from. */
+const TABLES_MAX = 512;
+
 /**
- * Indexes of the snapshots that the active disk equals. Undefined where tables are too damaged to
- * tell: what can be listed is listed all the same.
+ * Where the active disk stands among the snapshots. Undefined where tables are too damaged to tell: what can be listed is
+ * listed all the same.
  */
-export async function activeStateOf(
+export async function placeOf(
   open: OpenedImage,
   context: Context,
-): Promise<ReadonlySet<number> | undefined> {
+): Promise<ActivePlace | undefined> {
   if (lacks(open.image, 'active L1')) return undefined;
   open.progress.phase(`comparing the snapshots of ${open.path} with the active disk`);
   try {
-    const equal = await snapshotsEqualToActive(open.image);
+    const { equal, grewFrom } = await placeOfActive(open.image, TABLES_MAX);
     const { unread } = open.image;
     const faulty = unread.filter(({ structure }) => structure === 'snapshot');
-    return new Set([...equal].filter((i) => !faulty.some(({ snapshot }) => snapshot === i)));
+    const sound = (index: number): boolean => !faulty.some(({ snapshot }) => snapshot === index);
+    return {
+      equal: new Set([...equal].filter(sound)),
+      grewFrom: faulty.length > 0 ? undefined : grewFrom,
+    };
   } catch (error) {
     if (!isQsnapError(error) || error.kind !== 'image') throw error;
     open.progress.stop();

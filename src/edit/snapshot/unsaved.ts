@@ -52,23 +52,62 @@ export async function computeUnsavedChanges(
   const pairs = await collectPairs(image);
   const equal = await equalToActive(image, pairs);
   if (equal.size > 0 || image.snapshots.length === 0) return undefined;
+  return (await nearestTo(image, pairs))[0];
+}
+
+/** Where the active disk stands among the snapshots. */
+export interface ActivePlace {
+  /** Indexes of the snapshots that it equals. */
+  readonly equal: ReadonlySet<number>;
+  /**
+   * The snapshot that it grew from, where it equals none: the one that differs least. Undefined where several differ as
+   * little, or too many tables would have to be read.
+   */
+  readonly grewFrom: UnsavedChanges | undefined;
+}
+
+/**
+ * Finds the snapshots that the active disk equals, or else the one that it grew from.
+ *
+ * @param tablesMax L2 tables that are read at most to find the one that it grew from.
+ * @throws QsnapError IMAGE_DAMAGED, READ_FAILED, ABORTED.
+ */
+export async function placeOfActive(opened: OpenImage, tablesMax: number): Promise<ActivePlace> {
+  const pairs = await collectPairs(opened);
+  const equal = await equalToActive(opened, pairs);
+  const isTooMuch = 2 * pairs.length > tablesMax;
+  if (equal.size > 0 || opened.snapshots.length === 0 || isTooMuch) {
+    return { equal, grewFrom: undefined };
+  }
+  const [first, second] = await nearestTo(opened, pairs);
+  const isTied = second !== undefined && second.guestClusters === first!.guestClusters;
+  return { equal, grewFrom: isTied ? undefined : first };
+}
+
+/** The two snapshots that differ least from the active disk, the nearest first; of two alike the later one. */
+async function nearestTo(
+  image: OpenImage,
+  pairs: readonly TablePair[],
+): Promise<readonly UnsavedChanges[]> {
   const differences = new Map(image.snapshots.map(({ index }) => [index, 0]));
   await comparePairs(image, pairs, (pair, different) => {
     for (const index of pair.snapshots) {
       differences.set(index, differences.get(index)! + different);
     }
   });
-  const [nearest] = image.snapshots.toSorted((a, b) => {
+  const sorted = image.snapshots.toSorted((a, b) => {
     const sizes = Number(sizeDiffers(image, a)) - Number(sizeDiffers(image, b));
     return differences.get(a.index)! - differences.get(b.index)! || sizes || b.index - a.index;
   });
-  const guestClusters = differences.get(nearest!.index)!;
-  return {
-    nearest: nearest!,
-    guestClusters,
-    guestBytes: guestClusters * image.geometry.clusterBytes,
-    diskSizeDiffers: sizeDiffers(image, nearest!),
-  };
+  return sorted.slice(0, 2).map((nearest) => {
+    const guestClusters = differences.get(nearest.index)!;
+    return {
+      nearest,
+      guestClusters,
+      guestBytes: guestClusters * image.geometry.clusterBytes,
+      diskSizeDiffers: sizeDiffers(image, nearest),
+    };
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { snapshotDetailJson } from '../present/snapshot-json.js';
 import { snapshotDetailLines } from '../present/snapshot-text.js';
-import { activeStateOf, withImage } from '../reading.js';
+import { placeOf, withImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { selectSnapshot } from '../selection.js';
 import { unreadJson } from '../unread.js';
@@ -12,17 +12,17 @@ export async function show(path: string, selector: string, context: Context): Pr
   try {
     const told = await withImage(path, context, async (open) => {
       const snapshot = selectSnapshot(open.image, selector);
-      const active = await activeStateOf(open, context);
+      const place = await placeOf(open, context);
       return {
         isWhole: !open.image.unread.some((one) => {
           return one.structure === 'snapshot' && one.snapshot === snapshot.index;
         }),
         json: {
           filename: path,
-          snapshot: snapshotDetailJson(snapshot, active),
+          snapshot: snapshotDetailJson(snapshot, place),
           ...unreadJson(open.image),
         },
-        lines: snapshotDetailLines(path, snapshot, active),
+        lines: snapshotDetailLines(path, snapshot, place),
       };
     });
     if (context.json) printJson(context, told.json);

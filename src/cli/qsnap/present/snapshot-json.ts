@@ -1,5 +1,5 @@
 import { type Snapshot } from '../../../index.js';
-import { hexOfBytes } from '../../../internal.js';
+import { hexOfBytes, type ActivePlace } from '../../../internal.js';
 import { utcTimeText } from '../../text.js';
 import { isUtf8 } from './bytes.js';
 
@@ -17,13 +17,14 @@ export function exactJson(value: bigint): number | string {
 /**
  * A snapshot for programs: QEMU's keys, and new ones after them. docs/schema/snapshot.json.
  *
- * @param active indexes of the snapshots that the active disk equals, if that is known.
+ * @param place where the active disk stands, if that is known.
  */
 export function snapshotJson(
   snapshot: Snapshot,
-  active: ReadonlySet<number> | undefined,
+  place: ActivePlace | undefined,
 ): Record<string, unknown> {
   const clock = snapshot.vmClockNanoseconds;
+  const last = place && appliedLast(place);
   return {
     id: snapshot.id,
     name: snapshot.name,
@@ -35,7 +36,8 @@ export function snapshotJson(
     ...(snapshot.icount !== undefined && { icount: exactJson(snapshot.icount) }),
     'disk-size': snapshot.diskSizeBytes,
     date: utcTimeText(snapshot.date),
-    ...(active !== undefined && { 'is-active-state': active.has(snapshot.index) }),
+    ...(place !== undefined && { 'is-active-state': place.equal.has(snapshot.index) }),
+    ...(last !== undefined && { 'is-applied-last': snapshot.index === last }),
     'l1-offset': snapshot.l1.at,
     'l1-entries': snapshot.l1.entries,
     ...(!isUtf8(snapshot.idBytes) && { 'id-bytes': hexOfBytes(snapshot.idBytes) }),
@@ -43,13 +45,18 @@ export function snapshotJson(
   };
 }
 
+/** The snapshot that the active disk grew from, as far as one look tells. */
+export function appliedLast({ equal, grewFrom }: ActivePlace): number | undefined {
+  return equal.size === 1 ? [...equal][0] : grewFrom?.nearest.index;
+}
+
 /** All that the table holds of a snapshot. docs/schema/show.json. */
 export function snapshotDetailJson(
   snapshot: Snapshot,
-  active: ReadonlySet<number> | undefined,
+  place: ActivePlace | undefined,
 ): Record<string, unknown> {
   return {
-    ...snapshotJson(snapshot, active),
+    ...snapshotJson(snapshot, place),
     index: snapshot.index,
     'table-entry-offset': snapshot.at,
     'vm-state-size-32': snapshot.vmStateBytes32,

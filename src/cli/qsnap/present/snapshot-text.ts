@@ -1,5 +1,11 @@
 import { type Snapshot } from '../../../index.js';
-import { describeSnapshot, hexOfBytes, printable, printableText } from '../../../internal.js';
+import {
+  describeSnapshot,
+  hexOfBytes,
+  printable,
+  printableText,
+  type ActivePlace,
+} from '../../../internal.js';
 import { fieldLines, tableLines, type Column } from '../../columns.js';
 import type { Style } from '../../style.js';
 import {
@@ -11,9 +17,11 @@ import {
   utcTimeText,
   vmClockText,
 } from '../../text.js';
-import { unknownExtra } from './snapshot-json.js';
+import { appliedLast, unknownExtra } from './snapshot-json.js';
 
 const MARKER = '*';
+/** Marks the snapshot that the active disk grew from. */
+export const APPLIED_LAST = '✓';
 
 /** A name longer than this pushes its own row only. */
 const NAME_WIDTH_MAX = 40;
@@ -31,11 +39,15 @@ const COLUMNS: readonly Column[] = [
 /** The table of `list`, with a line below that explains the marker where there is one. */
 export function snapshotTableLines(
   snapshots: readonly Snapshot[],
-  active: ReadonlySet<number> | undefined,
+  place: ActivePlace | undefined,
   style: Style,
 ): string[] {
+  const markOf = ({ index }: Snapshot): string => {
+    if (place?.equal.has(index) === true) return MARKER;
+    return place?.grewFrom?.nearest.index === index ? APPLIED_LAST : ' ';
+  };
   const rows = snapshots.map((snapshot) => [
-    active?.has(snapshot.index) === true ? MARKER : ' ',
+    markOf(snapshot),
     printable(snapshot.idBytes),
     printable(snapshot.nameBytes),
     localTimeText(snapshot.date.seconds),
@@ -45,20 +57,29 @@ export function snapshotTableLines(
   ]);
   const [titles, ...lines] = tableLines(COLUMNS, rows);
   const painted = lines.map((line) =>
-    line.startsWith(MARKER) ? style.marker(MARKER) + line.slice(MARKER.length) : line,
+    line.startsWith(' ') ? line : style.marker(line[0]!) + line.slice(1),
   );
-  const marked = active !== undefined && active.size > 0;
-  return [titles!, ...painted, ...(marked ? [`${MARKER} equals the active disk`] : [])];
+  return [titles!, ...painted, ...legendOf(place)];
+}
+
+function legendOf(place: ActivePlace | undefined): readonly string[] {
+  if (place === undefined) return [];
+  const { equal, grewFrom } = place;
+  if (equal.size > 0) return [`${MARKER} equals the active disk`];
+  if (grewFrom === undefined) return [];
+  const size = grewFrom.guestBytes === 0 ? 'its size' : sizeText(grewFrom.guestBytes);
+  return [`${APPLIED_LAST} the active disk grew from it; ${size} changed since`];
 }
 
 /** All fields of one snapshot. */
 export function snapshotDetailLines(
   path: string,
   snapshot: Snapshot,
-  active: ReadonlySet<number> | undefined,
+  place: ActivePlace | undefined,
 ): string[] {
   const { date, vmStateBytes, l1, extraData, icount } = snapshot;
-  const state = active?.has(snapshot.index);
+  const state = place?.equal.has(snapshot.index);
+  const last = place && appliedLast(place);
   const unknown = unknownExtra(snapshot);
   const utc = utcTimeText(date).replace('T', ' ').replace('Z', ' UTC');
   return [
@@ -70,6 +91,9 @@ export function snapshotDetailLines(
         ? []
         : [['name bytes', `${hexOfBytes(snapshot.nameBytes)} (not UTF-8)`] as const]),
       ['equals the active disk', state === undefined ? 'not known' : state ? 'yes' : 'no'],
+      ...(last === undefined
+        ? []
+        : [['applied last', last === snapshot.index ? 'yes' : 'no'] as const]),
       ['date', utc],
       ['date as stored', `${date.seconds} s and ${date.nanoseconds} ns since 1970`],
       ['disk size', exactSizeText(snapshot.diskSizeBytes)],

@@ -3,7 +3,7 @@ import { printable, printableText } from '../../../internal.js';
 import { sizeText } from '../../text.js';
 import { escapedXml } from './xml.js';
 import type { TreeRow } from './tree-rows.js';
-import { APPLIED_LAST } from './tree-text.js';
+import { APPLIED_LAST } from './snapshot-text.js';
 
 /** The tree as a graph in the language of Graphviz. An edge that may be another one is dashed. */
 export function treeDot(path: string, rows: readonly TreeRow[]): string[] {

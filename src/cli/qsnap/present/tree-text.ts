@@ -3,9 +3,8 @@ import { describeSnapshot, printable } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import type { Style } from '../../style.js';
 import { localTimeText, sizeText } from '../../text.js';
+import { APPLIED_LAST } from './snapshot-text.js';
 import type { TreeRow } from './tree-rows.js';
-
-export const APPLIED_LAST = '✓';
 
 const COLUMNS: readonly Column[] = [
   { title: '', align: 'left' },

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { planApply } from '../../../../src/edit/snapshot/apply.js';
 import { planCreate } from '../../../../src/edit/snapshot/create.js';
 import { planDelete } from '../../../../src/edit/snapshot/delete.js';
+import { computeUnsavedChanges } from '../../../../src/edit/snapshot/unsaved.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
 import type { EditPlan } from '../../../../src/edit/tx/plan.js';
 import type { OpenImage } from '../../../../src/image/image.js';
@@ -97,6 +98,11 @@ function found(image: OpenImage, name: string) {
   return image.snapshots.find((one) => one.name === name)!;
 }
 
+async function nearestOf(bytes: Uint8Array): Promise<string | undefined> {
+  const image = await openImage(memoryDevice(bytes));
+  return (await computeUnsavedChanges(image))?.nearest.name;
+}
+
 const tally = new Map<string, number>();
 
 function judge({ parent, alternatives, certainty }: Descent, truth: string | undefined): void {
@@ -128,6 +134,11 @@ describe('histories of creates, applies and writes', () => {
     const { active, snapshots } = await history.ancestry();
     for (const one of snapshots) judge(one, history.parents.get(one.snapshot!.name));
     judge(active, history.grewFrom);
+    // The mark of `list` is found in another way.
+    const nearest = await nearestOf(history.bytes);
+    if (active.certainty === 'told' && nearest !== undefined) {
+      expect(nearest).toBe(active.parent!.name);
+    }
   });
   afterAll(() => {
     console.log([...tally].map(([certainty, count]) => `${certainty}: ${count}`).join(', '));
