@@ -3,6 +3,7 @@ import { digestOf, type NewHasher } from '../../base/hasher.js';
 import { hexOfBytes } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource, ByteRange } from '../../io/device.js';
+import { refuseOneDevice, refuseUsedFile } from '../../io/new-device.js';
 import type { WritePlan } from './plan.js';
 import { shadowBatches } from './shadow-batches.js';
 import { UndoWriter } from './undo-file.js';
@@ -38,7 +39,7 @@ export interface UndoAbout {
  * ```
  *
  * @param file a new, empty file; it is whole and on the medium when this resolves.
- * @throws QsnapError LIMIT_EXCEEDED where more is overwritten than an undo file can name.
+ * @throws QsnapError OUTPUT_EXISTS, OUTPUT_IS_INPUT; LIMIT_EXCEEDED where more is overwritten than an undo file can name.
  */
 export async function saveUndo(
   source: BlockSource,
@@ -47,6 +48,8 @@ export async function saveUndo(
   newHasher: NewHasher,
   about: UndoAbout,
 ): Promise<UndoIndex> {
+  await refuseOneDevice(source, file);
+  await refuseUsedFile(file, 'an undo file');
   const writer = await UndoWriter.start(file, newHasher);
   const shadow: ShadowStretch[] = [];
   let sizeAfter = plan.fileSizeBytes;
