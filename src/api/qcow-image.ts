@@ -10,7 +10,7 @@ import { computeUnsavedChanges, type UnsavedChanges } from '../edit/snapshot/uns
 import { allSnapshots, refuseUnreadDisks } from './current-image.js';
 import { EditableImage } from './editable-image.js';
 import { ImageWork } from './image-work.js';
-import { DISK, refuseUnknown } from './known-options.js';
+import { CHECK, DISK, isSnapshot, PROGRESS, refuseWrong, WORK } from './known-options.js';
 import { OpenDisks } from './open-disks.js';
 import type {
   DiskOptions,
@@ -94,6 +94,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
   async check(
     options: Omit<CheckOptions, 'onProgress'> & ProgressOptions = {},
   ): Promise<CheckReport> {
+    refuseWrong(options, CHECK);
     const { onProgress, ...rest } = options;
     return this.#work.queued(options, () =>
       checkImage(this.source, {
@@ -110,6 +111,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * @throws QsnapError CLOSED, IMAGE_DAMAGED, READ_FAILED, ABORTED.
    */
   async unsavedChanges(options: WorkOptions = {}): Promise<UnsavedChanges | undefined> {
+    refuseWrong(options, WORK);
     return this.#work.queued(options, async () => {
       const image = await this.#work.current.fresh();
       allSnapshots(image);
@@ -129,6 +131,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * @throws QsnapError CLOSED, READ_FAILED, ABORTED, and why a disk of a damaged image can't be read.
    */
   async *owners(options: WorkOptions = {}): AsyncGenerator<OwnedBytes, void, undefined> {
+    refuseWrong(options, WORK);
     yield* await this.#work.queued(options, async () => {
       const image = await this.#work.current.fresh();
       refuseUnreadDisks(image);
@@ -150,6 +153,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * @throws QsnapError CLOSED, READ_FAILED, LIMIT_EXCEEDED, ABORTED, and why a disk of a damaged image can't be read.
    */
   async usage(options: ProgressOptions = {}): Promise<ImageUsage> {
+    refuseWrong(options, PROGRESS);
     const { signal, onProgress } = options;
     return this.#work.queued(options, async () => {
       const image = await this.#work.current.fresh();
@@ -179,8 +183,8 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
     moreOptions: DiskOptions = {},
   ): Promise<QcowDisk> {
     const isChoice = typeof snapshotOrOptions === 'string' || isSnapshot(snapshotOrOptions);
-    if (!isChoice) refuseUnknown(snapshotOrOptions ?? {}, DISK);
-    refuseUnknown(moreOptions, DISK);
+    if (!isChoice) refuseWrong(snapshotOrOptions ?? {}, DISK);
+    refuseWrong(moreOptions, DISK);
     const options = isChoice ? moreOptions : { ...snapshotOrOptions, ...moreOptions };
     return this.#work.queued({}, async () => {
       const image = await this.#work.current.fresh();
@@ -197,9 +201,4 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** Options have no bytes of an id. */
-function isSnapshot(value: SnapshotChoice | DiskOptions | undefined): value is Snapshot {
-  return typeof value === 'object' && 'idBytes' in value;
 }
