@@ -1,4 +1,6 @@
+import { throwIfAborted } from '../base/abort.js';
 import { backingName, type Unread } from '../image/image.js';
+import { refuseEdited } from '../image/refuse-edited.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
 import type { Header } from '../qcow2/header.js';
@@ -128,15 +130,22 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * }
    * ```
    *
-   * @throws QsnapError CLOSED, READ_FAILED, ABORTED, and why a disk of a damaged image can't be read.
+   * @throws QsnapError CLOSED, IMAGE_CHANGED after an edit, READ_FAILED, ABORTED, and why a disk of a damaged image can't
+   *   be read.
    */
   async *owners(options: WorkOptions = {}): AsyncGenerator<OwnedBytes, void, undefined> {
     refuseWrong(options, WORK);
-    yield* await this.#work.queued(options, async () => {
-      const image = await this.#work.current.fresh();
-      refuseUnreadDisks(image);
-      return ownedBytes(image, options.signal);
+    const { image, owned } = await this.#work.queued(options, async () => {
+      const fresh = await this.#work.current.fresh();
+      refuseUnreadDisks(fresh);
+      return { image: fresh, owned: await ownedBytes(fresh, options.signal) };
     });
+    for (const range of owned) {
+      this.#work.refuseClosed();
+      refuseEdited(image);
+      throwIfAborted(options.signal, 'the list of owners');
+      yield range;
+    }
   }
 
   /**
