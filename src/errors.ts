@@ -121,6 +121,7 @@ export type HintCode =
   | 'part-owners'
   | 'lower-refcounts'
   | 'finish-refcounts'
+  | 'leaks-left'
   | 'report-bug';
 
 /** Where and what, for people and programs. All fields optional. */

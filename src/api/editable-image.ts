@@ -3,7 +3,7 @@ import type { ProposedRepair } from '../edit/repair/propose.js';
 import type { DoneRepair } from './done-repair.js';
 import { Edits } from './edits.js';
 import type { ImageWork } from './image-work.js';
-import { EDIT, refuseUnknown } from './known-options.js';
+import { EDIT, refuseWrong } from './known-options.js';
 import type {
   ApplyingOptions,
   DeletingOptions,
@@ -100,8 +100,9 @@ export class EditableImage {
     snapshots: SnapshotChoice | readonly SnapshotChoice[],
     options: DeletingOptions & EditOptions = {},
   ): Promise<DoneEdit> {
+    const planner = deleting(snapshots, options);
     try {
-      return (await this.#edits.edit(deleting(snapshots, options), options)).done;
+      return (await this.#edits.edit(planner, options)).done;
     } catch (error) {
       throw options.inPlace === true ? error : withInPlace(error);
     }
@@ -130,12 +131,12 @@ export class EditableImage {
     name: string,
     options: EditOptions = {},
   ): Promise<DoneSnapshotEdit> {
-    refuseUnknown(options, EDIT);
+    const rename = renaming(snapshot, name, options);
     // Entries keep their positions.
     let index = 0;
     const planner: Planner = (image, planning) => {
       ({ index } = chosen(image, snapshot));
-      return renaming(snapshot, name)(image, planning);
+      return rename(image, planning);
     };
     const { done, snapshots } = await this.#edits.edit(planner, options);
     return { ...done, snapshot: snapshots[index]! };
@@ -147,8 +148,7 @@ export class EditableImage {
     name: string,
     options: ProgressOptions = {},
   ): Promise<PlannedEdit> {
-    refuseUnknown(options, EDIT);
-    return this.#edits.plan(renaming(snapshot, name), options);
+    return this.#edits.plan(renaming(snapshot, name, options), options);
   }
 
   /**
@@ -238,11 +238,18 @@ export class EditableImage {
     planned: PlannedEdit | ProposedRepair,
     options: EditOptions = {},
   ): Promise<DoneEdit | DoneRepair> {
-    refuseUnknown(options, EDIT);
+    refuseNoPlan(planned);
+    refuseWrong(options, EDIT);
     return 'before' in planned
       ? this.#repairs.execute(planned, options)
       : this.#edits.execute(planned, options);
   }
+}
+
+/** @throws TypeError. */
+function refuseNoPlan(planned: unknown): void {
+  if (typeof planned === 'object' && planned !== null) return;
+  throw new TypeError('a plan is what `planCreate`, `planDelete` and the like return');
 }
 
 /** Where there is no room, deleting needs none if it may use what it frees. */

@@ -22,7 +22,7 @@ export class ImageWork {
 
   /** As the image was read last. @throws QsnapError CLOSED, and why it could not be read after an edit. */
   get known(): ReadableImage {
-    this.#refuseClosed();
+    this.refuseClosed();
     return this.current.known;
   }
 
@@ -33,7 +33,7 @@ export class ImageWork {
 
   /** The source, to write to. @throws QsnapError CLOSED, READ_ONLY. */
   get device(): BlockDevice {
-    this.#refuseClosed();
+    this.refuseClosed();
     if (this.isWritable) return this.source as BlockDevice;
     throw new QsnapError('READ_ONLY', 'the image was opened for reading only', {
       file: this.source.label,
@@ -44,7 +44,7 @@ export class ImageWork {
 
   /** Does a piece of work when its turn comes. @throws QsnapError CLOSED, ABORTED. */
   queued<T>({ signal }: WorkOptions, work: () => Promise<T>): Promise<T> {
-    this.#refuseClosed();
+    this.refuseClosed();
     return this.#queue.run(() => {
       throwIfAborted(signal, 'the work');
       return work();
@@ -70,7 +70,8 @@ export class ImageWork {
     }
   }
 
-  #refuseClosed(): void {
+  /** @throws QsnapError CLOSED. */
+  refuseClosed(): void {
     refuseClosed(this.#closing !== undefined, 'image', this.source.label);
   }
 }

@@ -1,5 +1,6 @@
 import { openForReading } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
+import { OPEN, refuseWrong } from './known-options.js';
 import type { OpenQcowOptions } from './options.js';
 import { QcowImage } from './qcow-image.js';
 
@@ -22,6 +23,7 @@ export async function openQcow(
   options: OpenQcowOptions = {},
 ): Promise<QcowImage> {
   try {
+    refuseWrong(options, OPEN);
     return new QcowImage(await openForReading(source), options);
   } catch (error) {
     // Why the image can't be opened is what the caller has to know.

@@ -6,11 +6,23 @@ import { planDelete, planDeleteInPlace } from '../edit/snapshot/delete.js';
 import { planRename } from '../edit/snapshot/rename.js';
 import { planResize } from '../edit/resize/plan-resize.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
-import { APPLY, CREATE, DELETE, refuseUnknown, RESIZE } from './known-options.js';
+import {
+  APPLY,
+  CREATE,
+  DELETE,
+  EDIT,
+  NUMBER,
+  refuseArgument,
+  refuseNoChoice,
+  refuseNoName,
+  refuseWrong,
+  RESIZE,
+} from './known-options.js';
 import { snapshotDate } from './now.js';
 import type {
   ApplyingOptions,
   DeletingOptions,
+  EditOptions,
   NewSnapshotOptions,
   ResizingOptions,
   SnapshotChoice,
@@ -24,7 +36,8 @@ export function chosen({ snapshots }: Pick<Image, 'snapshots'>, choice: Snapshot
 
 /** The date is that of the call, whenever the edit's turn comes. */
 export function creating(name: string, options: NewSnapshotOptions): Planner {
-  refuseUnknown(options, CREATE);
+  refuseNoName(name);
+  refuseWrong(options, CREATE);
   const { date, id } = options;
   const dated = { name, date: snapshotDate(date), ...(id !== undefined && { id }) };
   return (image, planning) => planCreate(image, dated, planning);
@@ -32,7 +45,8 @@ export function creating(name: string, options: NewSnapshotOptions): Planner {
 
 /** What `apply` does. */
 export function applying(choice: SnapshotChoice, wanted: ApplyingOptions): Planner {
-  refuseUnknown(wanted, APPLY);
+  refuseNoChoice(choice);
+  refuseWrong(wanted, APPLY);
   const { discardChanges, saveAs } = wanted;
   const date = snapshotDate();
   const options = {
@@ -47,9 +61,10 @@ export function deleting(
   choices: SnapshotChoice | readonly SnapshotChoice[],
   options: DeletingOptions,
 ): Planner {
-  refuseUnknown(options, DELETE);
+  refuseWrong(options, DELETE);
   const { inPlace } = options;
   const all: readonly SnapshotChoice[] = isList(choices) ? [...choices] : [choices];
+  refuseNoChoice(...all);
   return async (image, planning) => {
     const doomed = all.map((choice) => chosen(image, choice));
     return inPlace === true
@@ -63,13 +78,17 @@ const isList = (
 ): choices is readonly SnapshotChoice[] => Array.isArray(choices);
 
 /** What `rename` does. */
-export function renaming(choice: SnapshotChoice, name: string): Planner {
+export function renaming(choice: SnapshotChoice, name: string, options: EditOptions): Planner {
+  refuseNoChoice(choice);
+  refuseNoName(name);
+  refuseWrong(options, EDIT);
   return async (image, planning) => planRename(image, chosen(image, choice), name, {}, planning);
 }
 
 /** What `resize` does. */
 export function resizing(diskSizeBytes: number, wanted: ResizingOptions): Planner {
-  refuseUnknown(wanted, RESIZE);
+  refuseArgument('size', diskSizeBytes, NUMBER);
+  refuseWrong(wanted, RESIZE);
   const { shrink, preallocation } = wanted;
   const options = {
     diskSizeBytes,

@@ -8,7 +8,7 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { Extent, GuestDisk } from '../read/guest/disk.js';
 import type { DiskExtentOptions, StreamOptions, WorkOptions } from './options.js';
 import { boundsOf, refuseClosed, refuseNoCount } from './refuse.js';
-import { EXTENTS, refuseUnknown, STREAM } from './known-options.js';
+import { EXTENTS, refuseWrong, STREAM, WORK } from './known-options.js';
 
 /** What is read at a time between two looks at the signal. */
 const PIECE_BYTES = 8 * MiB;
@@ -64,11 +64,12 @@ export class QcowDisk implements AsyncDisposable {
    *   DATA_FILE_REFUSED for what lies in another file, ENCRYPTED, UNSUPPORTED_COMPRESSION,
    *   CLUSTER_DATA_INVALID, IMAGE_DAMAGED, IMAGE_TRUNCATED, READ_FAILED.
    */
-  async read(at: number, length: number, { signal }: WorkOptions = {}): Promise<Uint8Array> {
+  async read(at: number, length: number, options: WorkOptions = {}): Promise<Uint8Array> {
+    refuseWrong(options, WORK);
     refuseNoCount('length', length);
     const { from, to } = boundsOf({ at, length }, this.sizeBytes);
     const bytes = roomFor(to - from);
-    await this.#readInto(from, bytes, signal);
+    await this.#readInto(from, bytes, options.signal);
     return bytes;
   }
 
@@ -86,7 +87,7 @@ export class QcowDisk implements AsyncDisposable {
    * @throws QsnapError RANGE_INVALID, CLOSED.
    */
   stream(options: StreamOptions = {}): ReadableStream<Uint8Array> {
-    refuseUnknown(options, STREAM);
+    refuseWrong(options, STREAM);
     const { signal, onProgress, chunkBytes = CHUNK_BYTES } = options;
     const { from, to } = boundsOf(options, this.sizeBytes);
     refuseNoCount('chunkBytes', chunkBytes, 1);
@@ -118,7 +119,7 @@ export class QcowDisk implements AsyncDisposable {
    *   IMAGE_TRUNCATED, READ_FAILED: as it is iterated, after all extents before the damage.
    */
   async *extents(options: DiskExtentOptions = {}): AsyncGenerator<Extent, void, undefined> {
-    refuseUnknown(options, EXTENTS);
+    refuseWrong(options, EXTENTS);
     const { signal, layers } = options;
     const { from, to } = boundsOf(options, this.sizeBytes);
     this.#refuseClosed();

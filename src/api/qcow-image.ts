@@ -1,4 +1,6 @@
+import { throwIfAborted } from '../base/abort.js';
 import { backingName, type Unread } from '../image/image.js';
+import { refuseEdited } from '../image/refuse-edited.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
 import type { BlockSource } from '../io/device.js';
 import type { Header } from '../qcow2/header.js';
@@ -12,7 +14,7 @@ import { allSnapshots, refuseUnreadDisks } from './current-image.js';
 import { EditableImage } from './editable-image.js';
 import { ImageWork } from './image-work.js';
 import { diffOf } from './diff-of.js';
-import { DIFF, DISK, refuseUnknown } from './known-options.js';
+import { CHECK, DIFF, DISK, isSnapshot, PROGRESS, refuseWrong, WORK } from './known-options.js';
 import { OpenDisks } from './open-disks.js';
 import type {
   DiskDiffOptions,
@@ -97,6 +99,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
   async check(
     options: Omit<CheckOptions, 'onProgress'> & ProgressOptions = {},
   ): Promise<CheckReport> {
+    refuseWrong(options, CHECK);
     const { onProgress, ...rest } = options;
     return this.#work.queued(options, () =>
       checkImage(this.source, {
@@ -113,6 +116,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * @throws QsnapError CLOSED, IMAGE_DAMAGED, READ_FAILED, ABORTED.
    */
   async unsavedChanges(options: WorkOptions = {}): Promise<UnsavedChanges | undefined> {
+    refuseWrong(options, WORK);
     return this.#work.queued(options, async () => {
       const image = await this.#work.current.fresh();
       allSnapshots(image);
@@ -129,14 +133,22 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * }
    * ```
    *
-   * @throws QsnapError CLOSED, READ_FAILED, ABORTED, and why a disk of a damaged image can't be read.
+   * @throws QsnapError CLOSED, IMAGE_CHANGED after an edit, READ_FAILED, ABORTED, and why a disk of a damaged image can't
+   *   be read.
    */
   async *owners(options: WorkOptions = {}): AsyncGenerator<OwnedBytes, void, undefined> {
-    yield* await this.#work.queued(options, async () => {
-      const image = await this.#work.current.fresh();
-      refuseUnreadDisks(image);
-      return ownedBytes(image, options.signal);
+    refuseWrong(options, WORK);
+    const { image, owned } = await this.#work.queued(options, async () => {
+      const fresh = await this.#work.current.fresh();
+      refuseUnreadDisks(fresh);
+      return { image: fresh, owned: await ownedBytes(fresh, options.signal) };
     });
+    for (const range of owned) {
+      this.#work.refuseClosed();
+      refuseEdited(image);
+      throwIfAborted(options.signal, 'the list of owners');
+      yield range;
+    }
   }
 
   /**
@@ -153,6 +165,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * @throws QsnapError CLOSED, READ_FAILED, LIMIT_EXCEEDED, ABORTED, and why a disk of a damaged image can't be read.
    */
   async usage(options: ProgressOptions = {}): Promise<ImageUsage> {
+    refuseWrong(options, PROGRESS);
     const { signal, onProgress } = options;
     return this.#work.queued(options, async () => {
       const image = await this.#work.current.fresh();
@@ -186,7 +199,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
     b?: SnapshotChoice,
     options: DiskDiffOptions = {},
   ): AsyncGenerator<DiffRange, void, undefined> {
-    refuseUnknown(options, DIFF);
+    refuseWrong(options, DIFF);
     const batches = diffOf({ work: this.#work, disks: this.#disks }, [a, b], options);
     for await (const ranges of batches) yield* ranges;
   }
@@ -209,8 +222,8 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
     moreOptions: DiskOptions = {},
   ): Promise<QcowDisk> {
     const isChoice = typeof snapshotOrOptions === 'string' || isSnapshot(snapshotOrOptions);
-    if (!isChoice) refuseUnknown(snapshotOrOptions ?? {}, DISK);
-    refuseUnknown(moreOptions, DISK);
+    if (!isChoice) refuseWrong(snapshotOrOptions ?? {}, DISK);
+    refuseWrong(moreOptions, DISK);
     const options = isChoice ? moreOptions : { ...snapshotOrOptions, ...moreOptions };
     return this.#work.queued({}, async () => {
       const image = await this.#work.current.fresh();
@@ -227,9 +240,4 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** Options have no bytes of an id. */
-function isSnapshot(value: SnapshotChoice | DiskOptions | undefined): value is Snapshot {
-  return typeof value === 'object' && 'idBytes' in value;
 }

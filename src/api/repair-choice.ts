@@ -2,7 +2,7 @@ import { findSnapshot } from '../edit/snapshot/find.js';
 import { parseRepairWords, type ChosenFinding, type RepairChoice } from '../edit/repair/choice.js';
 import type { OpenImage } from '../image/image.js';
 import { ownSnapshot } from '../image/own-snapshot.js';
-import { refuseUnknown, REPAIR } from './known-options.js';
+import { refuseWrong, REPAIR } from './known-options.js';
 import type { RepairingOptions, RepairTarget, SnapshotChoice } from './options.js';
 
 /** The choice that a caller means, once the snapshots of the damaged image are known. */
@@ -17,7 +17,7 @@ export function choosing(
   targets: RepairTarget | readonly RepairTarget[],
   options: RepairingOptions,
 ): Choose {
-  refuseUnknown(options, REPAIR);
+  refuseWrong(options, REPAIR);
   const all: readonly RepairTarget[] = isList(targets) ? targets : [targets];
   if (!all.every(isTarget)) throw noTarget();
   const words = all.filter((target) => typeof target === 'string');

@@ -7,3 +7,10 @@ export interface Hasher {
 
 /** Starts a new SHA-256. */
 export type NewHasher = () => Hasher;
+
+/** The digest of bytes that are there as a whole. */
+export function digestOf(bytes: Uint8Array, newHasher: NewHasher): string {
+  const hasher = newHasher();
+  hasher.update(bytes);
+  return hasher.digest();
+}

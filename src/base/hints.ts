@@ -47,6 +47,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'finish-refcounts':
     'the snapshots are off the list, but refcounts may still be too high and flags missing: a repair of the classes ' +
     'all and perhaps-lost mends them, where there is room for new tables',
+  'leaks-left':
+    'clusters may count as used that nothing refers to, which harms nothing: a repair of the classes all and ' +
+    'perhaps-lost frees them',
   'report-bug':
     'please report it together with what was called, and with what the image says of itself',
 };

@@ -44,6 +44,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'finish-refcounts':
     'the snapshots are off the list, but refcounts may still be too high and flags missing: `qsnap repair IMAGE all ' +
     'perhaps-lost` mends them, where there is room for new tables',
+  'leaks-left':
+    'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
+    'frees them',
   'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
 };
 

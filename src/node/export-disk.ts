@@ -1,4 +1,13 @@
-import type { QcowDisk } from '../api/qcow-disk.js';
+import {
+  COMPRESSION,
+  FLAG,
+  FORMAT,
+  NUMBER,
+  PROGRESS,
+  refuseWrong,
+  type KnownOptions,
+} from '../api/known-options.js';
+import { QcowDisk } from '../api/qcow-disk.js';
 import type { ProgressOptions } from '../api/options.js';
 import { QsnapError } from '../errors.js';
 import type { BlockDevice } from '../io/device.js';
@@ -23,6 +32,14 @@ export interface ExportOptions extends ProgressOptions {
   readonly replace?: boolean | undefined;
 }
 
+const EXPORT: KnownOptions<ExportOptions> = {
+  ...PROGRESS,
+  format: FORMAT,
+  compress: COMPRESSION,
+  clusterBytes: NUMBER,
+  replace: FLAG,
+};
+
 /**
  * Writes a disk to a file of its own: raw, or as a qcow2 image without snapshots and backing file. The file gets its
  * name when all of it is on the medium; what fails or is stopped leaves nothing. It gets the permissions of the
@@ -43,6 +60,8 @@ export async function exportDisk(
   file: string,
   options: ExportOptions = {},
 ): Promise<CopyReport> {
+  refuseNoDisk(disk);
+  refuseWrong(options, EXPORT);
   const { compress, onProgress, signal, replace = false } = options;
   const format = formatOf(file, options);
   if (format === 'raw' && compress !== undefined) throw uncompressed(file);
@@ -74,15 +93,15 @@ export async function exportDisk(
   }
 }
 
-function formatOf(file: string, { format }: ExportOptions): 'raw' | 'qcow2' {
-  if (format !== undefined && !FORMATS.has(format)) throw unknownFormat(format);
-  return format ?? (/\.qcow2$/i.test(file) ? 'qcow2' : 'raw');
+/** An image has many disks. @throws TypeError. */
+function refuseNoDisk(disk: unknown): void {
+  if (disk instanceof QcowDisk) return;
+  throw new TypeError('what is exported is a disk, such as `await image.disk()` gives');
 }
 
-const FORMATS: ReadonlySet<string> = new Set(['raw', 'qcow2']);
-
-const unknownFormat = (format: string): TypeError =>
-  new TypeError(`a disk is exported as "raw" or "qcow2", not as "${format}"`);
+function formatOf(file: string, { format }: ExportOptions): 'raw' | 'qcow2' {
+  return format ?? (/\.qcow2$/i.test(file) ? 'qcow2' : 'raw');
+}
 
 function uncompressed(file: string): QsnapError {
   return new QsnapError('NEW_IMAGE_INVALID', 'a raw disk has no compressed clusters', {

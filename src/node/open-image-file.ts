@@ -1,4 +1,5 @@
 import { openQcow } from '../api/open-qcow.js';
+import { FLAG, refuseWrong, type KnownOptions } from '../api/known-options.js';
 import type { QcowImage } from '../api/qcow-image.js';
 import { nodeCryptography } from './cryptography.js';
 import { nodeDecompressor } from './decompressor.js';
@@ -14,6 +15,8 @@ export interface OpenImageFileOptions {
   readonly forceShare?: boolean | undefined;
 }
 
+const OPEN_FILE: KnownOptions<OpenImageFileOptions> = { write: FLAG, forceShare: FLAG };
+
 /**
  * Opens an image in a file or block device, with all that its disks take: decompression, decryption, and a gate
  * to backing files for disks that are opened with `backing`.
@@ -28,8 +31,10 @@ export interface OpenImageFileOptions {
  */
 export async function openImageFile(
   path: string,
-  { write = false, forceShare = false }: OpenImageFileOptions = {},
+  options: OpenImageFileOptions = {},
 ): Promise<QcowImage> {
+  refuseWrong(options, OPEN_FILE);
+  const { write = false, forceShare = false } = options;
   const source = write ? await openFileForEdit(path) : await openFile(path, { forceShare });
   return openQcow(source, {
     decompressor: nodeDecompressor(),

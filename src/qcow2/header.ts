@@ -28,7 +28,9 @@ import type { RawHeader } from './raw-header.js';
 /** How guest data is encrypted. Metadata never is. Spec: Data encryption. */
 export type EncryptionMethod = 'none' | 'aes' | 'luks';
 /** How compressed clusters are packed; "zlib" is raw deflate. Spec: Additional fields. */
-export type CompressionType = 'zlib' | 'zstd';
+export type CompressionType = (typeof COMPRESSION_TYPES)[number];
+
+export const COMPRESSION_TYPES = ['zlib', 'zstd'] as const;
 
 /** Where an L1 table lies and how many 8-byte entries it has. */
 export interface L1Ref {

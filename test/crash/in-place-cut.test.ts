@@ -120,6 +120,7 @@ describe('an I/O error at the n-th call of a delete in place', () => {
     const bytes = withoutRoom(loadFixture(fixture), free);
     if (!(await hasRoom(bytes, one))) return;
     const old = contentsOf(bytes);
+    const leaksBefore = checkPlain(bytes).leaks.size;
     const now = modelOf(old, one);
     const sides = { old: [old], new: [now], 'old-or-new': [old, now], 'new-list': [now] };
     const whole = recordingDevice(bytes, { growable: false });
@@ -147,6 +148,9 @@ describe('an I/O error at the n-th call of a delete in place', () => {
         const { corruptions } = checkPlain(after);
         const isFine = (text: string): boolean => plan.mayLackFlags && isMissingFlag(text);
         expect(corruptions.filter((text) => !isFine(text))).toEqual([]);
+        if (checkPlain(after).leaks.size > leaksBefore) {
+          expect(['leaks-left', 'finish-refcounts']).toContain(error.details.hintCode);
+        }
         if (state === 'new-list') hintCodes.add(error.details.hintCode ?? '');
       }
     }

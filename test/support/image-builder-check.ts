@@ -55,6 +55,24 @@ export function checkImage(bytes: Uint8Array): PlainReport {
   return { corruptions: [...corruptions], leaks };
 }
 
+/** Host clusters of the file that something refers to. Throws where tables can't be read. */
+export function referencedClusters(bytes: Uint8Array): ReadonlySet<number> {
+  const layout = layoutOf(bytes);
+  const counts = new Map<number, number>();
+  countEverything({ bytes, layout, counts, corruptions: new Set(), tables: new Map() });
+  return new Set([...counts.keys()].filter((one) => one * layout.clusterBytes < bytes.length));
+}
+
+/** Host clusters of the file with a refcount. Throws where refcounts can't be read. */
+export function countedClusters(bytes: Uint8Array): ReadonlySet<number> {
+  const layout = layoutOf(bytes);
+  const clusters = Array.from(
+    { length: Math.ceil(bytes.length / layout.clusterBytes) },
+    (_, i) => i,
+  );
+  return new Set(clusters.filter((cluster) => refcountOf(bytes, layout, cluster) > 0n));
+}
+
 function countEverything(walk: Walk): void {
   const { bytes, layout } = walk;
   const { clusterBytes } = layout;

@@ -12,7 +12,7 @@ export const situations = fc
   .record({
     bytes: fc.uint8Array({ minLength: CLUSTERS * CLUSTER, maxLength: CLUSTERS * CLUSTER }),
     zeros: fc.uniqueArray(fc.integer({ min: 1, max: CLUSTERS - 1 }), { maxLength: 8 }),
-    roles: fc.array(fc.constantFrom('stays', 'literal', 'table', 'punch'), {
+    roles: fc.array(fc.constantFrom('stays', 'literal', 'table', 'punch', 'freed'), {
       minLength: CLUSTERS + 5,
       maxLength: CLUSTERS + 5,
     }),
@@ -41,6 +41,7 @@ export const situations = fc
         },
       ],
       switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+      freed: at('freed', CLUSTERS).map((offset) => ({ at: offset, length: CLUSTER })),
       punch: at('punch', CLUSTERS).map((offset) => ({ at: offset, length: CLUSTER })),
     };
     return { bytes, plan };

@@ -46,7 +46,7 @@ export async function edited(bytes: Uint8Array, plan: WritePlan): Promise<Edited
   return { before: bytes, after: device.snapshotBytes(), undoFile: file.snapshotBytes() };
 }
 
-/** An edit of six sectors: two tables, one behind the end of the file, and a sector given back. */
+/** An edit of six sectors: two tables, one behind the end of the file, a sector given back, and one left free. */
 export function smallEdit(): Promise<Edited> {
   const bytes = Uint8Array.from({ length: 6 * 512 }, (_, i) => 1 + (i % 251));
   const literal = (at: number) => ({
@@ -60,6 +60,7 @@ export function smallEdit(): Promise<Edited> {
     fileSizeBytes: bytes.length,
     shadow: [literal(1024), literal(3072)],
     switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+    freed: [{ at: 2560, length: 512 }],
     punch: [{ at: 2048, length: 512 }],
   });
 }

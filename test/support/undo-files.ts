@@ -13,7 +13,7 @@ export function undoFileOf(index: string, kept: Uint8Array = new Uint8Array(0)):
   const view = new DataView(trailer.buffer);
   view.setBigUint64(0, BigInt(UNDO_MAGIC.length + kept.length));
   view.setUint32(8, json.length);
-  view.setUint32(12, 1);
+  view.setUint32(12, 2);
   return withDigest(Buffer.concat([UNDO_MAGIC, kept, json, trailer]));
 }
 

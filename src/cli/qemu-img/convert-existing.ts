@@ -68,16 +68,19 @@ async function overRaw(
   // Zeros need not be written where the host takes the old bytes back.
   const punched = everything ? 0 : await file.punchBatch([{ at: 0, length: diskBytes }]);
   const isBlank = request.targetIsZero || punched >= diskBytes;
-  const writer = await newRawWriter(isBlank ? asBlank(file) : file, diskBytes);
+  const oldBytes = isBlank ? 0 : await file.sizeBytes();
+  const writer = await newRawWriter(asBlockDevice(file, oldBytes), diskBytes);
   await use({ writer, compressionType: 'zlib', backingBytes: undefined, everything: false });
+  // The last sector may have ended in the file.
+  if (file.growable && (await file.sizeBytes()) < diskBytes) await file.truncate(diskBytes);
 }
 
-/** The device, but with nothing in it that would have to be overwritten; it is long enough. */
-function asBlank(file: BlockDevice): BlockDevice {
+/** The file as a block device is taken: its bytes, of which so many have to be overwritten, become the disk. */
+function asBlockDevice(file: BlockDevice, oldBytes: number): BlockDevice {
   return {
     label: file.label,
     growable: false,
-    sizeBytes: () => Promise.resolve(0),
+    sizeBytes: () => Promise.resolve(oldBytes),
     readBatch: (requests) => file.readBatch(requests),
     writeBatch: (requests) => file.writeBatch(requests),
     flush: () => file.flush(),
@@ -96,6 +99,7 @@ async function overEmpty(
 ): Promise<void> {
   const { compressionType, diskSizeBytes: diskBytes } = options;
   try {
+    if (file.growable) await file.truncate(0);
     const writer = await newQcow2Writer(file, options);
     const kept = { compressionType, backingBytes: undefined, everything: false };
     await use({ writer, ...kept, explicitZeros, diskBytes });

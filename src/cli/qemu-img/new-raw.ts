@@ -22,9 +22,10 @@ export async function newRawDiskWriter(
   file: BlockDevice,
   diskSizeBytes: number,
 ): Promise<ImageWriter> {
+  const writer = await newRawWriter(file, diskSizeBytes);
   const bytes = ZEROS.subarray(0, file.growable ? firstBlockBytes(diskSizeBytes) : 0);
   if (bytes.length > 0) await file.writeBatch([{ at: 0, bytes }]);
-  return newRawWriter(file, diskSizeBytes);
+  return writer;
 }
 
 /** An empty raw disk; with room on the medium where that is asked for. */

@@ -82,6 +82,7 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
     .addHelpText('after', EXAMPLES.qsnap);
 
   program.hook('preAction', (_, command) => {
+    refuseEmptyNames(command);
     if (command.name() in READING) io.expectImages?.();
   });
 
@@ -101,6 +102,31 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
     }
   }
   return program;
+}
+
+/** What names a file, as the declarations of options and arguments call it. */
+const FILE_WORD = /<(file|copy)>$/;
+const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other']);
+
+/**
+ * An empty name is mostly a variable of a script that has no value. No file has it, and a command must not take it for
+ * an option that was not given.
+ */
+function refuseEmptyNames(command: Command): void {
+  const empty = command.options.find(
+    (option) =>
+      FILE_WORD.test(option.flags) && command.getOptionValue(option.attributeName()) === '',
+  );
+  if (empty !== undefined) {
+    command.error(`error: option '${empty.flags}' argument is empty: no file has that name`);
+  }
+  for (const [i, argument] of command.registeredArguments.entries()) {
+    if (!FILE_ARGUMENTS.has(argument.name())) continue;
+    const given = command.args.slice(i, argument.variadic ? undefined : i + 1);
+    if (given.includes('')) {
+      command.error(`error: argument '${argument.name()}' is empty: no file has that name`);
+    }
+  }
 }
 
 /** `apply|revert <image> <snapshot>`: that there are options need not be said of each. */

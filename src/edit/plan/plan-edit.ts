@@ -106,6 +106,7 @@ function planOf(
     fileSizeBytes,
     shadow,
     switch: { at: SWITCH_FROM, bytes: encodeSwitch(header.version, headerSector, fields) },
+    freed,
     // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
     punch: freedDataBytes > 0 ? freed : [],
   };

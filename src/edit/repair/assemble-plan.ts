@@ -2,6 +2,7 @@ import { hasSameBytes } from '../../base/bytes.js';
 import type { Image } from '../../image/image.js';
 import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../../qcow2/spec.js';
+import { freedRanges } from '../plan/freed.js';
 import type { Ledger } from '../plan/ledger.js';
 import {
   shadowWriteBytes,
@@ -9,8 +10,8 @@ import {
   type DescribedPlan,
   type WritePlan,
 } from '../tx/plan.js';
+import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { DecidedRefcounts } from './decide-refcounts.js';
-import { freedBy } from './free-clusters.js';
 
 /** Where the structures that the header names are after a repair. */
 type NewPlaces = Pick<SwitchFields, 'activeL1' | 'refcountTable' | 'snapshotTable'>;
@@ -22,13 +23,18 @@ interface Asked {
   readonly punch: boolean;
 }
 
-/** The plan of a repair, all of whose tables have their places; undefined where the image already is as planned. */
+/**
+ * The plan of a repair, all of whose tables have their places; undefined where the image already is as planned.
+ *
+ * @param old the clusters that are free in the old state.
+ */
 export function assemblePlan(
   { header, headerSector, fileSizeBytes, geometry }: Image,
   places: NewPlaces,
   { clears, punch }: Asked,
   ledger: Ledger,
-  decided: DecidedRefcounts,
+  { leaksLeft }: DecidedRefcounts,
+  old: ClusterSet,
 ): DescribedPlan | undefined {
   const shadow = ledger.writes;
   const marks = clears.reduce((bits, name) => bits | (1n << BigInt(INCOMPATIBLE[name])), 0n);
@@ -40,12 +46,13 @@ export function assemblePlan(
   });
   const stored = headerSector.subarray(SWITCH_FROM, SWITCH_FROM + bytes.length);
   if (shadow.length === 0 && hasSameBytes(bytes, stored)) return undefined;
-  const freed = freedBy(ledger, decided, geometry.clusterBytes);
+  const freed = freedRanges(ledger.counts, old, geometry, ledger.endCluster);
   const writes: WritePlan = {
     headerSector,
     fileSizeBytes,
     shadow,
     switch: { at: SWITCH_FROM, bytes },
+    freed,
     // Only on request: a cluster that looks leaked may hold data that somebody looks for.
     punch: punch ? freed : [],
   };
@@ -59,7 +66,7 @@ export function assemblePlan(
       growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
       freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
       freedDataBytes: 0,
-      leakedClusters: decided.leaksLeft,
+      leakedClusters: leaksLeft,
     },
   };
 }

@@ -1,17 +1,16 @@
 import { clustersToHold, roundUp } from '../../base/units.js';
 import type { OpenImage } from '../../image/image.js';
-import type { Ledger } from '../plan/ledger.js';
-import type { ByteRange } from '../../io/device.js';
 import type { CheckedImage } from '../../image/open-for-check.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf } from '../../l1l2/scan.js';
 import { REFCOUNT_CAP } from '../../refcount/block.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
-import type { RepairChoice } from './choice.js';
+import { givesUp, type RepairChoice } from './choice.js';
 import { countMended } from './count.js';
 import type { TableMender } from './mend-tables.js';
 import type { DecidedRefcounts } from './decide-refcounts.js';
+import type { ReleasedReferences } from './released-references.js';
 import type { StoredRefcounts } from './stored-refcounts.js';
 import { l1Clusters, readTree, type MendedTree } from './tree.js';
 import { Unknowns } from './unknowns.js';
@@ -40,31 +39,46 @@ export function clustersToCount(
 }
 
 /**
- * Finds the clusters that new copies may go to: behind the end of the file if it can grow, else free clusters inside.
- * Such a cluster must be free in the old state, too: a table that moves, or a snapshot that is dropped, still has its
- * clusters until the switch.
+ * Finds the clusters that are free in the old state: they count as free, and nothing refers to them, neither what moves
+ * nor what is given up.
  *
  * @param undropped the image with all bitmaps.
  */
-export async function freeClusters(
-  checked: CheckedImage,
+export async function freeBefore(
   counts: Counts,
   { storedFree }: DecidedRefcounts,
-  leave: (cluster: number) => boolean,
-  unknowns: Unknowns,
-  undropped: OpenImage,
+  released: ReleasedReferences,
   choice: RepairChoice,
+  undropped: OpenImage,
   mender: TableMender,
 ): Promise<ClusterSet> {
-  const { image, table } = checked;
+  const before = givesUp(choice) ? await countUndropped(undropped, mender, counts) : counts;
   const free = new ClusterSet(counts.clusters);
+  for (let word = 0; word * 32 < counts.clusters; word++) {
+    free.addWord(word, storedFree.wordAt(word) & ~(counts.usedAt(word) | before.usedAt(word)));
+  }
+  for (const cluster of released.clusters()) free.delete(cluster);
+  return free;
+}
+
+/**
+ * Finds the clusters that new copies may go to: behind the end of the file if it can grow, else free clusters inside.
+ * A table that moves, or a snapshot that is dropped, still has its clusters until the switch.
+ *
+ * @param old the clusters that are free in the old state.
+ */
+export function freeClusters(
+  { image, table }: CheckedImage,
+  old: ClusterSet,
+  leave: (cluster: number) => boolean,
+  unknowns: Unknowns,
+  { fileClusters }: TableFormat,
+): ClusterSet {
+  const free = new ClusterSet(old.clusters);
   if (image.mayGrow) unknowns.addFree(free);
   if (image.mayGrow || unknowns.ownersUnknown || table.stop !== undefined) return free;
-  const { fileClusters } = mender.format;
-  const isDropping = (choice.dropSnapshots ?? []).length > 0 || undropped !== image;
-  const before = isDropping ? await countUndropped(undropped, mender, counts) : counts;
-  for (let c = storedFree.next(1); c < fileClusters; c = storedFree.next(c + 1)) {
-    if (counts.get(c) === 0 && before.get(c) === 0 && !leave(c)) free.add(c);
+  for (let c = old.next(1); c < fileClusters; c = old.next(c + 1)) {
+    if (!leave(c)) free.add(c);
   }
   return free;
 }
@@ -90,26 +104,4 @@ async function countUndropped(image: OpenImage, mender: TableMender, of: Counts)
   const counts = newCounts(of.clusters, image.geometry, REFCOUNT_CAP);
   await countMended(tree, scanOf(mender.format), new Float64Array(0), counts, unknowns);
   return counts;
-}
-
-/** Clusters that count as free from now on, and did not before, neighbours joined. */
-export function freedBy(
-  { counts, endCluster }: Ledger,
-  { storedFree }: DecidedRefcounts,
-  clusterBytes: number,
-): readonly ByteRange[] {
-  const ranges: { at: number; length: number }[] = [];
-  for (let block = 0; block < counts.touched.length; block++) {
-    if (counts.touched[block] === 0) continue;
-    const first = block * 2 ** counts.blockShift;
-    const end = Math.min(first + 2 ** counts.blockShift, endCluster);
-    for (let cluster = first; cluster < end; cluster++) {
-      if (counts.get(cluster) !== 0 || storedFree.has(cluster)) continue;
-      const at = cluster * clusterBytes;
-      const last = ranges.at(-1);
-      if (last !== undefined && last.at + last.length === at) last.length += clusterBytes;
-      else ranges.push({ at, length: clusterBytes });
-    }
-  }
-  return ranges;
 }

@@ -21,7 +21,7 @@ import { TableMender } from './mend-tables.js';
 import { placeSnapshotTable } from './place-snapshot-table.js';
 import { placeTree } from './place-tree.js';
 import { refuseUnmendable, tooManyUnreadable, wouldCover } from './refuse.js';
-import { clustersNamed, clustersToCount, freeClusters } from './free-clusters.js';
+import { clustersNamed, clustersToCount, freeBefore, freeClusters } from './free-clusters.js';
 import { decideRefcounts, type DecidedRefcounts } from './decide-refcounts.js';
 import {
   readStoredRefcounts,
@@ -142,18 +142,9 @@ async function planWith(
   const decided = await decide(checked, stored, counts, taken, unknowns, choice, planning, format);
   shared.note(counts);
   const named = clustersNamed(stored, format);
-  const leave = (cluster: number): boolean =>
-    named.has(cluster) || released.has(cluster) || counted.held.has(cluster);
-  const free = await freeClusters(
-    checked,
-    counts,
-    decided,
-    leave,
-    unknowns,
-    undropped,
-    choice,
-    mender,
-  );
+  const leave = (cluster: number): boolean => named.has(cluster) || counted.held.has(cluster);
+  const old = await freeBefore(counts, decided, released, choice, undropped, mender);
+  const free = freeClusters(checked, old, leave, unknowns, format);
   const ledger = new Ledger(image, counts, free, format.fileClusters, image.mayGrow);
 
   const { activeL1, inactiveL1s } = await placeTree(tree, counted, moves, scan, ledger);
@@ -165,7 +156,7 @@ async function planWith(
   if (covered !== undefined) throw wouldCover(covered * image.geometry.clusterBytes);
   const places = { activeL1, snapshotTable, refcountTable };
   const asked = { clears: planning.clears, punch: choice.punch === true };
-  const plan = assemblePlan(image, places, asked, ledger, decided);
+  const plan = assemblePlan(image, places, asked, ledger, decided, old);
   return {
     plan,
     facts: {

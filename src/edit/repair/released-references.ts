@@ -17,6 +17,11 @@ export class ReleasedReferences {
     return this.#byBlock.get(block);
   }
 
+  /** All clusters from which references are taken. */
+  *clusters(): Iterable<number> {
+    for (const clusters of this.#byBlock.values()) yield* clusters.keys();
+  }
+
   has(cluster: number): boolean {
     return this.in(Math.floor(cluster / this.#blockEntries))?.has(cluster) === true;
   }

@@ -32,7 +32,7 @@ import {
  * ```
  *
  * @throws QsnapError as `executePlan`, with one of these as `imageState`:
- *   - `unchanged` or `old`: the new snapshot list is not sent yet;
+ *   - `unchanged` or `old`: the new snapshot list is not sent yet; with `old` the place for it may be leaked;
  *   - `old-or-new`: it is sent, and not confirmed;
  *   - `new-list`: it is on the medium; refcounts may be too high, and COPIED flags missing;
  *   - `new`: all is written; an error came while free clusters went back to the host.
@@ -51,17 +51,23 @@ export async function executeStages(
     throwIfAborted(options.signal, 'the edit');
   });
   const advance = progressOf(plan, options);
+  // A shorter list has a place before it is sent, and a refcount for it.
+  const isPrepared = plan.unlists > 0;
   let now = asRead;
   for (const [index, stage] of plan.stages.entries()) {
     const before = index <= plan.unlists ? 'old' : 'new-list';
     const during = index === plan.unlists ? 'old-or-new' : before;
     const expected = now;
     if (stage.writes.some(isHeaderWrite)) {
-      await inStage(before, () => refuseIfChanged(device, expected, expected.sizeBytes));
+      await inStage(before, isPrepared, () =>
+        refuseIfChanged(device, expected, expected.sizeBytes),
+      );
     }
     const stops = index < plan.unlists ? options.signal : undefined;
-    await inStage(during, () => runStage(device, stage, { ...options, signal: stops }, advance));
-    await inStage('old', () => {
+    await inStage(during, isPrepared, () =>
+      runStage(device, stage, { ...options, signal: stops }, advance),
+    );
+    await inStage('old', isPrepared, () => {
       throwIfAborted(stops, 'the edit');
     });
     now = after(stage, now);
@@ -70,14 +76,18 @@ export async function executeStages(
   return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
 }
 
-/** What fails after the new list leaves refcounts too high. */
-async function inStage(state: ImageState, action: () => void | Promise<void>): Promise<void> {
+/** What fails after the new list leaves refcounts too high; what fails between its place and it leaks that. */
+async function inStage(
+  state: ImageState,
+  isPrepared: boolean,
+  action: () => void | Promise<void>,
+): Promise<void> {
   try {
     await inState(state, action);
   } catch (error) {
-    throw state === 'new-list' && isQsnapError(error)
-      ? error.with(hinted('finish-refcounts'))
-      : error;
+    if (!isQsnapError(error)) throw error;
+    if (state === 'new-list') throw error.with(hinted('finish-refcounts'));
+    throw isPrepared || state === 'old-or-new' ? error.with(hinted('leaks-left')) : error;
   }
 }
 

@@ -43,6 +43,8 @@ export interface WritePlan {
   readonly shadow: readonly ShadowWrite[];
   /** Stage 2: the one write, inside the first sector, that makes the new state the image's. */
   readonly switch: { readonly at: number; readonly bytes: Uint8Array };
+  /** Ranges that the old state uses and the new one leaves free. */
+  readonly freed: readonly ByteRange[];
   /** Stage 3: ranges that the new state leaves free and that go back to the host. */
   readonly punch: readonly ByteRange[];
 }

@@ -7,7 +7,7 @@ const SECTOR_BYTES = 512;
 
 /**
  * Holds every plan to the rules that docs/crash-safety.md relies on. Shadow writes overlap neither the first sector
- * nor each other nor the ranges that are given back. The switch lies inside the first sector.
+ * nor each other nor the ranges that become free or are given back. The switch lies inside the first sector.
  *
  * @throws QsnapError INTERNAL.
  */
@@ -15,10 +15,11 @@ export function assertSafe(plan: WritePlan): void {
   const { at, bytes } = plan.switch;
   assert(at >= 24 && at + bytes.length <= 96, 'the switch lies in bytes 24 to 95');
   const shadow = plan.shadow.flatMap((write) => [...shadowWriteRanges(write)]);
-  for (const range of [...shadow, ...plan.punch]) {
+  for (const range of [...shadow, ...plan.freed, ...plan.punch]) {
     assert(range.at >= SECTOR_BYTES, 'only the switch touches the first sector');
   }
   assert(areDisjoint([...shadow, ...plan.punch]), 'new copies lie over nothing else');
+  assert(areDisjoint([...shadow, ...plan.freed]), 'new copies lie over nothing of the old state');
 }
 
 /**

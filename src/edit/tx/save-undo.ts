@@ -1,12 +1,19 @@
 import { MiB } from '../../base/units.js';
-import type { NewHasher } from '../../base/hasher.js';
+import { digestOf, type NewHasher } from '../../base/hasher.js';
 import { hexOfBytes } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource, ByteRange } from '../../io/device.js';
+import { refuseOneDevice, refuseUsedFile } from '../../io/new-device.js';
 import type { WritePlan } from './plan.js';
 import { shadowBatches } from './shadow-batches.js';
 import { UndoWriter } from './undo-file.js';
-import { UNDO_LIMITS, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
+import {
+  UNDO_LIMITS,
+  type FreedStretch,
+  type KeptStretch,
+  type ShadowStretch,
+  type UndoIndex,
+} from './undo-index.js';
 
 const CHUNK_BYTES = 4 * MiB;
 
@@ -18,7 +25,8 @@ export interface UndoAbout {
 }
 
 /**
- * Keeps everything that a plan is going to overwrite or give back, before it is carried out.
+ * Keeps everything that a plan is going to overwrite or give back, before it is carried out, and a digest of what it
+ * only leaves free: others may use these bytes afterwards, and then the old state is no longer whole.
  *
  * ```ts
  * const { plan } = await proposeRepair(device, () => ({ classes: ['all'] }));
@@ -31,7 +39,7 @@ export interface UndoAbout {
  * ```
  *
  * @param file a new, empty file; it is whole and on the medium when this resolves.
- * @throws QsnapError LIMIT_EXCEEDED where more is overwritten than an undo file can name.
+ * @throws QsnapError OUTPUT_EXISTS, OUTPUT_IS_INPUT; LIMIT_EXCEEDED where more is overwritten than an undo file can name.
  */
 export async function saveUndo(
   source: BlockSource,
@@ -40,6 +48,8 @@ export async function saveUndo(
   newHasher: NewHasher,
   about: UndoAbout,
 ): Promise<UndoIndex> {
+  await refuseOneDevice(source, file);
+  await refuseUsedFile(file, 'an undo file');
   const writer = await UndoWriter.start(file, newHasher);
   const shadow: ShadowStretch[] = [];
   let sizeAfter = plan.fileSizeBytes;
@@ -47,9 +57,7 @@ export async function saveUndo(
     for await (const batch of shadowBatches(source, write)) {
       for (const { at, bytes } of joined(batch)) {
         refuseTooMany(shadow.length);
-        const hasher = newHasher();
-        hasher.update(bytes);
-        const sha256After = hasher.digest();
+        const sha256After = digestOf(bytes, newHasher);
         const kept = await keepStretch(source, plan, writer, { at, length: bytes.length });
         shadow.push({ ...kept, sha256After });
         sizeAfter = Math.max(sizeAfter, at + bytes.length);
@@ -60,6 +68,13 @@ export async function saveUndo(
   for (const range of plan.punch.flatMap((one) => chunksOf(one, plan.fileSizeBytes))) {
     refuseTooMany(shadow.length + punched.length);
     punched.push(await keepStretch(source, plan, writer, range));
+  }
+  const freed: FreedStretch[] = [];
+  const leftFree = rangesWithout(plan.freed, plan.punch);
+  for (const range of leftFree.flatMap((one) => chunksOf(one, plan.fileSizeBytes))) {
+    refuseTooMany(shadow.length + punched.length + freed.length);
+    const bytes = await readRange(source, range);
+    freed.push({ ...range, sha256Before: digestOf(bytes, newHasher) });
   }
   const headerAfter = plan.headerSector.slice();
   headerAfter.set(plan.switch.bytes, plan.switch.at);
@@ -72,6 +87,7 @@ export async function saveUndo(
     headerAfter: hexOfBytes(headerAfter),
     shadow,
     punched,
+    freed,
   };
   await writer.finish(index);
   return index;
@@ -109,10 +125,35 @@ async function keepStretch(
   range: ByteRange,
 ): Promise<KeptStretch> {
   if (range.at >= plan.fileSizeBytes) return range;
-  const into = new Uint8Array(range.length);
-  await source.readBatch([{ at: range.at, into }]);
-  const keptAt = await writer.keep(into);
+  const keptAt = await writer.keep(await readRange(source, range));
   return { ...range, ...(keptAt !== undefined && { keptAt }) };
+}
+
+async function readRange(source: BlockSource, { at, length }: ByteRange): Promise<Uint8Array> {
+  const into = new Uint8Array(length);
+  await source.readBatch([{ at, into }]);
+  return into;
+}
+
+/** What lies in the ranges and in none of the others. */
+function rangesWithout(ranges: readonly ByteRange[], others: readonly ByteRange[]): ByteRange[] {
+  const sorted = others.toSorted((a, b) => a.at - b.at);
+  const left: ByteRange[] = [];
+  let next = 0;
+  for (const { at, length } of ranges.toSorted((a, b) => a.at - b.at)) {
+    const end = at + length;
+    let from = at;
+    while (next < sorted.length && sorted[next]!.at < end) {
+      const other = sorted[next]!;
+      if (other.at > from) left.push({ at: from, length: other.at - from });
+      from = Math.max(from, other.at + other.length);
+      // One that reaches further may lie over the next range, too.
+      if (from > end) break;
+      next += 1;
+    }
+    if (from < end) left.push({ at: from, length: end - from });
+  }
+  return left;
 }
 
 /** What lies behind the end of the file is not there to be given back. */

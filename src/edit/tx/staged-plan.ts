@@ -53,7 +53,8 @@ export function previewStages(source: BlockSource, plan: StagedPlan): BlockSourc
   const { headerSector } = plan;
   let { fileSizeBytes } = plan;
   return plan.stages.reduce((before, { writes }) => {
-    const stage = { headerSector, fileSizeBytes, shadow: writes, switch: NOTHING, punch: [] };
+    const none = { switch: NOTHING, freed: [], punch: [] };
+    const stage = { headerSector, fileSizeBytes, shadow: writes, ...none };
     fileSizeBytes = sizeAfter(writes, fileSizeBytes);
     return previewPlan(before, stage);
   }, source);

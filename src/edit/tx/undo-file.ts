@@ -31,7 +31,7 @@ const TRAILER = {
 } as const satisfies Layout;
 const TRAILER_BYTES = 16;
 const DIGEST_BYTES = 64;
-const VERSION = 1;
+const VERSION = 2;
 const CHUNK_BYTES = 4 * MiB;
 
 /** Writes an undo file from front to end. */
@@ -96,7 +96,7 @@ export async function readUndoIndex(file: BlockSource, newHasher: NewHasher): Pr
   const magic = await readAt(file, 0, MAGIC.length);
   if (!hasSameBytes(magic, MAGIC)) throw undoFileInvalid('it does not begin as one');
   const stored = await readAt(file, size - DIGEST_BYTES, DIGEST_BYTES);
-  const computed = await digestOf(file, size - DIGEST_BYTES, newHasher);
+  const computed = await digestOfFile(file, size - DIGEST_BYTES, newHasher);
   if (new TextDecoder().decode(stored) !== computed) {
     throw undoFileInvalid('its checksum is wrong: it is damaged or was not written to its end');
   }
@@ -132,7 +132,11 @@ export async function readKept(file: BlockSource, stretch: KeptStretch): Promise
   return readAt(file, stretch.keptAt, stretch.length);
 }
 
-async function digestOf(file: BlockSource, bytes: number, newHasher: NewHasher): Promise<string> {
+async function digestOfFile(
+  file: BlockSource,
+  bytes: number,
+  newHasher: NewHasher,
+): Promise<string> {
   const hasher = newHasher();
   for (let at = 0; at < bytes; at += CHUNK_BYTES) {
     hasher.update(await readAt(file, at, Math.min(CHUNK_BYTES, bytes - at)));

@@ -1,6 +1,7 @@
 import { printableText } from '../../base/text.js';
 import { MiB } from '../../base/units.js';
 import { QsnapError, type ErrorDetails } from '../../errors.js';
+import type { ByteRange } from '../../io/device.js';
 import { areDisjoint } from './rules.js';
 
 /**
@@ -22,6 +23,8 @@ export interface UndoIndex {
   readonly shadow: readonly ShadowStretch[];
   /** Stretches that it gives back to the host. */
   readonly punched: readonly KeptStretch[];
+  /** Stretches that the old state uses, the new one leaves free, and nobody writes to or gives back. */
+  readonly freed: readonly FreedStretch[];
 }
 
 /** `length` bytes from `at`; what lay there is kept at `keptAt` in the undo file. */
@@ -35,6 +38,11 @@ export interface KeptStretch {
 /** A stretch that the edit writes, with the SHA-256 of what it writes. */
 export interface ShadowStretch extends KeptStretch {
   readonly sha256After: string;
+}
+
+/** A stretch that becomes free and stays as it is, with the SHA-256 of what lies there. */
+export interface FreedStretch extends ByteRange {
+  readonly sha256Before: string;
 }
 
 /** Bounds on what an undo file may claim, and on what is written to one. All of them are ours. */
@@ -80,7 +88,11 @@ export function undoIndexOf(value: unknown, kept: KeptRange): UndoIndex {
     keptBytes.stretchOf(one, path, sizeBefore),
   );
   keptBytes.refuseRest();
-  refuseOverlaps(shadow, punched);
+  const freed = listOf(fields['freed'], 'freed', (one, path) => ({
+    ...stretchOf(one, path, sizeBefore),
+    sha256Before: hexOf(recordOf(one, path)['sha256Before'], `${path}.sha256Before`, SHA256_BYTES),
+  }));
+  refuseOverlaps({ shadow, punched, freed });
   const end = shadow.reduce((last, { at, length }) => Math.max(last, at + length), sizeBefore);
   if (sizeAfter !== end) throw wrongField('sizeAfter', sizeAfter, `${end}, where the tables end`);
   return {
@@ -91,6 +103,7 @@ export function undoIndexOf(value: unknown, kept: KeptRange): UndoIndex {
     ...headersOf(fields),
     shadow,
     punched,
+    freed,
   };
 }
 
@@ -117,11 +130,8 @@ class KeptBytes {
 
   /** @param end where the stretch ends at the latest. */
   stretchOf(value: unknown, path: string, end: number): KeptStretch {
-    const fields = recordOf(value, path);
-    const at = integerOf(fields['at'], `${path}.at`, SECTOR_BYTES, end - 1);
-    const most = Math.min(UNDO_LIMITS.stretchBytesMax, end - at);
-    const length = integerOf(fields['length'], `${path}.length`, 1, most);
-    const keptAt = fields['keptAt'];
+    const { at, length } = stretchOf(value, path, end);
+    const { keptAt } = recordOf(value, path);
     if (keptAt === undefined) return { at, length };
     const field = `${path}.keptAt`;
     if (at >= this.#sizeBefore) throw wrongField(field, keptAt, 'nothing, behind the old end');
@@ -142,6 +152,14 @@ class KeptBytes {
   }
 }
 
+/** @param end where the stretch ends at the latest. */
+function stretchOf(value: unknown, path: string, end: number): ByteRange {
+  const fields = recordOf(value, path);
+  const at = integerOf(fields['at'], `${path}.at`, SECTOR_BYTES, end - 1);
+  const most = Math.min(UNDO_LIMITS.stretchBytesMax, end - at);
+  return { at, length: integerOf(fields['length'], `${path}.length`, 1, most) };
+}
+
 /** The switch and the two headers, which differ in nothing but what it writes. */
 function headersOf(
   fields: Readonly<Record<string, unknown>>,
@@ -158,18 +176,17 @@ function headersOf(
   return { switchAt, headerBefore, headerAfter };
 }
 
-function refuseOverlaps(shadow: readonly KeptStretch[], punched: readonly KeptStretch[]): void {
-  if (areDisjoint([...shadow, ...punched])) return;
-  const named = [
-    ...shadow.map((one, i) => ({ ...one, path: `shadow[${i}]` })),
-    ...punched.map((one, i) => ({ ...one, path: `punched[${i}]` })),
-  ].toSorted((a, b) => a.at - b.at);
+function refuseOverlaps(lists: Pick<UndoIndex, 'shadow' | 'punched' | 'freed'>): void {
+  if (areDisjoint(Object.values<readonly ByteRange[]>(lists).flat())) return;
+  const named = Object.entries<readonly ByteRange[]>(lists)
+    .flatMap(([name, list]) => list.map((one, i) => ({ ...one, path: `${name}[${i}]` })))
+    .toSorted((a, b) => a.at - b.at);
   const second = named.findIndex((one, i) => i > 0 && endOf(named[i - 1]!) > one.at);
   const [a, b] = [named[second - 1]!, named[second]!];
   throw wrongField(`${b.path}.at`, b.at, `at least ${endOf(a)}, where ${a.path} ends`);
 }
 
-function endOf({ at, length }: KeptStretch): number {
+function endOf({ at, length }: ByteRange): number {
   return at + length;
 }
 

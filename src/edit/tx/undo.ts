@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../base/abort.js';
 import { isZero, hasSameBytes } from '../../base/bytes.js';
 import { MiB } from '../../base/units.js';
-import type { NewHasher } from '../../base/hasher.js';
+import { digestOf, type NewHasher } from '../../base/hasher.js';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
@@ -91,6 +91,7 @@ export async function executeUndo(
     fileSizeBytes: index.sizeAfter,
     shadow: [],
     switch: { at: index.switchAt, bytes: headerBefore.subarray(index.switchAt, SWITCH_END) },
+    freed: [],
     punch: [],
     source: device,
     editsBefore: editsBegun(device),
@@ -185,9 +186,7 @@ function isAsWritten(
   { sha256After }: ShadowStretch,
   newHasher: NewHasher,
 ): boolean {
-  const hasher = newHasher();
-  hasher.update(bytes);
-  return hasher.digest() === sha256After;
+  return digestOf(bytes, newHasher) === sha256After;
 }
 
 /** Writes kept bytes back, up to the old end of the file. Behind it nothing is written: it is cut off later. */
@@ -236,7 +235,10 @@ async function isGivenBack(
   return true;
 }
 
-/** Whether the image is, but for guest data, byte for byte what the edit left. */
+/**
+ * Whether the image is, but for guest data, byte for byte what the edit left. Who took a freed cluster and let go of it
+ * again leaves all tables as they were: the old state would find foreign bytes where it has its own.
+ */
 async function refuseIfUsed(
   device: BlockDevice,
   file: BlockSource,
@@ -264,6 +266,10 @@ async function refuseIfUsed(
   }
   for (const stretch of index.punched) {
     if (!(await isGivenBack(device, file, stretch, index.sizeBefore))) refuse('freed clusters');
+  }
+  for (const stretch of index.freed) {
+    const bytes = await readStretch(device, stretch);
+    if (digestOf(bytes, newHasher) !== stretch.sha256Before) refuse('freed clusters');
   }
   // It is cut off in the end.
   if (!(await isTailOurs(device, index, newHasher))) refuse('bytes behind the old end');

@@ -1,7 +1,9 @@
 import { assert } from '../../base/assert.js';
+import { printableText } from '../../base/text.js';
 import { newIoBytes } from '../../base/io-bytes.js';
 import type { GuestDisk } from '../../read/guest/disk.js';
 import type { Compressor } from '../../read/guest/platform.js';
+import { invalidOption } from '../new/new-image.js';
 import type { ImageWriter } from '../new/image-writer.js';
 import type { CompressionType } from '../../qcow2/header.js';
 import { throwIfAborted } from '../../base/abort.js';
@@ -71,7 +73,7 @@ const STEPS_AT_ONCE = 3;
  * await writer.finish();
  * ```
  *
- * @throws QsnapError ABORTED; what the disk, the compressor and the writer throw. Nothing goes on
+ * @throws QsnapError NEW_IMAGE_INVALID for a compressor of another type than the new image has; ABORTED; what the disk, the compressor and the writer throw. Nothing goes on
  *   afterwards but perhaps a flush of what was written.
  */
 export async function copyDisk(
@@ -128,6 +130,7 @@ function rulesOf(
   const everything = options.everything === true;
   const zeroRunBytes = everything ? 0 : (options.zeroRunBytes ?? 4096);
   assert(compress === undefined || writer.takesCompressed, 'this format has compressed clusters');
+  if (compress !== undefined) refuseOtherType(compress.type, writer);
   assert(below === undefined || onContent === undefined, 'the whole content is read');
   return {
     stepRule: { unitBytes, below, everything, compressed: compress !== undefined },
@@ -140,6 +143,14 @@ function rulesOf(
       compress,
     },
   };
+}
+
+/** Nobody could read such clusters: one type is true of the whole image. */
+function refuseOtherType(type: unknown, { compressionType }: ImageWriter): void {
+  if (compressionType === undefined || type === compressionType) return;
+  const message = `the new image has clusters that ${compressionType} unpacks, not "${printableText(String(type))}"`;
+  const details = { expected: compressionType, actual: String(type) };
+  throw invalidOption('compression type', message, details);
 }
 
 /** The steps of a disk with their bytes, in memory that is used again three steps later. */

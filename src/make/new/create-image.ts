@@ -1,6 +1,7 @@
 import { MiB } from '../../base/units.js';
 import { HIGH_WORD, bytesOfWords } from '../../base/words.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
+import { refuseUsedFile } from '../../io/new-device.js';
 import { COPIED } from '../../l1l2/entry.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { encodeRefcounts } from '../../refcount/block.js';
@@ -59,12 +60,13 @@ export function checkCreateOptions(options: CreateImageOptions): void {
  * ```
  *
  * @param device empty, or a block device: what lies in it is lost.
- * @throws QsnapError NEW_IMAGE_INVALID; LIMIT_EXCEEDED; WRITE_FAILED, NO_SPACE.
+ * @throws QsnapError NEW_IMAGE_INVALID; OUTPUT_EXISTS for a file that is not empty; LIMIT_EXCEEDED; WRITE_FAILED, NO_SPACE.
  */
 export async function createImage(device: BlockDevice, options: CreateImageOptions): Promise<void> {
   checkCreateOptions(options);
   const geometry = geometryOfNew(options);
   const image = placeEmptyImage(geometry, options);
+  await refuseUsedFile(device, 'a new image');
   if ((await device.sizeBytes()) > 0) {
     await device.writeBatch([{ at: 0, bytes: new Uint8Array(FIRST_SECTOR_BYTES) }]);
     await device.flush();

@@ -34,6 +34,8 @@ export interface ImageWriter {
   /** What stretches are aligned to: bytes of a subcluster where there are any, else a cluster. */
   readonly unitBytes: number;
   readonly takesCompressed: boolean;
+  /** What unpacks compressed clusters of the new image. Not there: nobody tells. */
+  readonly compressionType?: CompressionType | undefined;
   /**
    * Writes ascend and do not overlap, also from batch to batch. The next batch may be passed before this one has
    * resolved, so that one is read while the other is written. Until it resolves, its bytes must not change.

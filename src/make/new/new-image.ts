@@ -1,5 +1,7 @@
+import { printableText } from '../../base/text.js';
 import { QsnapError, type ErrorDetails } from '../../errors.js';
 import { geometryOf, l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
+import { COMPRESSION_TYPES } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { NewImageOptions } from './image-writer.js';
 
@@ -47,6 +49,7 @@ export function geometryOfNew(options: NewImageOptions): Geometry {
       actual: String(clusterBytes),
     });
   }
+  refuseUnknownCompression(options.compressionType);
   refuseForVersion2(options);
   const refcountOrder = Math.log2(refcountBits);
   if (!Number.isInteger(refcountOrder) || refcountOrder > LIMITS.refcountOrderMax.value) {
@@ -74,6 +77,19 @@ export function geometryOfNew(options: NewImageOptions): Geometry {
     );
   }
   return geometry;
+}
+
+/** Programs without types may name another: whatever it is, the header could only say zlib of it. */
+function refuseUnknownCompression(type: unknown): void {
+  if (COMPRESSION_TYPES.some((known) => known === type)) return;
+  throw invalidOption(
+    'compression type',
+    `an image can't have compression type "${printableText(String(type))}"`,
+    {
+      expected: COMPRESSION_TYPES.join(' or '),
+      actual: String(type),
+    },
+  );
 }
 
 /** What only version 3 has words for in its header. */

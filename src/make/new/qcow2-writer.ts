@@ -2,7 +2,9 @@ import { assert } from '../../base/assert.js';
 import { GiB, MiB } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
+import { refuseUsedFile } from '../../io/new-device.js';
 import { COPIED } from '../../l1l2/entry.js';
+import type { CompressionType } from '../../qcow2/header.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { encodeFirstCluster } from './first-cluster.js';
 import { HostClusters } from './host-clusters.js';
@@ -43,7 +45,7 @@ const PIECE_BYTES = GiB;
  * ```
  *
  * @param device empty, or a block device of fixed size: what lies in it is lost.
- * @throws QsnapError NEW_IMAGE_INVALID; WRITE_FAILED, NO_SPACE.
+ * @throws QsnapError NEW_IMAGE_INVALID; OUTPUT_EXISTS for a file that is not empty; WRITE_FAILED, NO_SPACE.
  */
 export async function newQcow2Writer(
   device: BlockDevice,
@@ -56,6 +58,7 @@ export async function newQcow2Writer(
     activeL1: { at: 0, entries: 0 },
     refcountTable: { at: 0, clusters: 0 },
   });
+  await refuseUsedFile(device, 'a new image');
   const wasEmpty = (await device.sizeBytes()) === 0;
   if (!wasEmpty) {
     await device.writeBatch([{ at: 0, bytes: new Uint8Array(FIRST_SECTOR_BYTES) }]);
@@ -68,6 +71,7 @@ class Qcow2Writer implements ImageWriter {
   readonly clusterBytes: number;
   readonly unitBytes: number;
   readonly takesCompressed = true;
+  readonly compressionType: CompressionType;
   readonly #device: BlockDevice;
   readonly #options: NewImageOptions;
   readonly #geometry: Geometry;
@@ -92,6 +96,7 @@ class Qcow2Writer implements ImageWriter {
     hasHoles: boolean,
   ) {
     this.clusterBytes = geometry.clusterBytes;
+    this.compressionType = options.compressionType;
     this.#device = device;
     this.#queue = new WriteQueue(device);
     this.#options = options;

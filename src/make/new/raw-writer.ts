@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.js';
 import { MiB } from '../../base/units.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
+import { refuseUsedFile } from '../../io/new-device.js';
 import type { GuestWrite, ImageWriter } from './image-writer.js';
 import { WriteQueue } from './write-queue.js';
 
@@ -11,9 +12,8 @@ const ZEROS = new Uint8Array(MiB);
 const ZERO_REQUESTS = 8;
 
 /**
- * Makes a raw disk of guest data that comes in ascending order. In a file that was empty, zeros and stretches without
- * guest data become holes. In any other file, and on a block device, they are given back to the host, or written as
- * zeros if the host can't take them.
+ * Makes a raw disk of guest data that comes in ascending order. In a file, zeros and stretches without guest data become
+ * holes. On a block device they are written as zeros.
  *
  * ```ts
  * const writer = await newRawWriter(device, disk.sizeBytes);
@@ -21,13 +21,14 @@ const ZERO_REQUESTS = 8;
  * await writer.finish();
  * ```
  *
- * @param device whose first `diskSizeBytes` bytes become the disk; a file becomes as long at least.
- * @throws QsnapError WRITE_FAILED, NO_SPACE.
+ * @param device an empty file, or a block device whose first `diskSizeBytes` bytes become the disk.
+ * @throws QsnapError OUTPUT_EXISTS for a file that is not empty; WRITE_FAILED, NO_SPACE.
  */
 export async function newRawWriter(
   device: BlockDevice,
   diskSizeBytes: number,
 ): Promise<ImageWriter> {
+  await refuseUsedFile(device, 'a new disk');
   const oldBytes = await device.sizeBytes();
   return new RawWriter(device, diskSizeBytes, oldBytes);
 }

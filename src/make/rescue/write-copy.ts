@@ -4,6 +4,7 @@ import { bytesOfWords, HIGH_WORD, storedWords, swapWords } from '../../base/word
 import { throwIfAborted } from '../../base/abort.js';
 import { dataRanges, zeroRule } from '../copy/zero-ranges.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
+import { refuseOneDevice, refuseUsedFile } from '../../io/new-device.js';
 import { EarlyFlushes } from '../../io/early-flushes.js';
 import { walkTables } from '../../refs/tables.js';
 import { setCopied } from '../../l1l2/scan.js';
@@ -39,7 +40,7 @@ export interface RescueReport {
  * ```
  *
  * @param device an empty file.
- * @throws QsnapError REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, READ_FAILED, WRITE_FAILED, NO_SPACE, ABORTED.
+ * @throws QsnapError OUTPUT_EXISTS, OUTPUT_IS_INPUT, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, READ_FAILED, WRITE_FAILED, NO_SPACE, ABORTED.
  */
 export async function writeRescued(
   plan: RescuePlan,
@@ -47,6 +48,8 @@ export async function writeRescued(
   device: BlockDevice,
   options: SweepOptions = {},
 ): Promise<RescueReport> {
+  await refuseOneDevice(plan.evidence.source, device);
+  await refuseUsedFile(device, 'a rescued image');
   const { layout, head } = await foreseen(plan, disks);
   const early = new EarlyFlushes(device);
   const write = async (requests: readonly WriteRequest[]): Promise<void> => {

@@ -52,6 +52,8 @@ export async function openChecked(
   label: string,
   opener: (path: string) => Promise<NodeFileCalls>,
 ): Promise<Opened> {
+  // A URL would be opened, and be no path for what comes after that.
+  if (typeof (path as unknown) !== 'string') throw new TypeError('the path of a file is a text');
   let calls: NodeFileCalls | undefined;
   try {
     // Opening alone can do harm: a tape rewinds, a pipe waits for its other end.

@@ -5,6 +5,7 @@ import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
+import { outputIsInput } from '../../io/new-device.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
 import { refuseOthers } from './file.js';
 import { closeQuietly } from './file-calls.js';
@@ -229,9 +230,7 @@ async function refuseInput(
 ): Promise<void> {
   for (const input of inputs) {
     const other = typeof input === 'string' ? await pathIdentity(input) : await input.identity?.();
-    if (other !== identity) continue;
-    const message = `${printableText(file)} is read itself: it can't be the output too`;
-    throw new QsnapError('OUTPUT_IS_INPUT', message, { file, hint: 'choose another name' });
+    if (other === identity) throw outputIsInput(file);
   }
 }
 

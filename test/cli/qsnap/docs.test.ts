@@ -1,5 +1,5 @@
 /** docs/cli.md: every output that it prints is what the commands print, in the order of the page. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { COMPARE_EXIT_CODES, EXIT_CODES } from '../../../src/cli/exit-codes.js';
@@ -17,7 +17,8 @@ afterAll(() => {
 
 /** Splits a command line as a shell does, as far as the page needs it. */
 function words(line: string): string[] {
-  return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+  const found = line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g);
+  return [...found].map(([, single, double, bare]) => single ?? double ?? bare!);
 }
 
 /** What depends on the file system stays as the page has it. */
@@ -75,4 +76,32 @@ test('the page has the table of exit codes', () => {
     ...Object.values(EXIT_CODES),
     ...Object.values(COMPARE_EXIT_CODES),
   ]);
+});
+
+// Snapshots were deleted before they were exported and compared.
+test('the list of commands in README.md works in its order', async () => {
+  const readme = readFileSync(
+    fileURLToPath(new URL('../../../README.md', import.meta.url)),
+    'utf8',
+  );
+  const [list] = /^qsnap list [^`]*/m.exec(readme)!;
+  const bytes = loadFixture('five-snapshots');
+  process.chdir(temporaryDirectory());
+  writeFileSync('disk.qcow2', bytes);
+  writeFileSync('cut.qcow2', bytes.subarray(0, bytes.length / 2));
+  const commands = list.trim().split('\n');
+  expect(commands.length).toBeGreaterThan(10);
+  for (const command of commands) {
+    const [program, ...argv] = words(command.replace(/ +#.*/, ''));
+    expect(program).toBe('qsnap');
+    const { code, stderr } = await qsnap(argv);
+    if (argv.includes('cut.qcow2')) {
+      // Not all of it can be brought back, and the exit code says so.
+      expect(existsSync(argv[argv.indexOf('-o') + 1]!), command).toBe(true);
+      continue;
+    }
+    const failed = argv[0] === 'compare' ? COMPARE_EXIT_CODES.notCompared : EXIT_CODES.notDone;
+    expect(code, `${command}: ${stderr}`).not.toBe(failed.code);
+  }
+  await expectSound('disk.qcow2');
 });

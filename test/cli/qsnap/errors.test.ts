@@ -1,5 +1,13 @@
 /** What goes wrong, and how it is said: one sentence, a hint, the state of the image. */
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { run } from '../../../src/cli/qsnap/run.js';
@@ -165,6 +173,35 @@ describe('several images', () => {
 });
 
 describe('wrong usage', () => {
+  // `--undo ""`, of a variable without a value, repaired and told of an undo file that nobody had written.
+  test.each([
+    ['repair', '--undo', '', 'IMAGE'],
+    ['repair', '--undo=', 'IMAGE'],
+    ['export', 'IMAGE', '-o', ''],
+    ['export', 'IMAGE', '-o', 'OUT', '--manifest', ''],
+    ['export', 'IMAGE', '-o', 'OUT', '--salvage', '--salvage-map', ''],
+    ['export', 'IMAGE', '-o', 'OUT', '--passphrase-file', ''],
+    ['compare', 'IMAGE', '', '-w', 'id:1'],
+    ['compare', 'IMAGE', '-w', 'id:1', '--passphrase-file', ''],
+    ['rescue', 'IMAGE', '-o', ''],
+    ['rescue', 'IMAGE', '-o', 'OUT', '--map', ''],
+    ['undo', '', 'IMAGE'],
+    ['list', 'IMAGE', ''],
+    ['info', ''],
+  ])('a file without a name: %s %s %s %s', async (...argv) => {
+    const image = imageOf('refcount-too-low');
+    const before = readFileSync(image);
+    const out = join(temporaryDirectory(), 'out');
+    const named = argv.map((word) => (word === 'IMAGE' ? image : word === 'OUT' ? out : word));
+    const { code, stdout, stderr } = await qsnap(named);
+    expect({ code, stdout }).toEqual({ code: argv[0] === 'compare' ? 2 : 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^qsnap: (option|argument) '.*' .*is empty: no file has that name\nhint: /,
+    );
+    expect(Buffer.compare(readFileSync(image), before)).toBe(0);
+    expect(existsSync(out)).toBe(false);
+  });
+
   test.each([
     [['lst', 'x'], "unknown command 'lst'\nhint: Did you mean list?"],
     [['list'], "missing required argument 'image'\nhint: `qsnap list --help` shows what it takes"],

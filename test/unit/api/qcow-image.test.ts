@@ -292,6 +292,30 @@ test('owners: ranges that the disks have, in bytes', async () => {
   expect(shared).toBeGreaterThan(0);
 });
 
+// They went on after the edit, and told who had had the clusters before it.
+test('owners: an edit, closing and a signal end them, as they end extents', async () => {
+  const on = await opened('five-snapshots');
+  const controller = new AbortController();
+  const abort = (): Promise<void> => {
+    controller.abort();
+    return Promise.resolve();
+  };
+  const ends: readonly [string, () => Promise<unknown>][] = [
+    ['IMAGE_CHANGED', () => on.image.delete('id:1')],
+    ['ABORTED', abort],
+  ];
+  for (const [code, end] of ends) {
+    const owners = on.image.owners({ signal: controller.signal });
+    expect((await owners.next()).done).toBe(false);
+    await end();
+    await expect(owners.next(), code).rejects.toMatchObject({ code });
+  }
+  const owners = on.image.owners();
+  expect((await owners.next()).done).toBe(false);
+  await closedSound(on);
+  await expect(owners.next()).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
 test('progress of an edit: planned, checked, written', async () => {
   const on = await opened('five-snapshots');
   const told: Progress[] = [];

@@ -111,7 +111,8 @@ async function repairOpened(
     proposeRepair(device, choose, { ...how, signal });
   const { report, ...proposal } = await editWithinRoom(device, make, async (made) => {
     if (made.plan === undefined) return { ...made, report: undefined };
-    const kept = undoFile && (await keepUndo(device, made.plan, path, undoFile));
+    const kept =
+      undoFile === undefined ? undefined : await keepUndo(device, made.plan, path, undoFile);
     const asForetold = (image: BlockSource) => refuseUnsound(image, made.after.totals);
     const options = { signal, ...(verify === true && { verify: asForetold }) };
     const report = await executePlan(made.plan, options).catch(async (error: unknown) => {

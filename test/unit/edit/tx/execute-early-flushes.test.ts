@@ -25,6 +25,7 @@ function planOf(tables: number): WritePlan {
       },
     ],
     switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+    freed: [],
     punch: [],
   };
 }

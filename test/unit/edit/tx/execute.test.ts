@@ -29,6 +29,7 @@ function made(): { device: MemoryDevice; bytes: Uint8Array; plan: WritePlan } {
       },
     ],
     switch: { at: 24, bytes: new Uint8Array(48).fill(7) },
+    freed: [],
     punch: [{ at: 2048, length: 1024 }],
   };
   return { device: memoryDevice(bytes), bytes, plan };
@@ -112,6 +113,7 @@ describe('a plan that is carried out', () => {
     const tables: WritePlan = {
       ...plan,
       fileSizeBytes: plan.headerSector.length,
+      freed: [],
       punch: [],
       shadow: [
         {

@@ -22,6 +22,7 @@ const SAFE: WritePlan = {
   fileSizeBytes: 8192,
   shadow: [literal(1024, 1024), tables(512, 4096)],
   switch: { at: 24, bytes: new Uint8Array(72) },
+  freed: [],
   punch: [{ at: 2048, length: 1024 }],
 };
 
@@ -51,6 +52,9 @@ test.each<[string, Partial<WritePlan>]>([
   ['a table lies over a literal', { shadow: [literal(1024, 1024), tables(1536)] }],
   ['R7: what is freed is written', { punch: [{ at: 1024, length: 512 }] }],
   ['R7: what is freed holds a new table', { punch: [{ at: 4000, length: 200 }] }],
+  ['R7: a new copy lies over something of the old state', { freed: [{ at: 1024, length: 512 }] }],
+  ['a range becomes free twice', { freed: [SAFE.punch[0]!, SAFE.punch[0]!] }],
+  ['S12: the header becomes free', { freed: [{ at: 0, length: 512 }] }],
   ['something is freed twice', { punch: [SAFE.punch[0]!, SAFE.punch[0]!] }],
   ['S12: the header is freed', { punch: [{ at: 0, length: 512 }] }],
 ])('planted: %s', (_, violation) => {

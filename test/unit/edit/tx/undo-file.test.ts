@@ -29,6 +29,7 @@ const INDEX: UndoIndex = {
     { at: 2044, length: 4, sha256After: 'bb'.repeat(32) },
   ],
   punched: [{ at: 1024, length: 8 }],
+  freed: [{ at: 1032, length: 8, sha256Before: 'cc'.repeat(32) }],
 };
 
 async function written(): Promise<Uint8Array> {

@@ -44,6 +44,18 @@ const FAULTS: readonly [string, (string | number)[], Json | undefined, string][]
     'punched.length',
   ],
   ['a table longer than any', ['shadow', 1, 'length'], 2 ** 27 + 1, 'shadow[1].length'],
+  ['no list of what became free', ['freed'], undefined, 'freed'],
+  ['what became free in the header', ['freed', 0, 'at'], 0, 'freed[0].at'],
+  ['what became free behind the end', ['freed', 0, 'at'], 3072, 'freed[0].at'],
+  ['what became free of no bytes', ['freed', 0, 'length'], 0, 'freed[0].length'],
+  ['what became free where a table lies', ['freed', 0, 'at'], 1024, 'freed[0].at'],
+  ['what became free where a hole lies', ['freed', 0, 'at'], 2048, 'freed[0].at'],
+  [
+    'what became free without a digest',
+    ['freed', 0, 'sha256Before'],
+    null,
+    'freed[0].sha256Before',
+  ],
   ['a hole where a table lies', ['punched', 0, 'at'], 1024, 'punched[0].at'],
 ];
 

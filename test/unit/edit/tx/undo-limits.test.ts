@@ -28,7 +28,7 @@ describe('limits', () => {
     const view = new DataView(trailer.buffer);
     view.setBigUint64(0, 16n);
     view.setUint32(8, indexBytes);
-    view.setUint32(12, 1);
+    view.setUint32(12, 2);
     const digest = 'f'.repeat(64);
     const parts = new Map<number, Uint8Array>([
       [0, UNDO_MAGIC],
@@ -50,6 +50,7 @@ describe('limits', () => {
       fileSizeBytes: 2 ** 40,
       shadow: [],
       switch: { at: 24, bytes: new Uint8Array(72) },
+      freed: [],
       punch: many,
     };
     const about = { image: 'x', operation: 'repair' };
@@ -68,6 +69,7 @@ describe('limits', () => {
       fileSizeBytes: bytes.length,
       shadow: [],
       switch: { at: 24, bytes: new Uint8Array(72) },
+      freed: [],
       punch: [],
     };
     const about = { image: 'x', operation: 'repair' };

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Hasher } from '../../../../src/base/hasher.js';
 import { isQsnapError } from '../../../../src/errors.js';
+import type { ByteRange } from '../../../../src/io/device.js';
 import { memoryDevice, type MemoryDevice } from '../../../../src/io/memory.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
 import type { WritePlan } from '../../../../src/edit/tx/plan.js';
@@ -84,10 +85,20 @@ describe('an edit that is undone', () => {
   });
 
   test('is refused where a cluster that it gave back holds something else by now', async () => {
+    await expectForeignRefused(({ punch }) => punch);
+  });
+
+  test('is refused where a cluster that it left free holds something else by now', async () => {
+    await expectForeignRefused(({ freed }) => freed);
+  });
+
+  async function expectForeignRefused(
+    rangesOf: (plan: WritePlan) => readonly ByteRange[],
+  ): Promise<void> {
     const seen = { refused: 0 };
     await fc.assert(
       fc.asyncProperty(situations, fc.nat(511), async ({ bytes, plan }, within) => {
-        const [freed] = plan.punch.filter(({ at }) => at < bytes.length);
+        const [freed] = rangesOf(plan).filter(({ at }) => at < bytes.length);
         if (freed === undefined) return;
         const { device, file } = await edited(bytes, plan);
         const at = freed.at + within;
@@ -101,7 +112,7 @@ describe('an edit that is undone', () => {
       { numRuns: 50 },
     );
     expect(seen.refused).toBeGreaterThan(20);
-  });
+  }
 
   test('ends at once where a signal comes while the image is compared', async () => {
     const bytes = Uint8Array.from({ length: 8192 }, (_, i) => 1 + (i % 251));
@@ -115,6 +126,7 @@ describe('an edit that is undone', () => {
       fileSizeBytes: bytes.length,
       shadow: [1024, 2048, 4096].map((at) => ({ ...table, at })),
       switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+      freed: [],
       punch: [],
     });
     const before = device.snapshotBytes();
@@ -166,6 +178,7 @@ describe('an edit that is undone', () => {
         headerSector: bytes.slice(0, CLUSTER),
         fileSizeBytes: bytes.length,
         switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+        freed: parts.punch,
         ...parts,
       });
       expect((await executeUndo(device, file, newHasher)).switched, name).toBe(true);
@@ -182,6 +195,7 @@ describe('an edit that is undone', () => {
         { kind: 'literal', what: 'active L1', at: 6 * CLUSTER, bytes: bytes.slice(0, CLUSTER) },
       ],
       switch: { at: 24, bytes: new Uint8Array(72).fill(9) },
+      freed: [],
       punch: [{ at: 2 * CLUSTER, length: CLUSTER }],
     };
     const { device, file } = await edited(bytes, plan);

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { copyDisk, type CopyOptions } from '../../../../src/make/copy/copy-disk.js';
 import type { ExtentKind } from '../../../../src/read/guest/disk.js';
+import { memoryDevice } from '../../../../src/io/memory.js';
+import { newQcow2Writer } from '../../../../src/make/new/qcow2-writer.js';
+import { PLAIN } from '../../../support/new-image.js';
 import { randomFrom, seedOf, type Random } from '../../../support/model-random.js';
 import { diskOf, packed, recordingWriter, type MadeUpDisk, type Stretch } from './disks.js';
 
@@ -111,4 +114,19 @@ describe('a copy that fails', () => {
     const copy = copyDisk(large, recordingWriter(512, new Uint8Array(BYTES)), { onContent });
     await expect(copy).rejects.toThrow('deaf');
   });
+});
+
+test('a compressor of another type than the new image has is refused before anything is written', async () => {
+  const disk = diskOf([{ length: 65536, kind: 'data', depth: 0, fill: 7 }]);
+  const device = memoryDevice();
+  const writer = await newQcow2Writer(device, { ...PLAIN, diskSizeBytes: 65536 });
+  for (const type of ['zstd', 'deflate', '']) {
+    const other = { ...compress, type: type as 'zstd' };
+    await expect(copyDisk(disk, writer, { compress: other })).rejects.toMatchObject({
+      code: 'NEW_IMAGE_INVALID',
+      details: { structure: 'compression type', expected: 'zlib', actual: type },
+    });
+  }
+  expect(await device.sizeBytes()).toBe(0);
+  expect((await copyDisk(disk, writer, { compress })).compressedClusters).toBe(1);
 });

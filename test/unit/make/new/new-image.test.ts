@@ -11,6 +11,11 @@ test.each([
   [{ version: 2 as const, extendedL2: true }, 'extended L2 entries'],
   [{ version: 2 as const, lazyRefcounts: true }, 'lazy refcounts'],
   [{ version: 2 as const, compressionType: 'zstd' as const }, 'compression type'],
+  // Each of these made an image that nobody could read, and told of success.
+  [{ compressionType: 'deflate' as 'zlib' }, 'compression type'],
+  [{ compressionType: '' as 'zlib' }, 'compression type'],
+  [{ compressionType: null as unknown as 'zlib' }, 'compression type'],
+  [{ compressionType: true as unknown as 'zlib' }, 'compression type'],
   [{ extendedL2: true, clusterBytes: 8192 }, 'extended L2 entries'],
   [{ diskSizeBytes: -1 }, 'disk size'],
   [{ diskSizeBytes: 2 ** 52 }, 'disk size'],

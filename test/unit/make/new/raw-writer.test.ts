@@ -14,7 +14,6 @@ const writes = [
 
 test.each([
   ['an empty file', memoryDevice()],
-  ['a file with other content', memoryDevice(new Uint8Array(3000).fill(9))],
   ['a block device', memoryDevice(new Uint8Array(8192).fill(9), 'disk', { growable: false })],
 ])('%s', async (_, device) => {
   const writer = await newRawWriter(device, 5000);
