@@ -100,7 +100,9 @@ test('the list of commands in README.md works in its order', async () => {
       expect(existsSync(argv[argv.indexOf('-o') + 1]!), command).toBe(true);
       continue;
     }
-    const failed = argv[0] === 'compare' ? COMPARE_EXIT_CODES.notCompared : EXIT_CODES.notDone;
+    const failed = ['compare', 'diff'].includes(argv[0]!)
+      ? COMPARE_EXIT_CODES.notCompared
+      : EXIT_CODES.notDone;
     expect(code, `${command}: ${stderr}`).not.toBe(failed.code);
   }
   await expectSound('disk.qcow2');

@@ -88,6 +88,19 @@ describe('usage', () => {
   });
 });
 
+test('README.md shows what usage prints', async () => {
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+  const image = imageOf('five-snapshots');
+  await qsnap(['create', image, 'before upgrade']);
+  await qsnap(['rename', image, 'id:1', 'golden']);
+  await qsnap(['apply', image, 'golden']);
+  const { stdout } = await qsnap(['usage', image]);
+  // What a file takes is for the file system to say.
+  const settled = (text: string): string => text.replaceAll(/, [^,]* taken on the host/g, '');
+  expect(settled(readme)).toContain(settled(stdout));
+  await expectSound(image);
+});
+
 describe('tree', () => {
   test.each(plainFixtures())('%s: has the shape of its schema', async (name) => {
     const { code, stdout } = await qsnap(['tree', '--json', imageOf(name)]);

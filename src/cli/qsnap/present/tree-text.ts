@@ -59,12 +59,13 @@ function doubtOf({ certainty, alternatives }: Descent): string {
 function legendOf({ active, snapshots }: Ancestry): readonly string[] {
   if (snapshots.length === 0) return [];
   const { parent, newBytes, goneBytes } = active;
-  const gone = goneBytes === 0 ? '' : ` and ${sizeText(goneBytes)} gone`;
+  const isSame = newBytes === 0 && goneBytes === 0;
+  const changes = isSame ? 'nothing new' : `${sizeText(newBytes)} new, ${sizeText(goneBytes)} gone`;
   return [
     ...(parent === undefined
       ? []
       : [
-          `${APPLIED_LAST} the active disk grew from ${describeSnapshot(parent)}: ${sizeText(newBytes)} new${gone} since.`,
+          `${APPLIED_LAST} the active disk grew from ${describeSnapshot(parent)}: ${changes} since.`,
         ]),
     'Inferred from the clusters that disks share; an image does not record it.',
   ];
