@@ -97,6 +97,7 @@ export type { Gate, OpenedLayer } from './read/guest/gate.js';
 export { openGuestDisk } from './read/guest/open-guest-disk.js';
 export type { GuestDiskOptions } from './read/guest/open-guest-disk.js';
 export type {
+  CipherDirection,
   CipherName,
   Compressor,
   Cryptography,

@@ -24,21 +24,24 @@ export class Packing {
   /**
    * Room for so many bytes, fewer than a cluster has.
    *
+   * @param references how many L2 entries lead to them, each as often as its table is pointed at.
    * @returns where they begin in the file.
+   * @throws QsnapError LIMIT_EXCEEDED, REFCOUNT_OVERFLOW.
    */
-  place(bytes: number): number {
+  place(bytes: number, references = 1): number {
     const clusterBytes = this.#clusterBytes;
     const clusters = this.#clusters;
     let at = this.#nextAt;
-    // A cluster that nothing more may point at is full.
-    if (at > 0 && clusters.count(Math.floor(at / clusterBytes)) === clusters.countMax) at = 0;
+    // A cluster that so many more may not point at is full.
+    const open = Math.floor(at / clusterBytes);
+    if (at > 0 && clusters.count(open) + references > clusters.countMax) at = 0;
     const free = at === 0 ? 0 : clusterBytes - (at % clusterBytes);
     if (free < bytes) {
-      const fresh = clusters.append(1);
+      const fresh = clusters.append(1, references);
       if (at === 0 || at + free !== fresh) at = fresh;
-      else clusters.share(Math.floor(at / clusterBytes));
+      else clusters.share(open, references);
     } else {
-      clusters.share(Math.floor(at / clusterBytes));
+      clusters.share(open, references);
     }
     const end = at + bytes;
     this.#nextAt = end % clusterBytes === 0 ? 0 : end;

@@ -1,0 +1,281 @@
+import { roundUp } from '../../base/units.js';
+import { QsnapError } from '../../errors.js';
+import { openImage } from '../../image/open.js';
+import type { OpenImage } from '../../image/image.js';
+import { ownSnapshot } from '../../image/own-snapshot.js';
+import { refuseEdited } from '../../image/refuse-edited.js';
+import type { BlockDevice, BlockSource } from '../../io/device.js';
+import { stoppableImage } from '../../io/stoppable.js';
+import type { HeaderExtension } from '../../qcow2/extensions.js';
+import type { L1Ref } from '../../qcow2/header.js';
+import { conformingEntry, encodeSnapshotTable, type Snapshot } from '../../qcow2/snapshot-table.js';
+import { encodeStruct } from '../../base/struct.js';
+import { ENCRYPTION_POINTER } from '../../qcow2/spec.js';
+import { refuseUnsound } from '../../read/check/refuse-unsound.js';
+import type { DiskCipher } from '../../read/guest/layer.js';
+import { unlock } from '../../read/guest/unlock.js';
+import { encodeCarriedHeader } from '../new/carried-header.js';
+import { appendRefcountArea, refcountWrites, type RefcountArea } from '../new/refcount-area.js';
+import { WriteQueue } from '../new/write-queue.js';
+import { digestDisks } from './content-digests.js';
+import type { CompactDisk, CompactOptions, CompactReport } from './compact-options.js';
+import { copyData, type DataTotals } from './copy-data.js';
+import { Placement } from './placement.js';
+import { refuseTarget, targetOf, type CompactTarget } from './compact-target.js';
+import { readSourceTables, type SourceTables } from './source-tables.js';
+import { surveyTables, type Survey } from './survey.js';
+import { encodeL1, placeL1s, writeL2Tables } from './write-metadata.js';
+
+/**
+ * Writes a new image with the active disk and the snapshots of another one, VM states included. What disks share they
+ * share in the new image; tables and data lie in guest order, and nothing else is in the file. Ids, names, dates,
+ * clocks and extra data stay as they are.
+ *
+ * Every disk and VM state of the new image is compared with the old one by hash, and the new image is checked. If that
+ * fails, the file is no image.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const { newFileSizeBytes, disks } = await compactImage(image, copy, { newHasher: newSha256 });
+ * ```
+ *
+ * Memory: 16 bytes for each cluster of the old file, and 10 for each of the new one.
+ *
+ * @param device an empty file.
+ * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_DAMAGED, IMAGE_CHANGED, SNAPSHOT_STALE, ENCRYPTED, PASSPHRASE_WRONG,
+ *   NEW_IMAGE_INVALID, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, UNSUPPORTED_COMPRESSION, CLUSTER_DATA_INVALID, READ_FAILED,
+ *   WRITE_FAILED, NO_SPACE, VERIFY_FAILED, ABORTED.
+ */
+export async function compactImage(
+  image: OpenImage,
+  device: BlockDevice,
+  options: CompactOptions,
+): Promise<CompactReport> {
+  refuseEdited(image);
+  const [unread] = image.unread ?? [];
+  if (unread !== undefined) throw unread.reason;
+  const target = targetOf(image, options);
+  const cipher = await cipherOf(image, options);
+  const old = stoppableImage(image, options.signal, 'the compaction');
+  const source = await readSourceTables(old, chosenSnapshots(image, options));
+  const survey = await surveyTables(source, options.signal);
+  refuseTarget(target, source, survey);
+  const tell = progressOf(source, survey, options);
+  const written = await writeNew(source, survey, device, target, cipher, {
+    ...options,
+    onBytes: tell('writing', 1),
+  });
+  try {
+    const onBytes = tell('comparing', 2);
+    const disks = await compared(source, survey, device, cipher, options, onBytes);
+    await refuseUnsound(device, { corruptions: 0, checkErrors: 0, leaks: 0 });
+    return {
+      ...written,
+      oldFileSizeBytes: image.fileSizeBytes,
+      dedupedClusters: 0,
+      disks,
+      bitmapsLeftOut: image.bitmaps.length,
+    };
+  } catch (error) {
+    // What is not proved to be equal is no image.
+    await device.writeBatch([{ at: 0, bytes: new Uint8Array(512) }]);
+    await device.flush();
+    throw error;
+  }
+}
+
+/** In the order of the table, whatever the order that they were named in. */
+function chosenSnapshots(image: OpenImage, { snapshots }: CompactOptions): readonly Snapshot[] {
+  if (snapshots === undefined) return image.snapshots;
+  const chosen = new Set(snapshots.map((snapshot) => ownSnapshot(image, snapshot).index));
+  return image.snapshots.filter(({ index }) => chosen.has(index));
+}
+
+/**
+ * LUKS numbers sectors by their place in the file: what moves is encrypted anew. The old AES numbers them by their
+ * place on the disk, and stays as it is.
+ */
+async function cipherOf(
+  image: OpenImage,
+  { passphrase, cryptography }: CompactOptions,
+): Promise<DiskCipher | undefined> {
+  if (image.header.encryption !== 'luks') return undefined;
+  if (passphrase === undefined || cryptography === undefined) {
+    throw new QsnapError(
+      'ENCRYPTED',
+      'clusters with LUKS are encrypted by their place, and no passphrase was given to move them',
+      {
+        file: image.source.label,
+        actual: 'luks',
+        hint: 'give the passphrase that the image was made with',
+      },
+    );
+  }
+  return unlock(image, passphrase, cryptography);
+}
+
+type Tell = (phase: 'writing' | 'comparing', times: number) => (bytes: number) => void;
+
+function progressOf(
+  { format }: SourceTables,
+  { references, packed }: Survey,
+  { onProgress }: CompactOptions,
+): Tell {
+  const { clusterBytes } = format.geometry;
+  const clusters = references.reduce((sum, count) => (count > 0 ? sum + 1 : sum), 0);
+  const total = clusters * clusterBytes + packed.bytes.reduce((sum, bytes) => sum + bytes, 0);
+  return (phase, times) => {
+    let done = 0;
+    return (bytes) => {
+      done += bytes;
+      onProgress?.(phase, Math.min(done, total * times), total * times);
+    };
+  };
+}
+
+interface WriteOptions extends CompactOptions {
+  readonly onBytes: (bytes: number) => void;
+}
+
+type Written = DataTotals & Pick<CompactReport, 'newFileSizeBytes'>;
+
+async function writeNew(
+  source: SourceTables,
+  survey: Survey,
+  device: BlockDevice,
+  target: CompactTarget,
+  cipher: DiskCipher | undefined,
+  options: WriteOptions,
+): Promise<Written> {
+  const { image, disks } = source;
+  const { geometry } = target;
+  const { clusterBytes } = geometry;
+  const queue = new WriteQueue(device);
+  const placement = new Placement(source, survey, target);
+  const luks = await carryLuksHeader(image, placement, queue);
+  const l1s = placeL1s(disks, placement);
+  const tableOf = (places: readonly L1Ref[]): Uint8Array => snapshotTable(disks, places, target);
+  const { length: tableBytes } = tableOf(l1s);
+  const tableAt =
+    tableBytes === 0 ? 0 : placement.clusters.append(Math.ceil(tableBytes / clusterBytes));
+  const totals = await copyData(source, survey, placement, queue, {
+    ...{ dropZeros: target.dropZeros, compress: target.compress },
+    ...{ cipher, decompressor: options.decompressor, onBytes: options.onBytes },
+    signal: options.signal,
+  });
+  await writeL2Tables(source, placement, queue);
+  const requests = [
+    ...disks.map((disk, i) => ({
+      at: l1s[i]!.at,
+      bytes: encodeL1(disk, source, placement, geometry),
+    })),
+    { at: tableAt, bytes: padded(tableOf(l1s), clusterBytes) },
+  ];
+  await queue.inTurn([requests.filter(({ bytes }) => bytes.length > 0)]);
+  const area = appendRefcountArea(placement.clusters, geometry);
+  await queue.inTurn(refcountWrites(area, placement.clusters.counts, geometry));
+  await queue.drain();
+  const newFileSizeBytes = placement.clusters.length * clusterBytes;
+  await device.truncate(newFileSizeBytes);
+  await device.flush();
+  const header = headerOf(image, target, l1s, { at: tableAt, count: disks.length - 1 }, area, luks);
+  await device.writeBatch([{ at: 0, bytes: header }]);
+  await device.flush();
+  return { ...totals, newFileSizeBytes };
+}
+
+/** The LUKS header keeps its bytes: its keys don't depend on where it lies. */
+async function carryLuksHeader(
+  { extensions, source }: OpenImage,
+  placement: Placement,
+  queue: WriteQueue,
+): Promise<number> {
+  const extension = extensions.find(({ kind }) => kind === 'encryption-header');
+  if (extension?.kind !== 'encryption-header') return 0;
+  const { at, bytes } = extension.header;
+  const whole = new Uint8Array(roundUp(bytes, placement.clusterBytes));
+  await source.readBatch([{ at, into: whole.subarray(0, bytes) }]);
+  const place = placement.clusters.append(whole.length / placement.clusterBytes);
+  await queue.inTurn([[{ at: place, bytes: whole }]]);
+  return place;
+}
+
+function snapshotTable(
+  disks: SourceTables['disks'],
+  l1s: readonly L1Ref[],
+  { version }: CompactTarget,
+): Uint8Array {
+  return encodeSnapshotTable(
+    disks.flatMap(({ snapshot }, i) => {
+      return snapshot === undefined ? [] : [{ ...conformingEntry(snapshot, version), l1: l1s[i]! }];
+    }),
+  );
+}
+
+function padded(bytes: Uint8Array, clusterBytes: number): Uint8Array {
+  const whole = new Uint8Array(roundUp(bytes.length, clusterBytes));
+  whole.set(bytes);
+  return whole;
+}
+
+function headerOf(
+  image: OpenImage,
+  { version, geometry, compressionType }: CompactTarget,
+  l1s: readonly L1Ref[],
+  table: { readonly at: number; readonly count: number },
+  area: RefcountArea,
+  luksAt: number,
+): Uint8Array {
+  const { header, backingNameBytes } = image;
+  return encodeCarriedHeader({
+    ...{ version, geometry, old: header, compressionType, backingNameBytes },
+    extensions: image.extensions.flatMap((extension) => carried(extension, luksAt)),
+    diskSizeBytes: header.diskSizeBytes,
+    activeL1: l1s[0]!,
+    snapshotTable: table,
+    refcountTable: { at: area.at, clusters: area.tableClusters },
+  });
+}
+
+/** Bitmaps are left out; the LUKS header lies somewhere else. */
+function carried(extension: HeaderExtension, luksAt: number): HeaderExtension[] {
+  if (extension.kind === 'bitmaps') return [];
+  if (extension.kind !== 'encryption-header') return [extension];
+  const bytes = extension.bytes.slice();
+  encodeStruct(ENCRYPTION_POINTER, { at: BigInt(luksAt) }, bytes);
+  return [{ ...extension, bytes }];
+}
+
+/** @throws QsnapError VERIFY_FAILED where a disk is not what it was. */
+async function compared(
+  source: SourceTables,
+  survey: Survey,
+  device: BlockSource,
+  cipher: DiskCipher | undefined,
+  options: CompactOptions,
+  onBytes: (bytes: number) => void,
+): Promise<readonly CompactDisk[]> {
+  const { newHasher, decompressor, signal } = options;
+  const digest = { newHasher, decompressor, cipher, onBytes, signal };
+  const image = stoppableImage(await openImage(device), signal, 'the comparison');
+  const made = await readSourceTables(image, image.snapshots);
+  const now = await digestDisks(made, await surveyTables(made, signal), digest);
+  const before = await digestDisks(source, survey, digest);
+  for (const [i, disk] of before.entries()) {
+    const same =
+      disk.contentHash === now[i]?.contentHash && disk.vmStateHash === now[i].vmStateHash;
+    if (!same || disk.diskSizeBytes !== now[i]?.diskSizeBytes) throw notTheSame(disk, device);
+  }
+  if (now.length !== before.length) throw notTheSame(now[before.length], device);
+  return before;
+}
+
+function notTheSame(disk: CompactDisk | undefined, { label }: BlockSource): QsnapError {
+  const { snapshot } = disk ?? {};
+  const which = snapshot === undefined ? 'the active disk' : `the disk of snapshot ${snapshot.id}`;
+  return new QsnapError('VERIFY_FAILED', `${which} of the new image is not what it was`, {
+    structure: snapshot === undefined ? 'active L1' : 'snapshot L1',
+    file: label,
+    hint: 'the old image is as it was; please report this',
+  });
+}
