@@ -14,12 +14,14 @@ import { ENCRYPTION_POINTER } from '../../qcow2/spec.js';
 import { refuseUnsound } from '../../read/check/refuse-unsound.js';
 import type { DiskCipher } from '../../read/guest/layer.js';
 import { unlock } from '../../read/guest/unlock.js';
+import { referencesMaxOf } from '../new/host-clusters.js';
 import { encodeCarriedHeader } from '../new/carried-header.js';
 import { appendRefcountArea, refcountWrites, type RefcountArea } from '../new/refcount-area.js';
 import { WriteQueue } from '../new/write-queue.js';
 import { digestDisks } from './content-digests.js';
 import type { CompactDisk, CompactOptions, CompactReport } from './compact-options.js';
 import { copyData, type DataTotals } from './copy-data.js';
+import { dedupe as dedupeClusters, type Deduped } from './dedupe.js';
 import { Placement } from './placement.js';
 import { refuseTarget, targetOf, type CompactTarget } from './compact-target.js';
 import { readSourceTables, type SourceTables } from './source-tables.js';
@@ -61,7 +63,8 @@ export async function compactImage(
   const survey = await surveyTables(source, options.signal);
   refuseTarget(target, source, survey);
   const tell = progressOf(source, survey, options);
-  const written = await writeNew(source, survey, device, target, cipher, {
+  const deduped = await dedupedBy(source, survey, target, cipher, options);
+  const written = await writeNew(source, deduped.survey, device, target, cipher, {
     ...options,
     onBytes: tell('writing', 1),
   });
@@ -72,7 +75,7 @@ export async function compactImage(
     return {
       ...written,
       oldFileSizeBytes: image.fileSizeBytes,
-      dedupedClusters: 0,
+      dedupedClusters: deduped.clusters,
       disks,
       bitmapsLeftOut: image.bitmaps.length,
     };
@@ -112,6 +115,18 @@ async function cipherOf(
     );
   }
   return unlock(image, passphrase, cryptography);
+}
+
+async function dedupedBy(
+  source: SourceTables,
+  survey: Survey,
+  { geometry }: CompactTarget,
+  cipher: DiskCipher | undefined,
+  { dedupe, newHasher, signal }: CompactOptions,
+): Promise<Deduped> {
+  if (dedupe !== true) return { survey, clusters: 0 };
+  const referencesMax = referencesMaxOf(geometry);
+  return dedupeClusters(source, survey, { newHasher, cipher, referencesMax, signal });
 }
 
 type Tell = (phase: 'writing' | 'comparing', times: number) => (bytes: number) => void;

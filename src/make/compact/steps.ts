@@ -108,7 +108,7 @@ function newFlags({ length }: PackedClusters): ClusterSet {
 function* newIn(
   words: Uint32Array,
   { format, scan }: SourceTables,
-  { packed, references }: Survey,
+  { packed, standsFor }: Survey,
   seen: { readonly clusters: ClusterSet; readonly packed: ClusterSet },
 ): Generator<OpenItem> {
   const { clusterBytes, clusterBits } = format.geometry;
@@ -122,12 +122,10 @@ function* newIn(
       seen.packed.add(number);
       yield { kind: 'packed', number, at, bytes: packed.bytes[number]! };
     } else if (holdsData(words, i, stride)) {
-      const at = offsetOf(high, low);
-      const number = at / clusterBytes;
-      // One that another one stands for has no references.
-      if (references[number] === 0 || seen.clusters.has(number)) continue;
+      const number = standsFor(offsetOf(high, low) / clusterBytes);
+      if (seen.clusters.has(number)) continue;
       seen.clusters.add(number);
-      yield { kind: 'cluster', number, at, bytes: clusterBytes };
+      yield { kind: 'cluster', number, at: number * clusterBytes, bytes: clusterBytes };
     }
   }
 }

@@ -6,6 +6,11 @@ import { LIMITS } from '../../qcow2/limits.js';
 const COUNT_MAX = 0xffff;
 const FIRST_CAPACITY = 1024;
 
+/** How many references a cluster of a new image may have. */
+export function referencesMaxOf({ refcountMax }: Geometry): number {
+  return Math.min(refcountMax, COUNT_MAX);
+}
+
 /**
  * The host clusters of an image that is being made, in order of their place, and how often each is
  * pointed at. Two bytes of memory a cluster.
@@ -19,7 +24,7 @@ export class HostClusters {
 
   /** @param reserved clusters at the start that are in use already, each once. */
   constructor(geometry: Geometry, reserved: number) {
-    this.countMax = Math.min(geometry.refcountMax, COUNT_MAX);
+    this.countMax = referencesMaxOf(geometry);
     this.#clusterBytes = geometry.clusterBytes;
     this.#used = 0;
     this.append(reserved);
