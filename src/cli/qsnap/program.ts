@@ -11,6 +11,7 @@ import type { EditFlags } from './editing.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { parseDate, type DateValue } from './date-option.js';
 import { EXAMPLES, REPAIR_WHAT_HELP, SELECTOR_HELP } from './help-texts.js';
+import { addCompact } from './program-compact.js';
 import { addCompare, addExport } from './program-guest.js';
 import { addRescue } from './program-rescue.js';
 import {
@@ -27,7 +28,8 @@ type Add = (program: Command, contextFor: ContextFor, settle: Settle) => void;
 
 const READING: Readonly<Record<string, Add>> = {
   ...{ info: addInfo, list: addList, show: addShow, check: addCheck, map: addMap },
-  ...{ compare: addCompare, export: addExport, rescue: addRescue },
+  ...{ compare: addCompare, export: addExport },
+  ...{ compact: addCompact, rescue: addRescue },
 };
 
 const EDITING: Readonly<Record<string, Add>> = {

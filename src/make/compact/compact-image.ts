@@ -14,19 +14,21 @@ import { ENCRYPTION_POINTER } from '../../qcow2/spec.js';
 import { refuseUnsound } from '../../read/check/refuse-unsound.js';
 import type { DiskCipher } from '../../read/guest/layer.js';
 import { unlock } from '../../read/guest/unlock.js';
-import { referencesMaxOf } from '../new/host-clusters.js';
+import { referencesMaxOf, type HostClusters } from '../new/host-clusters.js';
 import { encodeCarriedHeader } from '../new/carried-header.js';
 import { appendRefcountArea, refcountWrites, type RefcountArea } from '../new/refcount-area.js';
 import { WriteQueue } from '../new/write-queue.js';
 import { digestDisks } from './content-digests.js';
 import type { CompactDisk, CompactOptions, CompactReport } from './compact-options.js';
-import { copyData, type DataTotals } from './copy-data.js';
+import type { DataTotals } from './copy-data.js';
 import { dedupe as dedupeClusters, type Deduped } from './dedupe.js';
-import { Placement } from './placement.js';
+import type { NewLayout } from './new-layout.js';
+import { digestByReading } from './read-digests.js';
+import { RegridLayout } from './regrid-copy.js';
+import { SameLayout } from './same-layout.js';
 import { refuseTarget, targetOf, type CompactTarget } from './compact-target.js';
 import { readSourceTables, type SourceTables } from './source-tables.js';
 import { surveyTables, type Survey } from './survey.js';
-import { encodeL1, placeL1s, writeL2Tables } from './write-metadata.js';
 
 /**
  * Writes a new image with the active disk and the snapshots of another one, VM states included. What disks share they
@@ -70,12 +72,12 @@ export async function compactImage(
   });
   try {
     const onBytes = tell('comparing', 2);
-    const disks = await compared(source, survey, device, cipher, options, onBytes);
+    const disks = await compared(source, survey, device, target, cipher, options, onBytes);
     await refuseUnsound(device, { corruptions: 0, checkErrors: 0, leaks: 0 });
     return {
       ...written,
       oldFileSizeBytes: image.fileSizeBytes,
-      dedupedClusters: deduped.clusters,
+      dedupedClusters: deduped.clusters + written.dedupedClusters,
       disks,
       bitmapsLeftOut: image.bitmaps.length,
     };
@@ -120,11 +122,11 @@ async function cipherOf(
 async function dedupedBy(
   source: SourceTables,
   survey: Survey,
-  { geometry }: CompactTarget,
+  { geometry, isSameGrid }: CompactTarget,
   cipher: DiskCipher | undefined,
   { dedupe, newHasher, signal }: CompactOptions,
 ): Promise<Deduped> {
-  if (dedupe !== true) return { survey, clusters: 0 };
+  if (dedupe !== true || !isSameGrid) return { survey, clusters: 0 };
   const referencesMax = referencesMaxOf(geometry);
   return dedupeClusters(source, survey, { newHasher, cipher, referencesMax, signal });
 }
@@ -166,31 +168,34 @@ async function writeNew(
   const { geometry } = target;
   const { clusterBytes } = geometry;
   const queue = new WriteQueue(device);
-  const placement = new Placement(source, survey, target);
-  const luks = await carryLuksHeader(image, placement, queue);
-  const l1s = placeL1s(disks, placement);
+  const layout: NewLayout = target.isSameGrid
+    ? new SameLayout(source, survey, target)
+    : new RegridLayout(source, survey, target);
+  const { clusters } = layout;
+  const luks = await carryLuksHeader(image, clusters, clusterBytes, queue);
+  const l1s = layout.l1Entries.map((entries): L1Ref => {
+    const needed = Math.ceil((entries * 8) / clusterBytes);
+    return { at: needed === 0 ? 0 : clusters.append(needed), entries };
+  });
   const tableOf = (places: readonly L1Ref[]): Uint8Array => snapshotTable(disks, places, target);
   const { length: tableBytes } = tableOf(l1s);
-  const tableAt =
-    tableBytes === 0 ? 0 : placement.clusters.append(Math.ceil(tableBytes / clusterBytes));
-  const totals = await copyData(source, survey, placement, queue, {
-    ...{ dropZeros: target.dropZeros, compress: target.compress },
-    ...{ cipher, decompressor: options.decompressor, onBytes: options.onBytes },
-    signal: options.signal,
+  const tableAt = tableBytes === 0 ? 0 : clusters.append(Math.ceil(tableBytes / clusterBytes));
+  const totals = await layout.copy(queue, {
+    ...{ dropZeros: target.dropZeros, compress: target.compress, cipher },
+    decompressor: options.decompressor,
+    compressor: options.compressor,
+    dedupeBy: options.dedupe === true ? options.newHasher : undefined,
+    ...{ onBytes: options.onBytes, signal: options.signal },
   });
-  await writeL2Tables(source, placement, queue);
   const requests = [
-    ...disks.map((disk, i) => ({
-      at: l1s[i]!.at,
-      bytes: encodeL1(disk, source, placement, geometry),
-    })),
+    ...l1s.map(({ at }, disk) => ({ at, bytes: layout.encodeL1(disk) })),
     { at: tableAt, bytes: padded(tableOf(l1s), clusterBytes) },
   ];
   await queue.inTurn([requests.filter(({ bytes }) => bytes.length > 0)]);
-  const area = appendRefcountArea(placement.clusters, geometry);
-  await queue.inTurn(refcountWrites(area, placement.clusters.counts, geometry));
+  const area = appendRefcountArea(clusters, geometry);
+  await queue.inTurn(refcountWrites(area, clusters.counts, geometry));
   await queue.drain();
-  const newFileSizeBytes = placement.clusters.length * clusterBytes;
+  const newFileSizeBytes = clusters.length * clusterBytes;
   await device.truncate(newFileSizeBytes);
   await device.flush();
   const header = headerOf(image, target, l1s, { at: tableAt, count: disks.length - 1 }, area, luks);
@@ -202,15 +207,16 @@ async function writeNew(
 /** The LUKS header keeps its bytes: its keys don't depend on where it lies. */
 async function carryLuksHeader(
   { extensions, source }: OpenImage,
-  placement: Placement,
+  clusters: HostClusters,
+  clusterBytes: number,
   queue: WriteQueue,
 ): Promise<number> {
   const extension = extensions.find(({ kind }) => kind === 'encryption-header');
   if (extension?.kind !== 'encryption-header') return 0;
   const { at, bytes } = extension.header;
-  const whole = new Uint8Array(roundUp(bytes, placement.clusterBytes));
+  const whole = new Uint8Array(roundUp(bytes, clusterBytes));
   await source.readBatch([{ at, into: whole.subarray(0, bytes) }]);
-  const place = placement.clusters.append(whole.length / placement.clusterBytes);
+  const place = clusters.append(whole.length / clusterBytes);
   await queue.inTurn([[{ at: place, bytes: whole }]]);
   return place;
 }
@@ -266,16 +272,15 @@ async function compared(
   source: SourceTables,
   survey: Survey,
   device: BlockSource,
+  { isSameGrid }: CompactTarget,
   cipher: DiskCipher | undefined,
   options: CompactOptions,
   onBytes: (bytes: number) => void,
 ): Promise<readonly CompactDisk[]> {
-  const { newHasher, decompressor, signal } = options;
-  const digest = { newHasher, decompressor, cipher, onBytes, signal };
-  const image = stoppableImage(await openImage(device), signal, 'the comparison');
-  const made = await readSourceTables(image, image.snapshots);
-  const now = await digestDisks(made, await surveyTables(made, signal), digest);
-  const before = await digestDisks(source, survey, digest);
+  const image = stoppableImage(await openImage(device), options.signal, 'the comparison');
+  const { before, now } = isSameGrid
+    ? await digestedBoth(source, survey, image, cipher, options, onBytes)
+    : await readBoth(source, image, options);
   for (const [i, disk] of before.entries()) {
     const same =
       disk.contentHash === now[i]?.contentHash && disk.vmStateHash === now[i].vmStateHash;
@@ -283,6 +288,35 @@ async function compared(
   }
   if (now.length !== before.length) throw notTheSame(now[before.length], device);
   return before;
+}
+
+interface BothDigests {
+  readonly before: readonly CompactDisk[];
+  readonly now: readonly CompactDisk[];
+}
+
+async function digestedBoth(
+  source: SourceTables,
+  survey: Survey,
+  image: OpenImage,
+  cipher: DiskCipher | undefined,
+  { newHasher, decompressor, signal }: CompactOptions,
+  onBytes: (bytes: number) => void,
+): Promise<BothDigests> {
+  const digest = { newHasher, decompressor, cipher, onBytes, signal };
+  const made = await readSourceTables(image, image.snapshots);
+  const now = await digestDisks(made, await surveyTables(made, signal), digest);
+  return { now, before: await digestDisks(source, survey, digest) };
+}
+
+async function readBoth(
+  { image: old, disks }: SourceTables,
+  image: OpenImage,
+  options: CompactOptions,
+): Promise<BothDigests> {
+  const now = await digestByReading(image, [undefined, ...image.snapshots], options);
+  const snapshots = disks.map(({ snapshot }) => snapshot);
+  return { now, before: await digestByReading(old, snapshots, options) };
 }
 
 function notTheSame(disk: CompactDisk | undefined, { label }: BlockSource): QsnapError {

@@ -13,6 +13,10 @@ export interface CompactOptions {
   readonly dedupe?: boolean | undefined;
   /** Compress every cluster that gets smaller by it. */
   readonly compress?: CompressionType | undefined;
+  /** Size of clusters in bytes, a power of 2 from 512 to 2 MiB. */
+  readonly clusterBytes?: number | undefined;
+  /** Whether L2 entries tell of subclusters. */
+  readonly extendedL2?: boolean | undefined;
   readonly version?: 2 | 3 | undefined;
   readonly refcountBits?: 1 | 2 | 4 | 8 | 16 | 32 | 64 | undefined;
   /** Hashes what is compared: SHA-256. */

@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../../base/abort.js';
 import { isZero } from '../../base/bytes.js';
+import type { NewHasher } from '../../base/hasher.js';
 import type { WriteRequest } from '../../io/device.js';
 import { readAhead } from '../../io/read-ahead.js';
 import type { CompressionType } from '../../qcow2/header.js';
@@ -24,6 +25,10 @@ export interface DataRules {
   /** Of clusters that are encrypted by their place. */
   readonly cipher: DiskCipher | undefined;
   readonly decompressor: Decompressor | undefined;
+  /** For clusters that were compressed and get another size. */
+  readonly compressor: Compressor | undefined;
+  /** Makes the hashes by which equal clusters of other sizes are found; undefined: they are not looked for. */
+  readonly dedupeBy: NewHasher | undefined;
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -33,8 +38,21 @@ export interface DataTotals {
   readBytes: number;
   dataBytes: number;
   zeroClusters: number;
+  dedupedClusters: number;
   compressedClusters: number;
   packedBytes: number;
+}
+
+/** All that is zero. */
+export function noTotals(): DataTotals {
+  return {
+    readBytes: 0,
+    dataBytes: 0,
+    zeroClusters: 0,
+    dedupedClusters: 0,
+    compressedClusters: 0,
+    packedBytes: 0,
+  };
 }
 
 /**
@@ -51,9 +69,7 @@ export async function copyData(
   queue: WriteQueue,
   rules: DataRules,
 ): Promise<DataTotals> {
-  const totals: DataTotals = {
-    ...{ readBytes: 0, dataBytes: 0, zeroClusters: 0, compressedClusters: 0, packedBytes: 0 },
-  };
+  const totals = noTotals();
   let writing: Promise<void> = Promise.resolve();
   try {
     for await (const items of readAhead(stepsOf(source, survey))) {
@@ -177,7 +193,8 @@ function placed(
   return requests;
 }
 
-function withoutZeros(at: number, bytes: Uint8Array): WriteRequest[] {
+/** Writes bytes, but for long runs of zeros. */
+export function withoutZeros(at: number, bytes: Uint8Array): WriteRequest[] {
   return dataRanges(bytes, at, ZEROS).map(({ from, to }) => {
     return { at: from, bytes: bytes.subarray(from - at, to - at) };
   });

@@ -3,7 +3,8 @@ import { COMPRESSED, compressedExtent, COPIED, offsetOf, ZERO_FLAG } from '../..
 import { ALL_SUBCLUSTERS } from '../../l1l2/new-entry.js';
 import type { Geometry } from '../../qcow2/geometry.js';
 import { HostClusters } from '../new/host-clusters.js';
-import { compressedEntry, Packing } from '../new/packing.js';
+import { compressedEntry, type Packing } from '../new/packing.js';
+import { packingOf } from './packing-of.js';
 import type { SourceTables } from './source-tables.js';
 import { holdsData, type Survey } from './survey.js';
 
@@ -39,7 +40,7 @@ export class Placement {
 
   constructor(source: SourceTables, survey: Survey, rules: EntryRules) {
     this.clusters = new HostClusters(rules.geometry, 1);
-    this.#packing = new Packing(this.clusters, rules.geometry.clusterBytes);
+    this.#packing = packingOf(this.clusters, rules.geometry.clusterBytes);
     this.#source = source;
     this.#survey = survey;
     this.#rules = rules;

@@ -2,8 +2,6 @@ import { MiB, roundUp } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
 import type { WriteRequest } from '../../io/device.js';
 import { COPIED, offsetOf } from '../../l1l2/entry.js';
-import type { Geometry } from '../../qcow2/geometry.js';
-import type { L1Ref } from '../../qcow2/header.js';
 import { walkTables } from '../../refs/tables.js';
 import type { WriteQueue } from '../new/write-queue.js';
 import type { Placement } from './placement.js';
@@ -43,8 +41,8 @@ export function encodeL1(
   { snapshot, l1 }: SourceDisk,
   source: SourceTables,
   placement: Placement,
-  { clusterBytes }: Geometry,
 ): Uint8Array {
+  const { clusterBytes } = placement;
   const words = new Uint32Array(roundUp(l1.length * 4, clusterBytes) / 4);
   for (let i = 0; i < l1.length; i += 2) {
     const old = offsetOf(l1[i]!, l1[i + 1]!);
@@ -55,12 +53,4 @@ export function encodeL1(
     words[i + 1] = at >>> 0;
   }
   return bytesOfWords(words);
-}
-
-/** Places the L1 tables, one behind the other. */
-export function placeL1s(disks: readonly SourceDisk[], placement: Placement): readonly L1Ref[] {
-  return disks.map(({ l1 }) => {
-    const clusters = Math.ceil((l1.length * 4) / placement.clusterBytes);
-    return { at: clusters === 0 ? 0 : placement.clusters.append(clusters), entries: l1.length / 2 };
-  });
 }

@@ -15,10 +15,13 @@ export class Packing {
   #nextAt = 0;
   readonly #clusters: HostClusters;
   readonly #clusterBytes: number;
+  readonly #sharedMax: number;
 
-  constructor(clusters: HostClusters, clusterBytes: number) {
+  /** @param sharedMax references up to which a cluster takes further compressed ones. */
+  constructor(clusters: HostClusters, clusterBytes: number, sharedMax = clusters.countMax) {
     this.#clusters = clusters;
     this.#clusterBytes = clusterBytes;
+    this.#sharedMax = sharedMax;
   }
 
   /**
@@ -34,7 +37,7 @@ export class Packing {
     let at = this.#nextAt;
     // A cluster that so many more may not point at is full.
     const open = Math.floor(at / clusterBytes);
-    if (at > 0 && clusters.count(open) + references > clusters.countMax) at = 0;
+    if (at > 0 && clusters.count(open) + references > this.#sharedMax) at = 0;
     const free = at === 0 ? 0 : clusterBytes - (at % clusterBytes);
     if (free < bytes) {
       const fresh = clusters.append(1, references);

@@ -14,6 +14,7 @@ const COMMANDS = [
   'rename',
   'repair',
   'undo',
+  'compact',
   'rescue',
 ];
 
