@@ -34,12 +34,16 @@ import {
 import { describeWithQemu } from '../support/qemu.js';
 
 const seed = seedOf();
-const rounds = roundsOf(5);
+const rounds = roundsOf(3);
 const passphrase = new TextEncoder().encode('open sesame');
 
 describeWithQemu('a compact image', () => {
   console.log(`QSNAP_SEED=${seed} QSNAP_ROUNDS=${rounds}`);
-  for (const [i, options] of coveringOptions(randomFrom(seed), rounds).entries()) {
+  // QEMU takes long for each image with LUKS: fixtures have some.
+  const chosen = coveringOptions(randomFrom(seed), rounds, ({ encryption }) => {
+    return encryption !== 'luks' || rounds > 5;
+  });
+  for (const [i, options] of chosen.entries()) {
     test(`${i}: ${nameOfOptions(options)}`, () => compacted(options, randomFrom(seed + i)));
   }
 });

@@ -77,7 +77,7 @@ export const EXAMPLES = {
     ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
   ]),
   compact: examples([
-    ['qsnap compact disk.qcow2 -o new.qcow2', 'all disks, what they share shared'],
+    ['qsnap compact disk.qcow2 -o new.qcow2', 'all disks'],
     ['qsnap compact disk.qcow2 -o new.qcow2 -s id:2', 'with one snapshot'],
     ['qsnap compact disk.qcow2 -o new.qcow2 -c zstd', 'compressed'],
     ['qsnap compact --dedupe disk.qcow2 -o new.qcow2', 'equal clusters once'],
