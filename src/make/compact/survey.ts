@@ -65,8 +65,17 @@ export async function surveyTables(
       if (stride === 4 && words[i + 3] !== ALL_SUBCLUSTERS) partial.add(cluster);
     }
   });
-  const packed = new PackedClusters(entries, clusterBytes);
+  const packed = new PackedClusters(entries, packedBytesMax(clusterBytes));
   return { references, packed, hasZeros, partial, standsFor: (cluster) => cluster };
+}
+
+/**
+ * Bytes that a compressed cluster may have, so that its entry can name all their sectors wherever it goes. Streams are
+ * shorter: what can't be compressed is a few bytes longer than a cluster.
+ * Spec: Compressed Clusters Descriptor.
+ */
+function packedBytesMax(clusterBytes: number): number {
+  return 2 * clusterBytes - 511;
 }
 
 /** Whether an entry that is not compressed leads to a cluster from which anything is read. */

@@ -25,7 +25,7 @@ export class Packing {
   }
 
   /**
-   * Room for so many bytes, fewer than a cluster has.
+   * Room for so many bytes. They may be more than a cluster has, where another writer compressed.
    *
    * @param references how many L2 entries lead to them, each as often as its table is pointed at.
    * @returns where they begin in the file.
@@ -39,12 +39,13 @@ export class Packing {
     const open = Math.floor(at / clusterBytes);
     if (at > 0 && clusters.count(open) + references > this.#sharedMax) at = 0;
     const free = at === 0 ? 0 : clusterBytes - (at % clusterBytes);
-    if (free < bytes) {
-      const fresh = clusters.append(1, references);
-      if (at === 0 || at + free !== fresh) at = fresh;
-      else clusters.share(open, references);
-    } else {
-      clusters.share(open, references);
+    if (free >= bytes) clusters.share(open, references);
+    else {
+      const goesOn = at > 0 && at + free === clusters.length * clusterBytes;
+      const needed = goesOn ? bytes - free : bytes;
+      const fresh = clusters.append(Math.ceil(needed / clusterBytes), references);
+      if (goesOn) clusters.share(open, references);
+      else at = fresh;
     }
     const end = at + bytes;
     this.#nextAt = end % clusterBytes === 0 ? 0 : end;
