@@ -50,6 +50,7 @@ describe('public names', () => {
         "blobSource",
         "checkImage",
         "chooseRescued",
+        "compactImage",
         "compareDisks",
         "computeUnsavedChanges",
         "copyDisk",

@@ -24,15 +24,21 @@ export function addCompact(program: Command, contextFor: ContextFor, settle: Set
       ),
     )
     .addOption(
-      new Option('--cluster-size <size>', 'another size of clusters: 512 to 2M').argParser(clusterSizeOf),
+      new Option('--cluster-size <size>', 'another size of clusters: 512 to 2M').argParser(
+        clusterSizeOf,
+      ),
     )
     .addOption(
-      new Option('--refcount-bits <bits>', 'another width of refcounts: 1 to 64').argParser(refcountBitsOf),
+      new Option('--refcount-bits <bits>', 'another width of refcounts: 1 to 64').argParser(
+        refcountBitsOf,
+      ),
     )
     .addOption(
       new Option('--compat <version>', 'another version of the format').choices(['0.10', '1.1']),
     )
-    .addOption(new Option('--extended-l2 <which>', 'with subclusters or without').choices(['on', 'off']))
+    .addOption(
+      new Option('--extended-l2 <which>', 'with subclusters or without').choices(['on', 'off']),
+    )
     .option('--force', 'replace a file that is there')
     .addOption(passphraseOption())
     .action(async (image: string, flags: ParsedFlags, command: Command) => {

@@ -39,11 +39,15 @@ import { surveyTables, type Survey } from './survey.js';
  * fails, the file is no image.
  *
  * ```ts
- * const image = await openImage(device);
- * const { newFileSizeBytes, disks } = await compactImage(image, copy, { newHasher: newSha256 });
+ * const copy = await createNewFile('compact.qcow2');
+ * const { newFileSizeBytes } = await compactImage(await openImage(device), copy, {
+ *   newHasher: newSha256,
+ *   decompressor: nodeDecompressor(),
+ * });
+ * await copy.close();
  * ```
  *
- * Memory: 16 bytes for each cluster of the old file, and 10 for each of the new one.
+ * Memory: 20 bytes for each cluster of the old file, 14 for each of the new one, and some 60 for each compressed cluster.
  *
  * @param device an empty file.
  * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_DAMAGED, IMAGE_CHANGED, SNAPSHOT_STALE, ENCRYPTED, PASSPHRASE_WRONG,

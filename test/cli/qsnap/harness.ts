@@ -83,7 +83,7 @@ const SCHEMAS = [
     'check',
     'map',
   ] as const),
-  ...(['edit', 'repair', 'rescue', 'undo'] as const),
+  ...(['edit', 'repair', 'rescue', 'undo', 'compact'] as const),
   ...(['manifest', 'export', 'compare'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });

@@ -9,13 +9,13 @@ export function compactLines({ path, output, report }: Compacted): readonly stri
   const disks = countText(report.disks.length, 'disk');
   const vmStates = report.disks.filter(({ vmStateHash }) => vmStateHash !== undefined).length;
   const all = vmStates === 0 ? disks : `${disks} and ${countText(vmStates, 'VM state')}`;
-  const compressed = `${countText(compressedClusters, 'compressed cluster')}, ${sizeText(packedBytes)}`;
+  const compressed = `${countText(compressedClusters, 'cluster')}, in ${sizeText(packedBytes)}`;
   return [
     `Wrote ${all} of ${printableText(path)} to ${printableText(output)}: ` +
       `${sizeText(oldFileSizeBytes)} became ${sizeText(newFileSizeBytes)}.`,
     ...(zeroClusters > 0 ? [`  left out: ${countText(zeroClusters, 'cluster')} of zeros`] : []),
     ...(dedupedClusters > 0 ? [`  equal to others: ${countText(dedupedClusters, 'cluster')}`] : []),
     ...(compressedClusters > 0 ? [`  compressed: ${compressed}`] : []),
-    `  all compared by hash, and the new image checked`,
+    '  all compared by hash, and the new image checked',
   ];
 }
