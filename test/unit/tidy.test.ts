@@ -65,7 +65,7 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/edit/repair/image-without.ts': 'the autoclear word',
   'src/make/rescue/copy-header.ts': 'the VM clock of an entry that was lost',
   'src/make/new/carried-header.ts': '64-bit header fields',
-  'src/make/compact/compact-image.ts': '64-bit fields of a header extension',
+  'src/make/compact/write-new.ts': '64-bit fields of a header extension',
   'src/make/rescue/cluster-size.ts':
     'offsets of damaged headers are judged before they are narrowed',
   'src/make/rescue/head.ts': 'fields of damaged headers are judged before they are narrowed',
