@@ -76,8 +76,13 @@ module.exports = {
     ),
     layer(
       'make/rescue',
-      [...IMAGE, 'make/copy', 'edit/repair'],
+      [...IMAGE, 'make/new', 'make/copy', 'edit/repair'],
       'rescue finds what is left of an image, and writes it to a new one.',
+    ),
+    layer(
+      'make/compact',
+      [...IMAGE, 'read/check', 'read/guest', 'make/new', 'make/copy'],
+      'compact writes the disks of a sound image to a new one.',
     ),
     layer(
       'api',

@@ -110,6 +110,7 @@ export type { Gate, OpenedLayer } from './read/guest/gate.js';
 export { openGuestDisk } from './read/guest/open-guest-disk.js';
 export type { GuestDiskOptions } from './read/guest/open-guest-disk.js';
 export type {
+  CipherDirection,
   CipherName,
   Compressor,
   Cryptography,
@@ -130,6 +131,8 @@ export { newQcow2Writer } from './make/new/qcow2-writer.js';
 export { newRawWriter, newStreamWriter } from './make/new/raw-writer.js';
 export type { ByteSink } from './make/new/raw-writer.js';
 export type { GuestWrite, ImageWriter, NewImageOptions } from './make/new/image-writer.js';
+export { compactImage } from './make/compact/compact-image.js';
+export type { CompactDisk, CompactOptions, CompactReport } from './make/compact/compact-options.js';
 export type { ChosenFinding, EmptiedL1, RepairChoice } from './edit/repair/choice.js';
 export { chooseRescued } from './make/rescue/choose.js';
 export type { RescueChoice } from './make/rescue/choose.js';

@@ -81,10 +81,17 @@ async function zstdPacker(): Promise<Pack> {
   return (cluster) => Promise.resolve(zstd.compress(cluster));
 }
 
-async function wasmZstd(): Promise<{ compress(cluster: Uint8Array): Uint8Array }> {
+interface WasmZstd {
+  compress(cluster: Uint8Array): Uint8Array;
+}
+
+let loadedZstd: WasmZstd | undefined;
+
+async function wasmZstd(): Promise<WasmZstd> {
   try {
-    const { Zstd } = await import('@hpcc-js/wasm-zstd');
-    return await Zstd.load();
+    // Imported once: see the decompressor.
+    loadedZstd ??= await (await import('@hpcc-js/wasm-zstd')).Zstd.load();
+    return loadedZstd;
   } catch (error) {
     throw new QsnapError(
       'UNSUPPORTED_COMPRESSION',

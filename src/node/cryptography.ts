@@ -24,7 +24,7 @@ export function nodeCryptography(): Cryptography {
         });
       });
     },
-    sectorCipher: (name, key) => sectorCipher(name, key, { aes, digest }),
+    sectorCipher: (name, key, direction) => sectorCipher(name, key, { aes, digest }, direction),
   };
 }
 

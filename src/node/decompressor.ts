@@ -85,10 +85,13 @@ function unzstd(packed: Uint8Array, bytes: number): Promise<Uint8Array | undefin
   return unpackFrames(packed, bytes, unpackFrame);
 }
 
+/** Imported once: where clusters are small, to find it again takes longer than to unpack one. */
+let fzstd: Promise<typeof import('fzstd')> | undefined;
+
 async function unpackFrame(frame: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
   const { zstdDecompress } = zlib() as NodeZstd;
   if (zstdDecompress === undefined) {
-    const { Decompress } = await import('fzstd');
+    const { Decompress } = await (fzstd ??= import('fzstd'));
     return unpackFrameBy(Decompress, frame, bytes);
   }
   return new Promise((resolve) => {

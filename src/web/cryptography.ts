@@ -19,7 +19,7 @@ export function webCryptography(): Cryptography {
   return {
     digest,
     pbkdf2: derivedKey,
-    sectorCipher: (name, key) => sectorCipher(name, key, { aes, digest }),
+    sectorCipher: (name, key, direction) => sectorCipher(name, key, { aes, digest }, direction),
   };
 }
 

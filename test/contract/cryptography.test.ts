@@ -71,6 +71,9 @@ describe.each([
       const name = { cipher: 'aes', mode, ivGenerator: 'plain64', ivHash: undefined };
       cryptography.sectorCipher(name, key)(bytes, first);
       expect(Buffer.compare(bytes, plain), `from sector ${first}`).toBe(0);
+      cryptography.sectorCipher(name, key, 'encrypt')(bytes, first);
+      const again = encrypted(algorithm, key, plain, first);
+      expect(Buffer.compare(bytes, again), `from sector ${first}, encrypted`).toBe(0);
     }
   });
 

@@ -51,6 +51,7 @@ describe('public names', () => {
         "checkImage",
         "choosePruned",
         "chooseRescued",
+        "compactImage",
         "compareDisks",
         "computeUnsavedChanges",
         "copyDifferences",

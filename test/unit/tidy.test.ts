@@ -63,7 +63,9 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/read/check/judge-structures.ts': 'fields of damaged entries, and feature words',
   'src/edit/repair/assemble-plan.ts': 'the autoclear word',
   'src/edit/repair/image-without.ts': 'the autoclear word',
-  'src/make/rescue/copy-header.ts': '64-bit header fields',
+  'src/make/rescue/copy-header.ts': 'the VM clock of an entry that was lost',
+  'src/make/new/carried-header.ts': '64-bit header fields',
+  'src/make/compact/write-new.ts': '64-bit fields of a header extension',
   'src/make/rescue/cluster-size.ts':
     'offsets of damaged headers are judged before they are narrowed',
   'src/make/rescue/head.ts': 'fields of damaged headers are judged before they are narrowed',

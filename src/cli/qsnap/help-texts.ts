@@ -102,6 +102,12 @@ export const EXAMPLES = {
     ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
     ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
   ]),
+  compact: examples([
+    ['qsnap compact disk.qcow2 -o new.qcow2', 'all disks'],
+    ['qsnap compact disk.qcow2 -o new.qcow2 -s id:2', 'with one snapshot'],
+    ['qsnap compact disk.qcow2 -o new.qcow2 -c zstd', 'compressed'],
+    ['qsnap compact --dedupe disk.qcow2 -o new.qcow2', 'equal clusters once'],
+  ]),
   rescue: examples([
     ['qsnap rescue --plan disk.qcow2', 'what is left, and how sure it is'],
     ['qsnap rescue disk.qcow2 -o new.qcow2', 'all but what is a guess'],

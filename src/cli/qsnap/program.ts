@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { CliStreams } from '../streams.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
+import { addCompact } from './declare/compact.js';
 import { addDiff } from './declare/diff.js';
 import { addCompare, addExport } from './declare/guest.js';
 import { addPrune } from './declare/prune.js';
@@ -27,6 +28,7 @@ const READING: Readonly<Record<string, Add>> = {
   compare: addCompare,
   diff: addDiff,
   export: addExport,
+  compact: addCompact,
   rescue: addRescue,
 };
 

@@ -6,6 +6,11 @@ import { LIMITS } from '../../qcow2/limits.js';
 const COUNT_MAX = 0xffff;
 const FIRST_CAPACITY = 1024;
 
+/** How many references a cluster of a new image may have. */
+export function referencesMaxOf({ refcountMax }: Geometry): number {
+  return Math.min(refcountMax, COUNT_MAX);
+}
+
 /**
  * The host clusters of an image that is being made, in order of their place, and how often each is
  * pointed at. Two bytes of memory a cluster.
@@ -19,7 +24,7 @@ export class HostClusters {
 
   /** @param reserved clusters at the start that are in use already, each once. */
   constructor(geometry: Geometry, reserved: number) {
-    this.countMax = Math.min(geometry.refcountMax, COUNT_MAX);
+    this.countMax = referencesMaxOf(geometry);
     this.#clusterBytes = geometry.clusterBytes;
     this.#used = 0;
     this.append(reserved);
@@ -36,15 +41,16 @@ export class HostClusters {
   }
 
   /**
-   * Takes the next clusters, each for one reference.
+   * Takes the next clusters, each for so many references.
    *
    * @returns the place of the first one in the file.
-   * @throws QsnapError LIMIT_EXCEEDED for more clusters than qsnap counts.
+   * @throws QsnapError LIMIT_EXCEEDED for more clusters than qsnap counts; REFCOUNT_OVERFLOW.
    */
-  append(clusters: number): number {
+  append(clusters: number, references = 1): number {
+    if (references > this.countMax) throw this.#overflow(references);
     const first = this.#used;
     this.#makeRoom(first + clusters);
-    this.#counts.fill(1, first, first + clusters);
+    this.#counts.fill(references, first, first + clusters);
     this.#used += clusters;
     return first * this.#clusterBytes;
   }
@@ -54,9 +60,19 @@ export class HostClusters {
     return this.#counts[cluster]!;
   }
 
-  /** One reference more. */
-  share(cluster: number): void {
-    this.#counts[cluster] = this.#counts[cluster]! + 1;
+  /** More references to a cluster, as far as `countMax` allows them. */
+  share(cluster: number, references = 1): void {
+    this.#counts[cluster] = this.#counts[cluster]! + references;
+  }
+
+  #overflow(references: number): QsnapError {
+    const message = `a cluster would have ${references} references`;
+    return new QsnapError('REFCOUNT_OVERFLOW', message, {
+      structure: 'refcount block',
+      expected: `at most ${this.countMax}`,
+      actual: String(references),
+      hint: 'wider refcounts hold more references',
+    });
   }
 
   #makeRoom(clusters: number): void {

@@ -15,30 +15,37 @@ export class Packing {
   #nextAt = 0;
   readonly #clusters: HostClusters;
   readonly #clusterBytes: number;
+  readonly #sharedMax: number;
 
-  constructor(clusters: HostClusters, clusterBytes: number) {
+  /** @param sharedMax references up to which a cluster takes further compressed ones. */
+  constructor(clusters: HostClusters, clusterBytes: number, sharedMax = clusters.countMax) {
     this.#clusters = clusters;
     this.#clusterBytes = clusterBytes;
+    this.#sharedMax = sharedMax;
   }
 
   /**
-   * Room for so many bytes, fewer than a cluster has.
+   * Room for so many bytes. They may be more than a cluster has, where another writer compressed.
    *
+   * @param references how many L2 entries lead to them, each as often as its table is pointed at.
    * @returns where they begin in the file.
+   * @throws QsnapError LIMIT_EXCEEDED, REFCOUNT_OVERFLOW.
    */
-  place(bytes: number): number {
+  place(bytes: number, references = 1): number {
     const clusterBytes = this.#clusterBytes;
     const clusters = this.#clusters;
     let at = this.#nextAt;
-    // A cluster that nothing more may point at is full.
-    if (at > 0 && clusters.count(Math.floor(at / clusterBytes)) === clusters.countMax) at = 0;
+    // A cluster that so many more may not point at is full.
+    const open = Math.floor(at / clusterBytes);
+    if (at > 0 && clusters.count(open) + references > this.#sharedMax) at = 0;
     const free = at === 0 ? 0 : clusterBytes - (at % clusterBytes);
-    if (free < bytes) {
-      const fresh = clusters.append(1);
-      if (at === 0 || at + free !== fresh) at = fresh;
-      else clusters.share(Math.floor(at / clusterBytes));
-    } else {
-      clusters.share(Math.floor(at / clusterBytes));
+    if (free >= bytes) clusters.share(open, references);
+    else {
+      const goesOn = at > 0 && at + free === clusters.length * clusterBytes;
+      const needed = goesOn ? bytes - free : bytes;
+      const fresh = clusters.append(Math.ceil(needed / clusterBytes), references);
+      if (goesOn) clusters.share(open, references);
+      else at = fresh;
     }
     const end = at + bytes;
     this.#nextAt = end % clusterBytes === 0 ? 0 : end;

@@ -15,9 +15,10 @@ export interface LayerDisk extends GuestDisk {
   ): AsyncIterable<readonly Extent[]>;
 }
 
-/** How guest data is decrypted. */
+/** How guest data is decrypted, and encrypted again. */
 export interface DiskCipher {
   readonly decrypt: SectorCipher;
+  readonly encrypt: SectorCipher;
   /** What numbers the sectors: the place in the file, or the place on the disk. */
   readonly numberedBy: 'host' | 'guest';
 }

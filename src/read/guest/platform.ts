@@ -44,8 +44,11 @@ export interface Cryptography {
     iterations: number,
     bytes: number,
   ): Promise<Uint8Array>;
-  /** @throws QsnapError UNSUPPORTED_ENCRYPTION for a cipher that this platform has not. */
-  sectorCipher(name: CipherName, key: Uint8Array): SectorCipher;
+  /**
+   * @param direction decrypts without it.
+   * @throws QsnapError UNSUPPORTED_ENCRYPTION for a cipher that this platform has not.
+   */
+  sectorCipher(name: CipherName, key: Uint8Array, direction?: CipherDirection): SectorCipher;
 }
 
 /** A sector cipher by the words of a LUKS1 header. */
@@ -60,5 +63,8 @@ export interface CipherName {
   readonly ivHash: string | undefined;
 }
 
-/** Decrypts whole sectors of 512 bytes in place; `firstSector` numbers the first one, below 2^53. */
+/** What a cipher does. */
+export type CipherDirection = 'decrypt' | 'encrypt';
+
+/** Decrypts or encrypts whole sectors of 512 bytes in place; `firstSector` numbers the first one, below 2^53. */
 export type SectorCipher = (bytes: Uint8Array, firstSector: number) => void;

@@ -1,6 +1,6 @@
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
-import type { CipherName, SectorCipher } from './platform.js';
+import type { CipherDirection, CipherName, SectorCipher } from './platform.js';
 
 /**
  * Disk encryption by AES in CBC and XTS mode, for every platform. A platform gives single blocks only
@@ -35,21 +35,23 @@ export function sectorCipher(
   name: CipherName,
   key: Uint8Array,
   platform: BlockCiphers,
+  direction: CipherDirection = 'decrypt',
 ): SectorCipher {
   const isKnown = name.cipher === 'aes' && (name.mode === 'cbc' || name.mode === 'xts');
   const dataKey = name.mode === 'xts' ? key.subarray(0, key.length / 2) : key;
   if (!isKnown || !isAesKey(dataKey)) throw unsupported(name, key);
   const vectors = initialVectors(name, key, platform);
-  const decryptBlocks = platform.aes(dataKey, 'decrypt');
+  const cipherBlocks = platform.aes(dataKey, direction);
   if (name.mode === 'cbc') {
+    const cipherCbc = direction === 'decrypt' ? decryptCbc : encryptCbc;
     return (bytes, firstSector) => {
-      decryptCbc(bytes, vectors(firstSector, bytes.length / SECTOR_BYTES), decryptBlocks);
+      cipherCbc(bytes, vectors(firstSector, bytes.length / SECTOR_BYTES), cipherBlocks);
     };
   }
   const encryptTweaks = platform.aes(key.subarray(key.length / 2), 'encrypt');
   return (bytes, firstSector) => {
     const tweaks = encryptTweaks(vectors(firstSector, bytes.length / SECTOR_BYTES));
-    decryptXts(bytes, tweaks, decryptBlocks);
+    cipherXts(bytes, tweaks, cipherBlocks);
   };
 }
 
@@ -114,12 +116,31 @@ function decryptCbc(bytes: Uint8Array, vectors: Uint8Array, decrypt: BlockCipher
   }
 }
 
+/** Each block takes the encrypted one before it, so that the same block of all sectors is done at a time. */
+function encryptCbc(bytes: Uint8Array, vectors: Uint8Array, encrypt: BlockCipher): void {
+  const sectors = bytes.length / SECTOR_BYTES;
+  let before = vectors;
+  for (let from = 0; from < SECTOR_BYTES; from += BLOCK_BYTES) {
+    const blocks = new Uint8Array(sectors * BLOCK_BYTES);
+    for (let i = 0; i < sectors; i++) {
+      const at = i * SECTOR_BYTES + from;
+      blocks.set(bytes.subarray(at, at + BLOCK_BYTES), i * BLOCK_BYTES);
+    }
+    xorInto(blocks, before);
+    before = encrypt(blocks);
+    for (let i = 0; i < sectors; i++) {
+      const block = before.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
+      bytes.set(block, i * SECTOR_BYTES + from);
+    }
+  }
+}
+
 /** IEEE 1619: each block is XORed before and after with the sector's tweak times 2 to its number. */
-function decryptXts(bytes: Uint8Array, firstTweaks: Uint8Array, decrypt: BlockCipher): void {
+function cipherXts(bytes: Uint8Array, firstTweaks: Uint8Array, cipher: BlockCipher): void {
   const masks = new Uint8Array(bytes.length);
   fillTweaks(masks, firstTweaks);
   xorInto(bytes, masks);
-  bytes.set(decrypt(bytes));
+  bytes.set(cipher(bytes));
   xorInto(bytes, masks);
 }
 

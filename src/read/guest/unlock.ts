@@ -31,9 +31,20 @@ export async function unlock(
     const key = new Uint8Array(AES_KEY_BYTES);
     key.set(passphrase.subarray(0, AES_KEY_BYTES));
     const name = { cipher: 'aes', mode: 'cbc', ivGenerator: 'plain64', ivHash: undefined };
-    return { decrypt: cryptography.sectorCipher(name, key), numberedBy: 'guest' };
+    return { ...ciphersOf(name, key, cryptography), numberedBy: 'guest' };
   }
   return unlockLuks(image, passphrase, cryptography);
+}
+
+function ciphersOf(
+  name: CipherName,
+  key: Uint8Array,
+  cryptography: Cryptography,
+): Pick<DiskCipher, 'decrypt' | 'encrypt'> {
+  return {
+    decrypt: cryptography.sectorCipher(name, key),
+    encrypt: cryptography.sectorCipher(name, key, 'encrypt'),
+  };
 }
 
 /** Spec: LUKS1 on-disk format specification. */
@@ -64,7 +75,7 @@ async function unlockLuks(
     if (!slot.active) continue;
     const key = await keyOfSlot(image, at, header, slot, name, passphrase, cryptography);
     if (await isMasterKey(key, header, cryptography)) {
-      return { decrypt: cryptography.sectorCipher(name, key), numberedBy: 'host' };
+      return { ...ciphersOf(name, key, cryptography), numberedBy: 'host' };
     }
   }
   throw new QsnapError('PASSPHRASE_WRONG', 'the passphrase opens no key slot of the image', {

@@ -15,6 +15,7 @@ const COMMANDS = [
   'rename',
   'repair',
   'undo',
+  'compact',
   'rescue',
 ];
 

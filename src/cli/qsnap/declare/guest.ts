@@ -10,6 +10,7 @@ export function backingOption(): Option {
   return new Option('--backing', 'open the files that an image names');
 }
 
+/** For commands that decrypt. */
 export function passphraseOption(): Option {
   return new Option('--passphrase-file <file>', 'for an encrypted image; - for stdin');
 }
@@ -59,7 +60,7 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
     .addOption(formatOption('-f, --format <format>', 'qcow2 if FILE ends in .qcow2, else raw'))
     .addOption(
       new Option('-c, --compress [type]', 'compress a qcow2 image: deflate or zstd').argParser(
-        parseCompression,
+        compressionOf,
       ),
     )
     .addOption(
@@ -124,7 +125,8 @@ function refuseContradictions(
   }
 }
 
-function parseCompression(text: string): 'zlib' | 'zstd' {
+/** @throws InvalidArgumentError for what is no type of compression. */
+export function compressionOf(text: string): 'zlib' | 'zstd' {
   if (text === 'deflate' || text === 'zlib') return 'zlib';
   if (text === 'zstd') return 'zstd';
   throw new InvalidArgumentError('Write --compress=deflate or --compress=zstd, or -c as the last.');

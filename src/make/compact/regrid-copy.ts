@@ -1,0 +1,408 @@
+import { throwIfAborted } from '../../base/abort.js';
+import { isZero } from '../../base/bytes.js';
+import type { NewHasher } from '../../base/hasher.js';
+import { newIoBytes } from '../../base/io-bytes.js';
+import { MiB, roundUp } from '../../base/units.js';
+import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
+import { QsnapError } from '../../errors.js';
+import type { ReadRequest, WriteRequest } from '../../io/device.js';
+import { COPIED, ZERO_FLAG } from '../../l1l2/entry.js';
+import { HostClusters } from '../new/host-clusters.js';
+import { compressedEntry, type Packing } from '../new/packing.js';
+import { packingOf } from './packing-of.js';
+import type { WriteQueue } from '../new/write-queue.js';
+import type { CompactTarget } from './compact-target.js';
+import { unpackedOf } from './content-digests.js';
+import { noTotals, withoutZeros, type DataRules, type DataTotals } from './copy-data.js';
+import { newTablesOf, Regrid, type NewCluster, type NewTable, type NewTables } from './regrid.js';
+import type { NewLayout } from './new-layout.js';
+import type { SourceTables } from './source-tables.js';
+import type { StepItem } from './steps.js';
+import type { Survey } from './survey.js';
+
+/** Bytes of clusters that are read together. */
+const STEP_BYTES = 4 * MiB;
+/** Bytes of unpacked clusters that are kept for the next step. */
+const UNPACKED_BYTES = 8 * MiB;
+
+/** A cluster of the new image that has a place, or reads as zeros. */
+interface Placed {
+  /** How many new L1 entries lead to it. */
+  references: number;
+  /** 0: it has none yet. */
+  at: number;
+  /** Bytes that it was compressed to; 0: it was not. */
+  packedBytes: number;
+  isZero: boolean;
+  /** An equal one of another disk, which is in its place. */
+  standIn: Placed | undefined;
+}
+
+/** What becomes of subclusters, a bit each. */
+interface Bits {
+  readonly zeros: number;
+  readonly allocated: number;
+}
+
+/** The disks in clusters of another size, or with other L2 entries. */
+export class RegridLayout implements NewLayout {
+  readonly clusters: HostClusters;
+  readonly l1Entries: readonly number[];
+  readonly #packing: Packing;
+  readonly #source: SourceTables;
+  readonly #survey: Survey;
+  readonly #target: CompactTarget;
+  readonly #regrid: Regrid;
+  readonly #new: NewTables;
+  readonly #hasBacking: boolean;
+  readonly #placed = new Map<string, Placed>();
+  /** Compressed clusters that were unpacked last, by index. */
+  readonly #unpacked = new Map<number, Uint8Array>();
+  /** By table: its place; 0: none. */
+  readonly #tables: Float64Array;
+
+  constructor(source: SourceTables, survey: Survey, target: CompactTarget) {
+    const { geometry } = target;
+    this.clusters = new HostClusters(geometry, 1);
+    this.#packing = packingOf(this.clusters, geometry.clusterBytes);
+    this.#source = source;
+    this.#survey = survey;
+    this.#target = target;
+    this.#regrid = new Regrid(source, survey, geometry);
+    this.#new = newTablesOf(source, geometry);
+    this.#hasBacking = source.image.backingNameBytes !== undefined;
+    this.#tables = new Float64Array(this.#new.tables.length);
+    this.l1Entries = this.#new.l1s.map(({ length }) => length);
+  }
+
+  async copy(queue: WriteQueue, rules: DataRules): Promise<DataTotals> {
+    const totals = noTotals();
+    await this.#countReferences(rules);
+    if (rules.dedupeBy !== undefined) await this.#dedupe(rules, rules.dedupeBy, totals);
+    let writing: Promise<void> = Promise.resolve();
+    try {
+      for (const [index, table] of this.#new.tables.entries()) {
+        const words = new Uint32Array(this.#target.geometry.clusterBytes / 4);
+        for await (const clusters of this.#regrid.clustersOf(table)) {
+          for (const step of this.#stepsOf(clusters)) {
+            throwIfAborted(rules.signal, 'the compaction');
+            const requests = await this.#written(step, rules, totals);
+            await writing;
+            writing = queue.inTurn([requests]);
+            // Its error is taken by the `await` of the next round or below.
+            writing.catch(() => undefined);
+          }
+          for (const cluster of clusters) this.#setEntry(words, cluster, table);
+        }
+        await writing;
+        writing = this.#placeTable(index, words, queue);
+        writing.catch(() => undefined);
+      }
+      await writing;
+    } finally {
+      await writing.catch(() => undefined);
+    }
+    return totals;
+  }
+
+  encodeL1(disk: number): Uint8Array {
+    const entries = this.#new.l1s[disk]!;
+    const { clusterBytes } = this.#target.geometry;
+    const words = new Uint32Array(roundUp(entries.length * 8, clusterBytes) / 4);
+    entries.forEach((table, i) => {
+      const at = table === -1 ? 0 : this.#tables[table]!;
+      if (at === 0) return;
+      const isOnly = disk === 0 && this.#new.tables[table]!.pointers === 1;
+      words[2 * i] = ((isOnly ? COPIED : 0) | Math.floor(at / HIGH_WORD)) >>> 0;
+      words[2 * i + 1] = at >>> 0;
+    });
+    return bytesOfWords(words);
+  }
+
+  async #countReferences({ signal }: DataRules): Promise<void> {
+    for (const table of this.#new.tables) {
+      for await (const clusters of this.#regrid.clustersOf(table)) {
+        throwIfAborted(signal, 'the compaction');
+        for (const { key, pieces } of clusters) {
+          this.#refuseDivided(pieces);
+          const placed = this.#placed.get(key);
+          if (placed !== undefined) placed.references += table.pointers;
+          else {
+            const isZero = pieces.every(({ kind }) => kind === 'none' || kind === 'zero');
+            const references = table.pointers;
+            this.#placed.set(key, {
+              ...{ references, at: 0, packedBytes: 0, isZero, standIn: undefined },
+            });
+          }
+        }
+      }
+    }
+  }
+
+  /** @throws QsnapError BACKING_REFUSED where a new unit has a part that the backing file has. */
+  #refuseDivided(pieces: NewCluster['pieces']): void {
+    if (!this.#hasBacking) return;
+    const { clusterBytes, l2EntryBytes } = this.#target.geometry;
+    const unitBytes = l2EntryBytes === 16 ? clusterBytes / 32 : clusterBytes;
+    let at = 0;
+    let wasNone = pieces[0]!.kind === 'none';
+    for (const { kind, length } of pieces) {
+      const isNone = kind === 'none';
+      if (isNone !== wasNone && at % unitBytes !== 0) throw dividedUnit(this.#source, unitBytes);
+      wasNone = isNone;
+      at += length;
+    }
+  }
+
+  #placeOf({ key }: NewCluster): Placed {
+    let placed = this.#placed.get(key)!;
+    while (placed.standIn !== undefined) placed = placed.standIn;
+    return placed;
+  }
+
+  /** Looks for equal clusters at one guest address, in tables for the same part of several disks. */
+  async #dedupe(rules: DataRules, newHasher: NewHasher, totals: DataTotals): Promise<void> {
+    const byStart = new Map<number, NewTable[]>();
+    for (const table of this.#new.tables) {
+      byStart.set(table.from, [...(byStart.get(table.from) ?? []), table]);
+    }
+    for (const tables of byStart.values()) {
+      if (tables.length < 2) continue;
+      for (const step of this.#candidates(await this.#byEntry(tables))) {
+        throwIfAborted(rules.signal, 'the compaction');
+        const contents = await this.#contentsOf(step, rules, noTotals());
+        const firsts = new Map<string, NewCluster>();
+        for (const [i, cluster] of step.entries()) {
+          const hasher = newHasher();
+          hasher.update(contents[i]!);
+          const hash = `${cluster.entry} ${hasher.digest()}`;
+          const first = firsts.get(hash);
+          if (first === undefined) firsts.set(hash, cluster);
+          else this.#stand(first, cluster, totals);
+        }
+      }
+    }
+  }
+
+  /** The different clusters of each entry, of which all content is the image's own. */
+  async #byEntry(tables: readonly NewTable[]): Promise<ReadonlyMap<number, NewCluster[]>> {
+    const found = new Map<number, NewCluster[]>();
+    for (const table of tables) {
+      for await (const clusters of this.#regrid.clustersOf(table)) {
+        for (const cluster of clusters) {
+          const isOwn = !this.#hasBacking || cluster.pieces.every(({ kind }) => kind !== 'none');
+          if (!isOwn || this.#placeOf(cluster).isZero) continue;
+          const others = found.get(cluster.entry) ?? [];
+          found.set(cluster.entry, others);
+          if (others.every(({ key }) => key !== cluster.key)) others.push(cluster);
+        }
+      }
+    }
+    return found;
+  }
+
+  *#candidates(
+    byEntry: ReadonlyMap<number, readonly NewCluster[]>,
+  ): Generator<readonly NewCluster[]> {
+    const most = Math.max(1, STEP_BYTES / this.#target.geometry.clusterBytes);
+    let step: NewCluster[] = [];
+    for (const clusters of byEntry.values()) {
+      if (clusters.length < 2) continue;
+      step.push(...clusters);
+      if (step.length < most) continue;
+      yield step;
+      step = [];
+    }
+    if (step.length > 0) yield step;
+  }
+
+  #stand(first: NewCluster, cluster: NewCluster, totals: DataTotals): void {
+    const [one, other] = [this.#placeOf(first), this.#placeOf(cluster)];
+    if (one === other || one.references + other.references > this.clusters.countMax) return;
+    one.references += other.references;
+    other.standIn = one;
+    totals.dedupedClusters += 1;
+  }
+
+  /** Clusters that have no place yet, so many as are read together. */
+  *#stepsOf(clusters: readonly NewCluster[]): Generator<readonly NewCluster[]> {
+    const most = Math.max(1, STEP_BYTES / this.#target.geometry.clusterBytes);
+    let step = new Map<Placed, NewCluster>();
+    for (const cluster of clusters) {
+      const placed = this.#placeOf(cluster);
+      if (placed.isZero || placed.at !== 0) continue;
+      step.set(placed, cluster);
+      if (step.size < most) continue;
+      yield [...step.values()];
+      step = new Map();
+    }
+    if (step.size > 0) yield [...step.values()];
+  }
+
+  /** Reads clusters, gives each its place. Returns what is written. */
+  async #written(
+    step: readonly NewCluster[],
+    rules: DataRules,
+    totals: DataTotals,
+  ): Promise<WriteRequest[]> {
+    const contents = await this.#contentsOf(step, rules, totals);
+    const isKept = (i: number): boolean => !(rules.dropZeros && isZero(contents[i]!));
+    const packed = await this.#compressed(step, contents, rules, isKept);
+    const requests: WriteRequest[] = [];
+    for (const [i, cluster] of step.entries()) {
+      const placed = this.#placeOf(cluster);
+      const bytes = packed.get(i);
+      if (!isKept(i)) {
+        placed.isZero = true;
+        totals.zeroClusters += 1;
+      } else if (bytes !== undefined) {
+        placed.at = this.#packing.place(bytes.length, placed.references);
+        placed.packedBytes = bytes.length;
+        totals.compressedClusters += 1;
+        totals.packedBytes += bytes.length;
+        requests.push({ at: placed.at, bytes });
+      } else {
+        placed.at = this.clusters.append(1, placed.references);
+        rules.cipher?.encrypt(contents[i]!, placed.at / 512);
+        requests.push(...withoutZeros(placed.at, contents[i]!));
+      }
+    }
+    for (const { bytes } of requests) totals.dataBytes += bytes.length;
+    return requests;
+  }
+
+  async #contentsOf(
+    step: readonly NewCluster[],
+    rules: DataRules,
+    totals: DataTotals,
+  ): Promise<readonly Uint8Array[]> {
+    const { clusterBytes } = this.#target.geometry;
+    const memory = newIoBytes(step.length * clusterBytes);
+    const contents = step.map((_, i) => memory.subarray(i * clusterBytes, (i + 1) * clusterBytes));
+    const reads: ReadRequest[] = [];
+    const packed = new Map<number, Uint8Array>();
+    for (const [i, { pieces }] of step.entries()) {
+      let from = 0;
+      for (const { kind, at, length } of pieces) {
+        if (kind === 'data') reads.push({ at, into: contents[i]!.subarray(from, from + length) });
+        if (kind === 'packed' && !packed.has(at) && !this.#unpacked.has(at)) {
+          packed.set(at, new Uint8Array(this.#survey.packed.bytes[at]!));
+        }
+        from += length;
+      }
+    }
+    const packedReads = [...packed].map(([index, into]) => {
+      return { at: this.#survey.packed.at[index]!, into };
+    });
+    await this.#source.image.source.readBatch([...reads, ...packedReads]);
+    for (const { at, into } of reads) rules.cipher?.decrypt(into, at / 512);
+    const items = [...packed].map(([index, bytes]): StepItem => ({ kind: 'packed', index, bytes }));
+    const fresh = await unpackedOf(this.#source, items, rules);
+    for (const [index, bytes] of fresh) this.#unpacked.set(index, bytes);
+    for (const [i, { pieces }] of step.entries()) {
+      let from = 0;
+      for (const { kind, at, skip, length } of pieces) {
+        if (kind === 'packed') {
+          contents[i]!.set(this.#unpacked.get(at)!.subarray(skip, skip + length), from);
+        }
+        from += length;
+      }
+    }
+    this.#forgetUnpacked();
+    const readBytes = [...reads, ...packedReads].reduce((sum, { into }) => sum + into.length, 0);
+    totals.readBytes += readBytes;
+    rules.onBytes(readBytes);
+    return contents;
+  }
+
+  /** One old cluster may be in many new ones, which are mostly asked for in a row. */
+  #forgetUnpacked(): void {
+    const { clusterBytes } = this.#source.format.geometry;
+    for (const index of this.#unpacked.keys()) {
+      if (this.#unpacked.size * clusterBytes <= UNPACKED_BYTES) return;
+      this.#unpacked.delete(index);
+    }
+  }
+
+  /** Clusters that get smaller, by their position: all if that was asked for, else what was compressed before. */
+  async #compressed(
+    step: readonly NewCluster[],
+    contents: readonly Uint8Array[],
+    { compress, compressor }: DataRules,
+    isKept: (i: number) => boolean,
+  ): Promise<ReadonlyMap<number, Uint8Array>> {
+    const type = compress?.type ?? this.#target.compressionType;
+    const wanted = [...step.keys()].filter((i) => {
+      const { pieces } = step[i]!;
+      const isOwn = !this.#hasBacking || pieces.every(({ kind }) => kind !== 'none');
+      const wasPacked = pieces.some(({ kind }) => kind === 'packed');
+      return isOwn && isKept(i) && (compress !== undefined || wasPacked);
+    });
+    const found = new Map<number, Uint8Array>();
+    if (wanted.length === 0 || compressor === undefined) return found;
+    const packed = await compressor.compress(
+      type,
+      wanted.map((i) => contents[i]!),
+    );
+    for (const [n, i] of wanted.entries()) {
+      const bytes = packed[n];
+      if (bytes !== undefined) found.set(i, bytes);
+    }
+    return found;
+  }
+
+  #setEntry(words: Uint32Array, cluster: NewCluster, { isActive }: NewTable): void {
+    const { clusterBits, clusterBytes, l2EntryBytes } = this.#target.geometry;
+    const { zerosUnallocated } = this.#target;
+    const placed = this.#placeOf(cluster);
+    const word = (cluster.entry * l2EntryBytes) / 4;
+    const isExtended = l2EntryBytes === 16;
+    if (placed.packedBytes > 0) {
+      words.set(compressedEntry(placed.at, placed.packedBytes, clusterBits), word);
+      return;
+    }
+    const { zeros, allocated } = this.#bitsOf(cluster);
+    if (placed.isZero) {
+      if (isExtended) words[word + 2] = zerosUnallocated ? 0 : (zeros | allocated) >>> 0;
+      else words[word + 1] = zerosUnallocated ? 0 : ZERO_FLAG;
+      return;
+    }
+    const isOnly = isActive && this.clusters.count(placed.at / clusterBytes) === 1;
+    words[word] = ((isOnly ? COPIED : 0) | Math.floor(placed.at / HIGH_WORD)) >>> 0;
+    words[word + 1] = placed.at >>> 0;
+    if (isExtended) words.set([zeros, allocated], word + 2);
+  }
+
+  /** What the subclusters of a cluster are: of one with any data all are allocated that have some. */
+  #bitsOf({ pieces }: NewCluster): Bits {
+    const subBytes = this.#target.geometry.clusterBytes / 32;
+    let [zeros, allocated, at] = [0, 0, 0];
+    for (const { kind, length } of pieces) {
+      const first = Math.floor(at / subBytes);
+      at += length;
+      for (let sub = first; sub < at / subBytes; sub++) {
+        if (kind === 'zero') zeros |= 1 << sub;
+        else if (kind !== 'none') allocated |= 1 << sub;
+      }
+    }
+    return { zeros: (zeros & ~allocated) >>> 0, allocated: allocated >>> 0 };
+  }
+
+  async #placeTable(index: number, words: Uint32Array, queue: WriteQueue): Promise<void> {
+    if (words.every((word) => word === 0)) return;
+    const at = this.clusters.append(1, this.#new.tables[index]!.pointers);
+    this.#tables[index] = at;
+    await queue.inTurn([[{ at, bytes: bytesOfWords(words) }]]);
+  }
+}
+
+function dividedUnit({ image }: SourceTables, unitBytes: number): QsnapError {
+  return new QsnapError(
+    'BACKING_REFUSED',
+    `with units of ${unitBytes} bytes some would have a part that only the backing file has`,
+    {
+      file: image.source.label,
+      hint: 'keep the size of clusters, or make it smaller',
+    },
+  );
+}
