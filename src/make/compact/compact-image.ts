@@ -3,6 +3,7 @@ import type { OpenImage } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import { refuseEdited } from '../../image/refuse-edited.js';
 import type { BlockDevice } from '../../io/device.js';
+import { refuseOneDevice, refuseUsedFile } from '../../io/new-device.js';
 import { settled } from '../../io/settled.js';
 import { stoppableImage } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
@@ -38,7 +39,7 @@ import { writeNew } from './write-new.js';
  * Memory: 20 bytes for each cluster of the old file, 14 for each of the new one, and some 60 for each compressed cluster.
  *
  * @param device an empty file.
- * @throws QsnapError EXTERNAL_DATA_FILE, IMAGE_DAMAGED, IMAGE_CHANGED, SNAPSHOT_STALE, ENCRYPTED, PASSPHRASE_WRONG,
+ * @throws QsnapError OUTPUT_IS_INPUT, OUTPUT_EXISTS, EXTERNAL_DATA_FILE, IMAGE_DAMAGED, IMAGE_CHANGED, SNAPSHOT_STALE, ENCRYPTED, PASSPHRASE_WRONG,
  *   NEW_IMAGE_INVALID, REFCOUNT_OVERFLOW, LIMIT_EXCEEDED, UNSUPPORTED_COMPRESSION, CLUSTER_DATA_INVALID, READ_FAILED,
  *   WRITE_FAILED, NO_SPACE, VERIFY_FAILED, ABORTED.
  */
@@ -48,6 +49,8 @@ export async function compactImage(
   options: CompactOptions,
 ): Promise<CompactReport> {
   refuseEdited(image);
+  await refuseOneDevice(image.source, device);
+  await refuseUsedFile(device, 'a compact copy');
   const [unread] = image.unread ?? [];
   if (unread !== undefined) throw unread.reason;
   const target = targetOf(image, options);

@@ -7,10 +7,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   chooseRescued,
+  compactImage,
   createImage,
   memoryDevice,
   newQcow2Writer,
   newRawWriter,
+  openImage,
   planRescue,
   proposeRepair,
   saveUndo,
@@ -40,8 +42,10 @@ const MAKERS: Readonly<
     const plan = await planRescue(image);
     return writeRescued(plan, chooseRescued(plan), file);
   },
+  compactImage: async (file, image) =>
+    compactImage(await openImage(image), file, { newHasher: newSha256 }),
 };
-const READERS = ['saveUndo', 'writeRescued'];
+const READERS = ['saveUndo', 'writeRescued', 'compactImage'];
 
 const bytes = loadFixture('refcount-too-low');
 
