@@ -31,7 +31,11 @@ module.exports = {
       'refs walks all that refers to clusters; what that means is for others to judge.',
     ),
     layer('read/check', IMAGE, 'check judges an image; it never writes.'),
-    layer('read/sharing', IMAGE, 'sharing tells what disks have in common; it never writes.'),
+    layer(
+      'read/sharing',
+      [...IMAGE, 'read/diff', 'read/guest'],
+      'sharing tells what disks have in common; it never writes.',
+    ),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
       'read/diff',

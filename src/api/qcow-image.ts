@@ -159,10 +159,11 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
    * for (const { snapshot, ifDeleted } of usage.snapshots) console.log(snapshot?.name, ifDeleted?.freedBytes);
    * const nightly = image.snapshots.filter(({ name }) => name.startsWith('nightly '));
    * console.log('all of these', freedByDeleting(usage, nightly).freedBytes);
-   * console.log('the active disk grew from', inferAncestry(usage).active.parent?.name);
+   * console.log('the active disk grew from', (await inferAncestry(usage)).active.parent?.name);
    * ```
    *
-   * @throws QsnapError CLOSED, READ_FAILED, LIMIT_EXCEEDED, ABORTED, and why a disk of a damaged image can't be read.
+   * @throws QsnapError CLOSED, IMAGE_DAMAGED, READ_FAILED, LIMIT_EXCEEDED, ABORTED, and why a disk of a damaged image
+   *   can't be read.
    */
   async usage(options: ProgressOptions = {}): Promise<ImageUsage> {
     refuseWrong(options, PROGRESS);

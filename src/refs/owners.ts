@@ -43,13 +43,16 @@ export async function mapOwners(opened: OpenImage, { signal }: Stoppable = {}): 
 /**
  * Tells for each host cluster which disks have it, by the pointers to L2 tables that were collected.
  *
- * @param bitmapEntry told of the tables of bitmaps, too, in the same walk.
+ * @param more is told of the tables of bitmaps, too, in the same walk, and of each L2 table that has other than plain
+ *   entries: its place, and its words in host order. May throw.
  * @throws QsnapError READ_FAILED, ABORTED.
  */
 export async function ownersBehind(
   image: OpenImage,
   pointers: Pointers,
-  bitmapEntry?: ReferenceVisitor['bitmapEntry'],
+  more: Pick<ReferenceVisitor, 'bitmapEntry'> & {
+    readonly oddTable?: (at: number, words: Uint32Array) => void;
+  } = {},
 ): Promise<OwnerMap> {
   const format = tableFormat(image);
   const scan = scanOf(format, true);
@@ -60,7 +63,7 @@ export async function ownersBehind(
   if (image.header.externalDataFile) return data;
   const runs = newRuns(scan);
   await walkReferences(image, pointers, {
-    ...(bitmapEntry !== undefined && { bitmapEntry }),
+    ...(more.bitmapEntry !== undefined && { bitmapEntry: more.bitmapEntry }),
     l2Table: (index, stored) => {
       const owners = sets[index]!;
       if (readRuns(stored, scan, runs) === NO_PROBLEM) {
@@ -70,6 +73,7 @@ export async function ownersBehind(
         return;
       }
       swapWords(stored);
+      more.oddTable?.(pointers.offsets[index]!, stored);
       addEntries(stored, scan, owners, data);
     },
   });

@@ -31,3 +31,9 @@ export function lacks(
 ): boolean {
   return unread.some(({ structure }) => structures.includes(structure));
 }
+
+/** For what makes no sense of a part of an image. @throws QsnapError why the image can't be read whole. */
+export function refuseUnreadImage({ unread }: ReadableImage): void {
+  const [first] = unread;
+  if (first !== undefined) throw first.reason;
+}

@@ -31,6 +31,7 @@ function sizeInvalid(sizeBytes: number, expected: string): QsnapError {
   return new QsnapError('SIZE_INVALID', `a disk can't have ${sizeBytes} bytes`, {
     expected,
     actual: String(sizeBytes),
+    hint: `it takes ${expected}`,
   });
 }
 

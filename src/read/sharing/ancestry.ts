@@ -1,6 +1,9 @@
+import type { OpenImage } from '../../image/image.js';
+import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
+import { diffDisks } from '../diff/diff-disks.js';
 import { guestPart } from './parts.js';
 import type { Sharing } from './sharing.js';
 import type { ImageUsage } from './usage.js';
@@ -8,8 +11,8 @@ import type { ImageUsage } from './usage.js';
 /**
  * How sure it is which snapshot a disk grew from.
  *
- * - `told`: only one snapshot has all that the disk has from before.
- * - `tied`: several snapshots have it; the one that was taken last counts as the parent.
+ * - `told`: only one snapshot has all that the disk has from before, or differs least from it.
+ * - `tied`: several do; the one that was taken last counts as the parent.
  * - `untold`: the disk shares nothing with a snapshot from before, and there are such snapshots.
  * - `first`: there is no snapshot from before.
  */
@@ -35,6 +38,8 @@ export interface Ancestry {
   readonly active: Descent;
   /** In the order of the snapshot table. */
   readonly snapshots: readonly Descent[];
+  /** Guest bytes in which the active disk differs from its parent, by the tables; undefined without a parent. */
+  readonly changedBytes: number | undefined;
 }
 
 /**
@@ -51,21 +56,80 @@ export interface Ancestry {
  * shares most with it, be that an ancestor or another child.
  *
  * ```ts
- * const { active, snapshots } = inferAncestry(await measureUsage(await openImage(device)));
+ * const { active, snapshots } = await inferAncestry(await measureUsage(await openImage(device)));
  * for (const { snapshot, parent, certainty } of snapshots) {
  *   console.log(snapshot?.name, 'grew from', parent?.name ?? 'none', certainty);
  * }
- * console.log('applied last:', active.parent?.name, active.newBytes);
+ * console.log('applied last:', active.parent?.name);
  * ```
  *
+ * @throws QsnapError IMAGE_CHANGED, READ_FAILED, ABORTED.
  * Ours: snapshots are taken to be in the table in the order in which they were made, as QEMU and qsnap add them.
  */
-export function inferAncestry({ sharing, active, snapshots }: Omit<ImageUsage, 'space'>): Ancestry {
+export async function inferAncestry(
+  { sharing, active, snapshots }: Omit<ImageUsage, 'space'>,
+  options: Stoppable = {},
+): Promise<Ancestry> {
+  const { image } = sharing;
   const mapped = [active, ...snapshots].map(({ mappedBytes }) => mappedBytes);
-  const [ofActive, ...others] = disksOf(sharing.image).map(({ number }) => {
-    return descentOf(number, sharing, mapped);
-  });
-  return { active: ofActive!, snapshots: others };
+  const descents: Descent[] = [];
+  for (const { number } of disksOf(image)) {
+    descents.push(await decided(descentOf(number, sharing, mapped), sharing, mapped, options));
+  }
+  const [ofActive, ...others] = descents;
+  const { parent } = ofActive!;
+  const changedBytes =
+    parent === undefined ? undefined : await differentBytes(image, parent, undefined, options);
+  return { active: ofActive!, snapshots: others, changedBytes };
+}
+
+/** Of more than so many snapshots that share as much, which is the parent is not looked for in the tables. */
+const TIES_MAX = 8;
+
+/**
+ * Decides between snapshots that share as much with a disk by what tables tell besides: zero clusters, and parts that
+ * only one of the two has. The parent differs least.
+ */
+async function decided(
+  descent: Descent,
+  { image, parts, data }: Sharing,
+  mapped: readonly number[],
+  options: Stoppable,
+): Promise<Descent> {
+  const { snapshot, parent, alternatives } = descent;
+  if (parent === undefined || alternatives.length === 0 || alternatives.length >= TIES_MAX) {
+    return descent;
+  }
+  const found = [];
+  for (const one of [parent, ...alternatives]) {
+    found.push({ one, bytes: await differentBytes(image, one, snapshot, options) });
+  }
+  const least = Math.min(...found.map(({ bytes }) => bytes));
+  const [first, ...others] = found.filter(({ bytes }) => bytes === least).map(({ one }) => one);
+  const disk = snapshot === undefined ? ACTIVE_DISK : snapshot.index + 1;
+  const shared = sharedInOrder(disk, { image, parts, data }).with[first!.index + 1]!;
+  return {
+    snapshot,
+    parent: first!,
+    certainty: others.length === 0 ? 'told' : 'tied',
+    alternatives: others,
+    newBytes: mapped[disk]! - shared,
+    goneBytes: mapped[first!.index + 1]! - shared,
+  };
+}
+
+/** Guest bytes in which two disks differ, as far as tables tell. */
+async function differentBytes(
+  image: OpenImage,
+  a: Snapshot,
+  b: Snapshot | undefined,
+  options: Stoppable,
+): Promise<number> {
+  let bytes = 0;
+  for await (const ranges of diffDisks(image, a, b, options)) {
+    for (const { length } of ranges) bytes += length;
+  }
+  return bytes;
 }
 
 /** A snapshot that a disk may have grown from. */
@@ -129,7 +193,10 @@ interface SharedInOrder {
   hasAllBefore(disk: DiskNumber): boolean;
 }
 
-function sharedInOrder(disk: DiskNumber, { image, parts, data }: Sharing): SharedInOrder {
+function sharedInOrder(
+  disk: DiskNumber,
+  { image, parts, data }: Pick<Sharing, 'image' | 'parts' | 'data'>,
+): SharedInOrder {
   const disks = image.snapshots.length + 1;
   const own = guestPart(disk);
   const hasDisk = parts.fold(false, (so, part) => so || part === own);

@@ -1,11 +1,15 @@
+import { hinted } from '../../base/hints.js';
 import { swapWords } from '../../base/words.js';
+import { isQsnapError } from '../../errors.js';
+import { damagedEntry } from '../../image/damage.js';
 import type { OpenImage } from '../../image/image.js';
 import { watchedImage } from '../../image/watched-image.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
-import { COPIED, offsetOf } from '../../l1l2/entry.js';
+import { COPIED, judgeL2Entry, offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import type { DiskSet, DiskSets } from '../../refs/disk-sets.js';
 import { tableFormat } from '../../image/table-format.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
+import { checkL1Table } from '../../refs/l1-tables.js';
 import { ownersBehind } from '../../refs/owners.js';
 import type { Pointers } from '../../refs/pointers.js';
 import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
@@ -39,7 +43,7 @@ export interface SharingOptions extends Stoppable {
 /**
  * Reads what the disks of an image have in common, by one walk over its tables and refcounts.
  *
- * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, ABORTED.
+ * @throws QsnapError IMAGE_DAMAGED for a table entry that can't be right, READ_FAILED, LIMIT_EXCEEDED, ABORTED.
  */
 export async function readSharing(
   opened: OpenImage,
@@ -49,18 +53,29 @@ export async function readSharing(
   const image = onProgress === undefined ? stopping : watchedImage(stopping, onProgress);
   const { geometry, header } = image;
   const { clusterBytes } = geometry;
+  const format = tableFormat(image);
   const pointers = await walkL1Tables(image, disksOf(image), (disk, words, into) => {
+    // What a table that can't be right refers to would be missing from every sum.
+    asMeasured(() => {
+      const structure = disk.snapshot === undefined ? 'active-l1' : 'inactive-l1';
+      checkL1Table(structure, disk.l1, words, format);
+    });
     const { diskSizeBytes } = disk.snapshot ?? header;
     addParts(disk, diskSizeBytes, words, geometry, into);
   });
   const parts = pointers.disks;
   const bitmapClusters: number[] = [];
-  const owned = await ownersBehind(image, pointers, (high, low) => {
-    const offset = offsetOf(high, low);
-    if (offset !== 0) bitmapClusters.push(Math.floor(offset / clusterBytes));
+  const owned = await ownersBehind(image, pointers, {
+    bitmapEntry: (high, low) => {
+      const offset = offsetOf(high, low);
+      if (offset !== 0) bitmapClusters.push(Math.floor(offset / clusterBytes));
+    },
+    oddTable: (at, words) => {
+      checkL2Table(at, words, format);
+    },
   });
   const data: number[] = [];
-  const dataClusters = new ClusterSet(tableFormat(image).fileClusters);
+  const dataClusters = new ClusterSet(format.fileClusters);
   for (const { first, length, owners } of owned.ranges()) {
     add(data, owners, length * clusterBytes);
     dataClusters.addRange(first, first + length);
@@ -75,6 +90,28 @@ export async function readSharing(
     dataFileBytes: header.externalDataFile ? await countDataFileBytes(image, pointers) : 0,
     space: await countSpace(image, pointers, dataClusters, bitmapClusters),
   };
+}
+
+/** @throws QsnapError IMAGE_DAMAGED. */
+function checkL2Table(at: number, words: Uint32Array, format: TableFormat): void {
+  const stride = format.geometry.l2EntryBytes / 4;
+  for (let i = 0; i < words.length; i += stride) {
+    const [high, low] = [words[i]!, words[i + 1]!];
+    const problem = judgeL2Entry(high, low, format);
+    if (problem === undefined || problem === 'copied-without-offset') continue;
+    asMeasured(() => {
+      throw damagedEntry('l2', at + i * 4, problem, high, low);
+    });
+  }
+}
+
+/** Errors of damage with the hint of who only reads. */
+function asMeasured(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw isQsnapError(error) ? error.with(hinted('check-image')) : error;
+  }
 }
 
 function add(to: number[], set: DiskSet, bytes: number): void {

@@ -60,7 +60,7 @@ export interface ImageUsage {
  * if (first && second) console.log(freedByDeleting(usage, [first, second]).freedBytes);
  * ```
  *
- * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, ABORTED.
+ * @throws QsnapError IMAGE_DAMAGED for a table entry that can't be right, READ_FAILED, LIMIT_EXCEEDED, ABORTED.
  * Ours: what a compressed cluster takes is counted as the host clusters that it lies in.
  */
 export async function measureUsage(

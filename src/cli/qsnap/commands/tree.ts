@@ -8,7 +8,7 @@ import { treeDot, treeSvg } from '../present/tree-pictures.js';
 import { treeLines } from '../present/tree-text.js';
 import { tellOfImages } from '../reading.js';
 import { newTextFile } from '../text-file.js';
-import { unreadJson } from '../unread.js';
+import { refuseUnreadImage } from '../unread.js';
 
 /** Flags of `tree`. */
 export interface TreeFlags {
@@ -24,11 +24,12 @@ export function tree(
   context: Context,
 ): Promise<ExitCode> {
   return tellOfImages(paths, context, async ({ path, image, source, progress }) => {
+    refuseUnreadImage(image);
     const options = { replace: force === true, inputs: [source] };
     const picture = svg === undefined ? undefined : await newTextFile(svg, options);
     try {
       progress.phase(`comparing the snapshots of ${path}`);
-      const ancestry = inferAncestry(
+      const ancestry = await inferAncestry(
         await measureUsage(image, {
           onProgress: (done) => {
             progress.update(done, 1);
@@ -40,9 +41,9 @@ export function tree(
       const lines = dot === true ? treeDot(path, rows) : treeLines(ancestry, rows, context.style);
       const isNamed = paths.length > 1 && dot !== true;
       return {
-        json: { ...treeJson(ancestry), ...unreadJson(image) },
+        json: treeJson(ancestry),
         lines: isNamed ? [`${printableText(path)}:`, ...lines] : lines,
-        isWhole: image.unread.length === 0,
+        isWhole: true,
       };
     } finally {
       await picture?.discard();

@@ -7,8 +7,8 @@ import { usageSvg } from '../present/usage-svg.js';
 import { usageLines, type SetFreed } from '../present/usage-text.js';
 import { tellOfImages, type OpenedImage } from '../reading.js';
 import { selectSnapshot } from '../selection.js';
+import { refuseUnreadImage } from '../unread.js';
 import { newTextFile } from '../text-file.js';
-import { unreadJson } from '../unread.js';
 
 /** Flags of `usage`. */
 export interface UsageFlags {
@@ -26,6 +26,7 @@ export function usage(
 ): Promise<ExitCode> {
   return tellOfImages(paths, context, async (open) => {
     const { image, progress, source } = open;
+    refuseUnreadImage(image);
     const chosen = chosenOf(open, flags);
     const picture = await pictureFile(open, flags);
     try {
@@ -43,9 +44,9 @@ export function usage(
       await picture?.write(usageSvg(open.path, measured));
       const lines = usageLines(measured, taken, set);
       return {
-        json: { ...usageJson(measured, taken, set), ...unreadJson(image) },
+        json: usageJson(measured, taken, set),
         lines: paths.length > 1 ? [`${printableText(open.path)}:`, ...lines] : lines,
-        isWhole: image.unread.length === 0,
+        isWhole: true,
       };
     } finally {
       await picture?.discard();
@@ -57,7 +58,11 @@ function chosenOf(
   { image }: OpenedImage,
   { ifDeleted }: UsageFlags,
 ): readonly Snapshot[] | undefined {
-  return ifDeleted?.flatMap((text) => text.split(',')).map((text) => selectSnapshot(image, text));
+  return ifDeleted?.flatMap((text) => {
+    // A name may have commas, too.
+    const isOne = image.snapshots.some(({ id, name }) => id === text || name === text);
+    return (isOne ? [text] : text.split(',')).map((one) => selectSnapshot(image, one));
+  });
 }
 
 function pictureFile({ source }: OpenedImage, { svg, force }: UsageFlags) {

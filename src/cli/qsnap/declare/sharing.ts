@@ -17,6 +17,7 @@ export function addUsage(program: Command, contextFor: ContextFor, settle: Settl
     .option('--svg <file>', 'draw the bars into a new file')
     .option('--force', 'replace the file of --svg')
     .action(async (images: string[], flags: UsageFlags, command: Command) => {
+      refuseManyPictures(images, flags, command);
       const { usage } = await import('../commands/usage.js');
       settle(await usage(images, flags, contextFor(command)));
     });
@@ -30,7 +31,18 @@ export function addTree(program: Command, contextFor: ContextFor, settle: Settle
     .option('--svg <file>', 'draw the tree into a new file')
     .option('--force', 'replace the file of --svg')
     .action(async (images: string[], flags: TreeFlags, command: Command) => {
+      refuseManyPictures(images, flags, command);
       const { tree } = await import('../commands/tree.js');
       settle(await tree(images, flags, contextFor(command)));
     });
+}
+
+/** One file takes one picture: with `--force` each would replace the one before. */
+function refuseManyPictures(
+  images: readonly string[],
+  { svg }: { readonly svg?: string },
+  command: Command,
+): void {
+  if (svg === undefined || images.length === 1) return;
+  command.error('error: --svg draws one image: name one');
 }

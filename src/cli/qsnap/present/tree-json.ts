@@ -2,9 +2,12 @@ import type { Ancestry, Descent } from '../../../index.js';
 import { snapshotJson } from './snapshot-json.js';
 
 /** docs/schema/tree.json. */
-export function treeJson({ active, snapshots }: Ancestry): Record<string, unknown> {
+export function treeJson({ active, snapshots, changedBytes }: Ancestry): Record<string, unknown> {
   return {
-    active: descentJson(active),
+    active: {
+      ...descentJson(active),
+      ...(changedBytes !== undefined && { 'changed-bytes': changedBytes }),
+    },
     snapshots: snapshots.map((descent) => ({
       index: descent.snapshot!.index,
       ...snapshotJson(descent.snapshot!, undefined),

@@ -56,17 +56,13 @@ function doubtOf({ certainty, alternatives }: Descent): string {
   return `? or from ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-function legendOf({ active, snapshots }: Ancestry): readonly string[] {
+function legendOf({ active, snapshots, changedBytes }: Ancestry): readonly string[] {
   if (snapshots.length === 0) return [];
-  const { parent, newBytes, goneBytes } = active;
-  const isSame = newBytes === 0 && goneBytes === 0;
-  const changes = isSame ? 'nothing new' : `${sizeText(newBytes)} new, ${sizeText(goneBytes)} gone`;
-  return [
-    ...(parent === undefined
-      ? []
-      : [
-          `${APPLIED_LAST} the active disk grew from ${describeSnapshot(parent)}: ${changes} since.`,
-        ]),
-    'Inferred from the clusters that disks share; an image does not record it.',
-  ];
+  const { parent, alternatives } = active;
+  const notes = ['Inferred from the clusters that disks share; an image does not record it.'];
+  if (parent === undefined) return notes;
+  const perhaps = alternatives.length === 0 ? '' : ', or from another one of the same state';
+  const size = changedBytes === 0 ? 'nothing' : sizeText(changedBytes!);
+  const line = `${APPLIED_LAST} the active disk grew from ${describeSnapshot(parent)}${perhaps}; ${size} changed since.`;
+  return [line, ...notes];
 }

@@ -40,11 +40,14 @@ export function usageLines(
   const rows = disks.map((disk) => [...nameCells(disk), ...sizeCells(disk), barOf(disk, longest)]);
   return [
     ...tableLines(COLUMNS, rows),
-    `${ALONE} alone  ${SHARED} shared  ${VM_STATE} VM state; the longest bar is ${sizeText(longest)}`,
+    ...(longest === 0 ? [] : [legendOf(longest)]),
     ...spaceLines(usage, takenBytes),
     ...(set === undefined ? [] : [setLine(set)]),
   ];
 }
+
+const legendOf = (longest: number): string =>
+  `${ALONE} alone  ${SHARED} shared  ${VM_STATE} VM state; the longest bar is ${sizeText(longest)}`;
 
 function nameCells({ snapshot }: DiskUsage): readonly string[] {
   if (snapshot === undefined) return ['', 'active disk'];
@@ -101,8 +104,12 @@ function setLine({ snapshots, freed }: SetFreed): string {
   const { freedBytes, guestDataBytes, vmStateBytes, tableBytes } = freed;
   const unique = [...new Set(snapshots)];
   const named = unique.map(describeSnapshot).join(', ');
+  const what =
+    unique.length === 1
+      ? `snapshot ${named}`
+      : `${countText(unique.length, 'snapshot')} together (${named})`;
   return (
-    `Deleting ${countText(unique.length, 'snapshot')} together (${named}) would free ` +
+    `Deleting ${what} would free ` +
     `${exactSizeText(freedBytes)}: guest data ${sizeText(guestDataBytes)}, ` +
     `VM state ${sizeText(vmStateBytes)}, tables ${sizeText(tableBytes)}.`
   );

@@ -90,7 +90,7 @@ class History {
   async ancestry(): Promise<Ancestry> {
     const device = memoryDevice(this.bytes);
     expect((await checkImage(device)).exitCode).toBe(0);
-    return inferAncestry(await measureUsage(await openImage(device)));
+    return await inferAncestry(await measureUsage(await openImage(device)));
   }
 }
 
