@@ -46,7 +46,7 @@ function expectDoneOrRefused(ended: Ended): boolean {
   expect(ended).toMatchObject({ code: 1, signal: null });
   expect(ended.stderr).toMatch(
     // Who had it may be gone when we look who it is, or at its end, when Linux only knows it is Node.
-    /^qsnap: .* is in use by ((qsnap|node) \(pid \d+\)|another program)\nhint: .*\nThe image is unchanged\.\n$/,
+    /^qsnap: .* is in use by ((qsnap|node|another program) \(pid \d+\)|another program)\nhint: .*\nThe image is unchanged\.\n$/,
   );
   return false;
 }

@@ -111,7 +111,7 @@ function refuseInvalid(rules: PruneRules): void {
       expected: 'a number of snapshots to keep, or an age',
     });
   }
-  const keepsNone = given.every(([, value]) => value === 0);
+  const keepsNone = takenBefore === undefined && given.every(([, value]) => value === 0);
   if (keepsNone && rules.among === undefined && rules.keep === undefined) {
     throw new QsnapError('PRUNE_RULES_INVALID', 'the rules keep no snapshot at all', {
       expected: 'a number above 0, or names that are chosen',

@@ -234,5 +234,7 @@ async function inUse(fd: number, label: string, against: readonly Bytes[]): Prom
 
 function nameOf({ pid, program }: Holder): string {
   if (pid === process.pid) return 'this process itself';
-  return `${printableText(program)} (pid ${pid})`;
+  // Of a process that is about to end the system may no longer know the name.
+  const name = program === '' ? 'another program' : printableText(program);
+  return `${name} (pid ${pid})`;
 }

@@ -98,6 +98,8 @@ test('nothing to delete, and no rule at all', async () => {
   const none = await qsnap(['prune', '-y', image]);
   expect(none.code).toBe(1);
   expect(none.stderr).toContain('no rule says which snapshots stay');
+  // `N=0` in somebody's script.
+  expect((await qsnap(['prune', '-y', '--keep-daily', '0', image])).code).toBe(1);
   expect((await qsnap(['prune', '-y', '--keep-last', 'x', image])).code).toBe(1);
   expect((await qsnap(['prune', '-y', '--older-than', '3', image])).code).toBe(1);
   expect(await idsLeft(image)).toBe('1,2,3,4,5');

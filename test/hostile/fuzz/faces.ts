@@ -172,8 +172,10 @@ function judgeQsnap(
   // A name with a line break must not make a row of its own.
   const rows = stdout.split('\n').length - 1;
   if (name === 'list' && words.length === 2 && snapshots !== undefined && snapshots > 0) {
-    // A heading, and a line about the mark of what the active disk equals.
-    const wanted = /^\* equals /m.test(stdout) ? snapshots + 2 : snapshots + 1;
+    // A heading, and a line about the mark of what the active disk equals or grew from.
+    const wanted = /^(?:\* equals|✓ the active disk) /m.test(stdout)
+      ? snapshots + 2
+      : snapshots + 1;
     // Entries from one on that was misread are not listed.
     if (stdout !== '' && rows > wanted) meter.fault(name, `${rows} rows of ${snapshots}`);
   }

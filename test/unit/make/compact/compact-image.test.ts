@@ -12,6 +12,7 @@ import type {
   CompactOptions,
   CompactReport,
 } from '../../../../src/make/compact/compact-options.js';
+import { loadFixture } from '../../../support/fixture.js';
 import { PLATFORM } from '../../../support/compacted.js';
 import {
   buildImage,
@@ -197,6 +198,12 @@ test('what the new image can not have is refused', async () => {
     const source = code === 'REFCOUNT_OVERFLOW' ? shared : bytes;
     expect(await codeOf(compacted(source, options)), JSON.stringify(options)).toBe(code);
   }
+});
+
+test('what can not be moved is refused: a data file, and sizes that differ in version 2', async () => {
+  expect(await codeOf(compacted(loadFixture('data-file')))).toBe('EXTERNAL_DATA_FILE');
+  const resized = compacted(loadFixture('resized-larger'), { version: 2 });
+  expect(await codeOf(resized)).toBe('NEW_IMAGE_INVALID');
 });
 
 test('progress is told of both parts', async () => {

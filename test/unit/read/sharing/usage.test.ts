@@ -52,7 +52,17 @@ function bytesOf(
 const whole = (bytes: number, { plain }: Model): number =>
   Math.ceil(bytes / plain.clusterBytes) * plain.clusterBytes;
 
-const names = plainFixtures();
+/** Images with table entries that can't be right: no sum would be. */
+const DAMAGED = ['l2-past-end', 'l2-unaligned'];
+const names = plainFixtures().filter((name) => !DAMAGED.includes(name));
+
+test.each(DAMAGED)('%s is refused, with the place of the entry', async (name) => {
+  const image = await openImage(memoryDevice(loadFixture(name)));
+  await expect(measureUsage(image)).rejects.toMatchObject({
+    code: 'IMAGE_DAMAGED',
+    details: { structure: 'l2', hintCode: 'check-image' },
+  });
+});
 
 test('there are such images', () => {
   expect(names.length).toBeGreaterThan(20);
