@@ -11,10 +11,11 @@ import type { Space } from '../../../../src/read/sharing/space.js';
 import { freedByDeleting, measureUsage, sharersOf } from '../../../../src/read/sharing/usage.js';
 import { readPlain, type PlainImage } from '../../../support/crash-judge-image.js';
 import { loadFixture } from '../../../support/fixture.js';
-import { randomFrom, seedOf } from '../../../support/model-random.js';
+import { randomFrom, roundsOf, seedOf } from '../../../support/model-random.js';
 import { plainFixtures, plainReferences } from '../../../support/plain-owners.js';
 
 const seed = seedOf();
+const ROUNDS = roundsOf(1);
 
 /** Clusters with who has them, by plain loops. */
 interface Model {
@@ -140,7 +141,7 @@ const usedBytes = ({ metadataBytes, dataBytes }: Space): number => metadataBytes
 test.each(names)('%s: a delete frees what was foretold, to the byte', async (name) => {
   const bytes = loadFixture(name);
   const random = randomFrom(seed);
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const device = memoryDevice(bytes.slice());
     const image = await openImage(device);
     const before = await measureUsage(image);
