@@ -22,6 +22,8 @@ export interface DiffRules {
   readonly map: TableMap;
   /** Whether a backing file shows where a disk has nothing. Else there are zeros. */
   readonly hasBacking: boolean;
+  /** The words of a table without entries: for where a disk has none. */
+  readonly noTable: Uint32Array;
 }
 
 /**
@@ -44,8 +46,8 @@ export function pieceDifferences(
   const stride = l2EntryBytes / 4;
   // `L2Tables.read` leaves extended entries in host order.
   const copied = l2EntryBytes === 16 ? COPIED : STORED_COPIED;
-  const a = wordsAt(piece.aTableAt, loaded, clusterBytes);
-  const b = wordsAt(piece.bTableAt, loaded, clusterBytes);
+  const a = wordsAt(piece.aTableAt, loaded, rules);
+  const b = wordsAt(piece.bTableAt, loaded, rules);
   const guestAt = Math.floor(piece.from / l2CoverageBytes) * l2CoverageBytes;
   const end = Math.ceil((piece.to - guestAt) / clusterBytes);
   // What the file ends before is zeros in memory, and may be anything.
@@ -94,14 +96,9 @@ const KIND_OF: Readonly<Record<SegmentKind, DiffKind>> = {
   unreadable: 'data',
 };
 
-let noTable = new Uint32Array(0);
-
 /** The words of a table; zeros where there is none. */
-function wordsAt(at: number, loaded: LoadedTables, clusterBytes: number): Uint32Array {
-  if (at === 0) {
-    if (noTable.length < clusterBytes / 4) noTable = new Uint32Array(clusterBytes / 4);
-    return noTable;
-  }
+function wordsAt(at: number, loaded: LoadedTables, { noTable }: DiffRules): Uint32Array {
+  if (at === 0) return noTable;
   const words = loaded.get(at)!;
   if (isLost(words)) throw new TypeError('tables are read whole, or not at all');
   return words;

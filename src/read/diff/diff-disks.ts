@@ -102,13 +102,15 @@ async function* differences(
   const { header, geometry, fileSizeBytes } = image;
   const hasBacking = image.backingNameBytes !== undefined;
   const map = tableMapOf(tableFormat(image), fileSizeBytes, header.externalDataFile, false);
+  const noTable = new Uint32Array(geometry.clusterBytes / 4);
+  const rules = { map, hasBacking, noTable };
   const pieces = piecePairs(a, b, geometry, hasBacking);
   const tablesOf = ({ aTableAt, bTableAt }: PiecePair): readonly number[] => [aTableAt, bTableAt];
   const reading = { tables: a.tables, clusterBytes: geometry.clusterBytes, tablesOf };
   for await (const batch of pieceBatches(pieces, reading)) {
     refuseEdited(image);
     for (const piece of batch.pieces) {
-      const found = pieceDifferences(piece, batch.loaded, { map, hasBacking });
+      const found = pieceDifferences(piece, batch.loaded, rules);
       if (found.length > 0) yield found;
     }
     if (batch.failure !== undefined) throw batch.failure;

@@ -4,7 +4,7 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
 import { diffDisks } from '../diff/diff-disks.js';
-import { guestPart } from './parts.js';
+import { diskOfPart, guestPart, isVmState } from './parts.js';
 import type { Sharing } from './sharing.js';
 import type { ImageUsage } from './usage.js';
 
@@ -201,8 +201,8 @@ function sharedInOrder(
   const own = guestPart(disk);
   const hasDisk = parts.fold(false, (so, part) => so || part === own);
   const firsts = parts.fold(disks, (so, part) => {
-    const isOther = part % 2 === 0 && part !== own && part !== guestPart(ACTIVE_DISK);
-    return isOther ? Math.min(so, part / 2) : so;
+    const isOther = !isVmState(part) && part !== own && part !== guestPart(ACTIVE_DISK);
+    return isOther ? Math.min(so, diskOfPart(part)) : so;
   });
   const shared = data.map((bytes, set) => (hasDisk[set]! ? bytes : 0));
   const byPart = parts.sumsByDisk(shared, 2 * disks);

@@ -1,7 +1,7 @@
-import type { Descent } from '../../../index.js';
-import { printable, printableText } from '../../../internal.js';
+import { printableText } from '../../../internal.js';
 import { sizeText } from '../../text.js';
-import { escapedXml } from './xml.js';
+import { diskName } from './disk-name.js';
+import { escapedXml, svgOf } from './svg.js';
 import type { TreeRow } from './tree-rows.js';
 import { APPLIED_LAST } from './snapshot-text.js';
 
@@ -11,7 +11,7 @@ export function treeDot(path: string, rows: readonly TreeRow[]): string[] {
     const { snapshot } = descent;
     const mark = isAppliedLast ? ` ${APPLIED_LAST}` : '';
     const shape = snapshot === undefined ? ', shape=box' : '';
-    return `  ${nodeOf(snapshot?.index)} [label=${quoted(`${nameOf(descent)}${mark}`)}${shape}];`;
+    return `  ${nodeOf(snapshot?.index)} [label=${quoted(`${diskName(descent.snapshot)}${mark}`)}${shape}];`;
   });
   const edges = rows.flatMap(({ descent }) => {
     const { parent, snapshot, certainty, newBytes } = descent;
@@ -25,11 +25,6 @@ export function treeDot(path: string, rows: readonly TreeRow[]): string[] {
 
 const nodeOf = (index: number | undefined): string =>
   index === undefined ? 'active' : `s${index}`;
-
-function nameOf({ snapshot }: Descent): string {
-  if (snapshot === undefined) return 'active disk';
-  return `${printable(snapshot.idBytes)} ${printable(snapshot.nameBytes)}`;
-}
 
 function quoted(text: string): string {
   return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
@@ -47,15 +42,9 @@ export function treeSvg(path: string, rows: readonly TreeRow[]): string {
     2 * MARGIN + deepest * STEP + TEXT_WIDTH,
     2 * MARGIN + rows.length * ROW_HEIGHT,
   ];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
-      `viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="13">`,
-    `<title>${escapedXml(`Which snapshot of ${printableText(path)} grew from which`)}</title>`,
-    `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    ...rows.map((row, i) => lineOf(row, i, rows)),
-    ...rows.map(nodeShape),
-    '</svg>\n',
-  ].join('\n');
+  const title = `Which snapshot of ${printableText(path)} grew from which`;
+  const lines = rows.map((row, i) => lineOf(row, i, rows));
+  return svgOf({ width, height, title }, [...lines, ...rows.map(nodeShape)]);
 }
 
 const xOf = ({ depth }: TreeRow): number => MARGIN + depth * STEP;
@@ -80,7 +69,7 @@ function nodeShape(row: TreeRow, i: number): string {
       : `<circle cx="${x}" cy="${y}" r="5" fill="${isAppliedLast ? '#17456f' : '#fff'}" stroke="#17456f" stroke-width="2"/>`;
   const mark = isAppliedLast ? `${APPLIED_LAST} ` : '';
   const doubt = descent.certainty === 'tied' || descent.certainty === 'untold' ? ' ?' : '';
-  const text = escapedXml(`${mark}${nameOf(descent)}${doubt}`);
+  const text = escapedXml(`${mark}${diskName(descent.snapshot)}${doubt}`);
   const size = sizeText(descent.newBytes);
   return (
     `${shape}<text x="${x + 14}" y="${y + 4}">${text}` +

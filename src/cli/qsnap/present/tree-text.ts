@@ -3,6 +3,7 @@ import { describeSnapshot, printable } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import type { Style } from '../../style.js';
 import { localTimeText, sizeText } from '../../text.js';
+import { diskName } from './disk-name.js';
 import { APPLIED_LAST } from './snapshot-text.js';
 import type { TreeRow } from './tree-rows.js';
 
@@ -19,7 +20,7 @@ const COLUMNS: readonly Column[] = [
 export function treeLines(ancestry: Ancestry, rows: readonly TreeRow[], style: Style): string[] {
   const cells = rows.map((row) => [
     row.isAppliedLast ? APPLIED_LAST : ' ',
-    `${branchOf(row)}${nameOf(row.descent)}`,
+    `${branchOf(row)}${diskName(row.descent.snapshot)}`,
     row.descent.snapshot === undefined ? '' : localTimeText(row.descent.snapshot.date.seconds),
     sizeText(row.descent.newBytes),
     row.descent.goneBytes === 0 ? '-' : sizeText(row.descent.goneBytes),
@@ -36,11 +37,6 @@ function branchOf({ goesOn, depth }: TreeRow): string {
   if (depth === 0) return '';
   const before = goesOn.slice(0, -1).map((on) => (on ? '│  ' : '   '));
   return `${before.join('')}${goesOn.at(-1)! ? '├─ ' : '└─ '}`;
-}
-
-function nameOf({ snapshot }: Descent): string {
-  if (snapshot === undefined) return 'active disk';
-  return `${printable(snapshot.idBytes)} ${printable(snapshot.nameBytes)}`;
 }
 
 /** More than this are counted. */

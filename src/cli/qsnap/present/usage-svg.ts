@@ -1,7 +1,8 @@
 import type { DiskUsage, ImageUsage } from '../../../index.js';
-import { printable, printableText } from '../../../internal.js';
+import { printableText } from '../../../internal.js';
 import { sizeText } from '../../text.js';
-import { escapedXml } from './xml.js';
+import { diskName } from './disk-name.js';
+import { escapedXml, svgOf } from './svg.js';
 
 const WIDTH = 840;
 const NAME_WIDTH = 220;
@@ -20,16 +21,8 @@ export function usageSvg(path: string, usage: ImageUsage): string {
   const longest = Math.max(...disks.map((disk) => disk.mappedBytes + disk.vmStateBytes), 1);
   const height = TOP + disks.length * ROW_HEIGHT + 16;
   const rows = disks.map((disk, row) => rowOf(disk, TOP + row * ROW_HEIGHT, longest));
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" ` +
-      `viewBox="0 0 ${WIDTH} ${height}" role="img" font-family="sans-serif" font-size="13">`,
-    `<title>${escapedXml(`What the snapshots of ${printableText(path)} cost`)}</title>`,
-    PATTERNS,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
-    ...legend(),
-    ...rows,
-    '</svg>\n',
-  ].join('\n');
+  const title = `What the snapshots of ${printableText(path)} cost`;
+  return svgOf({ width: WIDTH, height, title }, [PATTERNS, ...legend(), ...rows]);
 }
 
 const PATTERNS = `<defs>
@@ -68,7 +61,7 @@ function rowOf(disk: DiskUsage, y: number, longest: number): string {
     disk.ifDeleted === undefined ? '' : `, ${sizeText(disk.ifDeleted.freedBytes)} if deleted`;
   const size = `${sizeText(disk.mappedBytes + disk.vmStateBytes)}${freed}`;
   return (
-    `<text x="${NAME_WIDTH - 10}" y="${baseline}" text-anchor="end">${escapedXml(nameOf(disk))}</text>` +
+    `<text x="${NAME_WIDTH - 10}" y="${baseline}" text-anchor="end">${escapedXml(shortName(disk))}</text>` +
     `${bars.join('')}<text x="${rounded(x + 8)}" y="${baseline}" fill="#444">${size}</text>`
   );
 }
@@ -76,9 +69,8 @@ function rowOf(disk: DiskUsage, y: number, longest: number): string {
 /** Longer names would run into the bars. */
 const NAME_CHARACTERS_MAX = 28;
 
-function nameOf({ snapshot }: DiskUsage): string {
-  if (snapshot === undefined) return 'active disk';
-  const name = `${printable(snapshot.idBytes)} ${printable(snapshot.nameBytes)}`;
+function shortName({ snapshot }: DiskUsage): string {
+  const name = diskName(snapshot);
   return name.length <= NAME_CHARACTERS_MAX ? name : `${name.slice(0, NAME_CHARACTERS_MAX - 1)}…`;
 }
 
