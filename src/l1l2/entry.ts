@@ -76,6 +76,11 @@ export function compressedExtent(
   return { at, sectorBytes: sectors * 512 };
 }
 
+/** The last cluster that packed data may touch. */
+export function lastCluster(at: number, sectorBytes: number, clusterBytes: number): number {
+  return Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
+}
+
 /** Whether an entry of `stride` words has nothing in it. */
 export function isEmpty(words: Uint32Array, at: number, stride: number): boolean {
   for (let i = at; i < at + stride; i++) if (words[i] !== 0) return false;
@@ -112,8 +117,7 @@ export function judgeL2Entry(
     if ((high & COPIED) !== 0) return 'copied-compressed';
     const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
     if (at >= 2 ** 56) return 'reserved-bits';
-    const last = Math.floor(at / 512) * 512 + sectorBytes - 1;
-    return Math.floor(last / clusterBytes) >= format.fileClusters || at < clusterBytes
+    return lastCluster(at, sectorBytes, clusterBytes) >= format.fileClusters || at < clusterBytes
       ? 'past-the-end'
       : undefined;
   }

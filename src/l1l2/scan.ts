@@ -4,6 +4,7 @@ import {
   COPIED,
   compressedExtent,
   hasZeroFlag,
+  lastCluster,
   OFFSET_LOW,
   offsetOf,
   type TableFormat,
@@ -104,7 +105,7 @@ function addCompressed(
   if (at >= 2 ** 56) return false;
   const clusterBytes = 2 ** scan.clusterBits;
   const first = Math.floor(at / clusterBytes);
-  const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
+  const last = lastCluster(at, sectorBytes, clusterBytes);
   if (first === 0 || last >= scan.fileClusters) return false;
   for (let cluster = first; cluster <= last; cluster++) {
     const count = counts.get(cluster) + weight;

@@ -2,7 +2,7 @@ import { swapWords } from '../base/words.js';
 import { tableFormat } from '../image/table-format.js';
 import type { OpenImage } from '../image/image.js';
 import { stoppableImage, type Stoppable } from '../io/stoppable.js';
-import { COMPRESSED, compressedExtent, offsetOf } from '../l1l2/entry.js';
+import { COMPRESSED, compressedExtent, lastCluster, offsetOf } from '../l1l2/entry.js';
 import { newRuns, readRuns } from '../l1l2/runs.js';
 import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import type { DiskSet } from './disk-sets.js';
@@ -89,7 +89,7 @@ function addEntries(words: Uint32Array, scan: Scan, owners: DiskSet, to: OwnerMa
     if ((high & COMPRESSED) !== 0) {
       const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
       const first = Math.floor(at / clusterBytes);
-      const last = Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
+      const last = lastCluster(at, sectorBytes, clusterBytes);
       to.add(first, last - first + 1, owners);
       continue;
     }

@@ -121,6 +121,12 @@ export class Ledger {
     return first * this.#clusterBytes;
   }
 
+  /** Takes a free cluster; the references that tables will have to it are not counted here. */
+  take(cluster: number): void {
+    assert(this.free.has(cluster), 'a cluster that is taken is free');
+    this.free.delete(cluster);
+  }
+
   /** Finds a cluster for each of so many tables. Returns their host offsets, ascending. */
   takeTables(count: number): Float64Array {
     const taken = this.#allocator.takeScattered(count);

@@ -19,6 +19,8 @@ export interface NextState {
   readonly newL2Tables?: readonly NewL2Table[];
   /** Clusters for what these tables map. */
   readonly newData?: NewData | undefined;
+  /** Tables above the L2 level that reach behind this host offset get another place, even if they stay as they are. */
+  readonly clearFrom?: number;
 }
 
 /** Guest data that comes with an edit: clusters in a row past the end of the file. */

@@ -3,12 +3,14 @@ import { HIGH_WORD } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
 import { COPIED, OFFSET_LOW, offsetOf } from '../../l1l2/entry.js';
 import { indexOfOffset } from '../../refs/pointers.js';
+import type { MovedClusters } from '../../l1l2/moved.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
 import type { FlaggedTables, NewTables } from '../tables/table-content.js';
 import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
+import type { NextState } from './next-state.js';
 
 /** Where the header leads after an edit. */
 export interface Placed {
@@ -21,6 +23,8 @@ export interface WrittenL2Tables {
   /** Indexes in the tally of tables that need a copy. */
   readonly copied: readonly number[];
   readonly added: NewTables;
+  /** Clusters that lie elsewhere; tables that lead to them are among `copied`. */
+  readonly moved?: MovedClusters | undefined;
 }
 
 /** Where an L2 table lies after the edit, for L1 tables that the edit writes. */
@@ -34,7 +38,7 @@ type Relocate = (offset: number) => number;
  */
 export function placeTables(
   edit: AuditedEdit,
-  { copied, added }: WrittenL2Tables,
+  { copied, added, moved }: WrittenL2Tables,
   ledger: Ledger,
   listed?: Placed['snapshotTable'],
 ): Placed {
@@ -42,7 +46,7 @@ export function placeTables(
   const newPlaces = ledger.placeL2Tables(tables.length, { sources: undefined, content: added });
   const copies = ledger.placeL2Tables(copied.length, {
     sources: Float64Array.from(copied, (index) => edit.tally.offsets[index]!),
-    content: flaggedTables(edit, copied),
+    content: { ...flaggedTables(edit, copied), moved },
   });
   const relocate = countL2Tables(edit, copied, copies, ledger);
   const pointers = tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
@@ -120,7 +124,7 @@ function placeActiveL1(
     words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;
     words[2 * l1Index + 1] = at & OFFSET_LOW;
   }
-  if (sameWords(words, activeL1)) return old;
+  if (sameWords(words, activeL1) && !mustGo(old.at, old.entries * 8, next)) return old;
   const ref = ledger.placeL1('active L1', words);
   ledger.release(old.at, old.entries * 8);
   return ref;
@@ -161,11 +165,17 @@ function placeSnapshotTable(
   const bytes = encodeSnapshotTable(
     next.snapshots.map(({ entry }, i) => ({ ...entry, l1: refs[i]! })),
   );
-  if (hasSameBytes(bytes, encodeSnapshotTable(snapshots))) return old;
+  const isSame = hasSameBytes(bytes, encodeSnapshotTable(snapshots));
+  if (isSame && !mustGo(old.at, snapshotTableBytes, next)) return old;
   refuseOversizedTable(bytes.length);
   ledger.release(old.at, snapshotTableBytes);
   if (next.snapshots.length === 0) return { at: 0, count: 0 };
   return { at: ledger.placeBytes('snapshot table', bytes), count: next.snapshots.length };
+}
+
+/** Whether a table that stays as it is gets another place. */
+function mustGo(at: number, bytes: number, { clearFrom = Infinity }: NextState): boolean {
+  return at + bytes > clearFrom;
 }
 
 function refuseOversizedTable(bytes: number): void {

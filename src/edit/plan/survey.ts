@@ -50,7 +50,7 @@ export interface SurveyedEdit<Next extends NextState = NextState> extends Survey
  */
 export async function surveyEdit<Next extends NextState>(
   image: OpenImage,
-  request: EditRequest<Next>,
+  request: Pick<EditRequest<Next>, 'l1Of' | 'next'>,
 ): Promise<SurveyedEdit<Next>> {
   const survey = await takeSurvey(image, request.l1Of);
   const next = await request.next(survey);

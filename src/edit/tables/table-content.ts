@@ -1,4 +1,5 @@
 import type { NewEntryKind } from '../../l1l2/new-entry.js';
+import type { MovedClusters } from '../../l1l2/moved.js';
 import type { Scan } from '../../l1l2/scan.js';
 import type { Counts } from '../../refcount/counts.js';
 
@@ -25,7 +26,7 @@ export interface RefcountBlocks {
   readonly firstClusters: Float64Array;
 }
 
-/** L2 tables that are right but for their COPIED flags. */
+/** L2 tables that are right but for their COPIED flags, and for clusters that lie elsewhere. */
 export interface FlaggedTables {
   readonly kind: 'flags';
   readonly scan: Scan;
@@ -33,6 +34,7 @@ export interface FlaggedTables {
   readonly counts: Counts;
   /** By table: 1 where no entry has the flag, since two L1 entries point at the table. */
   readonly isShared: Uint8Array;
+  readonly moved?: MovedClusters | undefined;
 }
 
 /** L2 tables that an edit makes anew, for the active disk alone. */

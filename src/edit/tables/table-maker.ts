@@ -1,5 +1,6 @@
 import { storedWords, swapWords, wordsInPlace } from '../../base/words.js';
 import { setNewEntry } from '../../l1l2/new-entry.js';
+import { moveEntries } from '../../l1l2/moved.js';
 import { newRuns } from '../../l1l2/runs.js';
 import { setCopied, setCopiedOfAll } from '../../l1l2/scan.js';
 import { clearStoredCopied, setStoredCopied } from '../../l1l2/stored-scan.js';
@@ -60,9 +61,14 @@ function blockMaker({ counts, refcountBits, firstClusters }: RefcountBlocks): Ta
 }
 
 /** Each entry gets its flag alone, so that a part of a table is made as a whole one is. */
-function flagMaker({ scan, counts, isShared }: FlaggedTables): TableMaker {
+function flagMaker({ scan, counts, isShared, moved }: FlaggedTables): TableMaker {
   const runs = newRuns(scan);
   return (index, part) => {
+    if (moved !== undefined) {
+      const words = wordsInPlace(part);
+      moveEntries(words, scan, moved);
+      swapWords(words);
+    }
     if (isShared[index] === 1) clearStoredCopied(part, scan);
     else setStoredCopied(storedWords(part), scan, counts, runs);
   };

@@ -1,0 +1,54 @@
+import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
+import { SWITCH_FROM } from '../../qcow2/spec.js';
+import {
+  shadowWriteBytes,
+  sizeAfterShadow,
+  type DescribedPlan,
+  type WritePlan,
+} from '../tx/plan.js';
+import type { AuditedEdit } from './audit.js';
+import { keptAutoclear } from './autoclear.js';
+import { freedRanges } from './freed.js';
+import type { Ledger } from './ledger.js';
+import { mendsOf } from './mends.js';
+
+/** A plan without what it is called. */
+export type PlacedEdit = WritePlan & Pick<DescribedPlan, 'facts'>;
+
+/** The writes of an edit for which all has its place, and their numbers. */
+export function planOf(
+  { image, next, leakedClusters, flagsWrong }: AuditedEdit,
+  places: Pick<SwitchFields, 'activeL1' | 'snapshotTable' | 'refcountTable'>,
+  ledger: Ledger,
+): PlacedEdit {
+  const { header, headerSector, fileSizeBytes, geometry } = image;
+  const shadow = ledger.writes;
+  const freed = freedRanges(ledger.counts, ledger.free, geometry);
+  const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
+  const freedDataBytes = freedBytes - ledger.freedMetadataClusters * geometry.clusterBytes;
+  const { diskSizeBytes } = next;
+  const fields = { ...places, diskSizeBytes, autoclear: keptAutoclear(image) };
+  const plan: WritePlan = {
+    headerSector,
+    fileSizeBytes,
+    shadow,
+    switch: { at: SWITCH_FROM, bytes: encodeSwitch(header.version, headerSector, fields) },
+    freed,
+    // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
+    punch: freedDataBytes > 0 ? freed : [],
+  };
+  return {
+    ...plan,
+    facts: {
+      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
+      growthBytes: sizeAfterShadow(plan) - fileSizeBytes,
+      freedBytes,
+      freedDataBytes,
+      leakedClusters,
+      mends: mendsOf(image, flagsWrong, {
+        activeL1: next.activeL1 === undefined,
+        snapshotTable: places.snapshotTable.at === header.snapshotTable.at,
+      }),
+    },
+  };
+}
