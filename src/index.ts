@@ -24,6 +24,7 @@ export type {
   ResizingOptions,
   SnapshotChoice,
   StreamOptions,
+  TrimmingOptions,
   WorkOptions,
 } from './api/options.js';
 export type { AnyEdit, DoneEdit, DoneSnapshotEdit, PlannedEdit } from './api/planned-edit.js';
@@ -66,6 +67,13 @@ export type { CalendarPeriods, KeptBy, PruneChoice, PruneRules } from './edit/sn
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
 export { planResize } from './edit/resize/plan-resize.js';
+export { executeTrim } from './edit/trim/execute-trim.js';
+export { planTrim } from './edit/trim/plan-trim.js';
+export type { TrimFacts, TrimPlan } from './edit/trim/plan-trim.js';
+export { planRelocation } from './edit/trim/plan-relocation.js';
+export type { RelocationPlan } from './edit/trim/plan-relocation.js';
+export { trimImage } from './edit/trim/trim-image.js';
+export type { TrimOptions, TrimReport } from './edit/trim/trim-image.js';
 export type { ResizeOptions } from './edit/resize/resize-options.js';
 export type { Preallocation } from './edit/resize/growth.js';
 export { checkImage } from './read/check/check-image.js';

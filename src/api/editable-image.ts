@@ -1,5 +1,7 @@
 import { isQsnapError } from '../errors.js';
 import type { ProposedRepair } from '../edit/repair/propose.js';
+import type { TrimPlan } from '../edit/trim/plan-trim.js';
+import type { TrimReport } from '../edit/trim/trim-image.js';
 import type { DoneRepair } from './done-repair.js';
 import { Edits } from './edits.js';
 import type { ImageWork } from './image-work.js';
@@ -14,18 +16,23 @@ import type {
   RepairTarget,
   ResizingOptions,
   SnapshotChoice,
+  TrimmingOptions,
+  WorkOptions,
 } from './options.js';
 import { applying, chosen, creating, deleting, renaming, resizing } from './planners.js';
 import type { DoneEdit, DoneSnapshotEdit, PlannedEdit, Planner } from './planned-edit.js';
 import { choosing } from './repair-choice.js';
 import { Repairs } from './repairs.js';
+import { plannedTrim, trimmed } from './trims.js';
 
 /** What can be done to an image, and the plans of that. */
 export class EditableImage {
   readonly #edits: Edits;
   readonly #repairs: Repairs;
+  readonly #work: ImageWork;
 
   constructor(work: ImageWork) {
+    this.#work = work;
     this.#edits = new Edits(work);
     this.#repairs = new Repairs(work);
   }
@@ -171,6 +178,25 @@ export class EditableImage {
     options: ResizingOptions & ProgressOptions = {},
   ): Promise<PlannedEdit> {
     return this.#edits.plan(resizing(diskSizeBytes, options), options);
+  }
+
+  /**
+   * Gives all that is free in the image back to the host, and cuts the file behind the last cluster that is in use.
+   *
+   * ```ts
+   * const { fileSizeBefore, fileSizeBytes } = await image.trim({ relocate: true });
+   * ```
+   *
+   * @throws QsnapError ENCRYPTED where LUKS fixes the place of data that is to move, and what every edit throws: see
+   *   `create`.
+   */
+  trim(options: TrimmingOptions & EditOptions = {}): Promise<TrimReport> {
+    return trimmed(this.#work, options);
+  }
+
+  /** What `trim` would give back, to look at. */
+  planTrim(options: WorkOptions = {}): Promise<TrimPlan> {
+    return plannedTrim(this.#work, options);
   }
 
   /**

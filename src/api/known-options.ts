@@ -15,6 +15,7 @@ import type {
   ResizingOptions,
   SnapshotChoice,
   StreamOptions,
+  TrimmingOptions,
   WorkOptions,
 } from './options.js';
 
@@ -100,6 +101,7 @@ export const RESIZE: KnownOptions<ResizingOptions & EditOptions> = {
   shrink: FLAG,
   preallocation: wordOf(['off', 'metadata', 'falloc', 'full']),
 };
+export const TRIM: KnownOptions<TrimmingOptions & EditOptions> = { ...EDIT, relocate: FLAG };
 export const REPAIR: KnownOptions<RepairingOptions & EditOptions> = {
   ...EDIT,
   dropSnapshots: CHOICES,

@@ -70,6 +70,12 @@ export interface ResizingOptions {
   readonly preallocation?: Preallocation | undefined;
 }
 
+/** How an image is trimmed. */
+export interface TrimmingOptions {
+  /** Move what lies at the end of the file into free clusters in front, so that the file gets shorter. */
+  readonly relocate?: boolean | undefined;
+}
+
 /**
  * One snapshot: an entry of `snapshots`, or a text as the command line takes it: `id:3`, `name:golden`,
  * `#2` for a position in the table from `#0`, or a bare id or name that only one snapshot has.

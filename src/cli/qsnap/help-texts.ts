@@ -77,6 +77,11 @@ export const EXAMPLES = {
     ['qsnap resize disk.qcow2 +512M', 'by 512 MiB more'],
     ['qsnap resize --shrink disk.qcow2 -1G', 'by 1 GiB less; what lay there is lost'],
   ]),
+  trim: examples([
+    ['qsnap trim disk.qcow2', 'free clusters take no room any more'],
+    ['qsnap trim --relocate disk.qcow2', 'and the file gets as short as it can'],
+    ['qsnap trim --dry-run disk.qcow2', 'how much that would be'],
+  ]),
   repair: examples([
     ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
     ['qsnap repair --undo old.undo disk.qcow2', 'all, and keep a way back'],

@@ -11,6 +11,7 @@ import { addRepair, addUndo } from './declare/repair.js';
 import { addRescue } from './declare/rescue.js';
 import { addResize } from './declare/resize.js';
 import { addTree, addUsage } from './declare/sharing.js';
+import { addTrim } from './declare/trim.js';
 import { EXAMPLES } from './help-texts.js';
 import type { ContextFor, Settle } from './subcommand.js';
 import { VERSION } from '../version.js';
@@ -39,6 +40,7 @@ const EDITING: Readonly<Record<string, Add>> = {
   rename: addRename,
   prune: addPrune,
   resize: addResize,
+  trim: addTrim,
   repair: addRepair,
   undo: addUndo,
 };

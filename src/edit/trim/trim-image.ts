@@ -4,9 +4,9 @@ import { openImage } from '../../image/open.js';
 import type { BlockDevice } from '../../io/device.js';
 import { noWorseThan } from '../../read/check/refuse-unsound.js';
 import { editWithinRoom } from '../plan/within-room.js';
-import { executePlan } from '../tx/execute.js';
+import { executePlan, inState } from '../tx/execute.js';
 import { executeTrim } from './execute-trim.js';
-import { planRelocation } from './plan-relocation.js';
+import { planRelocation, refuseFixedPlaces } from './plan-relocation.js';
 import { planTrim, type TrimPlan } from './plan-trim.js';
 
 /** Bytes that one step moves at most. More makes fewer passes over the tables, and more to do again after a cut. Ours. */
@@ -56,13 +56,16 @@ export async function trimImage(
   device: BlockDevice,
   options: TrimOptions = {},
 ): Promise<TrimReport> {
+  if (options.relocate === true) refuseFixedPlaces(await openImage(device));
   const fileSizeBefore = await device.sizeBytes();
   const allocatedBefore = await device.allocatedBytes?.();
   let plan = await trim(device, options);
   let [movedBytes, steps] = [0, 0];
   if (options.relocate === true) {
     for (;;) {
-      throwIfAborted(options.signal, 'the trim');
+      await inState(steps === 0 ? 'unchanged' : 'new', () => {
+        throwIfAborted(options.signal, 'the trim');
+      });
       const moved = await moveStep(device, options, movedBytes);
       if (moved === undefined) break;
       movedBytes += moved;

@@ -96,7 +96,7 @@ const SCHEMAS = [
     'tree',
     'prune',
   ] as const),
-  ...(['edit', 'repair', 'rescue', 'undo', 'compact'] as const),
+  ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim'] as const),
   ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
