@@ -68,6 +68,11 @@ module.exports = {
       'resize says what the new state is; edit/plan plans it.',
     ),
     layer(
+      'edit/trim',
+      [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
+      'trim says what may go and what moves; edit/plan plans it.',
+    ),
+    layer(
       'edit/repair',
       [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
       'repair mends what check finds, by the placer of all edits.',

@@ -35,7 +35,10 @@ const KINDS = [
   ...['vm-state', 'everything'],
 ];
 const EDITS_PER_KIND = IS_THOROUGH ? OUTSIDE_EDITS.length : 2;
-const EDITS = OUTSIDE_EDITS.filter(({ output }) => output === undefined);
+// A trim switches as often as it has steps, and cuts the file.
+const EDITS = OUTSIDE_EDITS.filter(({ output, name }) => {
+  return output === undefined && !name.startsWith('trim');
+});
 
 const total = { traces: 0, calls: 0, flushes: 0, planned: 0, short: 0 };
 

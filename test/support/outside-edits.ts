@@ -130,6 +130,11 @@ const SIZE_EDITS: readonly OutsideEdit[] = [
   }),
 ];
 
+const TRIMS: readonly OutsideEdit[] = [
+  edit({ name: 'trim', needs: 0 }, (at) => ['trim', at.image]),
+  edit({ name: 'trim --relocate', needs: 0 }, (at) => ['trim', '--relocate', at.image]),
+];
+
 const REPAIRS: readonly OutsideEdit[] = [
   edit({ name: 'repair', on: 'damaged', needs: 0 }, (at) => ['repair', at.image]),
   edit({ name: 'repair --undo', on: 'damaged', needs: 0, beside: 'undo' }, (at) => {
@@ -170,6 +175,7 @@ const COPIES: readonly OutsideEdit[] = [
 export const OUTSIDE_EDITS = [
   ...SNAPSHOT_EDITS,
   ...SIZE_EDITS,
+  ...TRIMS,
   ...REPAIRS,
   ...COPIES,
   ...DELETES_IN_PLACE,

@@ -6,12 +6,15 @@ import { countText, sizeText } from '../../text.js';
 export function plannedTrimLines(path: string, plan: TrimPlan): readonly string[] {
   const { freeBytes, tailBytes, shortestBytes, leakedClusters } = plan.facts;
   const { fileSizeBytes, endBytes } = plan;
-  const shorter = endBytes < fileSizeBytes ? ` becomes ${sizeText(endBytes)}` : ' stays';
+  const length =
+    endBytes < fileSizeBytes
+      ? `the file of ${sizeText(fileSizeBytes)} would become ${sizeText(endBytes)} long`
+      : `the file would stay ${sizeText(fileSizeBytes)} long`;
   return [
-    `A trim of ${printableText(path)} would give back what of ${sizeText(freeBytes)} in free clusters is no hole yet.`,
-    `  the file of ${sizeText(fileSizeBytes)}${shorter}; ${sizeText(tailBytes)} at its end is free`,
+    `${printableText(path)}: ${sizeText(freeBytes)} in free clusters, and ${sizeText(tailBytes)} behind the last one in use.`,
+    `  A trim would give back what of it is no hole yet; ${length}.`,
     ...(shortestBytes < endBytes
-      ? [`  with --relocate it can come down to about ${sizeText(shortestBytes)}`]
+      ? [`  With --relocate it could come down to about ${sizeText(shortestBytes)}.`]
       : []),
     ...leakLines(leakedClusters),
   ];
