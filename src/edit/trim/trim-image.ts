@@ -59,12 +59,14 @@ export async function trimImage(
   if (options.relocate === true) refuseFixedPlaces(await openImage(device));
   const fileSizeBefore = await device.sizeBytes();
   const allocatedBefore = await device.allocatedBytes?.();
+  const { verify, signal } = options;
+  const verified = verify === true ? await noWorseThan(device, fileSizeBefore, { signal }) : null;
   let plan = await trim(device, options);
   let [movedBytes, steps] = [0, 0];
   if (options.relocate === true) {
     for (;;) {
       await inState(steps === 0 ? 'unchanged' : 'new', () => {
-        throwIfAborted(options.signal, 'the trim');
+        throwIfAborted(signal, 'the trim');
       });
       const moved = await moveStep(device, options, movedBytes);
       if (moved === undefined) break;
@@ -73,6 +75,7 @@ export async function trimImage(
     }
     if (steps > 0) plan = await trim(device, options);
   }
+  await inState('new', () => verified?.(device));
   return {
     ...{ fileSizeBefore, fileSizeBytes: await device.sizeBytes() },
     ...{ allocatedBefore, allocatedBytes: await device.allocatedBytes?.() },

@@ -18,7 +18,8 @@ export async function trim(path: string, flags: TrimFlags, context: Context): Pr
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`planning the trim of ${path}`);
   try {
-    await (flags.dryRun === true ? plan : carryOut)(path, flags, progress, context);
+    if (flags.dryRun === true) return await plan(path, progress, context);
+    await carryOut(path, flags, progress, context);
     return EXIT_CODES.done.code;
   } catch (error) {
     progress.stop();
@@ -30,18 +31,17 @@ export async function trim(path: string, flags: TrimFlags, context: Context): Pr
   }
 }
 
-async function plan(
-  path: string,
-  _flags: TrimFlags,
-  progress: Progress,
-  context: Context,
-): Promise<void> {
+/** A trim that could not even open the image is foretold as such. */
+async function plan(path: string, progress: Progress, context: Context): Promise<ExitCode> {
   const source = await openFile(path, { forceShare: context.forceShare });
   try {
     const planned = await planTrim(await openImage(source));
+    const refusal = await source.refusalToWrite();
     progress.stop();
-    if (context.json) printJson(context, plannedTrimJson(path, planned));
+    if (context.json) printJson(context, plannedTrimJson(path, planned, refusal));
     else printLines(context, plannedTrimLines(path, planned));
+    if (refusal !== undefined) reportFailure(refusal, path, 'read', context);
+    return refusal === undefined ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
   } finally {
     await source.close();
   }

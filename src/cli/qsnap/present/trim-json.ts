@@ -1,7 +1,12 @@
-import type { TrimPlan, TrimReport } from '../../../index.js';
+import type { QsnapError, TrimPlan, TrimReport } from '../../../index.js';
+import { refusalJson } from './plan-json.js';
 
 /** A trim that was not carried out. docs/schema/trim.json. */
-export function plannedTrimJson(path: string, plan: TrimPlan): Record<string, unknown> {
+export function plannedTrimJson(
+  path: string,
+  plan: TrimPlan,
+  refusal: QsnapError | undefined,
+): Record<string, unknown> {
   const { facts } = plan;
   return {
     filename: path,
@@ -13,6 +18,7 @@ export function plannedTrimJson(path: string, plan: TrimPlan): Record<string, un
     'tail-bytes': facts.tailBytes,
     'shortest-file-size': facts.shortestBytes,
     'leaked-clusters': facts.leakedClusters,
+    ...refusalJson(refusal),
   };
 }
 
