@@ -88,6 +88,7 @@ const QSNAP_EDITS = (): string[][] => [
   ['create', image, 'new'],
   ['apply', '--discard-changes', image, 'id:1'],
   ['apply', '--save-as', 'new', image, 'id:1'],
+  ['trim', '--relocate', image],
   ['delete', image, 'id:1', 'id:2'],
   ['rename', image, 'id:1', 'new'],
   ['repair', image],

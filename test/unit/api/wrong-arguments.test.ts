@@ -26,6 +26,8 @@ const CALLS: Readonly<Record<string, (image: Untyped) => Promise<unknown>>> = {
   'apply: an unknown option': (image) => image['apply']!('id:1', { force: true }),
   'rename: an unknown option': (image) => image['rename']!('id:1', 'x', { dryRun: true }),
   'resize: an unknown option': (image) => image['resize']!(2 ** 30, { grow: true }),
+  'trim: an unknown option': (image) => image['trim']!({ move: true }),
+  'trim: a flag that is a text': (image) => image['trim']!({ relocate: 'yes' }),
   'repair: options in place of targets': (image) => image['repair']!({ dryRun: true }),
   'repair: a dry run': (image) => image['repair']!('all', { dryRun: true }),
   'repair: a number': (image) => image['repair']!(5),
