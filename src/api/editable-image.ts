@@ -190,12 +190,12 @@ export class EditableImage {
    * @throws QsnapError ENCRYPTED where LUKS fixes the place of data that is to move, and what every edit throws: see
    *   `create`.
    */
-  trim(options: TrimmingOptions & EditOptions = {}): Promise<TrimReport> {
+  async trim(options: TrimmingOptions & EditOptions = {}): Promise<TrimReport> {
     return trimmed(this.#work, options);
   }
 
   /** What `trim` would give back, to look at. */
-  planTrim(options: WorkOptions = {}): Promise<TrimPlan> {
+  async planTrim(options: WorkOptions = {}): Promise<TrimPlan> {
     return plannedTrim(this.#work, options);
   }
 
