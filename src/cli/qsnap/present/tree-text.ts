@@ -42,13 +42,13 @@ function branchOf({ goesOn, depth }: TreeRow): string {
 /** More than this are counted. */
 const ALTERNATIVES_SHOWN_MAX = 3;
 
-function doubtOf({ certainty, alternatives }: Descent): string {
+function doubtOf({ certainty, alternatives, moreAlternatives }: Descent): string {
   if (certainty === 'untold') return '? shares nothing';
   if (certainty !== 'tied') return '';
   const shown = alternatives
     .slice(0, ALTERNATIVES_SHOWN_MAX)
     .map(({ idBytes }) => printable(idBytes));
-  const more = alternatives.length - shown.length;
+  const more = alternatives.length - shown.length + moreAlternatives;
   return `? or from ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
