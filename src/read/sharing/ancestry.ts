@@ -72,20 +72,31 @@ export async function inferAncestry(
   options: Stoppable = {},
 ): Promise<Ancestry> {
   const { image } = sharing;
-  const mapped = [active, ...snapshots].map(({ mappedBytes }) => mappedBytes);
-  const latestFirst = image.snapshots.toSorted((a, b) => isLater(b, a));
+  const known: Known = {
+    snapshots: image.snapshots,
+    latestFirst: latestFirst(image.snapshots),
+    mapped: Float64Array.from([active, ...snapshots], ({ mappedBytes }) => mappedBytes),
+  };
   const shared = sharedInOrder(sharing);
   const descents: Descent[] = [];
   for (const { number, snapshot } of disksOf(image)) {
-    const before = latestFirst.filter(({ index }) => index < (snapshot?.index ?? Infinity));
-    const descent = descentOf(snapshot, before, shared(number), mapped);
-    descents.push(await decided(descent, image, mapped, options));
+    const descent = descentOf(snapshot, shared(number), known);
+    descents.push(await decided(descent, image, known, options));
   }
   const [ofActive, ...others] = descents;
   const { parent } = ofActive!;
   const changedBytes =
     parent === undefined ? undefined : await differentBytes(image, parent, undefined, options);
   return { active: ofActive!, snapshots: others, changedBytes };
+}
+
+/** What is asked of all disks for each of them: 10,000 snapshots are 50 million pairs. */
+interface Known {
+  readonly snapshots: readonly Snapshot[];
+  /** Positions in the snapshot table, by date, those that were taken last first. */
+  readonly latestFirst: Uint32Array;
+  /** By disk: bytes of its guest data. */
+  readonly mapped: Float64Array;
 }
 
 /**
@@ -101,7 +112,7 @@ const TIES_MAX = 8;
 async function decided(
   descent: Descent,
   image: OpenImage,
-  mapped: readonly number[],
+  known: Known,
   options: Stoppable,
 ): Promise<Descent> {
   const { snapshot, parent, alternatives, newBytes } = descent;
@@ -113,8 +124,13 @@ async function decided(
     found.push({ one, bytes: await differentBytes(image, one, snapshot, options) });
   }
   const least = Math.min(...found.map(({ bytes }) => bytes));
-  const nearest = found.filter(({ bytes }) => bytes === least).map(({ one }) => one);
-  return grownFrom(snapshot, nearest, mapped[numberOf(snapshot)]! - newBytes, mapped);
+  const nearest = found.filter(({ bytes }) => bytes === least).map(({ one }) => one.index);
+  return grownFrom(
+    snapshot,
+    Uint32Array.from(nearest),
+    known.mapped[numberOf(snapshot)]! - newBytes,
+    known,
+  );
 }
 
 /** Guest bytes in which two disks differ, as far as tables tell. */
@@ -131,55 +147,55 @@ async function differentBytes(
   return bytes;
 }
 
-/**
- * What shared clusters tell of one disk.
- *
- * @param before the snapshots that it may have grown from, those that were taken last first.
- * @param mapped by disk: bytes of its guest data.
- */
-function descentOf(
-  snapshot: Snapshot | undefined,
-  before: readonly Snapshot[],
-  shared: SharedInOrder,
-  mapped: readonly number[],
-): Descent {
+/** What shared clusters tell of one disk. */
+function descentOf(snapshot: Snapshot | undefined, shared: SharedInOrder, known: Known): Descent {
+  const { snapshots, latestFirst, mapped } = known;
   const own = mapped[numberOf(snapshot)]!;
-  const candidates = before.filter(({ index }) => shared.hasAllBefore(index + 1));
-  const most = candidates.reduce((so, { index }) => Math.max(so, shared.with[index + 1]!), 0);
-  if (most === 0) {
-    const certainty = before.length === 0 ? 'first' : 'untold';
-    const none = { parent: undefined, newBytes: own, goneBytes: 0 };
-    return { snapshot, certainty, ...none, ...named(before) };
+  const before = snapshot?.index ?? snapshots.length;
+  let most = 0;
+  for (let index = 0; index < before; index++) {
+    if (shared.hasAllBefore(index + 1)) most = Math.max(most, shared.with[index + 1]!);
   }
-  const best = candidates.filter(({ index }) => shared.with[index + 1]! === most);
+  if (most === 0) {
+    const certainty = before === 0 ? 'first' : 'untold';
+    const others = latestFirst.filter((index) => index < before);
+    const none = { parent: undefined, newBytes: own, goneBytes: 0 };
+    return { snapshot, certainty, ...none, ...named(others, snapshots) };
+  }
+  const best = latestFirst.filter((index) => {
+    return index < before && shared.with[index + 1] === most && shared.hasAllBefore(index + 1);
+  });
   // Of a snapshot with more that is gone than there is new, the guest would have had to give clusters back.
-  const withoutDiscard = best.filter(({ index }) => mapped[index + 1]! <= own);
-  return grownFrom(snapshot, withoutDiscard.length > 0 ? withoutDiscard : best, most, mapped);
+  const withoutDiscard = best.filter((index) => mapped[index + 1]! <= own);
+  return grownFrom(snapshot, withoutDiscard.length > 0 ? withoutDiscard : best, most, known);
 }
 
 /**
- * @param likely the snapshots that it may have grown from; the first counts as the parent.
+ * @param likely positions of the snapshots that it may have grown from; the first counts as the parent.
  * @param sharedBytes what it shares with each of them.
  */
 function grownFrom(
   snapshot: Snapshot | undefined,
-  likely: readonly Snapshot[],
+  likely: Uint32Array,
   sharedBytes: number,
-  mapped: readonly number[],
+  { snapshots, mapped }: Known,
 ): Descent {
-  const [parent, ...others] = likely;
+  const [parent, others] = [likely[0]!, likely.subarray(1)];
   return {
     snapshot,
-    parent: parent!,
+    parent: snapshots[parent],
     certainty: others.length === 0 ? 'told' : 'tied',
-    ...named(others),
+    ...named(others, snapshots),
     newBytes: mapped[numberOf(snapshot)]! - sharedBytes,
-    goneBytes: mapped[numberOf(parent)]! - sharedBytes,
+    goneBytes: mapped[parent + 1]! - sharedBytes,
   };
 }
 
-function named(others: readonly Snapshot[]): Pick<Descent, 'alternatives' | 'moreAlternatives'> {
-  const alternatives = others.slice(0, TIES_MAX);
+function named(
+  others: Uint32Array,
+  snapshots: readonly Snapshot[],
+): Pick<Descent, 'alternatives' | 'moreAlternatives'> {
+  const alternatives = Array.from(others.subarray(0, TIES_MAX), (index) => snapshots[index]!);
   return { alternatives, moreAlternatives: others.length - alternatives.length };
 }
 
@@ -187,6 +203,9 @@ const numberOf = (snapshot: Snapshot | undefined): DiskNumber =>
   snapshot === undefined ? ACTIVE_DISK : snapshot.index + 1;
 
 /** By date, then by the order of the table. */
-function isLater({ date: a, index: i }: Snapshot, { date: b, index: j }: Snapshot): number {
-  return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds || i - j;
+function latestFirst(snapshots: readonly Snapshot[]): Uint32Array {
+  const ordered = snapshots.toSorted(({ date: a, index: i }, { date: b, index: j }) => {
+    return b.seconds - a.seconds || b.nanoseconds - a.nanoseconds || j - i;
+  });
+  return Uint32Array.from(ordered, ({ index }) => index);
 }

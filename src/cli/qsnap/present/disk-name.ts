@@ -9,7 +9,7 @@ export function diskName(snapshot: Snapshot | undefined): string {
 
 /** A name for a drawing that has no room for longer ones. */
 export function shortened(name: string, charactersMax: number): string {
-  const characters = [...name];
+  const characters = Array.from(name);
   if (characters.length <= charactersMax) return name;
   return `${characters.slice(0, charactersMax - 1).join('')}…`;
 }
