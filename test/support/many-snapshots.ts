@@ -1,4 +1,8 @@
-/** Images with more snapshots than a test waits for: taken one by one, each costs as much as all before it. */
+/**
+ * Images that take too long to make as a guest does: with thousands of snapshots, of which each costs as much as all
+ * before it, and with terabytes of changes.
+ */
+import { keptSnapshots } from '../../src/edit/plan/next-state.js';
 import { planEdit } from '../../src/edit/plan/plan-edit.js';
 import { copiedL1, newEntry } from '../../src/edit/snapshot/create.js';
 import type { EditPlan } from '../../src/edit/tx/plan.js';
@@ -25,6 +29,34 @@ export function planMany<Source extends BlockSource>(
       diskSizeBytes: image.header.diskSizeBytes,
       activeL1,
       snapshots: entries.map((entry) => ({ entry, l1: copiedL1(activeL1, image) })),
+    }),
+  });
+}
+
+/**
+ * Plans that a guest writes a stretch of the active disk anew: all that so many L2 tables map, from the one that the L1
+ * entry `first` points at. What it writes is a hole in the file.
+ */
+export function planRewrite<Source extends BlockSource>(
+  image: OpenImage<Source>,
+  first: number,
+  tables: number,
+): Promise<EditPlan<Source>> {
+  const { l2Entries } = image.geometry;
+  const newL2Tables = Array.from({ length: tables }, (_, i) => {
+    const run = { first: 0, count: l2Entries, kind: 'data' as const, dataCluster: i * l2Entries };
+    return { l1Index: first + i, words: undefined, runs: [run] };
+  });
+  return planEdit(image, {
+    operation: 'resize',
+    summary: `write ${tables} tables anew`,
+    created: [],
+    next: ({ activeL1 }) => ({
+      diskSizeBytes: image.header.diskSizeBytes,
+      activeL1: activeL1.slice().fill(0, 2 * first, 2 * (first + tables)),
+      snapshots: keptSnapshots(image),
+      newL2Tables,
+      newData: { clusters: tables * l2Entries, first: undefined, written: false },
     }),
   });
 }
