@@ -4,7 +4,7 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
 import { diffDisks } from '../diff/diff-disks.js';
-import { sharedInOrder, type SharedInOrder } from './shared-in-order.js';
+import { sharedInOrder, type SharedInOrder } from './in-order.js';
 import type { ImageUsage } from './usage.js';
 
 /**
