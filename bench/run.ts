@@ -1,8 +1,9 @@
 /**
  * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
  * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, scattered, copies, sparse, many, growth, start), default all; QSNAP_BENCH_LARGEST the largest image of
- * the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs XFS, for one.
+ * (edits, reads, scattered, copies, sparse, many, sharing, growth, start), default all these; QSNAP_BENCH_LARGEST the
+ * largest image of the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs
+ * XFS or tmpfs, for one. The part `sharing-16T` needs that, too, and 6 GiB there.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,10 +12,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
+import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
 import { sparseDuels } from './sparse.js';
 import {
   certificates,
   fight,
+  figure,
   inTurn,
   node,
   peakMiB,
@@ -23,6 +26,7 @@ import {
   qsnapImg,
   ratio,
   seconds,
+  shown,
   type Duel,
   type Outcome,
   type Times,
@@ -31,7 +35,8 @@ import { worseSince } from './worse.js';
 
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
-  process.env['QSNAP_BENCH_PARTS'] ?? 'edits,reads,scattered,copies,sparse,many,growth,start'
+  process.env['QSNAP_BENCH_PARTS'] ??
+  'edits,reads,scattered,copies,sparse,many,sharing,growth,start'
 ).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
@@ -42,10 +47,6 @@ function print(line = ''): void {
   lines.push(line);
   console.log(line);
 }
-
-const figure = (value: number): string => value.toFixed(value < 0.1 ? 3 : 2);
-const shown = ({ median, fastest, slowest }: Times): string =>
-  figure(median) + (fastest < slowest ? ` (${figure(fastest)}–${figure(slowest)})` : '');
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
@@ -113,16 +114,20 @@ function floorAndMemory(): void {
       `([floor.mjs](floor.mjs)): ${shown(floor!)} s; Node's own start in it: ${shown(start!)} s.`,
   );
   print();
-  printPeaks(join(folder, 'ours-1T.qcow2'), '1 TiB', 160);
+  printEditPeaks(join(folder, 'ours-1T.qcow2'), '1 TiB', 160);
 }
 
-/** @param wantedMB how much memory is to be enough. */
-function printPeaks(image: string, size: string, wantedMB: number): void {
+function printEditPeaks(image: string, size: string, wantedMB: number): void {
   const peaks = [
     ['create', peakMiB(qsnap('create', image, 'peak'))],
     ['check', peakMiB(qsnap('check', image))],
     ['delete', peakMiB(qsnap('delete', image, 'peak'))],
   ] as const;
+  printPeaks(peaks, size, wantedMB);
+}
+
+/** @param wantedMB how much memory is to be enough. */
+function printPeaks(peaks: SharingResults['peaks'], size: string, wantedMB: number): void {
   const peak = ([name, mib]: readonly [string, number]): string => `${name} ${mib.toFixed(0)} MiB`;
   const found = peaks.map(peak).join(', ');
   print(`Peak of resident memory at ${size} (wanted: ${wantedMB} MB): ${found}.`);
@@ -303,6 +308,22 @@ function many(): void {
   ]);
 }
 
+async function sharing(): Promise<void> {
+  print('## What snapshots share');
+  print();
+  const { rows, peaks } = await sharingOf1T(folder, ROUNDS);
+  table(SHARING_HEAD, rows);
+  printPeaks(peaks, '1 TiB with 20 snapshots', 160);
+}
+
+async function sharingLarge(): Promise<void> {
+  print('## What snapshots share, 16 TiB');
+  print();
+  const { rows, peaks } = await sharingOf16T(folder, ROUNDS);
+  table(SHARING_HEAD, rows);
+  printPeaks(peaks, '16 TiB with 20 snapshots', 400);
+}
+
 const gib = (size: string): number => Number.parseInt(size, 10) * (size.endsWith('T') ? 1024 : 1);
 
 /** From 1 TiB on once: more rounds of qemu-img would take longer than all else. */
@@ -338,7 +359,7 @@ function growth(): void {
   print();
   const clusters = gib(LARGEST) * 2 ** 14;
   const wantedMB = 160 + Math.round((2.2 * clusters) / 1e6);
-  printPeaks(join(folder, `grow-${LARGEST}.qcow2`), `${LARGEST}iB`, wantedMB);
+  printEditPeaks(join(folder, `grow-${LARGEST}.qcow2`), `${LARGEST}iB`, wantedMB);
 }
 
 /** @param from times at 1 TiB, undefined where the curve ends before. */
@@ -385,13 +406,15 @@ function start(): void {
   print();
 }
 
-const ALL: Record<string, () => void> = {
+const ALL: Record<string, () => void | Promise<void>> = {
   edits,
   reads,
   scattered,
   copies,
   sparse,
   many,
+  sharing,
+  'sharing-16T': sharingLarge,
   growth,
   start,
 };
@@ -409,7 +432,7 @@ try {
   );
   print();
   for (const part of PARTS) {
-    ALL[part]!();
+    await ALL[part]!();
     // Their images are large.
     spawnSync('sh', ['-c', `rm -rf ${folder}/*`]);
   }

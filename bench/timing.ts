@@ -30,8 +30,8 @@ export const qsnapImg = (...args: readonly string[]): Command => [
 export const node = (...args: readonly string[]): Command => [process.execPath, ...args];
 export const qemuImg = (...args: readonly string[]): Command => ['qemu-img', ...args];
 
-/** Runs a command to its end; seconds. */
-export function seconds(command: Command, environment = process.env): number {
+/** Runs a command to its end, which has to be `exitCode`; seconds. */
+export function seconds(command: Command, environment = process.env, exitCode = 0): number {
   const from = process.hrtime.bigint();
   const { status, stderr } = spawnSync(command[0]!, command.slice(1), {
     encoding: 'utf8',
@@ -40,7 +40,7 @@ export function seconds(command: Command, environment = process.env): number {
     env: environment,
   });
   const took = Number(process.hrtime.bigint() - from) / 1e9;
-  if (status !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
+  if (status !== exitCode) throw new Error(`${command.join(' ')}: ${stderr}`);
   return took;
 }
 
@@ -105,3 +105,10 @@ export function fight(duels: readonly Duel[], rounds: number): Outcome[] {
 }
 
 export const ratio = ({ ours, theirs }: Outcome): number => theirs.median / ours.median;
+
+/** Seconds with the digits that matter. */
+export const figure = (value: number): string => value.toFixed(value < 0.1 ? 3 : 2);
+
+/** The median, with the fastest and the slowest. */
+export const shown = ({ median, fastest, slowest }: Times): string =>
+  figure(median) + (fastest < slowest ? ` (${figure(fastest)}–${figure(slowest)})` : '');

@@ -58,7 +58,10 @@ export async function findBehindDisk(image: OpenImage): Promise<readonly BehindD
     const [high, low] = wordsInPlace(disk.pointer);
     const at = offsetOf(high!, low!);
     if (at === 0 || at % clusterBytes !== 0 || at + clusterBytes > fileSizeBytes) continue;
-    byTable.set(at, [...(byTable.get(at) ?? []), disk]);
+    const there = byTable.get(at);
+    // Thousands of snapshots may share one table.
+    if (there === undefined) byTable.set(at, [disk]);
+    else there.push(disk);
   }
   const found: BehindDisk[] = [];
   for (const batch of batchesOf(
@@ -67,7 +70,7 @@ export async function findBehindDisk(image: OpenImage): Promise<readonly BehindD
   )) {
     // Only the entries behind the smallest disk are read of a table.
     const tails = batch.map(([tableAt, there]) => {
-      const first = Math.min(...there.map(({ used }) => used));
+      const first = there.reduce((so, { used }) => Math.min(so, used), l2Entries);
       const into = new Uint8Array((l2Entries - first) * l2EntryBytes);
       return { at: tableAt + first * l2EntryBytes, into, first, there };
     });

@@ -87,6 +87,16 @@ export class DiskSets {
     return folded;
   }
 
+  /** By set: 1 where the disk is in it, else 0. */
+  having(disk: DiskNumber): Uint8Array {
+    const having = new Uint8Array(this.size);
+    // A set comes after the one that it is made from.
+    for (let set = 1; set < having.length; set++) {
+      having[set] = this.#lasts[set] === disk ? 1 : having[this.#parents[set]!]!;
+    }
+    return having;
+  }
+
   /** By set: the sum of `of` over its disks. */
   sums(of: (disk: DiskNumber) => number): Float64Array {
     const sums = new Float64Array(this.size);
@@ -106,7 +116,8 @@ export class DiskSets {
    */
   sumsByDisk(of: Float64Array, disks: number): Float64Array {
     const sums = new Float64Array(disks);
-    const from = Float64Array.from({ length: this.size }, (_, set) => of[set] ?? 0);
+    const from = new Float64Array(this.size);
+    from.set(of.subarray(0, from.length));
     for (let set = this.size - 1; set > NO_DISKS; set--) {
       sums[this.#lasts[set]!]! += from[set]!;
       from[this.#parents[set]!]! += from[set]!;

@@ -4,8 +4,7 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
 import { diffDisks } from '../diff/diff-disks.js';
-import { diskOfPart, guestPart, isVmState } from './parts.js';
-import type { Sharing } from './sharing.js';
+import { sharedInOrder, type SharedInOrder } from './in-order.js';
 import type { ImageUsage } from './usage.js';
 
 /**
@@ -24,8 +23,10 @@ export interface Descent {
   readonly snapshot: Snapshot | undefined;
   readonly parent: Snapshot | undefined;
   readonly certainty: Certainty;
-  /** Other snapshots that may be the parent just as well. */
+  /** Other snapshots that may be the parent just as well, those that were taken last first; at most eight. */
   readonly alternatives: readonly Snapshot[];
+  /** How many more there are. */
+  readonly moreAlternatives: number;
   /** Guest data that the disk has and the parent has not; all of it without a parent. Whole clusters. */
   readonly newBytes: number;
   /** Guest data that the parent has and the disk has not. Whole clusters. */
@@ -71,10 +72,16 @@ export async function inferAncestry(
   options: Stoppable = {},
 ): Promise<Ancestry> {
   const { image } = sharing;
-  const mapped = [active, ...snapshots].map(({ mappedBytes }) => mappedBytes);
+  const known: Known = {
+    snapshots: image.snapshots,
+    latestFirst: latestFirst(image.snapshots),
+    mapped: Float64Array.from([active, ...snapshots], ({ mappedBytes }) => mappedBytes),
+  };
+  const shared = sharedInOrder(sharing);
   const descents: Descent[] = [];
-  for (const { number } of disksOf(image)) {
-    descents.push(await decided(descentOf(number, sharing, mapped), sharing, mapped, options));
+  for (const { number, snapshot } of disksOf(image)) {
+    const descent = descentOf(snapshot, shared(number), known);
+    descents.push(await decided(descent, image, known, options));
   }
   const [ofActive, ...others] = descents;
   const { parent } = ofActive!;
@@ -83,7 +90,19 @@ export async function inferAncestry(
   return { active: ofActive!, snapshots: others, changedBytes };
 }
 
-/** Of more than so many snapshots that share as much, which is the parent is not looked for in the tables. */
+/** What is asked of all disks for each of them: 10,000 snapshots are 50 million pairs. */
+interface Known {
+  readonly snapshots: readonly Snapshot[];
+  /** Positions in the snapshot table, by date, those that were taken last first. */
+  readonly latestFirst: Uint32Array;
+  /** By disk: bytes of its guest data. */
+  readonly mapped: Float64Array;
+}
+
+/**
+ * Of more than so many snapshots that share as much, which is the parent is not looked for in the tables; and so many
+ * alternatives are named. A thousand snapshots of one state would have half a million.
+ */
 const TIES_MAX = 8;
 
 /**
@@ -92,11 +111,11 @@ const TIES_MAX = 8;
  */
 async function decided(
   descent: Descent,
-  { image, parts, data }: Sharing,
-  mapped: readonly number[],
+  image: OpenImage,
+  known: Known,
   options: Stoppable,
 ): Promise<Descent> {
-  const { snapshot, parent, alternatives } = descent;
+  const { snapshot, parent, alternatives, newBytes } = descent;
   if (parent === undefined || alternatives.length === 0 || alternatives.length >= TIES_MAX) {
     return descent;
   }
@@ -105,17 +124,13 @@ async function decided(
     found.push({ one, bytes: await differentBytes(image, one, snapshot, options) });
   }
   const least = Math.min(...found.map(({ bytes }) => bytes));
-  const [first, ...others] = found.filter(({ bytes }) => bytes === least).map(({ one }) => one);
-  const disk = snapshot === undefined ? ACTIVE_DISK : snapshot.index + 1;
-  const shared = sharedInOrder(disk, { image, parts, data }).with[first!.index + 1]!;
-  return {
+  const nearest = found.filter(({ bytes }) => bytes === least).map(({ one }) => one.index);
+  return grownFrom(
     snapshot,
-    parent: first!,
-    certainty: others.length === 0 ? 'told' : 'tied',
-    alternatives: others,
-    newBytes: mapped[disk]! - shared,
-    goneBytes: mapped[first!.index + 1]! - shared,
-  };
+    Uint32Array.from(nearest),
+    known.mapped[numberOf(snapshot)]! - newBytes,
+    known,
+  );
 }
 
 /** Guest bytes in which two disks differ, as far as tables tell. */
@@ -132,88 +147,65 @@ async function differentBytes(
   return bytes;
 }
 
-/** A snapshot that a disk may have grown from. */
-interface Candidate {
-  readonly snapshot: Snapshot;
-  readonly shared: number;
-  readonly newBytes: number;
-  readonly goneBytes: number;
+/** What shared clusters tell of one disk. */
+function descentOf(snapshot: Snapshot | undefined, shared: SharedInOrder, known: Known): Descent {
+  const { snapshots, latestFirst, mapped } = known;
+  const own = mapped[numberOf(snapshot)]!;
+  const before = snapshot?.index ?? snapshots.length;
+  let most = 0;
+  for (let index = 0; index < before; index++) {
+    if (shared.hasAllBefore(index + 1)) most = Math.max(most, shared.with[index + 1]!);
+  }
+  if (most === 0) {
+    const certainty = before === 0 ? 'first' : 'untold';
+    const others = latestFirst.filter((index) => index < before);
+    const none = { parent: undefined, newBytes: own, goneBytes: 0 };
+    return { snapshot, certainty, ...none, ...named(others, snapshots) };
+  }
+  const best = latestFirst.filter((index) => {
+    return index < before && shared.with[index + 1] === most && shared.hasAllBefore(index + 1);
+  });
+  // Of a snapshot with more that is gone than there is new, the guest would have had to give clusters back.
+  const withoutDiscard = best.filter((index) => mapped[index + 1]! <= own);
+  return grownFrom(snapshot, withoutDiscard.length > 0 ? withoutDiscard : best, most, known);
 }
 
-function descentOf(disk: DiskNumber, sharing: Sharing, mapped: readonly number[]): Descent {
-  const { snapshots } = sharing.image;
-  const snapshot = snapshots[disk - 1];
-  const before = snapshots.slice(0, snapshot?.index);
-  const shared = sharedInOrder(disk, sharing);
-  const candidates = before
-    .map((one) => {
-      const bytes = shared.with[one.index + 1]!;
-      const [newBytes, goneBytes] = [mapped[disk]! - bytes, mapped[one.index + 1]! - bytes];
-      return { snapshot: one, shared: bytes, newBytes, goneBytes };
-    })
-    .filter(({ snapshot: one, shared: bytes }) => bytes > 0 && shared.hasAllBefore(one.index + 1));
-  const [parent, ...alternatives] = bestOf(candidates);
-  if (parent === undefined) {
-    const certainty = before.length === 0 ? 'first' : 'untold';
-    const none = { parent: undefined, newBytes: mapped[disk]!, goneBytes: 0 };
-    return { snapshot, certainty, alternatives: before, ...none };
-  }
+/**
+ * @param likely positions of the snapshots that it may have grown from; the first counts as the parent.
+ * @param sharedBytes what it shares with each of them.
+ */
+function grownFrom(
+  snapshot: Snapshot | undefined,
+  likely: Uint32Array,
+  sharedBytes: number,
+  { snapshots, mapped }: Known,
+): Descent {
+  const [parent, others] = [likely[0]!, likely.subarray(1)];
   return {
     snapshot,
-    parent: parent.snapshot,
-    certainty: alternatives.length === 0 ? 'told' : 'tied',
-    alternatives: alternatives.map((one) => one.snapshot),
-    newBytes: parent.newBytes,
-    goneBytes: parent.goneBytes,
+    parent: snapshots[parent],
+    certainty: others.length === 0 ? 'told' : 'tied',
+    ...named(others, snapshots),
+    newBytes: mapped[numberOf(snapshot)]! - sharedBytes,
+    goneBytes: mapped[parent + 1]! - sharedBytes,
   };
 }
 
-/** Those that share most, the one that was taken last first. */
-function bestOf(candidates: readonly Candidate[]): readonly Candidate[] {
-  const most = Math.max(...candidates.map(({ shared }) => shared));
-  const best = candidates.filter(({ shared }) => shared === most);
-  // Of a snapshot with more that is gone than there is new, the guest would have had to give clusters back.
-  const withoutDiscard = best.filter(({ newBytes, goneBytes }) => goneBytes <= newBytes);
-  const likely = withoutDiscard.length > 0 ? withoutDiscard : best;
-  return likely.toSorted((a, b) => isLater(b.snapshot, a.snapshot));
+function named(
+  others: Uint32Array,
+  snapshots: readonly Snapshot[],
+): Pick<Descent, 'alternatives' | 'moreAlternatives'> {
+  const alternatives = Array.from(others.subarray(0, TIES_MAX), (index) => snapshots[index]!);
+  return { alternatives, moreAlternatives: others.length - alternatives.length };
 }
+
+const numberOf = (snapshot: Snapshot | undefined): DiskNumber =>
+  snapshot === undefined ? ACTIVE_DISK : snapshot.index + 1;
 
 /** By date, then by the order of the table. */
-function isLater({ date: a, index: i }: Snapshot, { date: b, index: j }: Snapshot): number {
-  return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds || i - j;
-}
-
-interface SharedInOrder {
-  /** By disk: bytes of guest data that it shares with the disk that is asked about. */
-  readonly with: Float64Array;
-  /**
-   * Whether a snapshot has all that the disk asked about shares with older snapshots. It would have to, if the disk
-   * grew from it.
-   */
-  hasAllBefore(disk: DiskNumber): boolean;
-}
-
-function sharedInOrder(
-  disk: DiskNumber,
-  { image, parts, data }: Pick<Sharing, 'image' | 'parts' | 'data'>,
-): SharedInOrder {
-  const disks = image.snapshots.length + 1;
-  const own = guestPart(disk);
-  const hasDisk = parts.fold(false, (so, part) => so || part === own);
-  const firsts = parts.fold(disks, (so, part) => {
-    const isOther = !isVmState(part) && part !== own && part !== guestPart(ACTIVE_DISK);
-    return isOther ? Math.min(so, diskOfPart(part)) : so;
+function latestFirst(snapshots: readonly Snapshot[]): Uint32Array {
+  const ordered = snapshots.toSorted(({ date: a, index: i }, { date: b, index: j }) => {
+    return b.seconds - a.seconds || b.nanoseconds - a.nanoseconds || j - i;
   });
-  const shared = data.map((bytes, set) => (hasDisk[set]! ? bytes : 0));
-  const byPart = parts.sumsByDisk(shared, 2 * disks);
-  // By disk: what is shared with it and with none before it, and what is shared with any before it.
-  const beginsAt = new Float64Array(disks + 1);
-  for (const [set, bytes] of shared.entries()) beginsAt[firsts[set]!]! += bytes;
-  const beginsBefore = new Float64Array(disks + 1);
-  for (let i = 1; i <= disks; i++) beginsBefore[i] = beginsBefore[i - 1]! + beginsAt[i - 1]!;
-  const withDisk = new Float64Array(disks).map((_, other) => byPart[guestPart(other)]!);
-  return {
-    with: withDisk,
-    hasAllBefore: (other) => withDisk[other]! - beginsAt[other]! === beginsBefore[other]!,
-  };
+  return Uint32Array.from(ordered, ({ index }) => index);
 }

@@ -131,8 +131,8 @@ export function sharersOf(
   snapshot: Snapshot | undefined,
 ): readonly SharedBytes[] {
   const disk = snapshot === undefined ? ACTIVE_DISK : ownSnapshot(image, snapshot).index + 1;
-  const own = parts.fold(false, (so, part) => so || part === guestPart(disk));
-  const shared = data.map((bytes, set) => (own[set]! ? bytes : 0));
+  const has = parts.having(guestPart(disk));
+  const shared = data.map((bytes, set) => bytes * has[set]!);
   const byPart = parts.sumsByDisk(shared, 2 * image.snapshots.length + 2);
   return disksOf(image)
     .map((other) => ({ snapshot: other.snapshot, bytes: byPart[guestPart(other.number)]! }))

@@ -52,6 +52,7 @@ test('the page prints what the commands print', async () => {
   const page = readFileSync(PAGE, 'utf8');
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
+  writeFileSync('branches.qcow2', loadFixture('applied-and-deleted'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
   writeFileSync('lost.qcow2', withoutActiveL1(loadFixture('five-snapshots')));
   let rendered = '';

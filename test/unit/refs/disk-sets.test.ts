@@ -25,6 +25,9 @@ test('a set has the disks that were put into it, each as often as it was', () =>
         const sum = numbers.reduce((so, disk) => so + disk * disk + 1, 0);
         expect(sums[made[i]!]).toBe(sum);
         expect(sets.fold('', (so, disk) => `${so}${disk}`)[made[i]!]).toBe(numbers.join(''));
+        for (let disk = 0; disk < 9; disk++) {
+          expect(sets.having(disk)[made[i]!]).toBe(numbers.includes(disk) ? 1 : 0);
+        }
       });
     }),
   );

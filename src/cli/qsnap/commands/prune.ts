@@ -71,7 +71,8 @@ async function pruneOne(
     return EXIT_CODES.notDone.code;
   }
   const { choices, doomed } = chosen;
-  const document = { filename: path, snapshots: choices.map((choice) => choiceJson(choice)) };
+  const told = context.json ? choices.map((choice) => choiceJson(choice)) : [];
+  const document = { filename: path, snapshots: told };
   const isShown = asks || flags.dryRun === true || doomed.length === 0;
   if (isShown && !context.json && !context.quiet) {
     printLines(context, [`${printableText(path)}:`, ...choiceLines(choices)]);

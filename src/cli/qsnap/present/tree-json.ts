@@ -17,11 +17,13 @@ export function treeJson({ active, snapshots, changedBytes }: Ancestry): Record<
   };
 }
 
-function descentJson({ parent, certainty, alternatives, newBytes, goneBytes }: Descent) {
+function descentJson(descent: Descent) {
+  const { parent, certainty, alternatives, moreAlternatives, newBytes, goneBytes } = descent;
   return {
     parent: parent === undefined ? null : parent.index,
     certainty,
     alternatives: alternatives.map(({ index }) => index),
+    'more-alternatives': moreAlternatives,
     'new-bytes': newBytes,
     'gone-bytes': goneBytes,
   };

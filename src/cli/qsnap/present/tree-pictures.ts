@@ -1,6 +1,7 @@
 import { printableText } from '../../../internal.js';
 import { sizeText } from '../../text.js';
-import { diskName } from './disk-name.js';
+import { displayWidth } from '../../columns.js';
+import { diskName, shortened } from './disk-name.js';
 import { escapedXml, svgOf } from './svg.js';
 import type { TreeRow } from './tree-rows.js';
 import { APPLIED_LAST } from './snapshot-text.js';
@@ -33,22 +34,30 @@ function quoted(text: string): string {
 const ROW_HEIGHT = 28;
 const STEP = 26;
 const MARGIN = 24;
-const TEXT_WIDTH = 460;
+const NAME_CHARACTERS_MAX = 60;
+/** A guess, since whoever shows the picture has a font of their own. */
+const CELL_WIDTH = 8;
+const SIZE_WIDTH = 90;
 
 /** The tree as a picture that stands alone. A line that may lead elsewhere is dashed. */
 export function treeSvg(path: string, rows: readonly TreeRow[]): string {
-  const deepest = Math.max(...rows.map(({ depth }) => depth));
-  const [width, height] = [
-    2 * MARGIN + deepest * STEP + TEXT_WIDTH,
-    2 * MARGIN + rows.length * ROW_HEIGHT,
-  ];
+  const right = rows.reduce((so, row) => Math.max(so, xOf(row) + textWidthOf(row)), 0);
+  const [width, height] = [right + MARGIN, 2 * MARGIN + rows.length * ROW_HEIGHT];
   const title = `Which snapshot of ${printableText(path)} grew from which`;
   const lines = rows.map((row, i) => lineOf(row, i, rows));
   return svgOf({ width, height, title }, [...lines, ...rows.map(nodeShape)]);
 }
 
-const xOf = ({ depth }: TreeRow): number => MARGIN + depth * STEP;
+const xOf = ({ column }: TreeRow): number => MARGIN + column * STEP;
 const yOf = (row: number): number => MARGIN + row * ROW_HEIGHT + ROW_HEIGHT / 2;
+
+function labelOf({ descent: { snapshot, certainty }, isAppliedLast }: TreeRow): string {
+  const doubt = certainty === 'tied' || certainty === 'untold' ? ' ?' : '';
+  const name = shortened(diskName(snapshot), NAME_CHARACTERS_MAX);
+  return `${isAppliedLast ? `${APPLIED_LAST} ` : ''}${name}${doubt}`;
+}
+
+const textWidthOf = (row: TreeRow): number => displayWidth(labelOf(row)) * CELL_WIDTH + SIZE_WIDTH;
 
 function lineOf(row: TreeRow, i: number, rows: readonly TreeRow[]): string {
   if (row.parentRow === undefined) return '';
@@ -67,12 +76,9 @@ function nodeShape(row: TreeRow, i: number): string {
     descent.snapshot === undefined
       ? `<rect x="${x - 5}" y="${y - 5}" width="10" height="10" fill="#17456f"/>`
       : `<circle cx="${x}" cy="${y}" r="5" fill="${isAppliedLast ? '#17456f' : '#fff'}" stroke="#17456f" stroke-width="2"/>`;
-  const mark = isAppliedLast ? `${APPLIED_LAST} ` : '';
-  const doubt = descent.certainty === 'tied' || descent.certainty === 'untold' ? ' ?' : '';
-  const text = escapedXml(`${mark}${diskName(descent.snapshot)}${doubt}`);
   const size = sizeText(descent.newBytes);
   return (
-    `${shape}<text x="${x + 14}" y="${y + 4}">${text}` +
+    `${shape}<text x="${x + 14}" y="${y + 4}">${escapedXml(labelOf(row))}` +
     `<tspan dx="10" fill="#666">+${size}</tspan></text>`
   );
 }

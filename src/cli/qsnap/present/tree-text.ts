@@ -16,6 +16,13 @@ const COLUMNS: readonly Column[] = [
   { title: '', align: 'left' },
 ];
 
+/** A disk that grew from none of the others. */
+const ROOT = '◆';
+/** A snapshot that grew from another one. */
+const GROWN = '○';
+/** The active disk, where it grew from a snapshot. */
+const ACTIVE = '●';
+
 /** The tree in lines, and what its marks mean. */
 export function treeLines(ancestry: Ancestry, rows: readonly TreeRow[], style: Style): string[] {
   const cells = rows.map((row) => [
@@ -29,36 +36,55 @@ export function treeLines(ancestry: Ancestry, rows: readonly TreeRow[], style: S
   const lines = tableLines(COLUMNS, cells).map((line) =>
     line.startsWith(APPLIED_LAST) ? style.marker(APPLIED_LAST) + line.slice(1) : line,
   );
-  return [...lines, ...legendOf(ancestry)];
+  return [...lines, ...legendOf(ancestry, rows)];
 }
 
-/** `│  └─ `: a column for each ancestor, and the turn to the row itself. */
-function branchOf({ goesOn, depth }: TreeRow): string {
-  if (depth === 0) return '';
-  const before = goesOn.slice(0, -1).map((on) => (on ? '│  ' : '   '));
-  return `${before.join('')}${goesOn.at(-1)! ? '├─ ' : '└─ '}`;
+/** `│ ├─○ `: the lines of the columns before, and the disk. */
+function branchOf({ column, opensBranch, parentRow, descent }: TreeRow): string {
+  const lines = opensBranch ? `${'│ '.repeat(column - 1)}├─` : '│ '.repeat(column);
+  const isActive = descent.snapshot === undefined;
+  return `${lines}${parentRow === undefined ? ROOT : isActive ? ACTIVE : GROWN} `;
 }
 
 /** More than this are counted. */
 const ALTERNATIVES_SHOWN_MAX = 3;
 
-function doubtOf({ certainty, alternatives }: Descent): string {
+function doubtOf({ certainty, alternatives, moreAlternatives }: Descent): string {
   if (certainty === 'untold') return '? shares nothing';
   if (certainty !== 'tied') return '';
   const shown = alternatives
     .slice(0, ALTERNATIVES_SHOWN_MAX)
     .map(({ idBytes }) => printable(idBytes));
-  const more = alternatives.length - shown.length;
+  const more = alternatives.length - shown.length + moreAlternatives;
   return `? or from ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-function legendOf({ active, snapshots, changedBytes }: Ancestry): readonly string[] {
+function legendOf(
+  { active, snapshots, changedBytes }: Ancestry,
+  rows: readonly TreeRow[],
+): readonly string[] {
   if (snapshots.length === 0) return [];
+  const notes = [
+    howToRead(rows),
+    'Inferred from the clusters that disks share; an image does not record it.',
+  ];
   const { parent, alternatives } = active;
-  const notes = ['Inferred from the clusters that disks share; an image does not record it.'];
   if (parent === undefined) return notes;
   const perhaps = alternatives.length === 0 ? '' : ', or from another one of the same state';
   const size = changedBytes === 0 ? 'nothing' : sizeText(changedBytes!);
   const line = `${APPLIED_LAST} the active disk grew from ${describeSnapshot(parent)}${perhaps}; ${size} changed since.`;
   return [line, ...notes];
+}
+
+/** How to read the lines, as far as there are such. */
+function howToRead(rows: readonly TreeRow[]): string {
+  const hasBranches = rows.some(({ opensBranch }) => opensBranch);
+  const roots = rows.filter(({ parentRow }) => parentRow === undefined);
+  return [
+    'Each grew from the one above it in its column',
+    ...(hasBranches ? ['after ├─ from the one above in the column to the left'] : []),
+    ...(roots.length > 1 ? [`${ROOT} from none of the others`] : []),
+  ]
+    .join('; ')
+    .concat('.');
 }

@@ -1,7 +1,7 @@
 import type { DiskUsage, ImageUsage } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { sizeText } from '../../text.js';
-import { diskName } from './disk-name.js';
+import { diskName, shortened } from './disk-name.js';
 import { escapedXml, svgOf } from './svg.js';
 
 const WIDTH = 840;
@@ -59,19 +59,15 @@ function rowOf(disk: DiskUsage, y: number, longest: number): string {
   });
   const freed =
     disk.ifDeleted === undefined ? '' : `, ${sizeText(disk.ifDeleted.freedBytes)} if deleted`;
+  const name = shortened(diskName(disk.snapshot), NAME_CHARACTERS_MAX);
   const size = `${sizeText(disk.mappedBytes + disk.vmStateBytes)}${freed}`;
   return (
-    `<text x="${NAME_WIDTH - 10}" y="${baseline}" text-anchor="end">${escapedXml(shortName(disk))}</text>` +
+    `<text x="${NAME_WIDTH - 10}" y="${baseline}" text-anchor="end">${escapedXml(name)}</text>` +
     `${bars.join('')}<text x="${rounded(x + 8)}" y="${baseline}" fill="#444">${size}</text>`
   );
 }
 
 /** Longer names would run into the bars. */
 const NAME_CHARACTERS_MAX = 28;
-
-function shortName({ snapshot }: DiskUsage): string {
-  const name = diskName(snapshot);
-  return name.length <= NAME_CHARACTERS_MAX ? name : `${name.slice(0, NAME_CHARACTERS_MAX - 1)}…`;
-}
 
 const rounded = (value: number): string => String(Number(value.toFixed(2)));

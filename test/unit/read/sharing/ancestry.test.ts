@@ -17,6 +17,7 @@ import {
 } from '../../../../src/read/sharing/ancestry.js';
 import { measureUsage } from '../../../../src/read/sharing/usage.js';
 import { buildImage, guestWrite } from '../../../support/image-builder.js';
+import { planMany } from '../../../support/many-snapshots.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../../../support/model-random.js';
 
 const seed = seedOf();
@@ -194,3 +195,26 @@ test('a snapshot of an empty disk tells nothing', async () => {
   expect(snapshots.map(({ certainty }) => certainty)).toEqual(['first', 'untold']);
   expect(snapshots[1]!.alternatives.map(({ name }) => name)).toEqual(['s0']);
 });
+
+// Of 10,000 snapshots of an empty disk, 50 million alternatives were named: more than a string takes.
+test.each([
+  ['of one state', 1, 'tied', 1],
+  ['of an empty disk', 0, 'untold', 0],
+] as const)(
+  'many snapshots %s: eight are named, the others counted',
+  async (_, writes, certainty, parents) => {
+    const history = new History();
+    for (let i = 0; i < writes; i++) history.write(i);
+    await history.edit((image) => planMany(image, 40));
+    const { active, snapshots } = await history.ancestry();
+    for (const one of [...snapshots.slice(1 + parents), active]) {
+      const candidates = one.snapshot?.index ?? 40;
+      expect(one.certainty).toBe(certainty);
+      expect(one.alternatives).toHaveLength(Math.min(8, candidates - parents));
+      expect(one.alternatives.length + one.moreAlternatives).toBe(candidates - parents);
+    }
+    // Those that were taken last are named, the latest first.
+    const named = [active.parent, ...active.alternatives].filter((one) => one !== undefined);
+    expect(named.map(({ index }) => 39 - index)).toEqual([...named.keys()]);
+  },
+);
