@@ -66,7 +66,8 @@ export async function writeNew(
     ...{ dropZeros: target.dropZeros, compress: target.compress, cipher },
     decompressor: options.decompressor,
     compressor: options.compressor,
-    dedupeBy: options.dedupe === true ? options.newHasher : undefined,
+    dedupe: options.dedupe === true,
+    isEqual: options.isEqual,
     ...{ onBytes: options.onBytes, signal: options.signal },
   });
   const requests = [
