@@ -27,7 +27,7 @@ import { writeNew } from './write-new.js';
  * share in the new image; tables and data lie in guest order, and nothing else is in the file. Ids, names, dates,
  * clocks and extra data stay as they are.
  *
- * The first cluster comes last: when every disk and VM state of the new image was compared with the old one, byte by
+ * The first sector comes last: when every disk and VM state of the new image was compared with the old one, byte by
  * byte, and a check found nothing. If anything fails, the file is no image.
  *
  * ```ts
@@ -63,7 +63,7 @@ export async function compactImage(
   refuseTarget(target, source, survey);
   const tell = progressOf(source, survey, options);
   const deduped = await dedupedBy(source, survey, target, cipher, options);
-  const { totals, sizeBytes, header } = await writeNew(
+  const { totals, sizeBytes, firstSector } = await writeNew(
     source,
     deduped.survey,
     device,
@@ -79,9 +79,9 @@ export async function compactImage(
   // It is compared while the medium takes it.
   await settled([
     device.flush(),
-    proveEqual(source, survey, overlaid(device, 0, header), comparing),
+    proveEqual(source, survey, overlaid(device, 0, firstSector), comparing),
   ]);
-  await publish(device, header);
+  await publish(device, firstSector);
   return {
     ...totals,
     oldFileSizeBytes: image.fileSizeBytes,
@@ -126,17 +126,17 @@ function notAnImage({ label }: BlockSource, cause: QsnapError): QsnapError {
   );
 }
 
-/** The first cluster comes when all else is on the medium, and was compared. */
-async function publish(device: BlockDevice, header: Uint8Array): Promise<void> {
+/** The first sector comes when all else is on the medium, and was compared. */
+async function publish(device: BlockDevice, firstSector: Uint8Array): Promise<void> {
   try {
-    await device.writeBatch([{ at: 0, bytes: header }]);
+    await device.writeBatch([{ at: 0, bytes: firstSector }]);
     await device.flush();
-    const stored = new Uint8Array(header.length);
+    const stored = new Uint8Array(firstSector.length);
     await device.readBatch([{ at: 0, into: stored }]);
-    if (hasSameBytes(stored, header)) return;
+    if (hasSameBytes(stored, firstSector)) return;
     throw new QsnapError('VERIFY_FAILED', 'the header does not read back as it was written', {
       structure: 'header',
-      at: firstDifference(stored, header),
+      at: firstDifference(stored, firstSector),
       file: device.label,
       hint: 'the old image is as it was; the medium may be faulty',
     });

@@ -102,11 +102,11 @@ export class PairFinder {
 
   /** @returns false where both are zeros, or left to the backing file. */
   #areToCompare(disk: DiskPair, guestAt: number, old: Segment, made: Segment): boolean {
-    const [isOldNone, isNewNone] = [old, made].map(({ kind }) => kind === 'unallocated');
-    if (isOldNone !== isNewNone && this.#rules.hasBacking) {
+    const isNone = made.kind === 'unallocated';
+    if (this.#rules.hasBacking && (old.kind === 'unallocated') !== isNone) {
       this.#rules.differ(disk, guestAt, old, made);
     }
-    return [old, made].some(({ kind }) => kind === 'data' || kind === 'compressed');
+    return hasBytes(old) || hasBytes(made);
   }
 
   *#unknownOf(pair: Pair, fine: Place, coarse: Place): Generator<Pair, void> {
@@ -147,6 +147,10 @@ export class PairFinder {
     const index = this.#rules.packed.indexOf(fine.at);
     return this.#packed.wasCompared(index, fine.skip, fine.skip + length, other);
   }
+}
+
+function hasBytes({ kind }: Segment): boolean {
+  return kind === 'data' || kind === 'compressed';
 }
 
 function placeIn(segment: Segment, guestAt: number, clusterBytes: number): Place {
