@@ -204,11 +204,13 @@ function expectSameOrBehind(now: Uint8Array, bytes: Uint8Array): void {
   expect({ corruptions, leaks: leaks.filter((leak) => !leak.endsWith('past the end')) }).toEqual({
     ...{ corruptions: [], leaks: [] },
   });
-  expect(contentsOf(now)).toEqual(contentsOf(bytes));
+  const before = contentsOf(bytes);
+  const isSame = contentsOf(now).map((disk, i) => Buffer.compare(disk, before[i]!) === 0);
+  expect(isSame).toEqual(before.map(() => true));
 }
 
 const seed = seedOf();
-const rounds = roundsOf(6);
+const rounds = roundsOf(4);
 const FLIPS = 40;
 
 test(
