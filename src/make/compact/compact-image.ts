@@ -38,7 +38,8 @@ import { writeNew } from './write-new.js';
  * await copy.close();
  * ```
  *
- * Memory: 20 bytes for each cluster of the old file, 14 for each of the new one, and some 60 for each compressed cluster.
+ * Memory: 20 bytes for each cluster of the old file, 14 for each of the new one, some 40 for each compressed cluster, and 24
+ * for each entry that leads to one.
  *
  * @param device an empty file.
  * @throws QsnapError OUTPUT_IS_INPUT, OUTPUT_EXISTS, EXTERNAL_DATA_FILE, IMAGE_DAMAGED, IMAGE_CHANGED, SNAPSHOT_STALE, ENCRYPTED, PASSPHRASE_WRONG,

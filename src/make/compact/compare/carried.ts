@@ -1,7 +1,7 @@
 import { firstDifference } from '../../../base/bytes.js';
 import { zstdFrame } from '../../../base/zstd-frame.js';
 import { unpack } from '../unpacked.js';
-import type { Judging } from './judge.js';
+import type { Judging } from './judging.js';
 import type { LoadedPair } from './pair-steps.js';
 
 /** Streams whose first bytes are the same in both images. */

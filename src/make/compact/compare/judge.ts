@@ -1,23 +1,10 @@
 import { firstDifference, hasSameBytes, isZero } from '../../../base/bytes.js';
-import type { OpenImage } from '../../../image/image.js';
 import type { DiskCipher } from '../../../read/guest/layer.js';
-import type { Decompressor } from '../../../read/guest/platform.js';
 import { notUnpacked, unpack } from '../unpacked.js';
 import { carriedPairs } from './carried.js';
 import { differentBytes } from './difference.js';
-import type { PackedClusters } from '../packed-clusters.js';
+import type { Judging } from './judging.js';
 import type { LoadedPair, Side } from './pair-steps.js';
-
-/** What is compared, and with what. */
-export interface Judging {
-  readonly images: Readonly<Record<Side, OpenImage>>;
-  /** The compressed clusters of the old image. */
-  readonly packed: PackedClusters;
-  readonly decompressor: Decompressor | undefined;
-  /** Of clusters that are encrypted by their place. */
-  readonly cipher: DiskCipher | undefined;
-  readonly isEqual: ((a: Uint8Array, b: Uint8Array) => boolean) | undefined;
-}
 
 /**
  * Compares the bytes of all pairs.
