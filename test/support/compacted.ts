@@ -6,7 +6,7 @@ import type { CompactOptions, CompactReport } from '../../src/make/compact/compa
 import type { OpenImage } from '../../src/image/image.js';
 import {
   createNewFile,
-  newSha256,
+  equalBytes,
   nodeCompressor,
   nodeCryptography,
   nodeDecompressor,
@@ -15,7 +15,7 @@ import {
 
 /** What Node gives a compaction. */
 export const PLATFORM = {
-  newHasher: newSha256,
+  isEqual: equalBytes,
   decompressor: nodeDecompressor(),
   compressor: nodeCompressor(),
   cryptography: nodeCryptography(),

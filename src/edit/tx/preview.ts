@@ -1,4 +1,5 @@
 import type { BlockSource, ReadRequest } from '../../io/device.js';
+import { copyInto } from '../../io/overlaid.js';
 import { sizeAfterShadow, type LiteralWrite, type ShadowWrite, type WritePlan } from './plan.js';
 import { tableMaker, type TableMaker } from '../tables/table-maker.js';
 
@@ -88,10 +89,4 @@ function firstReaching(pieces: readonly Piece[], at: number): number {
     else high = middle;
   }
   return low;
-}
-
-function copyInto({ at, into }: ReadRequest, from: number, bytes: Uint8Array): void {
-  const first = Math.max(at, from);
-  const end = Math.min(at + into.length, from + bytes.length);
-  if (first < end) into.set(bytes.subarray(first - from, end - from), first - at);
 }

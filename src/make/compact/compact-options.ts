@@ -1,4 +1,3 @@
-import type { NewHasher } from '../../base/hasher.js';
 import type { CompressionType } from '../../qcow2/header.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { Compressor, Cryptography, Decompressor } from '../../read/guest/platform.js';
@@ -19,8 +18,8 @@ export interface CompactOptions {
   readonly extendedL2?: boolean | undefined;
   readonly version?: 2 | 3 | undefined;
   readonly refcountBits?: 1 | 2 | 4 | 8 | 16 | 32 | 64 | undefined;
-  /** Hashes what is compared: SHA-256. */
-  readonly newHasher: NewHasher;
+  /** A faster way to tell whether two stretches are the same. */
+  readonly isEqual?: ((a: Uint8Array, b: Uint8Array) => boolean) | undefined;
   readonly decompressor?: Decompressor | undefined;
   /** Needed for `compress`. */
   readonly compressor?: Compressor | undefined;
@@ -33,15 +32,13 @@ export interface CompactOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One disk of the new image, and what it was compared by. */
+/** One disk of the new image, which was compared with that of the old one. */
 export interface CompactDisk {
   /** Undefined: the active disk. */
   readonly snapshot: Snapshot | undefined;
   readonly diskSizeBytes: number;
-  /** SHA-256 in hex over its clusters of data, zeros left out: equal for equal content, whatever the layout. */
-  readonly contentHash: string;
-  /** The same over its VM state; undefined where it has none. */
-  readonly vmStateHash: string | undefined;
+  /** Of its VM state; 0: it has none. */
+  readonly vmStateBytes: number;
 }
 
 /** What a compaction did. */

@@ -1,6 +1,5 @@
 import { throwIfAborted } from '../../base/abort.js';
 import { isZero } from '../../base/bytes.js';
-import type { NewHasher } from '../../base/hasher.js';
 import type { WriteRequest } from '../../io/device.js';
 import { readAhead } from '../../io/read-ahead.js';
 import type { CompressionType } from '../../qcow2/header.js';
@@ -8,11 +7,12 @@ import type { DiskCipher } from '../../read/guest/layer.js';
 import type { Compressor, Decompressor } from '../../read/guest/platform.js';
 import { dataRanges, zeroRule } from '../copy/zero-ranges.js';
 import type { WriteQueue } from '../new/write-queue.js';
-import { unpackedOf } from './content-digests.js';
+import type { IsEqual } from './equal-contents.js';
 import type { Placement } from './placement.js';
 import type { SourceTables } from './source-tables.js';
 import { stepsOf, type StepItem } from './steps.js';
 import type { Survey } from './survey.js';
+import { unpackedOf } from './unpacked.js';
 
 /** Zeros of this length are left out of the file, as in any copy. */
 const ZEROS = zeroRule(4096);
@@ -27,8 +27,9 @@ export interface DataRules {
   readonly decompressor: Decompressor | undefined;
   /** For clusters that were compressed and get another size. */
   readonly compressor: Compressor | undefined;
-  /** Makes the hashes by which equal clusters of other sizes are found; undefined: they are not looked for. */
-  readonly dedupeBy: NewHasher | undefined;
+  /** Equal clusters of other sizes are looked for. */
+  readonly dedupe: boolean;
+  readonly isEqual: IsEqual | undefined;
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -116,7 +117,9 @@ async function contentsOf(
   const { clusterBytes } = source.format.geometry;
   const isRepacked = compress !== undefined && compress.type !== compressionType;
   const looksInside = dropZeros || isRepacked;
-  const unpacked = looksInside ? await unpackedOf(source, items, rules) : undefined;
+  const unpacked = looksInside
+    ? await unpackedOf(source, items, survey.packed.at, rules.decompressor)
+    : undefined;
   const contents = items.map((item): Content => {
     if (item.kind === 'table') return item;
     if (item.kind === 'packed') {

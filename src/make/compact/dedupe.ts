@@ -2,18 +2,18 @@ import { throwIfAborted } from '../../base/abort.js';
 import { newIoBytes } from '../../base/io-bytes.js';
 import { MiB } from '../../base/units.js';
 import { wordsInPlace } from '../../base/words.js';
-import type { NewHasher } from '../../base/hasher.js';
 import { COMPRESSED, offsetOf } from '../../l1l2/entry.js';
 import type { DiskCipher } from '../../read/guest/layer.js';
+import { EqualContents, type IsEqual } from './equal-contents.js';
 import type { SourceTables } from './source-tables.js';
 import { holdsData, type Survey } from './survey.js';
 
-/** Bytes of clusters that are read and hashed together. */
+/** Bytes of clusters that are read and compared together. */
 const BATCH_BYTES = 4 * MiB;
 
 /** What equal clusters are looked for with. */
 export interface DedupeOptions {
-  readonly newHasher: NewHasher;
+  readonly isEqual: IsEqual | undefined;
   readonly cipher: DiskCipher | undefined;
   /** How many references one cluster may have. */
   readonly referencesMax: number;
@@ -28,7 +28,7 @@ export interface Deduped {
 }
 
 /**
- * Looks for clusters of several disks at one guest address that are equal, by their SHA-256. The one that comes first
+ * Looks for clusters of several disks at one guest address that are equal. The one that comes first
  * in the order of disks stands for them all. Compressed clusters and those of which only some subclusters are in use
  * are left as they are.
  *
@@ -118,16 +118,12 @@ class EqualClusters {
     await image.source.readBatch(reads);
     let next = 0;
     for (const group of groups) {
-      const firsts = new Map<string, number>();
+      const equal = new EqualContents<number>(this.#options.isEqual);
       for (const cluster of group) {
         const { at, into } = reads[next++]!;
         this.#options.cipher?.decrypt(into, at / 512);
-        const hasher = this.#options.newHasher();
-        hasher.update(into);
-        const hash = hasher.digest();
-        const first = firsts.get(hash);
-        if (first === undefined) firsts.set(hash, cluster);
-        else this.#stand(first, cluster);
+        const first = equal.firstLike(into, cluster);
+        if (first !== cluster) this.#stand(first, cluster);
       }
     }
   }

@@ -1,13 +1,49 @@
 import { indexOfOffset } from '../../refs/pointers.js';
 
-/** What L2 entries say of a compressed cluster. */
-export interface PackedEntry {
-  /** Host offset of its first byte. */
-  readonly at: number;
-  /** Bytes from there to the end of the last sector that it may touch. */
-  readonly bytes: number;
-  /** How many L1 entries lead to it. */
-  readonly references: number;
+/** What L2 entries say of compressed clusters, in any order: 16 bytes for each entry. */
+export class PackedEntries {
+  #at = new Float64Array(16);
+  #bytes = new Uint32Array(16);
+  #references = new Uint32Array(16);
+  length = 0;
+
+  /**
+   * @param at host offset of its first byte.
+   * @param bytes from there to the end of the last sector that it may touch.
+   * @param references how many L1 entries lead to it.
+   */
+  add(at: number, bytes: number, references: number): void {
+    if (this.length === this.#at.length) this.#grow();
+    this.#at[this.length] = at;
+    this.#bytes[this.length] = bytes;
+    this.#references[this.length] = references;
+    this.length += 1;
+  }
+
+  /** Each place once, ascending. */
+  places(): Float64Array {
+    const sorted = this.#at.slice(0, this.length).sort();
+    let used = 0;
+    for (const at of sorted) if (used === 0 || sorted[used - 1] !== at) sorted[used++] = at;
+    return sorted.slice(0, used);
+  }
+
+  forEach(visit: (at: number, bytes: number, references: number) => void): void {
+    for (let i = 0; i < this.length; i++) {
+      visit(this.#at[i]!, this.#bytes[i]!, this.#references[i]!);
+    }
+  }
+
+  #grow(): void {
+    const length = this.#at.length * 2;
+    const [at, bytes, references] = [this.#at, this.#bytes, this.#references];
+    this.#at = new Float64Array(length);
+    this.#bytes = new Uint32Array(length);
+    this.#references = new Uint32Array(length);
+    this.#at.set(at);
+    this.#bytes.set(bytes);
+    this.#references.set(references);
+  }
 }
 
 /** The compressed clusters that some disks refer to, ascending, each once. */
@@ -21,22 +57,16 @@ export class PackedClusters {
   /**
    * @param most bytes that a compressed cluster may have.
    */
-  constructor(entries: readonly PackedEntry[], most: number) {
-    const sorted = [...entries].sort((a, b) => a.at - b.at);
-    const firsts = sorted.flatMap(({ at }, i) => (sorted[i - 1]?.at === at ? [] : [i]));
-    this.at = Float64Array.from(firsts, (i) => sorted[i]!.at);
-    this.bytes = new Uint32Array(firsts.length);
-    this.references = new Uint32Array(firsts.length);
-    for (const [index, first] of firsts.entries()) {
-      const end = firsts[index + 1] ?? sorted.length;
+  constructor(entries: PackedEntries, most: number) {
+    this.at = entries.places();
+    this.bytes = new Uint32Array(this.at.length);
+    this.references = new Uint32Array(this.at.length);
+    entries.forEach((at, bytes, references) => {
+      const index = this.indexOf(at);
       const next = this.at[index + 1] ?? Infinity;
-      for (let i = first; i < end; i++) {
-        const { at, bytes, references } = sorted[i]!;
-        this.references[index]! += references;
-        const own = Math.min(bytes, next - at, most);
-        this.bytes[index] = Math.max(this.bytes[index]!, own);
-      }
-    }
+      this.references[index]! += references;
+      this.bytes[index] = Math.max(this.bytes[index]!, Math.min(bytes, next - at, most));
+    });
   }
 
   get length(): number {

@@ -1,6 +1,5 @@
 import { throwIfAborted } from '../../base/abort.js';
 import { isZero } from '../../base/bytes.js';
-import type { NewHasher } from '../../base/hasher.js';
 import { newIoBytes } from '../../base/io-bytes.js';
 import { MiB, roundUp } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
@@ -12,13 +11,14 @@ import { compressedEntry, type Packing } from '../new/packing.js';
 import { packingOf } from './packing-of.js';
 import type { WriteQueue } from '../new/write-queue.js';
 import type { CompactTarget } from './compact-target.js';
-import { unpackedOf } from './content-digests.js';
 import { noTotals, withoutZeros, type DataRules, type DataTotals } from './copy-data.js';
 import { newTablesOf, Regrid, type NewCluster, type NewTable, type NewTables } from './regrid.js';
 import type { NewLayout } from './new-layout.js';
 import type { SourceTables } from './source-tables.js';
 import type { StepItem } from './steps.js';
 import type { Survey } from './survey.js';
+import { unpackedOf } from './unpacked.js';
+import { EqualContents } from './equal-contents.js';
 
 /** Bytes of clusters that are read together. */
 const STEP_BYTES = 4 * MiB;
@@ -78,7 +78,7 @@ export class RegridLayout implements NewLayout {
   async copy(queue: WriteQueue, rules: DataRules): Promise<DataTotals> {
     const totals = noTotals();
     await this.#countReferences(rules);
-    if (rules.dedupeBy !== undefined) await this.#dedupe(rules, rules.dedupeBy, totals);
+    if (rules.dedupe) await this.#dedupe(rules, totals);
     let writing: Promise<void> = Promise.resolve();
     try {
       for (const [index, table] of this.#new.tables.entries()) {
@@ -161,7 +161,7 @@ export class RegridLayout implements NewLayout {
   }
 
   /** Looks for equal clusters at one guest address, in tables for the same part of several disks. */
-  async #dedupe(rules: DataRules, newHasher: NewHasher, totals: DataTotals): Promise<void> {
+  async #dedupe(rules: DataRules, totals: DataTotals): Promise<void> {
     const byStart = new Map<number, NewTable[]>();
     for (const table of this.#new.tables) {
       byStart.set(table.from, [...(byStart.get(table.from) ?? []), table]);
@@ -171,14 +171,12 @@ export class RegridLayout implements NewLayout {
       for (const step of this.#candidates(await this.#byEntry(tables))) {
         throwIfAborted(rules.signal, 'the compaction');
         const contents = await this.#contentsOf(step, rules, noTotals());
-        const firsts = new Map<string, NewCluster>();
+        const firsts = new Map<number, EqualContents<NewCluster>>();
         for (const [i, cluster] of step.entries()) {
-          const hasher = newHasher();
-          hasher.update(contents[i]!);
-          const hash = `${cluster.entry} ${hasher.digest()}`;
-          const first = firsts.get(hash);
-          if (first === undefined) firsts.set(hash, cluster);
-          else this.#stand(first, cluster, totals);
+          const equal = firsts.get(cluster.entry) ?? new EqualContents(rules.isEqual);
+          firsts.set(cluster.entry, equal);
+          const first = equal.firstLike(contents[i]!, cluster);
+          if (first !== cluster) this.#stand(first, cluster, totals);
         }
       }
     }
@@ -297,7 +295,8 @@ export class RegridLayout implements NewLayout {
     await this.#source.image.source.readBatch([...reads, ...packedReads]);
     for (const { at, into } of reads) rules.cipher?.decrypt(into, at / 512);
     const items = [...packed].map(([index, bytes]): StepItem => ({ kind: 'packed', index, bytes }));
-    const fresh = await unpackedOf(this.#source, items, rules);
+    const { at } = this.#survey.packed;
+    const fresh = await unpackedOf(this.#source, items, at, rules.decompressor);
     for (const [index, bytes] of fresh) this.#unpacked.set(index, bytes);
     for (const [i, { pieces }] of step.entries()) {
       let from = 0;

@@ -74,7 +74,8 @@ export function newTablesOf(source: SourceTables, geometry: Geometry): NewTables
       spans.push(index);
     };
     const step = geometry.l2CoverageBytes;
-    const lastByte = roundUp(diskSizeBytes, old.clusterBytes);
+    // Of smaller clusters those behind the end would be taken for a sign of a lost size.
+    const lastByte = roundUp(diskSizeBytes, Math.min(old.clusterBytes, geometry.clusterBytes));
     const tablesOfDisk = l1EntriesFor(diskSizeBytes, geometry);
     for (let i = 0; i < tablesOfDisk; i++) add(i * step, Math.min((i + 1) * step, lastByte));
     // VM state begins behind the last table of the disk, wherever that ends.

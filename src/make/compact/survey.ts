@@ -12,7 +12,7 @@ import { ALL_SUBCLUSTERS } from '../../l1l2/new-entry.js';
 import { nextBadBitmap, NO_PROBLEM } from '../../l1l2/scan.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { walkTables } from '../../refs/tables.js';
-import { PackedClusters, type PackedEntry } from './packed-clusters.js';
+import { PackedClusters, PackedEntries } from './packed-clusters.js';
 import type { SourceTables } from './source-tables.js';
 
 /** What the L2 tables of the disks refer to. */
@@ -41,7 +41,7 @@ export async function surveyTables(
   const { clusterBytes, clusterBits } = format.geometry;
   const { stride } = scan;
   const references = new Uint32Array(format.fileClusters);
-  const entries: PackedEntry[] = [];
+  const entries = new PackedEntries();
   const partial = new ClusterSet(stride === 4 ? format.fileClusters : 0);
   let hasZeros = false;
   await walkTables(image.source, tables, clusterBytes, (index, words) => {
@@ -54,7 +54,7 @@ export async function surveyTables(
       const low = words[i + 1]!;
       if ((high & COMPRESSED) !== 0) {
         const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
-        entries.push({ at, bytes: sectorBytes - (at % 512), references: weight });
+        entries.add(at, sectorBytes - (at % 512), weight);
         continue;
       }
       const isZero = stride === 4 ? words[i + 2] !== 0 : (low & ZERO_FLAG) !== 0;

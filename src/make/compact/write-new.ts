@@ -25,16 +25,19 @@ export interface WriteOptions extends CompactOptions {
   readonly onBytes: (bytes: number) => void;
 }
 
-/** A new file with all but its first cluster. */
+/** As much as a medium writes whole or not at all. */
+const SECTOR_BYTES = 512;
+
+/** A new file with all but its first sector. */
 export interface WrittenFile {
   readonly totals: DataTotals;
   readonly sizeBytes: number;
-  /** The first cluster, which makes the file an image. */
-  readonly header: Uint8Array;
+  /** The first sector, which makes the file an image. */
+  readonly firstSector: Uint8Array;
 }
 
 /**
- * Writes all of a new image but its first cluster. Nothing is flushed for sure.
+ * Writes all of a new image but its first sector. Nothing is flushed for sure.
  *
  * @throws QsnapError what reading, placing and writing throw, ABORTED.
  */
@@ -66,7 +69,8 @@ export async function writeNew(
     ...{ dropZeros: target.dropZeros, compress: target.compress, cipher },
     decompressor: options.decompressor,
     compressor: options.compressor,
-    dedupeBy: options.dedupe === true ? options.newHasher : undefined,
+    dedupe: options.dedupe === true,
+    isEqual: options.isEqual,
     ...{ onBytes: options.onBytes, signal: options.signal },
   });
   const requests = [
@@ -80,7 +84,9 @@ export async function writeNew(
   const sizeBytes = clusters.length * clusterBytes;
   await device.truncate(sizeBytes);
   const header = headerOf(image, target, l1s, { at: tableAt, count: disks.length - 1 }, area, luks);
-  return { totals, sizeBytes, header };
+  const rest = header.subarray(SECTOR_BYTES);
+  if (rest.length > 0) await device.writeBatch([{ at: SECTOR_BYTES, bytes: rest }]);
+  return { totals, sizeBytes, firstSector: header.subarray(0, SECTOR_BYTES) };
 }
 
 /** The LUKS header keeps its bytes: its keys don't depend on where it lies. */

@@ -1,5 +1,5 @@
 import { compactImage, type CompactOptions, type CompactReport } from '../../../index.js';
-import { createOutputFile, newSha256, nodeCompressor } from '../../../node/index.js';
+import { createOutputFile, equalBytes, nodeCompressor } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, printWarning, type Context } from '../context.js';
 import { guestOptions, type GuestFlags } from '../guest-options.js';
@@ -89,7 +89,7 @@ function optionsOf(
     version: compat === undefined ? undefined : compat === '1.1' ? 3 : 2,
     extendedL2: extendedL2 === undefined ? undefined : extendedL2 === 'on',
     compressor: nodeCompressor(),
-    newHasher: newSha256,
+    isEqual: equalBytes,
     onProgress: (now, done, total) => {
       const text = now === 'writing' ? `writing ${flags.output}` : `comparing it with ${path}`;
       if (text !== phase) progress.phase(text);

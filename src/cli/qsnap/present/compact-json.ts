@@ -25,16 +25,11 @@ export function compactJson(compacted: Compacted): Record<string, unknown> {
 }
 
 function diskJson(disk: CompactDisk): Record<string, unknown> {
-  const { snapshot, diskSizeBytes, contentHash, vmStateHash } = disk;
+  const { snapshot, diskSizeBytes, vmStateBytes } = disk;
   return {
     disk: snapshot === undefined ? 'active' : 'snapshot',
     ...(snapshot !== undefined && { 'snapshot-id': snapshot.id, 'snapshot-name': snapshot.name }),
     'disk-size': diskSizeBytes,
-    'content-hash': contentHash,
-    ...(snapshot !== undefined &&
-      vmStateHash !== undefined && {
-        'vm-state-size': snapshot.vmStateBytes,
-        'vm-state-hash': vmStateHash,
-      }),
+    ...(vmStateBytes > 0 && { 'vm-state-size': vmStateBytes }),
   };
 }

@@ -7,7 +7,7 @@ export function compactLines({ path, output, report }: Compacted): readonly stri
   const { oldFileSizeBytes, newFileSizeBytes, zeroClusters, dedupedClusters } = report;
   const { compressedClusters, packedBytes } = report;
   const disks = countText(report.disks.length, 'disk');
-  const vmStates = report.disks.filter(({ vmStateHash }) => vmStateHash !== undefined).length;
+  const vmStates = report.disks.filter(({ vmStateBytes }) => vmStateBytes > 0).length;
   const all = vmStates === 0 ? disks : `${disks} and ${countText(vmStates, 'VM state')}`;
   const compressed = `${countText(compressedClusters, 'cluster')}, in ${sizeText(packedBytes)}`;
   return [
@@ -16,6 +16,6 @@ export function compactLines({ path, output, report }: Compacted): readonly stri
     ...(zeroClusters > 0 ? [`  left out: ${countText(zeroClusters, 'cluster')} of zeros`] : []),
     ...(dedupedClusters > 0 ? [`  equal to others: ${countText(dedupedClusters, 'cluster')}`] : []),
     ...(compressedClusters > 0 ? [`  compressed: ${compressed}`] : []),
-    '  all compared by hash, and the new image checked',
+    '  all compared byte by byte, and the new image checked',
   ];
 }

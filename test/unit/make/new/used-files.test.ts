@@ -42,8 +42,7 @@ const MAKERS: Readonly<
     const plan = await planRescue(image);
     return writeRescued(plan, chooseRescued(plan), file);
   },
-  compactImage: async (file, image) =>
-    compactImage(await openImage(image), file, { newHasher: newSha256 }),
+  compactImage: async (file, image) => compactImage(await openImage(image), file),
 };
 const READERS = ['saveUndo', 'writeRescued', 'compactImage'];
 
