@@ -33,7 +33,7 @@ import { writeNew } from './write-new.js';
  * ```ts
  * const copy = await createNewFile('compact.qcow2');
  * const { newFileSizeBytes } = await compactImage(await openImage(device), copy, {
- * *   decompressor: nodeDecompressor(),
+ *   decompressor: nodeDecompressor(),
  * });
  * await copy.close();
  * ```
