@@ -50,6 +50,13 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: a repair of the classes all and ' +
     'perhaps-lost frees them',
+  'resume-group':
+    'the record of the edit stays beside the images: to resume the edit of the group makes what is left of it',
+  'record-left':
+    'all images have their old state, but the record of the edit stays beside them: remove it, or resume the edit, ' +
+    'which makes it after all',
+  'remove-group-record':
+    'bring each image to the state that you want by itself, and then remove the record of the edit',
   'report-bug':
     'please report it together with what was called, and with what the image says of itself',
 };

@@ -47,6 +47,14 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
     'frees them',
+  'resume-group':
+    'the record of the edit stays beside the images: the same command with --resume, and without names, makes what ' +
+    'is left of it',
+  'record-left':
+    'all images have their old state, but the record of the edit stays beside them: remove it, or make the edit ' +
+    'after all with --resume',
+  'remove-group-record':
+    'bring each image to the state that you want without --group, and then remove the record of the edit',
   'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
 };
 
