@@ -127,8 +127,11 @@ export type HintCode =
   | 'finish-refcounts'
   | 'leaks-left'
   | 'resume-group'
+  | 'resume-first'
   | 'record-left'
   | 'remove-group-record'
+  | 'look-at-group'
+  | 'list-group'
   | 'report-bug';
 
 /** Where and what, for people and programs. All fields optional. */

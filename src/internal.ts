@@ -7,7 +7,7 @@ export { newIoBytes } from './base/io-bytes.js';
 export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
 export type { LuksHeader } from './qcow2/luks.js';
 export { describeSnapshot } from './edit/snapshot/find.js';
-export { placeOfActive } from './edit/snapshot/unsaved.js';
+export { placeOfReadable } from './edit/snapshot/unsaved.js';
 export type { ActivePlace } from './edit/snapshot/unsaved.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';
 export { checkCreateOptions } from './make/new/create-image.js';

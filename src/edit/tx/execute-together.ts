@@ -2,6 +2,7 @@ import { hasSameBytes } from '../../base/bytes.js';
 import { hinted } from '../../base/hints.js';
 import { printableText } from '../../base/text.js';
 import { isQsnapError, QsnapError, type ImageState } from '../../errors.js';
+import type { BlockSource } from '../../io/device.js';
 import {
   abandonShadow,
   begin,
@@ -56,13 +57,13 @@ export async function executeTogether(
 ): Promise<readonly ExecuteReport[]> {
   const { record, signal } = options;
   for (const { plan } of parts) refuseStale(plan);
-  for (const { plan } of parts) await ofFile(plan, () => begin(plan, { signal }));
+  for (const { plan } of parts) await ofFile(plan.source, () => begin(plan, { signal }));
   await writeShadows(parts, options);
   await writeRecord(parts, record);
   await sendSwitches(parts, record);
   await removeRecord(record);
   const reports: ExecuteReport[] = [];
-  for (const { plan } of parts) reports.push(await ofFile(plan, () => tidy(plan)));
+  for (const { plan } of parts) reports.push(await ofFile(plan.source, () => tidy(plan)));
   return reports;
 }
 
@@ -80,7 +81,7 @@ async function writeShadows(
   const advance = (doneBytes: number): void => onProgress?.(bytesBefore + doneBytes, totalBytes);
   try {
     for (const [i, { plan, verify }] of parts.entries()) {
-      await ofFile(plan, () => writeShadow(plan, { verify, signal, onProgress: advance }));
+      await ofFile(plan.source, () => writeShadow(plan, { verify, signal, onProgress: advance }));
       bytesBefore += sizes[i]!;
       written.push(plan);
     }
@@ -119,7 +120,7 @@ async function sendSwitches(parts: readonly Part[], record: TogetherRecord): Pro
   for (const part of parts) {
     const { plan } = part;
     try {
-      await ofFile(plan, async () => {
+      await ofFile(plan.source, async () => {
         await lookAgain(plan);
         states.set(part, 'old-or-new');
         await sendSwitch(plan, part);
@@ -192,6 +193,7 @@ async function withoutRecord(record: TogetherRecord, error: QsnapError): Promise
 }
 
 const IN_WORDS: Readonly<Partial<Record<ImageState, string>>> = {
+  unchanged: 'is unchanged',
   old: 'has its old state',
   new: 'has its new state',
 };
@@ -199,12 +201,19 @@ const IN_WORDS: Readonly<Partial<Record<ImageState, string>>> = {
 /** The error with the state of each image. */
 function inPart(states: ReadonlyMap<Part, ImageState>, error: QsnapError): QsnapError {
   const each = [...states].map(([{ plan }, state]) => [plan.source.label, state] as const);
-  const words = each.map(([label, state]) => {
+  return withStates(error, Object.fromEntries(each));
+}
+
+/** The same for images by their labels, of which not all are in one state. The record stays. */
+export function withStates(
+  error: QsnapError,
+  imageStates: Readonly<Record<string, ImageState>>,
+): QsnapError {
+  const words = Object.entries(imageStates).map(([label, state]) => {
     return `${printableText(label)} ${IN_WORDS[state] ?? 'has its old state or the new one'}`;
   });
   const message = `${error.message}; ${words.join(', ')}`;
   const details = { ...error.details, ...hinted('resume-group') };
-  const imageStates = Object.fromEntries(each);
   return new QsnapError(
     error.code,
     message,
@@ -213,8 +222,8 @@ function inPart(states: ReadonlyMap<Part, ImageState>, error: QsnapError): Qsnap
   );
 }
 
-/** Says of an error which image it is about. */
-async function ofFile<T>({ source }: Executable, action: () => Promise<T>): Promise<T> {
+/** Says of an error of an action which image it is about. */
+export async function ofFile<T>(source: BlockSource, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
