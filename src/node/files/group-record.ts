@@ -96,7 +96,7 @@ export class GroupRecordFile implements RecordStore {
       label: place,
       request,
       files,
-      images: isOfThese ? own.filter((image) => image !== undefined) : undefined,
+      images: isOfThese ? own : undefined,
     };
   }
 
