@@ -6,6 +6,7 @@ export { hexOfBytes, printable, printableText } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
 export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
 export type { LuksHeader } from './qcow2/luks.js';
+export { describeRequest } from './api/group/refuse-unfinished.js';
 export { describeSnapshot } from './edit/snapshot/find.js';
 export { placeOfReadable } from './edit/snapshot/unsaved.js';
 export type { ActivePlace } from './edit/snapshot/unsaved.js';

@@ -223,7 +223,7 @@ function tasksOf<Source extends BlockSource>(
 ): readonly Task<Source>[] {
   return sources.flatMap((source, i) => {
     const own = marks[i];
-    return own === undefined ? [] : [{ source, planner: plannerOf(request, own) }];
+    return own === undefined ? [] : [{ source, planner: plannerOf(request, own), marks: own }];
   });
 }
 

@@ -11,13 +11,17 @@ import {
 } from '../../edit/tx/execute-together.js';
 import type { EditPlan } from '../../edit/tx/plan.js';
 import { asBefore, makerOf, planOnly } from '../carry-out.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditOptions, ProgressOptions } from '../options.js';
 import type { AnyEdit, MadeEdit, MakeEdit, Planner } from '../planned-edit.js';
+import { findMarked, type SnapshotMark } from './request.js';
 
 /** What is to be done to one image of a group. */
 export interface Task<Source extends BlockSource = BlockSource> {
   readonly source: Source;
   readonly planner: Planner;
+  /** The image's own snapshots that it is about. */
+  readonly marks: readonly SnapshotMark[];
 }
 
 /** The plan of one image of a group, to look at. */
@@ -25,6 +29,8 @@ export interface PlannedImage {
   readonly file: string;
   /** As it is before the edit. */
   readonly image: Image;
+  /** Its snapshots that are applied or deleted. */
+  readonly chosen: readonly Snapshot[];
   readonly plan: EditPlan;
 }
 
@@ -39,15 +45,18 @@ export async function planTasks(
   options: ProgressOptions,
 ): Promise<readonly PlannedImage[]> {
   const planned: PlannedImage[] = [];
-  for (const { source, planner } of tasks) {
+  for (const task of tasks) {
+    const { source, planner } = task;
     const made = await ofFile(source, () => planOnly(source, planner, options));
-    planned.push(plannedImage(made));
+    planned.push(plannedImage(made, task));
   }
   return planned;
 }
 
-function plannedImage({ image, plan }: MadeEdit): PlannedImage {
-  return { file: image.source.label, image, plan: inOneSwitch(plan) };
+function plannedImage({ image, plan }: MadeEdit, { marks }: Task): PlannedImage {
+  // They were found in this image when it was planned.
+  const chosen = marks.map((mark) => findMarked(image, mark)!);
+  return { file: image.source.label, image, chosen, plan: inOneSwitch(plan) };
 }
 
 /** Nothing that a group does takes stages. */
@@ -84,7 +93,7 @@ export function carryOutTasks(
       onProgress: (done, total) => onProgress?.({ phase: 'writing', done, total }),
       record: recordOf(made.map(({ plan }) => inOneSwitch(plan))),
     });
-    return made.map((one, i) => ({ ...plannedImage(one), report: reports[i]! }));
+    return made.map((one, i) => ({ ...plannedImage(one, tasks[i]!), report: reports[i]! }));
   });
 }
 

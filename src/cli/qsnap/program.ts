@@ -12,10 +12,11 @@ import { addRescue } from './declare/rescue.js';
 import { addResize } from './declare/resize.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { EXAMPLES } from './help-texts.js';
+import { namesGroup } from './declare/group.js';
 import type { ContextFor, Settle } from './subcommand.js';
 import { VERSION } from '../version.js';
 
-type Add = (program: Command, contextFor: ContextFor, settle: Settle) => void;
+type Add = (program: Command, contextFor: ContextFor, settle: Settle, isGroup: boolean) => void;
 
 const READING: Readonly<Record<string, Add>> = {
   info: addInfo,
@@ -94,20 +95,21 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
   const word = argv.find((argument) => !argument.startsWith('-'));
   const only = word === 'revert' ? 'apply' : word;
   const isKnown = only !== undefined && COMMAND_NAMES.has(only);
+  const isGroup = namesGroup(argv);
   for (const [group, commands] of [
     ['Commands that read:', READING],
     ['Commands that edit:', EDITING],
   ] as const) {
     program.commandsGroup(group);
     for (const [name, add] of Object.entries(commands)) {
-      if (!isKnown || name === only) add(program, contextFor, settle);
+      if (!isKnown || name === only) add(program, contextFor, settle, isGroup);
     }
   }
   return program;
 }
 
 /** What names a file, as the declarations of options and arguments call it. */
-const FILE_WORD = /<(file|copy)>$/;
+const FILE_WORD = /<(file|copy|images\.\.\.)>$/;
 const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other']);
 
 /**
@@ -117,7 +119,8 @@ const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other']);
 function refuseEmptyNames(command: Command): void {
   const empty = command.options.find(
     (option) =>
-      FILE_WORD.test(option.flags) && command.getOptionValue(option.attributeName()) === '',
+      FILE_WORD.test(option.flags) &&
+      [command.getOptionValue(option.attributeName())].flat().includes(''),
   );
   if (empty !== undefined) {
     command.error(`error: option '${empty.flags}' argument is empty: no file has that name`);

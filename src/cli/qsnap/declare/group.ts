@@ -1,0 +1,56 @@
+/** How commands take a group of images: as the value of an option, so that the arguments are names. */
+import { Option, type Command } from 'commander';
+import type { GroupFlags, GroupOperation } from '../commands/group-edit.js';
+import { editContext, type ContextFor, type Settle } from '../subcommand.js';
+
+/** Whether the arguments name a group: then the command is declared in another form. */
+export function namesGroup(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  const options = end === -1 ? argv : argv.slice(0, end);
+  return options.some((word) => word === '--group' || word.startsWith('--group='));
+}
+
+export function groupOption(): Option {
+  return new Option(
+    '--group <images...>',
+    'edit these together, all or none; the name goes before',
+  );
+}
+
+export function resumeOption(): Option {
+  const help = 'with --group: bring an edit that was cut to its end';
+  return new Option('--resume', help).conflicts(['date', 'saveAs']);
+}
+
+/**
+ * The form of a command for a group.
+ *
+ * @param argument the names, which may be missing, and its help.
+ */
+export function ofGroup(
+  command: Command,
+  [argument, help]: readonly [string, string],
+  contextFor: ContextFor,
+  settle: Settle,
+): void {
+  command.argument(argument, help).action(async () => {
+    const flags = command.opts<GroupFlags>();
+    refuseNames(command, flags);
+    const { editGroup } = await import('../commands/group-edit.js');
+    const context = editContext(contextFor, command, flags.dryRun);
+    settle(await editGroup(command.name() as GroupOperation, command.args, flags, context));
+  });
+}
+
+/** @throws CommanderError where names are missing, or there are some that the record has already. */
+function refuseNames(command: Command, { resume }: GroupFlags): void {
+  if (resume === true && command.args.length > 0) {
+    command.error('error: --resume takes no names: the record of the edit has them');
+  }
+  if (resume === true || command.args.length > 0) return;
+  const name = command.registeredArguments[0]!.name();
+  command.error(
+    `error: missing required argument '${name}'\n` +
+      '(it goes before --group, or behind `--`: all that follows --group is taken for images)',
+  );
+}
