@@ -127,10 +127,6 @@ export type HintCode =
   | 'finish-refcounts'
   | 'leaks-left'
   | 'resume-group'
-  | 'resume-first'
-  | 'record-left'
-  | 'remove-group-record'
-  | 'look-at-group'
   | 'list-group'
   | 'report-bug';
 

@@ -50,16 +50,7 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: a repair of the classes all and ' +
     'perhaps-lost frees them',
-  'resume-group':
-    'the record of the edit stays beside the images: to resume the edit of the group makes what is left of it',
-  'resume-first': 'resume that edit first: it makes what is left of it',
-  'record-left':
-    'all images have their old state, but the record of the edit stays beside them: remove it, or resume the edit, ' +
-    'which makes it after all',
-  'remove-group-record':
-    'bring each image to the state that you want by itself, and then remove the record of the edit',
-  'look-at-group':
-    'the list of the group shows which images have the edit: remove the record once all of them have it, or none',
+  'resume-group': 'resume the edit of the group: that makes what is left of it',
   'list-group': 'the list of the group shows which names are on which images',
   'report-bug':
     'please report it together with what was called, and with what the image says of itself',

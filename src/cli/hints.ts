@@ -47,18 +47,7 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
     'frees them',
-  'resume-group':
-    'the record of the edit stays beside the images: the same command with --resume, and without names, makes what ' +
-    'is left of it',
-  'resume-first':
-    'bring it to its end first: its command with --resume, and without names, makes what is left of it',
-  'record-left':
-    'all images have their old state, but the record of the edit stays beside them: remove it, or make the edit ' +
-    'after all with --resume',
-  'remove-group-record':
-    'bring each image to the state that you want without --group, and then remove the record of the edit',
-  'look-at-group':
-    '`qsnap list --group` shows which images have the edit: remove the record once all of them have it, or none',
+  'resume-group': 'the same command with --resume, and without names, makes what is left of it',
   'list-group': '`qsnap list --group` shows which names are on which images',
   'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
 };

@@ -1,10 +1,10 @@
-import { hinted } from '../../base/hints.js';
 import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { placeOfActive } from '../../edit/snapshot/unsaved.js';
 import { recordedHeader, type RecordedImage } from './record.js';
 import {
+  FINISH_BY_HAND,
   findMarked,
   snapshotsLike,
   type GroupRequest,
@@ -70,6 +70,6 @@ function changed({ source }: OpenImage, { name }: NameAndDate): QsnapError {
     file: source.label,
     structure: 'header',
     at: 24,
-    ...hinted('remove-group-record'),
+    hint: FINISH_BY_HAND,
   });
 }

@@ -1,7 +1,6 @@
 import { ForeignJson } from '../../base/foreign-json.js';
 import { digestOf, type NewHasher } from '../../base/hasher.js';
 import { hexOfBytes, utf8Bytes } from '../../base/text.js';
-import { hinted } from '../../base/hints.js';
 import { QsnapError, type ErrorDetails } from '../../errors.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { SnapshotDate } from '../../qcow2/snapshot-table.js';
@@ -143,7 +142,7 @@ export function groupRecordInvalid(reason: string, details: ErrorDetails = {}): 
   return new QsnapError('GROUP_RECORD_INVALID', `the record can't be read: ${reason}`, {
     structure: 'record of a group edit',
     imageState: 'unchanged',
-    ...hinted('look-at-group'),
+    hint: 'look which images have the edit: once all of them have it, or none, remove the record',
     ...details,
   });
 }

@@ -23,7 +23,7 @@ export function unfinished(found: FoundRecord): QsnapError {
   return new QsnapError(
     'GROUP_UNFINISHED',
     `the group edit before this one, the ${what}, was cut and is unfinished`,
-    { ...about(found), ...hinted('resume-first') },
+    { ...about(found), ...hinted('resume-group') },
   );
 }
 

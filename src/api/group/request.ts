@@ -108,6 +108,10 @@ function markOf({ id, name, date }: Snapshot): SnapshotMark {
   return { id, name, date: { seconds: date.seconds, nanoseconds: date.nanoseconds } };
 }
 
+/** What to do where an edit can't be resumed. */
+export const FINISH_BY_HAND =
+  'bring each image by itself to the state that you want, and remove the record of the edit';
+
 /** The snapshots of an image that are called and dated so. */
 export function snapshotsLike(
   { snapshots }: Pick<Image, 'snapshots'>,
@@ -159,6 +163,6 @@ function marked(image: OpenImage, mark: SnapshotMark): Snapshot {
   const message = `the snapshot "${printableText(mark.name)}" of the edit is not there any more`;
   throw new QsnapError('SNAPSHOT_NOT_FOUND', message, {
     file: image.source.label,
-    ...hinted('remove-group-record'),
+    hint: FINISH_BY_HAND,
   });
 }

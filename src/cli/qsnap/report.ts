@@ -4,8 +4,8 @@ import { hintOf } from '../hints.js';
 import { oneSafeLine } from '../text.js';
 import type { Context } from './context.js';
 
-/** Whether the command that failed was going to change the image or a group of them, and whether that was sound. */
-export type Intent = 'read' | 'edit' | 'repair' | 'group';
+/** Whether the command that failed was going to change the image, and whether that was sound. */
+export type Intent = 'read' | 'edit' | 'repair';
 
 /** What the last line after a failed edit says. docs/cli.md has the same table. */
 export const STATE_SENTENCES: Record<ImageState, string> = {
@@ -24,16 +24,6 @@ export const REPAIR_SENTENCES: Record<ImageState, string> = {
   old: 'The image is what it was, flaws included; the file may have been written to where nothing refers to it.',
   'old-or-new':
     'The image is what it was or what it was to become, whole in either case: `qsnap check` tells which.',
-};
-
-/** The same after a failed edit of a group. */
-export const GROUP_SENTENCES: Record<ImageState, string> = {
-  ...STATE_SENTENCES,
-  unchanged: 'All images of the group are unchanged.',
-  old: 'All images have their old state and are sound; the files may have been written to where they are free.',
-  'old-or-new':
-    'Each image has its old state or the new one, whole in either case: look which with `qsnap list --group`.',
-  new: 'All images have their new state: what failed came after the edit was complete.',
 };
 
 /** The state of the image after a failed edit; an error that says nothing came before any write. */
@@ -68,7 +58,6 @@ export function reportFailure(
   if (error.kind === 'internal') lines.push(...(error.stack ?? '').split('\n').map(oneSafeLine));
   if (intent === 'edit') lines.push(STATE_SENTENCES[stateAfter(error)]);
   if (intent === 'repair') lines.push(REPAIR_SENTENCES[stateAfter(error)]);
-  if (intent === 'group') lines.push(GROUP_SENTENCES[stateAfter(error)]);
   context.io.stderr.write(`${lines.join('\n')}\n`);
 }
 

@@ -182,13 +182,16 @@ export function headerAfter(plan: Pick<Executable, 'headerSector' | 'switch'>): 
   return header;
 }
 
+const RECORD_LEFT =
+  'the record of the edit can not be removed: remove it by hand, or resume the edit, which makes it after all';
+
 /** All images are old: the record goes. */
 async function withoutRecord(record: TogetherRecord, error: QsnapError): Promise<QsnapError> {
   try {
     await record.takeBack();
     return error.with({ imageState: 'old' });
   } catch {
-    return error.with({ imageState: 'old', ...hinted('record-left') });
+    return error.with({ imageState: 'old', hint: RECORD_LEFT });
   }
 }
 

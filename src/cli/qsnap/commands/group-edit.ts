@@ -6,7 +6,7 @@ import type {
   Progress as EngineProgress,
   ProgressOptions,
 } from '../../../index.js';
-import { isQsnapError } from '../../../index.js';
+import type { Command } from 'commander';
 import { openGroup } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
@@ -16,7 +16,8 @@ import type { DateValue } from '../date-option.js';
 import { VERIFIED, warnOfLock, warnOfSignal, type EditFlags } from '../editing.js';
 import { groupDoneJson, groupDryRunJson } from '../present/group-json.js';
 import { groupDoneLines, groupDryRunLines, NOTHING_TO_RESUME } from '../present/group-text.js';
-import { errorJson, reportFailure } from '../report.js';
+import { reportFailure } from '../report.js';
+import { reportGroupFailure } from '../group-failure.js';
 import { dateNow } from '../snapshot-date.js';
 
 /** What can be done to a group. */
@@ -29,6 +30,19 @@ export interface GroupFlags extends EditFlags {
   readonly date?: DateValue;
   readonly discardChanges?: boolean;
   readonly saveAs?: string;
+}
+
+/** @throws CommanderError where names are missing, or there are some that the record has already. */
+export function refuseNames(command: Command, { resume }: GroupFlags): void {
+  if (resume === true && command.args.length > 0) {
+    command.error('error: --resume takes no names: the record of the edit has them');
+  }
+  if (resume === true || command.args.length > 0) return;
+  const name = command.registeredArguments[0]!.name();
+  command.error(
+    `error: missing required argument '${name}'\n` +
+      '(it goes before --group, or behind `--`: all that follows --group is taken for images)',
+  );
 }
 
 type OpenGroup = Awaited<ReturnType<typeof openGroup>>;
@@ -56,9 +70,7 @@ export async function editGroup(
     }
   } catch (error) {
     progress.stop();
-    const file = (isQsnapError(error) ? error.details.file : undefined) ?? flags.group[0]!;
-    reportFailure(error, file, 'group', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'group') });
+    reportGroupFailure(error, flags.group[0]!, context);
     return EXIT_CODES.notDone.code;
   } finally {
     progress.stop();

@@ -35,22 +35,9 @@ export function ofGroup(
 ): void {
   command.argument(argument, help).action(async () => {
     const flags = command.opts<GroupFlags>();
+    const { editGroup, refuseNames } = await import('../commands/group-edit.js');
     refuseNames(command, flags);
-    const { editGroup } = await import('../commands/group-edit.js');
     const context = editContext(contextFor, command, flags.dryRun);
     settle(await editGroup(command.name() as GroupOperation, command.args, flags, context));
   });
-}
-
-/** @throws CommanderError where names are missing, or there are some that the record has already. */
-function refuseNames(command: Command, { resume }: GroupFlags): void {
-  if (resume === true && command.args.length > 0) {
-    command.error('error: --resume takes no names: the record of the edit has them');
-  }
-  if (resume === true || command.args.length > 0) return;
-  const name = command.registeredArguments[0]!.name();
-  command.error(
-    `error: missing required argument '${name}'\n` +
-      '(it goes before --group, or behind `--`: all that follows --group is taken for images)',
-  );
 }
