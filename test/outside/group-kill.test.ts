@@ -170,13 +170,13 @@ async function madeAgain(one: GroupCase, words: WordsOf, folder: string): Promis
   ];
 }
 
-/** Calls while the record is there, between which images differ, and some others. */
+/** The switch of the second image, before which the images differ; others while the record is there; and some more. */
 function sliceOf(kills: readonly Kill[], random: Random): readonly Kill[] {
   if (IS_THOROUGH) return kills;
   const named = kills.findIndex(({ name }) => name.startsWith('rename'));
   const removed = kills.findIndex(({ name }) => name.startsWith('unlink'));
   const between = kills.slice(named + 1, removed + 1);
-  const slice = new Set<Kill>();
+  const slice = new Set(between.filter(({ name }) => name === 'pwrite64').slice(-1));
   while (slice.size < Math.min(CALLS_IN_A_SLICE, kills.length)) {
     slice.add(random.pick(slice.size < 3 ? between : kills));
   }

@@ -84,8 +84,12 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
     .option('-q, --quiet', 'no confirmations, warnings or progress')
     .addHelpText('after', EXAMPLES.qsnap);
 
+  const isGroup = namesGroup(argv);
   program.hook('preAction', (_, command) => {
     refuseEmptyNames(command);
+    if (command.getOptionValue('resume') === true && !isGroup) {
+      command.error('error: --resume is for groups: --group names the images');
+    }
     if (command.name() in READING) io.expectImages?.();
   });
 
@@ -95,7 +99,6 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
   const word = argv.find((argument) => !argument.startsWith('-'));
   const only = word === 'revert' ? 'apply' : word;
   const isKnown = only !== undefined && COMMAND_NAMES.has(only);
-  const isGroup = namesGroup(argv);
   for (const [group, commands] of [
     ['Commands that read:', READING],
     ['Commands that edit:', EDITING],
