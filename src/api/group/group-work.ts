@@ -122,7 +122,7 @@ export class GroupWork<Source extends BlockSource> {
 
   async #closeNow(): Promise<void> {
     await this.#queue.idle();
-    await Promise.all(this.sources.map((source) => source.close()));
+    await settled(this.sources.map((source) => source.close()));
   }
 
   #queued<T>({ signal }: ProgressOptions, work: () => Promise<T>): Promise<T> {

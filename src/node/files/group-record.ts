@@ -89,7 +89,8 @@ export class GroupRecordFile implements RecordStore {
 
   async #foundRecord(place: string, { request, images }: GroupRecord): Promise<FoundRecord> {
     const files = images.map(({ file }) => path.resolve(path.dirname(place), file));
-    const identities = await Promise.all(files.map((file) => fileIdentity(file)));
+    const identities: (string | undefined)[] = [];
+    for (const file of files) identities.push(await fileIdentity(file));
     const own = this.#members.map(({ identity }) => images[identities.indexOf(identity)]);
     const isOfThese = images.length === own.length && own.every((image) => image !== undefined);
     return {

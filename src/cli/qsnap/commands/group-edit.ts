@@ -5,6 +5,7 @@ import type {
   PlannedGroupEdit,
   Progress as EngineProgress,
   ProgressOptions,
+  QsnapError,
 } from '../../../index.js';
 import type { Command } from 'commander';
 import { openGroup } from '../../../node/index.js';
@@ -95,14 +96,14 @@ async function planOnly(
   const planned = await plannedOf(asked, group, {});
   progress.stop();
   if (planned === undefined) return nothingToResume(asked.operation, context);
-  const refusals = await Promise.all(group.sources.map((source) => source.refusalToWrite()));
-  const refused = new Map(group.sources.map(({ label }, i) => [label, refusals[i]]));
+  const refused = new Map<string, QsnapError | undefined>();
+  for (const source of group.sources) refused.set(source.label, await source.refusalToWrite());
   if (context.json) printJson(context, groupDryRunJson(planned, refused));
   else printLines(context, groupDryRunLines(planned));
   for (const [file, refusal] of refused) {
     if (refusal !== undefined) reportFailure(refusal, file, 'read', context);
   }
-  const isRefused = refusals.some((refusal) => refusal !== undefined);
+  const isRefused = [...refused.values()].some((refusal) => refusal !== undefined);
   return isRefused ? EXIT_CODES.notDone.code : EXIT_CODES.done.code;
 }
 
