@@ -2,6 +2,7 @@ import { throwIfAborted } from '../../base/abort.js';
 import { isQsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { openImage } from '../../image/open.js';
+import { settled } from '../../io/settled.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
 import {
   headerAfter,
