@@ -113,6 +113,7 @@ describe('public names', () => {
         "openFile",
         "openFileForEdit",
         "openFileToReplace",
+        "openGroup",
         "openImageFile",
       ]
     `);
