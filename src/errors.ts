@@ -50,6 +50,10 @@ export const ERROR_CODES = {
   NEW_IMAGE_INVALID: 'request',
   PLAN_STALE: 'request',
   UNDO_FILE_INVALID: 'request',
+  GROUP_INVALID: 'request',
+  GROUP_UNFINISHED: 'request',
+  GROUP_CHANGED: 'request',
+  GROUP_RECORD_INVALID: 'request',
   REPAIR_REFUSED: 'request',
   REPAIR_CHOICE_INVALID: 'request',
   RESCUE_CHOICE_INVALID: 'request',
@@ -122,6 +126,8 @@ export type HintCode =
   | 'lower-refcounts'
   | 'finish-refcounts'
   | 'leaks-left'
+  | 'resume-group'
+  | 'list-group'
   | 'report-bug';
 
 /** Where and what, for people and programs. All fields optional. */
@@ -138,6 +144,8 @@ export interface ErrorDetails {
   readonly hintCode?: HintCode;
   /** The state of the image after a failed edit. */
   readonly imageState?: ImageState;
+  /** The states of the images of a group, by their files, where they differ. */
+  readonly imageStates?: Readonly<Record<string, ImageState>>;
   /** Bytes that were missing, for NO_SPACE. */
   readonly bytesNeeded?: number;
   /** The process that holds the image, for IMAGE_IN_USE, where the system tells. */

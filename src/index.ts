@@ -6,9 +6,17 @@ export { ERROR_CODES, QsnapError, isQsnapError } from './errors.js';
 export type { ErrorCode, ErrorDetails, ErrorKind, HintCode, ImageState } from './errors.js';
 export { openQcow } from './api/open-qcow.js';
 export type { QcowImage } from './api/qcow-image.js';
+export type { ImageGroup } from './api/group/image-group.js';
+export type { DoneGroupEdit, PlannedGroupEdit } from './api/group/group-work.js';
+export type { DoneImage, PlannedImage } from './api/group/tasks.js';
+export type { GroupListing, ListedImage, ListedName } from './api/group/listing.js';
+export type { FoundRecord, RecordedImage } from './api/group/record.js';
+export type { GroupRequest, NameAndDate, SnapshotMark } from './api/group/request.js';
 export type { QcowDisk } from './api/qcow-disk.js';
 export type {
   ApplyingOptions,
+  ApplyingTogether,
+  CreatingTogether,
   DeletingOptions,
   DiskDiffOptions,
   DiskExtentOptions,
@@ -22,6 +30,7 @@ export type {
   RepairingOptions,
   RepairTarget,
   ResizingOptions,
+  ResumingOptions,
   SnapshotChoice,
   StreamOptions,
   TrimmingOptions,

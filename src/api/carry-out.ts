@@ -74,7 +74,7 @@ function execute(plan: AnyEdit<BlockDevice>, options: ExecuteOptions): Promise<E
 }
 
 /** Refuses a new state with a flaw more than the old one has. */
-async function asBefore(
+export async function asBefore(
   device: BlockDevice,
   { facts }: AnyEdit,
   { signal, onProgress }: ProgressOptions,

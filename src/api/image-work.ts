@@ -1,11 +1,10 @@
 import { throwIfAborted } from '../base/abort.js';
-import { QsnapError } from '../errors.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
 import { CurrentImage } from './current-image.js';
 import type { WorkOptions } from './options.js';
 import { Queue } from './queue.js';
-import { refuseClosed } from './refuse.js';
+import { refuseClosed, refuseReadOnly } from './refuse.js';
 
 /** All work on one open image: one piece after the other, until the image is closed. */
 export class ImageWork {
@@ -34,12 +33,7 @@ export class ImageWork {
   /** The source, to write to. @throws QsnapError CLOSED, READ_ONLY. */
   get device(): BlockDevice {
     this.refuseClosed();
-    if (this.isWritable) return this.source as BlockDevice;
-    throw new QsnapError('READ_ONLY', 'the image was opened for reading only', {
-      file: this.source.label,
-      expected: 'an image that was opened for writing',
-      hint: 'open it for writing: `{ write: true }` for a file, or a device to write to',
-    });
+    return refuseReadOnly(this.source);
   }
 
   /** Does a piece of work when its turn comes. @throws QsnapError CLOSED, ABORTED. */

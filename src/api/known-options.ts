@@ -3,6 +3,8 @@ import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { CheckOptions } from '../read/check/report.js';
 import type {
   ApplyingOptions,
+  ApplyingTogether,
+  CreatingTogether,
   DeletingOptions,
   DiskDiffOptions,
   DiskExtentOptions,
@@ -13,6 +15,7 @@ import type {
   ProgressOptions,
   RepairingOptions,
   ResizingOptions,
+  ResumingOptions,
   SnapshotChoice,
   StreamOptions,
   TrimmingOptions,
@@ -96,6 +99,19 @@ export const APPLY: KnownOptions<ApplyingOptions & EditOptions> = {
   saveAs: TEXT,
 };
 export const DELETE: KnownOptions<DeletingOptions & EditOptions> = { ...EDIT, inPlace: FLAG };
+export const CREATE_TOGETHER: KnownOptions<CreatingTogether & EditOptions> = {
+  ...EDIT,
+  date: DATE,
+};
+export const APPLY_TOGETHER: KnownOptions<ApplyingTogether & EditOptions> = {
+  ...APPLY,
+  date: DATE,
+};
+export const RESUME: KnownOptions<ResumingOptions & EditOptions> = {
+  ...EDIT,
+  operation: wordOf(['create', 'apply', 'delete']),
+  discardChanges: FLAG,
+};
 export const RESIZE: KnownOptions<ResizingOptions & EditOptions> = {
   ...EDIT,
   shrink: FLAG,

@@ -62,6 +62,23 @@ export interface DeletingOptions {
   readonly inPlace?: boolean | undefined;
 }
 
+/** What is asked of a new snapshot on all images of a group. Each image gives it an id of its own. */
+export type CreatingTogether = Pick<NewSnapshotOptions, 'date'>;
+
+/** What becomes of the active disks when snapshots are applied to all images of a group. */
+export interface ApplyingTogether extends ApplyingOptions {
+  /** Of what `saveAs` keeps. Default: now. */
+  readonly date?: Date | SnapshotDate | undefined;
+}
+
+/** How a group edit that was cut is brought to its end. */
+export interface ResumingOptions {
+  /** Refuse an edit of another kind. Default: whatever was cut. */
+  readonly operation?: 'create' | 'apply' | 'delete' | undefined;
+  /** Of an apply: give up what active disks got since the cut and no snapshot holds. */
+  readonly discardChanges?: boolean | undefined;
+}
+
 /** How the active disk gets another size. */
 export interface ResizingOptions {
   /** Allow a smaller size: what lies past the new end is lost but to snapshots. */

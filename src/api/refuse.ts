@@ -1,12 +1,28 @@
 import { QsnapError } from '../errors.js';
+import type { BlockDevice, BlockSource } from '../io/device.js';
 import type { DiskRange } from './options.js';
 
 /** @throws QsnapError CLOSED. */
-export function refuseClosed(isClosed: boolean, what: 'image' | 'disk', label: string): void {
+export function refuseClosed(
+  isClosed: boolean,
+  what: 'image' | 'disk' | 'group',
+  label: string,
+): void {
   if (!isClosed) return;
   throw new QsnapError('CLOSED', `the ${what} was closed, and can't be used any more`, {
     file: label,
     hint: `open the ${what} again`,
+  });
+}
+
+/** The source, to write to. @throws QsnapError READ_ONLY. */
+export function refuseReadOnly(source: BlockSource): BlockDevice {
+  // Types say so of a device; what is open may be any source.
+  if ((source as Partial<BlockDevice>).writeBatch !== undefined) return source as BlockDevice;
+  throw new QsnapError('READ_ONLY', 'the image was opened for reading only', {
+    file: source.label,
+    expected: 'an image that was opened for writing',
+    hint: 'open it for writing: `{ write: true }` for a file, or a device to write to',
   });
 }
 

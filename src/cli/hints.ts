@@ -47,6 +47,8 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
     'frees them',
+  'resume-group': 'the same command with --resume, and without names, makes what is left of it',
+  'list-group': '`qsnap list --group` shows which names are on which images',
   'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
 };
 

@@ -1,6 +1,7 @@
 /** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
 export { openImageFile } from './open-image-file.js';
 export type { OpenImageFileOptions } from './open-image-file.js';
+export { openGroup } from './open-group.js';
 export { exportDisk } from './export-disk.js';
 export type { ExportOptions } from './export-disk.js';
 export { openFile } from './files/open.js';

@@ -15,7 +15,8 @@ export interface OpenImageFileOptions {
   readonly forceShare?: boolean | undefined;
 }
 
-const OPEN_FILE: KnownOptions<OpenImageFileOptions> = { write: FLAG, forceShare: FLAG };
+/** The kinds of these options. */
+export const OPEN_FILE: KnownOptions<OpenImageFileOptions> = { write: FLAG, forceShare: FLAG };
 
 /**
  * Opens an image in a file or block device, with all that its disks take: decompression, decryption, and a gate

@@ -117,6 +117,7 @@ describe('public names', () => {
         "openFile",
         "openFileForEdit",
         "openFileToReplace",
+        "openGroup",
         "openImageFile",
       ]
     `);

@@ -2,6 +2,8 @@
 
 export const SELECTOR_HELP = "id:3, name:nightly, '#0' or a word that means only one";
 
+export const GROUP_NAME_HELP = 'a name that is on every image';
+
 export const REPAIR_WHAT_HELP =
   'all (default), leaks, perhaps-lost, unreadable, or CODE or CODE@OFFSET of findings';
 
@@ -27,6 +29,7 @@ export const EXAMPLES = {
     ['qsnap list disk.qcow2', 'a table'],
     ['qsnap list --json a.qcow2 b.qcow2', 'two images, for programs'],
     ['qsnap list -U disk.qcow2', 'of an image that a guest is using'],
+    ['qsnap list --group vm.qcow2 nvram.qcow2', 'side by side, by name'],
   ]),
   check: examples([
     ['qsnap check disk.qcow2', 'exit code 0, 2 (corruption) or 3 (leaks)'],
@@ -55,17 +58,21 @@ export const EXAMPLES = {
     ['qsnap create disk.qcow2 nightly', 'dated now'],
     ['qsnap create --date @0 disk.qcow2 golden', 'a date that never differs'],
     ['qsnap create --dry-run disk.qcow2 x', 'what would be written'],
+    ['qsnap create x --group vm.qcow2 nvram.qcow2', 'on all images or none'],
+    ['qsnap create --resume --group vm.qcow2 nvram.qcow2', 'after a cut'],
   ]),
   apply: examples([
     ['qsnap apply disk.qcow2 nightly', 'if nothing would be lost'],
     ['qsnap apply --save-as "as of today" disk.qcow2 id:1', 'keep the present state'],
     ['qsnap apply --discard-changes disk.qcow2 id:1', 'lose it'],
+    ['qsnap apply golden --group vm.qcow2 nvram.qcow2', 'all images or none'],
   ]),
   delete: examples([
     ['qsnap delete disk.qcow2 nightly', 'one'],
     ['qsnap delete disk.qcow2 id:1 id:2 name:old', 'three in one pass'],
     ['qsnap delete --dry-run disk.qcow2 id:1', 'what it would free'],
     ['qsnap delete --in-place disk.qcow2 id:1', 'on a full disk'],
+    ['qsnap delete old --group vm.qcow2 nvram.qcow2', 'from all images or none'],
   ]),
   prune: examples([
     ['qsnap prune --keep-last 5 disk.qcow2', 'all but the newest five; asks first'],

@@ -13,10 +13,11 @@ import { addResize } from './declare/resize.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addTrim } from './declare/trim.js';
 import { EXAMPLES } from './help-texts.js';
+import { namesGroup } from './declare/group.js';
 import type { ContextFor, Settle } from './subcommand.js';
 import { VERSION } from '../version.js';
 
-type Add = (program: Command, contextFor: ContextFor, settle: Settle) => void;
+type Add = (program: Command, contextFor: ContextFor, settle: Settle, isGroup: boolean) => void;
 
 const READING: Readonly<Record<string, Add>> = {
   info: addInfo,
@@ -85,8 +86,12 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
     .option('-q, --quiet', 'no confirmations, warnings or progress')
     .addHelpText('after', EXAMPLES.qsnap);
 
+  const isGroup = namesGroup(argv);
   program.hook('preAction', (_, command) => {
     refuseEmptyNames(command);
+    if (command.getOptionValue('resume') === true && !isGroup) {
+      command.error('error: --resume is for groups: --group names the images');
+    }
     if (command.name() in READING) io.expectImages?.();
   });
 
@@ -102,14 +107,14 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
   ] as const) {
     program.commandsGroup(group);
     for (const [name, add] of Object.entries(commands)) {
-      if (!isKnown || name === only) add(program, contextFor, settle);
+      if (!isKnown || name === only) add(program, contextFor, settle, isGroup);
     }
   }
   return program;
 }
 
 /** What names a file, as the declarations of options and arguments call it. */
-const FILE_WORD = /<(file|copy)>$/;
+const FILE_WORD = /<(file|copy|images\.\.\.)>$/;
 const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other']);
 
 /**
@@ -119,7 +124,8 @@ const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other']);
 function refuseEmptyNames(command: Command): void {
   const empty = command.options.find(
     (option) =>
-      FILE_WORD.test(option.flags) && command.getOptionValue(option.attributeName()) === '',
+      FILE_WORD.test(option.flags) &&
+      [command.getOptionValue(option.attributeName())].flat().includes(''),
   );
   if (empty !== undefined) {
     command.error(`error: option '${empty.flags}' argument is empty: no file has that name`);

@@ -1,5 +1,5 @@
 import { isQsnapError, openForReading, type BlockSource, type ReadableImage } from '../../index.js';
-import { placeOfActive, printableText, type ActivePlace } from '../../internal.js';
+import { placeOfReadable, printableText, type ActivePlace } from '../../internal.js';
 import { openFile } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';
@@ -134,14 +134,7 @@ export async function placeOf(
   if (lacks(open.image, 'active L1')) return undefined;
   open.progress.phase(`comparing the snapshots of ${open.path} with the active disk`);
   try {
-    const { equal, grewFrom } = await placeOfActive(open.image, TABLES_MAX);
-    const { unread } = open.image;
-    const faulty = unread.filter(({ structure }) => structure === 'snapshot');
-    const sound = (index: number): boolean => !faulty.some(({ snapshot }) => snapshot === index);
-    return {
-      equal: new Set([...equal].filter(sound)),
-      grewFrom: faulty.length > 0 ? undefined : grewFrom,
-    };
+    return await placeOfReadable(open.image, TABLES_MAX);
   } catch (error) {
     if (!isQsnapError(error) || error.kind !== 'image') throw error;
     open.progress.stop();

@@ -54,18 +54,56 @@ export async function planWithinRoom<Made extends Planned>(
  * @param make opens the image with the given options, and plans.
  * @throws QsnapError NO_SPACE where the clusters inside don't do either, and what `make` and `carryOut` throw.
  */
-export async function editWithinRoom<Made extends Planned, Done>(
+export function editWithinRoom<Made extends Planned, Done>(
   source: BlockSource,
   make: Make<Made>,
   carryOut: (made: Made) => Promise<Done>,
 ): Promise<Done> {
-  const made = await planWithinRoom(source, make);
-  try {
-    return await carryOut(made);
-  } catch (error) {
-    if (!isOutOfRoom(error) || growthOf(made) === 0) throw error;
-    return carryOut(await makeInside(make, growthOf(made), error));
+  return editAllWithinRoom([{ source, make }], ([made]) => carryOut(made!));
+}
+
+/** The edit of one image among several that are edited together. */
+export interface EditOf<Made> {
+  readonly source: BlockSource;
+  readonly make: Make<Made>;
+}
+
+/**
+ * The same for several images, which are carried out together. All of them are planned anew where one file turns out
+ * not to grow: the plans of the others are used up.
+ *
+ * @param carryOut throws NO_SPACE with the label of the source as `file`.
+ * @throws QsnapError as `editWithinRoom`.
+ */
+export async function editAllWithinRoom<Made extends Planned, Done>(
+  edits: readonly EditOf<Made>[],
+  carryOut: (made: readonly Made[]) => Promise<Done>,
+): Promise<Done> {
+  const inside = new Map<EditOf<Made>, QsnapError>();
+  for (;;) {
+    const made: Made[] = [];
+    for (const edit of edits) made.push(await planAgain(edit, inside.get(edit)));
+    try {
+      return await carryOut(made);
+    } catch (error) {
+      if (!isOutOfRoom(error)) throw error;
+      const full = edits.find(({ source }, i) => {
+        const isIt = edits.length === 1 || error.details.file === source.label;
+        return isIt && growthOf(made[i]!) > 0;
+      });
+      if (full === undefined) throw error;
+      inside.set(full, error);
+    }
   }
+}
+
+/** @param failure of the plan before, where the file did not grow as that asked for. */
+function planAgain<Made extends Planned>(
+  { source, make }: EditOf<Made>,
+  failure: QsnapError | undefined,
+): Promise<Made> {
+  if (failure === undefined) return planWithinRoom(source, make);
+  return makeInside(make, failure.details.bytesNeeded ?? 0, failure);
 }
 
 const growthOf = ({ plan }: Planned): number => plan?.facts.growthBytes ?? 0;

@@ -1,4 +1,5 @@
 import type { Image, OpenImage } from '../../image/image.js';
+import type { ReadableImage } from '../../image/open-for-reading.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { checkL1Table } from '../../refs/l1-tables.js';
 import { claimRegions, metadataRegions } from '../../refs/regions.js';
@@ -82,6 +83,27 @@ export async function placeOfActive(opened: OpenImage, tablesMax: number): Promi
   const [first, second] = await nearestTo(opened, pairs);
   const isTied = second !== undefined && second.guestClusters === first!.guestClusters;
   return { equal, grewFrom: isTied ? undefined : first };
+}
+
+/**
+ * The same of an image that may be damaged: a snapshot whose disk can't be read whole is not taken for equal.
+ *
+ * @returns undefined where the active disk can't be read.
+ * @throws QsnapError as `placeOfActive`.
+ */
+export async function placeOfReadable(
+  image: ReadableImage,
+  tablesMax: number,
+): Promise<ActivePlace | undefined> {
+  const { unread } = image;
+  if (unread.some(({ structure }) => structure === 'active L1')) return undefined;
+  const { equal, grewFrom } = await placeOfActive(image, tablesMax);
+  const faulty = unread.filter(({ structure }) => structure === 'snapshot');
+  const sound = (index: number): boolean => !faulty.some(({ snapshot }) => snapshot === index);
+  return {
+    equal: new Set([...equal].filter(sound)),
+    grewFrom: faulty.length > 0 ? undefined : grewFrom,
+  };
 }
 
 /** The two snapshots that differ least from the active disk, the nearest first; of two alike the later one. */

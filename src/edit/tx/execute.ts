@@ -54,32 +54,31 @@ export interface ExecuteReport {
  *   is no longer the one that the plan was made from, or the name leads to another file. VERIFY_FAILED and whatever `verify` throws.
  */
 export async function executePlan(
-  plan: WritePlan & Bound<BlockDevice>,
+  plan: Executable,
   options: ExecuteOptions = {},
 ): Promise<ExecuteReport> {
-  const device = plan.source;
-  await inState('unchanged', async () => {
-    useUp(plan);
-    assertSafe(plan);
-    await refuseIfChanged(device, plan, plan.fileSizeBytes);
-    throwIfAborted(options.signal, 'the edit');
-  });
-  await writeShadow(device, plan, options);
-  await inState('old-or-new', async () => {
-    await device.writeBatch([plan.switch]);
-    await device.flush();
-    if (options.verify !== undefined) await readBackSwitch(device, plan);
-  });
-  const punchedBytes = await inState('new', () => device.punchBatch(plan.punch));
-  return { punchedBytes, fileSizeBytes: await inState('new', () => device.sizeBytes()) };
+  await begin(plan, options);
+  await writeShadow(plan, options);
+  await sendSwitch(plan, options);
+  return tidy(plan);
 }
 
-/** Stage 1. When it fails, the old state stays, and the file gets its old length back. */
-async function writeShadow(
-  device: BlockDevice,
-  plan: WritePlan,
-  options: ExecuteOptions,
-): Promise<void> {
+/** A plan that can be carried out. */
+export type Executable = WritePlan & Bound<BlockDevice>;
+
+/** Uses the plan up, and looks whether the image still is what it was made from. Nothing is written. */
+export function begin(plan: Executable, { signal }: ExecuteOptions): Promise<void> {
+  return inState('unchanged', async () => {
+    useUp(plan);
+    assertSafe(plan);
+    await refuseIfChanged(plan.source, plan, plan.fileSizeBytes);
+    throwIfAborted(signal, 'the edit');
+  });
+}
+
+/** Stage 1, up to the last look before the switch. When it fails, it is taken back. */
+export async function writeShadow(plan: Executable, options: ExecuteOptions): Promise<void> {
+  const device = plan.source;
   const totalBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
   let doneBytes = 0;
   const advance = (bytes: number): void => {
@@ -96,9 +95,25 @@ async function writeShadow(
     await refuseIfChanged(device, plan, sizeAfterShadow(plan));
     throwIfAborted(options.signal, 'the edit');
   } catch (error) {
-    await abandonShadow(device, plan);
+    await abandonShadow(plan);
     throw withState(withBytesNeeded(error, totalBytes), 'old');
   }
+}
+
+/** Stage 2. */
+export function sendSwitch(plan: Executable, { verify }: ExecuteOptions): Promise<void> {
+  const device = plan.source;
+  return inState('old-or-new', async () => {
+    await device.writeBatch([plan.switch]);
+    await device.flush();
+    if (verify !== undefined) await readBackSwitch(device, plan);
+  });
+}
+
+/** Stage 3. */
+export async function tidy({ source, punch }: Executable): Promise<ExecuteReport> {
+  const punchedBytes = await inState('new', () => source.punchBatch(punch));
+  return { punchedBytes, fileSizeBytes: await inState('new', () => source.sizeBytes()) };
 }
 
 /**
@@ -189,7 +204,8 @@ function changedMeanwhile(message: string, details: ErrorDetails): QsnapError {
  * Takes back what stage 1 wrote as far as it can: those bytes lie in clusters that are free. Where
  * somebody else has changed the image, what lies past the old end may be theirs, and stays.
  */
-async function abandonShadow(device: BlockDevice, plan: WritePlan): Promise<void> {
+export async function abandonShadow(plan: Executable): Promise<void> {
+  const device = plan.source;
   try {
     const size = await device.sizeBytes();
     const isOurs = size > plan.fileSizeBytes && size <= sizeAfterShadow(plan);

@@ -1,4 +1,4 @@
-import { printableText } from '../../base/text.js';
+import { ForeignJson } from '../../base/foreign-json.js';
 import { MiB } from '../../base/units.js';
 import { QsnapError, type ErrorDetails } from '../../errors.js';
 import type { ByteRange } from '../../io/device.js';
@@ -65,8 +65,10 @@ const SECTOR_BYTES = 512;
 const SWITCH_FROM = 24;
 const SWITCH_END = 96;
 const SHA256_BYTES = 32;
-/** Characters of a wrong value that an error shows. */
-const SHOWN_MAX = 60;
+
+const json = new ForeignJson((path, actual, expected) =>
+  undoFileInvalid(`its ${path} is ${actual}, not ${expected}`, { actual, expected }),
+);
 
 /**
  * Checks an index by the rules that the writer of undo files keeps. Stretches overlap neither the header nor each
@@ -76,13 +78,17 @@ const SHOWN_MAX = 60;
  * @throws QsnapError UNDO_FILE_INVALID with the field, what was found and what is right.
  */
 export function undoIndexOf(value: unknown, kept: KeptRange): UndoIndex {
-  const fields = recordOf(value, 'index');
-  const sizeBefore = integerOf(fields['sizeBefore'], 'sizeBefore', SECTOR_BYTES);
-  const sizeAfter = integerOf(fields['sizeAfter'], 'sizeAfter', sizeBefore);
+  const fields = json.recordOf(value, 'index');
+  const sizeBefore = json.integerOf(fields['sizeBefore'], 'sizeBefore', SECTOR_BYTES);
+  const sizeAfter = json.integerOf(fields['sizeAfter'], 'sizeAfter', sizeBefore);
   const keptBytes = new KeptBytes(kept, sizeBefore);
   const shadow = listOf(fields['shadow'], 'shadow', (one, path) => ({
     ...keptBytes.stretchOf(one, path, sizeAfter),
-    sha256After: hexOf(recordOf(one, path)['sha256After'], `${path}.sha256After`, SHA256_BYTES),
+    sha256After: json.hexOf(
+      json.recordOf(one, path)['sha256After'],
+      `${path}.sha256After`,
+      SHA256_BYTES,
+    ),
   }));
   const punched = listOf(fields['punched'], 'punched', (one, path) =>
     keptBytes.stretchOf(one, path, sizeBefore),
@@ -90,14 +96,18 @@ export function undoIndexOf(value: unknown, kept: KeptRange): UndoIndex {
   keptBytes.refuseRest();
   const freed = listOf(fields['freed'], 'freed', (one, path) => ({
     ...stretchOf(one, path, sizeBefore),
-    sha256Before: hexOf(recordOf(one, path)['sha256Before'], `${path}.sha256Before`, SHA256_BYTES),
+    sha256Before: json.hexOf(
+      json.recordOf(one, path)['sha256Before'],
+      `${path}.sha256Before`,
+      SHA256_BYTES,
+    ),
   }));
   refuseOverlaps({ shadow, punched, freed });
   const end = shadow.reduce((last, { at, length }) => Math.max(last, at + length), sizeBefore);
-  if (sizeAfter !== end) throw wrongField('sizeAfter', sizeAfter, `${end}, where the tables end`);
+  if (sizeAfter !== end) throw json.wrong('sizeAfter', sizeAfter, `${end}, where the tables end`);
   return {
-    image: textOf(fields['image'], 'image'),
-    operation: textOf(fields['operation'], 'operation'),
+    image: json.textOf(fields['image'], 'image'),
+    operation: json.textOf(fields['operation'], 'operation'),
     sizeBefore,
     sizeAfter,
     ...headersOf(fields),
@@ -131,13 +141,13 @@ class KeptBytes {
   /** @param end where the stretch ends at the latest. */
   stretchOf(value: unknown, path: string, end: number): KeptStretch {
     const { at, length } = stretchOf(value, path, end);
-    const { keptAt } = recordOf(value, path);
+    const { keptAt } = json.recordOf(value, path);
     if (keptAt === undefined) return { at, length };
     const field = `${path}.keptAt`;
-    if (at >= this.#sizeBefore) throw wrongField(field, keptAt, 'nothing, behind the old end');
-    if (keptAt !== this.#next) throw wrongField(field, keptAt, String(this.#next));
+    if (at >= this.#sizeBefore) throw json.wrong(field, keptAt, 'nothing, behind the old end');
+    if (keptAt !== this.#next) throw json.wrong(field, keptAt, String(this.#next));
     const left = this.#range.end - this.#next;
-    if (length > left) throw wrongField(`${path}.length`, length, `at most ${left}, as are kept`);
+    if (length > left) throw json.wrong(`${path}.length`, length, `at most ${left}, as are kept`);
     this.#next += length;
     return { at, length, keptAt };
   }
@@ -154,24 +164,24 @@ class KeptBytes {
 
 /** @param end where the stretch ends at the latest. */
 function stretchOf(value: unknown, path: string, end: number): ByteRange {
-  const fields = recordOf(value, path);
-  const at = integerOf(fields['at'], `${path}.at`, SECTOR_BYTES, end - 1);
+  const fields = json.recordOf(value, path);
+  const at = json.integerOf(fields['at'], `${path}.at`, SECTOR_BYTES, end - 1);
   const most = Math.min(UNDO_LIMITS.stretchBytesMax, end - at);
-  return { at, length: integerOf(fields['length'], `${path}.length`, 1, most) };
+  return { at, length: json.integerOf(fields['length'], `${path}.length`, 1, most) };
 }
 
 /** The switch and the two headers, which differ in nothing but what it writes. */
 function headersOf(
   fields: Readonly<Record<string, unknown>>,
 ): Pick<UndoIndex, 'switchAt' | 'headerBefore' | 'headerAfter'> {
-  const switchAt = integerOf(fields['switchAt'], 'switchAt', SWITCH_FROM, SWITCH_END - 1);
-  const headerBefore = hexOf(fields['headerBefore'], 'headerBefore', SECTOR_BYTES);
-  const headerAfter = hexOf(fields['headerAfter'], 'headerAfter', SECTOR_BYTES);
+  const switchAt = json.integerOf(fields['switchAt'], 'switchAt', SWITCH_FROM, SWITCH_END - 1);
+  const headerBefore = json.hexOf(fields['headerBefore'], 'headerBefore', SECTOR_BYTES);
+  const headerAfter = json.hexOf(fields['headerAfter'], 'headerAfter', SECTOR_BYTES);
   const [before, after] = [bytesOfHex(headerBefore), bytesOfHex(headerAfter)];
   for (const [at, byte] of after.entries()) {
     if (byte === before[at] || (at >= switchAt && at < SWITCH_END)) continue;
     const expected = `${before[at]!}, as in headerBefore`;
-    throw wrongField(`headerAfter, byte ${at},`, byte, expected);
+    throw json.wrong(`headerAfter, byte ${at},`, byte, expected);
   }
   return { switchAt, headerBefore, headerAfter };
 }
@@ -183,65 +193,15 @@ function refuseOverlaps(lists: Pick<UndoIndex, 'shadow' | 'punched' | 'freed'>):
     .toSorted((a, b) => a.at - b.at);
   const second = named.findIndex((one, i) => i > 0 && endOf(named[i - 1]!) > one.at);
   const [a, b] = [named[second - 1]!, named[second]!];
-  throw wrongField(`${b.path}.at`, b.at, `at least ${endOf(a)}, where ${a.path} ends`);
+  throw json.wrong(`${b.path}.at`, b.at, `at least ${endOf(a)}, where ${a.path} ends`);
 }
 
 function endOf({ at, length }: ByteRange): number {
   return at + length;
 }
 
-function recordOf(value: unknown, path: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Readonly<Record<string, unknown>>;
-  }
-  throw wrongField(path, value, 'an object');
-}
-
 function listOf<T>(value: unknown, path: string, each: (one: unknown, path: string) => T): T[] {
-  const most = UNDO_LIMITS.stretchesMax;
-  if (!Array.isArray(value)) throw wrongField(path, value, 'a list');
-  if (value.length > most) {
-    throw wrongField(`${path}.length`, value.length, `at most ${most}`);
-  }
-  return value.map((one, i) => each(one, `${path}[${i}]`));
-}
-
-function integerOf(
-  value: unknown,
-  path: string,
-  least: number,
-  most = Number.MAX_SAFE_INTEGER,
-): number {
-  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) {
-    return Number(value);
-  }
-  throw wrongField(path, value, `a whole number from ${least} to ${most}`);
-}
-
-function textOf(value: unknown, path: string): string {
-  if (typeof value === 'string') return value;
-  throw wrongField(path, value, 'text');
-}
-
-function hexOf(value: unknown, path: string, bytes: number): string {
-  const text = textOf(value, path);
-  if (text.length === 2 * bytes && /^[0-9a-f]*$/.test(text)) return text;
-  throw wrongField(path, value, `${bytes} bytes in lower-case hex`);
-}
-
-function wrongField(path: string, value: unknown, expected: string): QsnapError {
-  const actual = shown(value);
-  return undoFileInvalid(`its ${path} is ${actual}, not ${expected}`, { actual, expected });
-}
-
-/** Foreign JSON may be as long and as deep as it likes: an error shows the beginning of simple values. */
-function shown(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value !== 'string') return JSON.stringify(value);
-  const beginning = printableText(JSON.stringify(value.slice(0, SHOWN_MAX)));
-  return value.length > SHOWN_MAX ? `${beginning}…` : beginning;
+  return json.listOf(value, path, UNDO_LIMITS.stretchesMax, each);
 }
 
 /** The bytes of a header in hex. */

@@ -133,3 +133,25 @@ export async function syncName(
     await closeQuietly(folder);
   }
 }
+
+/**
+ * Removes the name of a file, and makes that durable as far as the system can flush a folder.
+ *
+ * @throws the system's error; none where nothing has the name.
+ */
+export async function removeName(name: string, calls = SYSTEM): Promise<void> {
+  await promises.rm(name, { force: true });
+  let folder;
+  try {
+    folder = await calls.openFolder(path.dirname(name));
+  } catch {
+    return;
+  }
+  try {
+    await folder.sync();
+  } catch (error) {
+    if (!NO_FOLDER_SYNC.has(systemCodeOf(error) ?? '')) throw error;
+  } finally {
+    await closeQuietly(folder);
+  }
+}

@@ -42,6 +42,12 @@ async function replayed(block: string, page: string): Promise<string> {
   return text;
 }
 
+/** The disk of a machine, and its NVRAM. */
+function writeGroup(): void {
+  writeFileSync('vm.qcow2', loadFixture('no-snapshots'));
+  writeFileSync('nvram.qcow2', loadFixture('cluster-512'));
+}
+
 /** A medium lost the sector that the active L1 table lies in. */
 function withoutActiveL1(bytes: Uint8Array): Uint8Array {
   const { l1At } = layoutOf(bytes);
@@ -55,12 +61,13 @@ test('the page prints what the commands print', async () => {
   writeFileSync('branches.qcow2', loadFixture('applied-and-deleted'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
   writeFileSync('lost.qcow2', withoutActiveL1(loadFixture('five-snapshots')));
+  writeGroup();
   let rendered = '';
   for (const part of page.split(/(?<=```console\n)([^]*?)(?=```\n)/)) {
     rendered += part.startsWith('$ ') ? await replayed(part, page) : part;
   }
   await expect(rendered).toMatchFileSnapshot(PAGE);
-  await expectSound('disk.qcow2');
+  for (const image of ['disk.qcow2', 'vm.qcow2', 'nvram.qcow2']) await expectSound(image);
 });
 
 test('the page has the tables of what is said after a failed edit and a failed repair', () => {
@@ -90,6 +97,7 @@ test('the list of commands in README.md works in its order', async () => {
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', bytes);
   writeFileSync('cut.qcow2', bytes.subarray(0, bytes.length / 2));
+  writeGroup();
   const commands = list.trim().split('\n');
   expect(commands.length).toBeGreaterThan(10);
   for (const command of commands) {
@@ -106,5 +114,5 @@ test('the list of commands in README.md works in its order', async () => {
       : EXIT_CODES.notDone;
     expect(code, `${command}: ${stderr}`).not.toBe(failed.code);
   }
-  await expectSound('disk.qcow2');
+  for (const image of ['disk.qcow2', 'vm.qcow2', 'nvram.qcow2']) await expectSound(image);
 });

@@ -96,6 +96,7 @@ const SCHEMAS = [
     'tree',
     'prune',
   ] as const),
+  ...(['group-edit', 'group-list'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim'] as const),
   ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
 ];

@@ -16,8 +16,24 @@ export function addInfo(program: Command, contextFor: ContextFor, settle: Settle
 }
 
 /** Adds `list`. */
-export function addList(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'list', 'List the snapshots of images.')
+export function addList(
+  program: Command,
+  contextFor: ContextFor,
+  settle: Settle,
+  isGroup: boolean,
+): void {
+  const command = subcommand(program, 'list', 'List the snapshots of images.').option(
+    '--group <images...>',
+    'put these images side by side: which names are on which',
+  );
+  if (isGroup) {
+    command.action(async ({ group }: { group: string[] }) => {
+      const { listGroup } = await import('../commands/group-list.js');
+      settle(await listGroup(group, contextFor(command)));
+    });
+    return;
+  }
+  command
     .argument('<image...>', 'qcow2 images')
     .action(async (images: string[], _options: unknown, command: Command) => {
       const { list } = await import('../commands/list.js');

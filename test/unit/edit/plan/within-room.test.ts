@@ -1,12 +1,18 @@
 import { expect, test } from 'vitest';
-import { editWithinRoom, planWithinRoom } from '../../../../src/edit/plan/within-room.js';
+import {
+  editAllWithinRoom,
+  editWithinRoom,
+  planWithinRoom,
+  type EditOf,
+} from '../../../../src/edit/plan/within-room.js';
 import { QsnapError } from '../../../../src/errors.js';
 import { openImage, type OpenOptions } from '../../../../src/image/open.js';
 import type { BlockSource } from '../../../../src/io/device.js';
-import { memoryDevice } from '../../../../src/io/memory.js';
+import { memoryDevice, type MemoryDevice } from '../../../../src/io/memory.js';
 import { proposeRepair, type ProposedRepair } from '../../../../src/edit/repair/propose.js';
 import { planCreate } from '../../../../src/edit/snapshot/create.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
+import { executeTogether } from '../../../../src/edit/tx/execute-together.js';
 import type { EditPlan } from '../../../../src/edit/tx/plan.js';
 import { checkPlain } from '../../../support/crash-judge.js';
 import { HARMLESS_DAMAGE, patientOf } from '../../../support/damage.js';
@@ -54,6 +60,35 @@ test('a repair whose file turns out not to grow uses the free clusters inside', 
   const after = device.snapshotBytes();
   expect(after.length).toBe(bytes.length);
   expect(checkPlain(after)).toEqual({ corruptions: [], leaks: new Map() });
+});
+
+test('of several images all are planned anew where one file turns out not to grow', async () => {
+  const bytes = damagedWithRoom(16);
+  const other = memoryDevice(loadFixture('cluster-512'), 'other');
+  const device = memoryDevice(bytes, 'full', { capacityBytes: bytes.length });
+  const growths: (readonly number[])[] = [];
+  const edits: readonly EditOf<{ plan: EditPlan<MemoryDevice> | undefined }>[] = [
+    { source: other, make: create(other) },
+    { source: device, make: repair(device) },
+  ];
+  const record = {
+    write: () => Promise.resolve(),
+    takeBack: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
+  };
+  await editAllWithinRoom(edits, async (made) => {
+    growths.push(made.map(({ plan }) => plan!.facts.growthBytes));
+    return executeTogether(
+      made.map(({ plan }) => ({ plan: plan! })),
+      { record },
+    );
+  });
+  const [[ofOther, ofFull], again] = growths as [[number, number], readonly number[]];
+  expect(ofFull).toBeGreaterThan(0);
+  expect(again).toEqual([ofOther, 0]);
+  for (const image of [other, device]) {
+    expect(checkPlain(image.snapshotBytes())).toEqual({ corruptions: [], leaks: new Map() });
+  }
 });
 
 test('without free clusters inside, the failure of the medium is told', async () => {

@@ -1,0 +1,247 @@
+import { throwIfAborted } from '../../base/abort.js';
+import { isQsnapError } from '../../errors.js';
+import type { OpenImage } from '../../image/image.js';
+import { openImage } from '../../image/open.js';
+import { settled } from '../../io/settled.js';
+import type { BlockDevice, BlockSource } from '../../io/device.js';
+import {
+  headerAfter,
+  ofFile,
+  withStates,
+  type TogetherRecord,
+} from '../../edit/tx/execute-together.js';
+import type { EditPlan } from '../../edit/tx/plan.js';
+import type { EditOptions, ProgressOptions, ResumingOptions } from '../options.js';
+import { Queue } from '../queue.js';
+import { refuseClosed, refuseReadOnly } from '../refuse.js';
+import { leftToDo } from './left-to-do.js';
+import { groupListing, listImage, type GroupListing, type ListedImage } from './listing.js';
+import {
+  recordedHeader,
+  type FoundRecord,
+  type RecordedImage,
+  type RecordStore,
+} from './record.js';
+import { refuseOtherEdit, unfinished } from './refuse-unfinished.js';
+import {
+  chooseSnapshots,
+  plannerOf,
+  selectorsOf,
+  type GroupRequest,
+  type SnapshotMark,
+} from './request.js';
+import { carryOutTasks, planTasks, type DoneImage, type PlannedImage, type Task } from './tasks.js';
+
+/** A group edit to look at. Nothing is written. */
+export interface PlannedGroupEdit {
+  readonly request: GroupRequest;
+  readonly images: readonly PlannedImage[];
+  /** Images that had the edit before, where it is resumed. */
+  readonly haveIt: readonly string[];
+}
+
+/** What a group edit did. */
+export interface DoneGroupEdit {
+  readonly request: GroupRequest;
+  readonly images: readonly DoneImage[];
+  /** Images that had the edit before, where it was resumed. */
+  readonly haveIt: readonly string[];
+}
+
+/** What is left of a group edit, as it was found. */
+interface Left {
+  readonly request: GroupRequest;
+  /** For each image its snapshots that are to be edited; undefined where it has the edit. */
+  readonly marks: readonly (readonly SnapshotMark[] | undefined)[];
+  /** What is known of images that have the edit. */
+  readonly recorded?: readonly RecordedImage[];
+}
+
+/** The work on the open images of a group: one piece after the other, until they are closed. */
+export class GroupWork<Source extends BlockSource> {
+  readonly sources: readonly Source[];
+  readonly #store: RecordStore;
+  readonly #queue = new Queue();
+  #closing: Promise<void> | undefined;
+
+  constructor(sources: readonly Source[], store: RecordStore) {
+    this.sources = sources;
+    this.#store = store;
+  }
+
+  edit(request: GroupRequest, options: EditOptions): Promise<DoneGroupEdit> {
+    return this.#queued(options, async () => {
+      const devices = this.#devices();
+      const left = await this.#chosen(request);
+      return this.#carryOut(devices, left, { takeBack: () => this.#store.remove() }, options);
+    });
+  }
+
+  plan(request: GroupRequest, options: ProgressOptions): Promise<PlannedGroupEdit> {
+    return this.#queued(options, async () => this.#planned(await this.#chosen(request), options));
+  }
+
+  resume(options: ResumingOptions & EditOptions): Promise<DoneGroupEdit | undefined> {
+    return this.#queued(options, async () => {
+      const devices = this.#devices();
+      const left = await this.#left(options);
+      if (left === undefined) return undefined;
+      try {
+        // The record stays: it holds for images that this run takes back, too.
+        return await this.#carryOut(devices, left, { takeBack: () => Promise.resolve() }, options);
+      } catch (error) {
+        throw beside(this.#outcome(left).haveIt, this.sources, error);
+      }
+    });
+  }
+
+  planResume(options: ResumingOptions & ProgressOptions): Promise<PlannedGroupEdit | undefined> {
+    return this.#queued(options, async () => {
+      const left = await this.#left(options);
+      return left && this.#planned(left, options);
+    });
+  }
+
+  unfinished(): Promise<FoundRecord | undefined> {
+    return this.#queued({}, () => this.#store.read());
+  }
+
+  list(): Promise<GroupListing> {
+    return this.#queued({}, async () => {
+      const images: ListedImage[] = [];
+      for (const source of this.sources) {
+        images.push(await ofFile(source, () => listImage(source)));
+      }
+      return groupListing(images);
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeNow();
+    return this.#closing;
+  }
+
+  async #closeNow(): Promise<void> {
+    await this.#queue.idle();
+    await settled(this.sources.map((source) => source.close()));
+  }
+
+  #queued<T>({ signal }: ProgressOptions, work: () => Promise<T>): Promise<T> {
+    const label = this.sources.map((source) => source.label).join(', ');
+    refuseClosed(this.#closing !== undefined, 'group', label);
+    return this.#queue.run(() => {
+      throwIfAborted(signal, 'the work');
+      return work();
+    });
+  }
+
+  #devices(): readonly BlockDevice[] {
+    return this.sources.map((source) => refuseReadOnly(source));
+  }
+
+  async #planned(left: Left, options: ProgressOptions): Promise<PlannedGroupEdit> {
+    const tasks = tasksOf(this.sources, left);
+    return { ...this.#outcome(left), images: await planTasks(tasks, options) };
+  }
+
+  /** A new edit: all of it is left. */
+  async #chosen(request: GroupRequest): Promise<Left> {
+    const found = await this.#store.read();
+    if (found !== undefined) throw unfinished(found);
+    const selectors = selectorsOf(request);
+    return { request, marks: chooseSnapshots(await this.#images(), selectors) };
+  }
+
+  async #left({ operation, discardChanges }: ResumingOptions): Promise<Left | undefined> {
+    const found = await this.#store.read();
+    if (found === undefined) return undefined;
+    const recorded = refuseOtherEdit(found, operation);
+    const marks: Left['marks'][number][] = [];
+    for (const [i, image] of (await this.#images()).entries()) {
+      const left = leftToDo(image, found.request, recorded[i]!);
+      marks.push(await ofFile(image.source, () => left));
+    }
+    const request =
+      found.request.operation === 'apply' && discardChanges === true
+        ? { ...found.request, discardChanges }
+        : found.request;
+    return { request, marks, recorded };
+  }
+
+  async #images(): Promise<readonly OpenImage[]> {
+    const images: OpenImage[] = [];
+    for (const source of this.sources) images.push(await ofFile(source, () => openImage(source)));
+    return images;
+  }
+
+  async #carryOut(
+    devices: readonly BlockDevice[],
+    left: Left,
+    { takeBack }: Pick<TogetherRecord, 'takeBack'>,
+    options: EditOptions,
+  ): Promise<DoneGroupEdit> {
+    const tasks = tasksOf(devices, left);
+    const remove = (): Promise<void> => this.#store.remove();
+    if (tasks.length === 0) {
+      await remove();
+      return { ...this.#outcome(left), images: [] };
+    }
+    const recordOf = (plans: readonly EditPlan[]): TogetherRecord => ({
+      write: () => this.#store.write(left.request, recordedImages(this.sources, left, plans)),
+      takeBack,
+      remove,
+    });
+    return { ...this.#outcome(left), images: await carryOutTasks(tasks, recordOf, options) };
+  }
+
+  #outcome({ request, marks }: Left): Omit<PlannedGroupEdit, 'images'> {
+    const having = this.sources.filter((_, i) => marks[i] === undefined);
+    return { request, haveIt: having.map(({ label }) => label) };
+  }
+}
+
+/** What failed while an edit was resumed, with the state of the images that had the edit before. */
+function beside(
+  haveIt: readonly string[],
+  sources: readonly BlockSource[],
+  error: unknown,
+): unknown {
+  if (!isQsnapError(error) || haveIt.length === 0) return error;
+  const { imageState, imageStates } = error.details;
+  if (imageState === undefined || imageState === 'unchanged' || imageState === 'new') return error;
+  const each = sources.map(({ label }) => {
+    const state = haveIt.includes(label) ? 'new' : (imageStates?.[label] ?? imageState);
+    return [label, state] as const;
+  });
+  // What the message says of those of this run is said again, of all.
+  const plain = isQsnapError(error.cause) && imageStates !== undefined ? error.cause : error;
+  return withStates(plain, Object.fromEntries(each));
+}
+
+function tasksOf<Source extends BlockSource>(
+  sources: readonly Source[],
+  { request, marks }: Left,
+): readonly Task<Source>[] {
+  return sources.flatMap((source, i) => {
+    const own = marks[i];
+    return own === undefined ? [] : [{ source, planner: plannerOf(request, own), marks: own }];
+  });
+}
+
+/** What the record says of all images: of those that are planned, and of those that have the edit. */
+function recordedImages(
+  sources: readonly BlockSource[],
+  { marks, recorded }: Left,
+  plans: readonly EditPlan[],
+): readonly RecordedImage[] {
+  const planOf = new Map(plans.map((plan) => [plan.source, plan]));
+  return sources.map((source, i) => {
+    const plan = planOf.get(source);
+    if (plan === undefined) return recorded![i]!;
+    return {
+      headerBefore: recordedHeader(plan.headerSector),
+      headerAfter: recordedHeader(headerAfter(plan)),
+      chosen: recorded?.[i]?.chosen ?? marks[i]!,
+    };
+  });
+}
