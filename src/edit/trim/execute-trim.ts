@@ -17,6 +17,10 @@ const BATCH_RANGES = 1024;
  * Gives back to the host what a plan names, and cuts the file. Nothing refers to these bytes, so the image says the
  * same at every moment.
  *
+ * ```ts
+ * const { fileSizeBytes } = await executeTrim(await planTrim(await openImage(device)));
+ * ```
+ *
  * @throws QsnapError PLAN_STALE, IMAGE_CHANGED as `executePlan`; WRITE_FAILED, ABORTED. The image is always `unchanged`.
  */
 export async function executeTrim(

@@ -28,6 +28,11 @@ export interface RelocationPlan<Source extends BlockSource = BlockSource> extend
  * as in any edit. The tables that lead there are written anew. Guest data, VM states and tables move; the header, the
  * key of an encrypted image and bitmaps stay.
  *
+ * ```ts
+ * const plan = await planRelocation(await openImage(device), 2 ** 29);
+ * if (plan !== undefined) await executePlan(plan);
+ * ```
+ *
  * @param stepBytes how much the step moves at most.
  * @returns undefined where nothing more can be gained.
  * @throws QsnapError ENCRYPTED where clusters are encrypted by their place; what `planCreate` throws of the image.
