@@ -1,5 +1,5 @@
 import { HOST_IS_LITTLE, swapped, swapWords } from '../base/words.js';
-import { COPIED } from './entry.js';
+import { COPIED, ZERO_FLAG } from './entry.js';
 import type { Counts } from '../refcount/counts.js';
 import { addRuns, COPIED_BYTE, readRuns, visitWrongFlags, type Runs } from './runs.js';
 import {
@@ -137,6 +137,21 @@ export function countStoredDifferent(a: Uint32Array, b: Uint32Array, { stride }:
     different += i - first;
   }
   return different;
+}
+
+/** The zero flag in the second word of an entry as it is stored. */
+const STORED_ZERO_FLAG = HOST_IS_LITTLE ? ZERO_FLAG << 24 : ZERO_FLAG;
+
+/** Whether two tables have an entry alike that leads to a cluster. */
+export function anyStoredShared(a: Uint32Array, b: Uint32Array, { stride }: Scan): boolean {
+  const end = a.length / stride;
+  for (let i = 0; i < end; i++) {
+    i = nextOfRelation(a, b, i, end, stride, STORED_COPIED, false);
+    if (i === end) return false;
+    const [first, second] = [a[i * stride]!, a[i * stride + 1]!];
+    if (((first & ~STORED_COPIED) | (second & ~STORED_ZERO_FLAG)) !== 0) return true;
+  }
+  return false;
 }
 
 /**

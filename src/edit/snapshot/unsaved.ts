@@ -7,7 +7,7 @@ import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
 import { tableFormat } from '../../image/table-format.js';
 import { offsetOf } from '../../l1l2/entry.js';
 import { scanOf } from '../../l1l2/scan.js';
-import { countStoredDifferent } from '../../l1l2/stored-scan.js';
+import { anyStoredShared, countStoredDifferent } from '../../l1l2/stored-scan.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 
@@ -50,10 +50,10 @@ export async function computeUnsavedChanges(
   { signal }: Stoppable = {},
 ): Promise<UnsavedChanges | undefined> {
   const image = stoppableImage(opened, signal, 'the comparison with the snapshots');
-  const pairs = await collectPairs(image);
+  const { pairs } = await collectPairs(image);
   const equal = await equalToActive(image, pairs);
   if (equal.size > 0 || image.snapshots.length === 0) return undefined;
-  return (await nearestTo(image, pairs))[0];
+  return (await byDifference(image, pairs))[0];
 }
 
 /** Where the active disk stands among the snapshots. */
@@ -61,8 +61,8 @@ export interface ActivePlace {
   /** Indexes of the snapshots that it equals. */
   readonly equal: ReadonlySet<number>;
   /**
-   * The snapshot that it grew from, where it equals none: the one that differs least. Undefined where several differ as
-   * little, or too many tables would have to be read.
+   * The snapshot that it grew from, where it equals none: the one that differs least of those that share a cluster with
+   * it. Undefined where none does, several differ as little, or too many tables would have to be read.
    */
   readonly grewFrom: UnsavedChanges | undefined;
 }
@@ -74,13 +74,14 @@ export interface ActivePlace {
  * @throws QsnapError IMAGE_DAMAGED, READ_FAILED, ABORTED.
  */
 export async function placeOfActive(opened: OpenImage, tablesMax: number): Promise<ActivePlace> {
-  const pairs = await collectPairs(opened);
+  const { pairs, related } = await collectPairs(opened);
   const equal = await equalToActive(opened, pairs);
   const isTooMuch = 2 * pairs.length > tablesMax;
   if (equal.size > 0 || opened.snapshots.length === 0 || isTooMuch) {
     return { equal, grewFrom: undefined };
   }
-  const [first, second] = await nearestTo(opened, pairs);
+  const all = await byDifference(opened, pairs, related);
+  const [first, second] = all.filter(({ nearest }) => related.has(nearest.index));
   const isTied = second !== undefined && second.guestClusters === first!.guestClusters;
   return { equal, grewFrom: isTied ? undefined : first };
 }
@@ -106,22 +107,31 @@ export async function placeOfReadable(
   };
 }
 
-/** The two snapshots that differ least from the active disk, the nearest first; of two alike the later one. */
-async function nearestTo(
+/**
+ * The snapshots, those that differ least from the active disk first; of two alike the later one.
+ *
+ * @param related gets the indexes of those that share a cluster with it.
+ */
+async function byDifference(
   image: OpenImage,
   pairs: readonly TablePair[],
+  related?: Set<number>,
 ): Promise<readonly UnsavedChanges[]> {
+  const scan = scanOf(tableFormat(image));
   const differences = new Map(image.snapshots.map(({ index }) => [index, 0]));
-  await comparePairs(image, pairs, (pair, different) => {
-    for (const index of pair.snapshots) {
+  await comparePairs(image, pairs, ({ snapshots }, active, other) => {
+    const different = countStoredDifferent(active, other, scan);
+    const shares = related !== undefined && anyStoredShared(active, other, scan);
+    for (const index of snapshots) {
       differences.set(index, differences.get(index)! + different);
+      if (shares) related.add(index);
     }
   });
   const sorted = image.snapshots.toSorted((a, b) => {
     const sizes = Number(sizeDiffers(image, a)) - Number(sizeDiffers(image, b));
     return differences.get(a.index)! - differences.get(b.index)! || sizes || b.index - a.index;
   });
-  return sorted.slice(0, 2).map((nearest) => {
+  return sorted.map((nearest) => {
     const guestClusters = differences.get(nearest.index)!;
     return {
       nearest,
@@ -149,7 +159,7 @@ export async function snapshotsEqualToActive(
   { signal }: Stoppable = {},
 ): Promise<ReadonlySet<number>> {
   const image = stoppableImage(opened, signal, 'the comparison with the snapshots');
-  return equalToActive(image, await collectPairs(image));
+  return equalToActive(image, (await collectPairs(image)).pairs);
 }
 
 /**
@@ -162,11 +172,13 @@ async function equalToActive(
 ): Promise<ReadonlySet<number>> {
   const sameSize = image.snapshots.filter((snapshot) => !sizeDiffers(image, snapshot));
   const equal = new Set(sameSize.map(({ index }) => index));
+  const scan = scanOf(tableFormat(image));
   let open = pairs;
   for (let each = 1; open.length > 0; each *= PAIRS_GROWTH) {
     const { chosen, rest } = choosePairs(open, equal, each);
-    await comparePairs(image, chosen, (pair, different) => {
-      if (different > 0) for (const index of pair.snapshots) equal.delete(index);
+    await comparePairs(image, chosen, ({ snapshots }, active, other) => {
+      if (countStoredDifferent(active, other, scan) === 0) return;
+      for (const index of snapshots) equal.delete(index);
     });
     open = rest;
   }
@@ -199,14 +211,22 @@ function sizeDiffers(image: Image, snapshot: Snapshot): boolean {
   return snapshot.diskSizeBytes !== image.header.diskSizeBytes;
 }
 
-/** Pairs of different tables, in the order of the disk. */
-async function collectPairs(image: OpenImage): Promise<readonly TablePair[]> {
+/** Where the active disk and snapshots have tables of their own, and where they have the same. */
+interface CollectedPairs {
+  /** In the order of the disk. */
+  readonly pairs: readonly TablePair[];
+  /** Indexes of the snapshots that have an L2 table of the active disk. */
+  readonly related: Set<number>;
+}
+
+async function collectPairs(image: OpenImage): Promise<CollectedPairs> {
   const { geometry } = image;
   const format = tableFormat(image);
   // Tables that lie in the file and not over each other are no more to read than the file has.
   const regions = metadataRegions(image, new Float64Array(0));
   claimRegions(regions, geometry.clusterBytes, format.fileClusters);
   const pairs = new Map<string, TablePair>();
+  const related = new Set<number>();
   let active: Uint32Array = new Uint32Array(0);
   await walkL1Tables(image, disksOf(image), ({ l1, snapshot }, words) => {
     checkL1Table(snapshot === undefined ? 'active-l1' : 'inactive-l1', l1, words, format);
@@ -219,24 +239,26 @@ async function collectPairs(image: OpenImage): Promise<readonly TablePair[]> {
     for (let at = 0; at < Math.max(active.length, disk.length); at += 2) {
       const ours = offsetOf(active[at] ?? 0, active[at + 1] ?? 0);
       const other = offsetOf(disk[at] ?? 0, disk[at + 1] ?? 0);
-      if (ours === other) continue;
+      if (ours === other) {
+        if (ours !== 0) related.add(snapshot.index);
+        continue;
+      }
       const key = `${ours}:${other}`;
       const known = pairs.get(key);
       if (known === undefined) pairs.set(key, { active: ours, other, snapshots: [snapshot.index] });
       else known.snapshots.push(snapshot.index);
     }
   });
-  return [...pairs.values()];
+  return { pairs: [...pairs.values()], related };
 }
 
-/** Reads the tables of each pair one after the other, and tells in how many entries they differ. */
+/** Reads the tables of each pair one after the other, and hands both over as they are stored. */
 async function comparePairs(
   image: OpenImage,
   pairs: readonly TablePair[],
-  found: (pair: TablePair, different: number) => void,
+  found: (pair: TablePair, active: Uint32Array, other: Uint32Array) => void,
 ): Promise<void> {
   const { clusterBytes } = image.geometry;
-  const scan = scanOf(tableFormat(image));
   const tables = pairs.flatMap((pair) => {
     return [pair.active, pair.other].filter((at) => at !== 0).map((at) => ({ pair, at }));
   });
@@ -249,7 +271,7 @@ async function comparePairs(
       before.set(words);
       return;
     }
-    found(pair, countStoredDifferent(before, words, scan));
+    found(pair, before, words);
     before.fill(0);
   };
   await walkReferences(image, { offsets }, { l2Table });

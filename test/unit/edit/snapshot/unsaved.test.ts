@@ -3,10 +3,13 @@ import {
   computeUnsavedChanges,
   memoryDevice,
   openImage,
+  planApply,
   planCreate,
+  planDelete,
   snapshotsEqualToActive,
   type OpenImage,
 } from '../../../../src/index.js';
+import { placeOfActive } from '../../../../src/edit/snapshot/unsaved.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { recordingDevice } from '../../../support/recording-device.js';
 import { DATE, edited, imageWith, opened, written } from './edited.js';
@@ -125,4 +128,25 @@ test('clusters as long as a batch of tables: each table is held against its own'
   bytes = await edited(bytes, (image) => planCreate(image, { name: 'a', date: DATE }));
   for (const cell of [0, 1, 2, perTable]) bytes = written(bytes, cell, 2);
   expect(await computeUnsavedChanges(await opened(bytes))).toMatchObject({ guestClusters: 4 });
+});
+
+test('the active disk grew from no snapshot that shares nothing with it', async () => {
+  let bytes = await edited(imageWith({ 0: 1 }), (it) => planCreate(it, { name: 'g', date: DATE }));
+  bytes = written(bytes, 0, 2);
+  bytes = await edited(bytes, (it) => planCreate(it, { name: 'h', date: DATE }));
+  bytes = await edited(bytes, (it) => planApply(it, it.snapshots[0]!, {}));
+  bytes = await edited(bytes, (it) => planDelete(it, [it.snapshots[0]!]));
+  const image = await opened(bytes);
+  expect(image.snapshots.map(({ name }) => name)).toEqual(['h']);
+  expect(await placeOfActive(image, Infinity)).toEqual({ equal: new Set(), grewFrom: undefined });
+});
+
+test('the active disk grew from the snapshot that shares a cluster with it, if not a table', async () => {
+  let bytes = await edited(imageWith({ 0: 1, 1: 1 }), (it) =>
+    planCreate(it, { name: 'g', date: DATE }),
+  );
+  bytes = written(bytes, 0, 2);
+  const { grewFrom } = await placeOfActive(await opened(bytes), Infinity);
+  expect(grewFrom?.nearest.name).toBe('g');
+  expect(grewFrom?.guestClusters).toBe(1);
 });
