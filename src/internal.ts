@@ -18,6 +18,7 @@ export { isAllRescued } from './make/rescue/choose.js';
 export { lostRanges } from './make/rescue/lost-ranges.js';
 export type { LostRange } from './make/rescue/lost-ranges.js';
 export { foreseeRescued } from './make/rescue/write-copy.js';
+export { refuseFixedPlaces } from './edit/trim/plan-relocation.js';
 export { planWithinRoom } from './edit/plan/within-room.js';
 export { shadowWriteBytes, shadowWriteRanges } from './edit/tx/plan.js';
 export { LossList, salvagedRanges } from './make/copy/salvage.js';

@@ -3,6 +3,7 @@ import { openGuestDisk, type DiffContent, type GuestDisk } from '../../index.js'
 import { equalBytes } from '../../node/index.js';
 import type { Context } from './context.js';
 import { openPatch, type Patch, type PatchFlags } from './diff-patch.js';
+import { namedFiles } from './named-files.js';
 import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from './guest-options.js';
 import type { DiffSide } from './present/diff-totals.js';
 import type { OpenedImage } from './reading.js';
@@ -40,7 +41,8 @@ export async function withBytes<T>(
     }
     const [a, b] = opened as [GuestDisk, GuestDisk];
     const [before, after] = disks;
-    patch = await openPatch({ open, before, after, disk: b, inputs: filesOf(b) }, flags, context);
+    const inputs = [...filesOf(b), ...namedFiles(open.image, open.path)];
+    patch = await openPatch({ open, before, after, disk: b, inputs }, flags, context);
     const content = flags.content === true ? { a, b, isEqual: equalBytes } : undefined;
     return await use({ content, patch });
   } finally {

@@ -6,7 +6,6 @@ import {
   newRawWriter,
   openForReading,
   QsnapError,
-  type BlockSource,
   type CopyReport,
   type DiffRange,
   type GuestDisk,
@@ -14,7 +13,13 @@ import {
   type NewImageOptions,
 } from '../../index.js';
 import { printableText } from '../../internal.js';
-import { createOutputFile, openFile, type OutputFileOptions } from '../../node/index.js';
+import {
+  createOutputFile,
+  fileIdentity,
+  openFile,
+  type InputFile,
+  type OutputFileOptions,
+} from '../../node/index.js';
 import type { Context } from './context.js';
 import { newLinesFile, type LinesFile } from './lines-file.js';
 import { diskText } from './present/compared-side.js';
@@ -49,7 +54,7 @@ export interface PatchedDisks {
   readonly after: DiffSide;
   readonly disk: GuestDisk;
   /** What is read, which no output may be. */
-  readonly inputs: readonly BlockSource[];
+  readonly inputs: readonly InputFile[];
 }
 
 /**
@@ -178,7 +183,9 @@ async function backingOf(
   { patch, backingFile, backingFormat }: PatchFlags,
   context: Context,
 ): Promise<BackingFile> {
-  if (backingFile === undefined) {
+  const isItself =
+    (await fileIdentity(backingFile ?? open.path)) === (await fileIdentity(open.path));
+  if (backingFile === undefined || isItself) {
     if (before.snapshot === undefined) {
       return { name: seenFrom(patch!, open.path), format: 'qcow2', path: undefined };
     }

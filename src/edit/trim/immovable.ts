@@ -1,7 +1,13 @@
 import { offsetOf } from '../../l1l2/entry.js';
+import type { Image } from '../../image/image.js';
 import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
 import { regionClusters, type RegionOwner } from '../../refs/regions.js';
 import type { SurveyedEdit } from '../plan/survey.js';
+
+/** Whether guest data may lie elsewhere. LUKS numbers the sectors by their place in the file. */
+export function canMove({ header }: Pick<Image, 'header'>): boolean {
+  return header.encryption !== 'luks';
+}
 
 /** What the one write that switches to a new state can't lead elsewhere. */
 const IMMOVABLE: ReadonlySet<RegionOwner> = new Set<RegionOwner>([

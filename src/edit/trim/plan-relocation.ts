@@ -10,6 +10,7 @@ import type { SurveyedEdit } from '../plan/survey.js';
 import { placeWithin } from '../plan/within-ledger.js';
 import { bound, type EditPlan } from '../tx/plan.js';
 import { chooseStep } from './choose-step.js';
+import { canMove } from './immovable.js';
 import { placeStep } from './place-step.js';
 import { surveyUnchanged } from './unchanged.js';
 import { lastUsed } from './used-end.js';
@@ -60,10 +61,10 @@ export async function planRelocation<Source extends BlockSource>(
  *
  * @throws QsnapError ENCRYPTED: LUKS numbers the sectors by their place in the file.
  */
-export function refuseFixedPlaces({ header, source }: OpenImage): void {
-  if (header.encryption !== 'luks') return;
+export function refuseFixedPlaces(image: OpenImage): void {
+  if (canMove(image)) return;
   throw new QsnapError('ENCRYPTED', 'clusters with LUKS are encrypted by their place, and stay', {
-    file: source.label,
+    file: image.source.label,
     actual: 'luks',
     hint: 'trim without moving anything, or make a compact copy with the passphrase',
   });

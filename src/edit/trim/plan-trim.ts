@@ -1,14 +1,14 @@
 import type { OpenImage } from '../../image/image.js';
 import type { BlockSource, ByteRange } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
-import { popcount } from '../../refcount/bits.js';
+import { maskOf, popcount } from '../../refcount/bits.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { Counts } from '../../refcount/counts.js';
 import { audit, type AuditedEdit } from '../plan/audit.js';
 import { clustersToCover } from '../plan/clusters-to-cover.js';
 import { refuseUncountable, refuseUnfit } from '../plan/refuse.js';
 import { bound, type Bound } from '../tx/plan.js';
-import { immovableEnd } from './immovable.js';
+import { canMove, immovableEnd } from './immovable.js';
 import { surveyUnchanged } from './unchanged.js';
 import { lastUsed } from './used-end.js';
 
@@ -20,7 +20,10 @@ export interface TrimFacts {
   readonly tailBytes: number;
   /** Clusters that count as used and that nothing refers to; a trim leaves them alone. */
   readonly leakedClusters: number;
-  /** How short the file could become if what can be moved lay in front. Tables that change on the way may add some clusters. */
+  /**
+   * How short the file could become if what can be moved lay in front; tables that change on the way may find no room
+   * for that. As long as it is where nothing can be moved, or leaks may lie in the way.
+   */
   readonly shortestBytes: number;
 }
 
@@ -92,12 +95,17 @@ function freeRanges(free: ClusterSet, end: number, clusterBytes: number): readon
 
 function usedClusters(counts: Counts, end: number): number {
   let used = 0;
-  for (let word = 0; word * 32 < end; word++) used += popcount(counts.usedAt(word));
+  for (let first = 0; first < end; first += 32) {
+    used += popcount(counts.usedAt(first / 32) & maskOf(0, Math.min(32, end - first)));
+  }
   return used;
 }
 
 async function shortest(edit: AuditedEdit, end: number): Promise<number> {
-  const { image, counts } = edit;
+  const { image, counts, leakedClusters } = edit;
+  // What nothing refers to is not moved, and nobody knows here where it lies.
+  const staysLong = leakedClusters > 0 || !canMove(image) || image.source.growable === false;
+  if (staysLong) return Math.min(end * image.geometry.clusterBytes, image.fileSizeBytes);
   const clusters = Math.max(usedClusters(counts, end), await immovableEnd(edit));
   return Math.min(clusters * image.geometry.clusterBytes, image.fileSizeBytes);
 }

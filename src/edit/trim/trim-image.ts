@@ -1,4 +1,6 @@
-import { MiB } from '../../base/units.js';
+import { counted } from '../../base/text.js';
+import { KiB, MiB } from '../../base/units.js';
+import { isQsnapError } from '../../errors.js';
 import { throwIfAborted } from '../../base/abort.js';
 import { openImage } from '../../image/open.js';
 import type { BlockDevice } from '../../io/device.js';
@@ -37,6 +39,8 @@ export interface TrimReport {
   readonly movedBytes: number;
   /** How often the image was switched to a new state. */
   readonly steps: number;
+  /** In free clusters before the last one that is in use. */
+  readonly freeBytes: number;
   /** Clusters that count as used and that nothing refers to: `repair` frees them. */
   readonly leakedClusters: number;
 }
@@ -62,25 +66,50 @@ export async function trimImage(
   const { verify, signal } = options;
   const verified = verify === true ? await noWorseThan(device, fileSizeBefore, { signal }) : null;
   let plan = await trim(device, options);
-  let [movedBytes, steps] = [0, 0];
-  if (options.relocate === true) {
-    for (;;) {
-      await inState(steps === 0 ? 'unchanged' : 'new', () => {
-        throwIfAborted(signal, 'the trim');
-      });
-      const moved = await moveStep(device, options, movedBytes);
-      if (moved === undefined) break;
-      movedBytes += moved;
-      steps += 1;
-    }
-    if (steps > 0) plan = await trim(device, options);
-  }
+  const moved =
+    options.relocate === true ? await moveAll(device, options) : { movedBytes: 0, steps: 0 };
+  if (moved.steps > 0) plan = await trim(device, options);
   await inState('new', () => verified?.(device));
   return {
     ...{ fileSizeBefore, fileSizeBytes: await device.sizeBytes() },
     ...{ allocatedBefore, allocatedBytes: await device.allocatedBytes?.() },
-    ...{ movedBytes, steps, leakedClusters: plan.facts.leakedClusters },
+    ...moved,
+    freeBytes: plan.facts.freeBytes,
+    leakedClusters: plan.facts.leakedClusters,
   };
+}
+
+/** Step by step, with smaller ones where the host has no room for one. */
+async function moveAll(
+  device: BlockDevice,
+  options: TrimOptions,
+): Promise<Pick<TrimReport, 'movedBytes' | 'steps'>> {
+  let { stepBytes = STEP_BYTES } = options;
+  let [movedBytes, steps] = [0, 0];
+  for (;;) {
+    try {
+      throwIfAborted(options.signal, 'the trim');
+      const moved = await moveStep(device, { ...options, stepBytes }, movedBytes);
+      if (moved === undefined) return { movedBytes, steps };
+      movedBytes += moved;
+      steps += 1;
+    } catch (error) {
+      if (!isQsnapError(error) || !ENDS_SOUND.has(error.code)) throw error;
+      // The new places may have taken room of the host.
+      await trim(device, {});
+      stepBytes = Math.floor(stepBytes / 8);
+      if (error.code === 'NO_SPACE' && stepBytes >= LEAST_STEP_BYTES) continue;
+      throw steps === 0 ? error : error.with({ imageState: 'new', hint: doneText(steps) });
+    }
+  }
+}
+
+/** Errors of a step that leave the state before it. */
+const ENDS_SOUND: ReadonlySet<string> = new Set(['NO_SPACE', 'ABORTED']);
+const LEAST_STEP_BYTES = 64 * KiB;
+
+function doneText(steps: number): string {
+  return `${counted(steps, 'step')} came before that and last; another trim goes on from there`;
 }
 
 async function trim(device: BlockDevice, { signal, onProgress }: TrimOptions): Promise<TrimPlan> {

@@ -1,7 +1,13 @@
-import { compactImage, type CompactOptions, type CompactReport } from '../../../index.js';
+import {
+  backingName,
+  compactImage,
+  type CompactOptions,
+  type CompactReport,
+} from '../../../index.js';
 import { createOutputFile, equalBytes, nodeCompressor } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, printWarning, type Context } from '../context.js';
+import { namedFiles } from '../named-files.js';
 import { guestOptions, type GuestFlags } from '../guest-options.js';
 import { compactJson } from '../present/compact-json.js';
 import { compactLines } from '../present/compact-text.js';
@@ -52,7 +58,8 @@ async function compactFrom(
   const options = { ...optionsOf(open, flags, context), signal };
   const mode = await source.permissions();
   const replace = flags.force === true;
-  const file = await createOutputFile(flags.output, { replace, mode, inputs: [source] });
+  const inputs = [source, ...namedFiles(image, path)];
+  const file = await createOutputFile(flags.output, { replace, mode, inputs });
   let report: CompactReport;
   let newAllocatedBytes: number | undefined;
   try {
@@ -67,6 +74,7 @@ async function compactFrom(
   const compacted: Compacted = {
     ...{ path, output: flags.output, image, report, oldAllocatedBytes, newAllocatedBytes },
   };
+  warnOfBackingName(compacted, context);
   tell(compacted, context);
 }
 
@@ -107,4 +115,16 @@ function tell(compacted: Compacted, context: Context): void {
   }
   if (context.json) printJson(context, compactJson(compacted));
   else if (!context.quiet) printLines(context, compactLines(compacted));
+}
+
+/** A relative name leads elsewhere from another folder. */
+function warnOfBackingName({ path, output, image }: Compacted, context: Context): void {
+  const name = backingName(image);
+  if (name === undefined) return;
+  const [before, after] = [path, output].map((file) => namedFiles(image, file).join());
+  if (before === after) return;
+  printWarning(
+    context,
+    `${printableText(output)}: its backing file is "${printableText(name)}" as before, which leads elsewhere from this folder`,
+  );
 }

@@ -23,6 +23,7 @@ import { withImage, type OpenedImage } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { isAllGood, salvagedLines, surveySalvaged } from '../salvage.js';
 import { selectSnapshot } from '../selection.js';
+import { namedFiles } from '../named-files.js';
 import { besideFinished, newTextFile, type NewTextFile } from '../text-file.js';
 
 /** Flags of `export`. */
@@ -74,7 +75,7 @@ async function exportFrom(
   const losses = flags.salvage === true ? new LossList() : undefined;
   const options = { ...guestOptions(flags, context), snapshot };
   const disk = await openGuestDisk(image, { ...options, ...salvaging(losses) });
-  const inputs = filesOf(disk);
+  const inputs = [...filesOf(disk), ...namedFiles(image, open.path)];
   const outputs: Discardable[] = [];
   try {
     const mode = await open.source.permissions();

@@ -1,5 +1,6 @@
 import {
   chooseRescued,
+  openForReading,
   planRescue,
   writeRescued,
   type RescuedDisk,
@@ -7,8 +8,9 @@ import {
   type RescueReport,
 } from '../../../index.js';
 import { foreseeRescued, isAllRescued, refuseUnsound } from '../../../internal.js';
-import { createOutputFile } from '../../../node/index.js';
+import { createOutputFile, type InputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { namedFiles } from '../named-files.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { lostMapJson, rescueJson } from '../present/rescue-json.js';
 import type { Rescued } from '../present/rescued.js';
@@ -57,13 +59,14 @@ async function rescueFrom(
     signal,
   });
   const disks = chooseRescued(plan, flags);
-  const map = await mapFile(source, flags);
+  const inputs = [source, ...(await namedFilesOf(source, path))];
+  const map = await mapFile(inputs, flags);
   try {
     let output: Rescued['output'];
     if (flags.plan === true) await foreseeRescued(plan, disks);
     else {
       progress.phase(`writing ${flags.output!}`);
-      const report = await written(source, plan, disks, flags, signal, progress.update);
+      const report = await written(source, inputs, plan, disks, flags, signal, progress.update);
       output = { path: flags.output!, report };
     }
     const rescued: Rescued = { path, plan, disks, output };
@@ -79,6 +82,7 @@ async function rescueFrom(
 /** Writes the copy under a temporary name, checks it, and gives it its name. */
 async function written(
   source: ReadSource,
+  inputs: readonly InputFile[],
   plan: RescuePlan,
   disks: readonly RescuedDisk[],
   { output, force }: RescueFlags,
@@ -87,7 +91,7 @@ async function written(
 ): Promise<RescueReport> {
   const mode = await source.permissions();
   const replace = force === true;
-  const file = await createOutputFile(output!, { replace, mode, inputs: [source] });
+  const file = await createOutputFile(output!, { replace, mode, inputs });
   try {
     const report = await writeRescued(plan, disks, file.device, { onProgress, signal });
     await refuseUnsound(file.device, { corruptions: 0, checkErrors: 0, leaks: 0 });
@@ -98,10 +102,19 @@ async function written(
   }
 }
 
-async function mapFile(source: ReadSource, { map, force, output }: RescueFlags) {
+async function mapFile(inputs: readonly InputFile[], { map, force, output }: RescueFlags) {
   if (map === undefined) return undefined;
-  const inputs = [source, ...(output === undefined ? [] : [output])];
-  return newTextFile(map, { replace: force === true, inputs });
+  const all = output === undefined ? inputs : [...inputs, output];
+  return newTextFile(map, { replace: force === true, inputs: all });
+}
+
+/** What the header names, as far as it can be read. */
+async function namedFilesOf(source: ReadSource, path: string): Promise<readonly string[]> {
+  try {
+    return namedFiles(await openForReading(source), path);
+  } catch {
+    return [];
+  }
 }
 
 function tell(rescued: Rescued, context: Context): void {

@@ -7,6 +7,7 @@ import { treeRows } from '../present/tree-rows.js';
 import { treeDot, treeSvg } from '../present/tree-pictures.js';
 import { treeLines } from '../present/tree-text.js';
 import { tellOfImages } from '../reading.js';
+import { namedFiles } from '../named-files.js';
 import { newTextFile } from '../text-file.js';
 import { refuseUnreadImage } from '../unread.js';
 
@@ -25,7 +26,7 @@ export function tree(
 ): Promise<ExitCode> {
   return tellOfImages(paths, context, async ({ path, image, source, progress }) => {
     refuseUnreadImage(image);
-    const options = { replace: force === true, inputs: [source] };
+    const options = { replace: force === true, inputs: [source, ...namedFiles(image, path)] };
     const picture = svg === undefined ? undefined : await newTextFile(svg, options);
     try {
       progress.phase(`comparing the snapshots of ${path}`);

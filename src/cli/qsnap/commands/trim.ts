@@ -1,4 +1,5 @@
 import { openImage, planTrim, trimImage, type TrimReport } from '../../../index.js';
+import { refuseFixedPlaces } from '../../../internal.js';
 import { openFile, openFileForEdit } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
@@ -18,7 +19,7 @@ export async function trim(path: string, flags: TrimFlags, context: Context): Pr
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`planning the trim of ${path}`);
   try {
-    if (flags.dryRun === true) return await plan(path, progress, context);
+    if (flags.dryRun === true) return await plan(path, flags, progress, context);
     await carryOut(path, flags, progress, context);
     return EXIT_CODES.done.code;
   } catch (error) {
@@ -32,10 +33,17 @@ export async function trim(path: string, flags: TrimFlags, context: Context): Pr
 }
 
 /** A trim that could not even open the image is foretold as such. */
-async function plan(path: string, progress: Progress, context: Context): Promise<ExitCode> {
+async function plan(
+  path: string,
+  flags: TrimFlags,
+  progress: Progress,
+  context: Context,
+): Promise<ExitCode> {
   const source = await openFile(path, { forceShare: context.forceShare });
   try {
-    const planned = await planTrim(await openImage(source));
+    const image = await openImage(source);
+    if (flags.relocate === true) refuseFixedPlaces(image);
+    const planned = await planTrim(image);
     const refusal = await source.refusalToWrite();
     progress.stop();
     if (context.json) printJson(context, plannedTrimJson(path, planned, refusal));
@@ -81,6 +89,7 @@ function tell(path: string, flags: TrimFlags, report: TrimReport, context: Conte
   const verified = flags.verify === true;
   if (context.json) printJson(context, trimmedJson(path, report, verified));
   else if (!context.quiet) {
-    printLines(context, [...trimmedLines(path, report), ...(verified ? [VERIFIED] : [])]);
+    const lines = trimmedLines(path, report, flags.relocate === true);
+    printLines(context, [...lines, ...(verified ? [VERIFIED] : [])]);
   }
 }

@@ -8,6 +8,7 @@ import { usageLines, type SetFreed } from '../present/usage-text.js';
 import { tellOfImages, type OpenedImage } from '../reading.js';
 import { selectSnapshot } from '../selection.js';
 import { refuseUnreadImage } from '../unread.js';
+import { namedFiles } from '../named-files.js';
 import { newTextFile } from '../text-file.js';
 
 /** Flags of `usage`. */
@@ -65,7 +66,8 @@ function chosenOf(
   });
 }
 
-function pictureFile({ source }: OpenedImage, { svg, force }: UsageFlags) {
+function pictureFile({ image, source, path }: OpenedImage, { svg, force }: UsageFlags) {
   if (svg === undefined) return undefined;
-  return newTextFile(svg, { replace: force === true, inputs: [source] });
+  const inputs = [source, ...namedFiles(image, path)];
+  return newTextFile(svg, { replace: force === true, inputs });
 }

@@ -40,6 +40,7 @@ export function trimmedJson(
     ...(allocatedBytes !== undefined && { 'actual-size': allocatedBytes }),
     'moved-bytes': report.movedBytes,
     steps: report.steps,
+    'free-bytes': report.freeBytes,
     'leaked-clusters': report.leakedClusters,
   };
 }

@@ -21,32 +21,45 @@ export function plannedTrimLines(path: string, plan: TrimPlan): readonly string[
 }
 
 /** What a trim did. */
-export function trimmedLines(path: string, report: TrimReport): readonly string[] {
-  const { fileSizeBefore, fileSizeBytes, movedBytes, steps, leakedClusters } = report;
-  const length =
-    fileSizeBytes < fileSizeBefore
-      ? `the file is ${sizeText(fileSizeBytes)} long, it was ${sizeText(fileSizeBefore)}`
-      : `the file is ${sizeText(fileSizeBytes)} long as before`;
-  const moved = `  moved ${sizeText(movedBytes)} to the front in ${countText(steps, 'step')}`;
+export function trimmedLines(
+  path: string,
+  report: TrimReport,
+  relocate: boolean,
+): readonly string[] {
+  const { movedBytes, steps, freeBytes, leakedClusters } = report;
+  const what = movedBytes > 0 ? sizeText(movedBytes) : 'tables alone';
   return [
-    `Trimmed ${printableText(path)}: ${givenBackText(report)}; ${length}.`,
-    ...(steps > 0 ? [moved] : []),
+    `Trimmed ${printableText(path)}: ${lengthText(report)}${takenText(report)}.`,
+    ...(steps > 0 ? [`  moved ${what} to the front in ${countText(steps, 'step')}`] : []),
+    ...(relocate && freeBytes > 0 && leakedClusters === 0
+      ? [
+          `  ${sizeText(freeBytes)} stay free inside the file, too little for what would have to change; \`qsnap compact\` writes a shorter one`,
+        ]
+      : []),
     ...leakLines(leakedClusters),
   ];
 }
 
-function givenBackText({ allocatedBefore, allocatedBytes }: TrimReport): string {
-  if (allocatedBefore === undefined || allocatedBytes === undefined) {
-    return 'free clusters were given back';
-  }
-  const bytes = allocatedBefore - allocatedBytes;
-  return bytes > 0 ? `${sizeText(bytes)} given back` : 'nothing to give back';
+function lengthText({ fileSizeBefore, fileSizeBytes }: TrimReport): string {
+  const now = `the file is ${sizeText(fileSizeBytes)} long`;
+  return fileSizeBytes < fileSizeBefore
+    ? `${now}, it was ${sizeText(fileSizeBefore)}`
+    : `${now} as before`;
+}
+
+/** What the file takes on the host. A block device tells nothing of that. */
+function takenText({ allocatedBefore, allocatedBytes }: TrimReport): string {
+  if (allocatedBefore === undefined || allocatedBytes === undefined) return '';
+  if (allocatedBefore === 0 && allocatedBytes === 0) return '';
+  return allocatedBytes === allocatedBefore
+    ? `, and takes ${sizeText(allocatedBytes)} on the host as before`
+    : `, and takes ${sizeText(allocatedBytes)} on the host, it took ${sizeText(allocatedBefore)}`;
 }
 
 function leakLines(leakedClusters: number): readonly string[] {
   if (leakedClusters === 0) return [];
   const stay = leakedClusters === 1 ? 'stays' : 'stay';
   return [
-    `  ${countText(leakedClusters, 'leaked cluster')} ${stay}: \`qsnap repair IMAGE leaks\` frees what is leaked`,
+    `  ${countText(leakedClusters, 'leaked cluster')} ${stay}, and with it what lies before the last one: \`qsnap repair IMAGE leaks\` frees what is leaked`,
   ];
 }
