@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../../base/abort.js';
+import { hinted } from '../../base/hints.js';
 import { isQsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { openImage } from '../../image/open.js';
@@ -10,6 +11,7 @@ import {
   withStates,
   type TogetherRecord,
 } from '../../edit/tx/execute-together.js';
+import { makeDurable } from '../../edit/tx/make-durable.js';
 import type { EditPlan } from '../../edit/tx/plan.js';
 import type { EditOptions, ProgressOptions, ResumingOptions } from '../options.js';
 import { Queue } from '../queue.js';
@@ -55,6 +57,8 @@ interface Left {
   readonly marks: readonly (readonly SnapshotMark[] | undefined)[];
   /** What is known of images that have the edit. */
   readonly recorded?: readonly RecordedImage[];
+  /** The images as they were read. */
+  readonly images: readonly OpenImage[];
 }
 
 /** The work on the open images of a group: one piece after the other, until they are closed. */
@@ -86,6 +90,7 @@ export class GroupWork<Source extends BlockSource> {
       const devices = this.#devices();
       const left = await this.#left(options);
       if (left === undefined) return undefined;
+      await makeAllDurable(devices, left);
       try {
         // The record stays: it holds for images that this run takes back, too.
         return await this.#carryOut(devices, left, { takeBack: () => Promise.resolve() }, options);
@@ -149,7 +154,8 @@ export class GroupWork<Source extends BlockSource> {
     const found = await this.#store.read();
     if (found !== undefined) throw unfinished(found);
     const selectors = selectorsOf(request);
-    return { request, marks: chooseSnapshots(await this.#images(), selectors) };
+    const images = await this.#images();
+    return { request, marks: chooseSnapshots(images, selectors), images };
   }
 
   async #left({ operation, discardChanges }: ResumingOptions): Promise<Left | undefined> {
@@ -157,7 +163,8 @@ export class GroupWork<Source extends BlockSource> {
     if (found === undefined) return undefined;
     const recorded = refuseOtherEdit(found, operation);
     const marks: Left['marks'][number][] = [];
-    for (const [i, image] of (await this.#images()).entries()) {
+    const images = await this.#images();
+    for (const [i, image] of images.entries()) {
       const left = leftToDo(image, found.request, recorded[i]!);
       marks.push(await ofFile(image.source, () => left));
     }
@@ -165,7 +172,7 @@ export class GroupWork<Source extends BlockSource> {
       found.request.operation === 'apply' && discardChanges === true
         ? { ...found.request, discardChanges }
         : found.request;
-    return { request, marks, recorded };
+    return { request, marks, recorded, images };
   }
 
   async #images(): Promise<readonly OpenImage[]> {
@@ -197,6 +204,25 @@ export class GroupWork<Source extends BlockSource> {
   #outcome({ request, marks }: Left): Omit<PlannedGroupEdit, 'images'> {
     const having = this.sources.filter((_, i) => marks[i] === undefined);
     return { request, haveIt: having.map(({ label }) => label) };
+  }
+}
+
+/**
+ * What images have that count as done gets to the medium before anything else is written: the record may go only then,
+ * and nobody else writes to them meanwhile.
+ */
+async function makeAllDurable(
+  devices: readonly BlockDevice[],
+  { marks, images }: Left,
+): Promise<void> {
+  for (const [i, device] of devices.entries()) {
+    if (marks[i] !== undefined) continue;
+    try {
+      await ofFile(device, () => makeDurable(device, images[i]!));
+    } catch (error) {
+      const isBare = isQsnapError(error) && error.details.hint === undefined;
+      throw isBare ? error.with(hinted('resume-group')) : error;
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { isQsnapError, QsnapError } from '../../../src/errors.js';
 import { ImageGroup } from '../../../src/api/group/image-group.js';
 import { openQcow } from '../../../src/api/open-qcow.js';
@@ -61,6 +61,7 @@ async function cut(
 const create: GroupEdit['make'] = (group) => group.create(NEW_NAME);
 const remove: GroupEdit['make'] = (group) => group.delete(['first', 'last']);
 const apply: GroupEdit['make'] = (group) => group.apply('first', { discardChanges: true });
+const again = { discardChanges: true };
 
 describe('resume', () => {
   test.each([
@@ -71,10 +72,10 @@ describe('resume', () => {
     const { images, record } = await cut(make);
     const group = groupOf(images, record);
     expect(await group.unfinished()).toMatchObject({ request: { operation } });
-    const planned = await group.planResume();
+    const planned = await group.planResume(again);
     expect(planned!.images.map(({ file }) => file)).toEqual(['image 1']);
     expect(planned!.haveIt).toEqual(['image 0']);
-    const done = await group.resume({ operation });
+    const done = await group.resume({ operation, ...again });
     expect(done!.images.map(({ file, plan }) => [file, plan.operation])).toEqual([
       ['image 1', operation],
     ]);
@@ -102,6 +103,25 @@ describe('resume', () => {
     // By hand it has it: then the images need no more.
     await (await openQcow(images[1]!)).create('by hand');
     expect((await failure(groupOf(images, record).resume())).code).toBe('GROUP_CHANGED');
+    expectSound(...images);
+  });
+
+  // Between the cut and now a guest may have written: what was given up then is not what is there now.
+  test('an apply gives up what disks hold only if it is told so again', async () => {
+    const { images, record } = await cut(apply);
+    const bytes = images[1]!.snapshotBytes();
+    const error = await failure(groupOf(images, record).resume());
+    expect(error).toMatchObject({
+      code: 'UNSAVED_CHANGES',
+      details: { file: 'image 1', hintCode: 'discard-in-resume' },
+    });
+    expect(await failure(groupOf(images, record).planResume())).toMatchObject({
+      details: { hintCode: 'discard-in-resume' },
+    });
+    expect(Buffer.compare(images[1]!.snapshotBytes(), bytes)).toBe(0);
+    expect(record.bytes).toBeDefined();
+    await groupOf(images, record).resume(again);
+    expect(record.bytes).toBeUndefined();
     expectSound(...images);
   });
 
@@ -134,6 +154,28 @@ describe('resume', () => {
     });
     expect((await failure(groupOf(images, record).resume())).details.candidates).toHaveLength(2);
     expect((await failure(groupOf(images, record).create('x'))).code).toBe('GROUP_UNFINISHED');
+    expectSound(...images);
+  });
+
+  // The program that was killed may not have flushed the image that looks new.
+  test('flushes what an image has already before the record goes', async () => {
+    const { images, record } = await cut(create);
+    await (await openQcow(images[1]!)).create('meanwhile');
+    const flushes = images.map((image) => vi.spyOn(image, 'flush'));
+    flushes[0]!.mockRejectedValueOnce(lost());
+    const error = await failure(groupOf(images, record).resume());
+    expect(error).toMatchObject({
+      code: 'WRITE_FAILED',
+      details: { file: 'image 0', imageState: 'old-or-new', hintCode: 'resume-group' },
+    });
+    expect(flushes[1]).not.toHaveBeenCalled();
+    expect(record.bytes).toBeDefined();
+    const writes = vi.spyOn(images[0]!, 'writeBatch');
+    await groupOf(images, record).resume();
+    expect(writes.mock.calls.map(([[write]]) => [write!.at, write!.bytes.length])).toEqual([
+      [24, 72],
+    ]);
+    expect(record.bytes).toBeUndefined();
     expectSound(...images);
   });
 
