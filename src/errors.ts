@@ -127,6 +127,7 @@ export type HintCode =
   | 'finish-refcounts'
   | 'leaks-left'
   | 'resume-group'
+  | 'discard-in-resume'
   | 'list-group'
   | 'report-bug';
 

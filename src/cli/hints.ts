@@ -48,6 +48,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
     'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
     'frees them',
   'resume-group': 'the same command with --resume, and without names, makes what is left of it',
+  'discard-in-resume':
+    'give them up (--resume --discard-changes), or copy the image first; what the command before the cut was given ' +
+    'does not count',
   'list-group': '`qsnap list --group` shows which names are on which images',
   'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
 };

@@ -130,7 +130,8 @@ async function killedAt(one: GroupCase, words: WordsOf, kill: Kill): Promise<rea
   // Another edit is refused as long as there is a record.
   const other = await ran(commandOf(['create', 'other', '--dry-run'], folder));
   if (other.code !== (hasRecord ? 1 : 0)) short.push(`another edit: ${other.stderr}`);
-  const { code, stderr } = await ran(commandOf([words[0], '--resume'], folder));
+  const again = words.filter((word) => word === '--discard-changes');
+  const { code, stderr } = await ran(commandOf([words[0], '--resume', ...again], folder));
   if (code !== 0) short.push(`resume: ${stderr}`);
   total.resumed += hasRecord ? 1 : 0;
   const after = statesOf(one, folder);

@@ -93,7 +93,9 @@ export class GroupWork<Source extends BlockSource> {
       await makeAllDurable(devices, left);
       try {
         // The record stays: it holds for images that this run takes back, too.
-        return await this.#carryOut(devices, left, { takeBack: () => Promise.resolve() }, options);
+        return await toldHow(() =>
+          this.#carryOut(devices, left, { takeBack: () => Promise.resolve() }, options),
+        );
       } catch (error) {
         throw beside(this.#outcome(left).haveIt, this.sources, error);
       }
@@ -103,7 +105,7 @@ export class GroupWork<Source extends BlockSource> {
   planResume(options: ResumingOptions & ProgressOptions): Promise<PlannedGroupEdit | undefined> {
     return this.#queued(options, async () => {
       const left = await this.#left(options);
-      return left && this.#planned(left, options);
+      return left && toldHow(() => this.#planned(left, options));
     });
   }
 
@@ -168,9 +170,10 @@ export class GroupWork<Source extends BlockSource> {
       const left = leftToDo(image, found.request, recorded[i]!);
       marks.push(await ofFile(image.source, () => left));
     }
+    // What disks hold now is not what was given up then.
     const request =
-      found.request.operation === 'apply' && discardChanges === true
-        ? { ...found.request, discardChanges }
+      found.request.operation === 'apply'
+        ? { ...found.request, discardChanges: discardChanges === true }
         : found.request;
     return { request, marks, recorded, images };
   }
@@ -223,6 +226,16 @@ async function makeAllDurable(
       const isBare = isQsnapError(error) && error.details.hint === undefined;
       throw isBare ? error.with(hinted('resume-group')) : error;
     }
+  }
+}
+
+/** A resume saves no disks under a name: the record has that, or nothing has. */
+async function toldHow<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isUnsaved = isQsnapError(error) && error.code === 'UNSAVED_CHANGES';
+    throw isUnsaved ? error.with(hinted('discard-in-resume')) : error;
   }
 }
 

@@ -43,8 +43,11 @@ const lost = (): QsnapError => new QsnapError('WRITE_FAILED', 'gone');
 /** The images after a cut that left the first one new and the second one old, and the record. */
 async function cut(
   make: GroupEdit['make'],
+  prepare: (image: MemoryDevice) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<{ readonly images: readonly MemoryDevice[]; readonly record: MemoryRecord }> {
-  const images = await Promise.all(FIXTURES.map(alike));
+  const prepared = await devices();
+  for (const device of prepared) await prepare(device);
+  const images = prepared.map((device) => device.snapshotBytes());
   const whole = await recorded(images, make);
   expect(whole.error).toBeUndefined();
   const after = whole.devices.map((device) => device.snapshotBytes());
@@ -108,7 +111,11 @@ describe('resume', () => {
 
   // Between the cut and now a guest may have written: what was given up then is not what is there now.
   test('an apply gives up what disks hold only if it is told so again', async () => {
-    const { images, record } = await cut(apply);
+    // What the active disk holds is in no snapshot then.
+    const { images, record } = await cut(apply, async (device) => {
+      const image = await openQcow(device);
+      await image.delete(image.snapshots.map(({ id }) => `id:${id}`).slice(1));
+    });
     const bytes = images[1]!.snapshotBytes();
     const error = await failure(groupOf(images, record).resume());
     expect(error).toMatchObject({
