@@ -123,6 +123,7 @@ export async function recorded(
   let before = record.bytes;
   record.onChange = (what) => {
     fails(what);
+    if (what === 'prepare') return;
     before = record.bytes;
     // What it becomes is known once it is there.
     queueMicrotask(() => {

@@ -89,7 +89,10 @@ export class GroupWork<Source extends BlockSource> {
     return this.#queued(options, async () => {
       const devices = this.#devices();
       const left = await this.#left(options);
-      if (left === undefined) return undefined;
+      if (left === undefined) {
+        await this.#store.sweep();
+        return undefined;
+      }
       await makeAllDurable(devices, left);
       try {
         // The record stays: it holds for images that this run takes back, too.
@@ -155,6 +158,7 @@ export class GroupWork<Source extends BlockSource> {
   async #chosen(request: GroupRequest): Promise<Left> {
     const found = await this.#store.read();
     if (found !== undefined) throw unfinished(found);
+    await this.#store.foretell();
     const selectors = selectorsOf(request);
     const images = await this.#images();
     return { request, marks: chooseSnapshots(images, selectors), images };
@@ -197,6 +201,8 @@ export class GroupWork<Source extends BlockSource> {
       return { ...this.#outcome(left), images: [] };
     }
     const recordOf = (plans: readonly EditPlan[]): TogetherRecord => ({
+      prepare: () => this.#store.prepare(),
+      discard: () => this.#store.discard(),
       write: () => this.#store.write(left.request, recordedImages(this.sources, left, plans)),
       takeBack,
       remove,

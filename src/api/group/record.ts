@@ -52,7 +52,23 @@ export interface RecordStore {
   /** @throws QsnapError GROUP_RECORD_INVALID for one that can't be read; OPEN_FAILED, READ_FAILED. */
   read(): Promise<FoundRecord | undefined>;
   /**
-   * Writes the record, and replaces the one that `read` found.
+   * Looks whether a record could be written, as far as that can be told without writing.
+   *
+   * @throws QsnapError GROUP_INVALID where no image has a folder that lasts; OPEN_FAILED.
+   */
+  foretell(): Promise<void>;
+  /**
+   * Makes sure that a record can be written. Nobody finds one by that.
+   *
+   * @throws QsnapError GROUP_INVALID, OPEN_FAILED, IMAGE_IN_USE.
+   */
+  prepare(): Promise<void>;
+  /** Takes back what `prepare` made, if it has not become the record. */
+  discard(): Promise<void>;
+  /** Removes what cuts left of records that nobody ever found. */
+  sweep(): Promise<void>;
+  /**
+   * Writes the record that was prepared, and replaces the one that `read` found.
    *
    * @param images one for each image of the group, in its order.
    * @returns when it is on the medium.
