@@ -1,4 +1,5 @@
 import { REPAIR_CLASSES, type HintCode, type QsnapError } from '../index.js';
+import { resumeCommand } from './resume-command.js';
 
 /** What the engine's hints are with the commands and options of the command lines. */
 const HINTS: Readonly<Record<HintCode, string>> = {
@@ -57,5 +58,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
 
 /** What to do about an error, as the command lines say it. */
 export function hintOf({ details }: QsnapError): string | undefined {
-  return details.hintCode === undefined ? details.hint : HINTS[details.hintCode];
+  const { hintCode, unfinished } = details;
+  if (hintCode === 'resume-group' && unfinished !== undefined) {
+    return `\`${resumeCommand(unfinished)}\` brings all images to the edit`;
+  }
+  return hintCode === undefined ? details.hint : HINTS[hintCode];
 }

@@ -1,17 +1,9 @@
 import { throwIfAborted } from '../../base/abort.js';
-import { hinted } from '../../base/hints.js';
-import { isQsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { openImage } from '../../image/open.js';
 import { settled } from '../../io/settled.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
-import {
-  headerAfter,
-  ofFile,
-  withStates,
-  type TogetherRecord,
-} from '../../edit/tx/execute-together.js';
-import { makeDurable } from '../../edit/tx/make-durable.js';
+import { headerAfter, ofFile, type TogetherRecord } from '../../edit/tx/execute-together.js';
 import type { EditPlan } from '../../edit/tx/plan.js';
 import type { EditOptions, ProgressOptions, ResumingOptions } from '../options.js';
 import { Queue } from '../queue.js';
@@ -32,22 +24,28 @@ import {
   type GroupRequest,
   type SnapshotMark,
 } from './request.js';
+import { beside, makeAllDurable, toldHow } from './resuming.js';
 import { carryOutTasks, planTasks, type DoneImage, type PlannedImage, type Task } from './tasks.js';
 
-/** A group edit to look at. Nothing is written. */
-export interface PlannedGroupEdit {
+/** What a group edit is about. */
+interface GroupEdit {
   readonly request: GroupRequest;
-  readonly images: readonly PlannedImage[];
+  /** The snapshots by their names, each once, whatever words chose them. */
+  readonly names: readonly string[];
   /** Images that had the edit before, where it is resumed. */
   readonly haveIt: readonly string[];
+  /** Those of them that got a snapshot of the name of a deleted one since then. */
+  readonly haveAnew: readonly string[];
+}
+
+/** A group edit to look at. Nothing is written. */
+export interface PlannedGroupEdit extends GroupEdit {
+  readonly images: readonly PlannedImage[];
 }
 
 /** What a group edit did. */
-export interface DoneGroupEdit {
-  readonly request: GroupRequest;
+export interface DoneGroupEdit extends GroupEdit {
   readonly images: readonly DoneImage[];
-  /** Images that had the edit before, where it was resumed. */
-  readonly haveIt: readonly string[];
 }
 
 /** What is left of a group edit, as it was found. */
@@ -93,7 +91,11 @@ export class GroupWork<Source extends BlockSource> {
         await this.#store.sweep();
         return undefined;
       }
-      await makeAllDurable(devices, left);
+      await makeAllDurable(
+        devices.flatMap((device, i) =>
+          left.marks[i] === undefined ? [{ device, image: left.images[i]! }] : [],
+        ),
+      );
       try {
         // The record stays: it holds for images that this run takes back, too.
         return await toldHow(() =>
@@ -171,7 +173,7 @@ export class GroupWork<Source extends BlockSource> {
     const marks: Left['marks'][number][] = [];
     const images = await this.#images();
     for (const [i, image] of images.entries()) {
-      const left = leftToDo(image, found.request, recorded[i]!);
+      const left = leftToDo(image, found, recorded[i]!);
       marks.push(await ofFile(image.source, () => left));
     }
     // What disks hold now is not what was given up then.
@@ -210,58 +212,23 @@ export class GroupWork<Source extends BlockSource> {
     return { ...this.#outcome(left), images: await carryOutTasks(tasks, recordOf, options) };
   }
 
-  #outcome({ request, marks }: Left): Omit<PlannedGroupEdit, 'images'> {
-    const having = this.sources.filter((_, i) => marks[i] === undefined);
-    return { request, haveIt: having.map(({ label }) => label) };
+  #outcome({ request, marks, recorded, images }: Left): GroupEdit {
+    const chosen = marks.map((own, i) => recorded?.[i]?.chosen ?? own ?? []).flat();
+    const names =
+      request.operation === 'create'
+        ? [request.name]
+        : [...new Set(chosen.map((mark) => mark.name))];
+    const having = images.filter((_, i) => marks[i] === undefined);
+    const anew = having.filter(
+      ({ snapshots }) =>
+        request.operation === 'delete' && snapshots.some(({ name }) => names.includes(name)),
+    );
+    return { request, names, haveIt: labelsOf(having), haveAnew: labelsOf(anew) };
   }
 }
 
-/**
- * What images have that count as done gets to the medium before anything else is written: the record may go only then,
- * and nobody else writes to them meanwhile.
- */
-async function makeAllDurable(
-  devices: readonly BlockDevice[],
-  { marks, images }: Left,
-): Promise<void> {
-  for (const [i, device] of devices.entries()) {
-    if (marks[i] !== undefined) continue;
-    try {
-      await ofFile(device, () => makeDurable(device, images[i]!));
-    } catch (error) {
-      const isBare = isQsnapError(error) && error.details.hint === undefined;
-      throw isBare ? error.with(hinted('resume-group')) : error;
-    }
-  }
-}
-
-/** A resume saves no disks under a name: the record has that, or nothing has. */
-async function toldHow<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const isUnsaved = isQsnapError(error) && error.code === 'UNSAVED_CHANGES';
-    throw isUnsaved ? error.with(hinted('discard-in-resume')) : error;
-  }
-}
-
-/** What failed while an edit was resumed, with the state of the images that had the edit before. */
-function beside(
-  haveIt: readonly string[],
-  sources: readonly BlockSource[],
-  error: unknown,
-): unknown {
-  if (!isQsnapError(error) || haveIt.length === 0) return error;
-  const { imageState, imageStates } = error.details;
-  if (imageState === undefined || imageState === 'unchanged' || imageState === 'new') return error;
-  const each = sources.map(({ label }) => {
-    const state = haveIt.includes(label) ? 'new' : (imageStates?.[label] ?? imageState);
-    return [label, state] as const;
-  });
-  // What the message says of those of this run is said again, of all.
-  const plain = isQsnapError(error.cause) && imageStates !== undefined ? error.cause : error;
-  return withStates(plain, Object.fromEntries(each));
-}
+const labelsOf = (images: readonly OpenImage[]): readonly string[] =>
+  images.map(({ source }) => source.label);
 
 function tasksOf<Source extends BlockSource>(
   sources: readonly Source[],

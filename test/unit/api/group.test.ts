@@ -102,6 +102,7 @@ describe('resume', () => {
     await (await openQcow(images[1]!)).apply('last', { discardChanges: true });
     const error = await failure(groupOf(images, record).resume());
     expect(error).toMatchObject({ code: 'GROUP_CHANGED', details: { file: 'image 1' } });
+    expect(error.details.hint).toMatch(/remove the record of the edit: the record$/);
     expect(record.bytes).toBeDefined();
     // By hand it has it: then the images need no more.
     await (await openQcow(images[1]!)).create('by hand');
@@ -145,7 +146,11 @@ describe('resume', () => {
     const { images, record } = await cut(remove);
     await (await openQcow(images[0]!)).create('first');
     const done = await groupOf(images, record).resume();
-    expect(done!.haveIt).toEqual(['image 0']);
+    expect(done).toMatchObject({
+      names: ['first', 'last'],
+      haveIt: ['image 0'],
+      haveAnew: ['image 0'],
+    });
     expect(await namesOf(images[0]!)).toContain('first');
     expect(await namesOf(images[1]!)).not.toContain('first');
     expectSound(...images);
@@ -282,6 +287,8 @@ describe('a group', () => {
     await expect(group.create('x', { id: '3' } as object)).rejects.toThrow(TypeError);
     await expect(group.apply('x', { saveAs: 3 } as object)).rejects.toThrow(TypeError);
     await expect(group.delete([3] as unknown as string[])).rejects.toThrow(TypeError);
+    await expect(group.delete([])).rejects.toThrow(TypeError);
+    await expect(group.planDelete([])).rejects.toThrow(TypeError);
     await expect(group.resume({ operation: 'rename' } as object)).rejects.toThrow(TypeError);
     const stopped = { signal: AbortSignal.abort() };
     expect((await failure(group.create('x', stopped))).code).toBe('ABORTED');
