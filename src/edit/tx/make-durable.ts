@@ -1,7 +1,7 @@
-import { SWITCH_END_V3, SWITCH_FROM } from '../../qcow2/spec.js';
 import type { BlockDevice } from '../../io/device.js';
-import type { Image } from '../../image/image.js';
 import { inState, refuseIfChanged } from './execute.js';
+import type { WritePlan } from './plan.js';
+import { SWITCH_END, SWITCH_FROM } from './rules.js';
 
 /**
  * Brings the state that an image shows to the medium. A program that was killed between the write of its switch and the
@@ -14,11 +14,11 @@ import { inState, refuseIfChanged } from './execute.js';
  */
 export async function makeDurable(
   device: BlockDevice,
-  { headerSector, fileSizeBytes }: Pick<Image, 'headerSector' | 'fileSizeBytes'>,
+  { headerSector, fileSizeBytes }: Pick<WritePlan, 'headerSector' | 'fileSizeBytes'>,
 ): Promise<void> {
   await inState('old-or-new', async () => {
     await refuseIfChanged(device, { headerSector }, fileSizeBytes);
-    const bytes = headerSector.slice(SWITCH_FROM, SWITCH_END_V3);
+    const bytes = headerSector.slice(SWITCH_FROM, SWITCH_END);
     await device.writeBatch([{ at: SWITCH_FROM, bytes }]);
     await device.flush();
   });

@@ -21,7 +21,7 @@ export function recordPathOf(image: string): string {
   const whole = `.${name}${SUFFIX}`;
   if (fits(whole)) return path.join(folder, whole);
   const digest = digestOf(utf8Bytes(name), newSha256).slice(0, DIGEST_CHARACTERS);
-  const characters = [...name];
+  const characters = Array.from(name);
   const cut = (): string => `.${characters.join('')}~${digest}${SUFFIX}`;
   while (!fits(cut())) characters.pop();
   return path.join(folder, cut());
