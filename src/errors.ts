@@ -127,6 +127,7 @@ export type HintCode =
   | 'finish-refcounts'
   | 'leaks-left'
   | 'resume-group'
+  | 'discard-in-resume'
   | 'list-group'
   | 'report-bug';
 
@@ -146,6 +147,11 @@ export interface ErrorDetails {
   readonly imageState?: ImageState;
   /** The states of the images of a group, by their files, where they differ. */
   readonly imageStates?: Readonly<Record<string, ImageState>>;
+  /** The group edit that was cut and its images, for GROUP_UNFINISHED. */
+  readonly unfinished?: {
+    readonly operation: 'create' | 'apply' | 'delete';
+    readonly files: readonly string[];
+  };
   /** Bytes that were missing, for NO_SPACE. */
   readonly bytesNeeded?: number;
   /** The process that holds the image, for IMAGE_IN_USE, where the system tells. */

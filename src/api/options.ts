@@ -75,7 +75,10 @@ export interface ApplyingTogether extends ApplyingOptions {
 export interface ResumingOptions {
   /** Refuse an edit of another kind. Default: whatever was cut. */
   readonly operation?: 'create' | 'apply' | 'delete' | undefined;
-  /** Of an apply: give up what active disks got since the cut and no snapshot holds. */
+  /**
+   * Of an apply: give up what active disks hold and no snapshot holds. Default: false, whatever the edit was told that
+   * was cut.
+   */
   readonly discardChanges?: boolean | undefined;
 }
 

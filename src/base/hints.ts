@@ -51,6 +51,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
     'clusters may count as used that nothing refers to, which harms nothing: a repair of the classes all and ' +
     'perhaps-lost frees them',
   'resume-group': 'resume the edit of the group: that makes what is left of it',
+  'discard-in-resume':
+    'allow the changes to be discarded in the resumed edit, or copy the image first; what was allowed before the cut ' +
+    'does not count',
   'list-group': 'the list of the group shows which names are on which images',
   'report-bug':
     'please report it together with what was called, and with what the image says of itself',

@@ -1,4 +1,5 @@
 import { REPAIR_CLASSES, type HintCode, type QsnapError } from '../index.js';
+import { resumeCommand } from './resume-command.js';
 
 /** What the engine's hints are with the commands and options of the command lines. */
 const HINTS: Readonly<Record<HintCode, string>> = {
@@ -48,11 +49,18 @@ const HINTS: Readonly<Record<HintCode, string>> = {
     'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
     'frees them',
   'resume-group': 'the same command with --resume, and without names, makes what is left of it',
+  'discard-in-resume':
+    'give them up (--resume --discard-changes), or copy the image first; what the command before the cut was given ' +
+    'does not count',
   'list-group': '`qsnap list --group` shows which names are on which images',
   'report-bug': 'please report it together with the command and `qsnap info --json` of the image',
 };
 
 /** What to do about an error, as the command lines say it. */
 export function hintOf({ details }: QsnapError): string | undefined {
-  return details.hintCode === undefined ? details.hint : HINTS[details.hintCode];
+  const { hintCode, unfinished } = details;
+  if (hintCode === 'resume-group' && unfinished !== undefined) {
+    return `\`${resumeCommand(unfinished)}\` brings all images to the edit`;
+  }
+  return hintCode === undefined ? details.hint : HINTS[hintCode];
 }

@@ -130,13 +130,15 @@ async function killedAt(one: GroupCase, words: WordsOf, kill: Kill): Promise<rea
   // Another edit is refused as long as there is a record.
   const other = await ran(commandOf(['create', 'other', '--dry-run'], folder));
   if (other.code !== (hasRecord ? 1 : 0)) short.push(`another edit: ${other.stderr}`);
-  const { code, stderr } = await ran(commandOf([words[0], '--resume'], folder));
+  const again = words.filter((word) => word === '--discard-changes');
+  const { code, stderr } = await ran(commandOf([words[0], '--resume', ...again], folder));
   if (code !== 0) short.push(`resume: ${stderr}`);
   total.resumed += hasRecord ? 1 : 0;
   const after = statesOf(one, folder);
   const expected = hasRecord ? 'new' : states[0]!;
   if (after.some((state) => state !== expected)) short.push(`resumed: ${after.join(', ')}`);
   if (existsSync(path.join(folder, RECORD))) short.push('the record is still there');
+  if (existsSync(path.join(folder, PARTIAL))) short.push('half a record is still there');
   short.push(...(await judgedByQemu(one, folder, expected)));
   if (expected === 'old') short.push(...(await madeAgain(one, words, folder)));
   rmSync(folder, { recursive: true });
@@ -158,7 +160,7 @@ async function judgedByQemu(one: GroupCase, folder: string, state: string): Prom
   return short;
 }
 
-/** What a cut left of a record that never got its name is gone then, too. */
+/** The edit can be made anew, and leaves nothing beside the images. */
 async function madeAgain(one: GroupCase, words: WordsOf, folder: string): Promise<string[]> {
   const { code, stderr } = await ran(commandOf(words, folder));
   if (code !== 0) return [`again: ${stderr}`];

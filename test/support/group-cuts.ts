@@ -3,6 +3,7 @@
  * left.
  */
 import type { ImageGroup } from '../../src/api/group/image-group.js';
+import type { ResumingOptions } from '../../src/api/options.js';
 import { openImage } from '../../src/image/open.js';
 import type { BlockDevice } from '../../src/io/device.js';
 import { memoryDevice } from '../../src/io/memory.js';
@@ -19,6 +20,8 @@ import { crashStates, recordingDevice, type RecordingDevice } from './recording-
 export interface GroupEdit {
   readonly name: string;
   readonly make: (group: ImageGroup<BlockDevice>) => Promise<unknown>;
+  /** What `resume` has to be told again. */
+  readonly resuming?: ResumingOptions;
   readonly model: (before: Contents) => Contents;
 }
 
@@ -34,6 +37,7 @@ export const GROUP_EDITS: readonly GroupEdit[] = [
   {
     name: 'apply',
     make: (group) => group.apply('first', { discardChanges: true }),
+    resuming: { discardChanges: true },
     model: editNamed('apply the first').model,
   },
   {
@@ -119,6 +123,7 @@ export async function recorded(
   let before = record.bytes;
   record.onChange = (what) => {
     fails(what);
+    if (what === 'prepare') return;
     before = record.bytes;
     // What it becomes is known once it is there.
     queueMicrotask(() => {

@@ -13,7 +13,7 @@ import { newSha256 } from '../../src/node/index.js';
 export class MemoryRecord implements RecordStore {
   bytes: Uint8Array | undefined;
   /** Called before each change; may throw. */
-  onChange: (what: 'write' | 'remove') => void = () => undefined;
+  onChange: (what: 'prepare' | 'write' | 'remove') => void = () => undefined;
 
   constructor(bytes?: Uint8Array) {
     this.bytes = bytes;
@@ -28,6 +28,24 @@ export class MemoryRecord implements RecordStore {
       files: images.map(({ file }) => file),
       images,
     });
+  }
+
+  foretell(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  prepare(): Promise<void> {
+    return Promise.resolve().then(() => {
+      this.onChange('prepare');
+    });
+  }
+
+  discard(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  sweep(): Promise<void> {
+    return Promise.resolve();
   }
 
   write(...[request, images]: Parameters<RecordStore['write']>): Promise<void> {

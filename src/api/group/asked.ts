@@ -29,6 +29,7 @@ export function applying(snapshot: string, options: ApplyingTogether & EditOptio
 export function deleting(names: string | readonly string[], options: EditOptions): GroupRequest {
   refuseWrong(options, EDIT);
   const snapshots = typeof names === 'string' ? [names] : [...names];
+  if (snapshots.length === 0) throw new TypeError('a delete needs at least one snapshot');
   for (const name of snapshots) refuseNoName(name);
   return { operation: 'delete', snapshots };
 }

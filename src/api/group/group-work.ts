@@ -1,15 +1,9 @@
 import { throwIfAborted } from '../../base/abort.js';
-import { isQsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { openImage } from '../../image/open.js';
 import { settled } from '../../io/settled.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
-import {
-  headerAfter,
-  ofFile,
-  withStates,
-  type TogetherRecord,
-} from '../../edit/tx/execute-together.js';
+import { headerAfter, ofFile, type TogetherRecord } from '../../edit/tx/execute-together.js';
 import type { EditPlan } from '../../edit/tx/plan.js';
 import type { EditOptions, ProgressOptions, ResumingOptions } from '../options.js';
 import { Queue } from '../queue.js';
@@ -30,22 +24,28 @@ import {
   type GroupRequest,
   type SnapshotMark,
 } from './request.js';
+import { beside, makeAllDurable, toldHow } from './resuming.js';
 import { carryOutTasks, planTasks, type DoneImage, type PlannedImage, type Task } from './tasks.js';
 
-/** A group edit to look at. Nothing is written. */
-export interface PlannedGroupEdit {
+/** What a group edit is about. */
+interface GroupEdit {
   readonly request: GroupRequest;
-  readonly images: readonly PlannedImage[];
+  /** The snapshots by their names, each once, whatever words chose them. */
+  readonly names: readonly string[];
   /** Images that had the edit before, where it is resumed. */
   readonly haveIt: readonly string[];
+  /** Those of them that got a snapshot of the name of a deleted one since then. */
+  readonly haveAnew: readonly string[];
+}
+
+/** A group edit to look at. Nothing is written. */
+export interface PlannedGroupEdit extends GroupEdit {
+  readonly images: readonly PlannedImage[];
 }
 
 /** What a group edit did. */
-export interface DoneGroupEdit {
-  readonly request: GroupRequest;
+export interface DoneGroupEdit extends GroupEdit {
   readonly images: readonly DoneImage[];
-  /** Images that had the edit before, where it was resumed. */
-  readonly haveIt: readonly string[];
 }
 
 /** What is left of a group edit, as it was found. */
@@ -55,6 +55,8 @@ interface Left {
   readonly marks: readonly (readonly SnapshotMark[] | undefined)[];
   /** What is known of images that have the edit. */
   readonly recorded?: readonly RecordedImage[];
+  /** The images as they were read. */
+  readonly images: readonly OpenImage[];
 }
 
 /** The work on the open images of a group: one piece after the other, until they are closed. */
@@ -85,10 +87,20 @@ export class GroupWork<Source extends BlockSource> {
     return this.#queued(options, async () => {
       const devices = this.#devices();
       const left = await this.#left(options);
-      if (left === undefined) return undefined;
+      if (left === undefined) {
+        await this.#store.sweep();
+        return undefined;
+      }
+      await makeAllDurable(
+        devices.flatMap((device, i) =>
+          left.marks[i] === undefined ? [{ device, image: left.images[i]! }] : [],
+        ),
+      );
       try {
         // The record stays: it holds for images that this run takes back, too.
-        return await this.#carryOut(devices, left, { takeBack: () => Promise.resolve() }, options);
+        return await toldHow(() =>
+          this.#carryOut(devices, left, { takeBack: () => Promise.resolve() }, options),
+        );
       } catch (error) {
         throw beside(this.#outcome(left).haveIt, this.sources, error);
       }
@@ -98,7 +110,7 @@ export class GroupWork<Source extends BlockSource> {
   planResume(options: ResumingOptions & ProgressOptions): Promise<PlannedGroupEdit | undefined> {
     return this.#queued(options, async () => {
       const left = await this.#left(options);
-      return left && this.#planned(left, options);
+      return left && toldHow(() => this.#planned(left, options));
     });
   }
 
@@ -148,8 +160,10 @@ export class GroupWork<Source extends BlockSource> {
   async #chosen(request: GroupRequest): Promise<Left> {
     const found = await this.#store.read();
     if (found !== undefined) throw unfinished(found);
+    await this.#store.foretell();
     const selectors = selectorsOf(request);
-    return { request, marks: chooseSnapshots(await this.#images(), selectors) };
+    const images = await this.#images();
+    return { request, marks: chooseSnapshots(images, selectors), images };
   }
 
   async #left({ operation, discardChanges }: ResumingOptions): Promise<Left | undefined> {
@@ -157,15 +171,17 @@ export class GroupWork<Source extends BlockSource> {
     if (found === undefined) return undefined;
     const recorded = refuseOtherEdit(found, operation);
     const marks: Left['marks'][number][] = [];
-    for (const [i, image] of (await this.#images()).entries()) {
-      const left = leftToDo(image, found.request, recorded[i]!);
+    const images = await this.#images();
+    for (const [i, image] of images.entries()) {
+      const left = leftToDo(image, found, recorded[i]!);
       marks.push(await ofFile(image.source, () => left));
     }
+    // What disks hold now is not what was given up then.
     const request =
-      found.request.operation === 'apply' && discardChanges === true
-        ? { ...found.request, discardChanges }
+      found.request.operation === 'apply'
+        ? { ...found.request, discardChanges: discardChanges === true }
         : found.request;
-    return { request, marks, recorded };
+    return { request, marks, recorded, images };
   }
 
   async #images(): Promise<readonly OpenImage[]> {
@@ -187,6 +203,8 @@ export class GroupWork<Source extends BlockSource> {
       return { ...this.#outcome(left), images: [] };
     }
     const recordOf = (plans: readonly EditPlan[]): TogetherRecord => ({
+      prepare: () => this.#store.prepare(),
+      discard: () => this.#store.discard(),
       write: () => this.#store.write(left.request, recordedImages(this.sources, left, plans)),
       takeBack,
       remove,
@@ -194,29 +212,23 @@ export class GroupWork<Source extends BlockSource> {
     return { ...this.#outcome(left), images: await carryOutTasks(tasks, recordOf, options) };
   }
 
-  #outcome({ request, marks }: Left): Omit<PlannedGroupEdit, 'images'> {
-    const having = this.sources.filter((_, i) => marks[i] === undefined);
-    return { request, haveIt: having.map(({ label }) => label) };
+  #outcome({ request, marks, recorded, images }: Left): GroupEdit {
+    const chosen = marks.map((own, i) => recorded?.[i]?.chosen ?? own ?? []).flat();
+    const names =
+      request.operation === 'create'
+        ? [request.name]
+        : [...new Set(chosen.map((mark) => mark.name))];
+    const having = images.filter((_, i) => marks[i] === undefined);
+    const anew = having.filter(
+      ({ snapshots }) =>
+        request.operation === 'delete' && snapshots.some(({ name }) => names.includes(name)),
+    );
+    return { request, names, haveIt: labelsOf(having), haveAnew: labelsOf(anew) };
   }
 }
 
-/** What failed while an edit was resumed, with the state of the images that had the edit before. */
-function beside(
-  haveIt: readonly string[],
-  sources: readonly BlockSource[],
-  error: unknown,
-): unknown {
-  if (!isQsnapError(error) || haveIt.length === 0) return error;
-  const { imageState, imageStates } = error.details;
-  if (imageState === undefined || imageState === 'unchanged' || imageState === 'new') return error;
-  const each = sources.map(({ label }) => {
-    const state = haveIt.includes(label) ? 'new' : (imageStates?.[label] ?? imageState);
-    return [label, state] as const;
-  });
-  // What the message says of those of this run is said again, of all.
-  const plain = isQsnapError(error.cause) && imageStates !== undefined ? error.cause : error;
-  return withStates(plain, Object.fromEntries(each));
-}
+const labelsOf = (images: readonly OpenImage[]): readonly string[] =>
+  images.map(({ source }) => source.label);
 
 function tasksOf<Source extends BlockSource>(
   sources: readonly Source[],

@@ -2,7 +2,7 @@ import { printableText } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { placeOfActive } from '../../edit/snapshot/unsaved.js';
-import { recordedHeader, type RecordedImage } from './record.js';
+import { recordedHeader, type FoundRecord, type RecordedImage } from './record.js';
 import {
   FINISH_BY_HAND,
   findMarked,
@@ -24,7 +24,7 @@ type ApplyRequest = Extract<GroupRequest, { operation: 'apply' }>;
  */
 export async function leftToDo(
   image: OpenImage,
-  request: GroupRequest,
+  { request, label }: Pick<FoundRecord, 'request' | 'label'>,
   recorded: RecordedImage,
 ): Promise<readonly SnapshotMark[] | undefined> {
   switch (request.operation) {
@@ -35,7 +35,7 @@ export async function leftToDo(
       return left.length === 0 ? undefined : left;
     }
     case 'apply':
-      return (await isApplied(image, request, recorded)) ? undefined : recorded.chosen;
+      return (await isApplied(image, request, recorded, label)) ? undefined : recorded.chosen;
   }
 }
 
@@ -43,6 +43,7 @@ async function isApplied(
   image: OpenImage,
   { saveAs }: ApplyRequest,
   { headerBefore, headerAfter, chosen }: RecordedImage,
+  label: string,
 ): Promise<boolean> {
   // The disk was kept by the same switch.
   if (saveAs !== undefined && snapshotsLike(image, saveAs).length > 0) return true;
@@ -50,7 +51,7 @@ async function isApplied(
   if (header === headerBefore) return false;
   const mayBe = header === headerAfter && saveAs === undefined;
   if (mayBe && (await mayStandOn(image, chosen[0]!))) return true;
-  throw changed(image, chosen[0]!);
+  throw changed(image, chosen[0]!, label);
 }
 
 /** Whether nothing says that the active disk grew from another snapshot. */
@@ -62,7 +63,7 @@ async function mayStandOn(image: OpenImage, mark: SnapshotMark): Promise<boolean
   return grewFrom === undefined || grewFrom.nearest.index === applied.index;
 }
 
-function changed({ source }: OpenImage, { name }: NameAndDate): QsnapError {
+function changed({ source }: OpenImage, { name }: NameAndDate, label: string): QsnapError {
   const message =
     'the image was edited by itself since the group edit was cut, and whether it stands on ' +
     `"${printableText(name)}" can't be told`;
@@ -70,6 +71,6 @@ function changed({ source }: OpenImage, { name }: NameAndDate): QsnapError {
     file: source.label,
     structure: 'header',
     at: 24,
-    hint: FINISH_BY_HAND,
+    hint: `${FINISH_BY_HAND}: ${printableText(label)}`,
   });
 }

@@ -1,9 +1,11 @@
 import { ForeignJson } from '../../base/foreign-json.js';
 import { digestOf, type NewHasher } from '../../base/hasher.js';
+import { nestsDeeperThan } from '../../base/json-depth.js';
 import { hexOfBytes, utf8Bytes } from '../../base/text.js';
 import { QsnapError, type ErrorDetails } from '../../errors.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { SnapshotDate } from '../../qcow2/snapshot-table.js';
+import { disagreement } from './agreement.js';
 import type { GroupRequest, NameAndDate, SnapshotMark } from './request.js';
 
 /**
@@ -41,6 +43,8 @@ export const RECORD_LIMITS = {
   /** Room for many images with long names, and for thousands of snapshots. */
   bytesMax: 16 * 2 ** 20,
   imagesMax: 1024,
+  /** Twice as deep as a record is. */
+  depthMax: 14,
 } as const;
 
 /** Where the record of a group lies. */
@@ -48,7 +52,23 @@ export interface RecordStore {
   /** @throws QsnapError GROUP_RECORD_INVALID for one that can't be read; OPEN_FAILED, READ_FAILED. */
   read(): Promise<FoundRecord | undefined>;
   /**
-   * Writes the record, and replaces the one that `read` found.
+   * Looks whether a record could be written, as far as that can be told without writing.
+   *
+   * @throws QsnapError GROUP_INVALID where no image has a folder that lasts; OPEN_FAILED.
+   */
+  foretell(): Promise<void>;
+  /**
+   * Makes sure that a record can be written. Nobody finds one by that.
+   *
+   * @throws QsnapError GROUP_INVALID, OPEN_FAILED, IMAGE_IN_USE.
+   */
+  prepare(): Promise<void>;
+  /** Takes back what `prepare` made, if it has not become the record. */
+  discard(): Promise<void>;
+  /** Removes what cuts left of records that nobody ever found. */
+  sweep(): Promise<void>;
+  /**
+   * Writes the record that was prepared, and replaces the one that `read` found.
    *
    * @param images one for each image of the group, in its order.
    * @returns when it is on the medium.
@@ -117,15 +137,27 @@ export function decodeGroupRecord(bytes: Uint8Array, newHasher: NewHasher): Grou
   const edit = json.recordOf(whole['edit'], 'edit');
   const request = requestOf(edit['request']);
   const images = json.listOf(edit['images'], 'images', RECORD_LIMITS.imagesMax, recordedOf);
-  const wanted = request.operation === 'apply' ? 1 : undefined;
-  for (const [i, { chosen }] of images.entries()) {
-    if (chosen.length === (wanted ?? chosen.length)) continue;
-    throw json.wrong(`images[${i}].chosen.length`, chosen.length, `${wanted}`);
-  }
+  refuseDisagreement(request, images);
   return { request, images };
 }
 
+/** A record that says one thing and would do another. */
+function refuseDisagreement(request: GroupRequest, images: readonly RecordedFile[]): void {
+  if (request.operation === 'delete' && request.snapshots.length === 0) {
+    throw json.wrong('request.snapshots.length', 0, 'at least 1');
+  }
+  const chosen = images.map((image) => image.chosen);
+  const found = disagreement(request, chosen);
+  if (found === undefined) return;
+  throw json.wrong(`images[${found.image}].chosen`, found.actual, found.expected);
+}
+
 function parsed(bytes: Uint8Array): unknown {
+  const most = RECORD_LIMITS.depthMax;
+  if (nestsDeeperThan(most, bytes)) {
+    const expected = `at most ${most} levels`;
+    throw groupRecordInvalid('its lists and objects lie too deep in each other', { expected });
+  }
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {

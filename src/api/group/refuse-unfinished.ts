@@ -1,6 +1,6 @@
 import { hinted } from '../../base/hints.js';
 import { printableText } from '../../base/text.js';
-import { QsnapError } from '../../errors.js';
+import { QsnapError, type ErrorDetails } from '../../errors.js';
 import type { FoundRecord, RecordedImage } from './record.js';
 import type { GroupRequest } from './request.js';
 
@@ -42,20 +42,21 @@ export function refuseOtherEdit(
       ...about(found),
       expected: operation,
       actual: found.request.operation,
-      hint: `resume it as a ${found.request.operation}`,
+      ...hinted('resume-group'),
     });
   }
   if (found.images !== undefined) return found.images;
   throw new QsnapError('GROUP_UNFINISHED', `the unfinished ${what} is of other images`, {
     ...about(found),
     candidates: found.files,
-    hint: 'name the images of that edit, all of them',
+    ...hinted('resume-group'),
   });
 }
 
-function about({ label }: FoundRecord): {
-  readonly file: string;
-  readonly imageState: 'unchanged';
-} {
-  return { file: label, imageState: 'unchanged' };
+function about({
+  label,
+  request: { operation },
+  files,
+}: FoundRecord): Pick<ErrorDetails, 'file' | 'imageState' | 'unfinished'> {
+  return { file: label, imageState: 'unchanged', unfinished: { operation, files } };
 }

@@ -25,8 +25,12 @@ export interface Part extends Pick<ExecuteOptions, 'verify'> {
 
 /** What is kept on the medium as long as some images may be in the new state and others in the old one. */
 export interface TogetherRecord {
+  /** Resolves when nothing is known that speaks against writing it. */
+  prepare(): Promise<void>;
   /** Resolves when it is on the medium. */
   write(): Promise<void>;
+  /** Takes back what `prepare` made, if it was not written. */
+  discard(): Promise<void>;
   /** All images have their old state again, and nothing is left to be done. */
   takeBack(): Promise<void>;
   /** All images have their new state. Resolves when the medium no longer has the record. */
@@ -58,8 +62,14 @@ export async function executeTogether(
   const { record, signal } = options;
   for (const { plan } of parts) refuseStale(plan);
   for (const { plan } of parts) await ofFile(plan.source, () => begin(plan, { signal }));
-  await writeShadows(parts, options);
-  await writeRecord(parts, record);
+  try {
+    // Shadows may take long: what would fail after them fails now.
+    await inState('unchanged', () => record.prepare());
+    await writeShadows(parts, options);
+    await writeRecord(parts, record);
+  } finally {
+    await record.discard();
+  }
   await sendSwitches(parts, record);
   await removeRecord(record);
   const reports: ExecuteReport[] = [];

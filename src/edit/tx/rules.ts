@@ -4,6 +4,9 @@ import { shadowWriteRanges, type WritePlan } from './plan.js';
 import { isHeaderWrite, type StagedPlan } from './staged-plan.js';
 
 const SECTOR_BYTES = 512;
+/** The bytes of the header that an edit may change. */
+export const SWITCH_FROM = 24;
+export const SWITCH_END = 96;
 
 /**
  * Holds every plan to the rules that docs/crash-safety.md relies on. Shadow writes overlap neither the first sector
@@ -13,7 +16,7 @@ const SECTOR_BYTES = 512;
  */
 export function assertSafe(plan: WritePlan): void {
   const { at, bytes } = plan.switch;
-  assert(at >= 24 && at + bytes.length <= 96, 'the switch lies in bytes 24 to 95');
+  assert(at >= SWITCH_FROM && at + bytes.length <= SWITCH_END, 'the switch lies in bytes 24 to 95');
   const shadow = plan.shadow.flatMap((write) => [...shadowWriteRanges(write)]);
   for (const range of [...shadow, ...plan.freed, ...plan.punch]) {
     assert(range.at >= SECTOR_BYTES, 'only the switch touches the first sector');
@@ -37,7 +40,7 @@ export function assertSafeStages({ stages, unlists, punch }: StagedPlan): void {
     const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);
     const [{ at, length } = { at: 0, length: 0 }] = ranges;
     assert(ranges.length === 1, 'a write to the header is alone in its stage');
-    assert(at >= 24 && at + length <= 96, 'it lies in bytes 24 to 95');
+    assert(at >= SWITCH_FROM && at + length <= SWITCH_END, 'it lies in bytes 24 to 95');
   }
   for (const [index, { writes }] of stages.entries()) {
     const ranges = writes.flatMap((write) => [...shadowWriteRanges(write)]);

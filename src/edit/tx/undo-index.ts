@@ -2,7 +2,7 @@ import { ForeignJson } from '../../base/foreign-json.js';
 import { MiB } from '../../base/units.js';
 import { QsnapError, type ErrorDetails } from '../../errors.js';
 import type { ByteRange } from '../../io/device.js';
-import { areDisjoint } from './rules.js';
+import { areDisjoint, SWITCH_END, SWITCH_FROM } from './rules.js';
 
 /**
  * The index of an undo file. All numbers are bytes. Anybody can make a file with a right digest, so no field is
@@ -61,9 +61,6 @@ export interface KeptRange {
 }
 
 const SECTOR_BYTES = 512;
-/** The header's fields that an edit may change. */
-const SWITCH_FROM = 24;
-const SWITCH_END = 96;
 const SHA256_BYTES = 32;
 
 const json = new ForeignJson((path, actual, expected) =>

@@ -10,11 +10,10 @@ import { editsBegun } from '../../io/edits.js';
 import { executePlan, inState } from './execute.js';
 import { notAsWritten } from './read-back.js';
 import { readKept, readUndoIndex } from './undo-file.js';
+import { SWITCH_END } from './rules.js';
 import { useUp } from './use-up.js';
 import { bytesOfHex, type KeptStretch, type ShadowStretch, type UndoIndex } from './undo-index.js';
 
-/** The header's fields that an edit may change end here. */
-const SWITCH_END = 96;
 const CHUNK_BYTES = 4 * MiB;
 
 /** What a caller may ask of an undo. */

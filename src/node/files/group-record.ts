@@ -1,13 +1,12 @@
 /** The file that a group edit leaves beside an image while some images have the edit and others have not. */
 import { constants, promises } from 'node:fs';
 import path from 'node:path';
+import { assert } from '../../base/assert.js';
 import { printableText } from '../../base/text.js';
 import { isQsnapError, QsnapError } from '../../errors.js';
 import {
   decodeGroupRecord,
   encodeGroupRecord,
-  groupRecordInvalid,
-  RECORD_LIMITS,
   type FoundRecord,
   type GroupRecord,
   type RecordedImage,
@@ -15,15 +14,20 @@ import {
 } from '../../api/group/record.js';
 import type { GroupRequest } from '../../api/group/request.js';
 import { newSha256 } from '../sha256.js';
-import { closeQuietly, openCalls } from './file-calls.js';
+import { recordPathOf } from './group-record-name.js';
 import { fileIdentity } from './identity.js';
 import { removeName } from './naming.js';
 import type { HostFile } from './open.js';
-import { createOutputFile } from './output-file.js';
-import { openFailed, readFailed, systemCodeOf, writeFailed } from './system-error.js';
+import { createOutputFile, partialNameOf, type OutputFile } from './output-file.js';
+import { removeLeftover } from './partial-file.js';
+import { bytesOfRecord, type RecordPlace } from './read-group-record.js';
+import { openFailed, writeFailed } from './system-error.js';
 
 /** Only the owner may read it: it names snapshots and files. */
 const MODE = 0o600;
+
+const OTHER_FIRST =
+  'name another image of the group first: the record of the edit lies beside the first one';
 
 /** One image of a group. */
 interface Member {
@@ -39,11 +43,13 @@ interface Member {
 export class GroupRecordFile implements RecordStore {
   readonly #members: readonly Member[];
   /** Where a record may lie: the first one is where it is written. */
-  readonly #places: readonly string[];
+  readonly #places: readonly RecordPlace[];
   /** Where one was found. */
   #found: string | undefined;
+  /** The one that is written, under its temporary name. */
+  #output: OutputFile | undefined;
 
-  private constructor(members: readonly Member[], places: readonly string[]) {
+  private constructor(members: readonly Member[], places: readonly RecordPlace[]) {
     this.#members = members;
     this.#places = places;
   }
@@ -54,26 +60,26 @@ export class GroupRecordFile implements RecordStore {
    */
   static async of(files: readonly HostFile[]): Promise<GroupRecordFile> {
     const members: Member[] = [];
-    const places: string[] = [];
+    const places: RecordPlace[] = [];
     for (const file of files) {
       const real = await promises.realpath(file.path).catch((error: unknown) => {
         throw openFailed(file.label, error);
       });
       members.push({ path: real, identity: await file.identity() });
       // What lies beside a device is gone when the system ends.
-      const isFile = (await promises.stat(real)).isFile();
-      const name = `.${path.basename(real)}.qsnap-group`;
-      if (isFile) places.push(path.join(path.dirname(real), name));
+      const stats = await promises.stat(real);
+      if (!stats.isFile()) continue;
+      places.push({ path: recordPathOf(real), image: file.label, imageOwner: stats.uid });
     }
     return new GroupRecordFile(members, places);
   }
 
   async read(): Promise<FoundRecord | undefined> {
     for (const place of this.#places) {
-      const bytes = await bytesOf(place);
+      const bytes = await bytesOfRecord(place);
       if (bytes === undefined) continue;
-      this.#found = place;
-      return this.#foundRecord(place, this.#decoded(place, bytes));
+      this.#found = place.path;
+      return this.#foundRecord(place.path, this.#decoded(place.path, bytes));
     }
     this.#found = undefined;
     return undefined;
@@ -101,24 +107,56 @@ export class GroupRecordFile implements RecordStore {
     };
   }
 
+  async foretell(): Promise<void> {
+    const folder = path.dirname(this.#place());
+    try {
+      await promises.access(folder, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      throw openFailed(folder, error).with({ hint: OTHER_FIRST });
+    }
+  }
+
+  async prepare(): Promise<void> {
+    const place = this.#place();
+    try {
+      this.#output = await createOutputFile(place, { replace: true, mode: MODE });
+    } catch (error) {
+      const isChosen = this.#found === undefined;
+      const isFolder = isQsnapError(error) && error.code === 'OPEN_FAILED';
+      throw isChosen && isFolder ? error.with({ hint: OTHER_FIRST }) : error;
+    }
+  }
+
   /**
    * The file gets its name when it is complete and on the medium; it takes the place of the one that was found.
    *
-   * @throws QsnapError GROUP_INVALID where no image is a file; LIMIT_EXCEEDED; OPEN_FAILED, WRITE_FAILED, NO_SPACE.
+   * @throws QsnapError LIMIT_EXCEEDED; WRITE_FAILED, NO_SPACE.
    */
   async write(request: GroupRequest, images: readonly RecordedImage[]): Promise<void> {
-    const place = this.#place();
+    assert(this.#output !== undefined, 'a record is prepared before it is written');
+    const folder = path.dirname(this.#place());
     const named = images.map((image, i) => {
-      return { file: pathFrom(path.dirname(place), this.#members[i]!.path), ...image };
+      return { file: pathFrom(folder, this.#members[i]!.path), ...image };
     });
     const bytes = encodeGroupRecord({ request, images: named }, newSha256);
-    const output = await createOutputFile(place, { replace: true, mode: MODE });
-    try {
-      await output.device.writeBatch([{ at: 0, bytes }]);
-      await output.device.flush();
-      await output.commit();
-    } finally {
-      await output.discard();
+    await this.#output.device.writeBatch([{ at: 0, bytes }]);
+    await this.#output.device.flush();
+    await this.#output.commit();
+  }
+
+  async discard(): Promise<void> {
+    await this.#output?.discard();
+    this.#output = undefined;
+  }
+
+  async sweep(): Promise<void> {
+    for (const place of this.#places) {
+      try {
+        await removeLeftover(partialNameOf(place.path));
+      } catch (error) {
+        // It is no half record, or somebody else's: it harms nobody.
+        if (!isQsnapError(error)) throw error;
+      }
     }
   }
 
@@ -132,7 +170,7 @@ export class GroupRecordFile implements RecordStore {
   }
 
   #place(): string {
-    const place = this.#found ?? this.#places[0];
+    const place = this.#found ?? this.#places[0]?.path;
     if (place !== undefined) return place;
     const message =
       'all images of the group are devices: there is no folder for the record of the edit';
@@ -148,34 +186,4 @@ function pathFrom(folder: string, file: string): string {
   const relative = path.relative(folder, file);
   const isBelow = !relative.startsWith('..') && !path.isAbsolute(relative);
   return isBelow ? relative : file;
-}
-
-/** Undefined where nothing has the name. */
-async function bytesOf(place: string): Promise<Uint8Array | undefined> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const calls = await openCalls(place, flags).catch((error: unknown) => {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
-    throw openFailed(place, error);
-  });
-  if (calls === undefined) return undefined;
-  try {
-    const stats = await calls.stat();
-    if (!stats.isFile()) throw groupRecordInvalid('it is no file', { file: place });
-    const most = RECORD_LIMITS.bytesMax;
-    if (stats.size > most) {
-      const found = { actual: `${stats.size} bytes`, expected: `at most ${most} bytes` };
-      throw groupRecordInvalid(`it has ${found.actual}`, { file: place, ...found });
-    }
-    const bytes = new Uint8Array(stats.size);
-    for (let at = 0; at < bytes.length;) {
-      const read = await calls.read([bytes.subarray(at)], at);
-      if (read === 0) return bytes.subarray(0, at);
-      at += read;
-    }
-    return bytes;
-  } catch (error) {
-    throw readFailed(place, `read ${printableText(place)}`, error);
-  } finally {
-    await closeQuietly(calls);
-  }
 }

@@ -84,7 +84,7 @@ export async function createOutputFile(
   const old = await oldFile(file, options);
   try {
     const target = old?.path ?? file;
-    const partial = path.join(path.dirname(target), `.${path.basename(target)}.qsnap-partial`);
+    const partial = partialNameOf(target);
     const leftoverRemoved = await removeLeftover(partial);
     const made = await createPartial(partial, options.mode ?? 0o666);
     const replace = options.replace === true;
@@ -93,6 +93,11 @@ export async function createOutputFile(
     await closeQuietly(old?.device);
     throw error instanceof QsnapError ? error : openFailed(file, error);
   }
+}
+
+/** The temporary name of a file while it is written. */
+export function partialNameOf(target: string): string {
+  return path.join(path.dirname(target), `.${path.basename(target)}.qsnap-partial`);
 }
 
 /** A file that is there already, held so that nobody else begins to use it. */

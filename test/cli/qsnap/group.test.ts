@@ -10,8 +10,9 @@ import {
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { encodeGroupRecord, recordedHeader } from '../../../src/api/group/record.js';
+import { resumeCommand } from '../../../src/cli/resume-command.js';
 import { GROUP_SENTENCES } from '../../../src/cli/qsnap/group-failure.js';
-import { newSha256, openFileForEdit } from '../../../src/node/index.js';
+import { newSha256, openFileForEdit, openImageFile } from '../../../src/node/index.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { alike } from '../../support/group-cuts.js';
 import { expectSound, NOW, parsed, qsnap, type Ran } from './harness.js';
@@ -64,6 +65,23 @@ async function cutCreate(): Promise<void> {
   }));
   const date = { seconds, nanoseconds: 345_000_000 };
   const request = { operation: 'create', name: 'new', date } as const;
+  writeFileSync(record(), encodeGroupRecord({ request, images }, newSha256));
+}
+
+/** The same of a delete of the first snapshot. */
+async function cutDelete(): Promise<void> {
+  const images = await Promise.all(
+    [vm, nvram].map(async (file) => {
+      const header = recordedHeader(readFileSync(file));
+      const image = await openImageFile(file);
+      const { id, name, date } = image.snapshots[0]!;
+      await image.close();
+      const chosen = [{ id, name, date }];
+      return { file: path.basename(file), headerBefore: header, headerAfter: header, chosen };
+    }),
+  );
+  expect((await qsnap(['delete', vm, 'first'])).code).toBe(0);
+  const request = { operation: 'delete', snapshots: ['first'] } as const;
   writeFileSync(record(), encodeGroupRecord({ request, images }, newSha256));
 }
 
@@ -198,7 +216,7 @@ test('delete: several at once, each of which has to be on every image', async ()
   );
   const { code, stdout } = await run('delete', 'first', 'id:1', 'last', ...group);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/\nBoth images are without 3 snapshots now\.\n$/);
+  expect(stdout).toMatch(/\nBoth images are without "first" and "last" now\.\n$/);
   expect(await namesOf(vm)).toEqual(['lone']);
   await expectAllSound();
 });
@@ -241,18 +259,18 @@ describe('an edit that was cut', () => {
     const listed = await run('list', ...group);
     expect(listed.stderr).toBe(
       'warning: the create of "new" was cut and is unfinished: ' +
-        '`qsnap create --resume --group …` brings it to its end (.vm.qcow2.qsnap-group)\n',
+        '`qsnap create --resume --group vm.qcow2 nvram.qcow2` brings it to its end (.vm.qcow2.qsnap-group)\n',
     );
     expect(listed.stdout).toContain('\nOnly on vm.qcow2: "new".\n');
     const json = parsed('group-list', (await qsnap(['list', '--json', ...group])).stdout);
     expect(json).toMatchObject({ unfinished: { operation: 'create', files: [vm, nvram] } });
     expect((await run('create', 'other', ...group)).stderr).toBe(
       'qsnap: .vm.qcow2.qsnap-group: the group edit before this one, the create of "new", was cut and is unfinished\n' +
-        'hint: the same command with --resume, and without names, makes what is left of it\n' +
+        'hint: `qsnap create --resume --group vm.qcow2 nvram.qcow2` brings all images to the edit\n' +
         'All images of the group are unchanged.\n',
     );
     expect((await run('delete', '--resume', ...group)).stderr).toContain(
-      'the unfinished edit is a create of "new"\nhint: resume it as a create\n',
+      'the unfinished edit is a create of "new"\nhint: `qsnap create --resume --group vm.qcow2 nvram.qcow2` ',
     );
     const dry = await run('create', '--resume', '--dry-run', ...group);
     expect(dry.stdout).toMatch(/^Dry run: nvram\.qcow2 [^]*\nvm\.qcow2 has it already\.\n$/);
@@ -274,6 +292,24 @@ describe('an edit that was cut', () => {
     await expectAllSound();
   });
 
+  test('the command to resume it is for a shell', () => {
+    const files = ['/a b/vm.qcow2', "/it's.qcow2", '/c.qcow2'];
+    expect(resumeCommand({ operation: 'apply', files })).toBe(
+      String.raw`qsnap apply --resume --group '/a b/vm.qcow2' '/it'\''s.qcow2' /c.qcow2`,
+    );
+  });
+
+  test('nothing is claimed of an image that got the name anew', async () => {
+    await cutDelete();
+    expect((await qsnap(['create', vm, 'first'])).code).toBe(0);
+    const { code, stdout } = await run('delete', '--resume', ...group);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /\nvm\.qcow2 had it already\.\nThe edit is complete: both images had it\.\n$/,
+    );
+    await expectAllSound();
+  });
+
   test('of other images is not resumed', async () => {
     await cutCreate();
     const other = path.join(folder, 'other.qcow2');
@@ -283,7 +319,7 @@ describe('an edit that was cut', () => {
     expect(stderr).toBe(
       'qsnap: .vm.qcow2.qsnap-group: the unfinished create of "new" is of other images\n' +
         '  vm.qcow2\n  nvram.qcow2\n' +
-        'hint: name the images of that edit, all of them\n' +
+        'hint: `qsnap create --resume --group vm.qcow2 nvram.qcow2` brings all images to the edit\n' +
         'All images of the group are unchanged.\n',
     );
     await expectAllSound();

@@ -173,6 +173,12 @@ describe('the command', () => {
     expect(stdout).toContain('active disk');
     expect(stdout).toContain('✓');
     expect(readFileSync(picture, 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/);
+    const both = await qsnap(['tree', '--dot', '--json', image]);
+    expect(both).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('"USAGE"') as string,
+      stderr: expect.stringContaining("'--dot' cannot be used with option '--json'") as string,
+    });
     const dot = await qsnap(['tree', '--dot', image]);
     expect(dot.stdout).toMatch(/^digraph "[^]* -> active [^]*\}\n$/);
   });

@@ -30,7 +30,10 @@ const RECORDS: readonly GroupRecord[] = [
     },
     images: [image, { ...image, file: '/elsewhere/nvram.qcow2' }],
   },
-  { request: { operation: 'delete', snapshots: ['a', 'b'] }, images: [image] },
+  {
+    request: { operation: 'delete', snapshots: ['golden', 'name:b', 'id:2', '#1'] },
+    images: [{ ...image, chosen: [...image.chosen, { id: '2', name: 'b', date }] }],
+  },
 ];
 
 function codeOf(bytes: Uint8Array): string {
@@ -63,6 +66,14 @@ test('a record that was cut off, or has one other byte, is refused', () => {
     // A key that nobody reads is not there; white space says nothing.
     if (code === 'taken') expect(other[at]! <= 0x20 || bytes[at]! <= 0x20, `byte ${at}`).toBe(true);
   }
+});
+
+const deep = (levels: number): unknown => (levels === 0 ? [] : [deep(levels - 1)]);
+
+test('a record that is deeper than any stack is refused', () => {
+  const nested = '['.repeat(200_000) + ']'.repeat(200_000);
+  const text = `{"format":"qsnap group edit","version":1,"sha256":"","edit":${nested}}`;
+  expect(codeOf(new TextEncoder().encode(text))).toBe('GROUP_RECORD_INVALID');
 });
 
 describe('a record with a right checksum that says what no edit says', () => {
@@ -104,6 +115,30 @@ describe('a record with a right checksum that says what no edit says', () => {
     ['a header that is no hex', images({ headerBefore: 'x'.repeat(144) })],
     ['nothing to apply', images({ chosen: [] })],
     ['a file that is none', images({ file: 7 })],
+    ['another snapshot', images({ chosen: [{ id: '1', name: 'other', date }] })],
+    ['two snapshots to apply', images({ chosen: [...image.chosen, ...image.chosen] })],
+    [
+      'another id',
+      (edit) => (edit['request'] = { operation: 'apply', snapshot: 'id:7', discardChanges: true }),
+    ],
+    ['nothing to delete', (edit) => (edit['request'] = { operation: 'delete', snapshots: [] })],
+    [
+      'a word that means nothing',
+      (edit) => (edit['request'] = { operation: 'delete', snapshots: ['golden', 'b'] }),
+    ],
+    [
+      'a snapshot that a create is about',
+      (edit) => (edit['request'] = { operation: 'create', name: 'golden', date }),
+    ],
+    [
+      'other names on other images',
+      (edit) => {
+        edit['request'] = { operation: 'apply', snapshot: '#0', discardChanges: true };
+        edit['images'] = [image, { ...image, chosen: [{ id: '1', name: 'b', date }] }];
+      },
+    ],
+    // A key that nobody reads has a part in the checksum.
+    ['what nobody reads', (edit) => (edit['more'] = deep(20))],
   ])('%s', (_, change) => {
     expect(codeOf(edited(change))).toBe('GROUP_RECORD_INVALID');
   });

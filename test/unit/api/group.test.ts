@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { isQsnapError, QsnapError } from '../../../src/errors.js';
 import { ImageGroup } from '../../../src/api/group/image-group.js';
 import { openQcow } from '../../../src/api/open-qcow.js';
@@ -43,8 +43,11 @@ const lost = (): QsnapError => new QsnapError('WRITE_FAILED', 'gone');
 /** The images after a cut that left the first one new and the second one old, and the record. */
 async function cut(
   make: GroupEdit['make'],
+  prepare: (image: MemoryDevice) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<{ readonly images: readonly MemoryDevice[]; readonly record: MemoryRecord }> {
-  const images = await Promise.all(FIXTURES.map(alike));
+  const prepared = await devices();
+  for (const device of prepared) await prepare(device);
+  const images = prepared.map((device) => device.snapshotBytes());
   const whole = await recorded(images, make);
   expect(whole.error).toBeUndefined();
   const after = whole.devices.map((device) => device.snapshotBytes());
@@ -61,6 +64,7 @@ async function cut(
 const create: GroupEdit['make'] = (group) => group.create(NEW_NAME);
 const remove: GroupEdit['make'] = (group) => group.delete(['first', 'last']);
 const apply: GroupEdit['make'] = (group) => group.apply('first', { discardChanges: true });
+const again = { discardChanges: true };
 
 describe('resume', () => {
   test.each([
@@ -71,10 +75,10 @@ describe('resume', () => {
     const { images, record } = await cut(make);
     const group = groupOf(images, record);
     expect(await group.unfinished()).toMatchObject({ request: { operation } });
-    const planned = await group.planResume();
+    const planned = await group.planResume(again);
     expect(planned!.images.map(({ file }) => file)).toEqual(['image 1']);
     expect(planned!.haveIt).toEqual(['image 0']);
-    const done = await group.resume({ operation });
+    const done = await group.resume({ operation, ...again });
     expect(done!.images.map(({ file, plan }) => [file, plan.operation])).toEqual([
       ['image 1', operation],
     ]);
@@ -98,10 +102,34 @@ describe('resume', () => {
     await (await openQcow(images[1]!)).apply('last', { discardChanges: true });
     const error = await failure(groupOf(images, record).resume());
     expect(error).toMatchObject({ code: 'GROUP_CHANGED', details: { file: 'image 1' } });
+    expect(error.details.hint).toMatch(/remove the record of the edit: the record$/);
     expect(record.bytes).toBeDefined();
     // By hand it has it: then the images need no more.
     await (await openQcow(images[1]!)).create('by hand');
     expect((await failure(groupOf(images, record).resume())).code).toBe('GROUP_CHANGED');
+    expectSound(...images);
+  });
+
+  // Between the cut and now a guest may have written: what was given up then is not what is there now.
+  test('an apply gives up what disks hold only if it is told so again', async () => {
+    // What the active disk holds is in no snapshot then.
+    const { images, record } = await cut(apply, async (device) => {
+      const image = await openQcow(device);
+      await image.delete(image.snapshots.map(({ id }) => `id:${id}`).slice(1));
+    });
+    const bytes = images[1]!.snapshotBytes();
+    const error = await failure(groupOf(images, record).resume());
+    expect(error).toMatchObject({
+      code: 'UNSAVED_CHANGES',
+      details: { file: 'image 1', hintCode: 'discard-in-resume' },
+    });
+    expect(await failure(groupOf(images, record).planResume())).toMatchObject({
+      details: { hintCode: 'discard-in-resume' },
+    });
+    expect(Buffer.compare(images[1]!.snapshotBytes(), bytes)).toBe(0);
+    expect(record.bytes).toBeDefined();
+    await groupOf(images, record).resume(again);
+    expect(record.bytes).toBeUndefined();
     expectSound(...images);
   });
 
@@ -118,7 +146,11 @@ describe('resume', () => {
     const { images, record } = await cut(remove);
     await (await openQcow(images[0]!)).create('first');
     const done = await groupOf(images, record).resume();
-    expect(done!.haveIt).toEqual(['image 0']);
+    expect(done).toMatchObject({
+      names: ['first', 'last'],
+      haveIt: ['image 0'],
+      haveAnew: ['image 0'],
+    });
     expect(await namesOf(images[0]!)).toContain('first');
     expect(await namesOf(images[1]!)).not.toContain('first');
     expectSound(...images);
@@ -134,6 +166,28 @@ describe('resume', () => {
     });
     expect((await failure(groupOf(images, record).resume())).details.candidates).toHaveLength(2);
     expect((await failure(groupOf(images, record).create('x'))).code).toBe('GROUP_UNFINISHED');
+    expectSound(...images);
+  });
+
+  // The program that was killed may not have flushed the image that looks new.
+  test('flushes what an image has already before the record goes', async () => {
+    const { images, record } = await cut(create);
+    await (await openQcow(images[1]!)).create('meanwhile');
+    const flushes = images.map((image) => vi.spyOn(image, 'flush'));
+    flushes[0]!.mockRejectedValueOnce(lost());
+    const error = await failure(groupOf(images, record).resume());
+    expect(error).toMatchObject({
+      code: 'WRITE_FAILED',
+      details: { file: 'image 0', imageState: 'old-or-new', hintCode: 'resume-group' },
+    });
+    expect(flushes[1]).not.toHaveBeenCalled();
+    expect(record.bytes).toBeDefined();
+    const writes = vi.spyOn(images[0]!, 'writeBatch');
+    await groupOf(images, record).resume();
+    expect(writes.mock.calls.map(([[write]]) => [write!.at, write!.bytes.length])).toEqual([
+      [24, 72],
+    ]);
+    expect(record.bytes).toBeUndefined();
     expectSound(...images);
   });
 
@@ -233,6 +287,8 @@ describe('a group', () => {
     await expect(group.create('x', { id: '3' } as object)).rejects.toThrow(TypeError);
     await expect(group.apply('x', { saveAs: 3 } as object)).rejects.toThrow(TypeError);
     await expect(group.delete([3] as unknown as string[])).rejects.toThrow(TypeError);
+    await expect(group.delete([])).rejects.toThrow(TypeError);
+    await expect(group.planDelete([])).rejects.toThrow(TypeError);
     await expect(group.resume({ operation: 'rename' } as object)).rejects.toThrow(TypeError);
     const stopped = { signal: AbortSignal.abort() };
     expect((await failure(group.create('x', stopped))).code).toBe('ABORTED');

@@ -3,6 +3,7 @@ import { describeRequest, printableText } from '../../../internal.js';
 import { openGroup } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress } from '../../progress.js';
+import { resumeCommand } from '../../resume-command.js';
 import { countText, oneSafeLine } from '../../text.js';
 import { printJson, printLines, printWarning, type Context } from '../context.js';
 import { groupListJson } from '../present/group-json.js';
@@ -44,12 +45,11 @@ async function unfinishedOf(group: ImageGroup, context: Context): Promise<FoundR
   try {
     const found = await group.unfinished();
     if (found !== undefined) {
-      const { operation } = found.request;
+      const command = resumeCommand({ operation: found.request.operation, files: found.files });
       printWarning(
         context,
         `the ${describeRequest(found.request)} was cut and is unfinished: ` +
-          `\`qsnap ${operation} --resume --group …\` brings it to its end ` +
-          `(${printableText(found.label)})`,
+          `\`${oneSafeLine(command)}\` brings it to its end (${printableText(found.label)})`,
       );
     }
     return found;

@@ -32,8 +32,12 @@ export function addTree(program: Command, contextFor: ContextFor, settle: Settle
     .option('--force', 'replace the file of --svg')
     .action(async (images: string[], flags: TreeFlags, command: Command) => {
       refuseManyPictures(images, flags, command);
+      const context = contextFor(command);
+      if (flags.dot === true && context.json) {
+        command.error("error: option '--dot' cannot be used with option '--json'");
+      }
       const { tree } = await import('../commands/tree.js');
-      settle(await tree(images, flags, contextFor(command)));
+      settle(await tree(images, flags, context));
     });
 }
 

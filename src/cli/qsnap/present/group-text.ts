@@ -8,11 +8,12 @@ import { dryRunLines } from './plan-text.js';
 export const NOTHING_TO_RESUME = 'No edit of this group is unfinished: nothing was done.';
 
 /** What is said when an edit of a group is done: the lines of each image, and their sum. */
-export function groupDoneLines({ request, images, haveIt }: DoneGroupEdit): readonly string[] {
+export function groupDoneLines(done: DoneGroupEdit): readonly string[] {
+  const { request, images, haveIt } = done;
   return [
     ...images.flatMap((image) => [...doneLines(request, image), ...mendedLines(image.plan)]),
     ...haveIt.map((file) => `${printableText(file)} had it already.`),
-    sumLine(request, images.length + haveIt.length),
+    sumLine(done),
   ];
 }
 
@@ -30,20 +31,49 @@ function doneLines(
   }
 }
 
-function sumLine(request: GroupRequest, images: number): string {
+/** More names than these are counted. */
+const NAMES_MAX = 5;
+
+function sumLine(done: DoneGroupEdit): string {
+  const images = done.images.length + done.haveIt.length;
   const all = images === 1 ? 'The image' : images === 2 ? 'Both images' : `All ${images} images`;
   const verb = (one: string, many: string): string => (images === 1 ? one : many);
-  const quoted = (name: string): string => `"${printableText(name)}"`;
+  if (!isSureOf(done)) return `The edit is complete: ${all.toLowerCase()} had it.`;
+  const names = listText(done.names);
+  switch (done.request.operation) {
+    case 'create':
+      return `${all} ${verb('has', 'have')} ${names} now.`;
+    case 'apply':
+      return `${all} ${verb('stands', 'stand')} on ${names} now.`;
+    case 'delete':
+      return `${all} ${verb('is', 'are')} without ${names} now.`;
+  }
+}
+
+function listText(names: readonly string[]): string {
+  if (names.length > NAMES_MAX) return countText(names.length, 'snapshot');
+  const quoted = names.map((name) => `"${printableText(name)}"`);
+  return [quoted.slice(0, -1).join(', '), ...quoted.slice(-1)].filter(Boolean).join(' and ');
+}
+
+/** Whether the images are now what the edit made them: some had it before, and may have been edited since. */
+function isSureOf({ request, names, images, haveIt, haveAnew }: DoneGroupEdit): boolean {
   switch (request.operation) {
     case 'create':
-      return `${all} ${verb('has', 'have')} ${quoted(request.name)} now.`;
+      return true;
     case 'apply':
-      return `${all} ${verb('stands', 'stand')} on ${quoted(request.snapshot)} now.`;
-    case 'delete': {
-      const { length } = request.snapshots;
-      const what = length === 1 ? quoted(request.snapshots[0]!) : countText(length, 'snapshot');
-      return `${all} ${verb('is', 'are')} without ${what} now.`;
-    }
+      // What was saved tells that it was applied, and not what was done after it.
+      return haveIt.length === 0 || request.saveAs === undefined;
+    case 'delete':
+      return (
+        haveAnew.length === 0 &&
+        images.every(({ image, chosen }) => {
+          const gone = new Set(chosen.map(({ index }) => index));
+          return !image.snapshots.some(
+            ({ index, name }) => !gone.has(index) && names.includes(name),
+          );
+        })
+      );
   }
 }
 

@@ -72,7 +72,9 @@ test('of several images all are planned anew where one file turns out not to gro
     { source: device, make: repair(device) },
   ];
   const record = {
+    prepare: () => Promise.resolve(),
     write: () => Promise.resolve(),
+    discard: () => Promise.resolve(),
     takeBack: () => Promise.resolve(),
     remove: () => Promise.resolve(),
   };

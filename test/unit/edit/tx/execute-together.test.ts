@@ -34,7 +34,13 @@ async function pair(): Promise<Pair> {
     events.push(event);
     return Promise.resolve();
   };
-  const record = { write: note('write'), takeBack: note('take back'), remove: note('remove') };
+  const record = {
+    prepare: note('prepare'),
+    write: note('write'),
+    discard: note('discard'),
+    takeBack: note('take back'),
+    remove: note('remove'),
+  };
   return { devices, parts, events, record };
 }
 
@@ -76,7 +82,7 @@ test('writes the record before the first switch, and removes it after the last o
     [false, false],
     [true, true],
   ]);
-  expect(events).toEqual(['write', 'remove']);
+  expect(events).toEqual(['prepare', 'write', 'discard', 'remove']);
   expect(progress).toEqual(progress.toSorted((a, b) => a - b));
   expect(progress.at(-1)).toBe(1);
 });
@@ -96,7 +102,7 @@ describe('a switch that fails', () => {
       details: { file: 'b', imageState: 'old' },
     });
     expect([await isNew(devices[0]), await isNew(devices[1])]).toEqual([false, false]);
-    expect(events).toEqual(['write', 'take back']);
+    expect(events).toEqual(['prepare', 'write', 'discard', 'take back']);
     const { length } = loadFixture('cluster-512');
     for (const device of devices) expect(await device.sizeBytes()).toBe(length);
   });
@@ -113,7 +119,7 @@ describe('a switch that fails', () => {
       },
     });
     expect(await isNew(devices[0])).toBe(false);
-    expect(events).toEqual(['write']);
+    expect(events).toEqual(['prepare', 'write', 'discard']);
   });
 
   test('because somebody else wrote the header leaves theirs alone', async () => {
@@ -132,7 +138,7 @@ describe('a switch that fails', () => {
     });
     expect(devices[1].snapshotBytes().subarray(64, 72)).toEqual(theirs);
     expect(await isNew(devices[0])).toBe(false);
-    expect(events).toEqual(['write', 'take back']);
+    expect(events).toEqual(['prepare', 'write', 'discard', 'take back']);
   });
 });
 
