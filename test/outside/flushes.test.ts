@@ -20,7 +20,7 @@ import {
   planShortcomings,
   type PlannedWrites,
 } from '../support/outside-flushes.js';
-import { callsOfEdit, isNaming, record } from '../support/outside-records.js';
+import { isNaming, record } from '../support/outside-records.js';
 import { headerShortcomings, stageShortcomings } from '../support/outside-stages.js';
 import { describeWithStrace, type SystemCall } from '../support/strace.js';
 
@@ -100,7 +100,7 @@ describeWithStrace('the system calls of an edit', () => {
   test.each(CHOSEN)(`%s, %s (seed ${seed})`, async (kind, _, edit) => {
     const { place, plan, calls } = await record(kind, edit, seed);
     const { image, folder } = place;
-    const ours = callsOfEdit(calls, image);
+    const ours = calls.filter((call) => call.file === image && !isNaming(call));
     const short =
       edit.inPlace === true
         ? headerShortcomings(ours)
@@ -191,7 +191,7 @@ describeWithStrace('a planted fault is seen', () => {
       plan: made,
       calls: all,
     } = await record('five-snapshots', outsideEdit('apply'), seed);
-    calls = callsOfEdit(all, place.image);
+    calls = all.filter((call) => call.file === place.image && !isNaming(call));
     plan = made as PlannedWrites;
     fileBytes = statSync(place.image).size;
   };

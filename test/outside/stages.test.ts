@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { outsideEdit } from '../support/outside-edits.js';
-import { callsOfEdit, record } from '../support/outside-records.js';
+import { isNaming, record } from '../support/outside-records.js';
 import {
   headerShortcomings,
   stageShortcomings,
@@ -40,7 +40,7 @@ describeWithStrace('a planted fault in a delete in place is seen', () => {
     beforeAll(async () => {
       const recorded = await record('five-snapshots', outsideEdit(name), SEED);
       const { image } = recorded.place;
-      calls = callsOfEdit(recorded.calls, image);
+      calls = recorded.calls.filter((call) => call.file === image && !isNaming(call));
       plan = recorded.plan as PlannedStages;
     });
 

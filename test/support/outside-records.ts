@@ -58,13 +58,3 @@ export async function record(kind: string, edit: OutsideEdit, seed: number): Pro
 }
 
 export const isNaming = ({ name }: SystemCall): boolean => NAMING_CALLS.includes(name);
-
-/**
- * The calls of an edit on the image. Before it reads anything it brings to the medium what was written before, by whomever:
- * an edit that was killed before its last flush may have left a header that only the system's memory has.
- */
-export function callsOfEdit(calls: readonly SystemCall[], image: string): readonly SystemCall[] {
-  const [first, ...others] = calls.filter((call) => call.file === image && !isNaming(call));
-  expect(first).toMatchObject({ name: 'fdatasync', result: 0 });
-  return others;
-}

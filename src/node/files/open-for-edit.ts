@@ -22,9 +22,7 @@ export async function openFileDevice(path: string): Promise<FileDevice> {
 }
 
 /**
- * Opens an image for an edit, locked against everybody. The file must exist. What was written to it before is on the
- * medium then: an edit that was killed before its last flush may have left a header that only the system's memory has,
- * and a new edit must not overwrite what the header on the medium leads to.
+ * Opens an image for an edit, locked against everybody. The file must exist.
  *
  * ```ts
  * const device = await openFileForEdit('disk.qcow2');
@@ -36,18 +34,10 @@ export async function openFileDevice(path: string): Promise<FileDevice> {
  * }
  * ```
  *
- * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open; WRITE_FAILED where the medium
- *   does not take what was written before.
+ * @throws QsnapError OPEN_FAILED, NOT_A_FILE, or IMAGE_IN_USE when somebody has it open.
  */
 export async function openFileForEdit(path: string): Promise<EditableImageFile> {
-  const device = await lockedForEdit(await openFileDevice(path), path);
-  try {
-    await device.flush();
-    return device;
-  } catch (error) {
-    await closeQuietly(device);
-    throw error;
-  }
+  return lockedForEdit(await openFileDevice(path), path);
 }
 
 /**
