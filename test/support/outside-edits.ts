@@ -163,13 +163,6 @@ const COPIES: readonly OutsideEdit[] = [
     const words = ['export', '--force', '--format', 'qcow2', '--compress', 'zlib'];
     return [...words, at.image, last(at), '-o', inFolder(at, 'out.qcow2')];
   }),
-  edit({ name: 'compact', needs: 0, output: { name: 'out.qcow2', before: 'nothing' } }, (at) => {
-    return ['compact', at.image, '-o', inFolder(at, 'out.qcow2')];
-  }),
-  edit({ name: 'compact --force', output: { name: 'out.qcow2', before: 'an old file' } }, (at) => {
-    const words = ['compact', '--force', '--drop-zeros', '--dedupe', '-c', 'zlib'];
-    return [...words, at.image, '-o', inFolder(at, 'out.qcow2')];
-  }),
   imgEdit({ name: 'convert', needs: 0, output: { name: 'out.qcow2', before: 'nothing' } }, (at) => [
     'convert',
     '-O',
@@ -179,13 +172,25 @@ const COPIES: readonly OutsideEdit[] = [
   ]),
 ];
 
+const COMPACT_COPIES: readonly OutsideEdit[] = [
+  edit({ name: 'compact', needs: 0, output: { name: 'out.qcow2', before: 'nothing' } }, (at) => {
+    return ['compact', at.image, '-o', inFolder(at, 'out.qcow2')];
+  }),
+  edit({ name: 'compact --force', output: { name: 'out.qcow2', before: 'an old file' } }, (at) => {
+    const words = ['compact', '--force', '--drop-zeros', '--dedupe', '-c', 'zlib'];
+    return [...words, at.image, '-o', inFolder(at, 'out.qcow2')];
+  }),
+];
+
 export const OUTSIDE_EDITS = [
   ...SNAPSHOT_EDITS,
   ...SIZE_EDITS,
-  ...TRIMS,
   ...REPAIRS,
   ...COPIES,
   ...DELETES_IN_PLACE,
+  // A slice of a seed is chosen by position: what is new comes last.
+  ...TRIMS,
+  ...COMPACT_COPIES,
 ];
 
 export function outsideEdit(name: string): OutsideEdit {
