@@ -16,8 +16,7 @@ export async function holesAmong(
   let next = 0;
   for (const cluster of clusters) {
     const at = cluster * clusterBytes;
-    const isBehind = (stretch: FileStretch): boolean => stretch.at + stretch.length <= at;
-    while (next < told.length && isBehind(told[next]!)) next++;
+    while (next < told.length && endOf(told[next]!) <= at) next++;
     if (next === told.length) {
       const asked = await source.stretchesFrom?.(at, end);
       if (asked === undefined) return new Set();
@@ -25,9 +24,11 @@ export async function holesAmong(
       next = 0;
     }
     const stretch = told[next];
-    if (stretch?.isHole === true && stretch.at + stretch.length >= at + clusterBytes) {
+    if (stretch?.isHole === true && endOf(stretch) >= at + clusterBytes) {
       holes.add(cluster);
     }
   }
   return holes;
 }
+
+const endOf = ({ at, length }: FileStretch): number => at + length;

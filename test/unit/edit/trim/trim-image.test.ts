@@ -3,15 +3,15 @@
  * never gets longer, all disks hold what they held, and a second trim finds nothing left to do.
  */
 import { describe, expect, test } from 'vitest';
-import { openImage } from '../../src/image/open.js';
-import { memoryDevice, type MemoryDevice } from '../../src/io/memory.js';
-import { planDelete } from '../../src/edit/snapshot/delete.js';
-import { planTrim } from '../../src/edit/trim/plan-trim.js';
-import { trimImage } from '../../src/edit/trim/trim-image.js';
-import { executePlan } from '../../src/edit/tx/execute.js';
-import { checkPlain, contentsOf } from '../support/crash-judge.js';
-import { fixtureNames, loadFixture } from '../support/fixture.js';
-import { leaveOut } from '../support/left-out.js';
+import { openImage } from '../../../../src/image/open.js';
+import { memoryDevice, type MemoryDevice } from '../../../../src/io/memory.js';
+import { planDelete } from '../../../../src/edit/snapshot/delete.js';
+import { planTrim } from '../../../../src/edit/trim/plan-trim.js';
+import { trimImage } from '../../../../src/edit/trim/trim-image.js';
+import { executePlan } from '../../../../src/edit/tx/execute.js';
+import { checkPlain, contentsOf } from '../../../support/crash-judge.js';
+import { fixtureNames, loadFixture } from '../../../support/fixture.js';
+import { leaveOut } from '../../../support/left-out.js';
 
 /** Images that no edit may touch, or whose data can't move. */
 const REFUSED = [
