@@ -26,7 +26,9 @@ test('a cluster is a hole where a hole has all of it', async () => {
 });
 
 test('nothing is taken for a hole where nobody can tell', async () => {
-  const source = Object.assign(memoryDevice(new Uint8Array(4096)), { stretchesFrom: undefined });
+  const source = Object.assign(memoryDevice(new Uint8Array(4096)), {
+    stretchesFrom: () => Promise.resolve(undefined),
+  });
   expect(await holesAmong(source, [1, 2], 512)).toEqual(new Set());
   expect(await holesAmong(telling([]), [], 512)).toEqual(new Set());
 });
