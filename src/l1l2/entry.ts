@@ -81,6 +81,18 @@ export function lastCluster(at: number, sectorBytes: number, clusterBytes: numbe
   return Math.floor((Math.floor(at / 512) * 512 + sectorBytes - 1) / clusterBytes);
 }
 
+/** Host clusters that a compressed entry leads to: `at` is its first byte. */
+export function packedClusters(
+  high: number,
+  low: number,
+  clusterBits: number,
+): { readonly at: number; readonly first: number; readonly last: number } {
+  const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
+  const clusterBytes = 2 ** clusterBits;
+  const first = Math.floor(at / clusterBytes);
+  return { at, first, last: lastCluster(at, sectorBytes, clusterBytes) };
+}
+
 /** Whether an entry of `stride` words has nothing in it. */
 export function isEmpty(words: Uint32Array, at: number, stride: number): boolean {
   for (let i = at; i < at + stride; i++) if (words[i] !== 0) return false;

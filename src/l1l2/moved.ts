@@ -1,12 +1,11 @@
 import { HIGH_WORD } from '../base/words.js';
 import {
   COMPRESSED,
-  compressedExtent,
   compressedOffsetHighBits,
-  lastCluster,
   OFFSET_HIGH,
   OFFSET_LOW,
   offsetOf,
+  packedClusters,
 } from './entry.js';
 import type { Scan } from './scan.js';
 
@@ -69,20 +68,4 @@ export function moveEntries(words: Uint32Array, scan: Scan, { from, to }: MovedC
     words[i] = (high & ~OFFSET_HIGH) | Math.floor(place / HIGH_WORD);
     words[i + 1] = ((low & ~OFFSET_LOW) | (place % HIGH_WORD)) >>> 0;
   }
-}
-
-interface Packed {
-  readonly at: number;
-  readonly first: number;
-  readonly last: number;
-}
-
-function packedClusters(high: number, low: number, clusterBits: number): Packed {
-  const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
-  const clusterBytes = 2 ** clusterBits;
-  return {
-    at,
-    first: Math.floor(at / clusterBytes),
-    last: lastCluster(at, sectorBytes, clusterBytes),
-  };
 }

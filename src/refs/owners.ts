@@ -2,7 +2,7 @@ import { swapWords } from '../base/words.js';
 import { tableFormat } from '../image/table-format.js';
 import type { OpenImage } from '../image/image.js';
 import { stoppableImage, type Stoppable } from '../io/stoppable.js';
-import { COMPRESSED, compressedExtent, lastCluster, offsetOf } from '../l1l2/entry.js';
+import { COMPRESSED, offsetOf, packedClusters } from '../l1l2/entry.js';
 import { newRuns, readRuns } from '../l1l2/runs.js';
 import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
 import type { DiskSet } from './disk-sets.js';
@@ -87,9 +87,7 @@ function addEntries(words: Uint32Array, scan: Scan, owners: DiskSet, to: OwnerMa
   for (let i = 0; i < words.length; i += stride) {
     const [high, low] = [words[i]!, words[i + 1]!];
     if ((high & COMPRESSED) !== 0) {
-      const { at, sectorBytes } = compressedExtent(high, low, clusterBits);
-      const first = Math.floor(at / clusterBytes);
-      const last = lastCluster(at, sectorBytes, clusterBytes);
+      const { first, last } = packedClusters(high, low, clusterBits);
       to.add(first, last - first + 1, owners);
       continue;
     }

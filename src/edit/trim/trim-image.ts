@@ -95,8 +95,8 @@ async function moveAll(
       steps += 1;
     } catch (error) {
       if (!isQsnapError(error) || !ENDS_SOUND.has(error.code)) throw error;
-      // The new places may have taken room of the host.
-      await trim(device, {});
+      // The new places may have taken room of the host. The first error is the one to tell.
+      await trim(device, {}).catch(() => undefined);
       stepBytes = Math.floor(stepBytes / 8);
       if (error.code === 'NO_SPACE' && stepBytes >= LEAST_STEP_BYTES) continue;
       throw steps === 0 ? error : error.with({ imageState: 'new', hint: doneText(steps) });
