@@ -229,9 +229,11 @@ describe('a file that loses its name while the edit is made', () => {
     try {
       const plan = await editNamed('create').plan(await openImage(device));
       const flush = device.flush.bind(device);
+      let flushes = 0;
       device.flush = async () => {
         await flush();
-        meddle(file, other);
+        flushes += 1;
+        if (flushes === 2) meddle(file, other);
       };
       const error: unknown = await executePlan(madeOn(device, plan)).catch((one: unknown) => one);
       expect(error).toMatchObject({ code: 'IMAGE_CHANGED', details: { imageState: 'old' } });

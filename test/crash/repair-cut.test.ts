@@ -11,7 +11,7 @@ import { repairCase, shortcomingOf, type RepairCase } from '../support/crash-jud
 import { HARMLESS_DAMAGE, OVERLAPS, patientOf, UNREADABLE_DAMAGE } from '../support/damage.js';
 import { loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
-import { crashStates, recordingDevice } from '../support/recording-device.js';
+import { crashStates, recordingDevice, sinceDurable } from '../support/recording-device.js';
 import { leaveOut } from '../support/left-out.js';
 import { madeOn } from '../support/plans.js';
 
@@ -44,7 +44,7 @@ async function cutRepair(one: RepairCase): Promise<string[]> {
   const device = recordingDevice(one.damaged, { growable: one.growable });
   await executePlan(madeOn(device, one.plan));
   const short: string[] = [];
-  for (const state of crashStates(device.log, one.damaged, options)) {
+  for (const state of crashStates(sinceDurable(device.log, one.damaged), one.damaged, options)) {
     total.repairStates += 1;
     const found = shortcomingOf(state.bytes, one, dueAt(state.barrier, 1));
     if (found !== undefined) short.push(`repair, ${state.description}: ${found}`);
@@ -68,11 +68,12 @@ async function cutUndo(one: RepairCase): Promise<string[]> {
   await executeUndo(device, file, newSha256);
   expect(Buffer.compare(device.snapshotBytes(), one.damaged), 'undone').toBe(0);
   const short: string[] = [];
-  // The first flush ends a shadow without writes, the second one follows the switch.
-  for (const state of crashStates(device.log, one.repaired, options)) {
+  const log = sinceDurable(device.log, one.repaired);
+  // The header is written again before its switch; the second flush ends a shadow without writes.
+  for (const state of crashStates(log, one.repaired, options)) {
     total.undoStates += 1;
     const { barrier } = state;
-    const may = barrier < 1 ? 'after' : barrier === 1 ? 'either' : 'before';
+    const may = barrier < 2 ? 'after' : barrier === 2 ? 'either' : 'before';
     const found = shortcomingOf(state.bytes, one, may);
     if (found !== undefined) short.push(`undo, ${state.description}: ${found}`);
     const again = memoryDevice(state.bytes, 'cut', { growable: one.growable });

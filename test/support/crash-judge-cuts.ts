@@ -6,7 +6,7 @@ import { executePlan } from '../../src/edit/tx/execute.js';
 import type { EditPlan } from '../../src/edit/tx/plan.js';
 import { checkPlain, contentsOf, type Contents } from './crash-judge.js';
 import { sameContents, shortcomings, type Edit } from './crash-judge-edits.js';
-import { crashStates, recordingDevice, type Recorded } from './recording-device.js';
+import { crashStates, recordingDevice, sinceDurable, type Recorded } from './recording-device.js';
 import { madeOn } from './plans.js';
 
 export interface CutOptions {
@@ -51,7 +51,8 @@ async function record(
   const plan = await edit.plan(await openImage(device));
   const altered = options.alterPlan?.(plan) ?? plan;
   await executePlan(madeOn(device, altered));
-  return options.alterLog?.(device.log, altered) ?? device.log;
+  const log = sinceDurable(device.log, bytes);
+  return options.alterLog?.(log, altered) ?? log;
 }
 
 /**

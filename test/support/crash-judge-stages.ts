@@ -15,7 +15,7 @@ import {
   putRefcountAt,
   refcountOf,
 } from './image-builder-layout.js';
-import { crashStates, recordingDevice } from './recording-device.js';
+import { crashStates, recordingDevice, sinceDurable } from './recording-device.js';
 import { madeOn } from './plans.js';
 
 export interface StagedDelete {
@@ -96,7 +96,7 @@ export async function cutStages(
   const short: string[] = [];
   let states = 0;
   let flagsMissing = 0;
-  for (const state of crashStates(device.log, bytes, options)) {
+  for (const state of crashStates(sinceDurable(device.log, bytes), bytes, options)) {
     states += 1;
     const { corruptions, leaks: left } = checkPlain(state.bytes);
     const contents = contentsOf(state.bytes);

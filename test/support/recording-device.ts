@@ -99,4 +99,20 @@ export function recordingDevice(
     close: () => inner.close(),
   };
 }
+/**
+ * What an edit sent once it had made durable what it found: before anything else it writes the bytes of the header that
+ * it may change as they are, and flushes.
+ *
+ * @param bytes what it found.
+ */
+export function sinceDurable(log: readonly Recorded[], bytes: Uint8Array): readonly Recorded[] {
+  const [first, second, ...others] = log.filter(({ kind }) => kind !== 'read');
+  const isSame = first?.kind === 'write' && first.at === 24;
+  if (!isSame || Buffer.compare(first.bytes, bytes.subarray(24, 96)) !== 0) {
+    throw new Error('the edit did not write again what it found');
+  }
+  if (second?.kind !== 'flush') throw new Error('the edit did not flush what it found');
+  return others;
+}
+
 export { crashStates } from './crash-states.js';

@@ -2,6 +2,7 @@ import { hinted } from '../../base/hints.js';
 import { isQsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
+import { inState } from '../../edit/tx/execute.js';
 import { ofFile, withStates } from '../../edit/tx/execute-together.js';
 import { makeDurable } from '../../edit/tx/make-durable.js';
 
@@ -14,7 +15,7 @@ export async function makeAllDurable(
 ): Promise<void> {
   for (const { device, image } of images) {
     try {
-      await ofFile(device, () => makeDurable(device, image));
+      await ofFile(device, () => inState('old-or-new', () => makeDurable(device, image)));
     } catch (error) {
       const isBare = isQsnapError(error) && error.details.hint === undefined;
       throw isBare ? error.with(hinted('resume-group')) : error;

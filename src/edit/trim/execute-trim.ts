@@ -1,11 +1,7 @@
 import { throwIfAborted } from '../../base/abort.js';
 import type { BlockDevice, ByteRange } from '../../io/device.js';
-import {
-  inState,
-  refuseIfChanged,
-  type ExecuteOptions,
-  type ExecuteReport,
-} from '../tx/execute.js';
+import { inState, type ExecuteOptions, type ExecuteReport } from '../tx/execute.js';
+import { makeDurable } from '../tx/make-durable.js';
 import { useUp } from '../tx/use-up.js';
 import type { TrimPlan } from './plan-trim.js';
 
@@ -30,7 +26,9 @@ export async function executeTrim(
   const { source: device, punch, fileSizeBytes, endBytes } = plan;
   return inState('unchanged', async () => {
     useUp(plan);
-    await refuseIfChanged(device, plan, fileSizeBytes);
+    throwIfAborted(signal, 'the trim');
+    if (punch.length === 0 && endBytes === fileSizeBytes) return { punchedBytes: 0, fileSizeBytes };
+    await makeDurable(device, plan);
     const totalBytes = punch.reduce((sum, { length }) => sum + length, 0);
     let doneBytes = 0;
     let punchedBytes = 0;

@@ -2,15 +2,11 @@ import { hinted } from '../../base/hints.js';
 import { isQsnapError, type ImageState } from '../../errors.js';
 import { throwIfAborted } from '../../base/abort.js';
 import type { BlockDevice } from '../../io/device.js';
-import {
-  inState,
-  refuseIfChanged,
-  writeAll,
-  type ExecuteOptions,
-  type ExecuteReport,
-} from './execute.js';
+import { inState, writeAll, type ExecuteOptions, type ExecuteReport } from './execute.js';
 import { shadowWriteBytes, type Bound, type LiteralWrite, type ShadowWrite } from './plan.js';
+import { makeDurable } from './make-durable.js';
 import { readBackWrites } from './read-back.js';
+import { refuseIfChanged } from './refuse-changed.js';
 import { useUp } from './use-up.js';
 import { assertSafeStages } from './rules.js';
 import {
@@ -23,7 +19,7 @@ import {
 
 /**
  * Carries out a staged plan on the device that it was made on, with a flush after each stage. With `verify` the
- * resulting image is checked before anything is written, and each stage is read back.
+ * resulting image is checked before anything of the plan is written, and each stage is read back.
  *
  * ```ts
  * const image = await openImage(device);
@@ -46,7 +42,7 @@ export async function executeStages(
   await inState('unchanged', async () => {
     useUp(plan);
     assertSafeStages(plan);
-    await refuseIfChanged(device, asRead, asRead.sizeBytes);
+    await makeDurable(device, plan);
     await options.verify?.(previewStages(device, plan));
     throwIfAborted(options.signal, 'the edit');
   });

@@ -7,7 +7,6 @@ import {
   abandonShadow,
   begin,
   inState,
-  refuseIfChanged,
   sendSwitch,
   tidy,
   writeShadow,
@@ -16,6 +15,7 @@ import {
   type ExecuteReport,
 } from './execute.js';
 import { shadowWriteBytes, sizeAfterShadow } from './plan.js';
+import { refuseIfChanged } from './refuse-changed.js';
 import { refuseStale } from './use-up.js';
 
 /** One image of several that are edited together. */

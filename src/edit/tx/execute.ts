@@ -1,9 +1,10 @@
 import { throwIfAborted } from '../../base/abort.js';
-import { sameBytes } from '../../base/text.js';
-import { isQsnapError, QsnapError, type ErrorDetails, type ImageState } from '../../errors.js';
+import { isQsnapError, type ImageState } from '../../errors.js';
 import type { BlockDevice, BlockSource } from '../../io/device.js';
 import { EarlyFlushes } from '../../io/early-flushes.js';
+import { makeDurable } from './make-durable.js';
 import { beforeSwitch, readBackSwitch, readBackWrites } from './read-back.js';
+import { hasItsHeader, refuseIfChanged } from './refuse-changed.js';
 import { shadowBatches } from './shadow-batches.js';
 import { useUp } from './use-up.js';
 import { assertSafe } from './rules.js';
@@ -66,13 +67,13 @@ export async function executePlan(
 /** A plan that can be carried out. */
 export type Executable = WritePlan & Bound<BlockDevice>;
 
-/** Uses the plan up, and looks whether the image still is what it was made from. Nothing is written. */
+/** Uses the plan up, looks whether the image still is what it was made from, and makes that durable. */
 export function begin(plan: Executable, { signal }: ExecuteOptions): Promise<void> {
   return inState('unchanged', async () => {
     useUp(plan);
     assertSafe(plan);
-    await refuseIfChanged(plan.source, plan, plan.fileSizeBytes);
     throwIfAborted(signal, 'the edit');
+    await makeDurable(plan.source, plan);
   });
 }
 
@@ -163,41 +164,6 @@ async function writeOne(
     throw error;
   }
   await written;
-}
-
-/** @param sizeBytes what the file has to have now. */
-export async function refuseIfChanged(
-  device: BlockDevice,
-  plan: Pick<WritePlan, 'headerSector'>,
-  sizeBytes: number,
-): Promise<void> {
-  if (device.isInPlace !== undefined && !(await device.isInPlace())) {
-    throw changedMeanwhile('another file has the name of the image now, or none', {});
-  }
-  const size = await device.sizeBytes();
-  if (size !== sizeBytes) {
-    const found = { actual: `${size} bytes`, expected: `${sizeBytes} bytes` };
-    throw changedMeanwhile('the file was made longer or shorter by someone else meanwhile', found);
-  }
-  if (await hasItsHeader(device, plan)) return;
-  const where = { structure: 'header', at: 0 };
-  throw changedMeanwhile('the image was changed by someone else meanwhile', where);
-}
-
-async function hasItsHeader(
-  device: BlockDevice,
-  { headerSector }: Pick<WritePlan, 'headerSector'>,
-): Promise<boolean> {
-  const now = new Uint8Array(headerSector.length);
-  await device.readBatch([{ at: 0, into: now }]);
-  return sameBytes(now, headerSector);
-}
-
-function changedMeanwhile(message: string, details: ErrorDetails): QsnapError {
-  return new QsnapError('IMAGE_CHANGED', message, {
-    ...details,
-    hint: 'nobody else may use an image while it is edited; look at it again and start over',
-  });
 }
 
 /**

@@ -8,6 +8,7 @@ import type { BlockDevice, BlockSource } from '../../io/device.js';
 import { stoppable } from '../../io/stoppable.js';
 import { editsBegun } from '../../io/edits.js';
 import { executePlan, inState } from './execute.js';
+import { makeDurable } from './make-durable.js';
 import { notAsWritten } from './read-back.js';
 import { readKept, readUndoIndex } from './undo-file.js';
 import { SWITCH_END } from './rules.js';
@@ -70,8 +71,10 @@ export async function executeUndo(
   const headerBefore = bytesOfHex(index.headerBefore);
   const header = new Uint8Array(headerBefore.length);
   await inState('unchanged', () => device.readBatch([{ at: 0, into: header }]));
+  const fileSizeBytes = await inState('unchanged', () => device.sizeBytes());
   if (hasSameBytes(header, headerBefore)) {
     const left = await inState('unchanged', () => leftBehind(device, index, newHasher));
+    await inState('unchanged', () => makeDurable(device, { headerSector: header, fileSizeBytes }));
     return {
       switched: false,
       ...(await inState('new', () => tidy(device, file, index, left, verify))),
@@ -81,6 +84,7 @@ export async function executeUndo(
     const read = stoppable(device, signal, 'the undoing');
     await refuseIfUsed(read, file, index, header, newHasher);
     throwIfAborted(signal, 'the undoing');
+    await makeDurable(device, { headerSector: header, fileSizeBytes });
   });
   const punchedBytes = await inState('old', () =>
     restore(device, file, index, index.punched, verify, signal),

@@ -193,7 +193,9 @@ describe('resume', () => {
 
   test('that fails says what the images have that were not touched', async () => {
     const { images, record } = await cut(create);
-    images[1]!.flush = () => Promise.reject(lost());
+    const flush = images[1]!.flush.bind(images[1]);
+    // The first one is of what it is found with.
+    vi.spyOn(images[1]!, 'flush').mockRejectedValue(lost()).mockImplementationOnce(flush);
     const error = await failure(groupOf(images, record).resume());
     expect(error).toMatchObject({
       code: 'WRITE_FAILED',

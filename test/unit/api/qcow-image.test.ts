@@ -184,7 +184,10 @@ test('no room at all: the old state, and a way to delete without', async () => {
   const on = await opened('five-snapshots');
   const before = on.device.snapshotBytes();
   const writeBatch = on.device.writeBatch.bind(on.device);
-  on.device.writeBatch = () => Promise.reject(new QsnapError('NO_SPACE', 'the disk is full'));
+  on.device.writeBatch = (requests) =>
+    requests[0]?.at === 24
+      ? writeBatch(requests)
+      : Promise.reject(new QsnapError('NO_SPACE', 'the disk is full'));
   const full = { code: 'NO_SPACE', details: { imageState: 'old' } };
   await expect(on.image.create('x')).rejects.toMatchObject(full);
   const failed = await on.image.delete('#0').catch((error: unknown) => error);

@@ -223,7 +223,7 @@ test('a signal before the switch: the image is as damaged as before', async () =
 
 test('a signal after the switch: the repair is done, and found as foretold', async () => {
   const on = await opened('refcount-too-low');
-  const signal = abortsAt(on, 'flush', 2);
+  const signal = abortsAt(on, 'flush', 3);
   const done = await on.image.repair('all', { signal });
   expect(signal.aborted).toBe(true);
   expect(done.isWritten).toBe(true);
@@ -243,7 +243,7 @@ test('a check that fails afterwards: the image is the new one', async () => {
   let reads = 0;
   on.device.readBatch = async (requests) => {
     // The image is opened again by one read or more; a check begins with the same.
-    if (flushes >= 2 && ++reads > 6) throw unreadable();
+    if (flushes >= 3 && ++reads > 6) throw unreadable();
     await readBatch(requests);
   };
   await expect(on.image.repair()).rejects.toMatchObject({ details: { imageState: 'new' } });

@@ -80,10 +80,10 @@ function medium(flush: (n: number) => Promise<void>) {
 const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe('flushes while a shadow is written', () => {
-  test('a small one has the flush before the switch and the one behind it', async () => {
+  test('a small one has the flush before the shadow, the one before the switch and the one behind it', async () => {
     const { device, flushes } = medium(soon);
     await executePlan(madeOn(device, planOf(7)));
-    expect(flushes()).toBe(2);
+    expect(flushes()).toBe(3);
   });
 
   test('a large one is on its way to the medium early, one flush at a time', async () => {
@@ -95,15 +95,15 @@ describe('flushes while a shadow is written', () => {
       running -= 1;
     });
     await executePlan(madeOn(device, planOf(40)));
-    expect(flushes()).toBeGreaterThan(2);
-    const [shadow, theSwitch] = [writes.slice(0, -1), writes.at(-1)!];
+    expect(flushes()).toBeGreaterThan(3);
+    const [shadow, theSwitch] = [writes.slice(1, -1), writes.at(-1)!];
     expect(shadow.some(({ begun, over }) => begun > over)).toBe(true);
     // All of them, and one that began behind the last write, are over before the switch.
     expect(theSwitch).toMatchObject({ at: 24, begun: flushes() - 1, over: flushes() - 1 });
     expect(shadow.at(-1)!.begun).toBeLessThan(theSwitch.begun);
   });
 
-  test.each([1, 2])(
+  test.each([2, 3])(
     'when the %i. fails, it is what is told, and nothing is switched',
     async (n) => {
       const lost = new QsnapError('WRITE_FAILED', 'the medium lost it');
@@ -115,7 +115,7 @@ describe('flushes while a shadow is written', () => {
         message: 'the medium lost it',
         details: { imageState: 'old' },
       });
-      expect(writes.map(({ at }) => at)).not.toContain(24);
+      expect(writes.filter(({ at }) => at === 24)).toHaveLength(1);
       expect(await device.sizeBytes()).toBe(TABLE);
     },
   );
