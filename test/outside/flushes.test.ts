@@ -20,7 +20,7 @@ import {
   planShortcomings,
   type PlannedWrites,
 } from '../support/outside-flushes.js';
-import { isNaming, record } from '../support/outside-records.js';
+import { callsOfEdit, isNaming, record } from '../support/outside-records.js';
 import { headerShortcomings, stageShortcomings } from '../support/outside-stages.js';
 import { describeWithStrace, type SystemCall } from '../support/strace.js';
 
@@ -100,7 +100,7 @@ describeWithStrace('the system calls of an edit', () => {
   test.each(CHOSEN)(`%s, %s (seed ${seed})`, async (kind, _, edit) => {
     const { place, plan, calls } = await record(kind, edit, seed);
     const { image, folder } = place;
-    const ours = calls.filter((call) => call.file === image && !isNaming(call));
+    const ours = callsOfEdit(calls, place, edit);
     const short =
       edit.inPlace === true
         ? headerShortcomings(ours)
@@ -186,14 +186,11 @@ describeWithStrace('a planted fault is seen', () => {
   let fileBytes = 0;
 
   const record1 = async (): Promise<void> => {
-    const {
-      place,
-      plan: made,
-      calls: all,
-    } = await record('five-snapshots', outsideEdit('apply'), seed);
-    calls = all.filter((call) => call.file === place.image && !isNaming(call));
-    plan = made as PlannedWrites;
-    fileBytes = statSync(place.image).size;
+    const edit = outsideEdit('apply');
+    const recorded = await record('five-snapshots', edit, seed);
+    calls = callsOfEdit(recorded.calls, recorded.place, edit);
+    plan = recorded.plan as PlannedWrites;
+    fileBytes = statSync(recorded.place.image).size;
   };
   beforeAll(record1);
 

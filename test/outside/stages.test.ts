@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { outsideEdit } from '../support/outside-edits.js';
-import { isNaming, record } from '../support/outside-records.js';
+import { callsOfEdit, record } from '../support/outside-records.js';
 import {
   headerShortcomings,
   stageShortcomings,
@@ -38,9 +38,9 @@ describeWithStrace('a planted fault in a delete in place is seen', () => {
     let plan: PlannedStages;
 
     beforeAll(async () => {
-      const recorded = await record('five-snapshots', outsideEdit(name), SEED);
-      const { image } = recorded.place;
-      calls = recorded.calls.filter((call) => call.file === image && !isNaming(call));
+      const edit = outsideEdit(name);
+      const recorded = await record('five-snapshots', edit, SEED);
+      calls = callsOfEdit(recorded.calls, recorded.place, edit);
       plan = recorded.plan as PlannedStages;
     });
 

@@ -89,8 +89,11 @@ describeWithQemu('two at once', () => {
   });
 
   describeWithStrace('while an edit goes on', () => {
-    /** Starts an edit that stops for some seconds before its flush, and waits until it has the image. */
-    async function editing(when: 1 | 2): Promise<ChildProcess> {
+    /**
+     * Starts an edit that stops for some seconds before its flush, and waits until it has the image. Its first flush is
+     * of what it finds.
+     */
+    async function editing(when: 2 | 3): Promise<ChildProcess> {
       const argv = injected(programArgv('qsnap', ['create', image, 'held']), {
         calls: ['fdatasync'],
         files: [image],
@@ -112,8 +115,8 @@ describeWithQemu('two at once', () => {
     }
 
     test.each([
-      ['before the switch', 1],
-      ['after the switch', 2],
+      ['before the switch', 2],
+      ['after the switch', 3],
     ] as const)('%s, QEMU and qsnap refuse the image', { timeout: 60_000 }, async (_, when) => {
       const child = await editing(when);
       const list = await qemuImg(['info', image], { okCodes: [1] });
@@ -127,7 +130,7 @@ describeWithQemu('two at once', () => {
       expect((await qsnap(['create', image, 'x'])).stderr).toContain(inUse);
       // Who reads all the same finds the old state or the new one.
       const { stdout } = await qemuImg(['info', '-U', image]);
-      expect(stdout.includes('held')).toBe(when === 2);
+      expect(stdout.includes('held')).toBe(when === 3);
       const ended = once(child, 'exit');
       expect(await ended).toEqual([0, null]);
       expect((await names()).at(-1)).toBe('held');
@@ -135,7 +138,7 @@ describeWithQemu('two at once', () => {
     });
 
     test('killed, it lets everybody in at once', async () => {
-      const child = await editing(1);
+      const child = await editing(2);
       const ended = once(child, 'exit');
       child.kill('SIGKILL');
       expect(await ended).toEqual([null, 'SIGKILL']);

@@ -57,4 +57,22 @@ export async function record(kind: string, edit: OutsideEdit, seed: number): Pro
   return { place, plan, calls };
 }
 
+/**
+ * The calls of an edit on the image since it made durable what it found: it writes the bytes of the header that it may
+ * change as they are, and flushes. An undoing does that again before it sends the old header.
+ */
+export function callsOfEdit(
+  calls: readonly SystemCall[],
+  { image }: Workplace,
+  { name }: OutsideEdit,
+): readonly SystemCall[] {
+  const [first, second, ...others] = calls.filter((call) => call.file === image && !isNaming(call));
+  expect(first).toMatchObject({ name: 'pwrite64', args: expect.stringMatching(/, 72, 24$/) });
+  expect(second).toMatchObject({ name: 'fdatasync', result: 0 });
+  expect(second!.began).toBeGreaterThan(first!.over);
+  const isHeader = (call: SystemCall): boolean => call.args.endsWith(', 72, 24');
+  const again = name === 'undo' ? others.findIndex(isHeader) : -1;
+  return others.filter((_, i) => i !== again);
+}
+
 export const isNaming = ({ name }: SystemCall): boolean => NAMING_CALLS.includes(name);
