@@ -67,7 +67,10 @@ export function callsOfEdit(
   { name }: OutsideEdit,
 ): readonly SystemCall[] {
   const [first, second, ...others] = calls.filter((call) => call.file === image && !isNaming(call));
-  expect(first).toMatchObject({ name: 'pwrite64', args: expect.stringMatching(/, 72, 24$/) });
+  expect(first).toMatchObject({
+    name: 'pwrite64',
+    args: expect.stringMatching(/, 72, 24$/) as string,
+  });
   expect(second).toMatchObject({ name: 'fdatasync', result: 0 });
   expect(second!.began).toBeGreaterThan(first!.over);
   const isHeader = (call: SystemCall): boolean => call.args.endsWith(', 72, 24');
