@@ -65,9 +65,9 @@ export class Edits {
 
 /** Said of a plan that was not made by the object that is to carry it out. */
 export function madeElsewhere(label: string): QsnapError {
-  const reason = 'it was made by another image object, or when the image was open before';
+  const reason = 'this image object did not plan it since the image was opened';
   return new QsnapError('PLAN_STALE', `the plan can't be carried out: ${reason}`, {
     file: label,
-    expected: 'a plan that this image made since it was opened',
+    expected: 'an edit or a repair that this image object planned; `trim` carries out a trim',
   });
 }

@@ -1,5 +1,5 @@
 /** What the commands share when they are declared. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ExitCode } from '../exit-codes.js';
 import type { Context } from './context.js';
 import { EXAMPLES, type CommandName } from './help-texts.js';
@@ -22,6 +22,12 @@ export function subcommand(program: Command, name: CommandName, description: str
 /** The value of an option that may be given several times. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
+}
+
+/** The name of a file to write, which can't be a stream: what is written first may come last. */
+export function newFileOf(text: string): string {
+  if (text !== '-') return text;
+  throw new InvalidArgumentError('It can not go to stdout; a file of that name is "./-".');
 }
 
 /** `--dry-run` of every command that edits. */

@@ -3,7 +3,7 @@ import type { OpenImage } from '../../image/image.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
-import { bound, shadowWriteBytes, type ShadowWrite } from '../tx/plan.js';
+import { bound, shadowBytesOf, type ShadowWrite } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
 import type { AuditedEdit } from './audit.js';
 import {
@@ -70,8 +70,7 @@ async function switchToNewTables(
 }
 
 function writtenBytes({ stages }: Staged): number {
-  const writes = stages.flatMap((stage) => stage.writes);
-  return writes.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  return shadowBytesOf(stages.flatMap(({ writes }) => writes));
 }
 
 type RoomOf = (begun: Begun) => ClusterSet | Promise<ClusterSet>;

@@ -1,11 +1,6 @@
 import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
 import { SWITCH_FROM } from '../../qcow2/spec.js';
-import {
-  shadowWriteBytes,
-  sizeAfterShadow,
-  type DescribedPlan,
-  type WritePlan,
-} from '../tx/plan.js';
+import { shadowBytesOf, sizeAfterShadow, type DescribedPlan, type WritePlan } from '../tx/plan.js';
 import type { AuditedEdit } from './audit.js';
 import { keptAutoclear } from './autoclear.js';
 import { freedRanges } from './freed.js';
@@ -40,7 +35,7 @@ export function planOf(
   return {
     ...plan,
     facts: {
-      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
+      shadowBytes: shadowBytesOf(shadow),
       growthBytes: sizeAfterShadow(plan) - fileSizeBytes,
       freedBytes,
       freedDataBytes,

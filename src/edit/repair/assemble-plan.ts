@@ -4,12 +4,7 @@ import { encodeSwitch, type SwitchFields } from '../../qcow2/header.js';
 import { INCOMPATIBLE, KNOWN_AUTOCLEAR, SWITCH_FROM } from '../../qcow2/spec.js';
 import { freedRanges } from '../plan/freed.js';
 import type { Ledger } from '../plan/ledger.js';
-import {
-  shadowWriteBytes,
-  sizeAfterShadow,
-  type DescribedPlan,
-  type WritePlan,
-} from '../tx/plan.js';
+import { shadowBytesOf, sizeAfterShadow, type DescribedPlan, type WritePlan } from '../tx/plan.js';
 import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { DecidedRefcounts } from './decide-refcounts.js';
 
@@ -62,7 +57,7 @@ export function assemblePlan(
     summary: 'repair the image',
     created: [],
     facts: {
-      shadowBytes: shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
+      shadowBytes: shadowBytesOf(shadow),
       growthBytes: sizeAfterShadow(writes) - fileSizeBytes,
       freedBytes: freed.reduce((sum, { length }) => sum + length, 0),
       freedDataBytes: 0,

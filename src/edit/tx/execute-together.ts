@@ -14,7 +14,7 @@ import {
   type ExecuteOptions,
   type ExecuteReport,
 } from './execute.js';
-import { shadowWriteBytes, sizeAfterShadow } from './plan.js';
+import { shadowBytesOf, sizeAfterShadow } from './plan.js';
 import { refuseIfChanged } from './refuse-changed.js';
 import { refuseStale } from './use-up.js';
 
@@ -82,9 +82,7 @@ async function writeShadows(
   parts: readonly Part[],
   { signal, onProgress }: TogetherOptions,
 ): Promise<void> {
-  const sizes = parts.map(({ plan }) =>
-    plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0),
-  );
+  const sizes = parts.map(({ plan }) => shadowBytesOf(plan.shadow));
   const totalBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
   const written: Executable[] = [];
   let bytesBefore = 0;

@@ -9,7 +9,7 @@ import { shadowBatches } from './shadow-batches.js';
 import { useUp } from './use-up.js';
 import { assertSafe } from './rules.js';
 import {
-  shadowWriteBytes,
+  shadowBytesOf,
   sizeAfterShadow,
   type Bound,
   type ShadowWrite,
@@ -68,19 +68,21 @@ export async function executePlan(
 export type Executable = WritePlan & Bound<BlockDevice>;
 
 /** Uses the plan up, looks whether the image still is what it was made from, and makes that durable. */
-export function begin(plan: Executable, { signal }: ExecuteOptions): Promise<void> {
-  return inState('unchanged', async () => {
+export async function begin(plan: Executable, { signal }: ExecuteOptions): Promise<void> {
+  try {
     useUp(plan);
     assertSafe(plan);
     throwIfAborted(signal, 'the edit');
     await makeDurable(plan.source, plan);
-  });
+  } catch (error) {
+    throw withState(withBytesNeeded(error, shadowBytesOf(plan.shadow)), 'unchanged');
+  }
 }
 
 /** Stage 1, up to the last look before the switch. When it fails, it is taken back. */
 export async function writeShadow(plan: Executable, options: ExecuteOptions): Promise<void> {
   const device = plan.source;
-  const totalBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  const totalBytes = shadowBytesOf(plan.shadow);
   let doneBytes = 0;
   const advance = (bytes: number): void => {
     doneBytes += bytes;

@@ -105,6 +105,11 @@ export function shadowWriteBytes(write: ShadowWrite): number {
   return write.kind === 'literal' ? write.bytes.length : write.tableBytes * write.targets.length;
 }
 
+/** The size of shadow writes together, in bytes. */
+export function shadowBytesOf(writes: readonly ShadowWrite[]): number {
+  return writes.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+}
+
 /** The byte ranges that a shadow write fills, neighbouring tables joined. */
 export function shadowWriteRanges(write: ShadowWrite): readonly ByteRange[] {
   if (write.kind === 'literal') return [{ at: write.at, length: write.bytes.length }];

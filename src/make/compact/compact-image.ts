@@ -15,6 +15,7 @@ import type { DiskCipher } from '../../read/guest/layer.js';
 import { unlock } from '../../read/guest/unlock.js';
 import { referencesMaxOf } from '../new/host-clusters.js';
 import { compareImages, type CompareOptions } from './compare/compare-images.js';
+import { REPORT_HINT } from './compare/difference.js';
 import type { CompactOptions, CompactReport } from './compact-options.js';
 import { refuseTarget, targetOf, type CompactTarget } from './compact-target.js';
 import { dedupe as dedupeClusters, type Deduped } from './dedupe.js';
@@ -117,8 +118,7 @@ async function proveEqual(
 
 function notAnImage({ label }: BlockSource, cause: QsnapError): QsnapError {
   const { message, details } = cause;
-  const hint = 'the old image is as it was; please report this';
-  const more = { ...details, file: label, hint };
+  const more = { ...details, file: label, hint: REPORT_HINT };
   return new QsnapError(
     'VERIFY_FAILED',
     `the new image can not be opened: ${message}`,

@@ -1,29 +1,26 @@
 import { throwIfAborted } from '../../base/abort.js';
 import { isZero } from '../../base/bytes.js';
-import { newIoBytes } from '../../base/io-bytes.js';
 import { MiB, roundUp } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
 import { QsnapError } from '../../errors.js';
-import type { ReadRequest, WriteRequest } from '../../io/device.js';
-import { COPIED, ZERO_FLAG } from '../../l1l2/entry.js';
+import type { WriteRequest } from '../../io/device.js';
+import { COPIED } from '../../l1l2/entry.js';
 import { HostClusters } from '../new/host-clusters.js';
-import { compressedEntry, type Packing } from '../new/packing.js';
+import type { Packing } from '../new/packing.js';
 import { packingOf } from './packing-of.js';
 import type { WriteQueue } from '../new/write-queue.js';
 import type { CompactTarget } from './compact-target.js';
 import { noTotals, withoutZeros, type DataRules, type DataTotals } from './copy-data.js';
 import { newTablesOf, Regrid, type NewCluster, type NewTable, type NewTables } from './regrid.js';
+import { setNewEntry } from './regrid-entries.js';
+import { RegridReader } from './regrid-reader.js';
 import type { NewLayout } from './new-layout.js';
 import type { SourceTables } from './source-tables.js';
-import type { StepItem } from './steps.js';
 import type { Survey } from './survey.js';
-import { unpackedOf } from './unpacked.js';
 import { EqualContents } from './equal-contents.js';
 
 /** Bytes of clusters that are read together. */
 const STEP_BYTES = 4 * MiB;
-/** Bytes of unpacked clusters that are kept for the next step. */
-const UNPACKED_BYTES = 8 * MiB;
 
 /** A cluster of the new image that has a place, or reads as zeros. */
 interface Placed {
@@ -38,26 +35,18 @@ interface Placed {
   standIn: Placed | undefined;
 }
 
-/** What becomes of subclusters, a bit each. */
-interface Bits {
-  readonly zeros: number;
-  readonly allocated: number;
-}
-
 /** The disks in clusters of another size, or with other L2 entries. */
 export class RegridLayout implements NewLayout {
   readonly clusters: HostClusters;
   readonly l1Entries: readonly number[];
   readonly #packing: Packing;
   readonly #source: SourceTables;
-  readonly #survey: Survey;
   readonly #target: CompactTarget;
   readonly #regrid: Regrid;
+  readonly #reader: RegridReader;
   readonly #new: NewTables;
   readonly #hasBacking: boolean;
   readonly #placed = new Map<string, Placed>();
-  /** Compressed clusters that were unpacked last, by index. */
-  readonly #unpacked = new Map<number, Uint8Array>();
   /** By table: its place; 0: none. */
   readonly #tables: Float64Array;
 
@@ -66,9 +55,9 @@ export class RegridLayout implements NewLayout {
     this.clusters = new HostClusters(geometry, 1);
     this.#packing = packingOf(this.clusters, geometry.clusterBytes);
     this.#source = source;
-    this.#survey = survey;
     this.#target = target;
     this.#regrid = new Regrid(source, survey, geometry);
+    this.#reader = new RegridReader(source, survey, geometry.clusterBytes);
     this.#new = newTablesOf(source, geometry);
     this.#hasBacking = source.image.backingNameBytes !== undefined;
     this.#tables = new Float64Array(this.#new.tables.length);
@@ -92,7 +81,11 @@ export class RegridLayout implements NewLayout {
             // Its error is taken by the `await` of the next round or below.
             writing.catch(() => undefined);
           }
-          for (const cluster of clusters) this.#setEntry(words, cluster, table);
+          for (const cluster of clusters) {
+            const placed = this.#placeOf(cluster);
+            const isOnly = table.isActive && this.#references(placed) === 1;
+            setNewEntry(words, cluster, { ...placed, isOnly }, this.#target);
+          }
         }
         await writing;
         writing = this.#placeTable(index, words, queue);
@@ -154,6 +147,11 @@ export class RegridLayout implements NewLayout {
     }
   }
 
+  /** How many entries lead to the host cluster; 0: it has none. */
+  #references({ at }: Placed): number {
+    return at === 0 ? 0 : this.clusters.count(at / this.#target.geometry.clusterBytes);
+  }
+
   #placeOf({ key }: NewCluster): Placed {
     let placed = this.#placed.get(key)!;
     while (placed.standIn !== undefined) placed = placed.standIn;
@@ -164,13 +162,15 @@ export class RegridLayout implements NewLayout {
   async #dedupe(rules: DataRules, totals: DataTotals): Promise<void> {
     const byStart = new Map<number, NewTable[]>();
     for (const table of this.#new.tables) {
-      byStart.set(table.from, [...(byStart.get(table.from) ?? []), table]);
+      const others = byStart.get(table.from) ?? [];
+      byStart.set(table.from, others);
+      others.push(table);
     }
     for (const tables of byStart.values()) {
       if (tables.length < 2) continue;
       for (const step of this.#candidates(await this.#byEntry(tables))) {
         throwIfAborted(rules.signal, 'the compaction');
-        const contents = await this.#contentsOf(step, rules, noTotals());
+        const contents = await this.#reader.contentsOf(step, rules, noTotals());
         const firsts = new Map<number, EqualContents<NewCluster>>();
         for (const [i, cluster] of step.entries()) {
           const equal = firsts.get(cluster.entry) ?? new EqualContents(rules.isEqual);
@@ -243,7 +243,7 @@ export class RegridLayout implements NewLayout {
     rules: DataRules,
     totals: DataTotals,
   ): Promise<WriteRequest[]> {
-    const contents = await this.#contentsOf(step, rules, totals);
+    const contents = await this.#reader.contentsOf(step, rules, totals);
     const isKept = (i: number): boolean => !(rules.dropZeros && isZero(contents[i]!));
     const packed = await this.#compressed(step, contents, rules, isKept);
     const requests: WriteRequest[] = [];
@@ -267,60 +267,6 @@ export class RegridLayout implements NewLayout {
     }
     for (const { bytes } of requests) totals.dataBytes += bytes.length;
     return requests;
-  }
-
-  async #contentsOf(
-    step: readonly NewCluster[],
-    rules: DataRules,
-    totals: DataTotals,
-  ): Promise<readonly Uint8Array[]> {
-    const { clusterBytes } = this.#target.geometry;
-    const memory = newIoBytes(step.length * clusterBytes);
-    const contents = step.map((_, i) => memory.subarray(i * clusterBytes, (i + 1) * clusterBytes));
-    const reads: ReadRequest[] = [];
-    const packed = new Map<number, Uint8Array>();
-    for (const [i, { pieces }] of step.entries()) {
-      let from = 0;
-      for (const { kind, at, length } of pieces) {
-        if (kind === 'data') reads.push({ at, into: contents[i]!.subarray(from, from + length) });
-        if (kind === 'packed' && !packed.has(at) && !this.#unpacked.has(at)) {
-          packed.set(at, new Uint8Array(this.#survey.packed.bytes[at]!));
-        }
-        from += length;
-      }
-    }
-    const packedReads = [...packed].map(([index, into]) => {
-      return { at: this.#survey.packed.at[index]!, into };
-    });
-    await this.#source.image.source.readBatch([...reads, ...packedReads]);
-    for (const { at, into } of reads) rules.cipher?.decrypt(into, at / 512);
-    const items = [...packed].map(([index, bytes]): StepItem => ({ kind: 'packed', index, bytes }));
-    const { at } = this.#survey.packed;
-    const fresh = await unpackedOf(this.#source, items, at, rules.decompressor);
-    for (const [index, bytes] of fresh) this.#unpacked.set(index, bytes);
-    for (const [i, { pieces }] of step.entries()) {
-      let from = 0;
-      for (const { kind, at, skip, length } of pieces) {
-        if (kind === 'packed') {
-          contents[i]!.set(this.#unpacked.get(at)!.subarray(skip, skip + length), from);
-        }
-        from += length;
-      }
-    }
-    this.#forgetUnpacked();
-    const readBytes = [...reads, ...packedReads].reduce((sum, { into }) => sum + into.length, 0);
-    totals.readBytes += readBytes;
-    rules.onBytes(readBytes);
-    return contents;
-  }
-
-  /** One old cluster may be in many new ones, which are mostly asked for in a row. */
-  #forgetUnpacked(): void {
-    const { clusterBytes } = this.#source.format.geometry;
-    for (const index of this.#unpacked.keys()) {
-      if (this.#unpacked.size * clusterBytes <= UNPACKED_BYTES) return;
-      this.#unpacked.delete(index);
-    }
   }
 
   /** Clusters that get smaller, by their position: all if that was asked for, else what was compressed before. */
@@ -348,43 +294,6 @@ export class RegridLayout implements NewLayout {
       if (bytes !== undefined) found.set(i, bytes);
     }
     return found;
-  }
-
-  #setEntry(words: Uint32Array, cluster: NewCluster, { isActive }: NewTable): void {
-    const { clusterBits, clusterBytes, l2EntryBytes } = this.#target.geometry;
-    const { zerosUnallocated } = this.#target;
-    const placed = this.#placeOf(cluster);
-    const word = (cluster.entry * l2EntryBytes) / 4;
-    const isExtended = l2EntryBytes === 16;
-    if (placed.packedBytes > 0) {
-      words.set(compressedEntry(placed.at, placed.packedBytes, clusterBits), word);
-      return;
-    }
-    const { zeros, allocated } = this.#bitsOf(cluster);
-    if (placed.isZero) {
-      if (isExtended) words[word + 2] = zerosUnallocated ? 0 : (zeros | allocated) >>> 0;
-      else words[word + 1] = zerosUnallocated ? 0 : ZERO_FLAG;
-      return;
-    }
-    const isOnly = isActive && this.clusters.count(placed.at / clusterBytes) === 1;
-    words[word] = ((isOnly ? COPIED : 0) | Math.floor(placed.at / HIGH_WORD)) >>> 0;
-    words[word + 1] = placed.at >>> 0;
-    if (isExtended) words.set([zeros, allocated], word + 2);
-  }
-
-  /** What the subclusters of a cluster are: of one with any data all are allocated that have some. */
-  #bitsOf({ pieces }: NewCluster): Bits {
-    const subBytes = this.#target.geometry.clusterBytes / 32;
-    let [zeros, allocated, at] = [0, 0, 0];
-    for (const { kind, length } of pieces) {
-      const first = Math.floor(at / subBytes);
-      at += length;
-      for (let sub = first; sub < at / subBytes; sub++) {
-        if (kind === 'zero') zeros |= 1 << sub;
-        else if (kind !== 'none') allocated |= 1 << sub;
-      }
-    }
-    return { zeros: (zeros & ~allocated) >>> 0, allocated: allocated >>> 0 };
   }
 
   async #placeTable(index: number, words: Uint32Array, queue: WriteQueue): Promise<void> {

@@ -104,7 +104,8 @@ function refuseForVersion2(options: NewImageOptions): void {
   ];
   const [option] = asked.find(([, isAsked]) => isAsked) ?? [];
   if (option === undefined) return;
-  throw invalidOption(option, `an image of version 2 can't have this ${option}`, {
+  const named = option.endsWith('s') ? option : `this ${option}`;
+  throw invalidOption(option, `an image of version 2 can't have ${named}`, {
     expected: 'an image of version 3',
   });
 }

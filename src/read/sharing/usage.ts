@@ -8,7 +8,10 @@ import { diskOfPart, guestPart, isVmState, vmStatePart } from './parts.js';
 import { readSharing, type Sharing, type SharingOptions } from './sharing.js';
 import type { Space } from './space.js';
 
-/** Bytes of the image file that become free, in whole clusters. */
+/**
+ * Bytes of the image file that become free, in whole clusters. A cluster with a refcount that is too high becomes free by
+ * a repair only.
+ */
 export interface FreedBytes {
   readonly guestDataBytes: number;
   readonly vmStateBytes: number;

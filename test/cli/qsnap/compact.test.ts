@@ -65,6 +65,24 @@ test('bitmaps are left out, and that is said', async () => {
   expect(stderr).toMatch(/^warning: .*: \d+ persistent bitmaps? left out of the new image$/m);
 });
 
+test.each(['dirty', 'corrupt'])('an image that is marked %s: a warning', async (fixture) => {
+  const { code, stderr } = await qsnap(['compact', imageOf(fixture), '-o', outIn()]);
+  expect(code).toBe(0);
+  expect(stderr).toMatch(new RegExp(`^warning: .* is marked ${fixture}, .*tells more$`, 'm'));
+});
+
+test.each([
+  ['compact', imageOf('five-snapshots'), '-o', '-'],
+  ['usage', imageOf('five-snapshots'), '--svg', '-'],
+  ['diff', imageOf('five-snapshots'), 'id:1', '--patch', '-'],
+  ['repair', imageOf('five-snapshots'), '--undo', '-'],
+])('%s: a file that can not be a stream is refused', async (...argv) => {
+  const { code, stderr } = await qsnap(argv);
+  expect(code).toBe(argv[0] === 'diff' ? 2 : 1);
+  expect(stderr).toContain('It can not go to stdout');
+  expect(existsSync('-')).toBe(false);
+});
+
 test('LUKS takes the passphrase, and without it nothing is left', async () => {
   const image = imageOf('luks');
   const out = outIn();
@@ -85,6 +103,7 @@ test.each([
   [['--cluster-size', '3k'], 'Write a power of two from 512 to 2M.'],
   [['-s', 'id:1', '--no-snapshots'], 'cannot be used with'],
   [['--compat', '0.10', '--refcount-bits', '8'], "can't have this refcount width"],
+  [['--compat', '0.10', '--extended-l2', 'on'], "can't have extended L2 entries"],
   [['-s', 'nobody'], 'no snapshot'],
 ])('%j is refused', async (options, said) => {
   const out = outIn();

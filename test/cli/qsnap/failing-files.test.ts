@@ -71,7 +71,7 @@ test('a delete on a disk that turns out to be full says how much room it needs, 
     `\nhint: the edit needs ${bytes} bytes of free room: make so much room, or`,
   );
   expect(stderr).toContain('delete with --in-place');
-  expect(stderr).toContain(STATE_SENTENCES.old);
+  expect(stderr).toContain(STATE_SENTENCES.unchanged);
   await expectSound(image);
 });
 
@@ -137,9 +137,11 @@ describe('after a failed repair nothing calls the image sound', () => {
   });
 
   test.each([
-    ['before its switch: its undo file is gone, and the next one of that name is made', 1, false],
-    ['at its switch: its undo file stays', 2, true],
-  ])('%s', async (_, nth, stays) => {
+    ['before all: its undo file is gone, and the next one of that name is made', 1, 'unchanged'],
+    ['before its switch: the same', 2, 'old'],
+    ['at its switch: its undo file stays', 3, 'old-or-new'],
+  ] as const)('%s', async (_, nth, state) => {
+    const stays = state === 'old-or-new';
     const image = imageOf('refcount-too-low');
     const undo = path.join(path.dirname(image), 'old.undo');
     vi.mocked(node.openFileForEdit).mockImplementationOnce(async (path) => {
@@ -155,7 +157,7 @@ describe('after a failed repair nothing calls the image sound', () => {
     });
     const { code, stderr } = await qsnap(['repair', '--undo', undo, image]);
     expect(code).toBe(1);
-    expect(stderr).toContain(REPAIR_SENTENCES[stays ? 'old-or-new' : 'old']);
+    expect(stderr).toContain(REPAIR_SENTENCES[state]);
     expect(existsSync(undo)).toBe(stays);
     if (stays) rmSync(undo);
     const again = await qsnap(['repair', '--undo', undo, image]);

@@ -29,7 +29,7 @@ describe.each([
   [['--keep-last', '0', '--name', '*migration'], '1,2,5'],
   [['--keep-last', '1', '--name', '*migration', '--name', 'clean ?nstall'], '2,4,5'],
   [['--older-than', '99y'], '1,2,3,4,5'],
-  [['--older-than', '0h'], ''],
+  [['--older-than', '1h'], ''],
 ])('prune %j', (rules, left) => {
   test('deletes what no rule keeps, and what it says', async () => {
     const image = imageOf('five-snapshots');
@@ -102,6 +102,7 @@ test('nothing to delete, and no rule at all', async () => {
   expect((await qsnap(['prune', '-y', '--keep-daily', '0', image])).code).toBe(1);
   expect((await qsnap(['prune', '-y', '--keep-last', 'x', image])).code).toBe(1);
   expect((await qsnap(['prune', '-y', '--older-than', '3', image])).code).toBe(1);
+  expect((await qsnap(['prune', '-y', '--older-than', '0d', image])).code).toBe(1);
   expect(await idsLeft(image)).toBe('1,2,3,4,5');
   await expectSound(image);
 });

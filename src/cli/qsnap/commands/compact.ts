@@ -74,6 +74,7 @@ async function compactFrom(
   const compacted: Compacted = {
     ...{ path, output: flags.output, image, report, oldAllocatedBytes, newAllocatedBytes },
   };
+  warnOfMarks(compacted, context);
   warnOfBackingName(compacted, context);
   tell(compacted, context);
 }
@@ -115,6 +116,17 @@ function tell(compacted: Compacted, context: Context): void {
   }
   if (context.json) printJson(context, compactJson(compacted));
   else if (!context.quiet) printLines(context, compactLines(compacted));
+}
+
+/** The new image has no such mark, and whatever damage the old one reads with. */
+function warnOfMarks({ path, image }: Compacted, context: Context): void {
+  const { dirty, markedCorrupt } = image.header;
+  if (!dirty && !markedCorrupt) return;
+  const mark = markedCorrupt ? 'corrupt' : 'dirty';
+  printWarning(
+    context,
+    `${printableText(path)} is marked ${mark}, and the new image has what it reads as: \`qsnap check\` tells more`,
+  );
 }
 
 /** A relative name leads elsewhere from another folder. */

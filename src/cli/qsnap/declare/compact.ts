@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CompactFlags } from '../commands/compact.js';
 import { SELECTOR_HELP } from '../help-texts.js';
 import { clusterSizeOf, compressionOf, passphraseOption } from './guest.js';
-import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import { newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** Adds `compact`. */
 export function addCompact(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -13,7 +13,7 @@ export function addCompact(program: Command, contextFor: ContextFor, settle: Set
     'Write a new image with all disks, and nothing that is not in use.',
   )
     .argument('<image>', 'a qcow2 image')
-    .requiredOption('-o, --output <file>', 'the new image')
+    .requiredOption('-o, --output <file>', 'the new image', newFileOf)
     .option('-s, --snapshot <snapshot...>', `these snapshots alone: ${SELECTOR_HELP}`)
     .addOption(new Option('--no-snapshots', 'the active disk alone').conflicts('snapshot'))
     .option('--drop-zeros', 'leave out clusters that hold nothing but zeros')

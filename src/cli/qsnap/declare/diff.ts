@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { DiffFlags } from '../commands/diff.js';
 import { backingOption, formatOption, passphraseOption } from './guest.js';
-import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import { newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** Adds `diff`. */
 export function addDiff(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -11,10 +11,10 @@ export function addDiff(program: Command, contextFor: ContextFor, settle: Settle
     .argument('[b]', 'the disk after; without it the active disk')
     .option('--content', 'compare the bytes where clusters differ')
     .option('--extents', 'print a JSON list of start and length alone')
-    .option('--patch <file>', 'write what differs as an overlay on <a>')
+    .option('--patch <file>', 'write what differs as an overlay on <a>', newFileOf)
     .option('--backing-file <file>', 'what the overlay lies on: an export of <a>')
     .addOption(formatOption('--backing-format <format>', 'of that; without it as it begins'))
-    .option('--raw-patch <file>', 'write what differs as a sparse raw file, and a map')
+    .option('--raw-patch <file>', 'write what differs as a sparse raw file, and a map', newFileOf)
     .option('--force', 'replace files that are there')
     .addOption(backingOption())
     .addOption(passphraseOption())

@@ -4,7 +4,7 @@ import type { CompareFlags } from '../commands/compare.js';
 import type { ExportFlags } from '../commands/export.js';
 import { formatOf } from '../export-format.js';
 import { SELECTOR_HELP } from '../help-texts.js';
-import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import { newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 export function backingOption(): Option {
   return new Option('--backing', 'open the files that an image names');
@@ -69,7 +69,11 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
       ),
     )
     .option('--sha256', 'print the hash of FILE as sha256sum does')
-    .option('--manifest <file>', 'write where the disk is from, and hashes, to a new file')
+    .option(
+      '--manifest <file>',
+      'write where the disk is from, and hashes, to a new file',
+      newFileOf,
+    )
     .option('--salvage', "go on past what can't be read; it becomes zeros")
     .option('--salvage-map <file>', 'with --salvage: write what was good, zero-filled, doubtful')
     .option('--force', 'replace files that are there')

@@ -54,6 +54,10 @@ const AGE_SECONDS: Readonly<Record<string, number>> = {
 
 function ageOf(text: string): number {
   const [, digits, unit] = /^(\d{1,6})([hdwy])$/.exec(text) ?? [];
-  if (unit !== undefined) return Number(digits) * AGE_SECONDS[unit]!;
-  throw new InvalidArgumentError('Write hours, days, weeks or years: 12h, 30d, 8w, 1y.');
+  const seconds = unit === undefined ? 0 : Number(digits) * AGE_SECONDS[unit]!;
+  // Of age 0 is every snapshot: a slip of the hand must not delete all.
+  if (seconds > 0) return seconds;
+  throw new InvalidArgumentError(
+    'Write one or more hours, days, weeks or years: 12h, 30d, 8w, 1y.',
+  );
 }

@@ -5,6 +5,7 @@ import type { UndoFlags } from '../commands/undo.js';
 import { REPAIR_WHAT_HELP } from '../help-texts.js';
 import {
   editContext,
+  newFileOf,
   subcommand,
   verifyOption,
   type ContextFor,
@@ -22,7 +23,7 @@ export function addRepair(program: Command, contextFor: ContextFor, settle: Sett
     .argument('[what...]', REPAIR_WHAT_HELP)
     .addOption(new Option('-n, --plan', 'print what would be written, and write nothing'))
     .addOption(new Option('--dry-run', 'the same as --plan').implies({ plan: true }))
-    .option('--undo <file>', 'keep in a new file what is overwritten')
+    .option('--undo <file>', 'keep in a new file what is overwritten', newFileOf)
     .option('--punch', 'give what is freed back to the host')
     .option('--drop-snapshot <snapshot...>', 'drop snapshots that can not be mended')
     .option('--drop-unread-snapshots', 'drop all from the first unreadable table entry on')

@@ -2,18 +2,18 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { RescueFlags } from '../commands/rescue.js';
 import { clusterSizeOf } from './guest.js';
-import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import { newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** Adds `rescue`. */
 export function addRescue(program: Command, contextFor: ContextFor, settle: Settle): void {
   subcommand(program, 'rescue', 'Make a new image of what is left of a damaged one.')
     .argument('<image>', 'a damaged qcow2 image')
-    .option('-o, --output <copy>', 'the new image')
+    .option('-o, --output <copy>', 'the new image', newFileOf)
     .addOption(new Option('-n, --plan', 'print what is found, and write nothing'))
     .option('--take <disk...>', 'take guesses, by the name that --plan prints')
     .option('--leave <disk...>', 'leave disks out')
     .option('--all', 'take every guess')
-    .option('--map <file>', 'write what is lost of each disk to a new JSON file')
+    .option('--map <file>', 'write what is lost of each disk to a new JSON file', newFileOf)
     .addOption(
       new Option(
         '--cluster-size <size>',

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import type { TreeFlags } from '../commands/tree.js';
 import type { UsageFlags } from '../commands/usage.js';
-import { collect, subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import { collect, newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** Adds `usage`. */
 export function addUsage(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -14,7 +14,7 @@ export function addUsage(program: Command, contextFor: ContextFor, settle: Settl
         'what deleting these together frees: id:2,id:3',
       ).argParser(collect),
     )
-    .option('--svg <file>', 'draw the bars into a new file')
+    .option('--svg <file>', 'draw the bars into a new file', newFileOf)
     .option('--force', 'replace the file of --svg')
     .action(async (images: string[], flags: UsageFlags, command: Command) => {
       refuseManyPictures(images, flags, command);
@@ -28,7 +28,7 @@ export function addTree(program: Command, contextFor: ContextFor, settle: Settle
   subcommand(program, 'tree', 'Draw which snapshot grew from which, inferred from what they share.')
     .argument('<image...>', 'qcow2 images')
     .option('--dot', 'print a graph for Graphviz')
-    .option('--svg <file>', 'draw the tree into a new file')
+    .option('--svg <file>', 'draw the tree into a new file', newFileOf)
     .option('--force', 'replace the file of --svg')
     .action(async (images: string[], flags: TreeFlags, command: Command) => {
       refuseManyPictures(images, flags, command);

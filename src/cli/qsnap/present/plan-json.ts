@@ -4,7 +4,7 @@ import {
   type QsnapError,
   type ShadowWrite,
 } from '../../../index.js';
-import { shadowWriteBytes, shadowWriteRanges } from '../../../internal.js';
+import { shadowBytesOf, shadowWriteRanges } from '../../../internal.js';
 import { errorJson } from '../report.js';
 import { isStaged, type AnyEdit } from './any-edit.js';
 import { netFreedBytes } from './plan-text.js';
@@ -59,8 +59,7 @@ export function refusalJson(refusal: QsnapError | undefined): Record<string, unk
 /** Bytes that a plan writes, whatever was there. */
 function writtenBytes(plan: AnyEdit): number {
   if (!isStaged(plan)) return plan.facts.shadowBytes + plan.switch.bytes.length;
-  const writes = plan.stages.flatMap((stage) => stage.writes);
-  return writes.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  return shadowBytesOf(plan.stages.flatMap(({ writes }) => writes));
 }
 
 /** The writes of a plan in their stages. docs/schema/edit.json. */

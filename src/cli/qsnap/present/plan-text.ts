@@ -6,7 +6,7 @@ import {
   type ShadowWrite,
   type StagedEdit,
 } from '../../../index.js';
-import { printableText, shadowWriteBytes, shadowWriteRanges } from '../../../internal.js';
+import { printableText, shadowBytesOf, shadowWriteRanges } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { isStaged, type AnyEdit } from './any-edit.js';
 import { countText, hexText, oneSafeLine, sizeText } from '../../text.js';
@@ -55,7 +55,7 @@ interface ShownStage {
 }
 
 function shadowAndSwitch(plan: EditPlan): readonly ShownStage[] {
-  const shadowBytes = plan.shadow.reduce((sum, write) => sum + shadowWriteBytes(write), 0);
+  const shadowBytes = shadowBytesOf(plan.shadow);
   const shadow = {
     heading: `write ${sizeText(shadowBytes)} where the image is free; flush`,
     rows: writeRows(plan.shadow, 'new '),

@@ -68,7 +68,7 @@ function legendOf(place: ActivePlace | undefined): readonly string[] {
   if (equal.size > 0) return [`${MARKER} equals the active disk`];
   if (grewFrom === undefined) return [];
   const size = grewFrom.guestBytes === 0 ? 'its size' : sizeText(grewFrom.guestBytes);
-  return [`${APPLIED_LAST} the active disk grew from it; ${size} changed since`];
+  return [`${APPLIED_LAST} the active disk grew from it; ${size} written since`];
 }
 
 /** All fields of one snapshot. */

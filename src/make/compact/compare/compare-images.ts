@@ -9,7 +9,7 @@ import type { Snapshot } from '../../../qcow2/snapshot-table.js';
 import { L2Tables } from '../../../read/guest/l2-tables.js';
 import type { Survey } from '../survey.js';
 import type { SourceTables } from '../source-tables.js';
-import { differentSegments } from './difference.js';
+import { differentSegments, REPORT_HINT } from './difference.js';
 import { judge } from './judge.js';
 import type { Judging } from './judging.js';
 import { pairSteps } from './pair-steps.js';
@@ -124,7 +124,7 @@ function refuseOtherDisks(
     structure: 'snapshot table',
     file: made.source.label,
     expected: `the disks of ${source.label}`,
-    hint: 'the old image is as it was; please report this',
+    hint: REPORT_HINT,
   });
 }
 

@@ -42,6 +42,10 @@ export function differentSegments(
   return different(disk, guestAt, images, { structure: 'L2 table', expected, actual: made.kind });
 }
 
+/** Who reads an image that another program writes to may compare two states of it. */
+export const REPORT_HINT =
+  'the old image is as it was; if nobody wrote to it meanwhile, please report this';
+
 function different(
   { name, snapshotId }: DiskPair,
   guestAt: number,
@@ -55,8 +59,12 @@ function different(
     file: made.source.label,
     ...(snapshotId !== undefined && { snapshotId }),
   };
-  const hint = 'the old image is as it was; please report this';
-  return new QsnapError('VERIFY_FAILED', message, { ...details, ...place, hint }, cause);
+  return new QsnapError(
+    'VERIFY_FAILED',
+    message,
+    { ...details, ...place, hint: REPORT_HINT },
+    cause,
+  );
 }
 
 /** Of compressed bytes the offset of their cluster, of zeros none. */
