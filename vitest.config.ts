@@ -16,7 +16,7 @@ const kinds = [
 ];
 
 /** Their files share the modules of a worker: nothing in them looks at what another one left. */
-const shared = new Set(['unit', 'oracle']);
+const shared = new Set(['unit', 'oracle', 'crash', 'model', 'golden', 'damage']);
 
 /** Projects whose calls of functions count as coverage: they need neither QEMU nor a build. */
 const counted = new Set(['unit', 'contract']);

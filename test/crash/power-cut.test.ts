@@ -15,8 +15,8 @@ import { describeWithQemu } from '../support/qemu.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4711);
 /** All subsets of up to 12 writes in flight by `QSNAP_CRASH_SUBSETS=12`; 4,096 states each. */
-const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 8);
-const SAMPLES = Number(process.env['QSNAP_CRASH_SAMPLES'] ?? 24);
+const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 6);
+const SAMPLES = Number(process.env['QSNAP_CRASH_SAMPLES'] ?? 12);
 const QEMU_STATES = Number(process.env['QSNAP_CRASH_QEMU'] ?? 60);
 
 const FIXTURES = [

@@ -5,7 +5,7 @@ import { mutate, pick, seededRandom, victimOf, type Victim } from '../support/mu
 import { putThrough } from './ordeal.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 20_240_229);
-const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 2_000);
+const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 1_200);
 /** Copies of larger fixtures would take the time of many mutants. */
 const LARGEST_BYTES = 1_300_000;
 

@@ -28,6 +28,7 @@ import { roundsOf, seedOf } from '../support/model-random.js';
 import { describeWithQemu } from '../support/qemu.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 import type { SuiteDamage } from '../support/suite-places.js';
+import { oneIn } from '../support/left-out.js';
 
 const IMAGES = [
   'version-3',
@@ -144,20 +145,24 @@ async function fault(
 }
 
 describeWithQemu('the damages of QEMU’s own tests', () => {
-  test.each(Object.entries(SUITE_DAMAGES))('%s', { timeout: 120_000 }, async (_, damage) => {
-    const folder = memoryDirectory();
-    const faults: string[] = [];
-    const made = total.made;
-    const all = [...SOUND];
-    const first = seedOf() % all.length;
-    for (const [name, sound] of [...all.slice(first), ...all.slice(0, first)]) {
-      if (total.made - made >= IMAGES_EACH) break;
-      const found = await fault(sound, damage, folder);
-      if (found !== undefined) faults.push(`${name}: ${found}`);
-    }
-    expect(faults).toEqual([]);
-    expect(total.made, 'no image takes this damage').toBeGreaterThan(made);
-  });
+  test.each(oneIn(2, Object.entries(SUITE_DAMAGES)))(
+    '%s',
+    { timeout: 120_000 },
+    async (_, damage) => {
+      const folder = memoryDirectory();
+      const faults: string[] = [];
+      const made = total.made;
+      const all = [...SOUND];
+      const first = seedOf() % all.length;
+      for (const [name, sound] of [...all.slice(first), ...all.slice(0, first)]) {
+        if (total.made - made >= IMAGES_EACH) break;
+        const found = await fault(sound, damage, folder);
+        if (found !== undefined) faults.push(`${name}: ${found}`);
+      }
+      expect(faults).toEqual([]);
+      expect(total.made, 'no image takes this damage').toBeGreaterThan(made);
+    },
+  );
 
   afterAll(() => {
     console.log(JSON.stringify(total));

@@ -9,6 +9,14 @@ export function leaveOut(what: string): void {
   leftOut.set(what, (leftOut.get(what) ?? 0) + 1);
 }
 
+/** One in so many of some cases, so that a plain run of all tests takes minutes; all of them with `QSNAP_ROUNDS`. */
+export function oneIn<T>(share: number, cases: readonly T[]): readonly T[] {
+  if (process.env['QSNAP_ROUNDS'] !== undefined) return cases;
+  const chosen = cases.filter((_, i) => i % share === 0);
+  for (let i = chosen.length; i < cases.length; i++) leaveOut('cases that QSNAP_ROUNDS=1 tries');
+  return chosen;
+}
+
 /** Tells what was left out since it was last told. Called after the last test of every file. */
 export function tellLeftOut(): void {
   const file = path.relative('', expect.getState().testPath ?? '');

@@ -28,9 +28,12 @@ const DATE = '@1700000000.5';
 /** An image whose refcounts of 2 bits are so high that no snapshot can be added. */
 export const FULL_COUNTS = 'refcount-2';
 
-/** Images with L2 tables that may have been emptied: leaks are doubted there, and stay. */
+/**
+ * Images with L2 tables that may have been emptied: leaks are doubted there, and stay. What a kill of a delete in place
+ * leaves is refused there by the next edit, until it is repaired.
+ */
 export const DOUBTED: Readonly<Record<string, readonly Condition[]>> = {
-  'vm-state-v2': ['leaking', 'uncounted'],
+  'vm-state-v2': ['leaking', 'uncounted', 'damaged', 'repaired', 'full'],
 };
 
 /** An image in a folder. */
