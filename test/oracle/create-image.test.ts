@@ -144,11 +144,11 @@ const titled = (sets: readonly Changes[]) =>
 
 describeWithQemu('new empty images', () => {
   test.each(titled(SETS))('$title', ({ changes }) => expectSameBytes(changes));
-  const half = PREALLOCATED.filter((_, i) => isLong || i % 2 === 0);
+  const some = PREALLOCATED.filter((_, i) => isLong || i % 3 === 0);
   console.log(
-    `${half.length} of ${PREALLOCATED.length} preallocated images (QSNAP_ROUNDS=1 makes all)`,
+    `${some.length} of ${PREALLOCATED.length} preallocated images (QSNAP_ROUNDS=1 makes all)`,
   );
-  test.each(titled(half))('$title', ({ changes }) => expectSameBytes(changes));
+  test.each(titled(some))('$title', ({ changes }) => expectSameBytes(changes));
   test.each(titled(LARGE))('large: $title', ({ changes }) => expectSameBytes(changes));
   const slow = isLong ? SLOW : [];
   console.log(`${slow.length} of ${SLOW.length} slow images (QSNAP_ROUNDS=1 makes all)`);
