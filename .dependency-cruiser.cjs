@@ -94,6 +94,11 @@ module.exports = {
       'compact writes the disks of a sound image to a new one.',
     ),
     layer(
+      'audit',
+      [...IMAGE, 'read/check'],
+      'audit judges an image by a policy; it never writes, and opens no file that the image names.',
+    ),
+    layer(
       'api',
       [...IMAGE, 'read', 'edit', 'make'],
       'api puts the engine together for programs; it stands on all but the faces.',

@@ -85,6 +85,23 @@ export { trimImage } from './edit/trim/trim-image.js';
 export type { TrimOptions, TrimReport } from './edit/trim/trim-image.js';
 export type { ResizeOptions } from './edit/resize/resize-options.js';
 export type { Preallocation } from './edit/resize/growth.js';
+export { auditImage } from './audit/audit-image.js';
+export type { AuditFinding, AuditOptions, AuditReport } from './audit/audit-image.js';
+export { AUDIT_RULES, findRule } from './audit/catalog.js';
+export type { AuditPolicy, PolicyException, RuleSetting } from './audit/policy.js';
+export { PROFILE_NAMES, profileOf } from './audit/profiles.js';
+export type { ProfileName } from './audit/profiles.js';
+export type {
+  AuditFacts,
+  Level,
+  Need,
+  OptionSpec,
+  OptionValue,
+  OptionValues,
+  Remains,
+  Rule,
+  Violation,
+} from './audit/rule.js';
 export { checkImage } from './read/check/check-image.js';
 export { inferAncestry } from './read/sharing/ancestry.js';
 export type { Ancestry, Certainty, Descent } from './read/sharing/ancestry.js';

@@ -1,0 +1,88 @@
+import { isQsnapError } from '../errors.js';
+import type { ReadableImage } from '../image/open-for-reading.js';
+import { stoppableImage, type Stoppable } from '../io/stoppable.js';
+import { swapWords } from '../base/words.js';
+import { tableFormat } from '../image/table-format.js';
+import { COMPRESSED, hasZeroFlag, ZERO_FLAG } from '../l1l2/entry.js';
+import { LUKS_HEADER_BYTES, parseLuksHeader } from '../qcow2/luks.js';
+import { checkImage } from '../read/check/check-image.js';
+import { disksOf, walkL1Tables, walkReferences } from '../refs/walk.js';
+import { findRemains } from './remains.js';
+import type { AuditFacts, Need } from './rule.js';
+
+/** What comes from outside. */
+export interface AuditSurroundings extends Stoppable {
+  /** Seconds since the Epoch. */
+  readonly now: number;
+  /** Whether a text is like a pattern; without it a pattern is only like itself. */
+  readonly matches?: ((text: string, pattern: string) => boolean) | undefined;
+  /** Gets what share of the work is done, from 0 to 1. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
+/**
+ * Gathers what rules look at.
+ *
+ * @throws QsnapError READ_FAILED, ABORTED.
+ */
+export async function gatherFacts(
+  opened: ReadableImage,
+  needs: ReadonlySet<Need>,
+  { now, matches, signal, onProgress }: AuditSurroundings,
+): Promise<AuditFacts> {
+  const image = stoppableImage(opened, signal, 'the audit');
+  return {
+    image: opened,
+    allocatedBytes: await image.source.allocatedBytes?.(),
+    ...(await luksOf(opened)),
+    now,
+    check: needs.has('check')
+      ? await checkImage(opened.source, {
+          signal,
+          owners: false,
+          ...(onProgress && { onProgress }),
+        })
+      : undefined,
+    zeroClusters: needs.has('zero-clusters') ? await countZeroClusters(image) : undefined,
+    remains: needs.has('remains') ? await findRemains(image) : undefined,
+    matches: matches ?? ((text, pattern) => text === pattern),
+  };
+}
+
+async function luksOf(image: ReadableImage): Promise<Pick<AuditFacts, 'luks' | 'luksProblem'>> {
+  const pointer = image.extensions.find((one) => one.kind === 'encryption-header');
+  if (pointer === undefined) return { luks: undefined, luksProblem: undefined };
+  const { at } = pointer.header;
+  const bytes = new Uint8Array(LUKS_HEADER_BYTES);
+  await image.source.readBatch([{ at, into: bytes }]);
+  try {
+    return { luks: parseLuksHeader(bytes, at), luksProblem: undefined };
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    return { luks: undefined, luksProblem: error };
+  }
+}
+
+/** Entries of the active disk's tables with the zero flag; undefined where a table can't be read. */
+async function countZeroClusters(image: ReadableImage): Promise<number | undefined> {
+  if (image.unread.some(({ structure }) => structure === 'active L1')) return undefined;
+  if (!hasZeroFlag(tableFormat(image))) return 0;
+  const [active] = disksOf(image);
+  let clusters = 0;
+  try {
+    const pointers = await walkL1Tables(image, [active!]);
+    await walkReferences(image, pointers, {
+      l2Table: (_, stored) => {
+        swapWords(stored);
+        for (let i = 0; i < stored.length; i += 2) {
+          const isCompressed = (stored[i]! & COMPRESSED) !== 0;
+          if (!isCompressed && (stored[i + 1]! & ZERO_FLAG) !== 0) clusters += 1;
+        }
+      },
+    });
+  } catch (error) {
+    if (isQsnapError(error) && error.kind === 'image') return undefined;
+    throw error;
+  }
+  return clusters;
+}

@@ -1,0 +1,96 @@
+import type { CheckReport } from '../read/check/report.js';
+import type { QsnapError } from '../errors.js';
+import type { ReadableImage } from '../image/open-for-reading.js';
+import type { LuksHeader } from '../qcow2/luks.js';
+
+/** How grave it is when a rule is broken. `error` fails a gate. */
+export type Level = 'error' | 'warning' | 'note';
+
+/**
+ * What a rule looks at besides the header, its extensions and the snapshot table, which take a few reads:
+ *
+ * - `check`: a whole check, which reads all tables and no guest data;
+ * - `zero-clusters`: the L2 tables of the active disk;
+ * - `remains`: the bytes of the file that nothing refers to.
+ */
+export type Need = 'check' | 'zero-clusters' | 'remains';
+
+/** What a rule may be told, by the name of the option. Sizes are bytes and ages are seconds here. */
+export type OptionValue = number | readonly string[];
+
+/** Values of the options of a rule. */
+export type OptionValues = Readonly<Record<string, OptionValue | undefined>>;
+
+/** An option of a rule: what a policy writes for it. */
+export interface OptionSpec {
+  /** `count`: a whole number. `bytes`: 10G. `age`: 30d. `patterns` and `words`: lists of texts. */
+  readonly kind: 'count' | 'bytes' | 'age' | 'patterns' | 'words';
+  /** What it means: a sentence without a full stop. */
+  readonly about: string;
+  /** Of `words`: what may be said. */
+  readonly words?: readonly string[];
+  /** Undefined: nothing is asked for, and the rule says nothing about it. */
+  readonly default?: OptionValue;
+}
+
+/** Ranges of a file with bytes that nothing refers to. */
+export interface Remains {
+  readonly where: 'free-clusters' | 'tail' | 'header-slack' | 'table-slack';
+  /** Byte offset of the first one that is not zero. */
+  readonly at: number;
+  /** Bytes in clusters or sectors that are not all zero. */
+  readonly bytes: number;
+}
+
+/** What rules look at. */
+export interface AuditFacts {
+  readonly image: ReadableImage;
+  /** Bytes that the file takes on the host; undefined where nobody knows. */
+  readonly allocatedBytes: number | undefined;
+  /** The LUKS header; undefined where there is none. */
+  readonly luks: LuksHeader | undefined;
+  /** Why the LUKS header can't be read. */
+  readonly luksProblem: QsnapError | undefined;
+  /** Seconds since the Epoch. */
+  readonly now: number;
+  /** Where a rule needs it. */
+  readonly check: CheckReport | undefined;
+  /** Entries of the active disk that read as zeros by their flag; where a rule needs it and tables can be read. */
+  readonly zeroClusters: number | undefined;
+  /** Where a rule needs it. */
+  readonly remains: readonly Remains[] | undefined;
+  /** Whether a text is like a pattern. */
+  readonly matches: (text: string, pattern: string) => boolean;
+}
+
+/** A place where an image breaks a rule. */
+export interface Violation {
+  /** What is so: one sentence without a full stop. */
+  readonly message: string;
+  /** Byte offset in the image of what says so; undefined where that is no one place. */
+  readonly at?: number | undefined;
+  /** Bytes from there. */
+  readonly length?: number | undefined;
+  /** For programs: what was found, and what the policy wants. */
+  readonly facts?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A rule that an image keeps or breaks. Ids are API: never used again for something else. */
+export interface Rule {
+  /** Such as "QS1001". */
+  readonly id: string;
+  /** Its name in policies, such as "snapshots". */
+  readonly name: string;
+  /** What an image must be to keep it: a sentence without a full stop. */
+  readonly title: string;
+  /** Why one may want it. */
+  readonly reason: string;
+  /** What to do about an image that breaks it. */
+  readonly remedy: string;
+  /** An excerpt of a policy that asks for it, or a command that shows it. */
+  readonly example: string;
+  readonly needs: readonly Need[];
+  readonly options: Readonly<Record<string, OptionSpec>>;
+  /** Where the image breaks it. */
+  readonly judge: (facts: AuditFacts, options: OptionValues) => readonly Violation[];
+}

@@ -1,0 +1,249 @@
+import { printableText } from '../../base/text.js';
+import { KiB } from '../../base/units.js';
+import { describeFeature, unknownFeatures } from '../../qcow2/features.js';
+import { COMPATIBLE, COMPRESSION_TYPE_AT, KNOWN_AUTOCLEAR } from '../../qcow2/spec.js';
+import { numberOf, textsOf } from '../options.js';
+import type { AuditFacts, Rule, Violation } from '../rule.js';
+
+/** One violation at a field of the header where `message` is there. */
+function atField(at: number, length: number, message: string | undefined): readonly Violation[] {
+  return message === undefined ? [] : [{ message, at, length }];
+}
+
+const INCOMPATIBLE_AT = 72;
+const COMPATIBLE_AT = 80;
+const AUTOCLEAR_AT = 88;
+
+function bits(word: bigint, known: bigint): readonly number[] {
+  const unknown = word & ~known;
+  return Array.from({ length: 64 }, (_, bit) => bit).filter(
+    (bit) => (unknown & (1n << BigInt(bit))) !== 0n,
+  );
+}
+
+function unknownBits({ image }: AuditFacts): readonly Violation[] {
+  const { header, headerSector } = image;
+  if (header.version === 2) return [];
+  const compatible = bits(header.compatible, 1n << BigInt(COMPATIBLE['lazy refcounts']));
+  const autoclear = bits(header.autoclear, KNOWN_AUTOCLEAR);
+  return [
+    ...unknownFeatures(header, headerSector).map((feature) => ({
+      message: `the image has the incompatible feature ${describeFeature(feature)}`,
+      at: INCOMPATIBLE_AT,
+      length: 8,
+    })),
+    ...compatible.map((bit) => ({
+      message: `the image has the unknown compatible feature bit ${bit}`,
+      at: COMPATIBLE_AT,
+      length: 8,
+    })),
+    ...autoclear.map((bit) => ({
+      message: `the image has the unknown autoclear feature bit ${bit}`,
+      at: AUTOCLEAR_AT,
+      length: 8,
+    })),
+  ];
+}
+
+/** The one of some words that an image has, held against those that may be. */
+function oneOf(
+  found: string,
+  allowed: readonly string[],
+  at: number,
+  length: number,
+  what: string,
+): readonly Violation[] {
+  if (allowed.length === 0 || allowed.includes(found)) return [];
+  const message = `${what} is ${found}, and only ${allowed.join(' or ')} is allowed`;
+  return [{ message, at, length, facts: { found } }];
+}
+
+/** Rules about the header and its features. */
+export const FORMAT_RULES: readonly Rule[] = [
+  {
+    id: 'QS1301',
+    name: 'unknown-features',
+    title: 'The image has no feature that the specification does not have',
+    reason: 'What a feature changes is not known, so nobody can say what the image holds.',
+    remedy: 'ask for what made the image, and convert it there',
+    example: 'unknown-features: error',
+    needs: [],
+    options: {},
+    judge: unknownBits,
+  },
+  {
+    id: 'QS1302',
+    name: 'dirty',
+    title: 'The image is not marked dirty',
+    reason:
+      'It was in use when its program ended, and its refcounts may be wrong: QEMU repairs it at its next open.',
+    remedy: 'qsnap repair IMAGE, or qsnap check IMAGE to look first',
+    example: 'dirty: error',
+    needs: [],
+    options: {},
+    judge: ({ image }) =>
+      atField(INCOMPATIBLE_AT, 8, image.header.dirty ? 'the image is marked dirty' : undefined),
+  },
+  {
+    id: 'QS1303',
+    name: 'corrupt',
+    title: 'The image is not marked corrupt',
+    reason: 'QEMU found damage and opens it for reading alone.',
+    remedy: 'qsnap check IMAGE, then qsnap repair IMAGE',
+    example: 'corrupt: error',
+    needs: [],
+    options: {},
+    judge: ({ image }) =>
+      atField(
+        INCOMPATIBLE_AT,
+        8,
+        image.header.markedCorrupt ? 'the image is marked corrupt' : undefined,
+      ),
+  },
+  {
+    id: 'QS1304',
+    name: 'lazy-refcounts',
+    title: 'The image has no lazy refcounts',
+    reason:
+      'After a crash refcounts are made anew from all tables, which takes long where an image is large.',
+    remedy: 'qemu-img amend -o lazy_refcounts=off IMAGE',
+    example: 'lazy-refcounts: warning',
+    needs: [],
+    options: {},
+    judge: ({ image }) =>
+      atField(
+        COMPATIBLE_AT,
+        8,
+        image.header.lazyRefcounts ? 'the image has lazy refcounts' : undefined,
+      ),
+  },
+  {
+    id: 'QS1305',
+    name: 'compat',
+    title: 'The image has the wanted version of the format',
+    reason: 'Version 2 has no zero clusters, no sizes of snapshots, and no place for features.',
+    remedy: 'qemu-img amend -o compat=1.1 IMAGE, or qsnap compact --compat 0.10 IMAGE -o NEW',
+    example: 'compat: { level: error, allow: ["1.1"] }',
+    needs: [],
+    options: {
+      allow: { kind: 'words', words: ['0.10', '1.1'], about: 'One of these', default: ['1.1'] },
+    },
+    judge: ({ image }, options) =>
+      oneOf(
+        image.header.version === 2 ? '0.10' : '1.1',
+        textsOf(options, 'allow'),
+        4,
+        4,
+        'the compatibility level',
+      ),
+  },
+  {
+    id: 'QS1306',
+    name: 'cluster-size',
+    title: 'Clusters have the wanted size',
+    reason: 'Small clusters cost many tables, large ones room and copies.',
+    remedy: 'qsnap compact --cluster-size 64k IMAGE -o NEW',
+    example: 'cluster-size: { level: warning, min: 64k, max: 2M }',
+    needs: [],
+    options: {
+      min: { kind: 'bytes', about: 'At least this size', default: 4 * KiB },
+      max: { kind: 'bytes', about: 'At most this size' },
+    },
+    judge: ({ image }, options) => {
+      const { clusterBytes } = image.geometry;
+      const [min, max] = [numberOf(options, 'min') ?? 0, numberOf(options, 'max') ?? Infinity];
+      const isFit = clusterBytes >= min && clusterBytes <= max;
+      const wanted = max === Infinity ? `at least ${min}` : `${min} to ${max}`;
+      return atField(
+        20,
+        4,
+        isFit ? undefined : `clusters have ${clusterBytes} bytes, and ${wanted} are wanted`,
+      );
+    },
+  },
+  {
+    id: 'QS1307',
+    name: 'refcount-bits',
+    title: 'Refcounts have the wanted width',
+    reason: 'Narrow refcounts forbid snapshots: one of 1 bit allows none.',
+    remedy: 'qsnap compact --refcount-bits 16 IMAGE -o NEW',
+    example: 'refcount-bits: { level: warning, allow: ["16"] }',
+    needs: [],
+    options: {
+      allow: {
+        kind: 'words',
+        words: ['1', '2', '4', '8', '16', '32', '64'],
+        about: 'One of these widths in bits',
+        default: ['16'],
+      },
+    },
+    judge: ({ image }, options) =>
+      oneOf(
+        String(image.geometry.refcountBits),
+        textsOf(options, 'allow'),
+        96,
+        4,
+        'the width of refcounts in bits',
+      ),
+  },
+  {
+    id: 'QS1308',
+    name: 'extended-l2',
+    title: 'L2 entries are not extended',
+    reason: 'Most other readers refuse images with subclusters.',
+    remedy: 'qsnap compact --extended-l2 off IMAGE -o NEW',
+    example: 'extended-l2: error',
+    needs: [],
+    options: {},
+    judge: ({ image }) =>
+      atField(
+        INCOMPATIBLE_AT,
+        8,
+        image.header.extendedL2 ? 'the image has extended L2 entries' : undefined,
+      ),
+  },
+  {
+    id: 'QS1309',
+    name: 'compression-type',
+    title: 'Compressed clusters are packed in a wanted way',
+    reason: 'QEMU before 5.1 and most other readers do not know zstd.',
+    remedy: 'qsnap compact --compress deflate IMAGE -o NEW',
+    example: 'compression-type: { level: warning, allow: [zlib] }',
+    needs: [],
+    options: {
+      allow: {
+        kind: 'words',
+        words: ['zlib', 'zstd'],
+        about: 'One of these',
+        default: ['zlib'],
+      },
+    },
+    judge: ({ image }, options) =>
+      oneOf(
+        image.header.compressionType,
+        textsOf(options, 'allow'),
+        COMPRESSION_TYPE_AT,
+        1,
+        'the compression type',
+      ),
+  },
+  {
+    id: 'QS1310',
+    name: 'bitmaps',
+    title: 'No persistent bitmap is in use',
+    reason:
+      'A bitmap in use was not saved when its program ended: a backup by it would leave out what changed.',
+    remedy: 'remove the bitmap with qemu-img bitmap --remove IMAGE NAME, and take a full backup',
+    example: 'bitmaps: { level: warning }',
+    needs: [],
+    options: {},
+    judge: ({ image }) =>
+      image.bitmaps
+        .filter(({ inUse }) => inUse)
+        .map(({ name, table }) => ({
+          message: `the bitmap "${printableText(name)}" is in use`,
+          at: table.at,
+          facts: { bitmap: name },
+        })),
+  },
+];

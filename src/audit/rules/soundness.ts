@@ -1,0 +1,103 @@
+import type { Severity } from '../../read/check/finding-parts.js';
+import { textsOf } from '../options.js';
+import type { AuditFacts, OptionSpec, OptionValues, Rule, Violation } from '../rule.js';
+
+const CODES: OptionSpec = { kind: 'patterns', about: 'Codes of findings that do not count' };
+
+/** Each finding of one severity is a violation. */
+function found(
+  { check }: AuditFacts,
+  options: OptionValues,
+  severity: Severity,
+): readonly Violation[] {
+  const except = textsOf(options, 'except');
+  const violations = (check?.findings ?? [])
+    .filter((finding) => finding.severity === severity && !except.includes(finding.code))
+    .map(({ message, at, code }): Violation => ({ message, at, facts: { code } }));
+  const more = (check?.codesLeftOut ?? []).filter(({ code }) => !except.includes(code));
+  const isMore = check !== undefined && violations.length > 0 && more.length > 0;
+  const left = more.reduce((sum, { count }) => sum + count, 0);
+  return isMore ? [...violations, { message: `${left} more findings are not listed` }] : violations;
+}
+
+const rule = (
+  id: string,
+  name: string,
+  severity: Severity,
+  words: Pick<Rule, 'title' | 'reason' | 'remedy'>,
+): Rule => ({
+  id,
+  name,
+  ...words,
+  example: `${name}: { level: error, except: [LEAKED] }`,
+  needs: ['check'],
+  options: { except: CODES },
+  judge: (facts, options) => found(facts, options, severity),
+});
+
+/** Rules about what a check finds; docs/findings.md has its codes. */
+export const SOUNDNESS_RULES: readonly Rule[] = [
+  rule('QS1601', 'corruption', 'corruption', {
+    title: 'A check finds no corruption',
+    reason:
+      'Tables or refcounts are wrong: data is lost, or the next write overwrites what is in use.',
+    remedy: 'qsnap check IMAGE tells what is lost; qsnap repair IMAGE mends what can be mended',
+  }),
+  rule('QS1602', 'leaks', 'leak', {
+    title: 'A check finds no leaked clusters',
+    reason: 'Leaked clusters take room, and may hold what a crash left behind.',
+    remedy: 'qsnap repair leaks IMAGE',
+  }),
+  rule('QS1603', 'not-checked', 'check-error', {
+    title: 'All of the image could be checked',
+    reason: 'What could not be read may hold anything.',
+    remedy: 'look at the medium; qsnap rescue IMAGE -o NEW saves what can be read',
+  }),
+  rule('QS1604', 'check-notes', 'note', {
+    title: 'A check has nothing to note',
+    reason:
+      'A note is wrong in no way that harms: bits that writers should clear, tables that could be shorter.',
+    remedy: 'qsnap check IMAGE says what each is about',
+  }),
+  {
+    id: 'QS1605',
+    name: 'unreadable-parts',
+    title: 'The header and the tables that it names can be read',
+    reason:
+      'Part of the header or of the snapshot table is damaged; readers differ in what they make of it.',
+    remedy: 'qsnap check IMAGE, then qsnap repair IMAGE or qsnap rescue IMAGE -o NEW',
+    example: 'unreadable-parts: error',
+    needs: [],
+    options: {},
+    judge: ({ image }) =>
+      image.unread.map(({ structure, reason }) => ({
+        message: `the ${structure} can't be read: ${reason.message}`,
+        at: reason.details.at,
+      })),
+  },
+  {
+    id: 'QS1606',
+    name: 'fragmentation',
+    title: 'The guest data lies mostly in order',
+    reason: 'A scattered image reads slowly from disks and over networks.',
+    remedy: 'qsnap compact IMAGE -o NEW',
+    example: 'fragmentation: { level: note, max: 30 }',
+    needs: ['check'],
+    options: {
+      max: {
+        kind: 'count',
+        about: 'Percent of clusters that may not follow the one before',
+        default: 50,
+      },
+    },
+    judge: ({ check }, options) => {
+      const { allocatedClusters, fragmentedClusters } = check!.totals;
+      if (allocatedClusters === 0) return [];
+      const percent = Math.round((100 * fragmentedClusters) / allocatedClusters);
+      const max = typeof options['max'] === 'number' ? options['max'] : 100;
+      if (percent <= max) return [];
+      const message = `${percent} percent of the clusters do not follow the one before, and ${max} are allowed`;
+      return [{ message, facts: { percent, max } }];
+    },
+  },
+];
