@@ -2,6 +2,7 @@
  * What the two command lines need besides the public surface. It is not published: nothing here is promised to anybody
  * else.
  */
+export { ForeignJson } from './base/foreign-json.js';
 export { hexOfBytes, printable, printableText } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
 export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';

@@ -2,7 +2,7 @@ import { isQsnapError, type QsnapError } from '../errors.js';
 import { openForReading } from '../image/open-for-reading.js';
 import { stoppable } from '../io/stoppable.js';
 import type { BlockSource } from '../io/device.js';
-import { AUDIT_RULES } from './catalog.js';
+import { AUDIT_RULES, findRule } from './catalog.js';
 import { NOT_AN_IMAGE } from './rules/image.js';
 import { gatherFacts, type AuditSurroundings } from './facts.js';
 import type { AuditPolicy, PolicyException, RuleSetting } from './policy.js';
@@ -94,12 +94,13 @@ function holds(
 }
 
 function unopened(error: QsnapError): AuditReport {
-  const isForeign = error.code === 'NOT_QCOW2' || error.code === 'QCOW_VERSION_1';
+  // These are sound, as far as anybody can tell: only not what qsnap knows.
+  const isForeign = ['NOT_QCOW2', 'QCOW_VERSION_1', 'UNSUPPORTED_FEATURE'].includes(error.code);
   const finding: AuditFinding = {
     message: error.message,
     at: error.details.at,
     facts: { code: error.code },
-    rule: NOT_AN_IMAGE,
+    rule: error.code === 'UNSUPPORTED_FEATURE' ? findRule('unknown-features')! : NOT_AN_IMAGE,
     level: 'error',
   };
   return { findings: [finding], excepted: [], unopened: error, isCorrupt: !isForeign };

@@ -28,7 +28,13 @@ export const AUDIT_RULES: readonly Rule[] = [
   ...READER_RULES,
 ];
 
-/** The rule of an id or a name; undefined where there is none. */
+/**
+ * The rule of an id or a name; undefined where there is none.
+ *
+ * ```ts
+ * console.log(findRule('snapshots')?.id); // 'QS1101'
+ * ```
+ */
 export function findRule(word: string): Rule | undefined {
   return AUDIT_RULES.find(({ id, name }) => id === word || name === word);
 }

@@ -91,7 +91,13 @@ const PROFILES = {
 /** The name of a built-in policy. */
 export type ProfileName = keyof typeof PROFILES;
 
-/** The names of the built-in policies. */
+/**
+ * The names of the built-in policies.
+ *
+ * ```ts
+ * for (const name of PROFILE_NAMES) console.log(name, profileOf(name).rules.size);
+ * ```
+ */
 export const PROFILE_NAMES = Object.keys(PROFILES) as readonly ProfileName[];
 
 /**

@@ -85,10 +85,6 @@ export interface Rule {
   readonly title: string;
   /** Why one may want it. */
   readonly reason: string;
-  /** What to do about an image that breaks it. */
-  readonly remedy: string;
-  /** An excerpt of a policy that asks for it, or a command that shows it. */
-  readonly example: string;
   readonly needs: readonly Need[];
   readonly options: Readonly<Record<string, OptionSpec>>;
   /** Where the image breaks it. */

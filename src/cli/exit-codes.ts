@@ -12,6 +12,7 @@ export const EXIT_CODES = {
     meaning: 'a check found corruptions, a repair left some, or a rescue lost something',
   },
   leaks: { code: 3, meaning: 'a check found leaks and nothing worse, or a repair left some' },
+  violations: { code: 4, meaning: 'an audit found what fails the gate' },
   noCheck: { code: 63, meaning: 'a check of a file that is no qcow2 image' },
 } as const;
 

@@ -45,13 +45,16 @@ export function unknownFeatures(
   const unknown = header.incompatible & ~known;
   if (unknown === 0n) return [];
   const table = findFeatureNames(headerBytes, header.headerBytes);
-  const features: UnknownFeature[] = [];
-  for (let bit = 0; bit < 64; bit++) {
-    if ((unknown & (1n << BigInt(bit))) === 0n) continue;
+  return bitsOf(unknown).map((bit) => {
     const entry = table.find((name) => name.kind === 'incompatible' && name.bit === bit);
-    features.push({ bit, name: entry?.name });
-  }
-  return features;
+    return { bit, name: entry?.name };
+  });
+}
+
+/** The bits of a feature word that are set, ascending. */
+export function bitsOf(word: bigint): readonly number[] {
+  const bits = Array.from({ length: 64 }, (_, bit) => bit);
+  return bits.filter((bit) => (word & (1n << BigInt(bit))) !== 0n);
 }
 
 /** An unknown feature as messages name it, printable. */

@@ -42,9 +42,12 @@ describe('public names', () => {
   test('of the engine', () => {
     expect(Object.keys(engine).sort()).toMatchInlineSnapshot(`
       [
+        "AUDIT_RULES",
         "ERROR_CODES",
+        "PROFILE_NAMES",
         "QsnapError",
         "REPAIR_CLASSES",
+        "auditImage",
         "backingFormat",
         "backingName",
         "blobSource",
@@ -64,6 +67,7 @@ describe('public names', () => {
         "executeStages",
         "executeTrim",
         "executeUndo",
+        "findRule",
         "findSnapshot",
         "freedByDeleting",
         "httpSource",
@@ -89,6 +93,7 @@ describe('public names', () => {
         "planRescue",
         "planResize",
         "planTrim",
+        "profileOf",
         "proposeRepair",
         "rawDisk",
         "saveUndo",

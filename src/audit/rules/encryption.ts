@@ -14,8 +14,6 @@ export const ENCRYPTION_RULES: readonly Rule[] = [
     name: 'encrypted',
     title: 'The image is encrypted with LUKS',
     reason: 'Whoever gets a copy of the file reads what the guest wrote.',
-    remedy: 'qemu-img convert -O qcow2 -o encrypt.format=luks,… OLD NEW',
-    example: 'encrypted: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -29,8 +27,6 @@ export const ENCRYPTION_RULES: readonly Rule[] = [
     title: 'The image is not encrypted',
     reason:
       'A scanner can look at nothing in an encrypted image, and a host without the key can not start it.',
-    remedy: 'qsnap export --passphrase-file KEY IMAGE -o NEW',
-    example: 'not-encrypted: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -50,8 +46,6 @@ export const ENCRYPTION_RULES: readonly Rule[] = [
     title: 'The image is not encrypted in the old way',
     reason:
       'The old AES of qcow2 derives its key from the passphrase itself: QEMU has given it up as insecure.',
-    remedy: 'convert it to LUKS: qemu-img convert --object secret,… --image-opts … NEW',
-    example: 'legacy-aes: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -64,9 +58,6 @@ export const ENCRYPTION_RULES: readonly Rule[] = [
     name: 'luks-iterations',
     title: 'Every passphrase is derived with enough rounds',
     reason: 'With few rounds a stolen file lets a machine try millions of passphrases a second.',
-    remedy:
-      'add a new passphrase with more time and remove the old one: qemu-img amend --object secret,… IMAGE',
-    example: 'luks-iterations: { level: error, min: 500000 }',
     needs: [],
     options: {
       min: { kind: 'count', about: 'Rounds that are enough', default: ITERATIONS_MIN },
@@ -87,8 +78,6 @@ export const ENCRYPTION_RULES: readonly Rule[] = [
     title: 'No more passphrases open the image than allowed',
     reason:
       'Each slot in use is a passphrase that somebody knows, and one left over from a template opens every copy.',
-    remedy: 'qemu-img amend --object secret,… -o encrypt.state=inactive,… IMAGE',
-    example: 'luks-slots: { level: warning, max: 1 }',
     needs: [],
     options: { max: { kind: 'count', about: 'Slots that may be in use', default: 1 } },
     judge: ({ image, luks, luksProblem }, options) => {

@@ -1,7 +1,7 @@
 import { printableText } from '../../base/text.js';
 import { KiB } from '../../base/units.js';
-import { describeFeature, unknownFeatures } from '../../qcow2/features.js';
-import { COMPATIBLE, COMPRESSION_TYPE_AT, KNOWN_AUTOCLEAR } from '../../qcow2/spec.js';
+import { unknownOptionalBits } from '../feature-bits.js';
+import { COMPRESSION_TYPE_AT } from '../../qcow2/spec.js';
 import { numberOf, textsOf } from '../options.js';
 import type { AuditFacts, Rule, Violation } from '../rule.js';
 
@@ -14,35 +14,15 @@ const INCOMPATIBLE_AT = 72;
 const COMPATIBLE_AT = 80;
 const AUTOCLEAR_AT = 88;
 
-function bits(word: bigint, known: bigint): readonly number[] {
-  const unknown = word & ~known;
-  return Array.from({ length: 64 }, (_, bit) => bit).filter(
-    (bit) => (unknown & (1n << BigInt(bit))) !== 0n,
-  );
-}
-
+/** Unknown incompatible bits are not here: no image that has one is opened. */
 function unknownBits({ image }: AuditFacts): readonly Violation[] {
-  const { header, headerSector } = image;
-  if (header.version === 2) return [];
-  const compatible = bits(header.compatible, 1n << BigInt(COMPATIBLE['lazy refcounts']));
-  const autoclear = bits(header.autoclear, KNOWN_AUTOCLEAR);
-  return [
-    ...unknownFeatures(header, headerSector).map((feature) => ({
-      message: `the image has the incompatible feature ${describeFeature(feature)}`,
-      at: INCOMPATIBLE_AT,
-      length: 8,
-    })),
-    ...compatible.map((bit) => ({
-      message: `the image has the unknown compatible feature bit ${bit}`,
-      at: COMPATIBLE_AT,
-      length: 8,
-    })),
-    ...autoclear.map((bit) => ({
-      message: `the image has the unknown autoclear feature bit ${bit}`,
-      at: AUTOCLEAR_AT,
-      length: 8,
-    })),
-  ];
+  // Version 2 has no such words.
+  if (image.header.version === 2) return [];
+  return unknownOptionalBits(image.header).map(({ kind, bit }) => ({
+    message: `the image has the unknown ${kind} feature bit ${bit}`,
+    at: kind === 'compatible' ? COMPATIBLE_AT : AUTOCLEAR_AT,
+    length: 8,
+  }));
 }
 
 /** The one of some words that an image has, held against those that may be. */
@@ -65,8 +45,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'unknown-features',
     title: 'The image has no feature that the specification does not have',
     reason: 'What a feature changes is not known, so nobody can say what the image holds.',
-    remedy: 'ask for what made the image, and convert it there',
-    example: 'unknown-features: error',
     needs: [],
     options: {},
     judge: unknownBits,
@@ -77,8 +55,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     title: 'The image is not marked dirty',
     reason:
       'It was in use when its program ended, and its refcounts may be wrong: QEMU repairs it at its next open.',
-    remedy: 'qsnap repair IMAGE, or qsnap check IMAGE to look first',
-    example: 'dirty: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -89,8 +65,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'corrupt',
     title: 'The image is not marked corrupt',
     reason: 'QEMU found damage and opens it for reading alone.',
-    remedy: 'qsnap check IMAGE, then qsnap repair IMAGE',
-    example: 'corrupt: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -106,8 +80,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     title: 'The image has no lazy refcounts',
     reason:
       'After a crash refcounts are made anew from all tables, which takes long where an image is large.',
-    remedy: 'qemu-img amend -o lazy_refcounts=off IMAGE',
-    example: 'lazy-refcounts: warning',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -122,8 +94,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'compat',
     title: 'The image has the wanted version of the format',
     reason: 'Version 2 has no zero clusters, no sizes of snapshots, and no place for features.',
-    remedy: 'qemu-img amend -o compat=1.1 IMAGE, or qsnap compact --compat 0.10 IMAGE -o NEW',
-    example: 'compat: { level: error, allow: ["1.1"] }',
     needs: [],
     options: {
       allow: { kind: 'words', words: ['0.10', '1.1'], about: 'One of these', default: ['1.1'] },
@@ -142,8 +112,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'cluster-size',
     title: 'Clusters have the wanted size',
     reason: 'Small clusters cost many tables, large ones room and copies.',
-    remedy: 'qsnap compact --cluster-size 64k IMAGE -o NEW',
-    example: 'cluster-size: { level: warning, min: 64k, max: 2M }',
     needs: [],
     options: {
       min: { kind: 'bytes', about: 'At least this size', default: 4 * KiB },
@@ -166,8 +134,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'refcount-bits',
     title: 'Refcounts have the wanted width',
     reason: 'Narrow refcounts forbid snapshots: one of 1 bit allows none.',
-    remedy: 'qsnap compact --refcount-bits 16 IMAGE -o NEW',
-    example: 'refcount-bits: { level: warning, allow: ["16"] }',
     needs: [],
     options: {
       allow: {
@@ -191,8 +157,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'extended-l2',
     title: 'L2 entries are not extended',
     reason: 'Most other readers refuse images with subclusters.',
-    remedy: 'qsnap compact --extended-l2 off IMAGE -o NEW',
-    example: 'extended-l2: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -207,8 +171,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     name: 'compression-type',
     title: 'Compressed clusters are packed in a wanted way',
     reason: 'QEMU before 5.1 and most other readers do not know zstd.',
-    remedy: 'qsnap compact --compress deflate IMAGE -o NEW',
-    example: 'compression-type: { level: warning, allow: [zlib] }',
     needs: [],
     options: {
       allow: {
@@ -233,8 +195,6 @@ export const FORMAT_RULES: readonly Rule[] = [
     title: 'No persistent bitmap is in use',
     reason:
       'A bitmap in use was not saved when its program ended: a backup by it would leave out what changed.',
-    remedy: 'remove the bitmap with qemu-img bitmap --remove IMAGE NAME, and take a full backup',
-    example: 'bitmaps: { level: warning }',
     needs: [],
     options: {},
     judge: ({ image }) =>

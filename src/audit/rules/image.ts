@@ -6,8 +6,6 @@ export const NOT_AN_IMAGE: Rule = {
   name: 'image',
   title: 'The file is a qcow2 image that can be opened',
   reason: 'What can not be opened can not be judged, and may be anything.',
-  remedy: 'qsnap info IMAGE says what is wrong; qsnap rescue IMAGE -o NEW may save what is left',
-  example: 'image: error',
   needs: [],
   options: {},
   judge: () => [],

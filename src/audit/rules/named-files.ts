@@ -60,9 +60,6 @@ export const NAMED_FILE_RULES: readonly Rule[] = [
     name: 'backing-file',
     title: 'The image has no backing file',
     reason: FORGED,
-    remedy:
-      'qemu-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image',
-    example: 'backing-file: error',
     needs: [],
     options: {},
     judge: (facts) => ofFiles(facts, only('backing file', 'is not allowed')),
@@ -72,9 +69,6 @@ export const NAMED_FILE_RULES: readonly Rule[] = [
     name: 'data-file',
     title: 'The guest data lies in the image, not in an external data file',
     reason: `${FORGED} Some readers ignore the data file and hand out zeros.`,
-    remedy:
-      'qemu-img convert -O qcow2 OLD NEW where the data file is to be trusted; else refuse the image',
-    example: 'data-file: error',
     needs: [],
     options: {},
     judge: (facts) => {
@@ -90,8 +84,6 @@ export const NAMED_FILE_RULES: readonly Rule[] = [
     title: 'No file is named by an absolute path',
     reason:
       'On another host, or after a move of the folder, an absolute path leads nowhere or to a file of somebody else.',
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE',
-    example: 'absolute-name: warning',
     needs: [],
     options: {},
     judge: (facts) =>
@@ -106,8 +98,6 @@ export const NAMED_FILE_RULES: readonly Rule[] = [
     title: 'No file is reached over a protocol',
     reason:
       'A name such as nbd://host/disk or https://… makes QEMU open a connection to whom the image says.',
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE, or refuse the image',
-    example: 'remote-name: error',
     needs: [],
     options: {},
     judge: (facts) =>
@@ -122,8 +112,6 @@ export const NAMED_FILE_RULES: readonly Rule[] = [
     name: 'json-name',
     title: 'No name is a json: description',
     reason: 'A json: name may describe any tree of drivers, files and hosts that QEMU then opens.',
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE, or refuse the image',
-    example: 'json-name: error',
     needs: [],
     options: {},
     judge: (facts) =>
@@ -138,8 +126,6 @@ export const NAMED_FILE_RULES: readonly Rule[] = [
     reason:
       'Without it QEMU guesses from the first bytes, which the guest of a raw backing file may write: it can make the ' +
       'file look like an image that names others.',
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE',
-    example: 'backing-format: warning',
     needs: [],
     options: {},
     judge: (facts) => {

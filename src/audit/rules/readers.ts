@@ -1,12 +1,12 @@
 import { backingName } from '../../image/image.js';
-import { INCOMPATIBLE } from '../../qcow2/spec.js';
+import { incompatibleFeatures, type IncompatibleFeature } from '../feature-bits.js';
 import { textsOf } from '../options.js';
 import type { AuditFacts, Rule, Violation } from '../rule.js';
 
 /** Why a reader can't take an image: what it does then. */
-export type Outcome = 'refuses' | 'shows wrong data';
+type Outcome = 'refuses' | 'shows wrong data';
 
-export interface Hindrance {
+interface Hindrance {
   readonly outcome: Outcome;
   /** Completes "the image …". */
   readonly what: string;
@@ -14,7 +14,7 @@ export interface Hindrance {
 }
 
 /** A program that reads qcow2 without QEMU, as it was measured. */
-export interface Reader {
+interface Reader {
   readonly name: string;
   /** What was measured. */
   readonly version: string;
@@ -43,11 +43,12 @@ const snapshots = ({ image }: AuditFacts): Hindrance | false =>
   };
 
 /** Refuses images with an incompatible feature that is not among these. */
-function features({ image }: AuditFacts, ...known: readonly string[]): readonly Hindrance[] {
-  const named = Object.entries(INCOMPATIBLE).filter(([name, bit]) => {
-    return !known.includes(name) && (image.header.incompatible & (1n << BigInt(bit))) !== 0n;
-  });
-  return named.map(([name]) => ({
+function features(
+  { image }: AuditFacts,
+  ...known: readonly IncompatibleFeature[]
+): readonly Hindrance[] {
+  const others = incompatibleFeatures(image.header).filter((name) => !known.includes(name));
+  return others.map((name) => ({
     outcome: 'refuses',
     what: `has the feature "${name}"`,
     at: FEATURES_AT,
@@ -65,7 +66,7 @@ function zeroFlags({ zeroClusters = 0 }: AuditFacts): Hindrance | false {
 }
 
 /** Ours: measured on valid images made by QEMU 11.1, against `qemu-img convert`. */
-export const READERS: readonly Reader[] = [
+const READERS: readonly Reader[] = [
   {
     name: 'openstack',
     version: 'oslo.utils 10.2.0',
@@ -141,8 +142,6 @@ export const READER_RULES: readonly Rule[] = [
     name: 'readable-by',
     title: 'The readers that are named can read the active disk',
     reason: 'Some readers refuse what QEMU reads, and some hand out wrong data without a word.',
-    remedy: 'qsnap export IMAGE -o NEW -f qcow2 writes the active disk as all of them read it',
-    example: 'readable-by: { level: error, readers: [openstack, libqcow] }',
     needs: ['zero-clusters'],
     options: {
       readers: {

@@ -30,8 +30,6 @@ export const REMAINS_RULES: readonly Rule[] = [
     reason:
       'A cluster that a snapshot or a guest gave up keeps its bytes: whoever gets the file can read deleted files, keys ' +
       'and VM states there.',
-    remedy: 'qsnap scrub IMAGE, or qsnap compact IMAGE -o NEW',
-    example: 'free-clusters: error',
     needs: ['remains'],
     options: {},
     judge: (facts) => ofPlaces(facts, 'free-clusters', 'tail'),
@@ -42,8 +40,6 @@ export const REMAINS_RULES: readonly Rule[] = [
     title: 'What the header and tables leave of their clusters is zeros',
     reason:
       'Older headers and snapshot tables stay there, with names of snapshots and backing files that are gone.',
-    remedy: 'qsnap scrub IMAGE',
-    example: 'slack: warning',
     needs: ['remains'],
     options: {},
     judge: (facts) => ofPlaces(facts, 'header-slack', 'table-slack'),

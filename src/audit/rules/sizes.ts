@@ -33,8 +33,6 @@ export const SIZE_RULES: readonly Rule[] = [
     name: 'disk-size',
     title: 'Every virtual disk has a size within the bounds',
     reason: 'Who converts an image to raw gets a file of this size, however small the image is.',
-    remedy: 'qsnap resize IMAGE SIZE; refuse what a stranger made larger',
-    example: 'disk-size: { level: error, max: 2T }',
     needs: [],
     options: { min: MIN, max: MAX },
     judge: ({ image }, options) => {
@@ -52,8 +50,6 @@ export const SIZE_RULES: readonly Rule[] = [
     name: 'file-size',
     title: 'The file has a size within the bounds',
     reason: 'A store has a limit, and a transfer takes its time.',
-    remedy: 'qsnap compact --compress IMAGE -o NEW, or qsnap trim IMAGE',
-    example: 'file-size: { level: error, max: 20G }',
     needs: [],
     options: { min: MIN, max: MAX },
     judge: ({ image }, options) => {
@@ -67,8 +63,6 @@ export const SIZE_RULES: readonly Rule[] = [
     title: 'The disk is not many times as large as the file',
     reason:
       'An image of some kilobytes may claim a disk of exabytes: who unpacks it fills the store of the host.',
-    remedy: 'refuse the image, or unpack it with a limit',
-    example: 'size-ratio: { level: error, max: 1000 }',
     needs: [],
     options: {
       max: { kind: 'count', about: 'How many times at most', default: 10_000 },

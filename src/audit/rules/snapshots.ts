@@ -33,9 +33,6 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
     reason:
       'A snapshot holds an older state of the disk, with all that was deleted since. Who gets the image gets that, too; ' +
       'and several readers refuse images with snapshots.',
-    remedy:
-      'qsnap prune --keep-last N IMAGE, or qsnap export IMAGE -o NEW for the active disk alone',
-    example: 'snapshots: { level: error, max: 0 }',
     needs: [],
     options: {
       max: { kind: 'count', about: 'How many there may be', default: 0 },
@@ -60,8 +57,6 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
     title: 'No snapshot has a VM state',
     reason:
       'A VM state is the memory of the guest: it holds keys, passwords and open files in plain text.',
-    remedy: 'delete these snapshots with qsnap delete, and what they leave behind with qsnap scrub',
-    example: 'vm-state: error',
     needs: [],
     options: {},
     judge: (facts) =>
@@ -74,8 +69,6 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
     name: 'snapshot-names',
     title: 'Snapshots have the names that they are to have',
     reason: 'Names that tools made, such as "auto-*", tell of snapshots that nobody meant to keep.',
-    remedy: 'qsnap rename IMAGE SNAPSHOT NEW, or qsnap prune --name PATTERN IMAGE',
-    example: 'snapshot-names: { level: warning, deny: ["tmp-*"], allow: ["release-*"] }',
     needs: [],
     options: {
       allow: { kind: 'patterns', about: 'Each name is like one of these' },
@@ -98,8 +91,6 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
     title: 'No snapshot is older than allowed',
     reason:
       'An old snapshot keeps every cluster that was overwritten since, and few still know what it is for.',
-    remedy: 'qsnap prune --older-than 30d IMAGE',
-    example: 'snapshot-age: { level: warning, max: 30d }',
     needs: [],
     options: { max: { kind: 'age', about: 'How old they may be' } },
     judge: (facts, options) => {
@@ -118,8 +109,6 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
     title: 'No two snapshots have one name',
     reason:
       'QEMU applies by id first and deletes by name: with one name twice it may delete another one than it applied.',
-    remedy: 'qsnap rename IMAGE id:ID NEW',
-    example: 'snapshot-name-twice: warning',
     needs: [],
     options: {},
     judge: (facts) => {

@@ -24,12 +24,11 @@ const rule = (
   id: string,
   name: string,
   severity: Severity,
-  words: Pick<Rule, 'title' | 'reason' | 'remedy'>,
+  words: Pick<Rule, 'title' | 'reason'>,
 ): Rule => ({
   id,
   name,
   ...words,
-  example: `${name}: { level: error, except: [LEAKED] }`,
   needs: ['check'],
   options: { except: CODES },
   judge: (facts, options) => found(facts, options, severity),
@@ -41,23 +40,19 @@ export const SOUNDNESS_RULES: readonly Rule[] = [
     title: 'A check finds no corruption',
     reason:
       'Tables or refcounts are wrong: data is lost, or the next write overwrites what is in use.',
-    remedy: 'qsnap check IMAGE tells what is lost; qsnap repair IMAGE mends what can be mended',
   }),
   rule('QS1602', 'leaks', 'leak', {
     title: 'A check finds no leaked clusters',
     reason: 'Leaked clusters take room, and may hold what a crash left behind.',
-    remedy: 'qsnap repair leaks IMAGE',
   }),
   rule('QS1603', 'not-checked', 'check-error', {
     title: 'All of the image could be checked',
     reason: 'What could not be read may hold anything.',
-    remedy: 'look at the medium; qsnap rescue IMAGE -o NEW saves what can be read',
   }),
   rule('QS1604', 'check-notes', 'note', {
     title: 'A check has nothing to note',
     reason:
       'A note is wrong in no way that harms: bits that writers should clear, tables that could be shorter.',
-    remedy: 'qsnap check IMAGE says what each is about',
   }),
   {
     id: 'QS1605',
@@ -65,8 +60,6 @@ export const SOUNDNESS_RULES: readonly Rule[] = [
     title: 'The header and the tables that it names can be read',
     reason:
       'Part of the header or of the snapshot table is damaged; readers differ in what they make of it.',
-    remedy: 'qsnap check IMAGE, then qsnap repair IMAGE or qsnap rescue IMAGE -o NEW',
-    example: 'unreadable-parts: error',
     needs: [],
     options: {},
     judge: ({ image }) =>
@@ -80,8 +73,6 @@ export const SOUNDNESS_RULES: readonly Rule[] = [
     name: 'fragmentation',
     title: 'The guest data lies mostly in order',
     reason: 'A scattered image reads slowly from disks and over networks.',
-    remedy: 'qsnap compact IMAGE -o NEW',
-    example: 'fragmentation: { level: note, max: 30 }',
     needs: ['check'],
     options: {
       max: {

@@ -35,6 +35,14 @@ export const EXAMPLES = {
     ['qsnap check disk.qcow2', 'exit code 0, 2 (corruption) or 3 (leaks)'],
     ['qsnap check --json *.qcow2', 'all about each finding, for programs'],
   ]),
+  audit: examples([
+    [
+      'qsnap audit --profile untrusted-upload upload.qcow2',
+      'exit code 0, or 4 where a rule is broken',
+    ],
+    ['qsnap audit --readable-by openstack,libqcow disk.qcow2', 'who could not read it'],
+    ['qsnap audit --explain QS1201', 'why, and what to do'],
+  ]),
   map: examples([
     ['qsnap map disk.qcow2', 'where each part of the disk lies'],
     ['qsnap map disk.qcow2 nightly', 'the same of a snapshot'],

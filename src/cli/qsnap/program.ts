@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { CliStreams } from '../streams.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
+import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
 import { addDiff } from './declare/diff.js';
 import { addCompare, addExport } from './declare/guest.js';
@@ -26,6 +27,7 @@ const READING: Readonly<Record<string, Add>> = {
   usage: addUsage,
   tree: addTree,
   check: addCheck,
+  audit: addAudit,
   map: addMap,
   compare: addCompare,
   diff: addDiff,

@@ -95,6 +95,7 @@ const SCHEMAS = [
     'usage',
     'tree',
     'prune',
+    'audit',
   ] as const),
   ...(['group-edit', 'group-list'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim'] as const),

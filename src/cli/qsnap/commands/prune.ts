@@ -10,12 +10,12 @@ import {
 } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { openFile } from '../../../node/index.js';
-import picomatch from 'picomatch';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText, sizeText } from '../../text.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { edit, type EditFlags } from '../editing.js';
 import { localPeriods } from '../local-periods.js';
+import { isLike } from '../patterns.js';
 import { choiceJson } from '../present/prune-json.js';
 import { choiceLines } from '../present/prune-text.js';
 import { deletedLines } from '../present/edit-text.js';
@@ -140,14 +140,12 @@ function rulesOf(flags: PruneFlags, now: Date): PruneRules {
   return { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, takenBefore, among, keep };
 }
 
-/** Whether a name is like one of the patterns. A slash in a name is a character like others. */
+/** Whether a name is like one of the patterns. */
 function matcherOf(
   patterns: readonly string[] | undefined,
 ): ((snapshot: Snapshot) => boolean) | undefined {
   if (patterns === undefined) return undefined;
-  const options = { bash: true, dot: true, nonegate: true, noextglob: true };
-  const matches = patterns.map((pattern) => picomatch(pattern, options));
-  return ({ name }) => matches.some((match) => match(name));
+  return ({ name }) => patterns.some((pattern) => isLike(name, pattern));
 }
 
 /**

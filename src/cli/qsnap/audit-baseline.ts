@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { QsnapError } from '../../index.js';
+import { ForeignJson } from '../../internal.js';
+import { fingerprint } from './present/audit-json.js';
+import type { AuditResult } from './present/audited.js';
+
+/** Findings that were there before, by what stays the same of each. */
+export type Baseline = ReadonlySet<string>;
+
+const IMAGES_MAX = 10_000_000;
+const FINDINGS_MAX = 1_000_000;
+
+/**
+ * Reads what `qsnap audit --json` printed before.
+ *
+ * @throws QsnapError OPEN_FAILED for a file that can't be read or is no such document.
+ */
+export function readBaseline(file: string): Baseline {
+  const json = new ForeignJson((at, actual, expected) => {
+    const message = `the baseline is no output of \`qsnap audit --json\`: ${at} is ${actual}`;
+    return new QsnapError('OPEN_FAILED', message, { file, expected });
+  });
+  const { images } = json.recordOf(parsedFile(file), 'the document');
+  const known = json.listOf(images, 'images', IMAGES_MAX, (image, at) => {
+    const { filename, findings = [] } = json.recordOf(image, at);
+    return json.listOf(findings, `${at}.findings`, FINDINGS_MAX, (finding, where) => {
+      const { rule, facts } = json.recordOf(finding, where);
+      return fingerprint(String(filename), String(rule), facts);
+    });
+  });
+  return new Set(known.flat());
+}
+
+function parsedFile(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    const message = `the baseline can't be read: ${(cause as Error).message}`;
+    throw new QsnapError('OPEN_FAILED', message, { file }, cause);
+  }
+}
+
+/** The result without the findings that were there before. */
+export function withoutKnown(result: AuditResult, baseline: Baseline | undefined): AuditResult {
+  if (baseline === undefined || 'error' in result) return result;
+  const { path, report } = result;
+  const findings = report.findings.filter(({ rule, facts }) => {
+    return !baseline.has(fingerprint(path, rule.id, facts));
+  });
+  return { path, report: { ...report, findings } };
+}

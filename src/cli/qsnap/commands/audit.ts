@@ -1,0 +1,176 @@
+import {
+  AUDIT_RULES,
+  auditImage,
+  findRule,
+  isQsnapError,
+  profileOf,
+  type AuditPolicy,
+  type AuditReport,
+  type Level,
+  type ProfileName,
+} from '../../../index.js';
+import { openFile } from '../../../node/index.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { startProgress, type Progress } from '../../progress.js';
+import { countText } from '../../text.js';
+import { readBaseline, withoutKnown } from '../audit-baseline.js';
+import { printJson, printLines, type Context } from '../context.js';
+import { isLike } from '../patterns.js';
+import { auditJson, ruleJson } from '../present/audit-json.js';
+import { auditLines, countLevels, countsText, ruleLines } from '../present/audit-text.js';
+import type { AuditResult } from '../present/audited.js';
+import { reportFailure } from '../report.js';
+
+/** Flags of `audit`. */
+export interface AuditFlags {
+  readonly profile?: readonly ProfileName[];
+  readonly readableBy?: readonly string[];
+  readonly failOn?: Level;
+  readonly baseline?: string;
+}
+
+/** Images whose headers are read at once; what is printed keeps their order. */
+const AT_ONCE = 8;
+
+/** `qsnap audit IMAGE…` */
+export async function audit(
+  paths: readonly string[],
+  flags: AuditFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const policy = policyOf(flags);
+  const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
+  const progress = startProgress(context.io.stderr, !context.quiet);
+  const results: AuditResult[] = [];
+  try {
+    for await (const found of inOrder(paths, (path) => auditOne(path, policy, context))) {
+      const result = withoutKnown(found, baseline);
+      results.push(result);
+      progress.phase(`audited ${results.length} of ${paths.length} images`);
+      printResult(result, progress, context);
+    }
+  } finally {
+    progress.stop();
+  }
+  tell(results, context);
+  return exitCodeOf(results, flags.failOn ?? 'error');
+}
+
+/** `qsnap audit --explain RULE…` */
+export function explain(words: readonly string[], context: Context): ExitCode {
+  const rules = words.map((word) => findRule(word));
+  const unknown = words.find((_, i) => rules[i] === undefined);
+  if (unknown !== undefined) {
+    const names = AUDIT_RULES.map(({ id, name }) => `${id} ${name}`).join(', ');
+    context.io.stderr.write(`qsnap: no rule is called "${unknown}"; there are ${names}\n`);
+    return EXIT_CODES.notDone.code;
+  }
+  const known = rules.filter((rule) => rule !== undefined);
+  if (context.json) printJson(context, { rules: known.map(ruleJson) });
+  else
+    printLines(
+      context,
+      known.flatMap((rule, i) => [...(i > 0 ? [''] : []), ...ruleLines(rule)]),
+    );
+  return EXIT_CODES.done.code;
+}
+
+/** The rules of all profiles; of a rule that several have, the last one's setting. */
+function policyOf({ profile = [], readableBy }: AuditFlags): AuditPolicy {
+  const rules = new Map(profile.flatMap((name) => [...profileOf(name).rules]));
+  if (readableBy !== undefined) {
+    rules.set(findRule('readable-by')!.id, { level: 'error', options: { readers: readableBy } });
+  }
+  return { rules, exceptions: [] };
+}
+
+async function auditOne(
+  path: string,
+  policy: AuditPolicy,
+  { io, forceShare }: Context,
+): Promise<AuditResult> {
+  try {
+    const source = await openFile(path, { forceShare });
+    try {
+      const now = Math.floor(io.now().getTime() / 1000);
+      return { path, report: await auditImage(source, policy, { now, path, matches: isLike }) };
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    return { path, error };
+  }
+}
+
+/** Results in the order of the paths, though several are worked on at once. */
+async function* inOrder<T>(
+  paths: readonly string[],
+  work: (path: string) => Promise<T>,
+): AsyncGenerator<T> {
+  const running: Promise<T>[] = [];
+  const start = (path: string): void => {
+    const one = work(path);
+    // Its error is taken in its turn.
+    one.catch(() => undefined);
+    running.push(one);
+  };
+  for (const path of paths) {
+    if (running.length === AT_ONCE) yield await running.shift()!;
+    start(path);
+  }
+  for (const one of running) yield await one;
+}
+
+function printResult(result: AuditResult, progress: Progress, context: Context): void {
+  progress.stop();
+  if ('error' in result) {
+    reportFailure(result.error, result.path, 'read', context);
+    return;
+  }
+  const isSilent = context.json || (context.quiet && result.report.findings.length === 0);
+  if (!isSilent) printLines(context, auditLines(result, context.style));
+}
+
+/** Programs get one document; people a line of totals where there are several images. */
+function tell(results: readonly AuditResult[], context: Context): void {
+  const reports = results.flatMap((one) => ('error' in one ? [] : [one.report]));
+  const counts = countLevels(reports.flatMap(({ findings }) => findings));
+  if (context.json) {
+    const totals = {
+      images: results.length,
+      'not-audited': results.length - reports.length,
+      errors: counts.error,
+      warnings: counts.warning,
+      notes: counts.note,
+    };
+    printJson(context, { images: results.map(auditJson), totals });
+    return;
+  }
+  if (results.length < 2 || context.quiet) return;
+  const broken = reports.filter(({ findings }) => findings.length > 0).length;
+  const failed = results.length - reports.length;
+  const parts = [
+    `${reports.length - broken} without a finding`,
+    ...(broken > 0 ? [`${broken} with ${countsText(counts)}`] : []),
+    ...(failed > 0 ? [`${failed} not audited`] : []),
+  ];
+  printLines(context, ['', `${countText(results.length, 'image')}: ${parts.join(', ')}.`]);
+}
+
+/** Corruption is certain, and nothing may hide it; then comes what could not be audited. */
+function exitCodeOf(results: readonly AuditResult[], failOn: Level): ExitCode {
+  const reports: AuditReport[] = [];
+  let isWhole = true;
+  for (const result of results) {
+    if ('error' in result) isWhole = false;
+    else reports.push(result.report);
+  }
+  if (reports.some(({ isCorrupt }) => isCorrupt)) return EXIT_CODES.corrupt.code;
+  if (!isWhole) return EXIT_CODES.notDone.code;
+  const breaks = ({ findings }: AuditReport): boolean =>
+    findings.some(({ level }) => RANK[level] >= RANK[failOn]);
+  return reports.some(breaks) ? EXIT_CODES.violations.code : EXIT_CODES.done.code;
+}
+
+const RANK: Readonly<Record<Level, number>> = { note: 1, warning: 2, error: 3 };

@@ -1,0 +1,58 @@
+/** The command that judges images by a policy. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { AuditFlags } from '../commands/audit.js';
+import { collect, subcommand, type ContextFor, type Settle } from '../subcommand.js';
+
+const PROFILES = ['untrusted-upload', 'golden-image', 'evidence', 'host-backup'];
+const READERS = ['openstack', 'nbdkit', '7-zip', 'libqcow', 'xmount', 'imago'];
+
+/** Adds `audit`. */
+export function addAudit(program: Command, contextFor: ContextFor, settle: Settle): void {
+  subcommand(program, 'audit', 'Judge images by rules: may they ship, may they be touched.')
+    .argument('[image...]', 'qcow2 images')
+    .addOption(
+      new Option('--profile <name>', `rules for a purpose: ${PROFILES.join(', ')}`)
+        .argParser(profileName)
+        .default(undefined),
+    )
+    .addOption(
+      new Option(
+        '--readable-by <readers>',
+        `error where one of these can not read it: ${READERS.join(', ')}`,
+      ).argParser(readerNames),
+    )
+    .addOption(
+      new Option(
+        '--fail-on <level>',
+        'what fails the gate: error (default), warning or note',
+      ).choices(['error', 'warning', 'note']),
+    )
+    .option('--baseline <file>', 'leave out what an earlier output of --json has')
+    .addOption(new Option('--explain <rule>', 'tell all about a rule').argParser(collect))
+    .action(async (images: string[], flags: ParsedFlags, command: Command) => {
+      const { explain: rules, ...rest } = flags;
+      const { audit, explain } = await import('../commands/audit.js');
+      if (rules !== undefined) {
+        settle(explain(rules, contextFor(command)));
+        return;
+      }
+      if (images.length === 0) command.error("error: missing required argument 'image'");
+      if (rest.profile === undefined && rest.readableBy === undefined) {
+        command.error('error: say what images are to be like: --profile or --readable-by');
+      }
+      settle(await audit(images, rest, contextFor(command)));
+    });
+}
+
+type ParsedFlags = AuditFlags & { readonly explain?: readonly string[] };
+
+function profileName(text: string, before: readonly string[] = []): readonly string[] {
+  if (PROFILES.includes(text)) return [...before, text];
+  throw new InvalidArgumentError(`Write ${PROFILES.join(', ')}.`);
+}
+
+function readerNames(text: string, before: readonly string[] = []): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.every((name) => READERS.includes(name))) return [...before, ...names];
+  throw new InvalidArgumentError(`Write ${READERS.join(', ')}.`);
+}

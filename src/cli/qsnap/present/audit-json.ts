@@ -1,0 +1,45 @@
+import type { AuditFinding, Rule } from '../../../index.js';
+import { utcTimeText } from '../../text.js';
+import { errorJson } from '../report.js';
+import { helpOfRule } from '../rule-help.js';
+import type { AuditResult } from './audited.js';
+
+/** One image. docs/schema/audit.json. */
+export function auditJson(result: AuditResult): Record<string, unknown> {
+  if ('error' in result) return { filename: result.path, error: errorJson(result.error, 'read') };
+  const { findings, excepted, isCorrupt } = result.report;
+  return {
+    filename: result.path,
+    'is-corrupt': isCorrupt,
+    findings: findings.map(findingJson),
+    excepted: excepted.map(({ exception, ...finding }) => ({
+      ...findingJson(finding),
+      reason: exception.reason,
+      until: utcTimeText({ seconds: exception.until, nanoseconds: 0 }),
+    })),
+  };
+}
+
+function findingJson({ rule, level, message, at, length, facts }: AuditFinding) {
+  return {
+    rule: rule.id,
+    name: rule.name,
+    level,
+    message,
+    ...(at !== undefined && { offset: at }),
+    ...(length !== undefined && { length }),
+    ...(facts !== undefined && { facts }),
+  };
+}
+
+/** A rule, for `--explain --json`. */
+export function ruleJson(rule: Rule): Record<string, unknown> {
+  const { judge: _, ...facts } = rule;
+  return { ...facts, ...helpOfRule(rule) };
+}
+
+/** What stays the same of a finding when the image is written to. */
+export function fingerprint(path: string, rule: string, facts: unknown): string {
+  const entries = Object.entries((facts ?? {}) as Record<string, unknown>);
+  return JSON.stringify([path, rule, entries.sort(([a], [b]) => (a < b ? -1 : 1))]);
+}

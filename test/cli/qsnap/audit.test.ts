@@ -1,0 +1,162 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { AUDIT_RULES, PROFILE_NAMES, profileOf } from '../../../src/index.js';
+import { COMMAND_NAMES } from '../../../src/cli/qsnap/program.js';
+import { optionLines, ruleLines } from '../../../src/cli/qsnap/present/audit-text.js';
+import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
+import { fixtureNames } from '../../support/fixture.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { imageOf, parsed, qsnap } from './harness.js';
+
+interface AuditJson {
+  readonly images: readonly {
+    readonly filename: string;
+    readonly findings: readonly { readonly rule: string; readonly level: string }[];
+  }[];
+  readonly totals: Readonly<Record<string, number>>;
+}
+
+const audited = async (argv: readonly string[]): Promise<AuditJson> => {
+  const { stdout } = await qsnap(['audit', '--json', ...argv]);
+  return parsed('audit', stdout) as AuditJson;
+};
+
+const rulesOf = ({ images }: AuditJson): readonly string[] =>
+  images.flatMap(({ findings }) => findings.map(({ rule }) => rule));
+
+describe.each(PROFILE_NAMES)('--profile %s', (profile) => {
+  test('judges every fixture, and says the same again', async () => {
+    const images = fixtureNames().map(imageOf);
+    const once = await audited(['--profile', profile, ...images]);
+    expect(once.images.map(({ filename }) => filename)).toEqual(images);
+    expect(once.totals['not-audited']).toBe(0);
+    expect(await audited(['--profile', profile, ...images])).toEqual(once);
+  });
+});
+
+describe('exit codes', () => {
+  test.each([
+    [0, ['--profile', 'untrusted-upload'], ['no-snapshots']],
+    [4, ['--profile', 'golden-image'], ['five-snapshots']],
+    [2, ['--profile', 'golden-image'], ['five-snapshots', 'refcount-too-low']],
+    [0, ['--profile', 'untrusted-upload'], ['five-snapshots']],
+    [4, ['--profile', 'untrusted-upload', '--fail-on', 'warning'], ['five-snapshots']],
+    [4, ['--profile', 'untrusted-upload'], ['backing-chain']],
+    [4, ['--profile', 'untrusted-upload'], ['qcow-version-1']],
+    [4, ['--profile', 'untrusted-upload'], ['feature-incompatible-unknown']],
+    [4, ['--readable-by', 'nbdkit'], ['five-snapshots']],
+    [0, ['--readable-by', 'openstack,imago'], ['five-snapshots']],
+  ])('%i for %j of %j', async (code, options, names) => {
+    const ran = await qsnap(['audit', ...options, ...names.map(imageOf)]);
+    expect(ran.code, ran.stdout + ran.stderr).toBe(code);
+  });
+
+  test('1 for what can not be read; the others are judged', async () => {
+    const { code, stdout, stderr } = await qsnap([
+      ...['audit', '--profile', 'golden-image', imageOf('no-snapshots'), 'nowhere.qcow2'],
+    ]);
+    expect(code).toBe(1);
+    expect(stdout).toContain(': passes\n');
+    expect(stdout).toContain('2 images: 1 without a finding, 1 not audited.');
+    expect(stderr).toContain("Can't open nowhere.qcow2");
+  });
+
+  test.each([
+    [[imageOf('no-snapshots')], 'say what images are to be like'],
+    [['--profile', 'untrusted-upload'], "missing required argument 'image'"],
+    [['--profile', 'strict', 'x'], 'Write untrusted-upload, golden-image'],
+    [['--readable-by', 'qemu', 'x'], 'Write openstack, nbdkit'],
+    [['--explain', 'QS9999'], 'no rule is called "QS9999"'],
+  ])('1 for %j', async (argv, said) => {
+    const { code, stderr } = await qsnap(['audit', ...argv]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(said) as string });
+  });
+});
+
+test('a baseline leaves out what was there before, and shows what is new', async () => {
+  const image = imageOf('five-snapshots');
+  const file = path.join(temporaryDirectory(), 'baseline.json');
+  const argv = ['audit', '--profile', 'golden-image'];
+  writeFileSync(file, (await qsnap([...argv, '--json', image])).stdout);
+  const same = await qsnap([...argv, '--baseline', file, image]);
+  expect({ code: same.code, stdout: same.stdout }).toEqual({
+    code: 0,
+    stdout: `${image}: passes\n`,
+  });
+  expect((await qsnap(['create', image, 'one more'])).code).toBe(0);
+  const more = await qsnap([...argv, '--baseline', file, image]);
+  expect(more.code).toBe(4);
+  expect(more.stdout).toContain('QS1101 snapshots: the image has 6 internal snapshots');
+  writeFileSync(file, '{"images": 7}');
+  expect((await qsnap([...argv, '--baseline', file, image])).stderr).toContain('no output of');
+  rmSync(file);
+  expect((await qsnap([...argv, '--baseline', file, image])).code).toBe(1);
+});
+
+test('nothing is written, and no file that an image names is opened', async () => {
+  const image = imageOf('backing-chain');
+  expect(existsSync(image)).toBe(true);
+  const found = await audited(['--profile', 'evidence', image]);
+  expect(rulesOf(found)).toContain('QS1201');
+});
+
+describe('rules', () => {
+  test('ids ascend, names differ, and every profile names rules that there are', () => {
+    const ids = AUDIT_RULES.map(({ id }) => id);
+    expect(ids).toEqual([...ids].sort());
+    expect(new Set(AUDIT_RULES.map(({ name }) => name)).size).toBe(ids.length);
+    for (const profile of PROFILE_NAMES) {
+      expect(ids).toEqual(expect.arrayContaining([...profileOf(profile).rules.keys()]));
+    }
+  });
+
+  test.each(AUDIT_RULES.map((rule) => [rule.id, rule] as const))('%s', async (id, rule) => {
+    const { remedy, example } = helpOfRule(rule);
+    for (const text of [rule.title, example]) expect(text).not.toMatch(/\.$/);
+    expect(example.startsWith(`${rule.name}:`)).toBe(true);
+    expect(rule.reason).toMatch(/^[A-Z].*\.$/);
+    // What is to be done is a command that there is.
+    for (const [, command] of remedy.matchAll(/\bqsnap (\w+)/g)) {
+      expect([...COMMAND_NAMES, 'scrub']).toContain(command);
+    }
+    const { code, stdout } = await qsnap(['audit', '--explain', id]);
+    expect(code).toBe(0);
+    expect(stdout).toBe(`${ruleLines(rule).join('\n')}\n`);
+    const { stdout: json } = await qsnap(['audit', '--json', '--explain', rule.name]);
+    expect(parsed('audit', json)).toMatchObject({ rules: [{ id, name: rule.name }] });
+  });
+
+  test('docs/audit.md says of every rule what the program says', async () => {
+    const page = fileURLToPath(new URL('../../../docs/audit.md', import.meta.url));
+    const text = AUDIT_RULES.map((rule) => {
+      const options = optionLines(rule);
+      const { remedy, example } = helpOfRule(rule);
+      const profiles = PROFILE_NAMES.flatMap((name) => {
+        const level = profileOf(name).rules.get(rule.id)?.level;
+        return level === undefined ? [] : [`${name} (${level})`];
+      });
+      return [
+        `### ${rule.id} ${rule.name}`,
+        '',
+        `${rule.title}.`,
+        '',
+        `- Why: ${rule.reason}`,
+        `- What to do: ${remedy}`,
+        `- In a policy: \`${example}\``,
+        `- In profiles: ${profiles.length === 0 ? 'none' : profiles.join(', ')}`,
+        ...options.map((line) => `- Option ${line}`),
+      ].join('\n');
+    }).join('\n\n');
+    await expect(`${HEAD}\n${text}\n`).toMatchFileSnapshot(page);
+  });
+});
+
+const HEAD = `# Rules of an audit
+
+What \`qsnap audit\` judges images by. A rule has an id, a name and a level, which a profile or a policy sets: \`error\`
+fails the gate, \`warning\` and \`note\` are told. Ids are for programs and never used again for something else. A test
+holds this page to what the program says, and judges two images of QEMU's by each rule: one that breaks it and one that
+keeps it. No file that an image names is opened, and nothing is decrypted.
+`;
