@@ -95,7 +95,7 @@ module.exports = {
     ),
     layer(
       'audit',
-      [...IMAGE, 'read/check'],
+      [...IMAGE, 'read/check', 'read/guest'],
       'audit judges an image by a policy; it never writes, and opens no file that the image names.',
     ),
     layer(

@@ -94,8 +94,9 @@ function holds(
 }
 
 function unopened(error: QsnapError): AuditReport {
-  // These are sound, as far as anybody can tell: only not what qsnap knows.
-  const isForeign = ['NOT_QCOW2', 'QCOW_VERSION_1', 'UNSUPPORTED_FEATURE'].includes(error.code);
+  // These may be sound: they are only not what qsnap knows.
+  const foreign = ['NOT_QCOW2', 'QCOW_VERSION_1', 'UNSUPPORTED_FEATURE', 'LIMIT_EXCEEDED'];
+  const isForeign = foreign.includes(error.code);
   const finding: AuditFinding = {
     message: error.message,
     at: error.details.at,

@@ -2,6 +2,7 @@ import { ENCRYPTION_RULES } from './rules/encryption.js';
 import { FORMAT_RULES } from './rules/format.js';
 import { NOT_AN_IMAGE } from './rules/image.js';
 import { NAMED_FILE_RULES } from './rules/named-files.js';
+import { PARTITION_RULES } from './rules/partitions.js';
 import { READER_RULES } from './rules/readers.js';
 import { REMAINS_RULES } from './rules/remains.js';
 import { SIZE_RULES } from './rules/sizes.js';
@@ -26,6 +27,7 @@ export const AUDIT_RULES: readonly Rule[] = [
   ...SOUNDNESS_RULES,
   ...REMAINS_RULES,
   ...READER_RULES,
+  ...PARTITION_RULES,
 ];
 
 /**

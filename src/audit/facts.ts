@@ -7,6 +7,8 @@ import { COMPRESSED, hasZeroFlag, ZERO_FLAG } from '../l1l2/entry.js';
 import { LUKS_HEADER_BYTES, parseLuksHeader } from '../qcow2/luks.js';
 import { checkImage } from '../read/check/check-image.js';
 import { disksOf, walkL1Tables, walkReferences } from '../refs/walk.js';
+import type { Decompressor } from '../read/guest/platform.js';
+import { readGuestEnds } from './guest-ends.js';
 import { findRemains } from './remains.js';
 import type { AuditFacts, Need } from './rule.js';
 
@@ -16,6 +18,8 @@ export interface AuditSurroundings extends Stoppable {
   readonly now: number;
   /** Whether a text is like a pattern; without it a pattern is only like itself. */
   readonly matches?: ((text: string, pattern: string) => boolean) | undefined;
+  /** For guest data that is compressed; without it, such data counts as not readable. */
+  readonly decompressor?: Decompressor | undefined;
   /** Gets what share of the work is done, from 0 to 1. */
   readonly onProgress?: ((share: number) => void) | undefined;
 }
@@ -28,7 +32,7 @@ export interface AuditSurroundings extends Stoppable {
 export async function gatherFacts(
   opened: ReadableImage,
   needs: ReadonlySet<Need>,
-  { now, matches, signal, onProgress }: AuditSurroundings,
+  { now, matches, decompressor, signal, onProgress }: AuditSurroundings,
 ): Promise<AuditFacts> {
   const image = stoppableImage(opened, signal, 'the audit');
   return {
@@ -44,6 +48,7 @@ export async function gatherFacts(
         })
       : undefined,
     zeroClusters: needs.has('zero-clusters') ? await countZeroClusters(image) : undefined,
+    guestEnds: needs.has('guest-ends') ? await readGuestEnds(opened, decompressor) : undefined,
     remains: needs.has('remains') ? await findRemains(image) : undefined,
     matches: matches ?? ((text, pattern) => text === pattern),
   };

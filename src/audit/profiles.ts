@@ -45,6 +45,8 @@ const GOLDEN_IMAGE: Settings = {
   fragmentation: ['note', {}],
   'free-clusters': 'error',
   slack: 'warning',
+  'gpt-backup': 'warning',
+  'protective-mbr': 'warning',
 };
 
 /** What somebody may have to swear by: whole, and nothing that a reader would change or show wrong. */

@@ -11,9 +11,10 @@ export type Level = 'error' | 'warning' | 'note';
  *
  * - `check`: a whole check, which reads all tables and no guest data;
  * - `zero-clusters`: the L2 tables of the active disk;
- * - `remains`: the bytes of the file that nothing refers to.
+ * - `remains`: the bytes of the file that nothing refers to;
+ * - `guest-ends`: the first and the last bytes of the active disk.
  */
-export type Need = 'check' | 'zero-clusters' | 'remains';
+export type Need = 'check' | 'zero-clusters' | 'remains' | 'guest-ends';
 
 /** What a rule may be told, by the name of the option. Sizes are bytes and ages are seconds here. */
 export type OptionValue = number | readonly string[];
@@ -42,6 +43,15 @@ export interface Remains {
   readonly bytes: number;
 }
 
+/** The parts of a disk that partition tables lie in. */
+export interface GuestEnds {
+  readonly diskBytes: number;
+  /** From the start of the disk, as much as a table takes. */
+  readonly first: Uint8Array;
+  /** Up to the end of the disk. */
+  readonly last: Uint8Array;
+}
+
 /** What rules look at. */
 export interface AuditFacts {
   readonly image: ReadableImage;
@@ -57,6 +67,8 @@ export interface AuditFacts {
   readonly check: CheckReport | undefined;
   /** Entries of the active disk that read as zeros by their flag; where a rule needs it and tables can be read. */
   readonly zeroClusters: number | undefined;
+  /** Where a rule needs it and it can be read. */
+  readonly guestEnds: GuestEnds | undefined;
   /** Where a rule needs it. */
   readonly remains: readonly Remains[] | undefined;
   /** Whether a text is like a pattern. */

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { AUDIT_RULES, auditImage, findRule, memoryDevice } from '../../src/index.js';
 import type { OptionValues } from '../../src/index.js';
 import { isLike } from '../../src/cli/qsnap/patterns.js';
+import { nodeDecompressor } from '../../src/node/index.js';
 import { memoryDirectory } from '../support/directories.js';
 import { loadFixture } from '../support/fixture.js';
 import { layoutOf } from '../support/image-builder-layout.js';
@@ -93,6 +94,43 @@ const headerSlack: Make = (file) => {
   image.fill('an old header', clusterBytes - 64, clusterBytes);
   writeFileSync(file, image);
 };
+
+const SECTOR = 512;
+
+/** A disk with a GUID partition table: its protective MBR, one EFI system partition, and the backup at the end. */
+function partitioned(bytes: number): Buffer {
+  const disk = Buffer.alloc(bytes);
+  const last = bytes / SECTOR - 1;
+  disk.writeUInt8(0xee, 446 + 4);
+  disk.writeUInt16BE(0x55aa, 510);
+  const header = (at: number, other: number, entries: number): void => {
+    disk.write('EFI PART', at * SECTOR, 'latin1');
+    disk.writeBigUInt64LE(BigInt(at), at * SECTOR + 24);
+    disk.writeBigUInt64LE(BigInt(other), at * SECTOR + 32);
+    disk.writeBigUInt64LE(BigInt(entries), at * SECTOR + 72);
+    disk.writeUInt32LE(128, at * SECTOR + 80);
+    disk.writeUInt32LE(128, at * SECTOR + 84);
+  };
+  header(1, last, 2);
+  header(last, 1, last - 32);
+  disk.write('28732ac11ff8d211ba4b00a0c93ec93b', 2 * SECTOR, 'hex');
+  return disk;
+}
+
+/** An image of a partitioned disk by qemu-img convert, of which `change` changed bytes before. */
+const withPartitions =
+  (change: (disk: Buffer) => void = () => undefined): Make =>
+  async (file) => {
+    const disk = partitioned(16 * 2 ** 20);
+    change(disk);
+    writeFileSync(`${file}.raw`, disk);
+    await qemuImg(['convert', '-q', '-f', 'raw', '-O', 'qcow2', '-c', `${file}.raw`, file]);
+  };
+
+/** A disk that was made larger after it was partitioned. */
+const grown = then(withPartitions(), async (file) => {
+  await qemuImg(['resize', '-q', file, '+1M']);
+});
 
 interface Pair {
   readonly breaks: Make;
@@ -187,6 +225,12 @@ const PAIRS: Readonly<Record<string, Pair>> = {
   },
   'free-clusters': { breaks: gaveUp, keeps: plain },
   slack: { breaks: then(plain, headerSlack), keeps: plain },
+  'gpt-backup': { breaks: grown, keeps: withPartitions() },
+  'protective-mbr': {
+    breaks: withPartitions((disk) => disk.fill(0, 446, 512)),
+    keeps: withPartitions(),
+  },
+  bootable: { breaks: plain, keeps: withPartitions(), options: { by: ['uefi'] } },
   'readable-by': {
     breaks: then(plain, snapshot('a')),
     keeps: plain,
@@ -207,7 +251,9 @@ async function brokenBy(
     exceptions: [],
   };
   const source = memoryDevice(new Uint8Array(readFileSync(file)));
-  const { findings } = await auditImage(source, policy, { now: NOW, matches: isLike });
+  const { findings } = await auditImage(source, policy, {
+    ...{ now: NOW, matches: isLike, decompressor: nodeDecompressor() },
+  });
   return findings.map((finding) => finding.rule.name);
 }
 

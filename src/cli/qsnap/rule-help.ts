@@ -170,6 +170,18 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     remedy: 'qsnap export IMAGE -o NEW -f qcow2 writes the active disk as all of them read it',
     example: 'readable-by: { level: error, readers: [openstack, libqcow] }',
   },
+  QS1901: {
+    remedy: 'sgdisk --move-second-header on the disk in the guest, or over an NBD export',
+    example: 'gpt-backup: error',
+  },
+  QS1902: {
+    remedy: 'let the partitioning tool of the guest write the table anew',
+    example: 'protective-mbr: warning',
+  },
+  QS1903: {
+    remedy: 'install a boot loader in the guest; refuse the image until then',
+    example: 'bootable: { level: error, by: [uefi] }',
+  },
 };
 
 /** What to do about a rule that is broken, and how a policy asks for it. */

@@ -9,7 +9,7 @@ import {
   type Level,
   type ProfileName,
 } from '../../../index.js';
-import { openFile } from '../../../node/index.js';
+import { nodeDecompressor, openFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
 import { countText } from '../../text.js';
@@ -91,9 +91,13 @@ async function auditOne(
 ): Promise<AuditResult> {
   try {
     const source = await openFile(path, { forceShare });
+    const decompressor = nodeDecompressor();
     try {
       const now = Math.floor(io.now().getTime() / 1000);
-      return { path, report: await auditImage(source, policy, { now, path, matches: isLike }) };
+      return {
+        path,
+        report: await auditImage(source, policy, { now, path, matches: isLike, decompressor }),
+      };
     } finally {
       await source.close();
     }
