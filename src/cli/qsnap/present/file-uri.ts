@@ -1,0 +1,20 @@
+import { isAbsolute, sep } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/**
+ * The URI of a file: of a relative path a relative reference, without `.` and empty segments, of an absolute one a `file:`
+ * URI. It has only characters that RFC 3986 allows. `..` stays where the path begins with it: the working directory is
+ * not in it.
+ */
+export function fileUri(path: string): string {
+  if (isAbsolute(path)) {
+    // These are left as they are in URLs, and are none of a URI's.
+    return pathToFileURL(path).href.replace(/[[\]|^]/g, encodeURIComponent);
+  }
+  return path
+    .toWellFormed()
+    .split(sep)
+    .filter((segment) => segment !== '' && segment !== '.')
+    .map(encodeURIComponent)
+    .join('/');
+}
