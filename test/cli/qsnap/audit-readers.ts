@@ -1,7 +1,7 @@
 /** Reads what the writers of audit reports wrote, each with a parser of its format, and holds it to the format. */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import sarif from '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json' with { type: 'json' };
 import Ajv from 'ajv-draft-04';
 import { XmlDocument, XmlElement, XsdValidator } from 'libxml2-wasm';
 import { marked } from 'marked';
@@ -48,17 +48,12 @@ export const URI = /^(?:[\w\-.~:/?#[\]@!$&'()*+,;=]|%[\dA-F]{2})*$/;
 
 // The schema is the one before the first edition, rtm.5. The last one, with errata, differs in this: a region has to
 // begin somewhere, and languages have stricter names. `sarifOf` looks at regions.
-const schema = createRequire(import.meta.url).resolve('@microsoft/jest-sarif');
 const validate = new Ajv.default({
   strict: false,
   unicodeRegExp: false,
   allErrors: true,
   formats: { uri: URI, 'uri-reference': URI, 'date-time': /^never$/ },
-}).compile(
-  JSON.parse(
-    readFileSync(new URL('schemas/sarif-2.1.0-rtm.5.json', `file://${schema}`), 'utf8'),
-  ) as object,
-);
+}).compile(sarif);
 
 /** The run, as a reader gets it from the file. */
 export function sarifOf(results: readonly AuditResult[]): Run {

@@ -1,10 +1,12 @@
 import { isAbsolute, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+/** Windows takes both. */
+const SEPARATORS = sep === '/' ? '/' : /[\\/]/;
+
 /**
- * The URI of a file: of a relative path a relative reference, without `.` and empty segments, of an absolute one a `file:`
- * URI. It has only characters that RFC 3986 allows. `..` stays where the path begins with it: the working directory is
- * not in it.
+ * The URI of a file: of a relative path a relative reference without `.` and empty segments, of an absolute one a `file:`
+ * URI. It has only characters that RFC 3986 allows. A relative path keeps its `..`: where that leads, links decide.
  */
 export function fileUri(path: string): string {
   if (isAbsolute(path)) {
@@ -13,7 +15,7 @@ export function fileUri(path: string): string {
   }
   return path
     .toWellFormed()
-    .split(sep)
+    .split(SEPARATORS)
     .filter((segment) => segment !== '' && segment !== '.')
     .map(encodeURIComponent)
     .join('/');
