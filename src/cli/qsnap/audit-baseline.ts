@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { QsnapError } from '../../index.js';
 import { ForeignJson } from '../../internal.js';
 import { fingerprint } from './present/audit-json.js';
-import type { AuditResult } from './present/audited.js';
+import { isAudited, type AuditResult } from './present/audited.js';
 
 /** Findings that were there before, by what stays the same of each. */
 export type Baseline = ReadonlySet<string>;
@@ -42,7 +42,7 @@ function parsedFile(file: string): unknown {
 
 /** The result without the findings that were there before. */
 export function withoutKnown(result: AuditResult, baseline: Baseline | undefined): AuditResult {
-  if (baseline === undefined || 'error' in result) return result;
+  if (baseline === undefined || !isAudited(result)) return result;
   const { path, report } = result;
   const findings = report.findings.filter(({ rule, facts }) => {
     return !baseline.has(fingerprint(path, rule.id, facts));

@@ -102,6 +102,19 @@ test('nothing is written, and no file that an image names is opened', async () =
   expect(rulesOf(found)).toContain('QS1201');
 });
 
+test.each([
+  ['sarif', '"version": "2.1.0"'],
+  ['junit', '<testsuites name="qsnap audit" tests="1" failures="1"'],
+  ['markdown', '| error | QS1101 snapshots |'],
+  ['github', '::error file='],
+  ['json', '"rule": "QS1101"'],
+])('--format %s', async (format, shown) => {
+  const argv = ['audit', '--profile', 'golden-image', '--format', format];
+  const { code, stdout, stderr } = await qsnap([...argv, imageOf('five-snapshots')]);
+  expect({ code, stderr }).toEqual({ code: 4, stderr: '' });
+  expect(stdout).toContain(shown);
+});
+
 describe('rules', () => {
   test('ids ascend, names differ, and every profile names rules that there are', () => {
     const ids = AUDIT_RULES.map(({ id }) => id);

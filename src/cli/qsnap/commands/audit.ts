@@ -12,13 +12,12 @@ import {
 import { nodeDecompressor, openFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
-import { countText } from '../../text.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { isLike } from '../patterns.js';
-import { auditJson, ruleJson } from '../present/audit-json.js';
-import { auditLines, countLevels, countsText, ruleLines } from '../present/audit-text.js';
-import type { AuditResult } from '../present/audited.js';
+import { auditJson, ruleJson, totalsJson } from '../present/audit-json.js';
+import { auditLines, ruleLines, totalsLine } from '../present/audit-text.js';
+import { isAudited, type AuditResult } from '../present/audited.js';
 import { reportFailure } from '../report.js';
 
 /** Flags of `audit`. */
@@ -27,7 +26,11 @@ export interface AuditFlags {
   readonly readableBy?: readonly string[];
   readonly failOn?: Level;
   readonly baseline?: string;
+  readonly format?: AuditFormat;
 }
+
+/** What is printed: lines for people as the images are judged, or one document in the end. */
+export type AuditFormat = 'text' | 'json' | 'sarif' | 'junit' | 'markdown' | 'github';
 
 /** Images whose headers are read at once; what is printed keeps their order. */
 const AT_ONCE = 8;
@@ -39,6 +42,7 @@ export async function audit(
   context: Context,
 ): Promise<ExitCode> {
   const policy = policyOf(flags);
+  const format = context.json ? 'json' : (flags.format ?? 'text');
   const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
   const progress = startProgress(context.io.stderr, !context.quiet);
   const results: AuditResult[] = [];
@@ -47,12 +51,12 @@ export async function audit(
       const result = withoutKnown(found, baseline);
       results.push(result);
       progress.phase(`audited ${results.length} of ${paths.length} images`);
-      printResult(result, progress, context);
+      printResult(result, format, progress, context);
     }
   } finally {
     progress.stop();
   }
-  tell(results, context);
+  await tell(results, format, context);
   return exitCodeOf(results, flags.failOn ?? 'error');
 }
 
@@ -126,40 +130,35 @@ async function* inOrder<T>(
   for (const one of running) yield await one;
 }
 
-function printResult(result: AuditResult, progress: Progress, context: Context): void {
+function printResult(
+  result: AuditResult,
+  format: AuditFormat,
+  progress: Progress,
+  context: Context,
+): void {
   progress.stop();
-  if ('error' in result) {
+  if (!isAudited(result)) {
     reportFailure(result.error, result.path, 'read', context);
     return;
   }
-  const isSilent = context.json || (context.quiet && result.report.findings.length === 0);
-  if (!isSilent) printLines(context, auditLines(result, context.style));
+  const isSilent = context.quiet && result.report.findings.length === 0;
+  if (format === 'text' && !isSilent) printLines(context, auditLines(result, context.style));
 }
 
-/** Programs get one document; people a line of totals where there are several images. */
-function tell(results: readonly AuditResult[], context: Context): void {
-  const reports = results.flatMap((one) => ('error' in one ? [] : [one.report]));
-  const counts = countLevels(reports.flatMap(({ findings }) => findings));
-  if (context.json) {
-    const totals = {
-      images: results.length,
-      'not-audited': results.length - reports.length,
-      errors: counts.error,
-      warnings: counts.warning,
-      notes: counts.note,
-    };
-    printJson(context, { images: results.map(auditJson), totals });
-    return;
+/** The document, or for people a line of totals where there are several images. */
+async function tell(
+  results: readonly AuditResult[],
+  format: AuditFormat,
+  context: Context,
+): Promise<void> {
+  if (format === 'text') {
+    if (results.length > 1 && !context.quiet) printLines(context, ['', totalsLine(results)]);
+  } else if (format === 'json') {
+    printJson(context, { images: results.map(auditJson), totals: totalsJson(results) });
+  } else {
+    const { auditDocument } = await import('../present/audit-document.js');
+    context.io.stdout.write(auditDocument(results, format));
   }
-  if (results.length < 2 || context.quiet) return;
-  const broken = reports.filter(({ findings }) => findings.length > 0).length;
-  const failed = results.length - reports.length;
-  const parts = [
-    `${reports.length - broken} without a finding`,
-    ...(broken > 0 ? [`${broken} with ${countsText(counts)}`] : []),
-    ...(failed > 0 ? [`${failed} not audited`] : []),
-  ];
-  printLines(context, ['', `${countText(results.length, 'image')}: ${parts.join(', ')}.`]);
 }
 
 /** Corruption is certain, and nothing may hide it; then comes what could not be audited. */
@@ -167,8 +166,8 @@ function exitCodeOf(results: readonly AuditResult[], failOn: Level): ExitCode {
   const reports: AuditReport[] = [];
   let isWhole = true;
   for (const result of results) {
-    if ('error' in result) isWhole = false;
-    else reports.push(result.report);
+    if (isAudited(result)) reports.push(result.report);
+    else isWhole = false;
   }
   if (reports.some(({ isCorrupt }) => isCorrupt)) return EXIT_CODES.corrupt.code;
   if (!isWhole) return EXIT_CODES.notDone.code;

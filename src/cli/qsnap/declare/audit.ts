@@ -4,6 +4,7 @@ import type { AuditFlags } from '../commands/audit.js';
 import { collect, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 const PROFILES = ['untrusted-upload', 'golden-image', 'evidence', 'host-backup'];
+const FORMATS = ['text', 'json', 'sarif', 'junit', 'markdown', 'github'];
 const READERS = ['openstack', 'nbdkit', '7-zip', 'libqcow', 'xmount', 'imago'];
 
 /** Adds `audit`. */
@@ -27,6 +28,7 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
         'what fails the gate: error (default), warning or note',
       ).choices(['error', 'warning', 'note']),
     )
+    .addOption(new Option('--format <format>', 'what is printed; text by default').choices(FORMATS))
     .option('--baseline <file>', 'leave out what an earlier output of --json has')
     .addOption(new Option('--explain <rule>', 'tell all about a rule').argParser(collect))
     .action(async (images: string[], flags: ParsedFlags, command: Command) => {

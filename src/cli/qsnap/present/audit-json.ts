@@ -2,11 +2,12 @@ import type { AuditFinding, Rule } from '../../../index.js';
 import { utcTimeText } from '../../text.js';
 import { errorJson } from '../report.js';
 import { helpOfRule } from '../rule-help.js';
-import type { AuditResult } from './audited.js';
+import { countLevels } from './audit-text.js';
+import { findingsOf, isAudited, type AuditResult } from './audited.js';
 
 /** One image. docs/schema/audit.json. */
 export function auditJson(result: AuditResult): Record<string, unknown> {
-  if ('error' in result) return { filename: result.path, error: errorJson(result.error, 'read') };
+  if (!isAudited(result)) return { filename: result.path, error: errorJson(result.error, 'read') };
   const { findings, excepted, isCorrupt } = result.report;
   return {
     filename: result.path,
@@ -29,6 +30,18 @@ function findingJson({ rule, level, message, at, length, facts }: AuditFinding) 
     ...(at !== undefined && { offset: at }),
     ...(length !== undefined && { length }),
     ...(facts !== undefined && { facts }),
+  };
+}
+
+/** How many there are of all. */
+export function totalsJson(results: readonly AuditResult[]): Record<string, unknown> {
+  const counts = countLevels(findingsOf(results));
+  return {
+    images: results.length,
+    'not-audited': results.filter((result) => !isAudited(result)).length,
+    errors: counts.error,
+    warnings: counts.warning,
+    notes: counts.note,
   };
 }
 

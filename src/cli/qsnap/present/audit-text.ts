@@ -3,7 +3,7 @@ import { printableText } from '../../../internal.js';
 import type { Style } from '../../style.js';
 import { countText, exactSizeText, hexText, oneSafeLine } from '../../text.js';
 import { helpOfRule } from '../rule-help.js';
-import type { Audited } from './audited.js';
+import { findingsOf, isAudited, type Audited, type AuditResult } from './audited.js';
 
 /** How many findings there are of each level. */
 export interface LevelCounts {
@@ -35,6 +35,19 @@ export function auditLines({ path, report }: Audited, style: Style): readonly st
   const allowed = excepted.length === 0 ? '' : ` (${countText(excepted.length, 'exception')})`;
   const title = `${printableText(path)}: ${counts === '' ? 'passes' : counts}${allowed}`;
   return [title, ...findings.map((finding) => `  ${findingLine(finding, style)}`)];
+}
+
+/** What several images come to. */
+export function totalsLine(results: readonly AuditResult[]): string {
+  const reports = results.filter(isAudited).map(({ report }) => report);
+  const broken = reports.filter(({ findings }) => findings.length > 0).length;
+  const failed = results.length - reports.length;
+  const parts = [
+    `${reports.length - broken} without a finding`,
+    ...(broken > 0 ? [`${broken} with ${countsText(countLevels(findingsOf(results)))}`] : []),
+    ...(failed > 0 ? [`${failed} not audited`] : []),
+  ];
+  return `${countText(results.length, 'image')}: ${parts.join(', ')}.`;
 }
 
 const DAY_SECONDS = 86_400;

@@ -1,4 +1,4 @@
-import type { AuditReport, QsnapError } from '../../../index.js';
+import type { AuditFinding, AuditReport, QsnapError } from '../../../index.js';
 
 /** What an audit of one image gave. */
 export interface Audited {
@@ -12,4 +12,19 @@ export interface NotAudited {
   readonly error: QsnapError;
 }
 
+/** What became of one image. */
 export type AuditResult = Audited | NotAudited;
+
+export function isAudited(result: AuditResult): result is Audited {
+  return 'report' in result;
+}
+
+/** All findings that count, of all images. */
+export function findingsOf(results: readonly AuditResult[]): readonly AuditFinding[] {
+  return results.filter(isAudited).flatMap(({ report }) => report.findings);
+}
+
+/** The name of a rule for people: `QS1101 snapshots`. */
+export function ruleLabel({ id, name }: AuditFinding['rule']): string {
+  return `${id} ${name}`;
+}
