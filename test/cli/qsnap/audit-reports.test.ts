@@ -1,6 +1,6 @@
 /** Reports of audits for other programs: of all fixtures, and of messages that would break out of their format. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { PROFILE_NAMES } from '../../../src/index.js';
+import { PROFILE_NAMES, QsnapError } from '../../../src/index.js';
 import { auditGithub } from '../../../src/cli/qsnap/present/audit-github.js';
 import { auditJunit } from '../../../src/cli/qsnap/present/audit-junit.js';
 import { auditMarkdown } from '../../../src/cli/qsnap/present/audit-markdown.js';
@@ -18,7 +18,6 @@ import {
   NOT_READ,
 } from './audit-samples.js';
 import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
-import { QsnapError } from '../../../src/index.js';
 
 describe.each(PROFILE_NAMES)('audits of all fixtures by %s', (profile) => {
   let audits: readonly Audited[];

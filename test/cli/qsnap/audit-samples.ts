@@ -5,11 +5,11 @@ import {
   memoryDevice,
   PROFILE_NAMES,
   profileOf,
+  QsnapError,
 } from '../../../src/index.js';
 import type { AuditFinding, AuditPolicy } from '../../../src/index.js';
 import type { Audited, AuditResult } from '../../../src/cli/qsnap/present/audited.js';
 import { fixtureNames, loadFixture } from '../../support/fixture.js';
-import { QsnapError } from '../../../src/index.js';
 
 /** Seconds since the Epoch. */
 const NOW = 1_790_000_000;
