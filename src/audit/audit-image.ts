@@ -62,7 +62,9 @@ export async function auditImage(
     return unopened(error);
   }
   const findings = rules.flatMap(({ rule, setting, level }) =>
-    rule.judge(facts, withDefaults(rule, setting)).map((one) => ({ ...one, rule, level })),
+    rule
+      .judge(facts, withDefaults(rule, setting))
+      .map((one) => ({ ...inFile(one, facts), rule, level })),
   );
   const isKnown = (finding: AuditFinding): PolicyException | undefined =>
     policy.exceptions.find((one) => holds(one, finding.rule, options, facts));
@@ -75,6 +77,13 @@ export async function auditImage(
     unopened: undefined,
     isCorrupt: (facts.check?.totals.corruptions ?? 0) > 0 || facts.check?.exitCode === 2,
   };
+}
+
+/** What leads somewhere behind the end of the file is at no place in it. */
+function inFile({ at, length, ...said }: Violation, { image }: AuditFacts): Violation {
+  const left = image.fileSizeBytes - (at ?? Infinity);
+  if (left <= 0) return said;
+  return { ...said, at, ...(length !== undefined && { length: Math.min(length, left) }) };
 }
 
 function withDefaults({ options }: Rule, setting: RuleSetting): RuleSetting['options'] {

@@ -45,10 +45,11 @@ async function faults(source: () => BlockSource): Promise<readonly string[]> {
   total.audits += 1;
   total.findings += findings.length;
   total.corrupt += isCorrupt ? 1 : 0;
-  for (const { message, at = 0, rule } of findings) {
+  const bytes = await source().sizeBytes();
+  for (const { message, at = 0, length = 0, rule } of findings) {
     // eslint-disable-next-line no-control-regex -- what no line may have.
     if (/undefined|NaN|\[object|[\0-\x1f]/.test(message)) found.push(`${rule.id}: ${message}`);
-    if (!Number.isSafeInteger(at) || at < 0) found.push(`${rule.id} at ${at}`);
+    if (!(at >= 0 && at + length <= bytes)) found.push(`${rule.id} at ${at}`);
   }
   const check = await checkImage(source(), { owners: false }).catch((error: unknown) => {
     if (isQsnapError(error)) return undefined;
