@@ -87,7 +87,7 @@ export type { TrimOptions, TrimReport } from './edit/trim/trim-image.js';
 export { executeScrub } from './edit/scrub/execute-scrub.js';
 export type { ExecuteScrubOptions, ScrubbedBytes } from './edit/scrub/execute-scrub.js';
 export { measureScrub } from './edit/scrub/look-through.js';
-export type { Looking, RemainingBytes } from './edit/scrub/look-through.js';
+export type { MeasureScrubOptions, RemainingBytes } from './edit/scrub/look-through.js';
 export { planScrub } from './edit/scrub/plan-scrub.js';
 export type { ScrubFacts, ScrubPlan } from './edit/scrub/plan-scrub.js';
 export { scrubImage } from './edit/scrub/scrub-image.js';

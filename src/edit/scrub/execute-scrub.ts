@@ -9,11 +9,11 @@ import { makeDurable } from '../tx/make-durable.js';
 import { notAsWritten } from '../tx/read-back.js';
 import { areDisjoint } from '../tx/rules.js';
 import { useUp } from '../tx/use-up.js';
-import { lookThrough, type Looking, type RemainingBytes } from './look-through.js';
+import { lookThrough, type MeasureScrubOptions, type RemainingBytes } from './look-through.js';
 import { SCRUB_PARTS, type ScrubPart, type ScrubPlan } from './plan-scrub.js';
 
 /** How a scrub is carried out. */
-export interface ExecuteScrubOptions extends Pick<Looking, 'signal'> {
+export interface ExecuteScrubOptions extends Pick<MeasureScrubOptions, 'signal'> {
   /** Give free clusters and the tail back to the host; what it does not take gets zeros. Slack always gets zeros. */
   readonly punch?: boolean | undefined;
   /** What is going on, and how many bytes of all were looked at for that. */
@@ -57,7 +57,7 @@ export async function executeScrub(
     useUp(plan);
     throwIfAborted(signal, 'the scrub');
     await makeDurable(device, plan);
-    const during = (phase: 'scrubbing' | 'reading back'): Looking => ({
+    const during = (phase: 'scrubbing' | 'reading back'): MeasureScrubOptions => ({
       signal,
       onProgress: (done, total) => onProgress?.(phase, done, total),
     });

@@ -14,7 +14,7 @@ export interface RemainingBytes {
 }
 
 /** How a plan's ranges are looked through. */
-export interface Looking {
+export interface MeasureScrubOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes that were looked at so far, and in all. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
@@ -24,12 +24,15 @@ export interface Looking {
  * Counts what a scrub would make zeros of. All ranges of the plan are read, holes left out.
  *
  * ```ts
- * const { freeBytes } = await measureScrub(await planScrub(await openImage(source)));
+ * const { freeBytes } = await measureScrub(await planScrub(await openImage(device)));
  * ```
  *
  * @throws QsnapError READ_FAILED, ABORTED.
  */
-export function measureScrub(plan: ScrubPlan, looking: Looking = {}): Promise<RemainingBytes> {
+export function measureScrub(
+  plan: ScrubPlan,
+  looking: MeasureScrubOptions = {},
+): Promise<RemainingBytes> {
   return lookThrough(plan, plan.source, looking, () => Promise.resolve());
 }
 
@@ -37,7 +40,7 @@ export function measureScrub(plan: ScrubPlan, looking: Looking = {}): Promise<Re
 export async function lookThrough(
   plan: ScrubPlan,
   source: BlockSource,
-  { signal, onProgress }: Looking,
+  { signal, onProgress }: MeasureScrubOptions,
   visit: (part: ScrubPart, found: NonZero) => Promise<void>,
 ): Promise<RemainingBytes> {
   const totalBytes = SCRUB_PARTS.reduce((sum, part) => sum + bytesOf(plan[part]), 0);
