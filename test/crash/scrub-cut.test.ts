@@ -8,13 +8,13 @@ import { planDelete } from '../../src/edit/snapshot/delete.js';
 import { executePlan } from '../../src/edit/tx/execute.js';
 import type { BlockDevice } from '../../src/io/device.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
-import { shortcomings } from '../support/crash-judge-edits.js';
+import { editNamed, editsFor, shortcomings, type Edit } from '../support/crash-judge-edits.js';
 import { judgeByQemu, type SampledState } from '../support/crash-judge-qemu.js';
 import { loadFixture } from '../support/fixture.js';
 import { layoutOf, snapshotsOf } from '../support/image-builder-layout.js';
 import { seededRandom } from '../support/mutate.js';
 import { describeWithQemu } from '../support/qemu.js';
-import { crashStates, recordingDevice } from '../support/recording-device.js';
+import { crashStates, recordingDevice, type Recorded } from '../support/recording-device.js';
 import { scrubbedPlainly, unreferencedIn, withSecrets } from '../support/unreferenced.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4714);
@@ -31,7 +31,7 @@ const FIXTURES = [
 
 const random = seededRandom(SEED);
 const forQemu: SampledState[] = [];
-const total = { scrubs: 0, states: 0, scrubbedFurther: 0, short: 0, faults: 0 };
+const total = { scrubs: 0, states: 0, scrubbedFurther: 0, short: 0, faults: 0, afterKill: 0 };
 
 /** The fixture without its first snapshot, and with a secret wherever nothing refers to. */
 async function plantedIn(fixture: string): Promise<Uint8Array> {
@@ -99,6 +99,67 @@ describe('a power cut while bytes are scrubbed leaves the image as it was, scrub
       const { states } = await judgeByQemu(forQemu, QEMU_STATES, random);
       expect(states).toBeGreaterThan(0);
     });
+  });
+});
+
+/** What an edit sent up to its switch, when it was killed before it flushed that; and what the system shows then. */
+async function killedAfterSwitch(bytes: Uint8Array, edit: Edit) {
+  const device = recordingDevice(bytes);
+  await executePlan(await edit.plan(await openImage(device)));
+  const isSwitch = (entry: Recorded): boolean => entry.kind === 'write' && entry.at === 24;
+  const sent = device.log.slice(0, device.log.findLastIndex(isSwitch) + 1);
+  const shown = memoryDevice(bytes);
+  for (const entry of sent) if (entry.kind === 'write') await shown.writeBatch([entry]);
+  return { sent, shown: shown.snapshotBytes() };
+}
+
+/** A scrub after an edit that was killed, and a power cut: the states that fall short. */
+async function cutAfterKill(
+  fixture: string,
+  name: string,
+  alter: (sent: readonly Recorded[], log: readonly Recorded[]) => readonly Recorded[],
+): Promise<readonly string[]> {
+  const bytes = loadFixture(fixture);
+  const edit = editNamed(name);
+  const { sent, shown } = await killedAfterSwitch(bytes, edit);
+  const device = recordingDevice(shown);
+  await executeScrub(await planScrub(await openImage(device)));
+  const log = device.log.filter(({ kind }) => kind !== 'read');
+  const old = contentsOf(bytes);
+  const allowed = { contents: [old, edit.model(old)], leaks: checkPlain(bytes).leaks };
+  const options = { seed: SEED, subsetLimit: SUBSETS, samples: SAMPLES };
+  const short: string[] = [];
+  for (const state of crashStates(alter(sent, log), bytes, options)) {
+    total.afterKill += 1;
+    const found = shortcomings(state.bytes, allowed);
+    if (found.length > 0) short.push(`${state.description}: ${found.join('; ')}`);
+  }
+  return short;
+}
+
+describe('a scrub after an edit that was killed before the flush of its switch, and a power cut', () => {
+  const fixtures = ['cluster-512', 'zeros-v2', 'names-odd', 'dates-extreme', 'refcount-64', 'aes'];
+  const edits = ['delete the first', 'apply the first', 'delete all but the first'];
+  const cases = fixtures.flatMap((fixture) => {
+    const names = editsFor(loadFixture(fixture)).map(({ name }) => name);
+    return names.filter((name) => edits.includes(name)).map((name) => [fixture, name] as const);
+  });
+  test.each(cases)('%s: %s, killed', async (fixture, name) => {
+    const short = await cutAfterKill(fixture, name, (sent, log) => [...sent, ...log]);
+    expect(short.slice(0, 3), `seed ${SEED}`).toEqual([]);
+    const lost = await cutAfterKill(fixture, name, (sent, log) => [...sent.slice(0, -1), ...log]);
+    expect(lost.slice(0, 3), `seed ${SEED}, its flush failed and lost it`).toEqual([]);
+  });
+
+  test('one that does not make durable what it finds is seen', async () => {
+    const [fixture, name] = ['dates-extreme', 'delete all but the first'];
+    const unflushed = await cutAfterKill(fixture, name, (sent, [, , ...log]) => [...sent, ...log]);
+    expect(unflushed.length).toBeGreaterThan(0);
+    const unwritten = await cutAfterKill(fixture, name, (sent, [, ...log]) => [
+      ...sent.slice(0, -1),
+      ...log,
+    ]);
+    expect(unwritten.length).toBeGreaterThan(0);
   });
 });
 
