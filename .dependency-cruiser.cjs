@@ -73,6 +73,11 @@ module.exports = {
       'trim says what may go and what moves; edit/plan plans it.',
     ),
     layer(
+      'edit/scrub',
+      [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan', 'edit/trim'],
+      'scrub says which bytes nothing refers to; it finds free clusters as trim does.',
+    ),
+    layer(
       'edit/repair',
       [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
       'repair mends what check finds, by the placer of all edits.',

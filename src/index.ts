@@ -31,6 +31,7 @@ export type {
   RepairTarget,
   ResizingOptions,
   ResumingOptions,
+  ScrubbingOptions,
   SnapshotChoice,
   StreamOptions,
   TrimmingOptions,
@@ -83,6 +84,14 @@ export { planRelocation } from './edit/trim/plan-relocation.js';
 export type { RelocationPlan } from './edit/trim/plan-relocation.js';
 export { trimImage } from './edit/trim/trim-image.js';
 export type { TrimOptions, TrimReport } from './edit/trim/trim-image.js';
+export { executeScrub } from './edit/scrub/execute-scrub.js';
+export type { ExecuteScrubOptions, ScrubbedBytes } from './edit/scrub/execute-scrub.js';
+export { measureScrub } from './edit/scrub/look-through.js';
+export type { MeasureScrubOptions, RemainingBytes } from './edit/scrub/look-through.js';
+export { planScrub } from './edit/scrub/plan-scrub.js';
+export type { ScrubFacts, ScrubPlan } from './edit/scrub/plan-scrub.js';
+export { scrubImage } from './edit/scrub/scrub-image.js';
+export type { ScrubOptions, ScrubReport } from './edit/scrub/scrub-image.js';
 export type { ResizeOptions } from './edit/resize/resize-options.js';
 export type { Preallocation } from './edit/resize/growth.js';
 export { auditImage } from './audit/audit-image.js';

@@ -1,5 +1,7 @@
 import { isQsnapError } from '../errors.js';
 import type { ProposedRepair } from '../edit/repair/propose.js';
+import type { ScrubPlan } from '../edit/scrub/plan-scrub.js';
+import type { ScrubReport } from '../edit/scrub/scrub-image.js';
 import type { TrimPlan } from '../edit/trim/plan-trim.js';
 import type { TrimReport } from '../edit/trim/trim-image.js';
 import type { DoneRepair } from './done-repair.js';
@@ -15,6 +17,7 @@ import type {
   RepairingOptions,
   RepairTarget,
   ResizingOptions,
+  ScrubbingOptions,
   SnapshotChoice,
   TrimmingOptions,
   WorkOptions,
@@ -23,6 +26,7 @@ import { applying, chosen, creating, deleting, renaming, resizing } from './plan
 import type { DoneEdit, DoneSnapshotEdit, PlannedEdit, Planner } from './planned-edit.js';
 import { choosing } from './repair-choice.js';
 import { Repairs } from './repairs.js';
+import { plannedScrub, scrubbed } from './scrubs.js';
 import { plannedTrim, trimmed } from './trims.js';
 
 /** What can be done to an image, and the plans of that. */
@@ -197,6 +201,26 @@ export class EditableImage {
   /** What `trim` would give back, to look at. */
   async planTrim(options: WorkOptions = {}): Promise<TrimPlan> {
     return plannedTrim(this.#work, options);
+  }
+
+  /**
+   * Makes zeros of every byte of the file that nothing refers to: free clusters, what lies behind the last cluster in
+   * use, and what the header, the snapshot table and the L1 tables leave of their last clusters.
+   *
+   * ```ts
+   * const { freeBytes, tailBytes, slackBytes, facts } = await image.scrub();
+   * if (facts.leakedClusters > 0) await image.repair('leaks');
+   * ```
+   *
+   * @throws QsnapError VERIFY_FAILED where a byte does not read back as zero, and what every edit throws: see `create`.
+   */
+  async scrub(options: ScrubbingOptions & EditOptions = {}): Promise<ScrubReport> {
+    return scrubbed(this.#work, options);
+  }
+
+  /** What `scrub` would make zeros of, to look at. Much of it may be zeros already. */
+  async planScrub(options: WorkOptions = {}): Promise<ScrubPlan> {
+    return plannedScrub(this.#work, options);
   }
 
   /**

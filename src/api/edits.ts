@@ -68,6 +68,7 @@ export function madeElsewhere(label: string): QsnapError {
   const reason = 'this image object did not plan it since the image was opened';
   return new QsnapError('PLAN_STALE', `the plan can't be carried out: ${reason}`, {
     file: label,
-    expected: 'an edit or a repair that this image object planned; `trim` carries out a trim',
+    expected:
+      'an edit or a repair that this image object planned; `trim` carries out a trim, `scrub` a scrub',
   });
 }

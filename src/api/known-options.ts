@@ -16,6 +16,7 @@ import type {
   RepairingOptions,
   ResizingOptions,
   ResumingOptions,
+  ScrubbingOptions,
   SnapshotChoice,
   StreamOptions,
   TrimmingOptions,
@@ -118,6 +119,7 @@ export const RESIZE: KnownOptions<ResizingOptions & EditOptions> = {
   preallocation: wordOf(['off', 'metadata', 'falloc', 'full']),
 };
 export const TRIM: KnownOptions<TrimmingOptions & EditOptions> = { ...EDIT, relocate: FLAG };
+export const SCRUB: KnownOptions<ScrubbingOptions & EditOptions> = { ...EDIT, punch: FLAG };
 export const REPAIR: KnownOptions<RepairingOptions & EditOptions> = {
   ...EDIT,
   dropSnapshots: CHOICES,

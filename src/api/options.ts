@@ -96,6 +96,12 @@ export interface TrimmingOptions {
   readonly relocate?: boolean | undefined;
 }
 
+/** How an image is scrubbed. */
+export interface ScrubbingOptions {
+  /** Give free clusters and the tail back to the host, where it takes them. */
+  readonly punch?: boolean | undefined;
+}
+
 /**
  * One snapshot: an entry of `snapshots`, or a text as the command line takes it: `id:3`, `name:golden`,
  * `#2` for a position in the table from `#0`, or a bare id or name that only one snapshot has.

@@ -1,10 +1,8 @@
-import { isZero } from '../base/bytes.js';
-import { newIoBytes } from '../base/io-bytes.js';
-import { MiB, roundUp } from '../base/units.js';
+import { roundUp } from '../base/units.js';
 import { tableFormat } from '../image/table-format.js';
 import type { OpenImage } from '../image/image.js';
 import type { BlockSource, ByteRange } from '../io/device.js';
-import { stretchesOf } from '../io/holes.js';
+import { nonZeroIn } from '../io/non-zero.js';
 import { maskOf } from '../refcount/bits.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
@@ -12,8 +10,6 @@ import { readRefcountTable, visitRefcountBlocks } from '../refs/refcount-table.j
 import { disksOf } from '../refs/walk.js';
 import type { Remains } from './rule.js';
 
-const STEP_BYTES = 4 * MiB;
-const SECTOR_BYTES = 512;
 const GROUP = 32;
 
 /**
@@ -36,10 +32,10 @@ export async function findRemains(image: OpenImage): Promise<readonly Remains[]>
   const tail = [{ at: usedBytes, length: Math.max(0, fileSizeBytes - usedBytes) }];
   const header = [slackBehind(headerEnd(image), clusterBytes)];
   const found = [
-    await nonZeroIn(source, fileSizeBytes, 'free-clusters', inside),
-    await nonZeroIn(source, fileSizeBytes, 'tail', tail),
-    await nonZeroIn(source, fileSizeBytes, 'header-slack', header),
-    await nonZeroIn(source, fileSizeBytes, 'table-slack', tableSlack(image)),
+    await nonZero(source, fileSizeBytes, 'free-clusters', inside),
+    await nonZero(source, fileSizeBytes, 'tail', tail),
+    await nonZero(source, fileSizeBytes, 'header-slack', header),
+    await nonZero(source, fileSizeBytes, 'table-slack', tableSlack(image)),
   ];
   return found.filter((one) => one !== undefined);
 }
@@ -96,41 +92,22 @@ function slackBehind(at: number, clusterBytes: number): ByteRange {
   return { at, length: roundUp(at, clusterBytes) - at };
 }
 
-async function nonZeroIn(
+async function nonZero(
   source: BlockSource,
   fileSizeBytes: number,
   where: Remains['where'],
   ranges: readonly ByteRange[],
 ): Promise<Remains | undefined> {
+  const inFile = ranges
+    .map(({ at, length }) => ({ at, length: Math.min(length, fileSizeBytes - at) }))
+    .filter(({ length }) => length > 0);
   let first: number | undefined;
-  let nonZeroBytes = 0;
-  for (const { at: start, length } of ranges) {
-    const inFile = Math.min(length, fileSizeBytes - start);
-    if (inFile <= 0) continue;
-    for await (const stretches of stretchesOf(source, start, inFile)) {
-      for (const { at, length: bytes, isHole } of stretches) {
-        if (isHole) continue;
-        for await (const sector of nonZeroSectors(source, at, at + bytes)) {
-          first ??= sector.at + sector.bytes.findIndex((byte) => byte !== 0);
-          nonZeroBytes += sector.bytes.length;
-        }
-      }
+  let bytes = 0;
+  for await (const { sectors } of nonZeroIn(source, inFile)) {
+    for (const { at, length } of sectors) {
+      first ??= at;
+      bytes += length;
     }
   }
-  return first === undefined ? undefined : { where, at: first, bytes: nonZeroBytes };
-}
-
-async function* nonZeroSectors(
-  source: BlockSource,
-  from: number,
-  end: number,
-): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
-  for (let at = from; at < end; at += STEP_BYTES) {
-    const step = newIoBytes(Math.min(STEP_BYTES, end - at));
-    await source.readBatch([{ at, into: step }]);
-    for (let i = 0; i < step.length; i += SECTOR_BYTES) {
-      const bytes = step.subarray(i, i + SECTOR_BYTES);
-      if (!isZero(bytes)) yield { at: at + i, bytes };
-    }
-  }
+  return first === undefined ? undefined : { where, at: first, bytes };
 }

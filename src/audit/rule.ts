@@ -37,7 +37,7 @@ export interface OptionSpec {
 /** Ranges of a file with bytes that nothing refers to. */
 export interface Remains {
   readonly where: 'free-clusters' | 'tail' | 'header-slack' | 'table-slack';
-  /** Byte offset of the first one that is not zero. */
+  /** Byte offset of the first sector, or part of one, that is not all zero. */
   readonly at: number;
   /** Bytes in clusters or sectors that are not all zero. */
   readonly bytes: number;

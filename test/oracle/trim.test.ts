@@ -4,18 +4,19 @@
  *
  * QSNAP_SEED repeats a run, QSNAP_ROUNDS makes it longer.
  */
-import { copyFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { measureUsage, openImage, trimImage, type TrimReport } from '../../src/index.js';
 import { openFile, openFileForEdit } from '../../src/node/index.js';
 import { memoryDirectory } from '../support/directories.js';
+import { history, isWide } from '../support/model-history.js';
 import {
   coveringOptions,
   diskBytesOf,
   nameOfOptions,
   type ImageOptions,
 } from '../support/model-options.js';
-import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
+import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import {
   expectSameDisk,
   expectSameSnapshots,
@@ -23,8 +24,6 @@ import {
   guest,
   guestCommands,
   makeTwins,
-  onImage,
-  type Twins,
 } from '../support/model-twin.js';
 import { describeWithQemu } from '../support/qemu.js';
 
@@ -39,26 +38,6 @@ async function trimFile(file: string, relocate: boolean, stepBytes: number): Pro
   } finally {
     await device.close();
   }
-}
-
-/** With narrow refcounts QEMU leaks what it can't count. */
-const isWide = ({ refcountBits }: ImageOptions): boolean => refcountBits >= 8;
-
-/** A history of which some snapshots are left. */
-async function history(twins: Twins, random: Random): Promise<readonly string[]> {
-  const { options, ours } = twins;
-  let names: readonly string[] = [];
-  for (let step = 0; step < 6; step++) {
-    await guest(twins, guestCommands(random, options, diskBytesOf(options)));
-    const name = `s${step}`;
-    const { code } = await onImage(twins, ours, ['snapshot', '-c', name]);
-    if (code === 0) names = [...names, name];
-    copyFileSync(ours, twins.theirs);
-  }
-  const dropped = names.filter((_, i) => i % 2 === 0 || random.chance(0.3));
-  for (const name of dropped) await onImage(twins, ours, ['snapshot', '-d', name]);
-  copyFileSync(ours, twins.theirs);
-  return names.filter((name) => !dropped.includes(name));
 }
 
 describeWithQemu('a trimmed image', () => {

@@ -35,9 +35,9 @@ const KINDS = [
   ...['vm-state', 'everything'],
 ];
 const EDITS_PER_KIND = IS_THOROUGH ? OUTSIDE_EDITS.length : 2;
-// A trim switches as often as it has steps, and cuts the file.
+// A trim switches as often as it has steps, and cuts the file; a scrub does not switch.
 const EDITS = OUTSIDE_EDITS.filter(({ output, name }) => {
-  return output === undefined && !name.startsWith('trim');
+  return output === undefined && !/^(trim|scrub)/.test(name);
 });
 
 const total = { traces: 0, calls: 0, flushes: 0, planned: 0, short: 0 };

@@ -94,6 +94,7 @@ const QSNAP_EDITS = (): string[][] => [
   ['repair', image],
   ['undo', undoFile, image],
   ['export', '--force', path.join(folder, 'other.qcow2'), '-o', image],
+  ['scrub', image],
 ];
 
 async function expectReadsAsQemu(): Promise<void> {

@@ -138,6 +138,11 @@ const TRIMS: readonly OutsideEdit[] = [
   edit({ name: 'trim --relocate', needs: 0 }, (at) => ['trim', '--relocate', at.image]),
 ];
 
+const SCRUBS: readonly OutsideEdit[] = [
+  edit({ name: 'scrub', needs: 0 }, (at) => ['scrub', at.image]),
+  edit({ name: 'scrub --punch', needs: 0 }, (at) => ['scrub', '--punch', at.image]),
+];
+
 const REPAIRS: readonly OutsideEdit[] = [
   edit({ name: 'repair', on: 'damaged', needs: 0 }, (at) => ['repair', at.image]),
   edit({ name: 'repair --undo', on: 'damaged', needs: 0, beside: 'undo' }, (at) => {
@@ -194,6 +199,7 @@ export const OUTSIDE_EDITS = [
   // A slice of a seed is chosen by position: what is new comes last.
   ...TRIMS,
   ...COMPACT_COPIES,
+  ...SCRUBS,
 ];
 
 export function outsideEdit(name: string): OutsideEdit {

@@ -97,6 +97,11 @@ export const EXAMPLES = {
     ['qsnap trim --relocate disk.qcow2', 'and the file gets as short as it can'],
     ['qsnap trim --dry-run disk.qcow2', 'how much that would be'],
   ]),
+  scrub: examples([
+    ['qsnap scrub --dry-run disk.qcow2', 'how much of what was deleted is left'],
+    ['qsnap scrub disk.qcow2', 'zeros over all of it, before you pass it on'],
+    ['qsnap scrub --punch disk.qcow2', 'holes, where the host makes them'],
+  ]),
   repair: examples([
     ['qsnap repair --plan disk.qcow2', 'every write, and what is left'],
     ['qsnap repair --undo old.undo disk.qcow2', 'all, and keep a way back'],

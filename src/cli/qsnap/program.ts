@@ -11,6 +11,7 @@ import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
 import { addRepair, addUndo } from './declare/repair.js';
 import { addRescue } from './declare/rescue.js';
 import { addResize } from './declare/resize.js';
+import { addScrub } from './declare/scrub.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addTrim } from './declare/trim.js';
 import { EXAMPLES } from './help-texts.js';
@@ -44,6 +45,7 @@ const EDITING: Readonly<Record<string, Add>> = {
   prune: addPrune,
   resize: addResize,
   trim: addTrim,
+  scrub: addScrub,
   repair: addRepair,
   undo: addUndo,
 };

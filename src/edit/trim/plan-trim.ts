@@ -2,12 +2,12 @@ import type { OpenImage } from '../../image/image.js';
 import type { BlockSource, ByteRange } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { maskOf, popcount } from '../../refcount/bits.js';
-import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { Counts } from '../../refcount/counts.js';
 import { audit, type AuditedEdit } from '../plan/audit.js';
 import { clustersToCover } from '../plan/clusters-to-cover.js';
 import { refuseUncountable, refuseUnfit } from '../plan/refuse.js';
 import { bound, type Bound } from '../tx/plan.js';
+import { freeRanges } from './free-ranges.js';
 import { canMove, immovableEnd } from './immovable.js';
 import { surveyUnchanged } from './unchanged.js';
 import { lastUsed } from './used-end.js';
@@ -81,16 +81,6 @@ export async function planTrim<Source extends BlockSource>(
     },
     image,
   );
-}
-
-function freeRanges(free: ClusterSet, end: number, clusterBytes: number): readonly ByteRange[] {
-  const ranges: ByteRange[] = [];
-  for (let first = free.next(0); first < end;) {
-    const behind = free.nextMissing(first, end);
-    ranges.push({ at: first * clusterBytes, length: (behind - first) * clusterBytes });
-    first = free.next(behind);
-  }
-  return ranges;
 }
 
 function usedClusters(counts: Counts, end: number): number {

@@ -12,6 +12,7 @@ import { auditMarkdown } from '../../../src/cli/qsnap/present/audit-markdown.js'
 import { auditSarif } from '../../../src/cli/qsnap/present/audit-sarif.js';
 import type { AuditResult } from '../../../src/cli/qsnap/present/audited.js';
 import { jsonText } from '../../../src/cli/text.js';
+import { VERSION } from '../../../src/cli/version.js';
 
 interface Result {
   readonly ruleId: string;
@@ -57,7 +58,9 @@ const validate = new Ajv.default({
 
 /** The run, as a reader gets it from the file. */
 export function sarifOf(results: readonly AuditResult[]): Run {
-  const log = JSON.parse(jsonText(auditSarif(results))) as { readonly runs: readonly Run[] };
+  const log = JSON.parse(jsonText(auditSarif(results, VERSION))) as {
+    readonly runs: readonly Run[];
+  };
   expect(validate(log) ? [] : validate.errors).toEqual([]);
   expect(log.runs).toHaveLength(1);
   for (const { locations } of log.runs[0]!.results) {

@@ -18,6 +18,7 @@ import {
   NOT_READ,
 } from './audit-samples.js';
 import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
+import { VERSION } from '../../../src/cli/version.js';
 
 describe.each(PROFILE_NAMES)('audits of all fixtures by %s', (profile) => {
   let audits: readonly Audited[];
@@ -90,7 +91,7 @@ describe.each(PROFILE_NAMES)('audits of all fixtures by %s', (profile) => {
 
   test('give the same bytes again', () => {
     const texts = (results: readonly AuditResult[]): string[] => [
-      ...[jsonText(auditSarif(results)), auditJunit(results)],
+      ...[jsonText(auditSarif(results, VERSION)), auditJunit(results)],
       ...[auditMarkdown(results), auditGithub(results)],
     ];
     expect(texts(structuredCopy(audits))).toEqual(texts(audits));

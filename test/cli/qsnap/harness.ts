@@ -98,7 +98,7 @@ const SCHEMAS = [
     'audit',
   ] as const),
   ...(['group-edit', 'group-list'] as const),
-  ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim'] as const),
+  ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
   ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });

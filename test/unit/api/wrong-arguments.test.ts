@@ -27,6 +27,7 @@ const CALLS: Readonly<Record<string, (image: Untyped) => Promise<unknown>>> = {
   'rename: an unknown option': (image) => image['rename']!('id:1', 'x', { dryRun: true }),
   'resize: an unknown option': (image) => image['resize']!(2 ** 30, { grow: true }),
   'trim: an unknown option': (image) => image['trim']!({ move: true }),
+  'scrub: an unknown option': (image) => image['scrub']!({ mode: 'punch' }),
   'trim: a flag that is a text': (image) => image['trim']!({ relocate: 'yes' }),
   'repair: options in place of targets': (image) => image['repair']!({ dryRun: true }),
   'repair: a dry run': (image) => image['repair']!('all', { dryRun: true }),

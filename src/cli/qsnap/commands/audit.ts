@@ -15,6 +15,7 @@ import { startProgress, type Progress } from '../../progress.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { isLike } from '../patterns.js';
+import { auditDocument } from '../present/audit-document.js';
 import { auditJson, ruleJson, totalsJson } from '../present/audit-json.js';
 import { auditLines, ruleLines, totalsLine } from '../present/audit-text.js';
 import { isAudited, type AuditResult } from '../present/audited.js';
@@ -27,6 +28,8 @@ export interface AuditFlags {
   readonly failOn?: Level;
   readonly baseline?: string;
   readonly format?: AuditFormat;
+  /** Of qsnap, for formats that name it. */
+  readonly version: string;
 }
 
 /** What is printed: lines for people as the images are judged, or one document in the end. */
@@ -56,7 +59,7 @@ export async function audit(
   } finally {
     progress.stop();
   }
-  await tell(results, format, context);
+  tell(results, format, flags.version, context);
   return exitCodeOf(results, flags.failOn ?? 'error');
 }
 
@@ -146,18 +149,18 @@ function printResult(
 }
 
 /** The document, or for people a line of totals where there are several images. */
-async function tell(
+function tell(
   results: readonly AuditResult[],
   format: AuditFormat,
+  version: string,
   context: Context,
-): Promise<void> {
+): void {
   if (format === 'text') {
     if (results.length > 1 && !context.quiet) printLines(context, ['', totalsLine(results)]);
   } else if (format === 'json') {
     printJson(context, { images: results.map(auditJson), totals: totalsJson(results) });
   } else {
-    const { auditDocument } = await import('../present/audit-document.js');
-    context.io.stdout.write(auditDocument(results, format));
+    context.io.stdout.write(auditDocument(results, format, version));
   }
 }
 

@@ -1,6 +1,7 @@
 /** The command that judges images by a policy. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { AuditFlags } from '../commands/audit.js';
+import { VERSION } from '../../version.js';
 import { collect, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 const PROFILES = ['untrusted-upload', 'golden-image', 'evidence', 'host-backup'];
@@ -42,11 +43,11 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
       if (rest.profile === undefined && rest.readableBy === undefined) {
         command.error('error: say what images are to be like: --profile or --readable-by');
       }
-      settle(await audit(images, rest, contextFor(command)));
+      settle(await audit(images, { ...rest, version: VERSION }, contextFor(command)));
     });
 }
 
-type ParsedFlags = AuditFlags & { readonly explain?: readonly string[] };
+type ParsedFlags = Omit<AuditFlags, 'version'> & { readonly explain?: readonly string[] };
 
 function profileName(text: string, before: readonly string[] = []): readonly string[] {
   if (PROFILES.includes(text)) return [...before, text];

@@ -8,11 +8,19 @@ import type { AuditResult } from './audited.js';
 /** Formats of other programs. */
 export type DocumentFormat = 'sarif' | 'junit' | 'markdown' | 'github';
 
-/** Audits as a document that another program reads. */
-export function auditDocument(results: readonly AuditResult[], format: DocumentFormat): string {
+/**
+ * Audits as a document that another program reads.
+ *
+ * @param version of qsnap.
+ */
+export function auditDocument(
+  results: readonly AuditResult[],
+  format: DocumentFormat,
+  version: string,
+): string {
   switch (format) {
     case 'sarif':
-      return jsonText(auditSarif(results));
+      return jsonText(auditSarif(results, version));
     case 'junit':
       return auditJunit(results);
     case 'markdown':

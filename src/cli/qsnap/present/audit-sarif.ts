@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AUDIT_RULES, type AuditFinding } from '../../../index.js';
 import { oneSafeLine } from '../../text.js';
-import { VERSION } from '../../version.js';
 import { isAudited, type Audited, type AuditResult, type NotAudited } from './audited.js';
 import { fileUri } from './file-uri.js';
 import { sarifRules } from './sarif-rules.js';
@@ -25,8 +24,10 @@ interface Outcome {
 /**
  * Audits as a log of SARIF 2.1.0 with one run. What a policy allows is suppressed; an image that could not be read is a
  * notification, and the run then has failed. The same audits give the same log: it has no times.
+ *
+ * @param version of qsnap.
  */
-export function auditSarif(results: readonly AuditResult[]): Json {
+export function auditSarif(results: readonly AuditResult[], version: string): Json {
   const notifications = results.flatMap((one) => (isAudited(one) ? [] : [notificationOf(one)]));
   const invocation = {
     executionSuccessful: notifications.length === 0,
@@ -37,7 +38,7 @@ export function auditSarif(results: readonly AuditResult[]): Json {
     version: '2.1.0',
     runs: [
       {
-        tool: { driver: { name: 'qsnap', version: VERSION, rules: sarifRules() } },
+        tool: { driver: { name: 'qsnap', version, rules: sarifRules() } },
         invocations: [invocation],
         results: results.filter(isAudited).flatMap(resultsOf),
       },
