@@ -13,6 +13,7 @@ function nearWord(written: string, words: readonly string[]): string | undefined
   let least = Math.floor(Math.max(written.length, 3) / 3) + 1;
   let nearest: string | undefined;
   for (const word of words) {
+    if (Math.abs(written.length - word.length) >= least) continue;
     const slips = slipsBetween(written.toLowerCase(), word.toLowerCase());
     if (slips < least) [least, nearest] = [slips, word];
   }

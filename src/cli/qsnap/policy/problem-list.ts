@@ -1,6 +1,9 @@
 import type { LineCounter } from 'yaml';
 import type { PolicyProblem } from './policy-error.js';
 
+/** Ours: nobody makes so many, and what aliases repeat would take long to look at. */
+const MISTAKES_MAX = 1000;
+
 /** The mistakes of one file, as they are found. */
 export class ProblemList {
   readonly #file: string;
@@ -15,9 +18,9 @@ export class ProblemList {
 
   /** Notes a mistake. What an alias repeats is told once. */
   add(at: number, message: string): void {
-    if (this.#closed.has(at)) return;
-    const problem = this.at(at, message);
-    this.#found.set(`${at} ${message}`, problem);
+    if (this.#closed.has(at) || this.#found.size > MISTAKES_MAX) return;
+    if (this.#found.size === MISTAKES_MAX) message = 'there are more mistakes than are looked for';
+    this.#found.set(`${at} ${message}`, this.at(at, message));
   }
 
   /** Notes a mistake that makes whatever else is said of its place untrue. */

@@ -1,9 +1,13 @@
 import {
+  Composer,
   isAlias,
   isMap,
   isScalar,
   isSeq,
-  parseDocument,
+  Lexer,
+  Parser,
+  type CST,
+  type Document,
   type LineCounter,
   type Node,
   type YAMLError,
@@ -13,8 +17,11 @@ import { oneSafeLine } from '../../text.js';
 import type { ProblemList } from './problem-list.js';
 import { foundText, quoted, type Tree } from './tree.js';
 
-/** A policy has four levels. */
-const DEPTH_MAX = 16;
+/** Of the parser's stack; a policy takes eight or so. The package would go on until Node has no stack, and may end it. */
+const DEPTH_MAX = 32;
+
+/** Directives, and tokens that are where none can be: more than the list of mistakes takes. */
+const ODD_TOKENS_MAX = 1001;
 
 /** The package has a limit of its own, but only for values that it makes itself. */
 const ALIASES_MAX = 100;
@@ -22,15 +29,13 @@ const ALIASES_MAX = 100;
 const MESSAGE_MAX = 160;
 
 /** What is wrong in these cases leaves the rest of the file as it is meant. */
-const HARMLESS = new Set(['TAG_RESOLVE_FAILED', 'BAD_DIRECTIVE', 'MULTIPLE_DOCS']);
+const HARMLESS = new Set(['TAG_RESOLVE_FAILED', 'BAD_DIRECTIVE']);
 
 /** In words of policies where the package's own do not help. */
 const SYNTAX: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'a tab indents nothing in YAML; write spaces',
   BAD_ALIAS: 'a text that begins with * is written in quotes',
   BAD_SCALAR_START: 'no text begins with this character, unless it is written in quotes',
-  MULTIPLE_DOCS: 'a second document begins here; a policy is one document',
-  RESOURCE_EXHAUSTION: 'this lies deeper than anything in a policy',
   BAD_DIRECTIVE: 'a policy has no directives; take this line out',
   TAG_RESOLVE_FAILED: 'a policy has no tags; take the one that begins with "!" away',
 };
@@ -45,23 +50,66 @@ export function readTree(
   lineCounter: LineCounter,
   problems: ProblemList,
 ): Tree | undefined {
-  // Every scalar a text: what a number is, each option says. Keys are compared here, since the package compares
-  // each with each.
-  const document = parseDocument(text, {
-    schema: 'failsafe',
-    resolveKnownTags: false,
-    uniqueKeys: false,
-    prettyErrors: false,
-    lineCounter,
-  });
+  const document = documentOf(text, lineCounter, problems);
+  if (document === undefined) return undefined;
   const wrong: readonly YAMLError[] = [...document.errors, ...document.warnings];
-  // The parser gives up one level after the other: the first place says it all.
-  const tooDeep = wrong.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
-  for (const { code, pos, message } of tooDeep === undefined ? wrong : [tooDeep]) {
+  for (const { code, pos, message } of wrong) {
     problems.addLast(pos[0], SYNTAX[code] ?? `this is no YAML: ${inSentence(message)}`);
   }
   if (wrong.some(({ code }) => !HARMLESS.has(code))) return undefined;
   return new TreeMaker(problems).treeOf(document.contents, 0);
+}
+
+/** The first document; undefined where it lies too deep, which is noted. */
+function documentOf(
+  text: string,
+  lineCounter: LineCounter,
+  problems: ProblemList,
+): Document.Parsed | undefined {
+  // Every scalar a text: what a number is, each option says. Keys are compared here, since the package compares
+  // each with each.
+  const composer = new Composer({
+    schema: 'failsafe',
+    resolveKnownTags: false,
+    uniqueKeys: false,
+    prettyErrors: false,
+  });
+  const seen = { isTooDeep: false };
+  const tokens = tokensOf(text, lineCounter, (at) => {
+    seen.isTooDeep = true;
+    problems.add(at, 'this lies deeper than anything in a policy');
+  });
+  const documents = composer.compose(tokens, true, text.length);
+  const first = documents.next().value;
+  const second = seen.isTooDeep ? undefined : documents.next().value;
+  if (second) {
+    problems.add(second.range[0], 'a second document begins here; a policy is one document');
+  }
+  return seen.isTooDeep || !first ? undefined : first;
+}
+
+/** The tokens of a text, as far as it is like a policy. */
+function* tokensOf(
+  text: string,
+  lineCounter: LineCounter,
+  tooDeep: (at: number) => void,
+): Generator<CST.Token, void> {
+  const parser = new Parser(lineCounter.addNewLine);
+  lineCounter.addNewLine(0);
+  let odd = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    const at = parser.offset;
+    for (const token of parser.next(lexeme)) {
+      if (token.type === 'error' || token.type === 'directive') odd += 1;
+      yield token;
+    }
+    if (parser.stack.length > DEPTH_MAX) {
+      tooDeep(at);
+      return;
+    }
+    if (odd > ODD_TOKENS_MAX) return;
+  }
+  yield* parser.end();
 }
 
 /** The package says what it found, however long that is. */
@@ -81,21 +129,17 @@ class TreeMaker {
   }
 
   /** @param at where it is said to lie if it is nothing. */
-  treeOf(node: unknown, at: number, depth = 0): Tree {
+  treeOf(node: unknown, at: number): Tree {
     const from = (node as Node | null)?.range?.[0] ?? at;
-    if (depth > DEPTH_MAX) {
-      this.#problems.addLast(from, SYNTAX['RESOURCE_EXHAUSTION']!);
-      return { kind: 'nothing', at: from };
-    }
     if (isAlias(node)) return this.#aliased(node.source, from);
     if (isScalar(node)) return this.#anchored(node.anchor, scalarTree(node, from));
     if (isSeq(node)) {
       const items: Tree[] = [];
       const list = this.#anchored(node.anchor, { kind: 'list', at: from, items });
-      for (const item of node.items) items.push(this.treeOf(item, from, depth + 1));
+      for (const item of node.items) items.push(this.treeOf(item, from));
       return list;
     }
-    if (isMap(node)) return this.#mapOf(node, from, depth);
+    if (isMap(node)) return this.#mapOf(node, from);
     return { kind: 'nothing', at: from };
   }
 
@@ -123,13 +167,13 @@ class TreeMaker {
     return { kind: 'nothing', at };
   }
 
-  #mapOf(node: YAMLMap, at: number, depth: number): Tree {
+  #mapOf(node: YAMLMap, at: number): Tree {
     const entries: { key: Tree & { kind: 'text' }; value: Tree }[] = [];
     const map = this.#anchored(node.anchor, { kind: 'map', at, entries });
     const lines = new Map<string, number>();
     for (const pair of node.items) {
-      const key = this.treeOf(pair.key, at, depth + 1);
-      const value = this.treeOf(pair.value, key.at, depth + 1);
+      const key = this.treeOf(pair.key, at);
+      const value = this.treeOf(pair.value, key.at);
       if (key.kind !== 'text') {
         this.#problems.add(key.at, `a key is a text; found ${foundText(key)}`);
         continue;

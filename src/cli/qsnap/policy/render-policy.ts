@@ -87,7 +87,7 @@ function textInQuotes(text: string): string {
 
 function exceptionLines({ rule, images, reason, until }: PolicyException): readonly string[] {
   const last = dayText(until - DAY_SECONDS);
-  if (until % DAY_SECONDS !== 0 || last.length !== 10) {
+  if (until % DAY_SECONDS !== 0 || !/^\d{4}-/.test(last)) {
     throw new TypeError(`${until} is not the end of a day that a file can name`);
   }
   return [
