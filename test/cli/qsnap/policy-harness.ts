@@ -23,12 +23,15 @@ export function written(files: Files | string): string {
 }
 
 /** Reads the policy among files. */
-export function read(files: Files | string): ReadPolicy {
+export function read(files: Files | string): Promise<ReadPolicy> {
   return readPolicy(written(files), SECONDS);
 }
 
 /** What the command line prints on both streams of what becomes of a policy. */
-export function printed(file: string, json = false): { stdout: string; stderr: string } {
+export async function printed(
+  file: string,
+  json = false,
+): Promise<{ stdout: string; stderr: string }> {
   const text = { stdout: '', stderr: '' };
   const stream = (name: 'stdout' | 'stderr') => ({
     isTerminal: false,
@@ -40,7 +43,7 @@ export function printed(file: string, json = false): { stdout: string; stderr: s
   };
   const context = contextOf(io, { json, color: true });
   try {
-    warnOfPolicy(readPolicy(file, SECONDS).warnings, context);
+    warnOfPolicy((await readPolicy(file, SECONDS)).warnings, context);
   } catch (error) {
     reportPolicyError(error, context);
   }
@@ -48,8 +51,9 @@ export function printed(file: string, json = false): { stdout: string; stderr: s
 }
 
 /** The lines that say what is wrong, without the folder. */
-export function mistakesIn(files: Files | string): readonly string[] {
+export async function mistakesIn(files: Files | string): Promise<readonly string[]> {
   const file = written(files);
   const folder = path.dirname(file) + path.sep;
-  return printed(file).stderr.replaceAll(folder, '').trimEnd().split('\n');
+  const { stderr } = await printed(file);
+  return stderr.replaceAll(folder, '').trimEnd().split('\n');
 }

@@ -330,8 +330,8 @@ const MISTAKES: readonly (readonly [title: string, text: string, ...lines: strin
 ];
 
 describe('a mistake', () => {
-  test.each(MISTAKES)('%s', (_, text, ...lines) => {
-    const [head, ...told] = mistakesIn(text);
+  test.each(MISTAKES)('%s', async (_, text, ...lines) => {
+    const [head, ...told] = await mistakesIn(text);
     expect(told).toEqual(lines.map((line) => `policy.yaml:${line}`));
     const count = lines.length === 1 ? '1 mistake' : `${lines.length} mistakes`;
     expect(head).toBe(`qsnap: policy.yaml is no policy: ${count}`);

@@ -83,16 +83,16 @@ function mistakesOfSchema(text: string): unknown {
 }
 
 describe('written and read back', () => {
-  test.each(PROFILE_NAMES)('the profile %s is itself', (name) => {
+  test.each(PROFILE_NAMES)('the profile %s is itself', async (name) => {
     const text = renderPolicy(profileOf(name), `The profile ${name}`);
-    expect(read(text)).toEqual({ policy: profileOf(name), warnings: [] });
+    expect(await read(text)).toEqual({ policy: profileOf(name), warnings: [] });
     expect(mistakesOfSchema(text)).toEqual([]);
     expect(text).toMatch(
       new RegExp(`^# The profile ${name}\nrules:\n  # QS1101: The image has|^#`),
     );
   });
 
-  test('a policy has comments that say what it asks for', () => {
+  test('a policy has comments that say what it asks for', async () => {
     const policy: AuditPolicy = {
       rules: new Map([
         ['QS1104', { level: 'note', options: { max: 14 * 86_400 } }],
@@ -130,23 +130,23 @@ exceptions:
     reason: "x"
     until: 1970-01-01
 `);
-    expect(read(text).policy).toEqual(policy);
+    expect((await read(text)).policy).toEqual(policy);
   });
 
-  test(`any policy is itself, for editors too (QSNAP_SEED=${SEED})`, () => {
+  test(`any policy is itself, for editors too (QSNAP_SEED=${SEED})`, async () => {
     const file = written('');
-    fc.assert(
-      fc.property(anyPolicy, (policy) => {
+    await fc.assert(
+      fc.asyncProperty(anyPolicy, async (policy) => {
         const text = renderPolicy(policy, 'Made up');
         writeFileSync(file, text);
-        expect(readPolicy(file, SECONDS).policy).toEqual(policy);
+        expect((await readPolicy(file, SECONDS)).policy).toEqual(policy);
         expect(mistakesOfSchema(text)).toEqual([]);
       }),
       { seed: SEED, numRuns: roundsOf(300) },
     );
   });
 
-  test('what no file can say is refused', () => {
+  test('what no file can say is refused', async () => {
     const of = (rules: AuditPolicy['rules'], exceptions: AuditPolicy['exceptions'] = []) => {
       return () => renderPolicy({ rules, exceptions }, 'x');
     };
@@ -169,20 +169,22 @@ describe('docs/schema/audit-policy.json', () => {
     await expect(text).toMatchFileSnapshot(PAGE);
   });
 
-  test('agrees with what is read: the examples of all rules', () => {
+  test('agrees with what is read: the examples of all rules', async () => {
     for (const { name, example } of AUDIT_RULES) {
       if (!example.startsWith(`${name}:`)) continue;
       const text = `rules:\n  ${example}\n`;
-      expect(read(text).policy.rules.size, example).toBe(1);
+      expect((await read(text)).policy.rules.size, example).toBe(1);
       expect(mistakesOfSchema(text), example).toEqual([]);
     }
   });
 
-  test('takes numbers for words that look like them, as the reader does', () => {
+  test('takes numbers for words that look like them, as the reader does', async () => {
     const text =
       'rules: { compat: { level: note, allow: [0.10, 1.1] }, QS1307: { level: note, allow: [16] } }';
     expect(mistakesOfSchema(text)).toEqual([]);
-    expect(read(text).policy.rules.get('QS1305')?.options).toEqual({ allow: ['0.10', '1.1'] });
+    expect((await read(text)).policy.rules.get('QS1305')?.options).toEqual({
+      allow: ['0.10', '1.1'],
+    });
   });
 });
 
@@ -251,18 +253,18 @@ const piece = fc.oneof(
 );
 
 describe('hostile text', () => {
-  test(`is a policy or has mistakes, and nothing else comes of it (QSNAP_SEED=${SEED})`, () => {
+  test(`is a policy or has mistakes, and nothing else comes of it (QSNAP_SEED=${SEED})`, async () => {
     const lines = /^[^\n\p{Cc}]+$/u;
     const text = fc.oneof(
       fc.array(piece, { maxLength: 40 }).map((parts) => parts.join('')),
       fc.string({ unit: 'binary' }),
     );
     const file = written('');
-    fc.assert(
-      fc.property(fc.oneof(text, fc.uint8Array({ maxLength: 60 })), (content) => {
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(text, fc.uint8Array({ maxLength: 60 })), async (content) => {
         writeFileSync(file, content);
         try {
-          readPolicy(file, SECONDS);
+          await readPolicy(file, SECONDS);
         } catch (error) {
           if (!(error instanceof PolicyError)) throw error;
           expect(error.problems.length).toBeGreaterThan(0);
@@ -273,21 +275,24 @@ describe('hostile text', () => {
     );
   });
 
-  test('of a policy that was changed in one place neither', () => {
+  test('of a policy that was changed in one place neither', async () => {
     const sound = renderPolicy(profileOf('golden-image'), 'Sound');
     const change = fc.tuple(fc.nat(sound.length), fc.nat(3), piece);
-    fc.assert(
-      fc.property(change, ([at, length, put]) => {
-        const { problems } = parsePolicy('x', sound.slice(0, at) + put + sound.slice(at + length));
+    await fc.assert(
+      fc.asyncProperty(change, async ([at, length, put]) => {
+        const { problems } = await parsePolicy(
+          'x',
+          sound.slice(0, at) + put + sound.slice(at + length),
+        );
         expect(problems.every(({ place }) => place!.line > 0 && place!.column > 0)).toBe(true);
       }),
       { seed: SEED, numRuns: roundsOf(500) },
     );
   });
 
-  test('of many keys and mistakes is read in a time that grows as the text does', () => {
+  test('of many keys and mistakes is read in a time that grows as the text does', async () => {
     const keys = Array.from({ length: 20_000 }, (_, i) => `  k${i}: 1\n`).join('');
-    const { problems } = parsePolicy('x', `rules:\n${keys}`);
+    const { problems } = await parsePolicy('x', `rules:\n${keys}`);
     expect(problems.length).toBe(1001);
     expect(problems.at(-1)?.message).toBe('there are more mistakes than are looked for');
   }, 10_000);

@@ -1,9 +1,7 @@
-import { LineCounter } from 'yaml';
 import { parseExceptions, type ParsedException } from './parse-exceptions.js';
 import { parseRules, type ParsedSetting } from './parse-rules.js';
 import type { PolicyProblem } from './policy-error.js';
 import { ProblemList } from './problem-list.js';
-import { readTree } from './read-tree.js';
 import { fieldsOf, foundText, quoted, textsIn, type Tree } from './tree.js';
 
 /** A policy or file that another one extends, and how to say something of it. */
@@ -30,10 +28,11 @@ const KEYS = ['extends', 'rules', 'exceptions'];
  *
  * @param file its name in problems.
  */
-export function parsePolicy(file: string, text: string): ParsedPolicy {
-  const lines = new LineCounter();
-  const problems = new ProblemList(file, lines);
-  const tree = readTree(text, lines, problems);
+export async function parsePolicy(file: string, text: string): Promise<ParsedPolicy> {
+  // YAML takes more to load than most commands.
+  const { readTree } = await import('./read-tree.js');
+  const problems = new ProblemList(file, text);
+  const tree = readTree(text, problems);
   const fields = tree === undefined ? new Map<string, Tree>() : topOf(tree, problems);
   const bases = parseBases(fields.get('extends'), problems);
   const rules = parseRules(fields.get('rules'), problems);

@@ -1,4 +1,4 @@
-import type { LineCounter } from 'yaml';
+import { oneSafeLine } from '../../text.js';
 import type { PolicyProblem } from './policy-error.js';
 
 /** Ours: nobody makes so many, and what aliases repeat would take long to look at. */
@@ -7,13 +7,14 @@ const MISTAKES_MAX = 1000;
 /** The mistakes of one file, as they are found. */
 export class ProblemList {
   readonly #file: string;
-  readonly #lines: LineCounter;
+  /** Offsets of the lines. */
+  readonly #lines: readonly number[];
   readonly #closed = new Set<number>();
   readonly #found = new Map<string, PolicyProblem>();
 
-  constructor(file: string, lines: LineCounter) {
+  constructor(file: string, text: string) {
     this.#file = file;
-    this.#lines = lines;
+    this.#lines = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
   }
 
   /** Notes a mistake. What an alias repeats is told once. */
@@ -31,16 +32,19 @@ export class ProblemList {
 
   /** A problem that is not on the list. */
   at(at: number, message: string): PolicyProblem {
-    const { line, col } = this.#lines.linePos(at);
-    return {
-      file: this.#file,
-      place: { line: Math.max(line, 1), column: Math.max(col, 1) },
-      message,
-    };
+    const line = this.lineOf(at);
+    const place = { line, column: at - this.#lines[line - 1]! + 1 };
+    return { file: this.#file, place, message: oneSafeLine(message) };
   }
 
   lineOf(at: number): number {
-    return this.#lines.linePos(at).line;
+    let [line, end] = [0, this.#lines.length];
+    while (end - line > 1) {
+      const middle = (line + end) >> 1;
+      if (this.#lines[middle]! <= at) line = middle;
+      else end = middle;
+    }
+    return line + 1;
   }
 
   /** In the order of the file. */

@@ -39,9 +39,9 @@ const EMPTY: Layer = { rules: new Map(), exceptions: new Set() };
  * @param now seconds since the Epoch, which tell the exceptions that are over.
  * @throws PolicyError with all mistakes of all these files.
  */
-export function readPolicy(file: string, now: number): ReadPolicy {
+export async function readPolicy(file: string, now: number): Promise<ReadPolicy> {
   const reader = new PolicyReader();
-  const { rules, exceptions } = reader.layerOfFile(file);
+  const { rules, exceptions } = await reader.layerOfFile(file);
   if (reader.problems.length > 0) throw new PolicyError(file, reader.problems);
   const odd = [...exceptions].flatMap((one) => oddities(one, rules, now));
   const isIdle = [...rules.values()].every(({ level }) => level === undefined);
@@ -75,7 +75,11 @@ class PolicyReader {
    * @param above paths without links of the files that led here.
    * @param base where it was named; undefined: on the command line.
    */
-  layerOfFile(file: string, above: readonly string[] = [], base?: ParsedBase): Layer {
+  async layerOfFile(
+    file: string,
+    above: readonly string[] = [],
+    base?: ParsedBase,
+  ): Promise<Layer> {
     const fail = (message: string): Layer => {
       this.problems.push(base?.told(message) ?? { file, place: undefined, message });
       return EMPTY;
@@ -96,27 +100,33 @@ class PolicyReader {
       this.problems.push({ file, place: read.place, message: read.why });
       return EMPTY;
     }
-    const parsed = parsePolicy(file, read.text);
+    const parsed = await parsePolicy(file, read.text);
     this.problems.push(...parsed.problems);
-    const layer = layered(this.#basesOf(parsed, file, [...above, real]), parsed);
+    const layer = layered(await this.#basesOf(parsed, file, [...above, real]), parsed);
     this.#layers.set(real, layer);
     return layer;
   }
 
-  #basesOf(parsed: ParsedPolicy, file: string, above: readonly string[]): readonly Layer[] {
+  async #basesOf(
+    parsed: ParsedPolicy,
+    file: string,
+    above: readonly string[],
+  ): Promise<readonly Layer[]> {
     const taken = new Set<string>();
-    return parsed.extends.map((base) => {
+    const layers: Layer[] = [];
+    for (const base of parsed.extends) {
       const { word, told } = base;
       const isFile = /^\.{0,2}\//.test(word);
       const beside = path.isAbsolute(word) ? word : path.join(path.dirname(file), word);
       const key = isFile ? (findFile(beside).real ?? beside) : word;
       if (taken.has(key)) {
         this.problems.push(told('is extended already, a second time changes nothing'));
-        return EMPTY;
+        continue;
       }
       taken.add(key);
-      return isFile ? this.layerOfFile(beside, above, base) : this.#profile(base);
-    });
+      layers.push(isFile ? await this.layerOfFile(beside, above, base) : this.#profile(base));
+    }
+    return layers;
   }
 
   #profile({ word, told }: ParsedBase): Layer {

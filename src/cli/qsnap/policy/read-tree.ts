@@ -8,12 +8,10 @@ import {
   Parser,
   type CST,
   type Document,
-  type LineCounter,
   type Node,
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
-import { oneSafeLine } from '../../text.js';
 import type { ProblemList } from './problem-list.js';
 import { foundText, quoted, type Tree } from './tree.js';
 
@@ -45,12 +43,8 @@ const SYNTAX: Readonly<Record<string, string>> = {
  *
  * @returns undefined where the text is so wrong that nothing more can be said of it.
  */
-export function readTree(
-  text: string,
-  lineCounter: LineCounter,
-  problems: ProblemList,
-): Tree | undefined {
-  const document = documentOf(text, lineCounter, problems);
+export function readTree(text: string, problems: ProblemList): Tree | undefined {
+  const document = documentOf(text, problems);
   if (document === undefined) return undefined;
   const wrong: readonly YAMLError[] = [...document.errors, ...document.warnings];
   for (const { code, pos, message } of wrong) {
@@ -61,11 +55,7 @@ export function readTree(
 }
 
 /** The first document; undefined where it lies too deep, which is noted. */
-function documentOf(
-  text: string,
-  lineCounter: LineCounter,
-  problems: ProblemList,
-): Document.Parsed | undefined {
+function documentOf(text: string, problems: ProblemList): Document.Parsed | undefined {
   // Every scalar a text: what a number is, each option says. Keys are compared here, since the package compares
   // each with each.
   const composer = new Composer({
@@ -75,7 +65,7 @@ function documentOf(
     prettyErrors: false,
   });
   const seen = { isTooDeep: false };
-  const tokens = tokensOf(text, lineCounter, (at) => {
+  const tokens = tokensOf(text, (at) => {
     seen.isTooDeep = true;
     problems.add(at, 'this lies deeper than anything in a policy');
   });
@@ -89,13 +79,8 @@ function documentOf(
 }
 
 /** The tokens of a text, as far as it is like a policy. */
-function* tokensOf(
-  text: string,
-  lineCounter: LineCounter,
-  tooDeep: (at: number) => void,
-): Generator<CST.Token, void> {
-  const parser = new Parser(lineCounter.addNewLine);
-  lineCounter.addNewLine(0);
+function* tokensOf(text: string, tooDeep: (at: number) => void): Generator<CST.Token, void> {
+  const parser = new Parser();
   let odd = 0;
   for (const lexeme of new Lexer().lex(text)) {
     const at = parser.offset;
@@ -115,7 +100,7 @@ function* tokensOf(
 /** The package says what it found, however long that is. */
 function inSentence(message: string): string {
   const sentence = message.charAt(0).toLowerCase() + message.slice(1, MESSAGE_MAX);
-  return oneSafeLine(message.length > MESSAGE_MAX ? `${sentence}…` : sentence);
+  return message.length > MESSAGE_MAX ? `${sentence}…` : sentence;
 }
 
 /** Makes plain values of nodes. An alias becomes the value that it stands for, not a copy. */

@@ -1,4 +1,3 @@
-import { oneSafeLine } from '../../text.js';
 import { didYouMean } from './near-word.js';
 import type { ProblemList } from './problem-list.js';
 
@@ -34,8 +33,7 @@ const SHOWN_MAX = 60;
 
 /** A text in quotes, cut where it is long. */
 export function quoted(text: string): string {
-  const safe = oneSafeLine(text.slice(0, SHOWN_MAX));
-  return text.length > SHOWN_MAX ? `"${safe}…"` : `"${safe}"`;
+  return text.length > SHOWN_MAX ? `"${text.slice(0, SHOWN_MAX)}…"` : `"${text}"`;
 }
 
 /** What was found where something else would have been right. */
