@@ -146,7 +146,7 @@ exceptions:
     );
   });
 
-  test('what no file can say is refused', async () => {
+  test('what no file can say is refused', () => {
     const of = (rules: AuditPolicy['rules'], exceptions: AuditPolicy['exceptions'] = []) => {
       return () => renderPolicy({ rules, exceptions }, 'x');
     };

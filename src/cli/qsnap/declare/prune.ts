@@ -1,6 +1,6 @@
 /** The command that deletes snapshots by rules. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { parseAge } from '../age.js';
+import { parseAge } from '../../text.js';
 import type { PruneFlags } from '../commands/prune.js';
 import {
   collect,

@@ -1,6 +1,5 @@
 import type { OptionSpec, OptionValue } from '../../../index.js';
-import { parseAge } from '../age.js';
-import { parseSize } from '../size.js';
+import { parseAge, parseSize } from '../../text.js';
 import { didYouMean } from './near-word.js';
 import type { ProblemList } from './problem-list.js';
 import { foundText, quoted, textsIn, type TextTree, type Tree } from './tree.js';

@@ -8,8 +8,7 @@ import {
   type Rule,
   type RuleSetting,
 } from '../../../index.js';
-import { jsonText } from '../../text.js';
-import { AGE_UNITS } from '../age.js';
+import { AGE_UNITS, jsonText } from '../../text.js';
 import { dayText } from './parse-exceptions.js';
 
 const DAY_SECONDS = 86_400;
