@@ -83,7 +83,11 @@ const versionAlone: Plugin = {
   },
 };
 
-const COMMANDER_LICENCE = `/*\ncommander\n\n${readFileSync('node_modules/commander/LICENSE', 'utf8')}*/\n`;
+/** Who gets one of these in a program gets its licence, which asks for that. */
+const LICENCES = ['commander', 'picomatch', 'yaml'].map((name) => ({
+  folder: `node_modules/${name}/`,
+  text: `/*\n${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}*/\n`,
+}));
 
 /**
  * CommonJS of a program's chunks: Node starts in three quarters of the time that modules take. What
@@ -109,9 +113,8 @@ const asCommonJs: NonNullable<Options['plugins']>[number] = {
     if (/^import [^"]*"\.\/|^export /m.test(plain)) throw new Error('a chunk of another form');
     const options = { format: 'cjs', platform: 'node', target: 'node20' } as const;
     const { code: converted } = await transform(plain, options);
-    // Who gets commander gets its licence, which asks for that.
-    const licence = code.includes('node_modules/commander/') ? COMMANDER_LICENCE : '';
-    return { code: `'use strict';\n${licence}${converted}` };
+    const licences = LICENCES.filter(({ folder }) => code.includes(folder)).map(({ text }) => text);
+    return { code: `'use strict';\n${licences.join('')}${converted}` };
   },
 };
 

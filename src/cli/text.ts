@@ -1,4 +1,4 @@
-/** Numbers, sizes and times as text for people. */
+/** Numbers, sizes and times as text for people, and as people type them. */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
 
@@ -86,4 +86,52 @@ export function jsonText(document: unknown, indent = 2): string {
     return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
   });
   return `${safe}\n`;
+}
+
+/** A new size, or by how much one changes. */
+export interface SizeChange {
+  readonly sign: '' | '+' | '-';
+  readonly bytes: number;
+}
+
+const UNIT_LETTERS = 'KMGTPE';
+
+/**
+ * `64K`, `1.5G`, `512`: binary units, in bytes.
+ *
+ * @returns undefined for what is no size, or none in whole bytes that a number can hold.
+ */
+export function parseSize(text: string): number | undefined {
+  const parts = /^(\d+(?:\.\d+)?)(?:([KMGTPE])(?:iB)?)?$/i.exec(text);
+  if (parts === null) return undefined;
+  const unit = parts[2] === undefined ? 0 : UNIT_LETTERS.indexOf(parts[2].toUpperCase()) + 1;
+  const bytes = Number(parts[1]) * 1024 ** unit;
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** The same with a sign before it, which makes it a difference. */
+export function parseSizeChange(text: string): SizeChange | undefined {
+  const [, sign, size] = /^([-+]?)(.*)$/.exec(text)!;
+  const bytes = parseSize(size!);
+  return bytes === undefined ? undefined : { sign: sign as SizeChange['sign'], bytes };
+}
+
+/** Seconds of a unit, the largest first. */
+export const AGE_UNITS: readonly (readonly [letter: string, seconds: number])[] = [
+  ['y', 365 * 86_400],
+  ['w', 7 * 86_400],
+  ['d', 86_400],
+  ['h', 3600],
+];
+
+/**
+ * `12h`, `30d`, `8w`, `1y`, in seconds.
+ *
+ * @returns undefined for what is no age, and for an age of nothing.
+ */
+export function parseAge(text: string): number | undefined {
+  const [, digits, letter] = /^(\d{1,6})([hdwy])$/.exec(text) ?? [];
+  const unit = AGE_UNITS.find(([one]) => one === letter);
+  const seconds = unit === undefined ? 0 : Number(digits) * unit[1];
+  return seconds > 0 ? seconds : undefined;
 }

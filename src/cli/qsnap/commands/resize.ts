@@ -1,10 +1,9 @@
 import { planResize, type Image, type Preallocation } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import type { ExitCode } from '../../exit-codes.js';
-import { countText, exactSizeText, sizeText } from '../../text.js';
+import { countText, exactSizeText, sizeText, type SizeChange } from '../../text.js';
 import type { Context } from '../context.js';
 import { edit, type EditFlags } from '../editing.js';
-import type { SizeChange } from '../size.js';
 
 /** Flags of `resize`. */
 export interface ResizeFlags extends EditFlags {

@@ -1,5 +1,6 @@
 /** The command that deletes snapshots by rules. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { parseAge } from '../../text.js';
 import type { PruneFlags } from '../commands/prune.js';
 import {
   collect,
@@ -45,18 +46,10 @@ function patternOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser(collect);
 }
 
-const AGE_SECONDS: Readonly<Record<string, number>> = {
-  h: 3600,
-  d: 86_400,
-  w: 7 * 86_400,
-  y: 365 * 86_400,
-};
-
 function ageOf(text: string): number {
-  const [, digits, unit] = /^(\d{1,6})([hdwy])$/.exec(text) ?? [];
-  const seconds = unit === undefined ? 0 : Number(digits) * AGE_SECONDS[unit]!;
   // Of age 0 is every snapshot: a slip of the hand must not delete all.
-  if (seconds > 0) return seconds;
+  const seconds = parseAge(text);
+  if (seconds !== undefined) return seconds;
   throw new InvalidArgumentError(
     'Write one or more hours, days, weeks or years: 12h, 30d, 8w, 1y.',
   );

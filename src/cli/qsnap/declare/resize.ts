@@ -1,7 +1,7 @@
 /** The command that changes the size of a disk. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ResizeFlags } from '../commands/resize.js';
-import { parseSizeChange, type SizeChange } from '../size.js';
+import { parseSizeChange, type SizeChange } from '../../text.js';
 import {
   dryRunOption,
   editContext,
