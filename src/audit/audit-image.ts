@@ -4,7 +4,7 @@ import { stoppable } from '../io/stoppable.js';
 import type { BlockSource } from '../io/device.js';
 import { AUDIT_RULES, findRule } from './catalog.js';
 import { NOT_AN_IMAGE } from './rules/image.js';
-import { gatherFacts, type AuditSurroundings } from './facts.js';
+import { gatherFacts, isSame, type AuditSurroundings } from './facts.js';
 import type { AuditPolicy, PolicyException, RuleSetting } from './policy.js';
 import type { AuditFacts, Level, Need, Rule, Violation } from './rule.js';
 
@@ -59,23 +59,32 @@ export async function auditImage(
     facts = await gatherFacts(image, needs, options);
   } catch (error) {
     if (!isQsnapError(error) || error.kind !== 'image') throw error;
-    return unopened(error);
+    const found = unopenedFinding(error, policy);
+    return { ...parted(found, policy, options), unopened: error, isCorrupt: !isForeign(error) };
   }
   const findings = rules.flatMap(({ rule, setting, level }) =>
     rule
       .judge(facts, withDefaults(rule, setting))
       .map((one) => ({ ...inFile(one, facts), rule, level })),
   );
-  const isKnown = (finding: AuditFinding): PolicyException | undefined =>
-    policy.exceptions.find((one) => holds(one, finding.rule, options, facts));
+  const isCorrupt = (facts.check?.totals.corruptions ?? 0) > 0 || facts.check?.exitCode === 2;
+  return { ...parted(findings, policy, options), unopened: undefined, isCorrupt };
+}
+
+/** What counts, and what the policy allows for now. */
+function parted(
+  findings: readonly AuditFinding[],
+  { exceptions }: AuditPolicy,
+  options: AuditOptions,
+): Pick<AuditReport, 'findings' | 'excepted'> {
+  const exceptionOf = ({ rule }: AuditFinding): PolicyException | undefined =>
+    exceptions.find((one) => holds(one, rule, options));
   return {
-    findings: findings.filter((finding) => isKnown(finding) === undefined),
+    findings: findings.filter((finding) => exceptionOf(finding) === undefined),
     excepted: findings.flatMap((finding) => {
-      const exception = isKnown(finding);
+      const exception = exceptionOf(finding);
       return exception === undefined ? [] : [{ ...finding, exception }];
     }),
-    unopened: undefined,
-    isCorrupt: (facts.check?.totals.corruptions ?? 0) > 0 || facts.check?.exitCode === 2,
   };
 }
 
@@ -94,24 +103,25 @@ function withDefaults({ options }: Rule, setting: RuleSetting): RuleSetting['opt
 function holds(
   { rule: id, images, until }: PolicyException,
   rule: Rule,
-  { now, path }: AuditOptions,
-  { matches }: AuditFacts,
+  { now, path, matches = isSame }: AuditOptions,
 ): boolean {
   if (id !== rule.id || now >= until) return false;
   if (images === undefined) return true;
   return path !== undefined && images.some((pattern) => matches(path, pattern));
 }
 
-function unopened(error: QsnapError): AuditReport {
-  // These may be sound: they are only not what qsnap knows.
-  const foreign = ['NOT_QCOW2', 'QCOW_VERSION_1', 'UNSUPPORTED_FEATURE', 'LIMIT_EXCEEDED'];
-  const isForeign = foreign.includes(error.code);
-  const finding: AuditFinding = {
-    message: error.message,
-    at: error.details.at,
-    facts: { code: error.code },
-    rule: error.code === 'UNSUPPORTED_FEATURE' ? findRule('unknown-features')! : NOT_AN_IMAGE,
-    level: 'error',
-  };
-  return { findings: [finding], excepted: [], unopened: error, isCorrupt: !isForeign };
+/** What can't be opened is an error, unless the policy says otherwise. */
+function unopenedFinding(error: QsnapError, { rules }: AuditPolicy): readonly AuditFinding[] {
+  const isUnknown = error.code === 'UNSUPPORTED_FEATURE';
+  const rule = isUnknown ? findRule('unknown-features')! : NOT_AN_IMAGE;
+  const setting = rules.get(rule.id);
+  const level = setting === undefined ? 'error' : setting.level;
+  if (level === undefined) return [];
+  const { message, details, code } = error;
+  return [{ message, at: details.at, facts: { code }, rule, level }];
+}
+
+/** These may be sound: they are only not what qsnap knows. */
+function isForeign({ code }: QsnapError): boolean {
+  return ['NOT_QCOW2', 'QCOW_VERSION_1', 'UNSUPPORTED_FEATURE', 'LIMIT_EXCEEDED'].includes(code);
 }

@@ -50,9 +50,12 @@ export async function gatherFacts(
     zeroClusters: needs.has('zero-clusters') ? await countZeroClusters(image) : undefined,
     guestEnds: needs.has('guest-ends') ? await readGuestEnds(opened, decompressor) : undefined,
     remains: needs.has('remains') ? await findRemains(image) : undefined,
-    matches: matches ?? ((text, pattern) => text === pattern),
+    matches: matches ?? isSame,
   };
 }
+
+/** Without a matcher a pattern is like itself alone. */
+export const isSame = (text: string, pattern: string): boolean => text === pattern;
 
 async function luksOf(image: ReadableImage): Promise<Pick<AuditFacts, 'luks' | 'luksProblem'>> {
   const pointer = image.extensions.find((one) => one.kind === 'encryption-header');

@@ -6,15 +6,16 @@ const CODES: OptionSpec = { kind: 'patterns', about: 'Codes of findings that do 
 
 /** Each finding of one severity is a violation. */
 function found(
-  { check }: AuditFacts,
+  { check, matches }: AuditFacts,
   options: OptionValues,
   severity: Severity,
 ): readonly Violation[] {
   const except = textsOf(options, 'except');
+  const isLeftOut = (code: string): boolean => except.some((pattern) => matches(code, pattern));
   const violations = (check?.findings ?? [])
-    .filter((finding) => finding.severity === severity && !except.includes(finding.code))
+    .filter((finding) => finding.severity === severity && !isLeftOut(finding.code))
     .map(({ message, at, code }): Violation => ({ message, at, facts: { code } }));
-  const more = (check?.codesLeftOut ?? []).filter(({ code }) => !except.includes(code));
+  const more = (check?.codesLeftOut ?? []).filter(({ code }) => !isLeftOut(code));
   const isMore = check !== undefined && violations.length > 0 && more.length > 0;
   const left = more.reduce((sum, { count }) => sum + count, 0);
   return isMore ? [...violations, { message: `${left} more findings are not listed` }] : violations;

@@ -102,6 +102,67 @@ test('nothing is written, and no file that an image names is opened', async () =
   expect(rulesOf(found)).toContain('QS1201');
 });
 
+describe('--policy', () => {
+  const policyFile = (text: string): string => {
+    const file = path.join(temporaryDirectory(), 'policy.yaml');
+    writeFileSync(file, text);
+    return file;
+  };
+
+  test("rules of one's own win over a profile, with options and exceptions", async () => {
+    const image = imageOf('five-snapshots');
+    const file = policyFile(`extends: [golden-image]
+rules:
+  snapshots: { level: error, max: 3 }
+  snapshot-names: { level: warning, deny: ["*migration"] }
+exceptions:
+  - rule: snapshots
+    images: ["*five-snapshots*"]
+    reason: the migration is not over
+    until: 2999-12-31
+`);
+    const { code, stdout, stderr } = await qsnap(['audit', '--policy', file, image]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`${image}: 2 warnings (1 exception)\n`);
+    expect(stdout).toContain('QS1103 snapshot-names: snapshot 3 "before database migration"');
+    const found = await audited(['--policy', file, image]);
+    expect(found.images[0]).toMatchObject({
+      excepted: [{ rule: 'QS1101', reason: 'the migration is not over' }],
+    });
+  });
+
+  test('mistakes are told with their places, and nothing is judged', async () => {
+    const file = policyFile('rules:\n  snapshot: error\n  vm-state: eror\n');
+    const { code, stdout, stderr } = await qsnap(['audit', '--policy', file, imageOf('dirty')]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(`${file}:2:3: `);
+    expect(stderr).toContain('did you mean "snapshots"?');
+    expect(stderr).toContain(`${file}:3:13: `);
+  });
+
+  test('--print-policy prints a file that says the same as the profile', async () => {
+    const printed = await qsnap(['audit', '--profile', 'golden-image', '--print-policy']);
+    expect(printed.code).toBe(0);
+    const file = policyFile(printed.stdout);
+    const images = ['five-snapshots', 'dirty', 'refcount-leaks'].map(imageOf);
+    expect(await audited(['--policy', file, ...images])).toEqual(
+      await audited(['--profile', 'golden-image', ...images]),
+    );
+  });
+
+  test('the rule about files that are no images can be a warning, or off', async () => {
+    const image = imageOf('qcow-version-1');
+    for (const [level, code] of [
+      ['warning', 0],
+      ['off', 0],
+      ['error', 4],
+    ] as const) {
+      const file = policyFile(`extends: [untrusted-upload]\nrules: { image: ${level} }\n`);
+      expect((await qsnap(['audit', '--policy', file, image])).code).toBe(code);
+    }
+  });
+});
+
 test.each([
   ['sarif', '"version": "2.1.0"'],
   ['junit', '<testsuites name="qsnap audit" tests="1" failures="1"'],

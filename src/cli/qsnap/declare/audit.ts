@@ -17,6 +17,7 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
         .argParser(profileName)
         .default(undefined),
     )
+    .option('--policy <file>', 'rules of your own, in YAML or JSON; they win over profiles')
     .addOption(
       new Option(
         '--readable-by <readers>',
@@ -31,23 +32,38 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
     )
     .addOption(new Option('--format <format>', 'what is printed; text by default').choices(FORMATS))
     .option('--baseline <file>', 'leave out what an earlier output of --json has')
+    .option('--print-policy', 'print the rules as a policy file to begin with')
     .addOption(new Option('--explain <rule>', 'tell all about a rule').argParser(collect))
     .action(async (images: string[], flags: ParsedFlags, command: Command) => {
-      const { explain: rules, ...rest } = flags;
-      const { audit, explain } = await import('../commands/audit.js');
+      const { explain: rules, printPolicy: prints, ...rest } = flags;
+      const { audit, explain, printPolicy } = await import('../commands/audit.js');
       if (rules !== undefined) {
         settle(explain(rules, contextFor(command)));
         return;
       }
-      if (images.length === 0) command.error("error: missing required argument 'image'");
-      if (rest.profile === undefined && rest.readableBy === undefined) {
-        command.error('error: say what images are to be like: --profile or --readable-by');
+      if (!saysWhat(rest)) {
+        command.error(
+          'error: say what images are to be like: --profile, --policy or --readable-by',
+        );
       }
-      settle(await audit(images, { ...rest, version: VERSION }, contextFor(command)));
+      const wanted = { ...rest, version: VERSION };
+      if (prints === true) {
+        settle(await printPolicy(wanted, contextFor(command)));
+        return;
+      }
+      if (images.length === 0) command.error("error: missing required argument 'image'");
+      settle(await audit(images, wanted, contextFor(command)));
     });
 }
 
-type ParsedFlags = Omit<AuditFlags, 'version'> & { readonly explain?: readonly string[] };
+type ParsedFlags = Omit<AuditFlags, 'version'> & {
+  readonly explain?: readonly string[];
+  readonly printPolicy?: boolean;
+};
+
+function saysWhat({ profile, policy, readableBy }: Omit<AuditFlags, 'version'>): boolean {
+  return profile !== undefined || policy !== undefined || readableBy !== undefined;
+}
 
 function profileName(text: string, before: readonly string[] = []): readonly string[] {
   if (PROFILES.includes(text)) return [...before, text];
