@@ -88,7 +88,7 @@ export const ENCRYPTION_RULES: readonly Rule[] = [
       const max = numberOf(options, 'max')!;
       const used = (luks?.slots ?? []).filter(({ active }) => active).length;
       if (used <= max) return [];
-      const message = `${counted(used, 'key slot')} are in use, and ${max} are allowed`;
+      const message = `${counted(used, 'key slot')} in use; the most allowed is ${max}`;
       return [{ message, at, facts: { slots: used, max } }];
     },
   },

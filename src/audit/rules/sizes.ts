@@ -73,7 +73,7 @@ export const SIZE_RULES: readonly Rule[] = [
       const [max, above] = [numberOf(options, 'max')!, numberOf(options, 'above') ?? 0];
       const ratio = Math.floor(header.diskSizeBytes / fileSizeBytes);
       if (ratio <= max || header.diskSizeBytes <= above) return [];
-      const message = `the disk is ${ratio} times as large as the file, and ${max} times are allowed`;
+      const message = `the disk is ${ratio} times as large as the file; the most allowed is ${max} times`;
       return [{ message, at: SIZE_AT, length: 8, facts: { ratio, max } }];
     },
   },

@@ -43,7 +43,7 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
       if (length <= max) return [];
       return [
         {
-          message: `the image has ${counted(length, 'internal snapshot')}, and ${max} are allowed`,
+          message: `the image has ${counted(length, 'internal snapshot')}; the most allowed is ${max}`,
           at: 60,
           length: 4,
           facts: { snapshots: length, max },

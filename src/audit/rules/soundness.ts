@@ -88,7 +88,7 @@ export const SOUNDNESS_RULES: readonly Rule[] = [
       const percent = Math.round((100 * fragmentedClusters) / allocatedClusters);
       const max = typeof options['max'] === 'number' ? options['max'] : 100;
       if (percent <= max) return [];
-      const message = `${percent} percent of the clusters do not follow the one before, and ${max} are allowed`;
+      const message = `${percent} percent of the clusters do not follow the one before; the most allowed is ${max}`;
       return [{ message, facts: { percent, max } }];
     },
   },
