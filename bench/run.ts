@@ -1,7 +1,7 @@
 /**
  * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
  * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, scattered, copies, sparse, many, sharing, growth, start), default all these; QSNAP_BENCH_LARGEST the
+ * (edits, reads, scattered, copies, sparse, many, audits, sharing, growth, start), default all these; QSNAP_BENCH_LARGEST the
  * largest image of the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs
  * XFS or tmpfs, for one. The part `sharing-16T` needs that, too, and 6 GiB there.
  */
@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
+import { largeAudits, smallAudits } from './audits.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
 import { sparseDuels } from './sparse.js';
 import {
@@ -36,7 +37,7 @@ import { worseSince } from './worse.js';
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
   process.env['QSNAP_BENCH_PARTS'] ??
-  'edits,reads,scattered,copies,sparse,many,sharing,growth,start'
+  'edits,reads,scattered,copies,sparse,many,audits,sharing,growth,start'
 ).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
@@ -308,6 +309,16 @@ function many(): void {
   ]);
 }
 
+function audits(): void {
+  print('## Audits');
+  print();
+  const [small, large] = fight([smallAudits(folder), largeAudits(folder)], Math.min(3, ROUNDS));
+  table(HEAD, [
+    row('audit by `untrusted-upload`, against `info`', '1,000 images', small!, '8'),
+    row('audit by `golden-image`, against `check`', '20 images, 64G mapped', large!, '3'),
+  ]);
+}
+
 async function sharing(): Promise<void> {
   print('## What snapshots share');
   print();
@@ -413,6 +424,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
   copies,
   sparse,
   many,
+  audits,
   sharing,
   'sharing-16T': sharingLarge,
   growth,
