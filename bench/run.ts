@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
-import { largeAudits, smallAudits } from './audits.js';
+import { auditRows } from './audits.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
 import { sparseDuels } from './sparse.js';
 import {
@@ -312,27 +312,15 @@ function many(): void {
 function audits(): void {
   print('## Audits');
   print();
-  const [small, large] = fight([smallAudits(folder), largeAudits(folder)], Math.min(3, ROUNDS));
-  table(HEAD, [
-    row('audit by `untrusted-upload`, against `info`', '1,000 images', small!, '8'),
-    row('audit by `golden-image`, against `check`', '20 images, 64G mapped', large!, '3'),
-  ]);
+  table(SHARING_HEAD, auditRows(folder, Math.min(3, ROUNDS)));
 }
 
-async function sharing(): Promise<void> {
-  print('## What snapshots share');
+async function sharing(measure: typeof sharingOf1T, size: string, mib: number): Promise<void> {
+  print(`## What snapshots share, ${size}`);
   print();
-  const { rows, peaks } = await sharingOf1T(folder, ROUNDS);
+  const { rows, peaks } = await measure(folder, ROUNDS);
   table(SHARING_HEAD, rows);
-  printPeaks(peaks, '1 TiB with 20 snapshots', 160);
-}
-
-async function sharingLarge(): Promise<void> {
-  print('## What snapshots share, 16 TiB');
-  print();
-  const { rows, peaks } = await sharingOf16T(folder, ROUNDS);
-  table(SHARING_HEAD, rows);
-  printPeaks(peaks, '16 TiB with 20 snapshots', 400);
+  printPeaks(peaks, `${size} with 20 snapshots`, mib);
 }
 
 const gib = (size: string): number => Number.parseInt(size, 10) * (size.endsWith('T') ? 1024 : 1);
@@ -425,8 +413,8 @@ const ALL: Record<string, () => void | Promise<void>> = {
   sparse,
   many,
   audits,
-  sharing,
-  'sharing-16T': sharingLarge,
+  sharing: () => sharing(sharingOf1T, '1 TiB', 160),
+  'sharing-16T': () => sharing(sharingOf16T, '16 TiB', 400),
   growth,
   start,
 };
