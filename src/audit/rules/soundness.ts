@@ -15,10 +15,9 @@ function found(
   const violations = (check?.findings ?? [])
     .filter((finding) => finding.severity === severity && !isLeftOut(finding.code))
     .map(({ message, at, code }): Violation => ({ message, at, facts: { code } }));
-  const more = (check?.codesLeftOut ?? []).filter(({ code }) => !isLeftOut(code));
-  const isMore = check !== undefined && violations.length > 0 && more.length > 0;
-  const left = more.reduce((sum, { count }) => sum + count, 0);
-  return isMore ? [...violations, { message: `${left} more findings are not listed` }] : violations;
+  const left = violations.length === 0 ? 0 : (check?.findingsLeftOut ?? 0);
+  if (left === 0) return violations;
+  return [...violations, { message: `${left} more findings of the check are not listed` }];
 }
 
 const rule = (

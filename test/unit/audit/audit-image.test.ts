@@ -90,6 +90,34 @@ describe('exceptions', () => {
   });
 });
 
+describe('what a check finds', () => {
+  const rules = (except: readonly string[]): AuditPolicy => ({
+    rules: new Map(
+      ['corruption', 'unreadable-parts'].map((name) => {
+        return [findRule(name)!.id, { level: 'error', options: { except } }];
+      }),
+    ),
+    exceptions: [],
+  });
+
+  test('codes that do not count are left out', async () => {
+    const all = await audited('refcount-too-low', rules([]));
+    const codes = new Set(all.findings.map(({ facts }) => String(facts?.['code'])));
+    expect(codes.size).toBe(2);
+    const [first, second] = codes;
+    const some = await audited('refcount-too-low', rules([first!]));
+    expect(new Set(some.findings.map(({ facts }) => facts?.['code']))).toEqual(new Set([second]));
+    expect(some.isCorrupt).toBe(true);
+  });
+
+  test('a snapshot table in an impossible place is a part that can not be read', async () => {
+    const bytes = loadFixture('five-snapshots');
+    new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(64, 0xff_ffn);
+    const { findings } = await auditImage(memoryDevice(bytes), rules([]), { now: NOW });
+    expect(findings.map(({ rule }) => rule.name)).toContain('unreadable-parts');
+  });
+});
+
 test('a medium that can not be read is no finding', async () => {
   const device = memoryDevice(loadFixture('five-snapshots'));
   device.readBatch = () => Promise.reject(new QsnapError('READ_FAILED', 'the cable is out'));
