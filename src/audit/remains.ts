@@ -3,14 +3,10 @@ import { tableFormat } from '../image/table-format.js';
 import type { OpenImage } from '../image/image.js';
 import type { BlockSource, ByteRange } from '../io/device.js';
 import { nonZeroIn } from '../io/non-zero.js';
-import { maskOf } from '../refcount/bits.js';
-import { BlockGroups } from '../refcount/block-groups.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
-import { readRefcountTable, visitRefcountBlocks } from '../refs/refcount-table.js';
+import { readPlausibleBlocks, visitUsedClusters } from '../refs/refcount-table.js';
 import { disksOf } from '../refs/walk.js';
 import type { Remains } from './rule.js';
-
-const GROUP = 32;
 
 /**
  * Finds bytes of the file that nothing refers to and that are not zeros. What is free is what the refcounts call free: of
@@ -44,26 +40,13 @@ export async function findRemains(image: OpenImage): Promise<readonly Remains[]>
 async function freeClusters(
   image: OpenImage,
 ): Promise<{ readonly free: ClusterSet; readonly end: number }> {
-  const { geometry, fileSizeBytes } = image;
-  const { refcountBlockEntries, refcountBits } = geometry;
   const { fileClusters } = tableFormat(image);
   const free = new ClusterSet(fileClusters);
-  const blocks = await readRefcountTable(image, ({ offset, isAligned, hasStrayBits }) =>
-    isAligned && !hasStrayBits && offset < fileSizeBytes ? offset : 0,
-  );
-  const groups = new BlockGroups(refcountBits);
-  const endBlock = Math.ceil(fileClusters / refcountBlockEntries);
   let end = 0;
-  await visitRefcountBlocks(image, blocks, [0, endBlock], (block, stored) => {
-    const first = block * refcountBlockEntries;
-    const blockEnd = Math.min(first + refcountBlockEntries, fileClusters);
-    for (let from = first; from < blockEnd; from += GROUP) {
-      groups.decode(stored, (from - first) / GROUP);
-      const inside = maskOf(0, Math.min(GROUP, blockEnd - from));
-      const used = groups.used() & inside;
-      free.addWord(from / GROUP, ~used & inside);
-      if (used !== 0) end = from + GROUP - Math.clz32(used);
-    }
+  const blocks = await readPlausibleBlocks(image);
+  await visitUsedClusters(image, blocks, fileClusters, (from, inside, used) => {
+    free.addWord(from / 32, ~used & inside);
+    if (used !== 0) end = from + 32 - Math.clz32(used);
   });
   return { free, end };
 }

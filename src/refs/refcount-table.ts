@@ -2,6 +2,7 @@ import { HIGH_WORD } from '../base/words.js';
 import type { OpenImage } from '../image/image.js';
 import { readTable, walkStoredTables } from './tables.js';
 import { offsetOf } from '../l1l2/entry.js';
+import { maskOf } from '../refcount/bits.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import type { Counts } from '../refcount/counts.js';
 
@@ -79,6 +80,42 @@ export async function visitRefcountBlocks(
     next = present[index]! + 1;
   });
   visitAbsentBelow(endBlock);
+}
+
+/** Clusters that are decoded together. */
+const GROUP = 32;
+
+/**
+ * Hands all clusters of the file to `visit`, 32 at a time, by the refcounts of these blocks.
+ *
+ * @param visit gets the first cluster, which of the 32 lie in the file, and which of those the refcounts call used; a bit
+ *   each.
+ */
+export async function visitUsedClusters(
+  image: OpenImage,
+  blocks: Float64Array,
+  fileClusters: number,
+  visit: (from: number, inside: number, used: number) => void,
+): Promise<void> {
+  const { refcountBlockEntries, refcountBits } = image.geometry;
+  const groups = new BlockGroups(refcountBits);
+  const endBlock = Math.ceil(fileClusters / refcountBlockEntries);
+  await visitRefcountBlocks(image, blocks, [0, endBlock], (block, stored) => {
+    const first = block * refcountBlockEntries;
+    const blockEnd = Math.min(first + refcountBlockEntries, fileClusters);
+    for (let from = first; from < blockEnd; from += GROUP) {
+      groups.decode(stored, (from - first) / GROUP);
+      const inside = maskOf(0, Math.min(GROUP, blockEnd - from));
+      visit(from, inside, groups.used() & inside);
+    }
+  });
+}
+
+/** The offsets of the refcount blocks that entries of the table lead to which can be right; 0 for all others. */
+export function readPlausibleBlocks(image: OpenImage): Promise<Float64Array> {
+  return readRefcountTable(image, ({ offset, isAligned, hasStrayBits }) =>
+    isAligned && !hasStrayBits && offset < image.fileSizeBytes ? offset : 0,
+  );
 }
 
 /** Told how the refcounts of a block compare with the references that were counted. */

@@ -1,9 +1,8 @@
-import { maskOf, popcount } from '../../refcount/bits.js';
-import { BlockGroups } from '../../refcount/block-groups.js';
+import { popcount } from '../../refcount/bits.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import type { OpenImage } from '../../image/image.js';
 import type { Pointers } from '../../refs/pointers.js';
-import { readRefcountTable, visitRefcountBlocks } from '../../refs/refcount-table.js';
+import { readPlausibleBlocks, visitUsedClusters } from '../../refs/refcount-table.js';
 import { metadataRegions, regionClusters } from '../../refs/regions.js';
 import { tableFormat } from '../../image/table-format.js';
 
@@ -41,12 +40,10 @@ export async function countSpace(
   bitmapClusters: Iterable<number>,
 ): Promise<Space> {
   const { geometry, fileSizeBytes } = image;
-  const { clusterBytes, refcountBlockEntries, refcountBits } = geometry;
+  const { clusterBytes } = geometry;
   const { fileClusters } = tableFormat(image);
   // An entry that can't be right leads nowhere: `check` tells of it.
-  const blocks = await readRefcountTable(image, ({ offset, isAligned, hasStrayBits }) =>
-    isAligned && !hasStrayBits && offset < fileSizeBytes ? offset : 0,
-  );
+  const blocks = await readPlausibleBlocks(image);
   const metadata = new ClusterSet(fileClusters);
   const addMetadata = (first: number, end: number): void => {
     metadata.addRange(first, Math.min(end, fileClusters));
@@ -61,25 +58,16 @@ export async function countSpace(
   for (const cluster of bitmapClusters) addMetadata(cluster, cluster + 1);
   const clusters = { metadata: 0, data: 0, leaked: 0, uncounted: 0 };
   let end = 0;
-  const groups = new BlockGroups(refcountBits);
-  const endBlock = Math.ceil(fileClusters / refcountBlockEntries);
-  await visitRefcountBlocks(image, blocks, [0, endBlock], (block, stored) => {
-    const first = block * refcountBlockEntries;
-    const blockEnd = Math.min(first + refcountBlockEntries, fileClusters);
-    for (let from = first; from < blockEnd; from += GROUP) {
-      groups.decode(stored, (from - first) / GROUP);
-      const inside = maskOf(0, Math.min(GROUP, blockEnd - from));
-      const counted = groups.used() & inside;
-      const isMetadata = metadata.wordAt(from / GROUP) & inside;
-      const isData = data.wordAt(from / GROUP) & inside & ~isMetadata;
-      const used = counted | isMetadata | isData;
-      if (used === 0) continue;
-      end = from + GROUP - Math.clz32(used);
-      clusters.metadata += popcount(isMetadata);
-      clusters.data += popcount(isData);
-      clusters.leaked += popcount(counted & ~(isMetadata | isData));
-      clusters.uncounted += popcount((isMetadata | isData) & ~counted);
-    }
+  await visitUsedClusters(image, blocks, fileClusters, (from, inside, counted) => {
+    const isMetadata = metadata.wordAt(from / GROUP) & inside;
+    const isData = data.wordAt(from / GROUP) & inside & ~isMetadata;
+    const used = counted | isMetadata | isData;
+    if (used === 0) return;
+    end = from + GROUP - Math.clz32(used);
+    clusters.metadata += popcount(isMetadata);
+    clusters.data += popcount(isData);
+    clusters.leaked += popcount(counted & ~(isMetadata | isData));
+    clusters.uncounted += popcount((isMetadata | isData) & ~counted);
   });
   const used = clusters.metadata + clusters.data + clusters.leaked;
   return {
