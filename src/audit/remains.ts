@@ -1,4 +1,5 @@
 import { roundUp } from '../base/units.js';
+import { headerSlack } from '../image/header-slack.js';
 import { tableFormat } from '../image/table-format.js';
 import type { OpenImage } from '../image/image.js';
 import type { BlockSource, ByteRange } from '../io/device.js';
@@ -26,11 +27,10 @@ export async function findRemains(image: OpenImage): Promise<readonly Remains[]>
   }
   const usedBytes = end * clusterBytes;
   const tail = [{ at: usedBytes, length: Math.max(0, fileSizeBytes - usedBytes) }];
-  const header = [slackBehind(headerEnd(image), clusterBytes)];
   const found = [
     await nonZero(source, fileSizeBytes, 'free-clusters', inside),
     await nonZero(source, fileSizeBytes, 'tail', tail),
-    await nonZero(source, fileSizeBytes, 'header-slack', header),
+    await nonZero(source, fileSizeBytes, 'header-slack', headerSlack(image)),
     await nonZero(source, fileSizeBytes, 'table-slack', tableSlack(image)),
   ];
   return found.filter((one) => one !== undefined);
@@ -49,14 +49,6 @@ async function freeClusters(
     if (used !== 0) end = from + 32 - Math.clz32(used);
   });
   return { free, end };
-}
-
-/** Where the header, its extensions and the name of the backing file end. */
-function headerEnd({ header, extensions }: OpenImage): number {
-  const { at, bytes } = header.backingName;
-  const ends = extensions.map((one) => one.at + 8 + roundUp(one.bytes.length, 8));
-  // An end marker of 8 bytes follows; it is zeros.
-  return Math.max(header.headerBytes, at + bytes, ...ends);
 }
 
 /** What tables leave of their last clusters: the snapshot table and the L1 tables. */
