@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { transform, type Plugin } from 'esbuild';
 import { defineConfig, type Options } from 'tsup';
@@ -77,17 +77,30 @@ const versionAlone: Plugin = {
   name: 'version-alone',
   setup(build) {
     build.onLoad({ filter: /\/package\.json$/ }, ({ path: file }) => {
+      if (file !== path.resolve('package.json')) return undefined;
       const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
       return { loader: 'json', contents: JSON.stringify({ version }) };
     });
   },
 };
 
-/** Who gets one of these in a program gets its licence, which asks for that. */
-const LICENCES = ['commander', 'picomatch', 'yaml'].map((name) => ({
-  folder: `node_modules/${name}/`,
-  text: `/*\n${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}*/\n`,
-}));
+/** Who gets a package in a program gets its licence, which asks for that. */
+function licencesIn(code: string): string {
+  const folders = code.matchAll(/^\/\/ node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm);
+  const names = [...new Set(Array.from(folders, ([, name]) => name!))].sort();
+  return names.map((name) => `/*\n${name}\n\n${licenceOf(name)}*/\n`).join('');
+}
+
+function licenceOf(name: string): string {
+  const folder = `node_modules/${name}`;
+  const file = readdirSync(folder).find((one) => /^licen[cs]e(\.md)?$/i.test(one));
+  if (file !== undefined) return readFileSync(`${folder}/${file}`, 'utf8').replaceAll('*/', '* /');
+  const { license, author } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as {
+    license: string;
+    author: string | { readonly name: string };
+  };
+  return `${license}, by ${typeof author === 'string' ? author : author.name}\n`;
+}
 
 /**
  * CommonJS of a program's chunks: Node starts in three quarters of the time that modules take. What
@@ -103,7 +116,7 @@ const asCommonJs: NonNullable<Options['plugins']>[number] = {
         return `const {${fields(names)}} = require(${file});`;
       })
       .replace(/^import ("\.\/[^"]+");$/gm, 'require($1);')
-      .replace(/\bimport\(("\.\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
+      .replace(/\bimport\(("\.\.?\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
       .replace(/^export \{([^}]*)\};$/gm, (_, names: string) => {
         const pairs = names
           .split(',')
@@ -113,8 +126,7 @@ const asCommonJs: NonNullable<Options['plugins']>[number] = {
     if (/^import [^"]*"\.\/|^export /m.test(plain)) throw new Error('a chunk of another form');
     const options = { format: 'cjs', platform: 'node', target: 'node20' } as const;
     const { code: converted } = await transform(plain, options);
-    const licences = LICENCES.filter(({ folder }) => code.includes(folder)).map(({ text }) => text);
-    return { code: `'use strict';\n${licences.join('')}${converted}` };
+    return { code: `'use strict';\n${licencesIn(code)}${converted}` };
   },
 };
 
@@ -125,18 +137,32 @@ const common = {
   splitting: true,
   treeshake: false,
   removeNodeProtocol: false,
-  external: ['fs-native-extensions', 'koffi'],
+  external: ['fs-native-extensions', 'koffi', '@electric-sql/pglite', 'pg-native'],
 } as const satisfies Options;
 
+/**
+ * A catalogue of images is a program of its own: what commands share with it would lie in more files, which each start
+ * has to load.
+ */
+const fleetApart: Plugin = {
+  name: 'fleet-apart',
+  setup(build) {
+    build.onResolve({ filter: /\/fleet\/index\.js$/ }, () => ({
+      path: '../fleet/fleet.cjs',
+      external: true,
+    }));
+  },
+};
+
 /** A program in a folder of its own: what it shares with the other one would lie in many small files. */
-const program = (name: string, main: string): Options => ({
+const program = (name: string, entry: Readonly<Record<string, string>>): Options => ({
   ...common,
-  entry: { [name]: main },
+  entry,
   outDir: `dist/cli/${name}`,
   outExtension: () => ({ js: '.cjs' }),
-  noExternal: ['commander'],
+  noExternal: [/^(?!fs-native-extensions|koffi|@electric-sql|pg-native|node:)/],
   clean: true,
-  esbuildPlugins: [directImports, lazyChildProcess, versionAlone],
+  esbuildPlugins: [directImports, lazyChildProcess, versionAlone, fleetApart],
   esbuildOptions: (options) => {
     options.define = { 'import.meta.url': '__filename' };
   },
@@ -151,6 +177,7 @@ export default defineConfig([
     sourcemap: true,
     clean: ['dist/*', '!dist/cli'],
   },
-  program('qsnap', 'src/cli/qsnap/main.ts'),
-  program('qsnap-img', 'src/cli/qemu-img/main.ts'),
+  program('qsnap', { qsnap: 'src/cli/qsnap/main.ts' }),
+  program('qsnap-img', { 'qsnap-img': 'src/cli/qemu-img/main.ts' }),
+  program('fleet', { fleet: 'src/cli/fleet/index.ts', thread: 'src/cli/pool/thread.ts' }),
 ]);

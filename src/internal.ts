@@ -24,4 +24,7 @@ export { planWithinRoom } from './edit/plan/within-room.js';
 export { shadowBytesOf, shadowWriteRanges } from './edit/tx/plan.js';
 export { LossList, salvagedRanges } from './make/copy/salvage.js';
 export type { SalvagedRange } from './make/copy/salvage.js';
+export { heldTogether } from './read/sharing/held-together.js';
+export type { DiskRun, HeldBytes } from './read/sharing/held-together.js';
+export { snapshotEntryBytes } from './read/sharing/snapshot-entries.js';
 export { hashContent, hashSource } from './make/copy/content.js';

@@ -7,7 +7,8 @@ export const GROUP_NAME_HELP = 'a name that is on every image';
 export const REPAIR_WHAT_HELP =
   'all (default), leaks, perhaps-lost, unreadable, or CODE or CODE@OFFSET of findings';
 
-function examples(lines: readonly (readonly [command: string, does: string])[]): string {
+/** The examples that the help of a command closes with. */
+export function examples(lines: readonly (readonly [command: string, does: string])[]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
   const rows = lines.map(([command, does]) => `  ${command.padEnd(width)}  ${does}`);
   return `\nExamples:\n${rows.join('\n')}`;

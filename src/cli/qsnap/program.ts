@@ -50,19 +50,47 @@ const EDITING: Readonly<Record<string, Add>> = {
   undo: addUndo,
 };
 
+/** Commands on a catalogue of images, which lie in a program of their own: here is what the list of commands says. */
+const FLEET = {
+  catalog: 'Keep a database of many images, and ask it questions.',
+  worker: 'Read images for a catalogue, beside other workers.',
+} as const;
+
+type FleetName = keyof typeof FLEET;
+
+/** What declares the commands on a catalogue. */
+export type FleetCommands = Readonly<Record<FleetName, Add>>;
+
+export const isFleetCommand = (word: string | undefined): word is FleetName =>
+  word !== undefined && word in FLEET;
+
 /** Every name that a command goes by. */
 export const COMMAND_NAMES: ReadonlySet<string> = new Set([
   ...Object.keys(READING),
   ...Object.keys(EDITING),
+  ...Object.keys(FLEET),
   'revert',
 ]);
+
+/** The command that the arguments name, as far as can be told before they are parsed. */
+export function commandWord(argv: readonly string[]): string | undefined {
+  // No option before a command takes a value.
+  return argv.find((argument) => !argument.startsWith('-'));
+}
 
 /**
  * The commands, their options and their help. What a command does is imported when it runs, so
  * that `--version` and `--help` load nothing else; and where `argv` names one command, the others
  * are not even declared.
+ *
+ * @param fleet the commands on a catalogue, where `argv` names one of them.
  */
-export function buildProgram(argv: readonly string[], io: CliStreams, settle: Settle): Command {
+export function buildProgram(
+  argv: readonly string[],
+  io: CliStreams,
+  settle: Settle,
+  fleet?: FleetCommands,
+): Command {
   const program = new Command('qsnap')
     .description('Lists and edits the internal snapshots of qcow2 images that no program has open.')
     .configureOutput({
@@ -101,8 +129,7 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
 
   const contextFor = (command: Command): Context =>
     contextOf(io, command.optsWithGlobals<GlobalOptions>());
-  // No option before a command takes a value.
-  const word = argv.find((argument) => !argument.startsWith('-'));
+  const word = commandWord(argv);
   const only = word === 'revert' ? 'apply' : word;
   const isKnown = only !== undefined && COMMAND_NAMES.has(only);
   for (const [group, commands] of [
@@ -113,6 +140,12 @@ export function buildProgram(argv: readonly string[], io: CliStreams, settle: Se
     for (const [name, add] of Object.entries(commands)) {
       if (!isKnown || name === only) add(program, contextFor, settle, isGroup);
     }
+  }
+  program.commandsGroup('Commands for many images:');
+  for (const [name, description] of Object.entries(FLEET)) {
+    if (fleet !== undefined && name === only)
+      fleet[only as FleetName](program, contextFor, settle, false);
+    else if (!isKnown) program.command(name).description(description);
   }
   return program;
 }

@@ -3,7 +3,7 @@ import { COMPARE_EXIT_CODES, EXIT_CODES, type ExitCode } from '../exit-codes.js'
 import type { CliStreams } from '../streams.js';
 import { styleFor } from '../style.js';
 import { jsonText, oneSafeLine } from '../text.js';
-import { buildProgram, COMMAND_NAMES } from './program.js';
+import { buildProgram, COMMAND_NAMES, commandWord, isFleetCommand } from './program.js';
 
 /**
  * The command line as a function: the arguments after the program's name in, text on the streams
@@ -13,9 +13,13 @@ export async function run(argv: readonly string[], io: CliStreams): Promise<Exit
   let outcome: ExitCode = EXIT_CODES.done.code;
   try {
     refuseMangledArguments(argv, io);
-    const program = buildProgram(argv, io, (code) => {
+    const settle = (code: ExitCode): void => {
       outcome = code;
-    });
+    };
+    const fleet = isFleetCommand(commandWord(argv))
+      ? (await import('../fleet/index.js')).COMMANDS
+      : undefined;
+    const program = buildProgram(argv, io, settle, fleet);
     await program.parseAsync(argv, { from: 'user' });
     return outcome;
   } catch (error) {

@@ -1,10 +1,12 @@
 import { clustersToHold } from '../../base/units.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { OpenImage } from '../../image/image.js';
-import { conformingEntry, encodeSnapshotTable, type Snapshot } from '../../qcow2/snapshot-table.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
 import { diskOfPart, guestPart, isVmState, vmStatePart } from './parts.js';
+import { l1Bytes } from './l1-bytes.js';
+import { snapshotEntryBytes } from './snapshot-entries.js';
 import { readSharing, type Sharing, type SharingOptions } from './sharing.js';
 import type { Space } from './space.js';
 
@@ -99,7 +101,11 @@ export function freedByDeleting(
     return so && snapshot !== undefined && gone.has(snapshot);
   });
   const isGuest = guestSets(sharing);
-  const bytes = { guest: 0, vmState: 0, tables: freedTableBytes(image, gone, entrySizes(image)) };
+  const bytes = {
+    guest: 0,
+    vmState: 0,
+    tables: freedTableBytes(image, gone, snapshotEntryBytes(image)),
+  };
   for (let set = 1; set < parts.size; set++) {
     if (!goes[set]!) continue;
     if (isGuest[set]!) bytes.guest += data[set] ?? 0;
@@ -159,7 +165,7 @@ function usageOfDisks(sharing: Sharing): readonly DiskUsage[] {
   const partCount = 2 * disks.length;
   const [guestByPart, vmByPart] = [guest, vmState].map((of) => parts.sumsByDisk(of, partCount));
   const tablesByDisk = tableSums(sharing, disks.length);
-  const sizes = entrySizes(image);
+  const sizes = snapshotEntryBytes(image);
   return disks.map(({ number, l1, snapshot }) => {
     const inDataFile = snapshot === undefined ? dataFileBytes : 0;
     const mappedBytes = guestByPart![guestPart(number)]! + inDataFile;
@@ -170,7 +176,7 @@ function usageOfDisks(sharing: Sharing): readonly DiskUsage[] {
       exclusiveBytes,
       sharedBytes: mappedBytes - exclusiveBytes,
       vmStateBytes: vmByPart![vmStatePart(number)]!,
-      tableBytes: tablesByDisk[number]! + l1Bytes(image, l1.entries),
+      tableBytes: tablesByDisk[number]! + l1Bytes(image.geometry, l1.entries),
       ifDeleted:
         snapshot &&
         freedOf(
@@ -214,15 +220,6 @@ function tableSums({ parts, tables }: Sharing, disks: number): Float64Array {
   });
 }
 
-function l1Bytes({ geometry }: OpenImage, entries: number): number {
-  return clustersToHold(entries * 8, geometry.clusterBytes) * geometry.clusterBytes;
-}
-
-/** Bytes of each snapshot's entry in the table that an edit writes. */
-function entrySizes({ snapshots, header }: OpenImage): readonly number[] {
-  return snapshots.map((one) => encodeSnapshotTable([conformingEntry(one, header.version)]).length);
-}
-
 /** L1 tables of snapshots that go, and what the snapshot table has too much without their entries. */
 function freedTableBytes(
   image: OpenImage,
@@ -235,7 +232,7 @@ function freedTableBytes(
   let freed = clustersToHold(snapshotTableBytes, clusterBytes) * clusterBytes;
   for (const { index, l1 } of gone) {
     left -= sizes[index]!;
-    freed += l1Bytes(image, l1.entries);
+    freed += l1Bytes(image.geometry, l1.entries);
   }
   return freed - clustersToHold(left, clusterBytes) * clusterBytes;
 }

@@ -1,24 +1,12 @@
-import {
-  AUDIT_RULES,
-  auditImage,
-  findRule,
-  isQsnapError,
-  profileOf,
-  type AuditPolicy,
-  type AuditReport,
-  type Level,
-  type ProfileName,
-} from '../../../index.js';
+import { AUDIT_RULES, findRule, type AuditReport, type Level } from '../../../index.js';
 import { printableText } from '../../../internal.js';
-import { nodeDecompressor, openFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
+import { auditFile } from '../audit-file.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { isLike } from '../patterns.js';
-import { readPolicy } from '../policy/read-policy.js';
+import { chosenPolicy, secondsNow, type PolicyFlags } from '../policy/chosen-policy.js';
 import { renderPolicy } from '../policy/render-policy.js';
-import { reportPolicyError, warnOfPolicy } from '../policy/report-policy.js';
 import { auditDocument } from '../present/audit-document.js';
 import { auditJson, ruleJson, totalsJson } from '../present/audit-json.js';
 import { auditLines, ruleLines, totalsLine } from '../present/audit-text.js';
@@ -26,10 +14,7 @@ import { isAudited, type AuditResult } from '../present/audited.js';
 import { reportFailure } from '../report.js';
 
 /** Flags of `audit`. */
-export interface AuditFlags {
-  readonly profile?: readonly ProfileName[];
-  readonly policy?: string;
-  readonly readableBy?: readonly string[];
+export interface AuditFlags extends PolicyFlags {
   readonly failOn?: Level;
   readonly baseline?: string;
   readonly format?: AuditFormat;
@@ -49,14 +34,16 @@ export async function audit(
   flags: AuditFlags,
   context: Context,
 ): Promise<ExitCode> {
-  const policy = await policyOf(flags, context);
+  const policy = await chosenPolicy(flags, context);
   if (policy === undefined) return EXIT_CODES.notDone.code;
   const format = context.json ? 'json' : (flags.format ?? 'text');
   const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
   const progress = startProgress(context.io.stderr, !context.quiet);
   const results: AuditResult[] = [];
   try {
-    for await (const found of inOrder(paths, (path) => auditOne(path, policy, context))) {
+    for await (const found of inOrder(paths, (path) =>
+      auditFile({ path, policy, forceShare: context.forceShare, now: secondsNow(context) }),
+    )) {
       const result = withoutKnown(found, baseline);
       results.push(result);
       progress.phase(`audited ${results.length} of ${paths.length} images`);
@@ -90,60 +77,11 @@ export function explain(words: readonly string[], context: Context): ExitCode {
 
 /** `qsnap audit --print-policy`: the rules that would be used, as a file to begin with. */
 export async function printPolicy(flags: AuditFlags, context: Context): Promise<ExitCode> {
-  const policy = await policyOf(flags, context);
+  const policy = await chosenPolicy(flags, context);
   if (policy === undefined) return EXIT_CODES.notDone.code;
   const names = [...(flags.profile ?? []), ...(flags.policy === undefined ? [] : [flags.policy])];
   context.io.stdout.write(renderPolicy(policy, printableText(names.join(', '))));
   return EXIT_CODES.done.code;
-}
-
-/**
- * The rules of all profiles, and over them those of the policy file: of a rule that several have, the last setting counts.
- *
- * @returns undefined where the file is no policy, which is told.
- */
-async function policyOf(
-  { profile = [], policy: file, readableBy }: AuditFlags,
-  context: Context,
-): Promise<AuditPolicy | undefined> {
-  let read: AuditPolicy = { rules: new Map(), exceptions: [] };
-  try {
-    if (file !== undefined) {
-      const { policy, warnings } = await readPolicy(file, nowOf(context));
-      warnOfPolicy(warnings, context);
-      read = policy;
-    }
-  } catch (error) {
-    reportPolicyError(error, context);
-    return undefined;
-  }
-  const rules = new Map(profile.flatMap((name) => [...profileOf(name).rules]));
-  for (const [id, setting] of read.rules) rules.set(id, setting);
-  if (readableBy !== undefined) {
-    rules.set(findRule('readable-by')!.id, { level: 'error', options: { readers: readableBy } });
-  }
-  return { rules, exceptions: read.exceptions };
-}
-
-const nowOf = ({ io }: Context): number => Math.floor(io.now().getTime() / 1000);
-
-async function auditOne(path: string, policy: AuditPolicy, context: Context): Promise<AuditResult> {
-  try {
-    const source = await openFile(path, { forceShare: context.forceShare });
-    const decompressor = nodeDecompressor();
-    try {
-      const now = nowOf(context);
-      return {
-        path,
-        report: await auditImage(source, policy, { now, path, matches: isLike, decompressor }),
-      };
-    } finally {
-      await source.close();
-    }
-  } catch (error) {
-    if (!isQsnapError(error)) throw error;
-    return { path, error };
-  }
 }
 
 /** Results in the order of the paths, though several are worked on at once. */

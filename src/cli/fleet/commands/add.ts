@@ -1,0 +1,177 @@
+import { profileOf, type AuditPolicy, type ProfileName } from '../../../index.js';
+import { printableText } from '../../../internal.js';
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { startProgress } from '../../progress.js';
+import { countText, oneSafeLine } from '../../text.js';
+import { printJson, printLines, printWarning, type Context } from '../../qsnap/context.js';
+import { chosenPolicy } from '../../qsnap/policy/chosen-policy.js';
+import type { Database } from '../database/database.js';
+import { placeOf } from '../places/find-images.js';
+import { keptPolicy } from '../places/kept-policy.js';
+import { syncPlace, type SyncTotals } from '../places/sync-place.js';
+import { Queue } from '../queue/queue.js';
+import { withCatalog, type CatalogFlags } from '../with-catalog.js';
+import { stateCounts } from './status.js';
+import { workThrough, type WorkFlags } from './work.js';
+
+/** Flags of `catalog refresh`. */
+export interface RefreshFlags extends CatalogFlags, WorkFlags {
+  /** Read images again that look as they did. */
+  readonly all?: boolean;
+  /** False: leave the reading to workers. */
+  readonly wait?: boolean;
+}
+
+/** Flags of `catalog add`. */
+export interface AddFlags extends RefreshFlags {
+  readonly profile?: readonly ProfileName[];
+  readonly policy?: string;
+  readonly hash?: boolean;
+}
+
+/** Whose rules images are judged by where nobody says: what a host keeps should be sound and whole. */
+const PROFILE: ProfileName = 'host-backup';
+
+/** `qsnap catalog add PLACE…` */
+export async function catalogAdd(
+  words: readonly string[],
+  flags: AddFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const isChosen = flags.profile !== undefined || flags.policy !== undefined;
+  const policy = isChosen ? await chosenPolicy(flags, context) : profileOf(PROFILE);
+  if (policy === undefined) return EXIT_CODES.notDone.code;
+  const places = words.map(placeOf);
+  return withCatalog(flags, context, async (database) => {
+    for (const place of places) await keepPlace(database, place, policy, flags, context);
+    return syncAndWork(database, places, flags, context);
+  });
+}
+
+/** `qsnap catalog refresh [PLACE…]` */
+export function catalogRefresh(
+  words: readonly string[],
+  flags: RefreshFlags,
+  context: Context,
+): Promise<ExitCode> {
+  return withCatalog(flags, context, async (database) => {
+    const { rows } = await database.query<{ location: string }>(
+      'select location from qsnap.places order by location',
+    );
+    const known = rows.map(({ location }) => location);
+    const wanted = words.length === 0 ? known : words.map(placeOf);
+    const unknown = wanted.find((place) => !known.includes(place));
+    if (unknown !== undefined) {
+      context.io.stderr.write(
+        `qsnap: ${printableText(unknown)} is no place of this catalogue\n` +
+          'hint: `qsnap catalog add` takes it in; `qsnap catalog status` lists those that there are\n',
+      );
+      return EXIT_CODES.notDone.code;
+    }
+    return syncAndWork(database, wanted, flags, context);
+  });
+}
+
+async function keepPlace(
+  database: Database,
+  place: string,
+  policy: AuditPolicy,
+  { hash }: AddFlags,
+  { forceShare, io }: Context,
+): Promise<void> {
+  await database.query(
+    `insert into qsnap.places (location, policy, hashes, force_share, added_at)
+    values ($1, $2, $3, $4, $5)
+    on conflict (location) do update
+      set policy = excluded.policy, hashes = excluded.hashes, force_share = excluded.force_share`,
+    [place, JSON.stringify(keptPolicy(policy)), hash === true, forceShare, io.now()],
+  );
+}
+
+async function syncAndWork(
+  database: Database,
+  places: readonly string[],
+  flags: RefreshFlags,
+  context: Context,
+): Promise<ExitCode> {
+  const queue = await Queue.open(database);
+  try {
+    const totals: Record<string, SyncTotals> = {};
+    let isWhole = true;
+    for (const place of places) {
+      const found = await syncOne(database, queue, place, flags, context);
+      if (found === undefined || found.unseen.length > 0) isWhole = false;
+      if (found !== undefined) totals[place] = found;
+    }
+    const read =
+      flags.wait === false ? undefined : await workThrough(database, queue, flags, context);
+    const states = await stateCounts(database);
+    if (context.json)
+      printJson(context, { places: totals, ...(read !== undefined && { read }), states });
+    else if (!context.quiet) printLines(context, doneLines(totals, read, states));
+    const isDone = flags.wait === false || read !== undefined;
+    return isWhole && isDone ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
+  } finally {
+    await queue.close();
+  }
+}
+
+async function syncOne(
+  database: Database,
+  queue: Queue,
+  place: string,
+  { all }: RefreshFlags,
+  context: Context,
+): Promise<SyncTotals | undefined> {
+  const progress = startProgress(context.io.stderr, !context.quiet);
+  progress.phase(`looking at ${place}`);
+  try {
+    const totals = await syncPlace(database, queue, place, {
+      now: context.io.now(),
+      rereads: all === true,
+      onFound: (count) => {
+        progress.phase(`looking at ${place}: ${countText(count, 'image')}`);
+      },
+    });
+    progress.stop();
+    for (const { location, reason } of totals.unseen) {
+      printWarning(context, `${printableText(location)}: ${oneSafeLine(reason)}`);
+    }
+    return totals;
+  } catch (error) {
+    progress.stop();
+    if (!(error instanceof Error) || !isOutside(error)) throw error;
+    const prefix = context.errorStyle.error('qsnap:');
+    context.io.stderr.write(
+      `${prefix} ${printableText(place)}: ${oneSafeLine(error.message)}\n` +
+        'What the catalogue has of it is as it was.\n',
+    );
+    return undefined;
+  }
+}
+
+/** Errors of the system and of servers, and of the engine; not those of the database. */
+function isOutside(error: Error): boolean {
+  const code = 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && !/^[0-9][0-9A-Z]{4}$/.test(code);
+}
+
+function doneLines(
+  places: Readonly<Record<string, SyncTotals>>,
+  read: number | undefined,
+  states: Readonly<Record<string, number>>,
+): readonly string[] {
+  const lines = Object.entries(places).map(
+    ([place, { found, added, changed, gone }]) =>
+      `${printableText(place)}: ${countText(found, 'image')}; ` +
+      `${added} new, ${changed} to read again, ${gone} gone`,
+  );
+  if (read !== undefined) lines.push(`${countText(read, 'image')} read`);
+  if ((states['waiting'] ?? 0) > 0) lines.push(`${countText(states['waiting']!, 'image')} waiting`);
+  if ((states['failed'] ?? 0) > 0) {
+    lines.push(
+      `${countText(states['failed']!, 'image')} could not be read: \`qsnap catalog query --failed\` says why`,
+    );
+  }
+  return lines;
+}

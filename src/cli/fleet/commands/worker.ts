@@ -1,0 +1,31 @@
+import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
+import { countText } from '../../text.js';
+import { printJson, printLines, type Context } from '../../qsnap/context.js';
+import { Queue } from '../queue/queue.js';
+import { withCatalog, type CatalogFlags } from '../with-catalog.js';
+import { work, workThrough, type WorkFlags } from './work.js';
+
+/** Flags of `worker`. */
+export interface WorkerFlags extends CatalogFlags, WorkFlags {
+  /** End when no image waits. */
+  readonly once?: boolean;
+}
+
+/** `qsnap worker` */
+export function worker(flags: WorkerFlags, context: Context): Promise<ExitCode> {
+  return withCatalog(flags, context, async (database) => {
+    const queue = await Queue.open(database);
+    try {
+      const read =
+        flags.once === true
+          ? await workThrough(database, queue, flags, context)
+          : await work(database, queue, flags, context, false, {});
+      if (read === undefined) return EXIT_CODES.notDone.code;
+      if (context.json) printJson(context, { read });
+      else if (!context.quiet) printLines(context, [`${countText(read, 'image')} read`]);
+      return EXIT_CODES.done.code;
+    } finally {
+      await queue.close();
+    }
+  });
+}

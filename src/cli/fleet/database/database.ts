@@ -1,0 +1,57 @@
+/** What the catalogue asks of a database: one SQL for the embedded engine and for a server. */
+
+/** A value of a row: texts as PostgreSQL prints them, numbers where they are exact. */
+export type SqlValue =
+  string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+type JsonValue = SqlValue;
+
+export type SqlRow = Readonly<Record<string, SqlValue>>;
+
+/** What was answered, with the names of its columns even where there is no row. */
+export interface SqlResult<Row extends object = SqlRow> {
+  readonly columns: readonly string[];
+  readonly rows: readonly Row[];
+}
+
+/** Takes statements, alone or within a transaction. */
+export interface Sql {
+  /** One statement; `$1` stands for the first of `values`. */
+  query<Row extends object = SqlRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<SqlResult<Row>>;
+}
+
+/** An open database. */
+export interface Database extends Sql {
+  /** What people call it: a folder, or the address of a server without its password. */
+  readonly label: string;
+  /** Whether this process alone has it; else workers on other hosts may have it, too. */
+  readonly isEmbedded: boolean;
+  /** All of `work` or nothing of it. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** Several statements without values. */
+  script(text: string): Promise<void>;
+  /** For the queue, which has connections of its own. */
+  readonly queue: QueueConnection;
+  close(): Promise<void>;
+}
+
+/** How the queue reaches the database. */
+export interface QueueConnection {
+  /** Options of pg-boss. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Makes a transaction's connection one of the queue. */
+  within(sql: Sql): { executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
+}
+
+/** Why a catalogue can't be used; the message is for people. */
+export class CatalogError extends Error {
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'CatalogError';
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,127 @@
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { PGlite, Results } from '@electric-sql/pglite';
+import { CatalogError, type Database, type Sql, type SqlResult } from './database.js';
+import { readerOf } from './values.js';
+
+/** Takes an OFD lock on a byte range; false when another process has it. The kernel frees it when the process dies. */
+export type TryLock = (fd: number, at: number, length: number) => boolean;
+
+/**
+ * Opens the database that lives in a folder, and makes it where there is none.
+ *
+ * Ours: the engine itself keeps nobody else out, and commits of a second process would vanish. A lock on a file beside
+ * the folder does.
+ *
+ * @throws CatalogError where another process has it, or the engine is not installed.
+ */
+export async function openEmbedded(folder: string): Promise<Database> {
+  const tryLock = await lockFunction();
+  await mkdir(dirname(folder), { recursive: true });
+  const held = await open(`${folder}.lock`, 'a');
+  try {
+    if (!tryLock(held.fd, 0, 1)) {
+      throw new CatalogError(
+        `another qsnap uses the catalogue in ${folder}`,
+        'wait until it ends; on a PostgreSQL server (--database postgres://…) several can work at once',
+      );
+    }
+    const { PGlite } = await engine();
+    const pglite = await PGlite.create(folder);
+    await pglite.exec("set timezone = 'UTC'; set datestyle = 'ISO'");
+    const { fromPglite } = await import('pg-boss');
+    const queueOptions = { db: fromPglite(pglite), backend: 'pglite' };
+    return new EmbeddedDatabase(folder, pglite, queueOptions, held);
+  } catch (error) {
+    await held.close();
+    throw error;
+  }
+}
+
+async function lockFunction(): Promise<TryLock> {
+  try {
+    // @ts-expect-error: the package brings no types.
+    const module = (await import('fs-native-extensions')) as { default: { tryLock: TryLock } };
+    return module.default.tryLock;
+  } catch (error) {
+    throw new CatalogError(
+      'the embedded database needs the add-on fs-native-extensions, which is not installed here',
+      'install it, or use a PostgreSQL server: --database postgres://…',
+      error,
+    );
+  }
+}
+
+async function engine(): Promise<typeof import('@electric-sql/pglite')> {
+  try {
+    return await import('@electric-sql/pglite');
+  } catch (error) {
+    throw new CatalogError(
+      'the embedded database needs the package @electric-sql/pglite, which is not installed here',
+      'install it, or use a PostgreSQL server: --database postgres://…',
+      error,
+    );
+  }
+}
+
+class EmbeddedDatabase implements Database {
+  readonly isEmbedded = true;
+  readonly label: string;
+  readonly queue: Database['queue'];
+  readonly #pglite: PGlite;
+  readonly #held: FileHandle;
+
+  constructor(
+    label: string,
+    pglite: PGlite,
+    options: Database['queue']['options'],
+    held: FileHandle,
+  ) {
+    this.label = label;
+    this.#pglite = pglite;
+    this.#held = held;
+    this.queue = {
+      options,
+      within: (sql) => ({
+        executeSql: async (text, values) => ({ rows: [...(await sql.query(text, values)).rows] }),
+      }),
+    };
+  }
+
+  query<Row extends object>(text: string, values?: readonly unknown[]): Promise<SqlResult<Row>> {
+    return ask<Row>(this.#pglite, text, values);
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#pglite.exec(text);
+  }
+
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#pglite.transaction((tx) =>
+      work({ query: (text, values) => ask(tx, text, values) }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#pglite.close();
+    await this.#held.close();
+  }
+}
+
+async function ask<Row extends object>(
+  engineOrTransaction: Pick<PGlite, 'query'>,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<SqlResult<Row>> {
+  const { fields, rows }: Results<Row> = await engineOrTransaction.query<Row>(text, [...values], {
+    parsers: PARSERS,
+  });
+  return { columns: fields.map(({ name }) => name), rows };
+}
+
+/** The engine has readers of its own for these types, which give dates and big integers. */
+const OWN_READERS = [20, 21, 23, 26, 16, 17, 25, 114, 700, 701, 1042, 1043, 1082, 1114, 1184, 3802];
+
+const PARSERS: Record<number, (text: string) => unknown> = Object.fromEntries(
+  OWN_READERS.map((type) => [type, readerOf(type)]),
+);

@@ -1,0 +1,180 @@
+import { CatalogError, type Database } from './database.js';
+
+/** Of the tables below. A change of them takes a next version, with statements that lead there. */
+const VERSION = 1;
+
+/** Any number that no other program locks by: who makes the tables first makes them alone. */
+const LOCK = 20_260_928;
+
+/**
+ * The tables of a catalogue. Sizes are in bytes. `docs/catalog.md` tells people of them; they are asked by SQL, and so a
+ * name here is a promise.
+ */
+const TABLES = `
+create table qsnap.version (version integer not null);
+
+-- Where images were asked for: a refresh looks there again.
+create table qsnap.places (
+  location text primary key,
+  -- How its images are read: the rules that they are judged by; whether their content is hashed, and whether images are
+  -- read while a guest writes.
+  policy jsonb not null,
+  hashes boolean not null,
+  force_share boolean not null,
+  added_at timestamptz not null,
+  looked_at timestamptz
+);
+
+create table qsnap.images (
+  id bigint generated always as identity primary key,
+  -- An absolute path or a URL.
+  location text not null unique,
+  -- Whom limits are set for: 'file', 'https://host', 's3://bucket'.
+  store text not null,
+  place text not null references qsnap.places on delete cascade,
+  -- 'waiting' until it is read the first time; then 'read', 'failed' (no image, or unreadable), 'gone'.
+  state text not null default 'waiting',
+  -- Which reading was asked for, and which one the rest of the row is from.
+  wanted integer not null default 1,
+  have integer not null default 0,
+  -- Tells one version of the file from another: size, time and tables, or the server's ETag.
+  stamp text not null default '',
+  file_bytes bigint,
+  allocated_bytes bigint,
+  modified_at timestamptz,
+  tables_sha256 text,
+  format_version integer,
+  cluster_bytes integer,
+  refcount_bits integer,
+  virtual_bytes bigint,
+  compression text,
+  encryption text,
+  is_dirty boolean,
+  is_corrupt boolean,
+  snapshot_count integer,
+  snapshot_table_bytes bigint,
+  backing_name text,
+  backing_format text,
+  -- The backing file's location as a catalogue would have it; null where that can't be told.
+  backing_location text,
+  data_file_name text,
+  data_bytes bigint,
+  metadata_bytes bigint,
+  free_bytes bigint,
+  leaked_bytes bigint,
+  tail_bytes bigint,
+  -- Guest bytes in which the active disk differs from the snapshot that it grew from.
+  changed_bytes bigint,
+  findings_left_out integer,
+  -- What of it could not be measured, and why.
+  unmeasured text,
+  error_code text,
+  error_message text,
+  added_at timestamptz not null,
+  -- When a look at its place saw it last.
+  seen_at timestamptz not null,
+  read_at timestamptz
+);
+create index on qsnap.images (backing_location);
+create index on qsnap.images (id) where have < wanted;
+create index on qsnap.images (place, seen_at);
+
+-- Position 0 is the active disk, i + 1 the snapshot at position i of the snapshot table.
+create table qsnap.disks (
+  image_id bigint not null references qsnap.images on delete cascade,
+  position integer not null,
+  snapshot_id text,
+  name text,
+  taken_at timestamptz,
+  taken_nanoseconds integer,
+  virtual_bytes bigint,
+  vm_state_bytes bigint,
+  mapped_bytes bigint,
+  exclusive_bytes bigint,
+  shared_bytes bigint,
+  -- What deleting this snapshot alone frees.
+  freed_bytes bigint,
+  l1_bytes bigint,
+  entry_bytes integer,
+  parent_position integer,
+  -- How sure the parent is: told, tied, untold, first.
+  certainty text,
+  content_sha256 text,
+  primary key (image_id, position)
+);
+create index on qsnap.disks (taken_at) where position > 0;
+create index on qsnap.disks (freed_bytes desc) where position > 0;
+
+-- Bytes that become free once all of these disks are deleted.
+create table qsnap.shares (
+  image_id bigint not null references qsnap.images on delete cascade,
+  disks int4multirange not null,
+  bytes bigint not null
+);
+create index on qsnap.shares (image_id);
+
+create table qsnap.findings (
+  image_id bigint not null references qsnap.images on delete cascade,
+  number integer not null,
+  rule text not null,
+  rule_name text not null,
+  level text not null,
+  at bigint,
+  length bigint,
+  message text not null,
+  primary key (image_id, number)
+);
+create index on qsnap.findings (level, rule);
+
+-- What readings found different from the reading before.
+create table qsnap.changes (
+  id bigint generated always as identity primary key,
+  image_id bigint not null references qsnap.images on delete cascade,
+  found_at timestamptz not null,
+  what text not null,
+  was text,
+  became text
+);
+create index on qsnap.changes (image_id);
+create index on qsnap.changes (found_at);
+
+create view qsnap.snapshots as
+  select images.location, disks.*
+  from qsnap.disks join qsnap.images on images.id = disks.image_id
+  where disks.position > 0 and images.state = 'read';
+`;
+
+/**
+ * Makes the tables of a catalogue where there are none.
+ *
+ * @throws CatalogError where a newer qsnap made them.
+ */
+export async function prepareSchema(database: Database): Promise<void> {
+  const { rows } = await database.query<{ name: string | null }>(
+    "select to_regclass('qsnap.version')::text as name",
+  );
+  if (rows[0]!.name === null) await makeTables(database);
+  const found = await database.query<{ version: number }>('select version from qsnap.version');
+  const version = found.rows[0]?.version ?? 0;
+  if (version === VERSION) return;
+  throw new CatalogError(
+    `the catalogue in ${database.label} has version ${version}, and this qsnap knows ${VERSION}`,
+    'use the qsnap that made it, or another database',
+  );
+}
+
+/** Several may find that there are none. */
+async function makeTables(database: Database): Promise<void> {
+  await database.transaction(async (sql) => {
+    await sql.query('select pg_advisory_xact_lock($1)', [LOCK]);
+    const { rows } = await sql.query<{ name: string | null }>(
+      "select to_regclass('qsnap.version')::text as name",
+    );
+    if (rows[0]!.name !== null) return;
+    await sql.query('create schema if not exists qsnap');
+    for (const statement of TABLES.split(/;\n/)) {
+      if (statement.trim() !== '') await sql.query(statement);
+    }
+    await sql.query('insert into qsnap.version values ($1)', [VERSION]);
+  });
+}

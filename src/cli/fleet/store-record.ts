@@ -1,0 +1,197 @@
+import type { Sql } from './database/database.js';
+import type { DiskRecord, ImageRecord } from './examine/record.js';
+import type { Task } from './queue/queue.js';
+import { changesBetween, type KnownDisk, type KnownImage } from './changes.js';
+import { backingLocationOf } from './backing-location.js';
+
+/** What the database held of an image before. */
+interface StoredImage extends KnownImage {
+  readonly have: number;
+  readonly wanted: number;
+}
+
+/**
+ * Puts a reading of an image into the catalogue, in place of the one before, as part of a transaction.
+ *
+ * @param now when it was read.
+ * @returns false where another reading is asked for by now, or the image is no longer in the catalogue.
+ */
+export async function storeRecord(
+  sql: Sql,
+  { image, reading, location }: Pick<Task, 'image' | 'reading' | 'location'>,
+  record: ImageRecord,
+  now: Date,
+): Promise<boolean> {
+  const before = await knownImage(sql, image);
+  if (before === undefined || before.wanted !== reading || before.have >= reading) return false;
+  const disksBefore = before.have === 0 ? [] : await knownDisks(sql, image);
+  const changes = changesBetween(before, disksBefore, record);
+  const { facts, space, failure } = record;
+  await sql.query(
+    `update qsnap.images set have = $2, state = $3, stamp = coalesce($4, stamp),
+      modified_at = $5, read_at = $6, error_code = $7, error_message = $8,
+      file_bytes = $9, allocated_bytes = $10, format_version = $11, cluster_bytes = $12,
+      refcount_bits = $13, virtual_bytes = $14, compression = $15, encryption = $16,
+      is_dirty = $17, is_corrupt = $18, snapshot_count = $19, snapshot_table_bytes = $20,
+      backing_name = $21, backing_format = $22, backing_location = $23, data_file_name = $24,
+      data_bytes = $25, metadata_bytes = $26, free_bytes = $27, leaked_bytes = $28,
+      tail_bytes = $29, changed_bytes = $30, findings_left_out = $31, unmeasured = $32,
+      tables_sha256 = $33
+    where id = $1`,
+    [
+      image,
+      reading,
+      stateOf(record),
+      record.stamp,
+      record.modifiedAt === undefined ? undefined : new Date(record.modifiedAt),
+      now,
+      failure?.code,
+      failure?.message,
+      exact(facts?.fileBytes),
+      exact(facts?.allocatedBytes),
+      facts?.formatVersion,
+      facts?.clusterBytes,
+      facts?.refcountBits,
+      exact(facts?.virtualBytes),
+      facts?.compression,
+      facts?.encryption,
+      facts?.isDirty,
+      facts?.isCorrupt,
+      facts === undefined ? undefined : record.disks.length - 1,
+      exact(facts?.snapshotTableBytes),
+      facts?.backingName,
+      facts?.backingFormat,
+      backingLocationOf(location, facts?.backingName),
+      facts?.dataFileName,
+      exact(space?.dataBytes),
+      exact(space?.metadataBytes),
+      exact(space?.freeBytes),
+      exact(space?.leakedBytes),
+      exact(space?.tailBytes),
+      exact(space?.changedBytes),
+      record.findingsLeftOut,
+      record.unmeasured?.message,
+      facts?.tablesSha256,
+    ],
+  );
+  await replaceRows(sql, image, record, before.have > 0);
+  await insertAll(
+    sql,
+    `insert into qsnap.changes (image_id, found_at, what, was, became)
+      select $1, $2, * from jsonb_to_recordset($3) as t(what text, was text, became text)`,
+    [image, now],
+    changes,
+  );
+  return true;
+}
+
+/** A column of the database holds 64 bits; what a damaged table claims may be any number. */
+export function exact(value: number | undefined): number | undefined {
+  return value !== undefined && Number.isSafeInteger(value) ? value : undefined;
+}
+
+function stateOf({ failure, isGone }: ImageRecord): string {
+  if (isGone) return 'gone';
+  return failure === undefined ? 'read' : 'failed';
+}
+
+async function knownImage(sql: Sql, image: number): Promise<StoredImage | undefined> {
+  const { rows } = await sql.query<StoredImage>(
+    `select have, wanted, state, file_bytes, virtual_bytes, is_dirty, is_corrupt, backing_name,
+      error_code, tables_sha256
+    from qsnap.images where id = $1 for update`,
+    [image],
+  );
+  return rows[0];
+}
+
+async function knownDisks(sql: Sql, image: number): Promise<readonly KnownDisk[]> {
+  const { rows } = await sql.query<KnownDisk>(
+    `select position, snapshot_id, name, extract(epoch from taken_at)::int8 as taken_at,
+      taken_nanoseconds, content_sha256
+    from qsnap.disks where image_id = $1 order by position`,
+    [image],
+  );
+  return rows;
+}
+
+async function replaceRows(
+  sql: Sql,
+  image: number,
+  record: ImageRecord,
+  hadSome: boolean,
+): Promise<void> {
+  if (hadSome) {
+    for (const table of ['disks', 'shares', 'findings']) {
+      await sql.query(`delete from qsnap.${table} where image_id = $1`, [image]);
+    }
+  }
+  await insertAll(
+    sql,
+    `insert into qsnap.disks (image_id, position, snapshot_id, name, taken_at, taken_nanoseconds,
+      virtual_bytes, vm_state_bytes, mapped_bytes, exclusive_bytes, shared_bytes, freed_bytes,
+      l1_bytes, entry_bytes, parent_position, certainty, content_sha256)
+    select $1, position, snapshot_id, name, to_timestamp(taken_at), taken_nanoseconds,
+      virtual_bytes, vm_state_bytes, mapped_bytes, exclusive_bytes, shared_bytes, freed_bytes,
+      l1_bytes, entry_bytes, parent_position, certainty, content_sha256
+    from jsonb_to_recordset($2) as t(position int, snapshot_id text, name text, taken_at float8,
+      taken_nanoseconds int8, virtual_bytes int8, vm_state_bytes int8, mapped_bytes int8,
+      exclusive_bytes int8, shared_bytes int8, freed_bytes int8, l1_bytes int8, entry_bytes int,
+      parent_position int, certainty text, content_sha256 text)`,
+    [image],
+    record.disks.map(diskRow),
+  );
+  await insertAll(
+    sql,
+    `insert into qsnap.shares (image_id, disks, bytes)
+    select $1, disks, bytes from jsonb_to_recordset($2) as t(disks int4multirange, bytes int8)`,
+    [image],
+    record.shares,
+  );
+  await insertAll(
+    sql,
+    `insert into qsnap.findings (image_id, number, rule, rule_name, level, at, length, message)
+    select $1, number, rule, rule_name, level, at, length, message
+    from jsonb_to_recordset($2) as t(number int, rule text, rule_name text, level text, at int8,
+      length int8, message text)`,
+    [image],
+    record.findings.map(({ ruleName, at, length, ...rest }, number) => ({
+      ...rest,
+      number,
+      rule_name: ruleName,
+      at: exact(at),
+      length: exact(length),
+    })),
+  );
+}
+
+function diskRow(disk: DiskRecord): Record<string, unknown> {
+  return {
+    position: disk.position,
+    snapshot_id: disk.snapshotId,
+    name: disk.name,
+    taken_at: disk.takenAt,
+    taken_nanoseconds: disk.takenNanoseconds,
+    virtual_bytes: exact(disk.virtualBytes),
+    vm_state_bytes: exact(disk.vmStateBytes),
+    mapped_bytes: exact(disk.mappedBytes),
+    exclusive_bytes: exact(disk.exclusiveBytes),
+    shared_bytes: exact(disk.sharedBytes),
+    freed_bytes: exact(disk.freedBytes),
+    l1_bytes: exact(disk.l1Bytes),
+    entry_bytes: disk.entryBytes,
+    parent_position: disk.parentPosition,
+    certainty: disk.certainty,
+    content_sha256: disk.contentSha256,
+  };
+}
+
+/** Inserts all rows by one statement whose last value is a JSON list of them. */
+async function insertAll(
+  sql: Sql,
+  statement: string,
+  values: readonly unknown[],
+  rows: readonly object[],
+): Promise<void> {
+  if (rows.length > 0) await sql.query(statement, [...values, JSON.stringify(rows)]);
+}

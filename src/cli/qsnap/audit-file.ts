@@ -1,0 +1,37 @@
+import { auditImage, isQsnapError, type AuditPolicy } from '../../index.js';
+import { nodeDecompressor, openFile } from '../../node/index.js';
+import { isLike } from './patterns.js';
+import type { AuditResult } from './present/audited.js';
+
+/** An image to audit: plain values, so that a thread can be told. */
+export interface AuditTask {
+  readonly path: string;
+  readonly policy: AuditPolicy;
+  readonly forceShare: boolean;
+  /** Seconds since the Epoch. */
+  readonly now: number;
+}
+
+/** Audits the image in a file. What keeps it from being read is in the result. */
+export async function auditFile({
+  path,
+  policy,
+  forceShare,
+  now,
+}: AuditTask): Promise<AuditResult> {
+  try {
+    const source = await openFile(path, { forceShare });
+    const decompressor = nodeDecompressor();
+    try {
+      return {
+        path,
+        report: await auditImage(source, policy, { now, path, matches: isLike, decompressor }),
+      };
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    return { path, error };
+  }
+}
