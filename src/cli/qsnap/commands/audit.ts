@@ -3,7 +3,7 @@ import { printableText } from '../../../internal.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
-import { auditFile } from '../audit-file.js';
+import { auditMany } from '../audit-many.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { chosenPolicy, secondsNow, type PolicyFlags } from '../policy/chosen-policy.js';
 import { renderPolicy } from '../policy/render-policy.js';
@@ -25,9 +25,6 @@ export interface AuditFlags extends PolicyFlags {
 /** What is printed: lines for people as the images are judged, or one document in the end. */
 export type AuditFormat = 'text' | 'json' | 'sarif' | 'junit' | 'markdown' | 'github';
 
-/** Images whose headers are read at once; what is printed keeps their order. */
-const AT_ONCE = 8;
-
 /** `qsnap audit IMAGE…` */
 export async function audit(
   paths: readonly string[],
@@ -41,9 +38,8 @@ export async function audit(
   const progress = startProgress(context.io.stderr, !context.quiet);
   const results: AuditResult[] = [];
   try {
-    for await (const found of inOrder(paths, (path) =>
-      auditFile({ path, policy, forceShare: context.forceShare, now: secondsNow(context) }),
-    )) {
+    const task = { policy, forceShare: context.forceShare, now: secondsNow(context) };
+    for await (const found of auditMany(paths, task)) {
       const result = withoutKnown(found, baseline);
       results.push(result);
       progress.phase(`audited ${results.length} of ${paths.length} images`);
@@ -82,25 +78,6 @@ export async function printPolicy(flags: AuditFlags, context: Context): Promise<
   const names = [...(flags.profile ?? []), ...(flags.policy === undefined ? [] : [flags.policy])];
   context.io.stdout.write(renderPolicy(policy, printableText(names.join(', '))));
   return EXIT_CODES.done.code;
-}
-
-/** Results in the order of the paths, though several are worked on at once. */
-async function* inOrder<T>(
-  paths: readonly string[],
-  work: (path: string) => Promise<T>,
-): AsyncGenerator<T> {
-  const running: Promise<T>[] = [];
-  const start = (path: string): void => {
-    const one = work(path);
-    // Its error is taken in its turn.
-    one.catch(() => undefined);
-    running.push(one);
-  };
-  for (const path of paths) {
-    if (running.length === AT_ONCE) yield await running.shift()!;
-    start(path);
-  }
-  for (const one of running) yield await one;
 }
 
 function printResult(
