@@ -83,8 +83,27 @@ const versionAlone: Plugin = {
   },
 };
 
+/** What talks to servers is built apart: see `src/cli/remote/remote.ts`. */
+const remoteApart: Plugin = {
+  name: 'remote-apart',
+  setup(build) {
+    build.onResolve({ filter: /^\.\/remote\.js$/ }, () => {
+      return { path: '../remote/remote.cjs', external: true };
+    });
+  },
+};
+
 /** Who gets one of these in a program gets its licence, which asks for that. */
-const LICENCES = ['commander', 'picomatch', 'yaml'].map((name) => ({
+const LICENCES = [
+  '@smithy/core',
+  '@smithy/shared-ini-file-loader',
+  '@smithy/types',
+  '@xmldom/xmldom',
+  'aws4fetch',
+  'commander',
+  'picomatch',
+  'yaml',
+].map((name) => ({
   folder: `node_modules/${name}/`,
   text: `/*\n${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}*/\n`,
 }));
@@ -103,7 +122,7 @@ const asCommonJs: NonNullable<Options['plugins']>[number] = {
         return `const {${fields(names)}} = require(${file});`;
       })
       .replace(/^import ("\.\/[^"]+");$/gm, 'require($1);')
-      .replace(/\bimport\(("\.\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
+      .replace(/\bimport\(("\.\.?\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
       .replace(/^export \{([^}]*)\};$/gm, (_, names: string) => {
         const pairs = names
           .split(',')
@@ -136,7 +155,7 @@ const program = (name: string, main: string): Options => ({
   outExtension: () => ({ js: '.cjs' }),
   noExternal: ['commander'],
   clean: true,
-  esbuildPlugins: [directImports, lazyChildProcess, versionAlone],
+  esbuildPlugins: [directImports, lazyChildProcess, versionAlone, remoteApart],
   esbuildOptions: (options) => {
     options.define = { 'import.meta.url': '__filename' };
   },
@@ -152,5 +171,6 @@ export default defineConfig([
     clean: ['dist/*', '!dist/cli'],
   },
   program('qsnap', 'src/cli/qsnap/main.ts'),
+  program('remote', 'src/cli/remote/remote.ts'),
   program('qsnap-img', 'src/cli/qemu-img/main.ts'),
 ]);

@@ -24,6 +24,6 @@ export async function openSource(
   options: OpenSourceOptions = {},
 ): Promise<OpenedSource> {
   if (!isUrl(location)) return openFile(location, { forceShare: options.forceShare === true });
-  const { openRemote } = await import('./open-remote.js');
+  const { openRemote } = await import('./remote.js');
   return openRemote(location, options);
 }

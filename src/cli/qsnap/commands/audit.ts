@@ -10,9 +10,10 @@ import {
   type ProfileName,
 } from '../../../index.js';
 import { printableText } from '../../../internal.js';
-import { nodeDecompressor, openFile } from '../../../node/index.js';
+import { nodeDecompressor } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
+import { shownLocation } from '../../remote/location.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { isLike } from '../patterns.js';
@@ -23,6 +24,7 @@ import { auditDocument } from '../present/audit-document.js';
 import { auditJson, ruleJson, totalsJson } from '../present/audit-json.js';
 import { auditLines, ruleLines, totalsLine } from '../present/audit-text.js';
 import { isAudited, type AuditResult } from '../present/audited.js';
+import { openNamed } from '../reading.js';
 import { reportFailure } from '../report.js';
 
 /** Flags of `audit`. */
@@ -127,9 +129,14 @@ async function policyOf(
 
 const nowOf = ({ io }: Context): number => Math.floor(io.now().getTime() / 1000);
 
-async function auditOne(path: string, policy: AuditPolicy, context: Context): Promise<AuditResult> {
+async function auditOne(
+  location: string,
+  policy: AuditPolicy,
+  context: Context,
+): Promise<AuditResult> {
+  const path = shownLocation(location);
   try {
-    const source = await openFile(path, { forceShare: context.forceShare });
+    const source = await openNamed(location, context);
     const decompressor = nodeDecompressor();
     try {
       const now = nowOf(context);

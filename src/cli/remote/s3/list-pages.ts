@@ -1,6 +1,7 @@
 import { QsnapError } from '../../../index.js';
 import { printableText, type HttpResponse } from '../../../internal.js';
 import { steadyFetch } from '../../../node/index.js';
+import type { ListedObject } from '../list-objects.js';
 import type { RemoteOptions } from '../remote-options.js';
 import { bodyText } from './body-text.js';
 import { s3Access, type S3Access } from './s3-access.js';
@@ -8,29 +9,13 @@ import { failureOf, s3Fetch } from './s3-fetch.js';
 import { parseS3Location, type S3Location } from './s3-location.js';
 import { elementsIn, parseXml, textIn } from './xml.js';
 
-/** An object of a bucket. */
-export interface ListedObject {
-  /** `s3://BUCKET/KEY`, as `openSource` takes it. */
-  readonly location: string;
-  readonly key: string;
-  readonly sizeBytes: number;
-  /** In its quotes, as answers to requests have it. */
-  readonly etag: string;
-  readonly lastModified: Date;
-}
-
 /** A page has 1,000 objects, with names of 1,024 bytes at most. */
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
-/**
- * The objects whose keys begin as `location` says, in the order of their keys.
- *
- * @param location `s3://BUCKET/PREFIX`; without a prefix, the whole bucket.
- * @throws QsnapError OPEN_FAILED.
- */
-export async function* listObjects(
+/** `listObjects`, page by page. */
+export async function* listPages(
   location: string,
-  options: RemoteOptions = {},
+  options: RemoteOptions,
 ): AsyncGenerator<ListedObject> {
   const { bucket, key: prefix } = parseS3Location(location);
   const access = await s3Access(location, options.env ?? process.env);
@@ -64,10 +49,7 @@ async function pageOf(
     const message = `Can't list ${printableText(location)}: ${printableText(reason)}`;
     throw failureOf(new QsnapError('OPEN_FAILED', message, { file: location }, cause), access);
   };
-  const { fetch, retry } = steadyFetch(s3Fetch(request, access, options), {
-    random: Math.random,
-    ...options,
-  });
+  const { fetch, retry } = steadyFetch(s3Fetch(request, access, options), options);
   for (let failures = 1; ; failures += 1) {
     let response: HttpResponse | undefined;
     let error: unknown;

@@ -1,5 +1,10 @@
+/**
+ * What talks to servers. It is built apart from the programs and loaded when an address is named: what it shares with the
+ * commands would else be split into many small files, and every command would start later.
+ */
 import type { BlockSource } from '../../index.js';
 import { openUrl } from '../../node/index.js';
+import type { ListedObject } from './list-objects.js';
 import type { RemoteOptions } from './remote-options.js';
 
 /**
@@ -12,4 +17,13 @@ export async function openRemote(location: string, options: RemoteOptions): Prom
   if (!/^s3:/i.test(location)) return openUrl(location, spread);
   const { openS3 } = await import('./s3/open-s3.js');
   return openS3(location, spread);
+}
+
+/** `listObjects`. */
+export async function* listBucket(
+  location: string,
+  options: RemoteOptions,
+): AsyncGenerator<ListedObject> {
+  const { listPages } = await import('./s3/list-pages.js');
+  yield* listPages(location, { random: Math.random, ...options });
 }
