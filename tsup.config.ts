@@ -84,6 +84,16 @@ const versionAlone: Plugin = {
   },
 };
 
+/** What talks to servers is built apart: see `src/cli/remote/remote.ts`. */
+const remoteApart: Plugin = {
+  name: 'remote-apart',
+  setup(build) {
+    build.onResolve({ filter: /^\.\/remote\.js$/ }, () => {
+      return { path: '../remote/remote.cjs', external: true };
+    });
+  },
+};
+
 /** Who gets a package in a program gets its licence, which asks for that. */
 function licencesIn(code: string): string {
   const folders = code.matchAll(/^\/\/ node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm);
@@ -162,7 +172,7 @@ const program = (name: string, entry: Readonly<Record<string, string>>): Options
   outExtension: () => ({ js: '.cjs' }),
   noExternal: [/^(?!fs-native-extensions|koffi|@electric-sql|pg-native|node:)/],
   clean: true,
-  esbuildPlugins: [directImports, lazyChildProcess, versionAlone, fleetApart],
+  esbuildPlugins: [directImports, lazyChildProcess, versionAlone, fleetApart, remoteApart],
   esbuildOptions: (options) => {
     options.define = { 'import.meta.url': '__filename' };
   },
@@ -179,5 +189,6 @@ export default defineConfig([
   },
   program('qsnap', { qsnap: 'src/cli/qsnap/main.ts' }),
   program('qsnap-img', { 'qsnap-img': 'src/cli/qemu-img/main.ts' }),
+  program('remote', { remote: 'src/cli/remote/remote.ts' }),
   program('fleet', { fleet: 'src/cli/fleet/index.ts', thread: 'src/cli/pool/thread.ts' }),
 ]);

@@ -42,6 +42,11 @@ export interface BlockSource {
    * file. Not there: nothing tells.
    */
   identity?(): Promise<string>;
+  /**
+   * A text that is another one for each version of the file, as far as a server tells versions apart: its size and mark.
+   * Not there: nothing tells without reading.
+   */
+  readonly version?: string | undefined;
   /** Size of the file in bytes, now. */
   sizeBytes(): Promise<number>;
   /**

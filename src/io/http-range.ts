@@ -5,10 +5,24 @@
 import { assert } from '../base/assert.js';
 import { printableText } from '../base/text.js';
 import { KiB, MiB } from '../base/units.js';
-import { QsnapError } from '../errors.js';
+import { QsnapError, type ErrorDetails } from '../errors.js';
 import { readSpans, runInFlight, scatter } from './batch.js';
 import type { Span, SpanLimits } from './batch.js';
 import type { BlockSource, ReadRequest } from './device.js';
+import {
+  contentRange,
+  dismiss,
+  markOf,
+  NO_RANGE,
+  oddnessOf,
+  reasonOf,
+  receive,
+  TOO_LONG,
+  type ContentRange,
+  type HttpResponse,
+  type Oddness,
+} from './http-answer.js';
+import { urlLabel } from './url-label.js';
 
 /** A request costs what some hundred kilobytes cost; buffers cost nothing. */
 const HTTP_READ_LIMITS: SpanLimits = {
@@ -20,42 +34,50 @@ const HTTP_READ_LIMITS: SpanLimits = {
 /** As many as a browser opens to one server. */
 const HTTP_CALLS_IN_FLIGHT = 6;
 
-/** What is used of a fetch response; the global one fits. */
-export interface HttpResponse {
-  readonly status: number;
-  readonly headers: { get(name: string): string | null };
-  readonly body: HttpBody | null;
-}
+/** The opening brings so much of the beginning: the header area of an image with default clusters. */
+const HEAD_BYTES = 64 * KiB;
 
-export interface HttpBody {
-  getReader(): {
-    read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-    cancel(): Promise<void>;
-  };
-  cancel(): Promise<void>;
-}
+/** A try that brought so much before it broke off is not counted with those before it. */
+const PROGRESS_BYTES = 64 * KiB;
 
 export type Fetch = (
   url: string,
-  init: { readonly headers: Readonly<Record<string, string>> },
+  init: { readonly headers: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
 ) => Promise<HttpResponse>;
+
+/** A try that failed: by its answer, or by an error where none came or it broke off. */
+export interface FailedTry {
+  /** Tries for these bytes that failed in a row, with this one. */
+  readonly failures: number;
+  /** Whether the file was opened already. */
+  readonly isOpen: boolean;
+  readonly response?: Pick<HttpResponse, 'status' | 'headers'>;
+  readonly error?: unknown;
+}
 
 export interface HttpOptions {
   /** Instead of the global `fetch`: for other transports and for tests. */
   readonly fetch?: Fetch;
   /** Sent with every request, such as an Authorization. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Resolves to whether to try again, when it is time to. Without it nothing is tried twice. */
+  readonly retry?: (failed: FailedTry) => Promise<boolean>;
 }
 
-/** What tells one version of the file from another. */
+/** The file as it was at the opening. */
 interface Version {
   readonly sizeBytes: number;
   /** A strong ETag, else the Last-Modified date, else nothing. */
   readonly mark: string | undefined;
+  /** Headers that let the server refuse to send bytes of another version. */
+  readonly condition: Readonly<Record<string, string>>;
+  /** The first bytes; all of a file that is no longer. */
+  readonly head: Uint8Array;
 }
 
 /**
- * Opens the file behind `url` with a request for its first byte, which tells its size.
+ * Opens the file behind `url` with a request for its beginning, which tells its size and is kept: what lies there is not
+ * asked for again.
  *
  * ```ts
  * const source = await httpSource('https://example.org/disk.qcow2', {
@@ -64,10 +86,13 @@ interface Version {
  * await using image = await openQcow(source);
  * ```
  *
+ * All answers have to be of the version that was opened: of the same size, and with the same strong ETag or else date. A
+ * strong ETag goes along with each request (If-Match). A date does not (If-Unmodified-Since): the answer has it anyway.
+ *
  * @throws QsnapError OPEN_FAILED when there is no such file, the server can't be reached, or it
  *   doesn't serve byte ranges. Reads throw READ_FAILED, or IMAGE_CHANGED when the server has
  *   another version of the file than at the opening.
- * Spec: RFC 9110, Range Requests.
+ * Spec: RFC 9110, Range Requests and Conditional Requests.
  */
 export async function httpSource(url: string, options: HttpOptions = {}): Promise<BlockSource> {
   const source = new HttpSource(url, options);
@@ -78,37 +103,47 @@ export async function httpSource(url: string, options: HttpOptions = {}): Promis
 class HttpSource implements BlockSource {
   readonly label: string;
   readonly #url: string;
+  readonly #options: HttpOptions;
   readonly #fetch: Fetch;
-  readonly #headers: Readonly<Record<string, string>>;
   #version: Version | undefined;
 
   constructor(url: string, options: HttpOptions) {
     this.#url = url;
-    // What follows the path may be a signature, which is not for messages.
-    this.label = url.replace(/[?#].*$/su, '');
+    this.#options = options;
+    this.label = urlLabel(url);
     const fetch: Fetch = options.fetch ?? globalThis.fetch;
     // Browsers let `fetch` be called on nothing but their window: it must not become a method here.
     this.#fetch = (input, init) => fetch(input, init);
-    this.#headers = options.headers ?? {};
   }
 
   async open(): Promise<void> {
+    const doing = `open ${this.#name}`;
     let response: HttpResponse;
     try {
-      response = await this.#request(0, 1);
+      response = await this.#ask(0, HEAD_BYTES, { failures: 0 });
     } catch (error) {
-      throw this.#error('OPEN_FAILED', `Can't open ${this.#name}: ${reasonOf(error)}`, error);
+      if (error instanceof QsnapError) throw error;
+      throw this.#error('OPEN_FAILED', `Can't ${doing}: ${reasonOf(error)}`, error);
     }
-    await dismiss(response);
     const range = contentRange(response);
     // An empty file has no first byte: 416, with the size after the slash.
-    const answered = response.status === 206 || (response.status === 416 && range?.sizeBytes === 0);
-    if (answered && range?.sizeBytes !== undefined) {
-      this.#version = { sizeBytes: range.sizeBytes, mark: markOf(response) };
-      return;
-    }
-    const [reason, details] = unlikeRange(response);
-    throw this.#error('OPEN_FAILED', `Can't open ${this.#name}: ${reason}`, undefined, details);
+    const isEmpty = response.status === 416 && range?.sizeBytes === 0;
+    const odd = isEmpty ? undefined : oddnessOf(response, range, 0, HEAD_BYTES);
+    if (odd !== undefined) await this.#refuse(response, 'OPEN_FAILED', doing, odd);
+    const sizeBytes = range?.sizeBytes;
+    if (sizeBytes === undefined) return this.#refuse(response, 'OPEN_FAILED', doing, NO_RANGE);
+    const bytes = new Uint8Array(isEmpty ? 0 : range!.end!);
+    const { count, error } = await receive(response, bytes);
+    if (error === TOO_LONG) throw this.#error('OPEN_FAILED', `Can't ${doing}: ${TOO_LONG.message}`);
+    const mark = markOf(response);
+    const isStrong = mark !== undefined && mark.startsWith('"') && response.type !== 'cors';
+    const condition: Version['condition'] = isStrong ? { 'If-Match': mark } : {};
+    this.#version = { sizeBytes, mark, condition, head: bytes.subarray(0, count) };
+  }
+
+  get version(): string | undefined {
+    const { sizeBytes, mark } = this.#opened();
+    return mark === undefined ? undefined : `${sizeBytes}:${mark}`;
   }
 
   sizeBytes(): Promise<number> {
@@ -116,8 +151,16 @@ class HttpSource implements BlockSource {
   }
 
   async readBatch(requests: readonly ReadRequest[]): Promise<void> {
-    this.#opened();
-    const spans = readSpans(requests, HTTP_READ_LIMITS);
+    const { head, sizeBytes } = this.#opened();
+    const elsewhere = requests.filter(({ at, into }) => {
+      const end = Math.min(at + into.length, sizeBytes);
+      if (at < end && end > head.length) return true;
+      const known = head.subarray(at, end);
+      into.set(known);
+      into.fill(0, known.length);
+      return false;
+    });
+    const spans = readSpans(elsewhere, HTTP_READ_LIMITS);
     await runInFlight(spans, HTTP_CALLS_IN_FLIGHT, (span) => this.#readSpan(span));
   }
 
@@ -139,133 +182,107 @@ class HttpSource implements BlockSource {
     const version = this.#opened();
     const end = Math.min(span.end, version.sizeBytes);
     const bytes = new Uint8Array(Math.max(0, end - span.at));
-    // A server may send less than it was asked for.
+    const tries = { failures: 0 };
+    // A server may send less than it was asked for, and a body may break off.
     for (let have = 0; have < bytes.length;) {
-      have += await this.#readPart(span.at + have, bytes.subarray(have), version);
+      have += await this.#readPart(span.at + have, bytes.subarray(have), version, tries);
     }
     scatter(span, bytes);
   }
 
-  /** Fills the beginning of `into`; resolves to how much came, at least one byte. */
-  async #readPart(at: number, into: Uint8Array, version: Version): Promise<number> {
+  /** Fills the beginning of `into`; resolves to how much came, which is nothing only where to try again. */
+  async #readPart(
+    at: number,
+    into: Uint8Array,
+    version: Version,
+    tries: { failures: number },
+  ): Promise<number> {
     const doing = `read ${into.length} bytes of ${this.#name} at byte ${at}`;
+    let reason: unknown;
     try {
-      const response = await this.#request(at, at + into.length);
-      await this.#refuseOther(response, at, version, doing);
-      const count = await receive(response, into);
-      if (count > 0) return count;
+      const end = at + into.length;
+      const response = await this.#ask(at, end, tries);
+      const range = contentRange(response);
+      if (isOther(response, range, version)) {
+        await dismiss(response);
+        const message = `${this.#name} was changed on the server while it was read`;
+        throw this.#error('IMAGE_CHANGED', message);
+      }
+      const odd = oddnessOf(response, range, at, end);
+      if (odd !== undefined) await this.#refuse(response, 'READ_FAILED', doing, odd, at);
+      const { count, error } = await receive(response, into.subarray(0, range!.end! - at));
+      if (error === undefined) return count;
+      if (count >= PROGRESS_BYTES) tries.failures = 0;
+      if (error !== TOO_LONG && (await this.#mayRetry(tries, { error }))) return count;
+      reason = error;
     } catch (error) {
       if (error instanceof QsnapError) throw error;
-      throw this.#error('READ_FAILED', `Can't ${doing}: ${reasonOf(error)}`, error, { at });
+      reason = error;
     }
-    throw this.#error('READ_FAILED', `Can't ${doing}: the server sent nothing`, undefined, { at });
+    throw this.#error('READ_FAILED', `Can't ${doing}: ${reasonOf(reason)}`, reason, { at });
   }
 
-  async #refuseOther(
-    response: HttpResponse,
-    at: number,
-    version: Version,
-    doing: string,
-  ): Promise<void> {
-    const range = contentRange(response);
-    let refusal: QsnapError | undefined;
-    if (response.status === 206 || response.status === 416) {
-      const sizeBytes = range?.sizeBytes ?? version.sizeBytes;
-      if (sizeBytes !== version.sizeBytes || markOf(response) !== version.mark) {
-        const message = `${this.#name} was changed on the server while it was read`;
-        refusal = this.#error('IMAGE_CHANGED', message);
+  /** Asks for a range until an answer comes that is none of a failure, or `retry` gives up. */
+  async #ask(at: number, end: number, tries: { failures: number }): Promise<HttpResponse> {
+    const { condition } = this.#version ?? {};
+    const headers = { ...this.#options.headers, ...condition, Range: `bytes=${at}-${end - 1}` };
+    for (;;) {
+      try {
+        const response = await this.#fetch(this.#url, { headers });
+        const { status } = response;
+        if (status < 400 || status === 412 || status === 416) return response;
+        if (!(await this.#mayRetry(tries, { response }))) return response;
+        await dismiss(response);
+      } catch (error) {
+        if (!(await this.#mayRetry(tries, { error }))) throw error;
       }
     }
-    if (refusal === undefined && (response.status !== 206 || range?.first !== at)) {
-      const answer = `the server answers with status ${response.status} and another range`;
-      refusal = this.#error('READ_FAILED', `Can't ${doing}: ${answer}`, undefined, { at });
-    }
-    if (refusal === undefined) return;
-    await dismiss(response);
-    throw refusal;
   }
 
-  #request(at: number, end: number): Promise<HttpResponse> {
-    const headers = { ...this.#headers, Range: `bytes=${at}-${end - 1}` };
-    return this.#fetch(this.#url, { headers });
+  async #mayRetry(
+    tries: { failures: number },
+    failed: Pick<FailedTry, 'response' | 'error'>,
+  ): Promise<boolean> {
+    const { retry } = this.#options;
+    tries.failures += 1;
+    const isOpen = this.#version !== undefined;
+    return retry !== undefined && retry({ ...failed, ...tries, isOpen });
+  }
+
+  async #refuse(
+    response: HttpResponse,
+    code: 'OPEN_FAILED' | 'READ_FAILED',
+    doing: string,
+    [reason, hint]: Oddness,
+    at?: number,
+  ): Promise<never> {
+    await dismiss(response);
+    throw this.#error(code, `Can't ${doing}: ${reason}`, undefined, {
+      ...(at !== undefined && { at }),
+      expected: 'status 206',
+      actual: `status ${response.status}`,
+      ...(hint !== undefined && { hint }),
+    });
   }
 
   #error(
     code: 'OPEN_FAILED' | 'READ_FAILED' | 'IMAGE_CHANGED',
     message: string,
     cause?: unknown,
-    details: { readonly at?: number; readonly hint?: string } = {},
+    details: ErrorDetails = {},
   ): QsnapError {
     return new QsnapError(code, message, { file: this.label, ...details }, cause);
   }
 }
 
-/** Why an answer to the first request can't be used, and what to do about it. */
-function unlikeRange({ status }: HttpResponse): readonly [string, { readonly hint?: string }] {
-  if (status >= 400) return [`the server answers with status ${status}`, {}];
-  if (status === 206) {
-    const headers = 'Access-Control-Expose-Headers: Content-Range, ETag';
-    const hint = `a server of another origin has to expose it: ${headers}`;
-    return ['the answer has no Content-Range that can be read', { hint }];
-  }
-  const reason = 'the server does not serve parts of files (byte ranges), and all of it';
-  return [`${reason} is not downloaded`, {}];
-}
-
-/** A strong ETag, or else the date. A weak tag may stay while bytes change. */
-function markOf(response: HttpResponse): string | undefined {
-  const tag = response.headers.get('etag');
-  if (tag?.startsWith('"') === true) return tag;
-  return response.headers.get('last-modified') ?? undefined;
-}
-
-interface ContentRange {
-  readonly first: number | undefined;
-  readonly sizeBytes: number | undefined;
-}
-
-/** `bytes 0-99/1234`, or `bytes *` + `/1234` where nothing is sent; the size may be `*`. */
-function contentRange(response: HttpResponse): ContentRange | undefined {
-  const text = response.headers.get('content-range') ?? '';
-  const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/i.exec(text.trim());
-  if (match === null) return undefined;
-  return { first: exactNumber(match[1]), sizeBytes: exactNumber(match[2]) };
-}
-
-function exactNumber(digits: string | undefined): number | undefined {
-  const value = Number(digits);
-  return Number.isSafeInteger(value) ? value : undefined;
-}
-
-/**
- * Copies the body into `into`. A full one is read to its end, so that the connection serves the
- * next request; one that goes on is cut off.
- */
-async function receive(response: HttpResponse, into: Uint8Array): Promise<number> {
-  if (response.body === null) return 0;
-  const reader = response.body.getReader();
-  let count = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return count;
-    const bytes = value ?? new Uint8Array(0);
-    const room = into.length - count;
-    into.set(bytes.subarray(0, room), count);
-    count += Math.min(bytes.length, room);
-    if (bytes.length > room) {
-      await reader.cancel();
-      return count;
-    }
-  }
-}
-
-/** Ends a response whose body nobody wants, before it is downloaded. */
-async function dismiss(response: HttpResponse): Promise<void> {
-  await response.body?.cancel().catch(() => undefined);
-}
-
-function reasonOf(error: unknown): string {
-  // fetch hides what happened in the cause of "fetch failed".
-  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return inner instanceof Error ? inner.message : String(inner);
+/** Whether the server tells of another version than the one that was opened. */
+function isOther(
+  response: HttpResponse,
+  range: ContentRange | undefined,
+  { sizeBytes, mark, condition }: Version,
+): boolean {
+  const { status } = response;
+  if (status === 412) return 'If-Match' in condition;
+  if (status !== 206 && status !== 416) return false;
+  return (range?.sizeBytes ?? sizeBytes) !== sizeBytes || markOf(response) !== mark;
 }

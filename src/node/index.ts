@@ -1,9 +1,13 @@
-/** Images in files: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
+/** Images in files and on servers: opening, QEMU's locks, holes, new files. Everything else is in `qsnap`. */
 export { openImageFile } from './open-image-file.js';
 export type { OpenImageFileOptions } from './open-image-file.js';
 export { openGroup } from './open-group.js';
 export { exportDisk } from './export-disk.js';
 export type { ExportOptions } from './export-disk.js';
+export { openUrl } from './open-url.js';
+export type { OpenUrlOptions } from './open-url.js';
+export { steadyFetch } from './steady-fetch.js';
+export type { SteadyOptions } from './steady-fetch.js';
 export { openFile } from './files/open.js';
 export { openFileForEdit } from './files/open-for-edit.js';
 export { createNewFile, openFileToReplace } from './files/new-file.js';

@@ -128,6 +128,8 @@ describe('public names', () => {
         "openFileToReplace",
         "openGroup",
         "openImageFile",
+        "openUrl",
+        "steadyFetch",
       ]
     `);
   });

@@ -7,6 +7,8 @@ export interface RangeServer {
   readonly url: string;
   /** The Range headers of the requests so far. */
   readonly ranges: (string | undefined)[];
+  /** Their If-Match headers. */
+  readonly conditions: (string | undefined)[];
   /** Bytes of bodies that were sent. */
   sentBytes(): number;
   close(): Promise<void>;
@@ -21,28 +23,45 @@ export interface Served {
   /** Answers every request with the whole file and status 200. */
   ignoresRanges?: boolean;
   /** Answers with this status and nothing else. */
-  status?: number;
+  status?: number | undefined;
   /** Sends at most this many bytes of a range, and says so. */
   mostBytes?: number;
   /** Shifts every range that is sent by this many bytes. */
   shift?: number;
   /** Ends the connection in the middle of the body. */
   breaksOff?: boolean;
+  /** Ends the connection without an answer. */
+  resets?: boolean;
+  /** Sends one byte of the body, and then nothing. */
+  stalls?: boolean;
+  /** Says that it sends this range, whatever it sends. */
+  claims?: string;
+  /** Answers with 412 where an If-Match names another ETag. */
+  heedsIfMatch?: boolean;
+  /** So many requests are answered as `status`, `breaksOff`, `resets` and `stalls` say; then the server is well. */
+  failures?: number;
 }
+
+const WELL = { status: undefined, breaksOff: false, resets: false, stalls: false };
 
 /** Serves what `served` says at the time of each request. */
 export async function rangeServer(served: Served): Promise<RangeServer> {
   const ranges: (string | undefined)[] = [];
+  const conditions: (string | undefined)[] = [];
   let sent = 0;
   const server = createServer((request, response) => {
     ranges.push(request.headers.range);
-    sent += answerRange(served, request, response);
+    conditions.push(request.headers['if-match']);
+    const isWell = served.failures === 0;
+    if (served.failures !== undefined && !isWell) served.failures -= 1;
+    sent += answerRange(isWell ? { ...served, ...WELL } : served, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}/disk.qcow2`,
     ranges,
+    conditions,
     sentBytes: () => sent,
     close: () =>
       new Promise((resolve) => {
@@ -64,8 +83,15 @@ export function answerRange(
   for (const [name, value] of Object.entries(served.headers ?? {})) response.setHeader(name, value);
   if (etag !== undefined) response.setHeader('etag', etag);
   if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
-  if (served.status !== undefined) {
-    response.writeHead(served.status).end();
+  if (served.resets === true) {
+    response.destroy();
+    return 0;
+  }
+  const ifMatch = request.headers['if-match'];
+  const isOther = served.heedsIfMatch === true && ifMatch !== undefined && ifMatch !== etag;
+  const status = isOther ? 412 : served.status;
+  if (status !== undefined) {
+    response.writeHead(status).end();
     return 0;
   }
   const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
@@ -81,8 +107,12 @@ export function answerRange(
   }
   const asked = Math.min(Number(match[2]) + 1, bytes.length);
   const end = Math.min(asked, first + (served.mostBytes ?? Infinity));
-  const range = `bytes ${first}-${end - 1}/${bytes.length}`;
+  const range = served.claims ?? `bytes ${first}-${end - 1}/${bytes.length}`;
   response.writeHead(206, { 'content-range': range, 'content-length': end - first });
+  if (served.stalls === true) {
+    response.write(bytes.subarray(first, first + 1));
+    return 1;
+  }
   if (served.breaksOff === true && end - first > 1) {
     response.write(bytes.subarray(first, first + 1), () => response.destroy());
     return 1;

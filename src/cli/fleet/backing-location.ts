@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { isUrl } from './sources.js';
+import { isUrl } from '../remote/location.js';
 
 /**
  * Where the backing file of an image lies, as a catalogue names files. It is only a name: nothing is opened.

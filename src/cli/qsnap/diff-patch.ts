@@ -24,6 +24,7 @@ import type { Context } from './context.js';
 import { newLinesFile, type LinesFile } from './lines-file.js';
 import { diskText } from './present/compared-side.js';
 import { upTo, type DiffSide, type PatchFacts } from './present/diff-totals.js';
+import { isUrl } from '../remote/location.js';
 import { probedFormat, type OpenedImage } from './reading.js';
 import { besideFinished } from './text-file.js';
 
@@ -69,8 +70,12 @@ export async function openPatch(
   flags: PatchFlags,
   context: Context,
 ): Promise<Patch | undefined> {
-  const mode = await disks.open.source.permissions();
-  const options = { replace: flags.force === true, inputs: disks.inputs, mode };
+  const mode = await disks.open.source.permissions?.();
+  const options = {
+    replace: flags.force === true,
+    inputs: disks.inputs,
+    ...(mode !== undefined && { mode }),
+  };
   if (flags.rawPatch !== undefined) return openRawPatch(disks, flags.rawPatch, options);
   if (flags.patch === undefined) return undefined;
   return openOverlay(disks, flags.patch, options, await backingOf(disks, flags, context));
@@ -183,7 +188,18 @@ async function backingOf(
   { patch, backingFile, backingFormat }: PatchFlags,
   context: Context,
 ): Promise<BackingFile> {
+  if (isUrl(open.path) && backingFile === undefined) {
+    throw new QsnapError(
+      'NEW_IMAGE_INVALID',
+      `no overlay can lie on ${printableText(open.path)}: it is on a server`,
+      {
+        structure: 'backing file name',
+        hint: 'name a copy of the disk on this host with --backing-file',
+      },
+    );
+  }
   const isItself =
+    !isUrl(open.path) &&
     (await fileIdentity(backingFile ?? open.path)) === (await fileIdentity(open.path));
   if (backingFile === undefined || isItself) {
     if (before.snapshot === undefined) {

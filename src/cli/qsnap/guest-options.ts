@@ -7,8 +7,10 @@ import {
   type OpenImage,
 } from '../../index.js';
 import { printableText } from '../../internal.js';
-import { fileGate, nodeCryptography, nodeDecompressor } from '../../node/index.js';
+import { nodeCryptography, nodeDecompressor } from '../../node/index.js';
+import { isUrl } from '../remote/location.js';
 import type { Context } from './context.js';
+import { hostGate } from './host-gate.js';
 import { readPassphrase } from './passphrase.js';
 
 /** Flags of the commands that read guest data. */
@@ -25,7 +27,7 @@ export function guestOptions(
   return {
     decompressor: nodeDecompressor(),
     cryptography: nodeCryptography(),
-    ...(backing === true && { gate: fileGate({ forceShare: context.forceShare }) }),
+    ...(backing === true && { gate: hostGate(context) }),
     ...(passphraseFile !== undefined && { passphrase: readPassphrase(passphraseFile) }),
   };
 }
@@ -42,8 +44,15 @@ export function refuseWithoutBacking(image: OpenImage, { backing }: GuestFlags):
   throw new QsnapError(
     'BACKING_REFUSED',
     `the disk needs the backing file "${printableText(name)}", which was not opened`,
-    { file: image.source.label, hint: 'if you trust the image, --backing opens what it names' },
+    { file: image.source.label, hint: backingHint(image.source.label) },
   );
+}
+
+/** How a disk with a backing file is read, by the image that names it. */
+export function backingHint(image: string): string {
+  return isUrl(image)
+    ? 'copy the image and what it names to this host, where --backing opens it'
+    : 'if you trust the image, --backing opens what it names';
 }
 
 /** The open files that a disk is read from. */

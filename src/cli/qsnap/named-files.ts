@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { backingName, dataFileName, type Image } from '../../index.js';
+import { isUrl } from '../remote/location.js';
 
 /** What QEMU takes for a protocol. */
 const PROTOCOL = /^[A-Za-z][A-Za-z0-9+.-]*:/;
@@ -17,6 +18,8 @@ export function namedFiles(image: Image, file: string): readonly string[] {
     if (name.startsWith('file:')) return [name.slice('file:'.length)];
     return PROTOCOL.test(name) ? [] : [name];
   });
+  // From a server no relative name leads to a file of the host.
+  if (isUrl(file)) return names.filter((name) => path.isAbsolute(name));
   return names.map((name) => path.resolve(path.dirname(file), name));
 }
 

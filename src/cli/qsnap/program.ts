@@ -121,6 +121,7 @@ export function buildProgram(
   const isGroup = namesGroup(argv);
   program.hook('preAction', (_, command) => {
     refuseEmptyNames(command);
+    refuseAddresses(command, isGroup || !(command.name() in READING));
     if (command.getOptionValue('resume') === true && !isGroup) {
       command.error('error: --resume is for groups: --group names the images');
     }
@@ -174,6 +175,26 @@ function refuseEmptyNames(command: Command): void {
       command.error(`error: argument '${argument.name()}' is empty: no file has that name`);
     }
   }
+}
+
+/** As `isUrl` has it, whose module would be one more file to load at each start. */
+const ADDRESS = /^(https?|s3):\/\//i;
+
+/** What is on a server is read, and never written: no option takes its address, and no argument of an edit. */
+function refuseAddresses(command: Command, isEdit: boolean): void {
+  const named = command.options
+    .filter((option) => FILE_WORD.test(option.flags))
+    .flatMap((option) => [command.getOptionValue(option.attributeName()) as unknown].flat());
+  const files = command.registeredArguments.flatMap((argument, i) =>
+    isEdit && FILE_ARGUMENTS.has(argument.name())
+      ? command.args.slice(i, argument.variadic ? undefined : i + 1)
+      : [],
+  );
+  if (![...named, ...files].some((word) => typeof word === 'string' && ADDRESS.test(word))) return;
+  command.error(
+    'error: an address on a server is only taken by commands that read, as an image\n' +
+      'copy it to this host first; a file of such a name is written as ./NAME',
+  );
 }
 
 /** `apply|revert <image> <snapshot>`: that there are options need not be said of each. */

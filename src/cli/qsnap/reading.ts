@@ -1,19 +1,18 @@
 import { isQsnapError, openForReading, type BlockSource, type ReadableImage } from '../../index.js';
 import { placeOfReadable, printableText, type ActivePlace } from '../../internal.js';
-import { openFile } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { startProgress, type Progress } from '../progress.js';
+import { shownLocation } from '../remote/location.js';
+import { openSource, type OpenedSource } from '../remote/open-source.js';
 import { oneSafeLine } from '../text.js';
 import { printJson, printWarning, type Context } from './context.js';
 import { errorJson, reportFailure } from './report.js';
 import { lacks, warnOfUnread } from './unread.js';
 
-/** A file as `openFile` gives it. */
-export type ReadSource = Awaited<ReturnType<typeof openFile>>;
-
 export interface OpenSource {
+  /** Of a file; for people and programs to read, of an address on a server. */
   readonly path: string;
-  readonly source: ReadSource;
+  readonly source: OpenedSource;
   readonly progress: Progress;
 }
 
@@ -26,30 +25,36 @@ export interface OpenedImage extends OpenSource {
  * whatever happens.
  */
 export function withImage<T>(
-  path: string,
+  location: string,
   context: Context,
   use: (open: OpenedImage) => Promise<T>,
-  opening = open(path, context),
+  opening = openNamed(location, context),
 ): Promise<T> {
   const withIt = async (source: OpenSource): Promise<T> => {
     const image = await openForReading(source.source);
-    warnOfUnread(path, image, context);
+    warnOfUnread(source.path, image, context);
     return use({ ...source, image });
   };
-  return withSource(path, context, withIt, opening);
+  return withSource(location, context, withIt, opening);
 }
 
-function open(path: string, { forceShare }: Context): Promise<ReadSource> {
-  return openFile(path, { forceShare });
+/**
+ * Opens what a word on the command line names.
+ *
+ * @throws QsnapError as `openSource`.
+ */
+export function openNamed(location: string, { forceShare }: Context): Promise<OpenedSource> {
+  return openSource(location, { forceShare });
 }
 
-/** Opens a file for reading, hands it to `use`, and closes it whatever happens. */
+/** Opens a file, or one on a server, for reading, hands it to `use`, and closes it whatever happens. */
 export async function withSource<T>(
-  path: string,
+  location: string,
   context: Context,
   use: (open: OpenSource) => Promise<T>,
-  opening = open(path, context),
+  opening = openNamed(location, context),
 ): Promise<T> {
+  const path = shownLocation(location);
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`reading ${path}`);
   try {
@@ -66,8 +71,9 @@ export async function withSource<T>(
 }
 
 /** Where nobody can tell whether the image is being written to, the reader has to know. */
-function warnOfUnknownWriters(path: string, source: ReadSource, context: Context): void {
-  if (context.forceShare || source.lock.guarantee !== 'none') return;
+function warnOfUnknownWriters(path: string, { lock }: OpenedSource, context: Context): void {
+  // On a server there are no locks: that another version came is seen as it is read.
+  if (context.forceShare || lock?.guarantee !== 'none') return;
   printWarning(
     context,
     `${printableText(path)}: whether another program writes to the image can't be told here; ` +
@@ -95,16 +101,16 @@ export async function tellOfImages(
   const images: Record<string, unknown>[] = [];
   let code: ExitCode = EXIT_CODES.done.code;
   let printed = false;
-  let next = paths[0] === undefined ? undefined : open(paths[0], context);
+  let next = paths[0] === undefined ? undefined : openNamed(paths[0], context);
   for (const [index, path] of paths.entries()) {
     const opening = next;
     const after = paths[index + 1];
     // One is opened while the one before it is told of. What fails about it is told in its turn.
-    next = after === undefined ? undefined : open(after, context);
+    next = after === undefined ? undefined : openNamed(after, context);
     next?.catch(() => undefined);
     try {
       const { json, lines, isWhole } = await withImage(path, context, tell, opening);
-      images.push({ filename: path, ...json });
+      images.push({ filename: shownLocation(path), ...json });
       if (!isWhole) code = EXIT_CODES.notDone.code;
       if (!context.json && lines.length > 0) {
         context.io.stdout.write(`${printed ? '\n' : ''}${lines.join('\n')}\n`);
@@ -112,7 +118,7 @@ export async function tellOfImages(
       }
     } catch (error) {
       reportFailure(error, path, 'read', context);
-      images.push({ filename: path, error: errorJson(error, 'read') });
+      images.push({ filename: shownLocation(path), error: errorJson(error, 'read') });
       code = EXIT_CODES.notDone.code;
     }
   }

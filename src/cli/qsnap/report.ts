@@ -1,6 +1,7 @@
 import { isQsnapError, type ImageState, type QsnapError } from '../../index.js';
 import { printableText } from '../../internal.js';
 import { hintOf } from '../hints.js';
+import { shownLocation } from '../remote/location.js';
 import { oneSafeLine } from '../text.js';
 import type { Context } from './context.js';
 
@@ -33,7 +34,7 @@ function stateAfter(error: QsnapError): ImageState {
 
 /** The message with the image's name in front, unless it names the image itself. */
 function sentence({ message }: QsnapError, file: string): string {
-  const shown = printableText(file);
+  const shown = printableText(shownLocation(file));
   return oneSafeLine(message.includes(shown) ? message : `${shown}: ${message}`);
 }
 

@@ -13,7 +13,7 @@ import {
 import { printableText } from '../../../internal.js';
 import { nodeDecompressor } from '../../../node/index.js';
 import { isLike } from '../../qsnap/patterns.js';
-import { openSource } from '../sources.js';
+import { openSource } from '../../remote/open-source.js';
 import { failedRecord, NOTHING } from './failed-record.js';
 import { hashDisks } from './hash-disks.js';
 import { measureDisks, type Measured } from './measure-disks.js';

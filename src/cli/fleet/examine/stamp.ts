@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { isQsnapError, openForReading, type ReadableImage } from '../../../index.js';
-import { isUrl, openSource } from '../sources.js';
+import { isUrl } from '../../remote/location.js';
+import { openSource } from '../../remote/open-source.js';
 
 /** One version of a file, told from every other one as far as a look at its name tells. */
 export interface FileVersion {
@@ -17,13 +18,17 @@ export interface FileVersion {
  */
 export async function versionOf(location: string): Promise<FileVersion> {
   if (isUrl(location)) {
-    const source = await openSource(location, { forceShare: true });
+    const source = await openSource(location);
+    const text = source.version ?? UNKNOWN_VERSION;
     await source.close();
-    return { text: source.version ?? 'unknown', modifiedAt: undefined };
+    return { text, modifiedAt: undefined };
   }
   const { size, mtimeNs, mtimeMs, dev, ino } = await stat(location, { bigint: true });
   return { text: `${size}:${mtimeNs}:${dev}:${ino}`, modifiedAt: Number(mtimeMs) };
 }
+
+/** What stands for a version that a server does not tell from others: it may be another one each time. */
+export const UNKNOWN_VERSION = 'unknown';
 
 /** What stands for the digest where the file is no image. */
 export const NO_TABLES = 'none';

@@ -1,6 +1,8 @@
 import { open, opendir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { isUrl, listObjects, openSource } from '../sources.js';
+import { listObjects } from '../../remote/list-objects.js';
+import { isUrl } from '../../remote/location.js';
+import { openSource } from '../../remote/open-source.js';
 
 /** A file that may be an image. */
 export interface FoundFile {

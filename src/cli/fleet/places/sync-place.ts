@@ -1,5 +1,5 @@
 import type { Database, Sql } from '../database/database.js';
-import { stampOf } from '../examine/stamp.js';
+import { stampOf, UNKNOWN_VERSION } from '../examine/stamp.js';
 import type { Queue, Task } from '../queue/queue.js';
 import { findImages, storeOf, type FoundFile, type Unseen } from './find-images.js';
 
@@ -102,7 +102,7 @@ async function syncFiles(
 }
 
 async function isChanged({ location, state, stamp }: KnownRow): Promise<boolean> {
-  if (state === 'gone') return true;
+  if (state === 'gone' || stamp === UNKNOWN_VERSION) return true;
   try {
     return (await stampOf(location)) !== stamp;
   } catch {

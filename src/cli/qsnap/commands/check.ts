@@ -1,4 +1,5 @@
 import { checkImage, isQsnapError, type Finding } from '../../../index.js';
+import { shownLocation } from '../../remote/location.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { jsonText } from '../../text.js';
 import type { Context } from '../context.js';
@@ -30,9 +31,9 @@ export async function check(
 ): Promise<ExitCode> {
   const printer = context.json ? new JsonPrinter(context) : undefined;
   const codes: ExitCode[] = [];
-  for (const path of paths) {
+  for (const location of paths) {
     try {
-      await withSource(path, context, async ({ source, progress }) => {
+      await withSource(location, context, async ({ path, source, progress }) => {
         progress.phase(`checking ${path}`);
         const report = await checkImage(source, {
           maxFindings: flags.maxFindings ?? (context.json ? JSON_FINDINGS_MAX : TEXT_FINDINGS_MAX),
@@ -48,8 +49,9 @@ export async function check(
         if (!isSilent) context.io.stdout.write(`${lines.join('\n')}\n`);
       });
     } catch (error) {
-      reportFailure(error, path, 'read', context);
-      printer?.image({ filename: path, error: errorJson(error, 'read') }, undefined);
+      reportFailure(error, location, 'read', context);
+      const filename = shownLocation(location);
+      printer?.image({ filename, error: errorJson(error, 'read') }, undefined);
       codes.push(isForeign(error) ? EXIT_CODES.noCheck.code : EXIT_CODES.notDone.code);
     }
   }

@@ -56,10 +56,14 @@ async function compactFrom(
 ): Promise<void> {
   const { path, image, source, progress } = open;
   const options = { ...optionsOf(open, flags, context), signal };
-  const mode = await source.permissions();
+  const mode = await source.permissions?.();
   const replace = flags.force === true;
   const inputs = [source, ...namedFiles(image, path)];
-  const file = await createOutputFile(flags.output, { replace, mode, inputs });
+  const file = await createOutputFile(flags.output, {
+    replace,
+    inputs,
+    ...(mode !== undefined && { mode }),
+  });
   let report: CompactReport;
   let newAllocatedBytes: number | undefined;
   try {
@@ -70,7 +74,7 @@ async function compactFrom(
     progress.stop();
     await file.discard();
   }
-  const oldAllocatedBytes = await source.allocatedBytes();
+  const oldAllocatedBytes = await source.allocatedBytes?.();
   const compacted: Compacted = {
     ...{ path, output: flags.output, image, report, oldAllocatedBytes, newAllocatedBytes },
   };

@@ -12,7 +12,7 @@ import {
 import { equalBytes } from '../../../node/index.js';
 import { COMPARE_EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { guestOptions, type GuestFlags } from '../guest-options.js';
+import { backingHint, guestOptions, type GuestFlags } from '../guest-options.js';
 import { comparisonJson } from '../present/compare-json.js';
 import type { ComparedSide } from '../present/compared-side.js';
 import { comparisonLines } from '../present/compare-text.js';
@@ -74,7 +74,7 @@ interface Request {
 
 function withHint(error: unknown): unknown {
   if (!isQsnapError(error) || error.code !== 'BACKING_REFUSED') return error;
-  return error.with({ hint: 'if you trust the image, --backing opens what it names' });
+  return error.with({ hint: backingHint(error.details.file ?? '') });
 }
 
 /** Two disks of one image. */

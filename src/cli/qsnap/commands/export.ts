@@ -78,10 +78,15 @@ async function exportFrom(
   const inputs = [...filesOf(disk), ...namedFiles(image, open.path)];
   const outputs: Discardable[] = [];
   try {
-    const mode = await open.source.permissions();
+    const mode = await open.source.permissions?.();
     const manifest = await manifestFile(flags, inputs);
     if (manifest !== undefined) outputs.push(manifest);
-    const target = await openTarget(disk, flags, { mode, inputs }, context);
+    const target = await openTarget(
+      disk,
+      flags,
+      { inputs, ...(mode !== undefined && { mode }) },
+      context,
+    );
     outputs.push(target);
     const mapOptions = { replace: flags.force === true, inputs };
     const map =

@@ -11,7 +11,7 @@ const TOLD = ['snapshot table', 'snapshot', 'header extensions', 'bitmap directo
 /** `qsnap info IMAGE…` */
 export function info(paths: readonly string[], context: Context): Promise<ExitCode> {
   return tellOfImages(paths, context, async ({ path, image, source }) => {
-    const allocatedBytes = await source.allocatedBytes();
+    const allocatedBytes = await source.allocatedBytes?.();
     return {
       json: { ...infoJson(image, allocatedBytes), ...unreadJson(image) },
       lines: infoLines(path, image, allocatedBytes),

@@ -1,8 +1,9 @@
 import { openGuestDisk, type Extent, type GuestDisk } from '../../../index.js';
 import { printableText } from '../../../internal.js';
-import { fileGate } from '../../../node/index.js';
+import { shownLocation } from '../../remote/location.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText } from '../../text.js';
+import { hostGate } from '../host-gate.js';
 import { printJson, printWarning, type Context } from '../context.js';
 import { extentJson } from '../present/map-json.js';
 import { mapLines, mapTitle } from '../present/map-text.js';
@@ -24,13 +25,13 @@ export async function map(
   flags: MapFlags,
   context: Context,
 ): Promise<ExitCode> {
-  const printer = context.json ? jsonPrinter(path, context) : textPrinter(context);
+  const printer = context.json ? jsonPrinter(context) : textPrinter(context);
   let unreadableBytes = 0;
   try {
     await withImage(path, context, async (open) => {
       const { image, progress } = open;
       const snapshot = selector === undefined ? undefined : selectSnapshot(image, selector);
-      const gate = flags.backing === true ? fileGate(context) : undefined;
+      const gate = flags.backing === true ? hostGate(context) : undefined;
       const disk = await openGuestDisk(image, { snapshot, gate, unreadableExtents: true });
       try {
         const sizeBytes = await disk.sizeBytes();
@@ -47,7 +48,7 @@ export async function map(
     printer.end();
     if (unreadableBytes === 0) return EXIT_CODES.done.code;
     const lost = `${countText(unreadableBytes, 'byte')} of the disk can't be read`;
-    printWarning(context, `${printableText(path)}: ${lost}`);
+    printWarning(context, `${printableText(shownLocation(path))}: ${lost}`);
     return EXIT_CODES.notDone.code;
   } catch (error) {
     reportFailure(error, path, 'read', context);
@@ -99,7 +100,7 @@ function textPrinter({ io, quiet }: Context): Printer {
 }
 
 /** docs/schema/map.json. */
-function jsonPrinter(path: string, context: Context): Printer {
+function jsonPrinter(context: Context): Printer {
   const document = new StreamedJson(context.io.stdout);
   let mapped: Mapped | undefined;
   return {
@@ -107,7 +108,7 @@ function jsonPrinter(path: string, context: Context): Printer {
       mapped = begun;
       const { snapshot, sizeBytes, open } = begun;
       const before = {
-        filename: path,
+        filename: open.path,
         ...(snapshot !== undefined && { snapshot }),
         ...unreadJson(open.image),
         'virtual-size': sizeBytes,

@@ -15,7 +15,8 @@ import { printJson, printLines, type Context } from '../context.js';
 import { lostMapJson, rescueJson } from '../present/rescue-json.js';
 import type { Rescued } from '../present/rescued.js';
 import { rescuedLine, rescuePlanLines } from '../present/rescue-text.js';
-import { withSource, type OpenSource, type ReadSource } from '../reading.js';
+import type { OpenedSource } from '../../remote/open-source.js';
+import { withSource, type OpenSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
 import { besideFinished, newTextFile } from '../text-file.js';
 
@@ -81,7 +82,7 @@ async function rescueFrom(
 
 /** Writes the copy under a temporary name, checks it, and gives it its name. */
 async function written(
-  source: ReadSource,
+  source: OpenedSource,
   inputs: readonly InputFile[],
   plan: RescuePlan,
   disks: readonly RescuedDisk[],
@@ -89,9 +90,13 @@ async function written(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<RescueReport> {
-  const mode = await source.permissions();
+  const mode = await source.permissions?.();
   const replace = force === true;
-  const file = await createOutputFile(output!, { replace, mode, inputs });
+  const file = await createOutputFile(output!, {
+    replace,
+    inputs,
+    ...(mode !== undefined && { mode }),
+  });
   try {
     const report = await writeRescued(plan, disks, file.device, { onProgress, signal });
     await refuseUnsound(file.device, { corruptions: 0, checkErrors: 0, leaks: 0 });
@@ -109,7 +114,7 @@ async function mapFile(inputs: readonly InputFile[], { map, force, output }: Res
 }
 
 /** What the header names, as far as it can be read. */
-async function namedFilesOf(source: ReadSource, path: string): Promise<readonly string[]> {
+async function namedFilesOf(source: OpenedSource, path: string): Promise<readonly string[]> {
   try {
     return namedFiles(await openForReading(source), path);
   } catch {

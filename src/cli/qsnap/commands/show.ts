@@ -18,11 +18,11 @@ export async function show(path: string, selector: string, context: Context): Pr
           return one.structure === 'snapshot' && one.snapshot === snapshot.index;
         }),
         json: {
-          filename: path,
+          filename: open.path,
           snapshot: snapshotDetailJson(snapshot, place),
           ...unreadJson(open.image),
         },
-        lines: snapshotDetailLines(path, snapshot, place),
+        lines: snapshotDetailLines(open.path, snapshot, place),
       };
     });
     if (context.json) printJson(context, told.json);

@@ -41,7 +41,7 @@ export function usage(
         snapshots: chosen,
         freed: freedByDeleting(measured, chosen),
       };
-      const taken = await source.allocatedBytes();
+      const taken = await source.allocatedBytes?.();
       await picture?.write(usageSvg(open.path, measured));
       const lines = usageLines(measured, taken, set);
       return {

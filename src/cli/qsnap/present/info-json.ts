@@ -7,7 +7,10 @@ import { featureNames } from './features.js';
 import { snapshotJson } from './snapshot-json.js';
 
 /** What an image says of itself, for programs: QEMU's keys first. docs/schema/info.json. */
-export function infoJson(image: Image, allocatedBytes: number): Record<string, unknown> {
+export function infoJson(
+  image: Image,
+  allocatedBytes: number | undefined,
+): Record<string, unknown> {
   const { header, geometry } = image;
   const backing = backingName(image);
   const format = backingFormat(image);
@@ -15,7 +18,7 @@ export function infoJson(image: Image, allocatedBytes: number): Record<string, u
   return {
     format: 'qcow2',
     'virtual-size': header.diskSizeBytes,
-    'actual-size': allocatedBytes,
+    ...(allocatedBytes !== undefined && { 'actual-size': allocatedBytes }),
     'cluster-size': geometry.clusterBytes,
     'dirty-flag': header.dirty,
     ...(header.encryption !== 'none' && { encrypted: true }),

@@ -8,7 +8,11 @@ import { featureNames } from './features.js';
 type Field = readonly [label: string, value: string];
 
 /** What an image says of itself, in words. */
-export function infoLines(path: string, image: Image, allocatedBytes: number): string[] {
+export function infoLines(
+  path: string,
+  image: Image,
+  allocatedBytes: number | undefined,
+): string[] {
   const { header, geometry, snapshots } = image;
   const compat = header.version === 2 ? '0.10' : '1.1';
   const states = snapshots.filter((snapshot) => snapshot.vmStateBytes > 0).length;
@@ -19,7 +23,9 @@ export function infoLines(path: string, image: Image, allocatedBytes: number): s
       ['format', `qcow2 version ${header.version} (compat ${compat})`],
       ['disk size', exactSizeText(header.diskSizeBytes)],
       ['file size', exactSizeText(image.fileSizeBytes)],
-      ['taken on the host', exactSizeText(allocatedBytes)],
+      ...(allocatedBytes === undefined
+        ? []
+        : ([['taken on the host', exactSizeText(allocatedBytes)]] satisfies Field[])),
       ['cluster size', exactSizeText(geometry.clusterBytes)],
       ['snapshots', `${snapshotCountText(image)}${withState}`],
       ...markFields(image),

@@ -16,7 +16,7 @@ const SHARERS_MAX = 20;
 /** docs/schema/usage.json. */
 export function usageJson(
   usage: ImageUsage,
-  takenBytes: number,
+  takenBytes: number | undefined,
   set: SetFreed | undefined,
 ): Record<string, unknown> {
   const { active, snapshots, space } = usage;
@@ -29,7 +29,7 @@ export function usageJson(
     })),
     totals: {
       'file-bytes': space.fileBytes,
-      'allocated-bytes': takenBytes,
+      ...(takenBytes !== undefined && { 'allocated-bytes': takenBytes }),
       'data-bytes': space.dataBytes,
       'metadata-bytes': space.metadataBytes,
       'leaked-bytes': space.leakedBytes,

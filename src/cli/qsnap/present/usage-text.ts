@@ -30,7 +30,7 @@ const COLUMNS: readonly Column[] = [
 /** The table of `usage`, what its bars mean, and what the file is made of. */
 export function usageLines(
   usage: ImageUsage,
-  takenBytes: number,
+  takenBytes: number | undefined,
   set: SetFreed | undefined,
 ): string[] {
   const disks = [usage.active, ...usage.snapshots];
@@ -80,9 +80,13 @@ function barOf({ exclusiveBytes, sharedBytes, vmStateBytes }: DiskUsage, longest
   return part(exclusiveBytes, ALONE) + part(sharedBytes, SHARED) + part(vmStateBytes, VM_STATE);
 }
 
-function spaceLines({ space, active }: ImageUsage, takenBytes: number): readonly string[] {
+function spaceLines(
+  { space, active }: ImageUsage,
+  takenBytes: number | undefined,
+): readonly string[] {
   const { fileBytes, dataBytes, metadataBytes, leakedBytes, freeBytes, tailBytes } = space;
-  const file = `File of ${exactSizeText(fileBytes)}, ${exactSizeText(takenBytes)} taken on the host:`;
+  const taken = takenBytes === undefined ? '' : `, ${exactSizeText(takenBytes)} taken on the host`;
+  const file = `File of ${exactSizeText(fileBytes)}${taken}:`;
   const parts = [
     `guest data and VM state ${sizeText(dataBytes)}`,
     `metadata ${sizeText(metadataBytes)}`,
