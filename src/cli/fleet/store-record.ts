@@ -24,55 +24,17 @@ export async function storeRecord(
 ): Promise<boolean> {
   const before = await knownImage(sql, image);
   if (before === undefined || before.wanted !== reading || before.have >= reading) return false;
+  if (record.isGone) {
+    await markGone(sql, image, reading, now);
+    return true;
+  }
   const disksBefore = before.have === 0 ? [] : await knownDisks(sql, image);
   const changes = changesBetween(before, disksBefore, record);
-  const { facts, space, failure } = record;
+  const columns = Object.entries(columnsOf(location, record, now));
+  const set = columns.map(([name], i) => `${name} = $${i + 3}`).join(', ');
   await sql.query(
-    `update qsnap.images set have = $2, state = $3, stamp = coalesce($4, stamp),
-      modified_at = $5, read_at = $6, error_code = $7, error_message = $8,
-      file_bytes = $9, allocated_bytes = $10, format_version = $11, cluster_bytes = $12,
-      refcount_bits = $13, virtual_bytes = $14, compression = $15, encryption = $16,
-      is_dirty = $17, is_corrupt = $18, snapshot_count = $19, snapshot_table_bytes = $20,
-      backing_name = $21, backing_format = $22, backing_location = $23, data_file_name = $24,
-      data_bytes = $25, metadata_bytes = $26, free_bytes = $27, leaked_bytes = $28,
-      tail_bytes = $29, changed_bytes = $30, findings_left_out = $31, unmeasured = $32,
-      tables_sha256 = $33
-    where id = $1`,
-    [
-      image,
-      reading,
-      stateOf(record),
-      record.stamp,
-      record.modifiedAt === undefined ? undefined : new Date(record.modifiedAt),
-      now,
-      failure?.code,
-      failure?.message,
-      exact(facts?.fileBytes),
-      exact(facts?.allocatedBytes),
-      facts?.formatVersion,
-      facts?.clusterBytes,
-      facts?.refcountBits,
-      exact(facts?.virtualBytes),
-      facts?.compression,
-      facts?.encryption,
-      facts?.isDirty,
-      facts?.isCorrupt,
-      facts === undefined ? undefined : record.disks.length - 1,
-      exact(facts?.snapshotTableBytes),
-      facts?.backingName,
-      facts?.backingFormat,
-      backingLocationOf(location, facts?.backingName),
-      facts?.dataFileName,
-      exact(space?.dataBytes),
-      exact(space?.metadataBytes),
-      exact(space?.freeBytes),
-      exact(space?.leakedBytes),
-      exact(space?.tailBytes),
-      exact(space?.changedBytes),
-      record.findingsLeftOut,
-      record.unmeasured?.message,
-      facts?.tablesSha256,
-    ],
+    `update qsnap.images set have = $2, stamp = coalesce($${columns.length + 3}, stamp), ${set} where id = $1`,
+    [image, reading, ...columns.map(([, value]) => value), record.stamp],
   );
   await replaceRows(sql, image, record, before.have > 0);
   await insertAll(
@@ -85,14 +47,63 @@ export async function storeRecord(
   return true;
 }
 
+/** The columns of `qsnap.images` that a reading fills. */
+function columnsOf(
+  location: string,
+  record: ImageRecord,
+  now: Date,
+): Readonly<Record<string, unknown>> {
+  const { facts, space, failure } = record;
+  return {
+    state: failure === undefined ? 'read' : 'failed',
+    modified_at: record.modifiedAt === undefined ? undefined : new Date(record.modifiedAt),
+    read_at: now,
+    error_code: failure?.code,
+    error_message: failure?.message,
+    file_bytes: exact(facts?.fileBytes),
+    allocated_bytes: exact(facts?.allocatedBytes),
+    tables_sha256: facts?.tablesSha256,
+    format_version: facts?.formatVersion,
+    cluster_bytes: facts?.clusterBytes,
+    refcount_bits: facts?.refcountBits,
+    virtual_bytes: exact(facts?.virtualBytes),
+    compression: facts?.compression,
+    encryption: facts?.encryption,
+    is_dirty: facts?.isDirty,
+    is_corrupt: facts?.isCorrupt,
+    snapshot_count: facts === undefined ? undefined : record.disks.length - 1,
+    snapshot_table_bytes: exact(facts?.snapshotTableBytes),
+    backing_name: facts?.backingName,
+    backing_format: facts?.backingFormat,
+    backing_location: backingLocationOf(location, facts?.backingName),
+    data_file_name: facts?.dataFileName,
+    data_bytes: exact(space?.dataBytes),
+    metadata_bytes: exact(space?.metadataBytes),
+    free_bytes: exact(space?.freeBytes),
+    leaked_bytes: exact(space?.leakedBytes),
+    tail_bytes: exact(space?.tailBytes),
+    changed_bytes: exact(space?.changedBytes),
+    findings_left_out: record.findingsLeftOut,
+    unmeasured: record.unmeasured?.message,
+  };
+}
+
 /** A column of the database holds 64 bits; what a damaged table claims may be any number. */
 export function exact(value: number | undefined): number | undefined {
   return value !== undefined && Number.isSafeInteger(value) ? value : undefined;
 }
 
-function stateOf({ failure, isGone }: ImageRecord): string {
-  if (isGone) return 'gone';
-  return failure === undefined ? 'read' : 'failed';
+/** What was known of an image that is gone stays. */
+async function markGone(sql: Sql, image: number, reading: number, now: Date): Promise<void> {
+  await sql.query(`update qsnap.images set have = $2, state = 'gone' where id = $1`, [
+    image,
+    reading,
+  ]);
+  await sql.query(
+    `insert into qsnap.changes (image_id, found_at, what, was, became)
+    values ($1, $2, 'state', 'there', 'gone')`,
+    [image, now],
+  );
 }
 
 async function knownImage(sql: Sql, image: number): Promise<StoredImage | undefined> {
