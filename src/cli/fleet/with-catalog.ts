@@ -3,6 +3,7 @@ import { oneSafeLine } from '../text.js';
 import type { Context } from '../qsnap/context.js';
 import { CatalogError, type Database } from './database/database.js';
 import { locationOf, openCatalog } from './database/open.js';
+import { patiently } from './worker/patience.js';
 
 /** Flags of every command on a catalogue. */
 export interface CatalogFlags {
@@ -10,14 +11,20 @@ export interface CatalogFlags {
   readonly database?: string;
 }
 
-/** Opens the catalogue, hands it to `use`, and closes it whatever happens. */
+/**
+ * Opens the catalogue, hands it to `use`, and closes it whatever happens.
+ *
+ * @param patienceMs how long a server may be away when it is opened.
+ */
 export async function withCatalog(
   flags: CatalogFlags,
   context: Context,
   use: (database: Database) => Promise<ExitCode>,
+  patienceMs = 0,
 ): Promise<ExitCode> {
+  const location = locationOf(flags.database, context.io.env);
   try {
-    const database = await openCatalog(locationOf(flags.database, context.io.env));
+    const database = await patiently(() => openCatalog(location), patienceMs);
     try {
       return await use(database);
     } finally {

@@ -19,7 +19,7 @@ export interface WorkFlags {
 }
 
 /** How long a database may be away before a worker gives up. */
-const PATIENCE_MS = 300_000;
+export const PATIENCE_MS = 300_000;
 /** An image takes an hour at most, unless somebody says otherwise. */
 const TIMEOUT_SECONDS = 3600;
 /** Of JavaScript's objects; tables and counts lie outside. */

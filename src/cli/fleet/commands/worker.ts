@@ -1,9 +1,10 @@
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText } from '../../text.js';
 import { printJson, printLines, type Context } from '../../qsnap/context.js';
+import type { Database } from '../database/database.js';
 import { Queue } from '../queue/queue.js';
 import { withCatalog, type CatalogFlags } from '../with-catalog.js';
-import { work, workThrough, type WorkFlags } from './work.js';
+import { PATIENCE_MS, work, workThrough, type WorkFlags } from './work.js';
 
 /** Flags of `worker`. */
 export interface WorkerFlags extends CatalogFlags, WorkFlags {
@@ -13,7 +14,7 @@ export interface WorkerFlags extends CatalogFlags, WorkFlags {
 
 /** `qsnap worker` */
 export function worker(flags: WorkerFlags, context: Context): Promise<ExitCode> {
-  return withCatalog(flags, context, async (database) => {
+  const use = async (database: Database): Promise<ExitCode> => {
     const queue = await Queue.open(database);
     try {
       const read =
@@ -27,5 +28,6 @@ export function worker(flags: WorkerFlags, context: Context): Promise<ExitCode> 
     } finally {
       await queue.close();
     }
-  });
+  };
+  return withCatalog(flags, context, use, PATIENCE_MS);
 }

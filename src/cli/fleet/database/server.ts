@@ -25,6 +25,10 @@ export async function openServer(address: string): Promise<Database> {
   });
   // A connection that breaks while nobody uses it: the next statement tells.
   pool.on('error', () => undefined);
+  // The same of one that somebody has, between two statements.
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+  });
   try {
     await pool.query('select 1');
   } catch (error) {
