@@ -102,6 +102,8 @@ export { PROFILE_NAMES, profileOf } from './audit/profiles.js';
 export type { ProfileName } from './audit/profiles.js';
 export type {
   AuditFacts,
+  BackingChain,
+  ChainLayer,
   Level,
   Need,
   OptionSpec,

@@ -33,8 +33,8 @@ export interface AuditOptions extends AuditSurroundings {
 }
 
 /**
- * Judges an image by a policy. Nothing is written, and no file that the image names is opened. It reads what the rules
- * need that are on: a few reads where none asks for more than the header.
+ * Judges an image by a policy. Nothing is written, and without a gate no file that the image names is opened. It reads what the
+ * rules need that are on: a few reads where none asks for more than the header.
  *
  * ```ts
  * const { findings } = await auditImage(device, profileOf('untrusted-upload'), { now: 1_790_000_000 });

@@ -7,7 +7,9 @@ import { COMPRESSED, hasZeroFlag, ZERO_FLAG } from '../l1l2/entry.js';
 import { LUKS_HEADER_BYTES, parseLuksHeader } from '../qcow2/luks.js';
 import { checkImage } from '../read/check/check-image.js';
 import { disksOf, walkL1Tables, walkReferences } from '../refs/walk.js';
+import type { Gate } from '../read/guest/gate.js';
 import type { Decompressor } from '../read/guest/platform.js';
+import { followChain } from './chain.js';
 import { readGuestEnds } from './guest-ends.js';
 import { findRemains } from './remains.js';
 import type { AuditFacts, Need } from './rule.js';
@@ -20,6 +22,8 @@ export interface AuditSurroundings extends Stoppable {
   readonly matches?: ((text: string, pattern: string) => boolean) | undefined;
   /** For guest data that is compressed; without it, such data counts as not readable. */
   readonly decompressor?: Decompressor | undefined;
+  /** Opens the files that the image names; without it none is opened, and rules about the chain say so. */
+  readonly gate?: Gate | undefined;
   /** Gets what share of the work is done, from 0 to 1. */
   readonly onProgress?: ((share: number) => void) | undefined;
 }
@@ -32,7 +36,7 @@ export interface AuditSurroundings extends Stoppable {
 export async function gatherFacts(
   opened: ReadableImage,
   needs: ReadonlySet<Need>,
-  { now, matches, decompressor, signal, onProgress }: AuditSurroundings,
+  { now, matches, decompressor, gate, signal, onProgress }: AuditSurroundings,
 ): Promise<AuditFacts> {
   const image = stoppableImage(opened, signal, 'the audit');
   return {
@@ -48,8 +52,11 @@ export async function gatherFacts(
         })
       : undefined,
     zeroClusters: needs.has('zero-clusters') ? await countZeroClusters(image) : undefined,
-    guestEnds: needs.has('guest-ends') ? await readGuestEnds(opened, decompressor) : undefined,
+    guestEnds: needs.has('guest-ends')
+      ? await readGuestEnds(opened, decompressor, gate)
+      : undefined,
     remains: needs.has('remains') ? await findRemains(image) : undefined,
+    chain: needs.has('chain') && gate ? await followChain(opened, gate, signal) : undefined,
     matches: matches ?? isSame,
   };
 }

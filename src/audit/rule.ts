@@ -12,9 +12,10 @@ export type Level = 'error' | 'warning' | 'note';
  * - `check`: a whole check, which reads all tables and no guest data;
  * - `zero-clusters`: the L2 tables of the active disk;
  * - `remains`: the bytes of the file that nothing refers to;
- * - `guest-ends`: the first and the last bytes of the active disk.
+ * - `guest-ends`: the first and the last bytes of the active disk;
+ * - `chain`: the files below the image, where they may be opened.
  */
-export type Need = 'check' | 'zero-clusters' | 'remains' | 'guest-ends';
+export type Need = 'check' | 'zero-clusters' | 'remains' | 'guest-ends' | 'chain';
 
 /** What a rule may be told, by the name of the option. Sizes are bytes and ages are seconds here. */
 export type OptionValue = number | readonly string[];
@@ -52,6 +53,24 @@ export interface GuestEnds {
   readonly last: Uint8Array;
 }
 
+/** A file of a backing chain that was opened. */
+export interface ChainLayer {
+  /** As the layer above names it. */
+  readonly name: string;
+  /** The format that the layer above records. */
+  readonly recorded: string | undefined;
+  /** Whether the file has the magic number of qcow2. */
+  readonly beginsAsQcow2: boolean;
+}
+
+/** The files below an image, from its own backing file down. */
+export interface BackingChain {
+  /** As far as the files could be opened, be it that the last one is no image. */
+  readonly layers: readonly ChainLayer[];
+  /** Why the chain could not be followed to its end, and at which file: 1 is the image's own backing file. */
+  readonly problem: { readonly layer: number; readonly reason: QsnapError } | undefined;
+}
+
 /** What rules look at. */
 export interface AuditFacts {
   readonly image: ReadableImage;
@@ -71,6 +90,8 @@ export interface AuditFacts {
   readonly guestEnds: GuestEnds | undefined;
   /** Where a rule needs it. */
   readonly remains: readonly Remains[] | undefined;
+  /** Where a rule needs it and the files may be opened. */
+  readonly chain: BackingChain | undefined;
   /** Whether a text is like a pattern. */
   readonly matches: (text: string, pattern: string) => boolean;
 }

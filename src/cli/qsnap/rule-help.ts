@@ -61,6 +61,26 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE',
     example: 'backing-format: warning',
   },
+  QS1207: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; qemu-img rebase -b NEARER -F FORMAT IMAGE makes it shorter',
+    example: 'chain-depth: { level: warning, max: 4 }',
+  },
+  QS1208: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; bring the file back, or say where it lies now: qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+    example: 'chain-complete: error',
+  },
+  QS1209: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; refuse the image, or name another file: qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+    example: 'chain-loop: error',
+  },
+  QS1210: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; qemu-img rebase -u -b NAME -F FORMAT on the image that names the file',
+    example: 'chain-format: error',
+  },
   QS1301: {
     remedy: 'ask for what made the image, and convert it there',
     example: 'unknown-features: error',

@@ -10,10 +10,11 @@ import {
   type ProfileName,
 } from '../../../index.js';
 import { printableText } from '../../../internal.js';
-import { nodeDecompressor, openFile } from '../../../node/index.js';
+import { fileGate, nodeDecompressor, openFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress, type Progress } from '../../progress.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
+import { withChainRules } from '../audit-chain.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { isLike } from '../patterns.js';
 import { readPolicy } from '../policy/read-policy.js';
@@ -30,6 +31,8 @@ export interface AuditFlags {
   readonly profile?: readonly ProfileName[];
   readonly policy?: string;
   readonly readableBy?: readonly string[];
+  /** Follow the chain of backing files, and judge it. */
+  readonly backing?: boolean;
   readonly failOn?: Level;
   readonly baseline?: string;
   readonly format?: AuditFormat;
@@ -56,7 +59,7 @@ export async function audit(
   const progress = startProgress(context.io.stderr, !context.quiet);
   const results: AuditResult[] = [];
   try {
-    for await (const found of inOrder(paths, (path) => auditOne(path, policy, context))) {
+    for await (const found of inOrder(paths, (path) => auditOne(path, policy, flags, context))) {
       const result = withoutKnown(found, baseline);
       results.push(result);
       progress.phase(`audited ${results.length} of ${paths.length} images`);
@@ -103,7 +106,7 @@ export async function printPolicy(flags: AuditFlags, context: Context): Promise<
  * @returns undefined where the file is no policy, which is told.
  */
 async function policyOf(
-  { profile = [], policy: file, readableBy }: AuditFlags,
+  { profile = [], policy: file, readableBy, backing }: AuditFlags,
   context: Context,
 ): Promise<AuditPolicy | undefined> {
   let read: AuditPolicy = { rules: new Map(), exceptions: [] };
@@ -122,21 +125,26 @@ async function policyOf(
   if (readableBy !== undefined) {
     rules.set(findRule('readable-by')!.id, { level: 'error', options: { readers: readableBy } });
   }
-  return { rules, exceptions: read.exceptions };
+  return { rules: backing === true ? withChainRules(rules) : rules, exceptions: read.exceptions };
 }
 
 const nowOf = ({ io }: Context): number => Math.floor(io.now().getTime() / 1000);
 
-async function auditOne(path: string, policy: AuditPolicy, context: Context): Promise<AuditResult> {
+async function auditOne(
+  path: string,
+  policy: AuditPolicy,
+  { backing }: AuditFlags,
+  context: Context,
+): Promise<AuditResult> {
   try {
-    const source = await openFile(path, { forceShare: context.forceShare });
+    const { forceShare } = context;
+    const source = await openFile(path, { forceShare });
     const decompressor = nodeDecompressor();
+    const gate = backing === true ? fileGate({ forceShare }) : undefined;
     try {
       const now = nowOf(context);
-      return {
-        path,
-        report: await auditImage(source, policy, { now, path, matches: isLike, decompressor }),
-      };
+      const surroundings = { now, path, matches: isLike, decompressor, gate };
+      return { path, report: await auditImage(source, policy, surroundings) };
     } finally {
       await source.close();
     }
