@@ -84,7 +84,7 @@ const versionAlone: Plugin = {
 };
 
 /** Who gets one of these in a program gets its licence, which asks for that. */
-const LICENCES = ['commander', 'picomatch', 'yaml'].map((name) => ({
+const LICENCES = ['commander', 'picomatch', 're2js', 'yaml'].map((name) => ({
   folder: `node_modules/${name}/`,
   text: `/*\n${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}*/\n`,
 }));

@@ -13,6 +13,8 @@ import { followChain } from './chain.js';
 import { readGuestEnds } from './guest-ends.js';
 import { findRemains } from './remains.js';
 import type { AuditFacts, Need } from './rule.js';
+import { findKnownSecrets } from './secrets/known-secrets.js';
+import type { FindSecrets } from './secrets/secret.js';
 
 /** What comes from outside. */
 export interface AuditSurroundings extends Stoppable {
@@ -22,6 +24,8 @@ export interface AuditSurroundings extends Stoppable {
   readonly matches?: ((text: string, pattern: string) => boolean) | undefined;
   /** For guest data that is compressed; without it, such data counts as not readable. */
   readonly decompressor?: Decompressor | undefined;
+  /** Looks for secrets in bytes that nothing refers to; without it those of known shapes are found. */
+  readonly findSecrets?: FindSecrets | undefined;
   /** Opens the files that the image names; without it none is opened, and rules about the chain say so. */
   readonly gate?: Gate | undefined;
   /** Gets what share of the work is done, from 0 to 1. */
@@ -36,8 +40,9 @@ export interface AuditSurroundings extends Stoppable {
 export async function gatherFacts(
   opened: ReadableImage,
   needs: ReadonlySet<Need>,
-  { now, matches, decompressor, gate, signal, onProgress }: AuditSurroundings,
+  surroundings: AuditSurroundings,
 ): Promise<AuditFacts> {
+  const { now, matches, decompressor, gate, signal, onProgress } = surroundings;
   const image = stoppableImage(opened, signal, 'the audit');
   return {
     image: opened,
@@ -55,7 +60,7 @@ export async function gatherFacts(
     guestEnds: needs.has('guest-ends')
       ? await readGuestEnds(opened, decompressor, gate)
       : undefined,
-    remains: needs.has('remains') ? await findRemains(image) : undefined,
+    ...(await remainsOf(image, needs, surroundings)),
     chain: needs.has('chain') && gate ? await followChain(opened, gate, signal) : undefined,
     matches: matches ?? isSame,
   };
@@ -63,6 +68,15 @@ export async function gatherFacts(
 
 /** Without a matcher a pattern is like itself alone. */
 export const isSame = (text: string, pattern: string): boolean => text === pattern;
+
+async function remainsOf(
+  image: ReadableImage,
+  needs: ReadonlySet<Need>,
+  { findSecrets = findKnownSecrets }: AuditSurroundings,
+): Promise<Pick<AuditFacts, 'remains' | 'secrets'>> {
+  if (!needs.has('remains')) return { remains: undefined, secrets: undefined };
+  return findRemains(image, needs.has('secrets') ? findSecrets : undefined);
+}
 
 async function luksOf(image: ReadableImage): Promise<Pick<AuditFacts, 'luks' | 'luksProblem'>> {
   const pointer = image.extensions.find((one) => one.kind === 'encryption-header');

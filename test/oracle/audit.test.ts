@@ -107,12 +107,35 @@ const withoutFormat: Make = (file) => {
   writeFileSync(file, image);
 };
 
+const EXAMPLE_KEY = 'AKIAIOSFODNN7EXAMPLE';
+
+/** A disk with a key across the border of its first two clusters. */
+const withKey = (...changes: readonly Make[]): Make =>
+  then(
+    created('', []),
+    async (file) => {
+      const raw = `${file}.raw`;
+      writeFileSync(raw, ' '.repeat(65_536 - 7) + EXAMPLE_KEY + ' '.repeat(65_536 - 13));
+      await qemuIo(file, [`write -s ${raw} 0 128k`]);
+    },
+    ...changes,
+  );
+
 /** Deletes the only snapshot without a word to the host: its clusters keep their bytes. */
-const gaveUp = then(created(''), snapshot('a'), async (file) => {
-  await qemuIo(file, ['write -P 9 0 1M']);
+const withoutSnapshot: Make = async (file) => {
   const image = `driver=qcow2,file.filename=${file},pass-discard-snapshot=off`;
   await qemuImg(['snapshot', '--image-opts', '-d', 'a', image]);
-});
+};
+
+/** Clusters that only a deleted snapshot had. */
+const gaveUp = then(
+  created(''),
+  snapshot('a'),
+  async (file) => {
+    await qemuIo(file, ['write -P 9 0 1M']);
+  },
+  withoutSnapshot,
+);
 
 /** Something behind the header, in its cluster. */
 const headerSlack: Make = (file) => {
@@ -261,6 +284,16 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     keeps: plain,
   },
   'free-clusters': { breaks: gaveUp, keeps: plain },
+  'secrets-left': {
+    breaks: withKey(
+      snapshot('a'),
+      async (file) => {
+        await qemuIo(file, ['write -P 9 0 128k']);
+      },
+      withoutSnapshot,
+    ),
+    keeps: withKey(snapshot('a')),
+  },
   slack: { breaks: then(plain, headerSlack), keeps: plain },
   'gpt-backup': { breaks: grown, keeps: withPartitions() },
   'protective-mbr': {

@@ -186,6 +186,12 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     remedy: 'qsnap scrub IMAGE',
     example: 'slack: warning',
   },
+  QS1703: {
+    remedy:
+      'take the key back where it was issued; then qsnap scrub IMAGE, or qsnap compact IMAGE -o NEW',
+    example:
+      'secrets-left: { level: error, patterns: [{ name: our-token, regex: "tok_[0-9a-f]{32}" }] }',
+  },
   QS1801: {
     remedy: 'qsnap export IMAGE -o NEW -f qcow2 writes the active disk as all of them read it',
     example: 'readable-by: { level: error, readers: [openstack, libqcow] }',

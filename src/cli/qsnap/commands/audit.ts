@@ -25,6 +25,7 @@ import { auditJson, ruleJson, totalsJson } from '../present/audit-json.js';
 import { auditLines, ruleLines, totalsLine } from '../present/audit-text.js';
 import { isAudited, type AuditResult } from '../present/audited.js';
 import { reportFailure } from '../report.js';
+import { secretFinder } from '../secret-finder.js';
 
 /** Flags of `audit`. */
 export interface AuditFlags {
@@ -143,7 +144,8 @@ async function auditOne(
     const gate = backing === true ? fileGate({ forceShare }) : undefined;
     try {
       const now = nowOf(context);
-      const surroundings = { now, path, matches: isLike, decompressor, gate };
+      const findSecrets = secretFinder(policy);
+      const surroundings = { now, path, matches: isLike, decompressor, findSecrets, gate };
       return { path, report: await auditImage(source, policy, surroundings) };
     } finally {
       await source.close();
