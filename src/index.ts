@@ -102,6 +102,8 @@ export { PROFILE_NAMES, profileOf } from './audit/profiles.js';
 export type { ProfileName } from './audit/profiles.js';
 export type {
   AuditFacts,
+  BackingChain,
+  ChainLayer,
   Level,
   Need,
   OptionSpec,
@@ -111,6 +113,14 @@ export type {
   Rule,
   Violation,
 } from './audit/rule.js';
+export { findKnownSecrets, KNOWN_SECRETS } from './audit/secrets/known-secrets.js';
+export type {
+  FindSecrets,
+  NamedRegex,
+  RemainsPlace,
+  SecretMatch,
+  SecretsLeft,
+} from './audit/secrets/secret.js';
 export { checkImage } from './read/check/check-image.js';
 export { inferAncestry } from './read/sharing/ancestry.js';
 export type { Ancestry, Certainty, Descent } from './read/sharing/ancestry.js';

@@ -33,8 +33,8 @@ export interface AuditOptions extends AuditSurroundings {
 }
 
 /**
- * Judges an image by a policy. Nothing is written, and no file that the image names is opened. It reads what the rules
- * need that are on: a few reads where none asks for more than the header.
+ * Judges an image by a policy. Nothing is written, and without a gate no file that the image names is opened. It reads what the
+ * rules need that are on: a few reads where none asks for more than the header.
  *
  * ```ts
  * const { findings } = await auditImage(device, profileOf('untrusted-upload'), { now: 1_790_000_000 });
@@ -52,6 +52,7 @@ export async function auditImage(
     const setting = policy.rules.get(rule.id);
     return setting?.level === undefined ? [] : [{ rule, setting, level: setting.level }];
   });
+  refuseUnknownRegexes(rules, options);
   const needs = new Set<Need>(rules.flatMap(({ rule }) => rule.needs));
   let facts: AuditFacts;
   try {
@@ -69,6 +70,22 @@ export async function auditImage(
   );
   const isCorrupt = (facts.check?.totals.corruptions ?? 0) > 0 || facts.check?.exitCode === 2;
   return { ...parted(findings, policy, options), unopened: undefined, isCorrupt };
+}
+
+/** A policy with expressions that nobody looks for would be kept by every image. */
+function refuseUnknownRegexes(
+  rules: readonly { readonly rule: Rule; readonly setting: RuleSetting }[],
+  { findSecrets }: AuditOptions,
+): void {
+  if (findSecrets !== undefined) return;
+  for (const { rule, setting } of rules) {
+    for (const [name, { kind }] of Object.entries(rule.options)) {
+      if (kind !== 'regexes' || setting.options[name] === undefined) continue;
+      throw new TypeError(
+        `${name} of ${rule.name} are looked for by findSecrets, which is missing`,
+      );
+    }
+  }
 }
 
 /** What counts, and what the policy allows for now. */

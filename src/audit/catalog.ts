@@ -1,3 +1,4 @@
+import { CHAIN_RULES } from './rules/chain.js';
 import { ENCRYPTION_RULES } from './rules/encryption.js';
 import { FORMAT_RULES } from './rules/format.js';
 import { NOT_AN_IMAGE } from './rules/image.js';
@@ -21,6 +22,7 @@ export const AUDIT_RULES: readonly Rule[] = [
   NOT_AN_IMAGE,
   ...SNAPSHOT_RULES,
   ...NAMED_FILE_RULES,
+  ...CHAIN_RULES,
   ...FORMAT_RULES,
   ...SIZE_RULES,
   ...ENCRYPTION_RULES,

@@ -7,10 +7,14 @@ import { COMPRESSED, hasZeroFlag, ZERO_FLAG } from '../l1l2/entry.js';
 import { LUKS_HEADER_BYTES, parseLuksHeader } from '../qcow2/luks.js';
 import { checkImage } from '../read/check/check-image.js';
 import { disksOf, walkL1Tables, walkReferences } from '../refs/walk.js';
+import type { Gate } from '../read/guest/gate.js';
 import type { Decompressor } from '../read/guest/platform.js';
+import { followChain } from './chain.js';
 import { readGuestEnds } from './guest-ends.js';
 import { findRemains } from './remains.js';
 import type { AuditFacts, Need } from './rule.js';
+import { findKnownSecrets } from './secrets/known-secrets.js';
+import type { FindSecrets } from './secrets/secret.js';
 
 /** What comes from outside. */
 export interface AuditSurroundings extends Stoppable {
@@ -20,6 +24,10 @@ export interface AuditSurroundings extends Stoppable {
   readonly matches?: ((text: string, pattern: string) => boolean) | undefined;
   /** For guest data that is compressed; without it, such data counts as not readable. */
   readonly decompressor?: Decompressor | undefined;
+  /** Looks for secrets in bytes that nothing refers to; without it those of known shapes are found. */
+  readonly findSecrets?: FindSecrets | undefined;
+  /** Opens the files that the image names; without it none is opened, and rules about the chain say so. */
+  readonly gate?: Gate | undefined;
   /** Gets what share of the work is done, from 0 to 1. */
   readonly onProgress?: ((share: number) => void) | undefined;
 }
@@ -32,8 +40,9 @@ export interface AuditSurroundings extends Stoppable {
 export async function gatherFacts(
   opened: ReadableImage,
   needs: ReadonlySet<Need>,
-  { now, matches, decompressor, signal, onProgress }: AuditSurroundings,
+  surroundings: AuditSurroundings,
 ): Promise<AuditFacts> {
+  const { now, matches, decompressor, gate, signal, onProgress } = surroundings;
   const image = stoppableImage(opened, signal, 'the audit');
   return {
     image: opened,
@@ -48,14 +57,26 @@ export async function gatherFacts(
         })
       : undefined,
     zeroClusters: needs.has('zero-clusters') ? await countZeroClusters(image) : undefined,
-    guestEnds: needs.has('guest-ends') ? await readGuestEnds(opened, decompressor) : undefined,
-    remains: needs.has('remains') ? await findRemains(image) : undefined,
+    guestEnds: needs.has('guest-ends')
+      ? await readGuestEnds(opened, decompressor, gate)
+      : undefined,
+    ...(await remainsOf(image, needs, surroundings)),
+    chain: needs.has('chain') && gate ? await followChain(opened, gate, signal) : undefined,
     matches: matches ?? isSame,
   };
 }
 
 /** Without a matcher a pattern is like itself alone. */
 export const isSame = (text: string, pattern: string): boolean => text === pattern;
+
+async function remainsOf(
+  image: ReadableImage,
+  needs: ReadonlySet<Need>,
+  { findSecrets = findKnownSecrets }: AuditSurroundings,
+): Promise<Pick<AuditFacts, 'remains' | 'secrets'>> {
+  if (!needs.has('remains')) return { remains: undefined, secrets: undefined };
+  return findRemains(image, needs.has('secrets') ? findSecrets : undefined);
+}
 
 async function luksOf(image: ReadableImage): Promise<Pick<AuditFacts, 'luks' | 'luksProblem'>> {
   const pointer = image.extensions.find((one) => one.kind === 'encryption-header');

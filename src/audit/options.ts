@@ -9,5 +9,5 @@ export function numberOf(options: OptionValues, name: string): number | undefine
 /** The texts of an option; none where nothing is asked for. */
 export function textsOf(options: OptionValues, name: string): readonly string[] {
   const value = options[name];
-  return typeof value === 'object' ? value : [];
+  return typeof value === 'object' ? value.filter((one) => typeof one === 'string') : [];
 }

@@ -45,6 +45,7 @@ const GOLDEN_IMAGE: Settings = {
   fragmentation: ['note', {}],
   'free-clusters': 'error',
   slack: 'warning',
+  'secrets-left': 'error',
   'gpt-backup': 'warning',
   'protective-mbr': 'warning',
 };

@@ -2,6 +2,7 @@ import type { CheckReport } from '../read/check/report.js';
 import type { QsnapError } from '../errors.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
 import type { LuksHeader } from '../qcow2/luks.js';
+import type { NamedRegex, RemainsPlace, SecretsLeft } from './secrets/secret.js';
 
 /** How grave it is when a rule is broken. `error` fails a gate. */
 export type Level = 'error' | 'warning' | 'note';
@@ -12,20 +13,22 @@ export type Level = 'error' | 'warning' | 'note';
  * - `check`: a whole check, which reads all tables and no guest data;
  * - `zero-clusters`: the L2 tables of the active disk;
  * - `remains`: the bytes of the file that nothing refers to;
- * - `guest-ends`: the first and the last bytes of the active disk.
+ * - `secrets`: what in these looks like a secret;
+ * - `guest-ends`: the first and the last bytes of the active disk;
+ * - `chain`: the files below the image, where they may be opened.
  */
-export type Need = 'check' | 'zero-clusters' | 'remains' | 'guest-ends';
+export type Need = 'check' | 'zero-clusters' | 'remains' | 'secrets' | 'guest-ends' | 'chain';
 
 /** What a rule may be told, by the name of the option. Sizes are bytes and ages are seconds here. */
-export type OptionValue = number | readonly string[];
+export type OptionValue = number | readonly string[] | readonly NamedRegex[];
 
 /** Values of the options of a rule. */
 export type OptionValues = Readonly<Record<string, OptionValue | undefined>>;
 
 /** An option of a rule: what a policy writes for it. */
 export interface OptionSpec {
-  /** `count`: a whole number. `bytes`: 10G. `age`: 30d. `patterns` and `words`: lists of texts. */
-  readonly kind: 'count' | 'bytes' | 'age' | 'patterns' | 'words';
+  /** `count`: a whole number. `bytes`: 10G. `age`: 30d. `patterns` and `words`: lists of texts. `regexes`: with names. */
+  readonly kind: 'count' | 'bytes' | 'age' | 'patterns' | 'words' | 'regexes';
   /** What it means: a sentence without a full stop. */
   readonly about: string;
   /** Of `words`: what may be said. */
@@ -36,7 +39,7 @@ export interface OptionSpec {
 
 /** Ranges of a file with bytes that nothing refers to. */
 export interface Remains {
-  readonly where: 'free-clusters' | 'tail' | 'header-slack' | 'table-slack';
+  readonly where: RemainsPlace;
   /** Byte offset of the first sector, or part of one, that is not all zero. */
   readonly at: number;
   /** Bytes in clusters or sectors that are not all zero. */
@@ -50,6 +53,24 @@ export interface GuestEnds {
   readonly first: Uint8Array;
   /** Up to the end of the disk. */
   readonly last: Uint8Array;
+}
+
+/** A file of a backing chain that was opened. */
+export interface ChainLayer {
+  /** As the layer above names it. */
+  readonly name: string;
+  /** The format that the layer above records. */
+  readonly recorded: string | undefined;
+  /** Whether the file has the magic number of qcow2. */
+  readonly beginsAsQcow2: boolean;
+}
+
+/** The files below an image, from its own backing file down. */
+export interface BackingChain {
+  /** As far as the files could be opened, be it that the last one is no image. */
+  readonly layers: readonly ChainLayer[];
+  /** Why the chain could not be followed to its end, and at which file: 1 is the image's own backing file. */
+  readonly problem: { readonly layer: number; readonly reason: QsnapError } | undefined;
 }
 
 /** What rules look at. */
@@ -71,6 +92,10 @@ export interface AuditFacts {
   readonly guestEnds: GuestEnds | undefined;
   /** Where a rule needs it. */
   readonly remains: readonly Remains[] | undefined;
+  /** Where a rule needs it. */
+  readonly secrets: readonly SecretsLeft[] | undefined;
+  /** Where a rule needs it and the files may be opened. */
+  readonly chain: BackingChain | undefined;
   /** Whether a text is like a pattern. */
   readonly matches: (text: string, pattern: string) => boolean;
 }

@@ -12,12 +12,18 @@ const BATCH_RANGES = 1024;
 /** A shorter range is read in less time than the system takes to tell its holes. Ours. */
 const ASK_FROM_BYTES = 256 * KiB;
 
+/** A range that was read, or a part of one. */
+export interface ReadStretch extends ByteRange {
+  /** Until the next batch is asked for. */
+  readonly bytes: Uint8Array;
+}
+
 /** What one look at some ranges found. */
 export interface NonZero {
   /** Sectors of 512 bytes that are not zeros, neighbours joined, as far as they lie in the ranges. */
   readonly sectors: readonly ByteRange[];
-  /** The stretches that were read and hold such sectors: each a range or a part of one. */
-  readonly stretches: readonly ByteRange[];
+  /** The stretches that were read and hold such sectors. */
+  readonly stretches: readonly ReadStretch[];
   /** Bytes of the ranges that were looked at so far, holes included. */
   readonly doneBytes: number;
 }
@@ -58,7 +64,9 @@ async function look(
   const found = reads.map(({ at, into }) => nonZeroSectors(at, into));
   return {
     sectors: found.flat(),
-    stretches: parts.filter((_, i) => found[i]!.length > 0),
+    stretches: parts.flatMap(({ at, length }, i) => {
+      return found[i]!.length > 0 ? [{ at, length, bytes: reads[i]!.into }] : [];
+    }),
     doneBytes: parts.at(-1)!.doneBytes,
   };
 }

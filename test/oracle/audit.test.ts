@@ -2,13 +2,13 @@
  * Each rule of an audit on two images of QEMU's: one that breaks it and one that keeps it. What QEMU can't be asked to
  * write, such as a feature that nobody knows, is put into its image byte by byte.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { AUDIT_RULES, auditImage, findRule, memoryDevice } from '../../src/index.js';
 import type { OptionValues } from '../../src/index.js';
 import { isLike } from '../../src/cli/qsnap/patterns.js';
-import { nodeDecompressor } from '../../src/node/index.js';
+import { fileGate, nodeDecompressor } from '../../src/node/index.js';
 import { memoryDirectory } from '../support/directories.js';
 import { loadFixture } from '../support/fixture.js';
 import { layoutOf } from '../support/image-builder-layout.js';
@@ -72,6 +72,33 @@ const backedBy =
     await qemuImg(['create', '-q', ...args, file, '16M']);
   };
 
+/** Images beside the image, each the backing file of the next one; the last is the image's own. */
+const chainOf =
+  (layers: number): Make =>
+  async (file) => {
+    const lowest = path.join(path.dirname(file), 'layer-1.qcow2');
+    await plain(lowest);
+    for (let i = 2; i <= layers; i++)
+      await backedBy(`layer-${i - 1}.qcow2`, 'qcow2')(layer(file, i));
+    await backedBy(`layer-${layers}.qcow2`, 'qcow2')(file);
+  };
+
+const layer = (file: string, i: number): string =>
+  path.join(path.dirname(file), `layer-${i}.qcow2`);
+
+/** Writes another backing file into a layer, without a look at it. */
+const renamed =
+  (i: number, name: string, format: string): Make =>
+  async (file) => {
+    await qemuImg(['rebase', '-q', '-u', '-b', name, '-F', format, layer(file, i)]);
+  };
+
+const withoutLayer =
+  (i: number): Make =>
+  (file) => {
+    rmSync(layer(file, i));
+  };
+
 /** Takes the recorded format away: the extension becomes one that nobody knows. */
 const withoutFormat: Make = (file) => {
   const image = readFileSync(file);
@@ -80,12 +107,35 @@ const withoutFormat: Make = (file) => {
   writeFileSync(file, image);
 };
 
+const EXAMPLE_KEY = 'AKIAIOSFODNN7EXAMPLE';
+
+/** A disk with a key across the border of its first two clusters. */
+const withKey = (...changes: readonly Make[]): Make =>
+  then(
+    created('', []),
+    async (file) => {
+      const raw = `${file}.raw`;
+      writeFileSync(raw, ' '.repeat(65_536 - 7) + EXAMPLE_KEY + ' '.repeat(65_536 - 13));
+      await qemuIo(file, [`write -s ${raw} 0 128k`]);
+    },
+    ...changes,
+  );
+
 /** Deletes the only snapshot without a word to the host: its clusters keep their bytes. */
-const gaveUp = then(created(''), snapshot('a'), async (file) => {
-  await qemuIo(file, ['write -P 9 0 1M']);
+const withoutSnapshot: Make = async (file) => {
   const image = `driver=qcow2,file.filename=${file},pass-discard-snapshot=off`;
   await qemuImg(['snapshot', '--image-opts', '-d', 'a', image]);
-});
+};
+
+/** Clusters that only a deleted snapshot had. */
+const gaveUp = then(
+  created(''),
+  snapshot('a'),
+  async (file) => {
+    await qemuIo(file, ['write -P 9 0 1M']);
+  },
+  withoutSnapshot,
+);
 
 /** Something behind the header, in its cluster. */
 const headerSlack: Make = (file) => {
@@ -182,6 +232,16 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     breaks: then(backedBy('base.raw'), withoutFormat),
     keeps: backedBy('base.raw'),
   },
+  'chain-depth': { breaks: chainOf(3), keeps: chainOf(2), options: { max: 2 } },
+  'chain-complete': { breaks: then(chainOf(2), withoutLayer(1)), keeps: chainOf(2) },
+  'chain-loop': {
+    breaks: then(chainOf(2), renamed(1, 'layer-2.qcow2', 'qcow2')),
+    keeps: chainOf(1),
+  },
+  'chain-format': {
+    breaks: then(chainOf(2), renamed(2, 'layer-1.qcow2', 'raw')),
+    keeps: chainOf(2),
+  },
   'unknown-features': {
     breaks: then(plain, patched(80, 0x80)),
     keeps: created('lazy_refcounts=on'),
@@ -224,6 +284,16 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     keeps: plain,
   },
   'free-clusters': { breaks: gaveUp, keeps: plain },
+  'secrets-left': {
+    breaks: withKey(
+      snapshot('a'),
+      async (file) => {
+        await qemuIo(file, ['write -P 9 0 128k']);
+      },
+      withoutSnapshot,
+    ),
+    keeps: withKey(snapshot('a')),
+  },
   slack: { breaks: then(plain, headerSlack), keeps: plain },
   'gpt-backup': { breaks: grown, keeps: withPartitions() },
   'protective-mbr': {
@@ -243,7 +313,8 @@ async function brokenBy(
   name: string,
   options: OptionValues,
 ): Promise<readonly string[]> {
-  const file = path.join(memoryDirectory(), 'image.qcow2');
+  const folder = memoryDirectory();
+  const file = path.join(folder, 'image.qcow2');
   await make(file);
   const rule = findRule(name)!;
   const policy = {
@@ -253,6 +324,7 @@ async function brokenBy(
   const source = memoryDevice(new Uint8Array(readFileSync(file)));
   const { findings } = await auditImage(source, policy, {
     ...{ now: NOW, matches: isLike, decompressor: nodeDecompressor() },
+    gate: fileGate({ folder }),
   });
   return findings.map((finding) => finding.rule.name);
 }

@@ -44,6 +44,7 @@ describe('public names', () => {
       [
         "AUDIT_RULES",
         "ERROR_CODES",
+        "KNOWN_SECRETS",
         "PROFILE_NAMES",
         "QsnapError",
         "REPAIR_CLASSES",
@@ -68,6 +69,7 @@ describe('public names', () => {
         "executeStages",
         "executeTrim",
         "executeUndo",
+        "findKnownSecrets",
         "findRule",
         "findSnapshot",
         "freedByDeleting",

@@ -1,5 +1,6 @@
 import { counted } from '../../base/text.js';
-import type { AuditFacts, Remains, Rule, Violation } from '../rule.js';
+import { textsOf } from '../options.js';
+import type { AuditFacts, OptionValues, Remains, Rule, Violation } from '../rule.js';
 
 const WORDS: Readonly<Record<Remains['where'], string>> = {
   'free-clusters': 'free clusters',
@@ -19,6 +20,30 @@ function ofPlaces(
       at,
       facts: { where, bytes },
     }));
+}
+
+/** Where secrets lie. No byte of one is told: who reads a report is not always who may read the secret. */
+function ofSecrets(
+  { secrets = [], matches }: AuditFacts,
+  options: OptionValues,
+): readonly Violation[] {
+  const except = textsOf(options, 'except');
+  const counted = secrets.filter(({ pattern: name }) => !except.some((one) => matches(name, one)));
+  const listed = counted
+    .flatMap(({ listed }) => listed)
+    .sort((a, b) => a.at - b.at)
+    .map(({ pattern, where, at, length }): Violation => {
+      const message = `${length} bytes in ${WORDS[where]} look like a secret: ${pattern}`;
+      return { message, at, length, facts: { pattern, where, bytes: length } };
+    });
+  const left = counted.flatMap(({ pattern, listed, count, isFull }): readonly Violation[] => {
+    const more = count - listed.length;
+    if (more === 0) return [];
+    const number = isFull ? `${more} or more` : String(more);
+    const message = `${number} secrets of the kind ${pattern} are not listed`;
+    return [{ message, facts: { pattern, more } }];
+  });
+  return [...listed, ...left];
 }
 
 /** Rules about bytes that no disk has: what was deleted, and what programs left. */
@@ -43,5 +68,22 @@ export const REMAINS_RULES: readonly Rule[] = [
     needs: ['remains'],
     options: {},
     judge: (facts) => ofPlaces(facts, 'header-slack', 'table-slack'),
+  },
+  {
+    id: 'QS1703',
+    name: 'secrets-left',
+    title: 'Nothing that was left behind looks like a key or a token',
+    reason:
+      'A key that was deleted before the image was published is still in its file, and whoever scans the file finds it. ' +
+      'Data that the guest has is not looked at.',
+    needs: ['remains', 'secrets'],
+    options: {
+      patterns: {
+        kind: 'regexes',
+        about: 'Looked for besides the known ones: names and regular expressions',
+      },
+      except: { kind: 'patterns', about: 'Names of patterns that do not count' },
+    },
+    judge: ofSecrets,
   },
 ];

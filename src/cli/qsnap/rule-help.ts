@@ -61,6 +61,26 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE',
     example: 'backing-format: warning',
   },
+  QS1207: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; qemu-img rebase -b NEARER -F FORMAT IMAGE makes it shorter',
+    example: 'chain-depth: { level: warning, max: 4 }',
+  },
+  QS1208: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; bring the file back, or say where it lies now: qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+    example: 'chain-complete: error',
+  },
+  QS1209: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; refuse the image, or name another file: qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+    example: 'chain-loop: error',
+  },
+  QS1210: {
+    remedy:
+      'qsnap audit --backing IMAGE follows the chain; qemu-img rebase -u -b NAME -F FORMAT on the image that names the file',
+    example: 'chain-format: error',
+  },
   QS1301: {
     remedy: 'ask for what made the image, and convert it there',
     example: 'unknown-features: error',
@@ -165,6 +185,12 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
   QS1702: {
     remedy: 'qsnap scrub IMAGE',
     example: 'slack: warning',
+  },
+  QS1703: {
+    remedy:
+      'take the key back where it was issued; then qsnap scrub IMAGE, or qsnap compact IMAGE -o NEW',
+    example:
+      'secrets-left: { level: error, patterns: [{ name: our-token, regex: "tok_[0-9a-f]{32}" }] }',
   },
   QS1801: {
     remedy: 'qsnap export IMAGE -o NEW -f qcow2 writes the active disk as all of them read it',

@@ -6,7 +6,7 @@ import { AUDIT_RULES, PROFILE_NAMES, profileOf } from '../../../src/index.js';
 import { COMMAND_NAMES } from '../../../src/cli/qsnap/program.js';
 import { optionLines, ruleLines } from '../../../src/cli/qsnap/present/audit-text.js';
 import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
-import { fixtureNames } from '../../support/fixture.js';
+import { copyCompanions, fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { imageOf, parsed, qsnap } from './harness.js';
 import { oneIn } from '../../support/left-out.js';
@@ -49,6 +49,8 @@ describe('exit codes', () => {
     [4, ['--profile', 'untrusted-upload'], ['feature-incompatible-unknown']],
     [4, ['--readable-by', 'nbdkit'], ['five-snapshots']],
     [0, ['--readable-by', 'openstack,imago'], ['five-snapshots']],
+    [0, ['--backing'], ['no-snapshots']],
+    [4, ['--backing'], ['backing-missing']],
   ])('%i for %j of %j', async (code, options, names) => {
     const ran = await qsnap(['audit', ...options, ...names.map(imageOf)]);
     expect(ran.code, ran.stdout + ran.stderr).toBe(code);
@@ -101,6 +103,35 @@ test('nothing is written, and no file that an image names is opened', async () =
   expect(existsSync(image)).toBe(true);
   const found = await audited(['--profile', 'evidence', image]);
   expect(rulesOf(found)).toContain('QS1201');
+});
+
+describe('--backing', () => {
+  test('follows the chain of the image, as long as it is', async () => {
+    const image = imageOf('backing-chain');
+    const [base] = copyCompanions('backing-chain', path.dirname(image));
+    const whole = await qsnap(['audit', '--backing', image]);
+    expect(whole).toMatchObject({ code: 0, stdout: `${image}: passes\n`, stderr: '' });
+    rmSync(path.join(path.dirname(image), base!));
+    const { code, stdout } = await qsnap(['audit', '--backing', image]);
+    expect(code).toBe(4);
+    expect(stdout).toContain('QS1208 chain-complete: the chain breaks off at file ');
+  });
+
+  test('asks for no rule that the policy sets otherwise', async () => {
+    const file = path.join(temporaryDirectory(), 'policy.yaml');
+    writeFileSync(file, 'rules: { chain-complete: off, dirty: error }\n');
+    const argv = ['audit', '--policy', file, '--backing', imageOf('backing-missing')];
+    expect(await qsnap(argv)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('without it a rule about the chain is broken by what was not looked at', async () => {
+    const file = path.join(temporaryDirectory(), 'policy.yaml');
+    writeFileSync(file, 'rules: { chain-complete: error }\n');
+    const argv = ['audit', '--policy', file, imageOf('backing-chain')];
+    const { code, stdout } = await qsnap(argv);
+    expect(code).toBe(4);
+    expect(stdout).toContain('was not followed, so this rule can not be judged');
+  });
 });
 
 describe('--policy', () => {
@@ -233,5 +264,5 @@ const HEAD = `# Rules of an audit
 What \`qsnap audit\` judges images by. A rule has an id, a name and a level, which a profile or a policy sets: \`error\`
 fails the gate, \`warning\` and \`note\` are told. Ids are for programs and never used again for something else. A test
 holds this page to what the program says, and judges two images of QEMU's by each rule: one that breaks it and one that
-keeps it. No file that an image names is opened, and nothing is decrypted.
+keeps it. Nothing is decrypted, and no file that an image names is opened without \`--backing\`.
 `;

@@ -17,7 +17,9 @@ import {
   PROFILE_NAMES,
   profileOf,
   type AuditPolicy,
+  type NamedRegex,
   type OptionSpec,
+  type OptionValue,
   type RuleSetting,
 } from '../../../src/index.js';
 import { roundsOf, seedOf } from '../../support/model-random.js';
@@ -26,8 +28,13 @@ import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
 
 const SEED = seedOf();
 
+const regex: fc.Arbitrary<NamedRegex> = fc.record({
+  name: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,9}$/),
+  regex: fc.stringMatching(/^[ -~]{1,12}$/).map((text) => text.replaceAll(/[^\w"' #:,-]/g, '\\$&')),
+});
+
 /** Values of an option as a file can say them. */
-function valueOf({ kind, words }: OptionSpec): fc.Arbitrary<number | string[]> {
+function valueOf({ kind, words }: OptionSpec): fc.Arbitrary<OptionValue> {
   const texts = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 });
   switch (kind) {
     case 'count':
@@ -41,6 +48,8 @@ function valueOf({ kind, words }: OptionSpec): fc.Arbitrary<number | string[]> {
       return fc.integer({ min: 1, max: 999_999 }).map((hours) => hours * 3600);
     case 'patterns':
       return fc.array(texts, { minLength: 1, maxLength: 3 });
+    case 'regexes':
+      return fc.uniqueArray(regex, { minLength: 1, maxLength: 3, selector: ({ name }) => name });
     case 'words':
       return fc.subarray([...words!], { minLength: 1 });
   }

@@ -13,6 +13,7 @@ import {
 import { printableText } from '../../../internal.js';
 import { nodeDecompressor } from '../../../node/index.js';
 import { isLike } from '../../qsnap/patterns.js';
+import { secretFinder } from '../../qsnap/secret-finder.js';
 import { openSource } from '../../remote/open-source.js';
 import { failedRecord, NOTHING } from './failed-record.js';
 import { hashDisks } from './hash-disks.js';
@@ -76,6 +77,7 @@ async function examineOnce(
       path: location,
       matches: isLike,
       decompressor: nodeDecompressor(),
+      findSecrets: secretFinder(options.policy),
     });
     const judged = { ...NOTHING, modifiedAt: version.modifiedAt, ...findingsOf(report) };
     if (report.unopened !== undefined) {

@@ -38,7 +38,12 @@ export async function audit(
   const progress = startProgress(context.io.stderr, !context.quiet);
   const results: AuditResult[] = [];
   try {
-    const task = { policy, forceShare: context.forceShare, now: secondsNow(context) };
+    const task = {
+      policy,
+      forceShare: context.forceShare,
+      now: secondsNow(context),
+      backing: flags.backing === true,
+    };
     for await (const found of auditMany(paths, task)) {
       const result = withoutKnown(found, baseline);
       results.push(result);

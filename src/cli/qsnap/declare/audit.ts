@@ -24,6 +24,7 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
         `error where one of these can not read it: ${READERS.join(', ')}`,
       ).argParser(readerNames),
     )
+    .option('--backing', 'open the backing files that an image names, and judge the chain')
     .addOption(
       new Option(
         '--fail-on <level>',
@@ -43,7 +44,7 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
       }
       if (!saysWhat(rest)) {
         command.error(
-          'error: say what images are to be like: --profile, --policy or --readable-by',
+          'error: say what images are to be like: --profile, --policy, --readable-by or --backing',
         );
       }
       const wanted = { ...rest, version: VERSION };
@@ -61,8 +62,9 @@ type ParsedFlags = Omit<AuditFlags, 'version'> & {
   readonly printPolicy?: boolean;
 };
 
-function saysWhat({ profile, policy, readableBy }: Omit<AuditFlags, 'version'>): boolean {
-  return profile !== undefined || policy !== undefined || readableBy !== undefined;
+function saysWhat(flags: Omit<AuditFlags, 'version'>): boolean {
+  const { profile, policy, readableBy, backing } = flags;
+  return [profile, policy, readableBy, backing].some((flag) => flag !== undefined);
 }
 
 function profileName(text: string, before: readonly string[] = []): readonly string[] {

@@ -1,4 +1,5 @@
 import { findRule, profileOf, type AuditPolicy, type ProfileName } from '../../../index.js';
+import { withChainRules } from '../audit-chain.js';
 import type { Context } from '../context.js';
 import { readPolicy } from './read-policy.js';
 import { reportPolicyError, warnOfPolicy } from './report-policy.js';
@@ -8,6 +9,8 @@ export interface PolicyFlags {
   readonly profile?: readonly ProfileName[];
   readonly policy?: string;
   readonly readableBy?: readonly string[];
+  /** Follow the chain of backing files, and judge it. */
+  readonly backing?: boolean;
 }
 
 /**
@@ -16,7 +19,7 @@ export interface PolicyFlags {
  * @returns undefined where the file is no policy, which is told.
  */
 export async function chosenPolicy(
-  { profile = [], policy: file, readableBy }: PolicyFlags,
+  { profile = [], policy: file, readableBy, backing }: PolicyFlags,
   context: Context,
 ): Promise<AuditPolicy | undefined> {
   let read: AuditPolicy = { rules: new Map(), exceptions: [] };
@@ -35,7 +38,7 @@ export async function chosenPolicy(
   if (readableBy !== undefined) {
     rules.set(findRule('readable-by')!.id, { level: 'error', options: { readers: readableBy } });
   }
-  return { rules, exceptions: read.exceptions };
+  return { rules: backing === true ? withChainRules(rules) : rules, exceptions: read.exceptions };
 }
 
 /** Seconds since the Epoch. */

@@ -2,6 +2,7 @@ import type { OptionSpec, OptionValue } from '../../../index.js';
 import { parseAge, parseSize } from '../../text.js';
 import { didYouMean } from './near-word.js';
 import type { ProblemList } from './problem-list.js';
+import { regexesIn } from './regex-value.js';
 import { foundText, quoted, textsIn, type TextTree, type Tree } from './tree.js';
 
 /** Ours: what matches patterns takes many more, and no name or path has so many. */
@@ -28,6 +29,7 @@ export function optionValueOf(
   problems: ProblemList,
 ): OptionValue | undefined {
   if (kind === 'patterns') return patternsIn(tree, what, problems);
+  if (kind === 'regexes') return regexesIn(tree, what, problems);
   if (kind === 'words') return wordsIn(tree, what, words ?? [], problems);
   const [wanted, parse] = NUMBERS[kind];
   const value = tree.kind === 'text' ? parse(tree.text) : undefined;

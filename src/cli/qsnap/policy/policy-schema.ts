@@ -1,6 +1,7 @@
 import { AUDIT_RULES, PROFILE_NAMES, type OptionSpec, type Rule } from '../../../index.js';
 import { PATTERN_MAX } from './option-value.js';
 import { LEVELS } from './parse-rules.js';
+import { REGEX_MAX, REGEX_NAME, REGEXES_MAX } from './regex-value.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -12,6 +13,26 @@ const PATTERNS: Schema = {
   type: 'array',
   minItems: 1,
   items: { type: 'string', minLength: 1, maxLength: PATTERN_MAX },
+};
+
+const REGEXES: Schema = {
+  type: 'array',
+  minItems: 1,
+  maxItems: REGEXES_MAX,
+  items: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['name', 'regex'],
+    properties: {
+      name: { type: 'string', pattern: REGEX_NAME },
+      regex: {
+        description: 'In the syntax of RE2: no backreferences, and no looking around',
+        type: 'string',
+        pattern: '^[ -~]+$',
+        maxLength: REGEX_MAX,
+      },
+    },
+  },
 };
 
 /** The JSON schema of policy files, for editors: docs/schema/audit-policy.json. */
@@ -79,6 +100,8 @@ function valueSchema({ kind, words = [] }: OptionSpec): Schema {
       return { type: 'string', pattern: '^\\d{1,6}[hdwy]$' };
     case 'patterns':
       return PATTERNS;
+    case 'regexes':
+      return REGEXES;
     case 'words':
       return { type: 'array', minItems: 1, items: { enum: wordsAndNumbers(words) } };
   }

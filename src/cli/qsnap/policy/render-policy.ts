@@ -2,6 +2,7 @@ import {
   AUDIT_RULES,
   findRule,
   type AuditPolicy,
+  type NamedRegex,
   type OptionSpec,
   type OptionValue,
   type PolicyException,
@@ -62,9 +63,14 @@ function aboutText(spec: OptionSpec): string {
 }
 
 function valueText({ kind }: OptionSpec, value: OptionValue): string {
-  if (typeof value !== 'number') return `[${value.map(textInQuotes).join(', ')}]`;
+  if (typeof value !== 'number') return `[${value.map(itemText).join(', ')}]`;
   if (kind === 'bytes') return sizeText(value);
   return kind === 'age' ? ageText(value) : String(value);
+}
+
+function itemText(item: string | NamedRegex): string {
+  if (typeof item === 'string') return textInQuotes(item);
+  return `{ name: ${textInQuotes(item.name)}, regex: ${textInQuotes(item.regex)} }`;
 }
 
 /** The largest unit of which it is a whole number. */

@@ -88,7 +88,9 @@ function optionLine([name, spec]: readonly [string, OptionSpec]): string {
 }
 
 function defaultText({ kind, default: value }: OptionSpec): string {
-  if (typeof value === 'object') return value.join(', ');
+  if (typeof value === 'object') {
+    return value.map((one) => (typeof one === 'string' ? one : one.name)).join(', ');
+  }
   if (kind === 'bytes') return exactSizeText(value!);
   return kind === 'age' ? `${value! / DAY_SECONDS}d` : String(value);
 }
