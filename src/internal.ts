@@ -21,6 +21,7 @@ export type { LostRange } from './make/rescue/lost-ranges.js';
 export { foreseeRescued } from './make/rescue/write-copy.js';
 export { refuseFixedPlaces } from './edit/trim/plan-relocation.js';
 export { planWithinRoom } from './edit/plan/within-room.js';
+export { previewPlan } from './edit/tx/preview.js';
 export { shadowBytesOf, shadowWriteRanges } from './edit/tx/plan.js';
 export { LossList, salvagedRanges } from './make/copy/salvage.js';
 export type { SalvagedRange } from './make/copy/salvage.js';

@@ -6,42 +6,37 @@ import {
   profileOf,
   type AuditPolicy,
   type AuditReport,
-  type Level,
+  type BlockSource,
   type ProfileName,
 } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { nodeDecompressor, openFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { startProgress, type Progress } from '../../progress.js';
 import { readBaseline, withoutKnown } from '../audit-baseline.js';
+import { formatOf, tellAll, type TellingFlags } from '../audit-telling.js';
 import { printJson, printLines, type Context } from '../context.js';
+import { inOrder, inTurn } from '../in-order.js';
+import { mend, type MendFlags } from '../mending/mend.js';
 import { isLike } from '../patterns.js';
 import { readPolicy } from '../policy/read-policy.js';
 import { renderPolicy } from '../policy/render-policy.js';
 import { reportPolicyError, warnOfPolicy } from '../policy/report-policy.js';
-import { auditDocument } from '../present/audit-document.js';
-import { auditJson, ruleJson, totalsJson } from '../present/audit-json.js';
-import { auditLines, ruleLines, totalsLine } from '../present/audit-text.js';
-import { isAudited, type AuditResult } from '../present/audited.js';
-import { reportFailure } from '../report.js';
+import { ruleJson } from '../present/audit-json.js';
+import { ruleLines } from '../present/audit-text.js';
+import type { AuditResult } from '../present/audited.js';
+import type { StagedImage } from '../staged/with-staged.js';
 
 /** Flags of `audit`. */
-export interface AuditFlags {
+export interface AuditFlags extends TellingFlags, MendFlags {
   readonly profile?: readonly ProfileName[];
   readonly policy?: string;
   readonly readableBy?: readonly string[];
-  readonly failOn?: Level;
   readonly baseline?: string;
-  readonly format?: AuditFormat;
-  /** Of qsnap, for formats that name it. */
-  readonly version: string;
+  /** What git has staged is audited. */
+  readonly staged?: boolean;
+  /** What has one safe remedy is mended. */
+  readonly fix?: boolean;
 }
-
-/** What is printed: lines for people as the images are judged, or one document in the end. */
-export type AuditFormat = 'text' | 'json' | 'sarif' | 'junit' | 'markdown' | 'github';
-
-/** Images whose headers are read at once; what is printed keeps their order. */
-const AT_ONCE = 8;
 
 /** `qsnap audit IMAGE…` */
 export async function audit(
@@ -51,22 +46,32 @@ export async function audit(
 ): Promise<ExitCode> {
   const policy = await policyOf(flags, context);
   if (policy === undefined) return EXIT_CODES.notDone.code;
-  const format = context.json ? 'json' : (flags.format ?? 'text');
+  const format = formatOf(flags, context);
   const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
-  const progress = startProgress(context.io.stderr, !context.quiet);
-  const results: AuditResult[] = [];
-  try {
-    for await (const found of inOrder(paths, (path) => auditOne(path, policy, context))) {
-      const result = withoutKnown(found, baseline);
-      results.push(result);
-      progress.phase(`audited ${results.length} of ${paths.length} images`);
-      printResult(result, format, progress, context);
-    }
-  } finally {
-    progress.stop();
+  const auditFile = async (path: string, file = path): Promise<AuditResult> =>
+    withoutKnown(await auditOne(path, policy, context, file), baseline);
+  if (flags.staged === true) {
+    const { withStaged } = await import('../staged/with-staged.js');
+    return withStaged(context, async (images) => {
+      if (images.length === 0 && format === 'text' && !context.quiet) {
+        printLines(context, ['No qcow2 image is staged.']);
+      }
+      const work = async (image: StagedImage): Promise<AuditResult> =>
+        'error' in image ? image : auditFile(image.path, image.file);
+      return tellAll(inOrder(images, work), images.length, flags, context);
+    });
   }
-  tell(results, format, flags.version, context);
-  return exitCodeOf(results, flags.failOn ?? 'error');
+  const auditing = {
+    audit: auditFile,
+    judge: async (source: BlockSource, path: string) =>
+      withoutKnown({ path, report: await judge(source, path, policy, context) }, baseline).report,
+    tellsPeople: format === 'text',
+  };
+  const results =
+    flags.fix === true
+      ? inTurn(paths, (path) => mend(path, flags, auditing, context))
+      : inOrder(paths, (path) => auditFile(path));
+  return tellAll(results, paths.length, flags, context);
 }
 
 /** `qsnap audit --explain RULE…` */
@@ -127,16 +132,17 @@ async function policyOf(
 
 const nowOf = ({ io }: Context): number => Math.floor(io.now().getTime() / 1000);
 
-async function auditOne(path: string, policy: AuditPolicy, context: Context): Promise<AuditResult> {
+/** @param file to read in place of the one that is called so. */
+async function auditOne(
+  path: string,
+  policy: AuditPolicy,
+  context: Context,
+  file: string,
+): Promise<AuditResult> {
   try {
-    const source = await openFile(path, { forceShare: context.forceShare });
-    const decompressor = nodeDecompressor();
+    const source = await openFile(file, { forceShare: context.forceShare });
     try {
-      const now = nowOf(context);
-      return {
-        path,
-        report: await auditImage(source, policy, { now, path, matches: isLike, decompressor }),
-      };
+      return { path, report: await judge(source, path, policy, context) };
     } finally {
       await source.close();
     }
@@ -146,69 +152,13 @@ async function auditOne(path: string, policy: AuditPolicy, context: Context): Pr
   }
 }
 
-/** Results in the order of the paths, though several are worked on at once. */
-async function* inOrder<T>(
-  paths: readonly string[],
-  work: (path: string) => Promise<T>,
-): AsyncGenerator<T> {
-  const running: Promise<T>[] = [];
-  const start = (path: string): void => {
-    const one = work(path);
-    // Its error is taken in its turn.
-    one.catch(() => undefined);
-    running.push(one);
-  };
-  for (const path of paths) {
-    if (running.length === AT_ONCE) yield await running.shift()!;
-    start(path);
-  }
-  for (const one of running) yield await one;
-}
-
-function printResult(
-  result: AuditResult,
-  format: AuditFormat,
-  progress: Progress,
+function judge(
+  source: BlockSource,
+  path: string,
+  policy: AuditPolicy,
   context: Context,
-): void {
-  progress.stop();
-  if (!isAudited(result)) {
-    reportFailure(result.error, result.path, 'read', context);
-    return;
-  }
-  const isSilent = context.quiet && result.report.findings.length === 0;
-  if (format === 'text' && !isSilent) printLines(context, auditLines(result, context.style));
+): Promise<AuditReport> {
+  const now = nowOf(context);
+  const decompressor = nodeDecompressor();
+  return auditImage(source, policy, { now, path, matches: isLike, decompressor });
 }
-
-/** The document, or for people a line of totals where there are several images. */
-function tell(
-  results: readonly AuditResult[],
-  format: AuditFormat,
-  version: string,
-  context: Context,
-): void {
-  if (format === 'text') {
-    if (results.length > 1 && !context.quiet) printLines(context, ['', totalsLine(results)]);
-  } else if (format === 'json') {
-    printJson(context, { images: results.map(auditJson), totals: totalsJson(results) });
-  } else {
-    context.io.stdout.write(auditDocument(results, format, version));
-  }
-}
-
-/** Corruption is certain, and nothing may hide it; then comes what could not be audited. */
-function exitCodeOf(results: readonly AuditResult[], failOn: Level): ExitCode {
-  const reports: AuditReport[] = [];
-  let isWhole = true;
-  for (const result of results) {
-    if (isAudited(result)) reports.push(result.report);
-    else isWhole = false;
-  }
-  if (reports.some(({ isCorrupt }) => isCorrupt)) return EXIT_CODES.corrupt.code;
-  if (!isWhole) return EXIT_CODES.notDone.code;
-  const breaks = ({ findings }: AuditReport): boolean =>
-    findings.some(({ level }) => RANK[level] >= RANK[failOn]);
-  return reports.some(breaks) ? EXIT_CODES.violations.code : EXIT_CODES.done.code;
-}
-
-const RANK: Readonly<Record<Level, number>> = { note: 1, warning: 2, error: 3 };

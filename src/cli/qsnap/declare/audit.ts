@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { AuditFlags } from '../commands/audit.js';
 import { VERSION } from '../../version.js';
-import { collect, subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import { collect, editContext, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 const PROFILES = ['untrusted-upload', 'golden-image', 'evidence', 'host-backup'];
 const FORMATS = ['text', 'json', 'sarif', 'junit', 'markdown', 'github'];
@@ -32,6 +32,10 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
     )
     .addOption(new Option('--format <format>', 'what is printed; text by default').choices(FORMATS))
     .option('--baseline <file>', 'leave out what an earlier output of --json has')
+    .option('--staged', 'judge the images that git has staged, as they are staged')
+    .option('--fix', 'mend what has one safe remedy, and judge again')
+    .option('-y, --yes', 'of --fix: do not ask')
+    .option('-n, --dry-run', 'of --fix: say what would be mended, and change nothing')
     .option('--print-policy', 'print the rules as a policy file to begin with')
     .addOption(new Option('--explain <rule>', 'tell all about a rule').argParser(collect))
     .action(async (images: string[], flags: ParsedFlags, command: Command) => {
@@ -51,8 +55,10 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
         settle(await printPolicy(wanted, contextFor(command)));
         return;
       }
-      if (images.length === 0) command.error("error: missing required argument 'image'");
-      settle(await audit(images, wanted, contextFor(command)));
+      refuseMixed(images, rest, command);
+      const context =
+        rest.fix === true ? editContext(contextFor, command, rest.dryRun) : contextFor(command);
+      settle(await audit(images, wanted, context));
     });
 }
 
@@ -60,6 +66,20 @@ type ParsedFlags = Omit<AuditFlags, 'version'> & {
   readonly explain?: readonly string[];
   readonly printPolicy?: boolean;
 };
+
+function refuseMixed(images: readonly string[], flags: ParsedFlags, command: Command): void {
+  const { staged = false, fix = false } = flags;
+  if (staged && fix) {
+    command.error('error: --fix mends files, and what is staged is none');
+  }
+  if (staged && images.length > 0) {
+    command.error('error: --staged takes the images from git: none can be named');
+  }
+  if (!staged && images.length === 0) command.error("error: missing required argument 'image'");
+  if (!fix && (flags.yes === true || flags.dryRun === true)) {
+    command.error('error: --yes and --dry-run are for --fix');
+  }
+}
 
 function saysWhat({ profile, policy, readableBy }: Omit<AuditFlags, 'version'>): boolean {
   return profile !== undefined || policy !== undefined || readableBy !== undefined;
