@@ -8,6 +8,7 @@ import {
   type AuditReport,
   type BlockSource,
   type ProfileName,
+  type Stoppable,
 } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { nodeDecompressor, openFile } from '../../../node/index.js';
@@ -24,7 +25,7 @@ import { reportPolicyError, warnOfPolicy } from '../policy/report-policy.js';
 import { ruleJson } from '../present/audit-json.js';
 import { ruleLines } from '../present/audit-text.js';
 import type { AuditResult } from '../present/audited.js';
-import type { StagedImage } from '../staged/with-staged.js';
+import { withStaged, type StagedImage } from '../staged/with-staged.js';
 
 /** Flags of `audit`. */
 export interface AuditFlags extends TellingFlags, MendFlags {
@@ -48,16 +49,15 @@ export async function audit(
   if (policy === undefined) return EXIT_CODES.notDone.code;
   const format = formatOf(flags, context);
   const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
-  const auditFile = async (path: string, file = path): Promise<AuditResult> =>
-    withoutKnown(await auditOne(path, policy, context, file), baseline);
+  const auditFile = async (path: string, how: Reading = {}): Promise<AuditResult> =>
+    withoutKnown(await auditOne(path, policy, context, how), baseline);
   if (flags.staged === true) {
-    const { withStaged } = await import('../staged/with-staged.js');
-    return withStaged(context, async (images) => {
+    return withStaged(context, (images, signal) => {
       if (images.length === 0 && format === 'text' && !context.quiet) {
         printLines(context, ['No qcow2 image is staged.']);
       }
       const work = async (image: StagedImage): Promise<AuditResult> =>
-        'error' in image ? image : auditFile(image.path, image.file);
+        'error' in image ? image : auditFile(image.path, { file: image.file, signal });
       return tellAll(inOrder(images, work), images.length, flags, context);
     });
   }
@@ -132,17 +132,22 @@ async function policyOf(
 
 const nowOf = ({ io }: Context): number => Math.floor(io.now().getTime() / 1000);
 
-/** @param file to read in place of the one that is called so. */
+/** How an image is read. */
+interface Reading extends Stoppable {
+  /** The file to read in place of the one that the path names. */
+  readonly file?: string;
+}
+
 async function auditOne(
   path: string,
   policy: AuditPolicy,
   context: Context,
-  file: string,
+  { file = path, signal }: Reading,
 ): Promise<AuditResult> {
   try {
     const source = await openFile(file, { forceShare: context.forceShare });
     try {
-      return { path, report: await judge(source, path, policy, context) };
+      return { path, report: await judge(source, path, policy, context, signal) };
     } finally {
       await source.close();
     }
@@ -157,8 +162,9 @@ function judge(
   path: string,
   policy: AuditPolicy,
   context: Context,
+  signal?: AbortSignal,
 ): Promise<AuditReport> {
   const now = nowOf(context);
   const decompressor = nodeDecompressor();
-  return auditImage(source, policy, { now, path, matches: isLike, decompressor });
+  return auditImage(source, policy, { now, path, matches: isLike, decompressor, signal });
 }

@@ -21,7 +21,7 @@ export async function readBlobs<T extends { readonly blob: string }>(
   place: GitPlace,
   use: (one: T, blob: Blob) => Promise<void>,
 ): Promise<void> {
-  const child = startGit(['cat-file', '--batch'], place);
+  const child = await startGit(['cat-file', '--batch'], place);
   const ended = new Promise((resolve) => child.once('close', resolve));
   const failed = { error: new Error('git ended too early'), stderr: '' };
   child.on('error', (error) => (failed.error = error));

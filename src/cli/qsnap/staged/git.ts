@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { QsnapError } from '../../../index.js';
 
 /** Where git runs: what a hook sets (GIT_DIR, GIT_INDEX_FILE) is among the environment. */
@@ -10,12 +10,16 @@ export interface GitPlace {
 /** The list of a commit with some hundred thousand files. */
 const OUTPUT_BYTES_MAX = 256 * 2 ** 20;
 
+/** Half of what it loads is for nothing else, and most audits need no git. */
+const processes = (): Promise<typeof import('node:child_process')> => import('node:child_process');
+
 /**
  * What a git command prints.
  *
  * @throws QsnapError OPEN_FAILED with git's own words where it fails or is not there; ABORTED.
  */
-export function git(args: readonly string[], place: GitPlace): Promise<Buffer> {
+export async function git(args: readonly string[], place: GitPlace): Promise<Buffer> {
+  const { execFile } = await processes();
   const options = {
     env: quietly(place.env),
     signal: place.signal,
@@ -31,7 +35,11 @@ export function git(args: readonly string[], place: GitPlace): Promise<Buffer> {
 }
 
 /** A git command that is written to and read from. */
-export function startGit(args: readonly string[], { env, signal }: GitPlace): ChildProcess {
+export async function startGit(
+  args: readonly string[],
+  { env, signal }: GitPlace,
+): Promise<ChildProcess> {
+  const { spawn } = await processes();
   return spawn('git', args, { env: quietly(env), signal, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 

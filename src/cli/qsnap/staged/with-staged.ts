@@ -27,13 +27,14 @@ const MAGIC = Buffer.from('QFI\xfb', 'latin1');
  */
 export async function withStaged(
   context: Context,
-  use: (images: readonly StagedImage[]) => Promise<ExitCode>,
+  use: (images: readonly StagedImage[], signal: AbortSignal) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   try {
     return await context.io.interruptible(async (signal) => {
       const folder = await mkdtemp(join(tmpdir(), 'qsnap-staged-'));
       try {
-        return await use(await takeOut(folder, { env: context.io.env, signal }, context));
+        const images = await takeOut(folder, { env: context.io.env, signal }, context);
+        return await use(images, signal);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
