@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -175,6 +175,43 @@ test.each([
   const { code, stdout, stderr } = await qsnap([...argv, imageOf('five-snapshots')]);
   expect({ code, stderr }).toEqual({ code: 4, stderr: '' });
   expect(stdout).toContain(shown);
+});
+
+describe('--report', () => {
+  const argv = ['audit', '--profile', 'golden-image'];
+
+  test('writes other documents of the same audit, each as --format prints it', async () => {
+    const folder = temporaryDirectory();
+    const image = imageOf('five-snapshots');
+    const formats = ['json', 'sarif', 'junit', 'markdown', 'github'];
+    const reports = formats.map((format) => `${format}=${path.join(folder, `a=${format}`)}`);
+    const options = reports.flatMap((report) => ['--report', report]);
+    const ran = await qsnap([...argv, ...options, image]);
+    expect(ran).toEqual(await qsnap([...argv, image]));
+    for (const format of formats) {
+      const { stdout } = await qsnap([...argv, '--format', format, image]);
+      expect(readFileSync(path.join(folder, `a=${format}`), 'utf8')).toBe(stdout);
+    }
+    expect(readdirSync(folder)).toHaveLength(formats.length);
+  });
+
+  test('replaces no file, and says so before anything is judged', async () => {
+    const image = imageOf('five-snapshots');
+    const before = readFileSync(image);
+    const free = path.join(temporaryDirectory(), 'free');
+    const options = ['--report', `json=${free}`, '--report', `sarif=${image}`];
+    const { code, stdout, stderr } = await qsnap([...argv, ...options, image]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(`qsnap: ${image} exists already\nhint: choose another name\n`);
+    expect(readFileSync(image).equals(before)).toBe(true);
+    expect(existsSync(free)).toBe(false);
+  });
+
+  test.each(['sarif', 'sarif=', 'text=x', 'xml=x', '=x', 'sarif=-'])('refuses %j', async (word) => {
+    const { code, stderr } = await qsnap([...argv, '--report', word, 'x']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('--report <format=file>');
+  });
 });
 
 describe('rules', () => {

@@ -2,7 +2,14 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { AuditFlags } from '../commands/audit.js';
 import { VERSION } from '../../version.js';
-import { collect, editContext, subcommand, type ContextFor, type Settle } from '../subcommand.js';
+import {
+  collect,
+  editContext,
+  newFileOf,
+  subcommand,
+  type ContextFor,
+  type Settle,
+} from '../subcommand.js';
 
 const PROFILES = ['untrusted-upload', 'golden-image', 'evidence', 'host-backup'];
 const FORMATS = ['text', 'json', 'sarif', 'junit', 'markdown', 'github'];
@@ -31,6 +38,11 @@ export function addAudit(program: Command, contextFor: ContextFor, settle: Settl
       ).choices(['error', 'warning', 'note']),
     )
     .addOption(new Option('--format <format>', 'what is printed; text by default').choices(FORMATS))
+    .addOption(
+      new Option('--report <format=file>', 'another document besides, into a new file').argParser(
+        reportFile,
+      ),
+    )
     .option('--baseline <file>', 'leave out what an earlier output of --json has')
     .option('--staged', 'judge the images that git has staged, as they are staged')
     .option('--fix', 'mend what has one safe remedy, and judge again')
@@ -88,6 +100,16 @@ function saysWhat({ profile, policy, readableBy }: Omit<AuditFlags, 'version'>):
 function profileName(text: string, before: readonly string[] = []): readonly string[] {
   if (PROFILES.includes(text)) return [...before, text];
   throw new InvalidArgumentError(`Write ${PROFILES.join(', ')}.`);
+}
+
+type Reports = NonNullable<AuditFlags['report']>;
+
+function reportFile(text: string, before: Reports = []): Reports {
+  const [, format, file] = /^(\w+)=(.+)$/su.exec(text) ?? [];
+  if (format === undefined || file === undefined || !FORMATS.slice(1).includes(format)) {
+    throw new InvalidArgumentError(`Write ${FORMATS.slice(1).join(', ')}, "=" and a file name.`);
+  }
+  return [...before, { format: format as Reports[number]['format'], file: newFileOf(file) }];
 }
 
 function readerNames(text: string, before: readonly string[] = []): readonly string[] {
