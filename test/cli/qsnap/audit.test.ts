@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { AUDIT_RULES, PROFILE_NAMES, profileOf } from '../../../src/index.js';
 import { COMMAND_NAMES } from '../../../src/cli/qsnap/program.js';
 import { optionLines, ruleLines } from '../../../src/cli/qsnap/present/audit-text.js';
+import { safeRemedyOf } from '../../../src/cli/qsnap/mending/safe-remedies.js';
 import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
 import { fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
@@ -245,6 +246,7 @@ describe('rules', () => {
     const text = AUDIT_RULES.map((rule) => {
       const options = optionLines(rule);
       const { remedy, example } = helpOfRule(rule);
+      const fix = safeRemedyOf(rule);
       const profiles = PROFILE_NAMES.flatMap((name) => {
         const level = profileOf(name).rules.get(rule.id)?.level;
         return level === undefined ? [] : [`${name} (${level})`];
@@ -256,6 +258,7 @@ describe('rules', () => {
         '',
         `- Why: ${rule.reason}`,
         `- What to do: ${remedy}`,
+        ...(fix === undefined ? [] : [`- Mended by --fix: ${fix.does}`]),
         `- In a policy: \`${example}\``,
         `- In profiles: ${profiles.length === 0 ? 'none' : profiles.join(', ')}`,
         ...options.map((line) => `- Option ${line}`),
