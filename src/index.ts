@@ -89,7 +89,12 @@ export type { ExecuteScrubOptions, ScrubbedBytes } from './edit/scrub/execute-sc
 export { measureScrub } from './edit/scrub/look-through.js';
 export type { MeasureScrubOptions, RemainingBytes } from './edit/scrub/look-through.js';
 export { planScrub } from './edit/scrub/plan-scrub.js';
-export type { ScrubFacts, ScrubPlan } from './edit/scrub/plan-scrub.js';
+export type {
+  PlanScrubOptions,
+  ScrubFacts,
+  ScrubPart,
+  ScrubPlan,
+} from './edit/scrub/plan-scrub.js';
 export { scrubImage } from './edit/scrub/scrub-image.js';
 export type { ScrubOptions, ScrubReport } from './edit/scrub/scrub-image.js';
 export type { ResizeOptions } from './edit/resize/resize-options.js';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Worker, type ResourceLimits } from 'node:worker_threads';
+import { settled } from '../../internal.js';
 import type { TaskArguments, TaskName, TaskResult } from './tasks.js';
 import type { Answer, Order } from './thread.js';
 
@@ -78,7 +79,7 @@ export class ThreadPool {
   /** Ends all threads; tasks in them are lost. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#all].map((worker) => worker.terminate()));
+    await settled([...this.#all].map((worker) => worker.terminate()));
   }
 
   async #inThread(program: string, order: Order): Promise<unknown> {

@@ -41,11 +41,14 @@ function parsedFile(file: string): unknown {
 }
 
 /** The result without the findings that were there before. */
-export function withoutKnown(result: AuditResult, baseline: Baseline | undefined): AuditResult {
+export function withoutKnown<Result extends AuditResult>(
+  result: Result,
+  baseline: Baseline | undefined,
+): Result {
   if (baseline === undefined || !isAudited(result)) return result;
   const { path, report } = result;
   const findings = report.findings.filter(({ rule, facts }) => {
     return !baseline.has(fingerprint(path, rule.id, facts));
   });
-  return { path, report: { ...report, findings } };
+  return { ...result, report: { ...report, findings } };
 }

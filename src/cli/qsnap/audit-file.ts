@@ -1,4 +1,10 @@
-import { auditImage, isQsnapError, type AuditPolicy } from '../../index.js';
+import {
+  auditImage,
+  isQsnapError,
+  type AuditPolicy,
+  type AuditReport,
+  type BlockSource,
+} from '../../index.js';
 import { nodeDecompressor } from '../../node/index.js';
 import { shownLocation } from '../remote/location.js';
 import { openSource } from '../remote/open-source.js';
@@ -11,6 +17,8 @@ import { secretFinder } from './secret-finder.js';
 export interface AuditTask {
   /** A path or an address. */
   readonly path: string;
+  /** The file to read in place of the one that the path names. */
+  readonly file?: string;
   readonly policy: AuditPolicy;
   readonly forceShare: boolean;
   /** Seconds since the Epoch. */
@@ -20,21 +28,12 @@ export interface AuditTask {
 }
 
 /** Audits the image in a file or on a server. What keeps it from being read is in the result. */
-export async function auditFile(task: AuditTask): Promise<AuditResult> {
-  const { policy, forceShare, now } = task;
+export async function auditFile(task: AuditTask, signal?: AbortSignal): Promise<AuditResult> {
   const path = shownLocation(task.path);
   try {
-    const source = await openSource(task.path, { forceShare });
+    const source = await openSource(task.file ?? task.path, { forceShare: task.forceShare });
     try {
-      const report = await auditImage(source, policy, {
-        now,
-        path,
-        matches: isLike,
-        decompressor: nodeDecompressor(),
-        findSecrets: secretFinder(policy),
-        gate: task.backing ? hostGate({ forceShare }) : undefined,
-      });
-      return { path, report };
+      return { path, report: await judgeSource(source, task, signal) };
     } finally {
       await source.close();
     }
@@ -42,4 +41,21 @@ export async function auditFile(task: AuditTask): Promise<AuditResult> {
     if (!isQsnapError(error)) throw error;
     return { path, error };
   }
+}
+
+/** Judges an image that is open. @throws QsnapError. */
+export function judgeSource(
+  source: BlockSource,
+  { path, policy, forceShare, now, backing }: AuditTask,
+  signal?: AbortSignal,
+): Promise<AuditReport> {
+  return auditImage(source, policy, {
+    now,
+    path: shownLocation(path),
+    matches: isLike,
+    decompressor: nodeDecompressor(),
+    findSecrets: secretFinder(policy),
+    gate: backing ? hostGate({ forceShare }) : undefined,
+    signal,
+  });
 }

@@ -42,6 +42,8 @@ export const EXAMPLES = {
       'exit code 0, or 4 where a rule is broken',
     ],
     ['qsnap audit --readable-by openstack,libqcow disk.qcow2', 'who could not read it'],
+    ['qsnap audit --profile golden-image --staged', 'in a hook of git'],
+    ['qsnap audit --profile golden-image --fix disk.qcow2', 'mend what is safe to'],
     ['qsnap audit --explain QS1201', 'why, and what to do'],
   ]),
   map: examples([

@@ -10,7 +10,7 @@ import { lastUsed } from '../trim/used-end.js';
 import { bound, type Bound } from '../tx/plan.js';
 import { slackOf } from './slack.js';
 
-/** What nothing refers to, in bytes; much of it may be zeros already. */
+/** What nothing refers to of the parts that are scrubbed, in bytes; much of it may be zeros already. */
 export interface ScrubFacts {
   /** In free clusters before the last cluster that is in use. */
   readonly freeBytes: number;
@@ -27,7 +27,14 @@ export interface ScrubFacts {
 
 /** The parts of a plan, in the order in which they are scrubbed. */
 export const SCRUB_PARTS = ['slack', 'free', 'tail'] as const;
+/** A part of what nothing refers to. */
 export type ScrubPart = (typeof SCRUB_PARTS)[number];
+
+/** How a scrub is planned. */
+export interface PlanScrubOptions extends Stoppable {
+  /** What is scrubbed; without it all parts are. */
+  readonly parts?: readonly ScrubPart[] | undefined;
+}
 
 /** What a scrub makes zeros of, as data: ranges that do not overlap, and that nothing refers to. */
 export interface ScrubPlan<Source extends BlockSource = BlockSource> extends Bound<Source> {
@@ -58,7 +65,7 @@ export interface ScrubPlan<Source extends BlockSource = BlockSource> extends Bou
  */
 export async function planScrub<Source extends BlockSource>(
   image: OpenImage<Source>,
-  { signal }: Stoppable = {},
+  { signal, parts = SCRUB_PARTS }: PlanScrubOptions = {},
 ): Promise<ScrubPlan<Source>> {
   refuseUnfit(image);
   const edit = await surveyUnchanged(stoppableImage(image, signal, 'the planning'));
@@ -69,16 +76,18 @@ export async function planScrub<Source extends BlockSource>(
   const { clusterBytes } = geometry;
   const end = lastUsed(audited.counts, edit.format.fileClusters) + 1;
   const endBytes = Math.min(end * clusterBytes, fileSizeBytes);
-  const free = freeRanges(audited.free, end, clusterBytes);
-  const tailBytes = fileSizeBytes - endBytes;
-  const slack = slackOf(audited);
+  const of = (part: ScrubPart, ranges: readonly ByteRange[]): readonly ByteRange[] =>
+    parts.includes(part) ? ranges.filter(({ length }) => length > 0) : [];
+  const free = of('free', freeRanges(audited.free, end, clusterBytes));
+  const tail = of('tail', [{ at: endBytes, length: fileSizeBytes - endBytes }]);
+  const slack = of('slack', slackOf(audited));
   return bound(
     {
       ...{ operation: 'scrub' as const, headerSector, fileSizeBytes },
-      ...{ free, tail: tailBytes > 0 ? [{ at: endBytes, length: tailBytes }] : [], slack },
+      ...{ free, tail, slack },
       facts: {
         freeBytes: bytesOf(free),
-        tailBytes,
+        tailBytes: bytesOf(tail),
         slackBytes: bytesOf(slack),
         leakedClusters: audited.leakedClusters,
       },

@@ -1,10 +1,11 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { AUDIT_RULES, PROFILE_NAMES, profileOf } from '../../../src/index.js';
 import { COMMAND_NAMES } from '../../../src/cli/qsnap/program.js';
 import { optionLines, ruleLines } from '../../../src/cli/qsnap/present/audit-text.js';
+import { safeRemedyOf } from '../../../src/cli/qsnap/mending/safe-remedies.js';
 import { helpOfRule } from '../../../src/cli/qsnap/rule-help.js';
 import { copyCompanions, fixtureNames } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
@@ -208,6 +209,43 @@ test.each([
   expect(stdout).toContain(shown);
 });
 
+describe('--report', () => {
+  const argv = ['audit', '--profile', 'golden-image'];
+
+  test('writes other documents of the same audit, each as --format prints it', async () => {
+    const folder = temporaryDirectory();
+    const image = imageOf('five-snapshots');
+    const formats = ['json', 'sarif', 'junit', 'markdown', 'github'];
+    const reports = formats.map((format) => `${format}=${path.join(folder, `a=${format}`)}`);
+    const options = reports.flatMap((report) => ['--report', report]);
+    const ran = await qsnap([...argv, ...options, image]);
+    expect(ran).toEqual(await qsnap([...argv, image]));
+    for (const format of formats) {
+      const { stdout } = await qsnap([...argv, '--format', format, image]);
+      expect(readFileSync(path.join(folder, `a=${format}`), 'utf8')).toBe(stdout);
+    }
+    expect(readdirSync(folder)).toHaveLength(formats.length);
+  });
+
+  test('replaces no file, and says so before anything is judged', async () => {
+    const image = imageOf('five-snapshots');
+    const before = readFileSync(image);
+    const free = path.join(temporaryDirectory(), 'free');
+    const options = ['--report', `json=${free}`, '--report', `sarif=${image}`];
+    const { code, stdout, stderr } = await qsnap([...argv, ...options, image]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(`qsnap: ${image} exists already\nhint: choose another name\n`);
+    expect(readFileSync(image).equals(before)).toBe(true);
+    expect(existsSync(free)).toBe(false);
+  });
+
+  test.each(['sarif', 'sarif=', 'text=x', 'xml=x', '=x', 'sarif=-'])('refuses %j', async (word) => {
+    const { code, stderr } = await qsnap([...argv, '--report', word, 'x']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('--report <format=file>');
+  });
+});
+
 describe('rules', () => {
   test('ids ascend, names differ, and every profile names rules that there are', () => {
     const ids = AUDIT_RULES.map(({ id }) => id);
@@ -239,6 +277,7 @@ describe('rules', () => {
     const text = AUDIT_RULES.map((rule) => {
       const options = optionLines(rule);
       const { remedy, example } = helpOfRule(rule);
+      const fix = safeRemedyOf(rule);
       const profiles = PROFILE_NAMES.flatMap((name) => {
         const level = profileOf(name).rules.get(rule.id)?.level;
         return level === undefined ? [] : [`${name} (${level})`];
@@ -250,6 +289,7 @@ describe('rules', () => {
         '',
         `- Why: ${rule.reason}`,
         `- What to do: ${remedy}`,
+        ...(fix === undefined ? [] : [`- Mended by --fix: ${fix.does}`]),
         `- In a policy: \`${example}\``,
         `- In profiles: ${profiles.length === 0 ? 'none' : profiles.join(', ')}`,
         ...options.map((line) => `- Option ${line}`),

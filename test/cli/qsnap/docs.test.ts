@@ -59,6 +59,7 @@ test('the page prints what the commands print', async () => {
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
   writeFileSync('branches.qcow2', loadFixture('applied-and-deleted'));
+  writeFileSync('leaking.qcow2', loadFixture('refcount-leaks'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
   writeFileSync('lost.qcow2', withoutActiveL1(loadFixture('five-snapshots')));
   writeGroup();
@@ -67,7 +68,9 @@ test('the page prints what the commands print', async () => {
     rendered += part.startsWith('$ ') ? await replayed(part, page) : part;
   }
   await expect(rendered).toMatchFileSnapshot(PAGE);
-  for (const image of ['disk.qcow2', 'vm.qcow2', 'nvram.qcow2']) await expectSound(image);
+  for (const image of ['disk.qcow2', 'leaking.qcow2', 'vm.qcow2', 'nvram.qcow2']) {
+    await expectSound(image);
+  }
 });
 
 test('the page has the tables of what is said after a failed edit and a failed repair', () => {

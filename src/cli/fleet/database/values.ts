@@ -17,6 +17,10 @@ const exactNumber = (text: string): number | string => {
   return Number.isSafeInteger(value) ? value : text;
 };
 
+function parsed(text: string): unknown {
+  return JSON.parse(text);
+}
+
 const READERS: Readonly<Record<number, (text: string) => unknown>> = {
   [TYPES.bool]: (text) => text === 't',
   [TYPES.int8]: exactNumber,
@@ -24,8 +28,8 @@ const READERS: Readonly<Record<number, (text: string) => unknown>> = {
   [TYPES.int4]: Number,
   [TYPES.float4]: Number,
   [TYPES.float8]: Number,
-  [TYPES.json]: (text) => JSON.parse(text) as unknown,
-  [TYPES.jsonb]: (text) => JSON.parse(text) as unknown,
+  [TYPES.json]: parsed,
+  [TYPES.jsonb]: parsed,
 };
 
 /** Of every other type the text stays: dates as the server prints them, numbers of any length whole. */

@@ -1,3 +1,4 @@
+import { settled } from '../../../internal.js';
 import type { Database, Sql } from '../database/database.js';
 import { stampOf, UNKNOWN_VERSION } from '../examine/stamp.js';
 import type { Queue, Task } from '../queue/queue.js';
@@ -118,7 +119,7 @@ async function filterAsync<T>(
   const kept: T[] = [];
   for (let from = 0; from < items.length; from += STAMPS_AT_ONCE) {
     const some = items.slice(from, from + STAMPS_AT_ONCE);
-    const passed = await Promise.all(some.map(test));
+    const passed = await settled(some.map(test));
     kept.push(...some.filter((_, i) => passed[i]));
   }
   return kept;

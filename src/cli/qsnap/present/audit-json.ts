@@ -1,13 +1,17 @@
 import type { AuditFinding, Rule } from '../../../index.js';
 import { utcTimeText } from '../../text.js';
 import { errorJson } from '../report.js';
+import { safeRemedyOf } from '../mending/safe-remedies.js';
 import { helpOfRule } from '../rule-help.js';
 import { countLevels } from './audit-text.js';
 import { findingsOf, isAudited, type AuditResult } from './audited.js';
 
 /** One image. docs/schema/audit.json. */
 export function auditJson(result: AuditResult): Record<string, unknown> {
-  if (!isAudited(result)) return { filename: result.path, error: errorJson(result.error, 'read') };
+  const mended = result.mending && { mending: result.mending };
+  if (!isAudited(result)) {
+    return { filename: result.path, error: errorJson(result.error, 'read'), ...mended };
+  }
   const { findings, excepted, isCorrupt } = result.report;
   return {
     filename: result.path,
@@ -18,6 +22,7 @@ export function auditJson(result: AuditResult): Record<string, unknown> {
       reason: exception.reason,
       until: utcTimeText({ seconds: exception.until, nanoseconds: 0 }),
     })),
+    ...mended,
   };
 }
 
@@ -48,7 +53,8 @@ export function totalsJson(results: readonly AuditResult[]): Record<string, unkn
 /** A rule, for `--explain --json`. */
 export function ruleJson(rule: Rule): Record<string, unknown> {
   const { judge: _, ...facts } = rule;
-  return { ...facts, ...helpOfRule(rule) };
+  const fix = safeRemedyOf(rule)?.does;
+  return { ...facts, ...helpOfRule(rule), ...(fix !== undefined && { fix }) };
 }
 
 /** What stays the same of a finding when the image is written to. */

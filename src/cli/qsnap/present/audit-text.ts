@@ -2,6 +2,7 @@ import type { AuditFinding, Level, OptionSpec, Rule } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import type { Style } from '../../style.js';
 import { countText, exactSizeText, hexText, oneSafeLine } from '../../text.js';
+import { safeRemedyOf } from '../mending/safe-remedies.js';
 import { helpOfRule } from '../rule-help.js';
 import { findingsOf, isAudited, type Audited, type AuditResult } from './audited.js';
 
@@ -65,12 +66,14 @@ function findingLine({ rule, level, message, at }: AuditFinding, style: Style): 
 export function ruleLines(rule: Rule): readonly string[] {
   const options = optionLines(rule);
   const { remedy, example } = helpOfRule(rule);
+  const fix = safeRemedyOf(rule);
   return [
     `${rule.id} ${rule.name}`,
     `${rule.title}.`,
     '',
     `Why: ${rule.reason}`,
     `What to do: ${remedy}`,
+    ...(fix === undefined ? [] : [`Mended by --fix: ${fix.does}`]),
     `In a policy: ${example}`,
     ...(options.length > 0 ? ['Options:', ...options.map((line) => `  ${line}`)] : []),
   ];

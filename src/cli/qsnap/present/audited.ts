@@ -1,13 +1,21 @@
 import type { AuditFinding, AuditReport, QsnapError } from '../../../index.js';
 
+/** What became of an image besides being judged. */
+interface Mending {
+  /** What was done to mend it, or would be. */
+  readonly mending?: Readonly<Record<string, unknown>>;
+  /** Whether something was to be mended and is not. */
+  readonly isLeft?: boolean;
+}
+
 /** What an audit of one image gave. */
-export interface Audited {
+export interface Audited extends Mending {
   readonly path: string;
   readonly report: AuditReport;
 }
 
 /** An image that could not be read. */
-export interface NotAudited {
+export interface NotAudited extends Mending {
   readonly path: string;
   readonly error: QsnapError;
 }
