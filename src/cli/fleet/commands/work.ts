@@ -7,6 +7,7 @@ import type { Context } from '../../qsnap/context.js';
 import type { Database } from '../database/database.js';
 import type { Queue } from '../queue/queue.js';
 import type { StoreLimit } from '../worker/limits.js';
+import { countWaiting } from '../worker/count-waiting.js';
 import { runWorker, type WorkerWatch } from '../worker/run-worker.js';
 
 /** Flags of every command that reads images for a catalogue. */
@@ -35,6 +36,7 @@ export async function workThrough(
   queue: Queue,
   flags: WorkFlags,
   context: Context,
+  watch: WorkerWatch = {},
 ): Promise<number | undefined> {
   const waiting = await countWaiting(database);
   const progress = startProgress(context.io.stderr, !context.quiet);
@@ -42,7 +44,9 @@ export async function workThrough(
   let done = 0;
   try {
     return await work(database, queue, flags, context, true, {
-      onDone: () => {
+      ...watch,
+      onDone: (job, record, seconds) => {
+        watch.onDone?.(job, record, seconds);
         done += 1;
         progress.update(done, Math.max(done, waiting));
       },
@@ -88,11 +92,4 @@ export async function work(
   } finally {
     await pool.close();
   }
-}
-
-async function countWaiting(database: Database): Promise<number> {
-  const { rows } = await database.query<{ count: number }>(
-    'select count(*)::int4 as count from qsnap.images where have < wanted',
-  );
-  return rows[0]!.count;
 }

@@ -1,12 +1,12 @@
 /** The commands on a catalogue of images. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { ContextFor, Settle } from '../../qsnap/subcommand.js';
 import { catalogAdd, catalogRefresh, type AddFlags, type RefreshFlags } from '../commands/add.js';
 import { catalogRemove, catalogStatus } from '../commands/status.js';
 import { worker, type WorkerFlags } from '../commands/worker.js';
 import type { CatalogFlags } from '../with-catalog.js';
 import { EXAMPLES } from './examples.js';
-import { addPolicyOptions, addWorkOptions, databaseOption } from './options.js';
+import { addPolicyOptions, addWorkOptions, databaseOption, portOf } from './options.js';
 
 /** Adds `catalog` and what it has. */
 export function addCatalog(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -58,6 +58,11 @@ export function addWorker(program: Command, contextFor: ContextFor, settle: Sett
     ),
   )
     .option('--once', 'end when no image waits')
+    .addOption(
+      new Option('--metrics <port>', 'tell Prometheus on this port of 127.0.0.1; 0: any').argParser(
+        portOf,
+      ),
+    )
     .action(async (flags: WorkerFlags, command: Command) => {
       settle(await worker(flags, contextFor(command)));
     });

@@ -37,9 +37,14 @@ export function addPolicyOptions(command: Command): Command {
     .option('--policy <file>', 'rules of your own, in YAML or JSON');
 }
 
-export function countOf(text: string): number {
+function countOf(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Write a number from 1.');
+}
+
+export function portOf(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
+  throw new InvalidArgumentError('Write a port: 0 to 65535.');
 }
 
 type NamedLimit = readonly [store: string, limit: StoreLimit];

@@ -27,7 +27,7 @@ export interface WorkerOptions {
 export interface WorkerWatch {
   onBegun?(job: Job): void;
   onDone?(job: Job, record: ImageRecord, seconds: number): void;
-  onStored?(done: number): void;
+  onStored?(count: number): void;
 }
 
 /** Results that are stored by one transaction at most, and how long one waits for others. */
@@ -210,13 +210,14 @@ class Working {
     const finished = this.#finished;
     this.#finished = [];
     const jobs = finished.map(({ job }) => job);
+    const before = this.#stored;
     const all = await this.#patiently(() => this.#storeTogether(finished));
     if (all === undefined) {
       // One of them is another worker's by now: each for itself.
       for (const one of finished) await this.#patiently(() => this.#storeTogether([one]));
     }
     for (const { id } of jobs) this.#held.delete(id);
-    this.#options.watch?.onStored?.(this.#stored);
+    this.#options.watch?.onStored?.(this.#stored - before);
   }
 
   /** @returns undefined, and nothing is stored, where not all of the jobs are still this worker's. */
