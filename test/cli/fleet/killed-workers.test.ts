@@ -1,0 +1,52 @@
+/** A slice of `npm run fleet`: workers and the database are killed while images change, go and are replaced. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { campaign, single } from '../../fleet/campaign.js';
+import { differences } from '../../fleet/differences.js';
+import { writeImages } from '../../fleet/images.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { describeUnless } from '../../support/left-out.js';
+import { randomFrom, seedOf } from '../../support/model-random.js';
+import { lackOfPostgres, startPostgres, type Postgres } from '../../support/postgres.js';
+
+const IMAGES = 60;
+const KILLS = 3;
+const DISTURBED = 6;
+
+describeUnless(lackOfPostgres(), 'QSNAP_REQUIRE_POSTGRES', 'workers on a server', () => {
+  let server: Postgres;
+  beforeAll(async () => {
+    server = (await startPostgres())!;
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  test(`killed ${KILLS} times, seed ${seedOf()}: every image has the result of an undisturbed run`, async () => {
+    const folder = join(temporaryDirectory(), 'images');
+    mkdirSync(folder);
+    const paths = await writeImages(folder, IMAGES);
+    const { contents, disturbed } = await campaign({
+      folder,
+      paths,
+      database: server,
+      workers: 2,
+      kills: KILLS,
+      disturbed: DISTURBED,
+      random: randomFrom(seedOf()),
+    });
+    const wanted = await single(folder, await anotherDatabase(server.url));
+    expect(wanted.tables['images']!.length).toBeGreaterThan(IMAGES - DISTURBED - 1);
+    expect(differences(contents, wanted, disturbed)).toEqual([]);
+  });
+});
+
+async function anotherDatabase(url: string): Promise<string> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('create database undisturbed');
+  await client.end();
+  return url.replace(/postgres$/, 'undisturbed');
+}
