@@ -126,11 +126,10 @@ class HttpSource implements BlockSource {
       throw this.#error('OPEN_FAILED', `Can't ${doing}: ${reasonOf(error)}`, error);
     }
     const range = contentRange(response);
-    // An empty file has no first byte: 416, with the size after the slash.
-    const isEmpty = response.status === 416 && range?.sizeBytes === 0;
+    const isEmpty = isOfEmptyFile(response, range);
     const odd = isEmpty ? undefined : oddnessOf(response, range, 0, HEAD_BYTES);
     if (odd !== undefined) await this.#refuse(response, 'OPEN_FAILED', doing, odd);
-    const sizeBytes = range?.sizeBytes;
+    const sizeBytes = isEmpty ? 0 : range?.sizeBytes;
     if (sizeBytes === undefined) return this.#refuse(response, 'OPEN_FAILED', doing, NO_RANGE);
     const bytes = new Uint8Array(isEmpty ? 0 : range!.end!);
     const { count, error } = await receive(response, bytes);
@@ -268,6 +267,15 @@ class HttpSource implements BlockSource {
   ): QsnapError {
     return new QsnapError(code, message, { file: this.label, ...details }, cause);
   }
+}
+
+/** An empty file has no first byte: 416, with the size after the slash. nginx sends all of it, which is nothing. */
+function isOfEmptyFile(
+  { status, headers }: HttpResponse,
+  range: ContentRange | undefined,
+): boolean {
+  if (status === 416) return range?.sizeBytes === 0;
+  return status === 200 && headers.get('content-length') === '0';
 }
 
 /** Whether the server tells of another version than the one that was opened. */
