@@ -32,7 +32,7 @@ const HTTP_READ_LIMITS: SpanLimits = {
 };
 
 /** As many as a browser opens to one server. */
-const HTTP_CALLS_IN_FLIGHT = 6;
+const REQUESTS_IN_FLIGHT = 6;
 
 /** The opening brings so much of the beginning: the header area of an image with default clusters. */
 const HEAD_BYTES = 64 * KiB;
@@ -60,6 +60,8 @@ export interface HttpOptions {
   readonly fetch?: Fetch;
   /** Sent with every request, such as an Authorization. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Requests that are sent before the first of them is answered: 6. */
+  readonly requestsInFlight?: number;
   /** Resolves to whether to try again, when it is time to. Without it nothing is tried twice. */
   readonly retry?: (failed: FailedTry) => Promise<boolean>;
 }
@@ -154,8 +156,9 @@ class HttpSource implements BlockSource {
       into.fill(0, known.length);
       return false;
     });
+    const inFlight = this.#options.requestsInFlight ?? REQUESTS_IN_FLIGHT;
     const spans = readSpans(elsewhere, HTTP_READ_LIMITS);
-    await runInFlight(spans, HTTP_CALLS_IN_FLIGHT, (span) => this.#readSpan(span));
+    await runInFlight(spans, inFlight, (span) => this.#readSpan(span));
   }
 
   close(): Promise<void> {

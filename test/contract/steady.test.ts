@@ -1,6 +1,9 @@
 /** `openUrl` on servers that fail now and then: what passes is waited for, and what does not is told. */
-import { afterEach, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
 import { openUrl, type OpenUrlOptions } from '../../src/node/open-url.js';
+import { freePort } from '../support/ports.js';
 import { rangeServer, type RangeServer, type Served } from '../support/range-server.js';
 import { sourceContract } from './device-contract.js';
 
@@ -129,10 +132,12 @@ test.each([
 });
 
 test('a server that is not there is told at once, and waited for where it was', async () => {
-  const { server, source, waits, open } = await opened({});
+  const { server, source, waits } = await opened({});
+  const sleep = (): Promise<never> => Promise.reject(new Error('nothing is waited for'));
+  const port = await freePort();
+  const opening = openUrl(`http://127.0.0.1:${port}/x`, { sleep });
+  await expect(opening).rejects.toThrow('ECONNREFUSED');
   await server.close();
-  await expect(open()).rejects.toThrow('ECONNREFUSED');
-  expect(waits).toEqual([]);
   await expect(source.readBatch([read(100_000, 10)])).rejects.toMatchObject({
     code: 'READ_FAILED',
     details: { at: 100_000 },
@@ -217,5 +222,43 @@ test.each(['ftp://host/x', 'disk.qcow2', 'http://?secret'])('%s is refused', asy
   await expect(openUrl(url)).rejects.toMatchObject({
     code: 'OPEN_FAILED',
     message: `Can't open ${url.replace('?secret', '')}: it is no http or https address`,
+  });
+});
+
+describe('a redirect', () => {
+  const redirected = async (location: string, headers: Record<string, string> = {}) => {
+    const seen: unknown[] = [];
+    const target = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(416, { 'content-range': 'bytes */0' }).end();
+    });
+    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+    const { port } = target.address() as AddressInfo;
+    const { server } = await served({
+      status: 307,
+      headers: { location: location.replace('TARGET', `http://127.0.0.1:${port}/x`) },
+    });
+    const opening = openUrl(server.url, { headers, tries: 1 });
+    await opening.catch(() => undefined);
+    target.close();
+    return { seen, opening, requests: server.ranges.length };
+  };
+
+  test('to another server takes no Authorization there', async () => {
+    const { seen, opening } = await redirected('TARGET', { Authorization: 'Basic eA==' });
+    await opening;
+    expect(seen).toEqual([undefined]);
+  });
+
+  test('in a circle ends', async () => {
+    const { opening, requests } = await redirected('/again');
+    await expect(opening).rejects.toThrow('the server answers with status 307');
+    expect(requests).toBe(6);
+  });
+
+  test.each(['file:///etc/passwd', 'http://', 'ftp://x/y'])('to %s is none', async (location) => {
+    const { opening, requests } = await redirected(location);
+    await expect(opening).rejects.toThrow('the server answers with status 307');
+    expect(requests).toBe(1);
   });
 });

@@ -123,6 +123,7 @@ describe('public names', () => {
         "nodeCompressor",
         "nodeCryptography",
         "nodeDecompressor",
+        "nodeFetch",
         "openFile",
         "openFileForEdit",
         "openFileToReplace",
