@@ -36,7 +36,7 @@ export function oddnessOf(
   end: number,
 ): Oddness | undefined {
   const { status, headers } = response;
-  if (status >= 400) {
+  if (status >= 300) {
     const why = response.reason === undefined ? '' : `: ${printableText(response.reason)}`;
     return [`the server answers with status ${status}${why}`];
   }

@@ -32,7 +32,7 @@ const HTTP_READ_LIMITS: SpanLimits = {
 };
 
 /** As many as a browser opens to one server. */
-const HTTP_CALLS_IN_FLIGHT = 6;
+const REQUESTS_IN_FLIGHT = 6;
 
 /** The opening brings so much of the beginning: the header area of an image with default clusters. */
 const HEAD_BYTES = 64 * KiB;
@@ -60,6 +60,8 @@ export interface HttpOptions {
   readonly fetch?: Fetch;
   /** Sent with every request, such as an Authorization. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Requests that are sent before the first of them is answered: 6. */
+  readonly requestsInFlight?: number;
   /** Resolves to whether to try again, when it is time to. Without it nothing is tried twice. */
   readonly retry?: (failed: FailedTry) => Promise<boolean>;
 }
@@ -126,11 +128,10 @@ class HttpSource implements BlockSource {
       throw this.#error('OPEN_FAILED', `Can't ${doing}: ${reasonOf(error)}`, error);
     }
     const range = contentRange(response);
-    // An empty file has no first byte: 416, with the size after the slash.
-    const isEmpty = response.status === 416 && range?.sizeBytes === 0;
+    const isEmpty = isOfEmptyFile(response, range);
     const odd = isEmpty ? undefined : oddnessOf(response, range, 0, HEAD_BYTES);
     if (odd !== undefined) await this.#refuse(response, 'OPEN_FAILED', doing, odd);
-    const sizeBytes = range?.sizeBytes;
+    const sizeBytes = isEmpty ? 0 : range?.sizeBytes;
     if (sizeBytes === undefined) return this.#refuse(response, 'OPEN_FAILED', doing, NO_RANGE);
     const bytes = new Uint8Array(isEmpty ? 0 : range!.end!);
     const { count, error } = await receive(response, bytes);
@@ -160,8 +161,9 @@ class HttpSource implements BlockSource {
       into.fill(0, known.length);
       return false;
     });
+    const inFlight = this.#options.requestsInFlight ?? REQUESTS_IN_FLIGHT;
     const spans = readSpans(elsewhere, HTTP_READ_LIMITS);
-    await runInFlight(spans, HTTP_CALLS_IN_FLIGHT, (span) => this.#readSpan(span));
+    await runInFlight(spans, inFlight, (span) => this.#readSpan(span));
   }
 
   close(): Promise<void> {
@@ -273,6 +275,15 @@ class HttpSource implements BlockSource {
   ): QsnapError {
     return new QsnapError(code, message, { file: this.label, ...details }, cause);
   }
+}
+
+/** An empty file has no first byte: 416, with the size after the slash. nginx sends all of it, which is nothing. */
+function isOfEmptyFile(
+  { status, headers }: HttpResponse,
+  range: ContentRange | undefined,
+): boolean {
+  if (status === 416) return range?.sizeBytes === 0;
+  return status === 200 && headers.get('content-length') === '0';
 }
 
 /** Whether the server tells of another version than the one that was opened. */

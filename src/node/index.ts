@@ -6,6 +6,8 @@ export { exportDisk } from './export-disk.js';
 export type { ExportOptions } from './export-disk.js';
 export { openUrl } from './open-url.js';
 export type { OpenUrlOptions } from './open-url.js';
+export { nodeFetch } from './node-fetch.js';
+export type { NodeFetchOptions } from './node-fetch.js';
 export { steadyFetch } from './steady-fetch.js';
 export type { SteadyOptions } from './steady-fetch.js';
 export { openFile } from './files/open.js';

@@ -3,13 +3,14 @@ import { isQsnapError, QsnapError } from '../errors.js';
 import type { BlockSource } from '../io/device.js';
 import { httpSource, type Fetch } from '../io/http-range.js';
 import { urlLabel } from '../io/url-label.js';
+import { nodeFetch } from './node-fetch.js';
 import { steadyFetch, type SteadyOptions } from './steady-fetch.js';
 
 /** How a file on a server is opened. */
 export interface OpenUrlOptions extends SteadyOptions {
   /** Sent with every request, such as an Authorization. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Instead of the global `fetch`. */
+  /** Instead of `nodeFetch`. */
   readonly fetch?: Fetch;
 }
 
@@ -28,11 +29,12 @@ export interface OpenUrlOptions extends SteadyOptions {
  */
 export async function openUrl(url: string, options: OpenUrlOptions = {}): Promise<BlockSource> {
   const { address, headers } = parted(url);
-  const fetch: Fetch = options.fetch ?? globalThis.fetch;
+  const fetch: Fetch = options.fetch ?? nodeFetch();
   try {
     return await httpSource(address, {
       ...steadyFetch(fetch, options),
       headers: { ...headers, ...options.headers },
+      requestsInFlight: REQUESTS_IN_FLIGHT,
     });
   } catch (error) {
     throw hinted(error);
@@ -62,6 +64,9 @@ function decoded(word: string): string {
     return word;
   }
 }
+
+/** A server is mostly far away: what it takes is time, and not work. */
+const REQUESTS_IN_FLIGHT = 16;
 
 const HINTS: Readonly<Record<number, string>> = {
   401: 'the server wants a name and a password, or a signed address',

@@ -125,6 +125,7 @@ describe('public names', () => {
         "nodeCompressor",
         "nodeCryptography",
         "nodeDecompressor",
+        "nodeFetch",
         "openFile",
         "openFileForEdit",
         "openFileToReplace",

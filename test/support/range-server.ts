@@ -30,6 +30,10 @@ export interface Served {
   shift?: number;
   /** Ends the connection in the middle of the body. */
   breaksOff?: boolean;
+  /** How much it sends before that: one byte. */
+  sentBytes?: number;
+  /** Never answers. */
+  isSilent?: boolean;
   /** Ends the connection without an answer. */
   resets?: boolean;
   /** Sends one byte of the body, and then nothing. */
@@ -83,6 +87,7 @@ export function answerRange(
   for (const [name, value] of Object.entries(served.headers ?? {})) response.setHeader(name, value);
   if (etag !== undefined) response.setHeader('etag', etag);
   if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
+  if (served.isSilent === true) return 0;
   if (served.resets === true) {
     response.destroy();
     return 0;
@@ -114,8 +119,11 @@ export function answerRange(
     return 1;
   }
   if (served.breaksOff === true && end - first > 1) {
-    response.write(bytes.subarray(first, first + 1), () => response.destroy());
-    return 1;
+    const sent = bytes.subarray(first, Math.min(first + (served.sentBytes ?? 1), end));
+    if (sent.length === end - first) response.end(sent);
+    // What was written has left by then, or is lost with the connection.
+    else response.write(sent, () => setTimeout(() => response.destroy(), 5));
+    return sent.length;
   }
   response.end(bytes.subarray(first, end));
   return end - first;

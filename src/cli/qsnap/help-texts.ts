@@ -30,6 +30,7 @@ export const EXAMPLES = {
     ['qsnap list disk.qcow2', 'a table'],
     ['qsnap list --json a.qcow2 b.qcow2', 'two images, for programs'],
     ['qsnap list -U disk.qcow2', 'of an image that a guest is using'],
+    ['qsnap list https://host/disk.qcow2', 'of an image on a server; also s3://'],
     ['qsnap list --group vm.qcow2 nvram.qcow2', 'side by side, by name'],
   ]),
   check: examples([

@@ -225,6 +225,16 @@ test.each([
   await expect(opening).rejects.toThrow(reason);
 });
 
+test('the whole of a file is an answer where that is nothing', async () => {
+  const served: Served = { bytes: new Uint8Array(0), ignoresRanges: true };
+  const source = await httpSource((await serve(served)).url);
+  expect(await source.sizeBytes()).toBe(0);
+  served.bytes = DISK.subarray(0, 1);
+  await expect(httpSource((await serve(served)).url)).rejects.toMatchObject({
+    code: 'OPEN_FAILED',
+  });
+});
+
 test('a name and a password in the address stay out of the label', async () => {
   const source = await httpSource('https://me:secret@example.org/a@b.qcow2?x=1#y', {
     fetch: () =>

@@ -15,7 +15,7 @@ export async function openS3(location: string, options: RemoteOptions): Promise<
   const access = await s3Access(location, options.env ?? process.env);
   const fetch = s3Fetch({ bucket, key, query: {} }, access, options);
   try {
-    return await httpSource(location, steadyFetch(fetch, options));
+    return await httpSource(location, { ...steadyFetch(fetch, options), requestsInFlight: 16 });
   } catch (error) {
     throw failureOf(error, access);
   }

@@ -1,6 +1,7 @@
 /** Requests to servers of objects: addressed, signed, and sent once more where a bucket is in another region. */
 import { AwsV4Signer } from 'aws4fetch';
 import { isQsnapError } from '../../../index.js';
+import { nodeFetch } from '../../../node/index.js';
 import type { Fetch, HttpResponse } from '../../../internal.js';
 import type { RemoteOptions } from '../remote-options.js';
 import { bodyText } from './body-text.js';
@@ -19,8 +20,7 @@ const ERROR_BYTES_MAX = 64 * 1024;
 /** A `fetch` of one object or list, whatever address it is called with. */
 export function s3Fetch(request: S3Request, access: S3Access, options: RemoteOptions): Fetch {
   const { now = () => new Date() } = options;
-  const fetch: Fetch =
-    options.fetch ?? ((url, init) => globalThis.fetch(url, { ...init, redirect: 'manual' }));
+  const fetch: Fetch = options.fetch ?? nodeFetch({ redirects: 0 });
   const keysOfDays = new Map<string, ArrayBuffer>();
   let { region } = access;
   const send: Fetch = async (_, init) => {
@@ -114,6 +114,9 @@ function escaped(text: string): string {
 export function failureOf(error: unknown, access: S3Access): unknown {
   if (!isQsnapError(error) || error.details.hint !== undefined) return error;
   const code = /answers with status \d+: (\w+):/.exec(error.message)?.[1];
+  const isUnsigned =
+    access.keys === undefined && /answers with status 40[013]$/.test(error.message);
   const hint = code === undefined ? undefined : hintFor(code, access.origin);
+  if (hint === undefined && isUnsigned) return error.with({ hint: access.origin });
   return hint === undefined ? error : error.with({ hint });
 }
