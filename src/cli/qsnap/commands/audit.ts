@@ -13,7 +13,7 @@ import {
 import { printableText } from '../../../internal.js';
 import { nodeDecompressor, openFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { readBaseline, withoutKnown } from '../audit-baseline.js';
+import { readBaseline, withoutKnown, type Baseline } from '../audit-baseline.js';
 import { formatOf, tellAll, type TellingFlags } from '../audit-telling.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { inOrder, inTurn } from '../in-order.js';
@@ -25,6 +25,7 @@ import { reportPolicyError, warnOfPolicy } from '../policy/report-policy.js';
 import { ruleJson } from '../present/audit-json.js';
 import { ruleLines } from '../present/audit-text.js';
 import type { AuditResult } from '../present/audited.js';
+import { errorJson, reportFailure } from '../report.js';
 import { withStaged, type StagedImage } from '../staged/with-staged.js';
 
 /** Flags of `audit`. */
@@ -48,7 +49,14 @@ export async function audit(
   const policy = await policyOf(flags, context);
   if (policy === undefined) return EXIT_CODES.notDone.code;
   const format = formatOf(flags, context);
-  const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
+  let baseline: Baseline | undefined;
+  try {
+    if (flags.baseline !== undefined) baseline = readBaseline(flags.baseline);
+  } catch (error) {
+    reportFailure(error, flags.baseline!, 'read', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'read') });
+    return EXIT_CODES.notDone.code;
+  }
   const auditFile = async (path: string, how: Reading = {}): Promise<AuditResult> =>
     withoutKnown(await auditOne(path, policy, context, how), baseline);
   if (flags.staged === true) {
