@@ -93,10 +93,18 @@ test('a baseline leaves out what was there before, and shows what is new', async
   const more = await qsnap([...argv, '--baseline', file, image]);
   expect(more.code).toBe(4);
   expect(more.stdout).toContain('QS1101 snapshots: the image has 6 internal snapshots');
+  const refused = async (said: string): Promise<void> => {
+    const { code, stdout, stderr } = await qsnap([...argv, '--json', '--baseline', file, image]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^qsnap: .*${said}[^\\n]*\\n$`));
+    expect(parsed('audit', stdout)).toMatchObject({ error: { code: 'OPEN_FAILED' } });
+  };
   writeFileSync(file, '{"images": 7}');
-  expect((await qsnap([...argv, '--baseline', file, image])).stderr).toContain('no output of');
+  await refused('is no output of');
+  writeFileSync(file, 'no JSON');
+  await refused("can't be read: ");
   rmSync(file);
-  expect((await qsnap([...argv, '--baseline', file, image])).code).toBe(1);
+  await refused("can't be read: ");
 });
 
 test('nothing is written, and no file that an image names is opened', async () => {

@@ -1,7 +1,7 @@
 import { AUDIT_RULES, findRule, type BlockSource } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { readBaseline, withoutKnown } from '../audit-baseline.js';
+import { readBaseline, withoutKnown, type Baseline } from '../audit-baseline.js';
 import { auditFile, judgeSource } from '../audit-file.js';
 import { auditMany } from '../audit-many.js';
 import { formatOf, tellAll, type TellingFlags } from '../audit-telling.js';
@@ -13,6 +13,7 @@ import { renderPolicy } from '../policy/render-policy.js';
 import { ruleJson } from '../present/audit-json.js';
 import { ruleLines } from '../present/audit-text.js';
 import type { AuditResult } from '../present/audited.js';
+import { errorJson, reportFailure } from '../report.js';
 import { withStaged, type StagedImage } from '../staged/with-staged.js';
 
 /** Flags of `audit`. */
@@ -33,7 +34,14 @@ export async function audit(
   const policy = await chosenPolicy(flags, context);
   if (policy === undefined) return EXIT_CODES.notDone.code;
   const format = formatOf(flags, context);
-  const baseline = flags.baseline === undefined ? undefined : readBaseline(flags.baseline);
+  let baseline: Baseline | undefined;
+  try {
+    if (flags.baseline !== undefined) baseline = readBaseline(flags.baseline);
+  } catch (error) {
+    reportFailure(error, flags.baseline!, 'read', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'read') });
+    return EXIT_CODES.notDone.code;
+  }
   const fresh = (result: AuditResult): AuditResult => withoutKnown(result, baseline);
   const task = {
     policy,
