@@ -1,7 +1,7 @@
 /**
  * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
  * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, scattered, copies, sparse, many, audits, sharing, growth, start), default all these; QSNAP_BENCH_LARGEST the
+ * (edits, reads, scattered, copies, sparse, many, audits, sharing, remote, growth, start), default all these; QSNAP_BENCH_LARGEST the
  * largest image of the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs
  * XFS or tmpfs, for one. The part `sharing-16T` needs that, too, and 6 GiB there.
  */
@@ -14,6 +14,7 @@ import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
 import { auditRows } from './audits.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
+import { REMOTE_HEAD, remoteRows } from './remote.js';
 import { sparseDuels } from './sparse.js';
 import {
   certificates,
@@ -37,7 +38,7 @@ import { worseSince } from './worse.js';
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
   process.env['QSNAP_BENCH_PARTS'] ??
-  'edits,reads,scattered,copies,sparse,many,audits,sharing,growth,start'
+  'edits,reads,scattered,copies,sparse,many,audits,sharing,remote,growth,start'
 ).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
@@ -405,6 +406,12 @@ function start(): void {
   print();
 }
 
+async function remote(): Promise<void> {
+  print('## An image on a server');
+  print();
+  table(REMOTE_HEAD, await remoteRows(folder, ROUNDS));
+}
+
 const ALL: Record<string, () => void | Promise<void>> = {
   edits,
   reads,
@@ -415,6 +422,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
   audits,
   sharing: () => sharing(sharingOf1T, '1 TiB', 160),
   'sharing-16T': () => sharing(sharingOf16T, '16 TiB', 400),
+  remote,
   growth,
   start,
 };

@@ -6,7 +6,7 @@ export { ForeignJson } from './base/foreign-json.js';
 export { hexOfBytes, printable, printableText } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
 export { urlLabel } from './io/url-label.js';
-export type { Fetch, HttpOptions } from './io/http-range.js';
+export type { Fetch } from './io/http-range.js';
 export type { HttpResponse } from './io/http-answer.js';
 export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
 export type { LuksHeader } from './qcow2/luks.js';

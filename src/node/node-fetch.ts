@@ -4,6 +4,7 @@ import { get as getSecurely } from 'node:https';
 import type { HttpBody, HttpResponse } from '../io/http-answer.js';
 import type { Fetch } from '../io/http-range.js';
 
+/** How answers are followed. */
 export interface NodeFetchOptions {
   /** How many redirects in a row are followed: 5. */
   readonly redirects?: number;

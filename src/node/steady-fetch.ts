@@ -42,7 +42,7 @@ const PASSING_CODES: ReadonlySet<string> = new Set([
  * The options of `httpSource` for a source that waits and tries again, as `openUrl` does.
  *
  * ```ts
- * const source = await httpSource('https://example.org/disk.qcow2', steadyFetch(signedFetch));
+ * const source = await httpSource('https://example.org/disk.qcow2', steadyFetch(fetch));
  * ```
  */
 export function steadyFetch(

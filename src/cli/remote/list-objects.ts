@@ -1,15 +1,5 @@
+import type { ListedObject } from './listed-object.js';
 import type { RemoteOptions } from './remote-options.js';
-
-/** An object of a bucket. */
-export interface ListedObject {
-  /** `s3://BUCKET/KEY`, as `openSource` takes it. */
-  readonly location: string;
-  readonly key: string;
-  readonly sizeBytes: number;
-  /** In its quotes, as answers to requests have it. */
-  readonly etag: string;
-  readonly lastModified: Date;
-}
 
 /**
  * The objects whose keys begin as `location` says, in the order of their keys.

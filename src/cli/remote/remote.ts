@@ -4,7 +4,7 @@
  */
 import type { BlockSource } from '../../index.js';
 import { openUrl } from '../../node/index.js';
-import type { ListedObject } from './list-objects.js';
+import type { ListedObject } from './listed-object.js';
 import type { RemoteOptions } from './remote-options.js';
 
 /**

@@ -205,7 +205,7 @@ test.each([
 ])('%s %s %s %s %s is refused, and nothing is asked of the server', async (...words) => {
   const file = imageOf('five-snapshots');
   const before = readFileSync(file);
-  for (const scheme of ['http', 'https', 'S3']) {
+  for (const scheme of ['http', 'HTTPS', 's3']) {
     const { server, url } = await served('five-snapshots');
     const argv = words.map((word) => {
       return word === 'URL' ? url.replace('http', scheme) : word === 'FILE' ? file : word;

@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Fetch } from '../../../src/io/http-range.js';
-import { listObjects, type ListedObject } from '../../../src/cli/remote/list-objects.js';
+import { listObjects } from '../../../src/cli/remote/list-objects.js';
+import type { ListedObject } from '../../../src/cli/remote/listed-object.js';
 import { openSource } from '../../../src/cli/remote/open-source.js';
 import { s3Access } from '../../../src/cli/remote/s3/s3-access.js';
 import { temporaryDirectory } from '../../support/directories.js';
@@ -259,7 +260,7 @@ test.each([
   '',
   '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><Error>&a;</Error>',
   'x'.repeat(100_000),
-])('an error that is none of S3 is told by its status (%#)', async (text) => {
+])('an answer that is no error of such a server is told by its status (%#)', async (text) => {
   const { fetch } = answering({ status: 403, text });
   await expect(openSource('s3://b/k', { env: NOBODY, fetch, now })).rejects.toMatchObject({
     message: "Can't open s3://b/k: the server answers with status 403",

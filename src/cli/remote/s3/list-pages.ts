@@ -1,7 +1,7 @@
 import { QsnapError } from '../../../index.js';
 import { printableText, type HttpResponse } from '../../../internal.js';
 import { steadyFetch } from '../../../node/index.js';
-import type { ListedObject } from '../list-objects.js';
+import type { ListedObject } from '../listed-object.js';
 import type { RemoteOptions } from '../remote-options.js';
 import { bodyText } from './body-text.js';
 import { s3Access, type S3Access } from './s3-access.js';
