@@ -17,6 +17,7 @@ import {
 import { mediumAfter } from '../support/crash-states.js';
 import { randomFrom } from '../support/model-random.js';
 import type { Change, Recorded } from '../support/recording-device.js';
+import { oneIn } from '../support/left-out.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4711);
 const OPTIONS = {
@@ -257,8 +258,9 @@ describe('a power cut while switches are made undone', () => {
 
 describe.each(GROUPS)('a power cut in a group edit of %s and %s', (...fixtures) => {
   const names = fixtures.filter((name) => typeof name === 'string');
+  const row = GROUPS.findIndex(([first]) => first === fixtures[0]);
 
-  test.each(GROUP_EDITS)(`$name (seed ${SEED})`, async (edit) => {
+  test.each(oneIn(2, GROUP_EDITS, row))(`$name (seed ${SEED})`, async (edit) => {
     const images = await Promise.all(names.map(alike));
     const sides = images.map((bytes) => new Sides(bytes, edit));
     const recording = await recorded(images, edit.make);

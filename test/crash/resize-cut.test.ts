@@ -15,11 +15,12 @@ import { loadFixture } from '../support/fixture.js';
 import { seededRandom } from '../support/mutate.js';
 import { describeWithQemu } from '../support/qemu.js';
 import type { BlockSource } from '../../src/io/device.js';
+import { IS_PLAIN, oneIn } from '../support/left-out.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4712);
 const SUBSETS = Number(process.env['QSNAP_CRASH_SUBSETS'] ?? 6);
 const SAMPLES = Number(process.env['QSNAP_CRASH_SAMPLES'] ?? 10);
-const QEMU_STATES = Number(process.env['QSNAP_CRASH_QEMU'] ?? 30);
+const QEMU_STATES = Number(process.env['QSNAP_CRASH_QEMU'] ?? (IS_PLAIN ? 15 : 30));
 
 const FIXTURES = [
   ...['cluster-512', 'refcount-1', 'refcount-2', 'refcount-8', 'refcount-32', 'refcount-64'],
@@ -130,7 +131,8 @@ async function tryResize(
 describe('a power cut during a resize leaves the old size or the new one', () => {
   describe.each(FIXTURES)('%s', (fixture) => {
     const bytes = loadFixture(fixture);
-    test.each(RESIZES)('$name', (resize) => tryResize(fixture, bytes, resize));
+    const resizes = oneIn(2, RESIZES, FIXTURES.indexOf(fixture));
+    test.each(resizes)('$name', (resize) => tryResize(fixture, bytes, resize));
   });
 
   describe('a refcount table that has to grow', () => {
@@ -143,7 +145,7 @@ describe('a power cut during a resize leaves the old size or the new one', () =>
       `seed ${SEED}: ${total.states} crash states of ${total.edits} resizes judged, ` +
         `${total.short} fell short; ${total.again} made again on one; ${total.refused} refused`,
     );
-    expect(total.edits).toBeGreaterThan(80);
+    expect(total.edits).toBeGreaterThan(IS_PLAIN ? 40 : 80);
   });
 });
 

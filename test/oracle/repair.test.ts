@@ -1,7 +1,7 @@
 /**
  * Damage of every kind to every fixture, mended by qsnap: QEMU then finds the image clean, and the
- * guest reads what it read before. A plain run tries each kind on half of the images, another seed on
- * the other half. QSNAP_SEED repeats a run, QSNAP_ROUNDS tries all, and damages each image so often.
+ * guest reads what it read before. A plain run tries each kind on a third of the images, other seeds on
+ * the others. QSNAP_SEED repeats a run, QSNAP_ROUNDS tries all, and damages each image so often.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -127,7 +127,7 @@ describe.each(images)('$name', ({ name, bytes }) => {
     for (const [index, [kind, damage]] of Object.entries(kinds).entries()) {
       asked += 1;
       const turn = index + images.findIndex((image) => image.name === name) + seed;
-      if (!isLong && turn % 2 === 1) continue;
+      if (!isLong && turn % 3 !== 0) continue;
       tried += 1;
       for (let round = 0; round < rounds; round++) {
         const patient = patientOf(bytes);

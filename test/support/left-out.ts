@@ -9,10 +9,22 @@ export function leaveOut(what: string): void {
   leftOut.set(what, (leftOut.get(what) ?? 0) + 1);
 }
 
-/** One in so many of some cases, so that a plain run of all tests takes minutes; all of them with `QSNAP_ROUNDS`. */
-export function oneIn<T>(share: number, cases: readonly T[]): readonly T[] {
-  if (process.env['QSNAP_ROUNDS'] !== undefined) return cases;
-  const chosen = cases.filter((_, i) => i % share === 0);
+/** Whether a plain run of all tests goes on, which is to take minutes; with `QSNAP_ROUNDS` everything is tried. */
+export const IS_PLAIN = process.env['QSNAP_ROUNDS'] === undefined;
+
+/** Multiples of it, as those of the root of 2, fall evenly between whole numbers, whatever stretch of them one takes. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+/**
+ * One in so many of some cases; all of them with `QSNAP_ROUNDS`. The choice keeps no step: of cases in rows it takes some
+ * of every row and of every column.
+ *
+ * @param row of lists that are alike, such as the edits of each fixture, the number of this one: each gets other cases.
+ */
+export function oneIn<T>(share: number, cases: readonly T[], row = 0): readonly T[] {
+  if (!IS_PLAIN) return cases;
+  const some = cases.filter((_, i) => (i * GOLDEN + row * Math.SQRT2) % 1 < 1 / share);
+  const chosen = some.length > 0 ? some : cases.slice(row % cases.length).slice(0, 1);
   for (let i = chosen.length; i < cases.length; i++) leaveOut('cases that QSNAP_ROUNDS=1 tries');
   return chosen;
 }

@@ -48,7 +48,9 @@ async function failureOf(work: Promise<unknown>, ...devices: LateDevice[]): Prom
 }
 
 function random(bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, i) => 1 + ((i * 7919) % 251));
+  const all = new Uint8Array(bytes);
+  for (let i = 0; i < bytes; i++) all[i] = 1 + ((i * 7919) % 251);
+  return all;
 }
 
 describe('settled', () => {
