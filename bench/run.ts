@@ -1,7 +1,7 @@
 /**
  * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
  * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, scattered, copies, sparse, many, audits, sharing, remote, growth, start), default all these; QSNAP_BENCH_LARGEST the
+ * (edits, reads, scattered, copies, sparse, many, audits, sharing, remote, workers, growth, start), default all these; QSNAP_BENCH_LARGEST the
  * largest image of the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs
  * XFS or tmpfs, for one. The part `sharing-16T` needs that, too, and 6 GiB there.
  */
@@ -16,6 +16,7 @@ import { auditRows } from './audits.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
 import { REMOTE_HEAD, remoteRows } from './remote.js';
 import { sparseDuels } from './sparse.js';
+import { WORKERS_HEAD, workerRows } from './workers.js';
 import {
   certificates,
   fight,
@@ -38,7 +39,7 @@ import { worseSince } from './worse.js';
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
   process.env['QSNAP_BENCH_PARTS'] ??
-  'edits,reads,scattered,copies,sparse,many,audits,sharing,remote,growth,start'
+  'edits,reads,scattered,copies,sparse,many,audits,sharing,remote,workers,growth,start'
 ).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
@@ -316,6 +317,14 @@ function audits(): void {
   table(SHARING_HEAD, auditRows(folder, Math.min(3, ROUNDS)));
 }
 
+async function workers(): Promise<void> {
+  print('## Workers on a catalogue');
+  print();
+  const rows = await workerRows(folder, Math.min(3, ROUNDS));
+  if (rows === undefined) print('Left out: no PostgreSQL server is installed.');
+  else table(WORKERS_HEAD, rows);
+}
+
 async function sharing(measure: typeof sharingOf1T, size: string, mib: number): Promise<void> {
   print(`## What snapshots share, ${size}`);
   print();
@@ -423,6 +432,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
   sharing: () => sharing(sharingOf1T, '1 TiB', 160),
   'sharing-16T': () => sharing(sharingOf16T, '16 TiB', 400),
   remote,
+  workers,
   growth,
   start,
 };
