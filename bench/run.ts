@@ -14,7 +14,7 @@ import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
 import { auditRows } from './audits.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
-import { REMOTE_HEAD, remoteRows } from './remote.js';
+import { remote } from './remote.js';
 import { sparseDuels } from './sparse.js';
 import {
   certificates,
@@ -406,12 +406,6 @@ function start(): void {
   print();
 }
 
-async function remote(): Promise<void> {
-  print('## An image on a server');
-  print();
-  table(REMOTE_HEAD, await remoteRows(folder, ROUNDS));
-}
-
 const ALL: Record<string, () => void | Promise<void>> = {
   edits,
   reads,
@@ -422,7 +416,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
   audits,
   sharing: () => sharing(sharingOf1T, '1 TiB', 160),
   'sharing-16T': () => sharing(sharingOf16T, '16 TiB', 400),
-  remote,
+  remote: () => remote(folder, ROUNDS, print, table),
   growth,
   start,
 };
@@ -430,8 +424,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
 try {
   const { model } = cpus()[0]!;
   const version = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0]!;
-  print('# Results');
-  print();
+  print('# Results\n');
   print(
     `\`npm run build && npm run bench\` on ${new Date().toISOString().slice(0, 10)}: whole processes, qsnap and ` +
       `qemu-img in turn; medians of ${ROUNDS} rounds (deflate: up to 3; qemu-img's growth: see there), with the fastest and the ` +
