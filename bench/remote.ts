@@ -6,13 +6,24 @@ import { startNginx } from '../test/support/nginx.js';
 import { mapped } from './images.js';
 import { fight, qsnap, ratio, seconds, shown } from './timing.js';
 
-export const REMOTE_HEAD = [
+const HEAD = [
   ...['operation', 'image', 'from nginx on this machine, s', 'from the file, s'],
   ...['times as long', 'wanted'],
 ];
 
 /** Both are qsnap: what the way to the server costs. */
-export async function remoteRows(folder: string, rounds: number): Promise<string[][]> {
+export async function remote(
+  folder: string,
+  rounds: number,
+  print: (line?: string) => void,
+  table: (head: readonly string[], rows: readonly (readonly string[])[]) => void,
+): Promise<void> {
+  print('## An image on a server');
+  print();
+  table(HEAD, await rowsOf(folder, rounds));
+}
+
+async function rowsOf(folder: string, rounds: number): Promise<string[][]> {
   const image = mapped(folder, 'remote', '1T');
   const server = await startNginx();
   try {

@@ -14,9 +14,9 @@ import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
 import { auditRows } from './audits.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
-import { REMOTE_HEAD, remoteRows } from './remote.js';
+import { remote } from './remote.js';
 import { sparseDuels } from './sparse.js';
-import { WORKERS_HEAD, workerRows } from './workers.js';
+import { workers } from './workers.js';
 import {
   certificates,
   fight,
@@ -317,14 +317,6 @@ function audits(): void {
   table(SHARING_HEAD, auditRows(folder, Math.min(3, ROUNDS)));
 }
 
-async function workers(): Promise<void> {
-  print('## Workers on a catalogue');
-  print();
-  const rows = await workerRows(folder, Math.min(3, ROUNDS));
-  if (rows === undefined) print('Left out: no PostgreSQL server is installed.');
-  else table(WORKERS_HEAD, rows);
-}
-
 async function sharing(measure: typeof sharingOf1T, size: string, mib: number): Promise<void> {
   print(`## What snapshots share, ${size}`);
   print();
@@ -415,12 +407,6 @@ function start(): void {
   print();
 }
 
-async function remote(): Promise<void> {
-  print('## An image on a server');
-  print();
-  table(REMOTE_HEAD, await remoteRows(folder, ROUNDS));
-}
-
 const ALL: Record<string, () => void | Promise<void>> = {
   edits,
   reads,
@@ -431,8 +417,8 @@ const ALL: Record<string, () => void | Promise<void>> = {
   audits,
   sharing: () => sharing(sharingOf1T, '1 TiB', 160),
   'sharing-16T': () => sharing(sharingOf16T, '16 TiB', 400),
-  remote,
-  workers,
+  remote: () => remote(folder, ROUNDS, print, table),
+  workers: () => workers(folder, ROUNDS, print, table),
   growth,
   start,
 };
@@ -440,8 +426,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
 try {
   const { model } = cpus()[0]!;
   const version = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0]!;
-  print('# Results');
-  print();
+  print('# Results\n');
   print(
     `\`npm run build && npm run bench\` on ${new Date().toISOString().slice(0, 10)}: whole processes, qsnap and ` +
       `qemu-img in turn; medians of ${ROUNDS} rounds (deflate: up to 3; qemu-img's growth: see there), with the fastest and the ` +

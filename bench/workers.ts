@@ -8,19 +8,30 @@ import { startPostgres, type Postgres } from '../test/support/postgres.js';
 import { copyOf, mapped } from './images.js';
 import { qsnap, seconds, type Command } from './timing.js';
 
-export const WORKERS_HEAD = ['what', 'of', 'measured', 'result', 'wanted'];
+const HEAD = ['what', 'of', 'measured', 'result', 'wanted'];
 
 const IMAGES = 200;
 const JOBS = 2000;
 /** What one worker takes at once. */
 const TAKEN = 8;
 
-/** Undefined: no server is installed. */
-export async function workerRows(folder: string, rounds: number): Promise<string[][] | undefined> {
+/** Prints the part. */
+export async function workers(
+  folder: string,
+  rounds: number,
+  print: (line?: string) => void,
+  table: (head: readonly string[], rows: readonly (readonly string[])[]) => void,
+): Promise<void> {
+  print('## Workers on a catalogue');
+  print();
   const server = await startPostgres();
-  if (server === undefined) return undefined;
+  if (server === undefined) {
+    print('Left out: no PostgreSQL server is installed.');
+    print();
+    return;
+  }
   try {
-    return [await speedUp(server, folder, rounds), await queueTime(server)];
+    table(HEAD, [await speedUp(server, folder, Math.min(3, rounds)), await queueTime(server)]);
   } finally {
     await server.stop();
   }

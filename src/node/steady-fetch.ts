@@ -88,13 +88,14 @@ class StallError extends Error {}
 function watched(fetch: Fetch, stallMs: number): Fetch {
   return async (url, init) => {
     const controller = new AbortController();
-    const stalled = new StallError(`nothing came from the server for ${stallMs / 1000} seconds`);
     const timer = setTimeout(() => {
-      controller.abort(stalled);
+      const seconds = stallMs / 1000;
+      controller.abort(new StallError(`nothing came from the server for ${seconds} seconds`));
     }, stallMs);
-    const orStalled = (error: unknown): unknown => (controller.signal.aborted ? stalled : error);
+    const { signal } = controller;
+    const orStalled = (error: unknown): unknown => (signal.aborted ? signal.reason : error);
     try {
-      const response = await fetch(url, { ...init, signal: controller.signal });
+      const response = await fetch(url, { ...init, signal });
       const { body } = response;
       if (body === null) clearTimeout(timer);
       return {
