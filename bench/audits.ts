@@ -1,5 +1,6 @@
 /** Audits of many images in one call, against a call of qemu-img for each. */
 import { copyOf, mapped } from './images.js';
+import { SHARING_HEAD } from './sharing.js';
 import { fight, qemuImg, qsnap, ratio, seconds, shown, type Duel } from './timing.js';
 
 const SMALL = 1000;
@@ -16,8 +17,20 @@ function duelOf(profile: string, images: readonly string[], ...theirs: readonly 
   };
 }
 
+/** Prints the part. */
+export function audits(
+  folder: string,
+  rounds: number,
+  print: (line?: string) => void,
+  table: (head: readonly string[], rows: readonly (readonly string[])[]) => void,
+): void {
+  print('## Audits');
+  print();
+  table(SHARING_HEAD, auditRows(folder, Math.min(3, rounds)));
+}
+
 /** What a stranger hands in, by its header alone, and a whole check with a look for what was left behind. */
-export function auditRows(folder: string, rounds: number): string[][] {
+function auditRows(folder: string, rounds: number): string[][] {
   const small = copiesOf(mapped(folder, 'upload', '64M'), SMALL);
   const large = copiesOf(mapped(folder, 'golden', '64G'), LARGE);
   const outcomes = fight(
