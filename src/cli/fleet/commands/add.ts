@@ -4,6 +4,7 @@ import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress } from '../../progress.js';
 import { countText, oneSafeLine } from '../../text.js';
 import { printJson, printLines, printWarning, type Context } from '../../qsnap/context.js';
+import { shownLocation } from '../../remote/location.js';
 import { chosenPolicy } from '../../qsnap/policy/chosen-policy.js';
 import type { Database } from '../database/database.js';
 import { placeOf } from '../places/find-images.js';
@@ -42,6 +43,14 @@ export async function catalogAdd(
   const policy = isChosen ? await chosenPolicy(flags, context) : profileOf(PROFILE);
   if (policy === undefined) return EXIT_CODES.notDone.code;
   const places = words.map(placeOf);
+  const secret = places.find((place) => shownLocation(place) !== place);
+  if (secret !== undefined) {
+    context.io.stderr.write(
+      `qsnap: ${printableText(shownLocation(secret))}: an address with a password or a signature is not kept\n` +
+        'hint: what a catalogue has, many may read; keys of S3 are taken from the environment\n',
+    );
+    return EXIT_CODES.notDone.code;
+  }
   return withCatalog(flags, context, async (database) => {
     for (const place of places) await keepPlace(database, place, policy, flags, context);
     return syncAndWork(database, places, flags, context);
