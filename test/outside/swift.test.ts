@@ -1,14 +1,22 @@
 /** Images in buckets of OpenStack Swift, which checks signatures as S3 does. */
 import { AwsClient } from 'aws4fetch';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { examineImage } from '../../src/cli/fleet/examine/examine-image.js';
+import { stampOf } from '../../src/cli/fleet/examine/stamp.js';
+import { findImages, type Unseen } from '../../src/cli/fleet/places/find-images.js';
 import { listObjects } from '../../src/cli/remote/list-objects.js';
 import { openSource } from '../../src/cli/remote/open-source.js';
+import { profileOf } from '../../src/index.js';
 import { openForReading } from '../../src/image/open-for-reading.js';
 import { checkImage } from '../../src/read/check/check-image.js';
 import { leaveOut } from '../support/left-out.js';
 import { loadFixture } from '../support/fixture.js';
 import { describeWithSwift, startSwift, type Swift } from '../support/swift.js';
 import { qsnap } from '../cli/qsnap/harness.js';
+
+const throwUnseen = ({ location, reason }: Unseen): never => {
+  throw new Error(`${location}: ${reason}`);
+};
 
 const KEYS = ['disk.qcow2', 'a b/ü+?#%41.qcow2', "a b/(1)*!'&<.qcow2"];
 
@@ -40,6 +48,26 @@ describeWithSwift('Swift', () => {
     const { snapshots } = await openForReading(source);
     expect(snapshots.length).toBe(5);
     expect(await checkImage(source)).toMatchObject({ exitCode: 0 });
+  });
+
+  test('a catalogue finds the images of a bucket, and tells their versions', async () => {
+    await put('vms/notes.txt', new TextEncoder().encode('no image'));
+    for (const name of ['a', 'ü+?']) await put(`vms/${name}`, loadFixture('no-snapshots'));
+    for (const [name, value] of Object.entries(swift.env)) vi.stubEnv(name, value);
+    const found: string[] = [];
+    for await (const { location } of findImages('s3://images/vms/', throwUnseen)) {
+      found.push(location);
+    }
+    expect(found.toSorted()).toEqual(['s3://images/vms/a', 's3://images/vms/ü+?']);
+    const record = await examineImage('s3://images/disk.qcow2', {
+      policy: profileOf('host-backup'),
+      now: 0,
+      forceShare: false,
+      hash: false,
+    });
+    expect(record.disks.length).toBe(6);
+    expect(record.stamp).toBe(await stampOf('s3://images/disk.qcow2'));
+    vi.unstubAllEnvs();
   });
 
   test('an image that is replaced is told', async () => {
@@ -96,9 +124,9 @@ describeWithSwift('Swift', () => {
       }
       return keys;
     };
-    expect((await keysOf('s3://images')).filter((key) => key !== 'changing')).toEqual(
-      KEYS.toSorted(),
-    );
+    expect(
+      (await keysOf('s3://images')).filter((key) => !key.startsWith('vms/') && key !== 'changing'),
+    ).toEqual(KEYS.toSorted());
     expect(await keysOf('s3://images/a b/')).toEqual(KEYS.slice(1).toSorted());
     expect(await keysOf('s3://images/nothing')).toEqual([]);
   });
