@@ -70,9 +70,10 @@ export function choosePruned<One extends DatedSnapshot>(
   periodsOf: (seconds: number) => CalendarPeriods,
 ): readonly PruneChoice<One>[] {
   refuseInvalid(rules);
-  const keptBy = new Map(snapshots.map((snapshot) => [snapshot, new Set<KeptBy>()]));
+  // No rule names a snapshot twice.
+  const keptBy = new Map(snapshots.map((snapshot): [One, KeptBy[]] => [snapshot, []]));
   const note = (snapshot: One, why: KeptBy): void => {
-    keptBy.get(snapshot)!.add(why);
+    keptBy.get(snapshot)!.push(why);
   };
   const candidates: One[] = [];
   for (const snapshot of snapshots) {
@@ -101,7 +102,7 @@ export function choosePruned<One extends DatedSnapshot>(
       note(snapshot, why);
     }
   }
-  return snapshots.map((snapshot) => ({ snapshot, keptBy: [...keptBy.get(snapshot)!] }));
+  return snapshots.map((snapshot) => ({ snapshot, keptBy: keptBy.get(snapshot)! }));
 }
 
 /** Oldest first; of the same date, as they are in the table. */

@@ -5,17 +5,17 @@ import { collect } from '../subcommand.js';
 
 /** Adds the rules of `prune` to a command. */
 export function addPruneRules(command: Command): Command {
+  command.addOption(numberOption('--keep-last <n>', 'keep the newest n'));
+  const periods = { hourly: 'hours', daily: 'days', weekly: 'weeks', monthly: 'months' };
+  for (const [name, of] of Object.entries(periods)) {
+    command.addOption(numberOption(`--keep-${name} <n>`, `keep the newest of each of n ${of}`));
+  }
   return command
-    .addOption(numberOption('--keep-last <n>', 'keep the newest n'))
-    .addOption(numberOption('--keep-hourly <n>', 'keep the newest of each of n hours'))
-    .addOption(numberOption('--keep-daily <n>', 'keep the newest of each of n days'))
-    .addOption(numberOption('--keep-weekly <n>', 'keep the newest of each of n weeks'))
-    .addOption(numberOption('--keep-monthly <n>', 'keep the newest of each of n months'))
     .addOption(
       new Option('--older-than <age>', 'delete only older ones: 12h, 30d, 8w, 1y').argParser(ageOf),
     )
-    .addOption(patternOption('--name <pattern>', 'delete only those with such a name: "auto-*"'))
-    .addOption(patternOption('--keep <pattern>', 'keep those with such a name'));
+    .option('--name <pattern>', 'delete only those with such a name: "auto-*"', collect)
+    .option('--keep <pattern>', 'keep those with such a name', collect);
 }
 
 function numberOption(flags: string, description: string): Option {
@@ -23,10 +23,6 @@ function numberOption(flags: string, description: string): Option {
     if (/^\d{1,9}$/.test(text)) return Number(text);
     throw new InvalidArgumentError('Write a number.');
   });
-}
-
-function patternOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(collect);
 }
 
 function ageOf(text: string): number {

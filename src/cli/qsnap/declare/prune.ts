@@ -13,17 +13,16 @@ import { addPruneRules } from './prune-rules.js';
 
 /** Adds `prune`. */
 export function addPrune(program: Command, contextFor: ContextFor, settle: Settle): void {
-  addPruneRules(
-    subcommand(
-      program,
-      'prune',
-      'Delete old snapshots by rules; what any rule keeps stays.',
-    ).argument('<image...>', 'qcow2 images'),
-  )
+  const command = subcommand(
+    program,
+    'prune',
+    'Delete old snapshots by rules; what any rule keeps stays.',
+  );
+  addPruneRules(command.argument('<image...>', 'qcow2 images'))
     .option('-y, --yes', 'do not ask')
     .addOption(dryRunOption())
     .addOption(verifyOption())
-    .action(async (images: string[], flags: PruneFlags, command: Command) => {
+    .action(async (images: string[], flags: PruneFlags) => {
       const { prune } = await import('../commands/prune.js');
       settle(await prune(images, flags, editContext(contextFor, command, flags.dryRun)));
     });
