@@ -1,9 +1,9 @@
 /**
- * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside
- * itself: `npm run build && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts
- * (edits, reads, scattered, copies, sparse, many, audits, sharing, remote, workers, growth, start), default all these; QSNAP_BENCH_LARGEST the
- * largest image of the growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs
- * XFS or tmpfs, for one. The part `sharing-16T` needs that, too, and 6 GiB there.
+ * Measures whole processes, qsnap and qemu-img in turn, and writes results.md and growth.svg beside itself: `npm run build
+ * && npm run bench`. QSNAP_ROUNDS sets the rounds; QSNAP_BENCH_PARTS names parts (edits, reads, scattered, copies, sparse,
+ * many, audits, sharing, remote, workers, growth, start, fleet-questions), default all these; QSNAP_BENCH_LARGEST the largest image of the
+ * growth curve, default 4T: with its tables one of 16T is a longer file than ext4 takes, and needs XFS or tmpfs, for one.
+ * The part `sharing-16T` needs that, too, and 6 GiB there.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { plot } from './growth-plot.js';
 import { copyOf, filled, fragmented, mapped, settle } from './images.js';
 import { audits } from './audits.js';
+import { questionsSection } from './fleet-questions.js';
 import { SHARING_HEAD, sharingOf16T, sharingOf1T, type SharingResults } from './sharing.js';
 import { remote } from './remote.js';
 import { sparseDuels } from './sparse.js';
@@ -39,7 +40,7 @@ import { worseSince } from './worse.js';
 const ROUNDS = Number(process.env['QSNAP_ROUNDS'] ?? 5);
 const PARTS = (
   process.env['QSNAP_BENCH_PARTS'] ??
-  'edits,reads,scattered,copies,sparse,many,audits,sharing,remote,workers,growth,start'
+  'edits,reads,scattered,copies,sparse,many,audits,sharing,remote,workers,growth,start,fleet-questions'
 ).split(',');
 const LARGEST = process.env['QSNAP_BENCH_LARGEST'] ?? '4T';
 const FLOOR = fileURLToPath(new URL('floor.mjs', import.meta.url));
@@ -417,6 +418,7 @@ const ALL: Record<string, () => void | Promise<void>> = {
   workers: () => workers(folder, ROUNDS, print, table),
   growth,
   start,
+  'fleet-questions': () => questionsSection(folder, ROUNDS, print),
 };
 
 try {

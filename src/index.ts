@@ -73,7 +73,13 @@ export type { ApplyOptions } from './edit/snapshot/apply.js';
 export { planDelete, planDeleteInPlace } from './edit/snapshot/delete.js';
 export { planRename } from './edit/snapshot/rename.js';
 export { choosePruned, utcPeriods } from './edit/snapshot/prune.js';
-export type { CalendarPeriods, KeptBy, PruneChoice, PruneRules } from './edit/snapshot/prune.js';
+export type {
+  CalendarPeriods,
+  DatedSnapshot,
+  KeptBy,
+  PruneChoice,
+  PruneRules,
+} from './edit/snapshot/prune.js';
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
 export { planResize } from './edit/resize/plan-resize.js';

@@ -3,7 +3,8 @@
  * else.
  */
 export { ForeignJson } from './base/foreign-json.js';
-export { hexOfBytes, printable, printableText } from './base/text.js';
+export { printedBytes } from './base/printed.js';
+export { hexOfBytes, printable, printableText, utf8Text } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
 export { urlLabel } from './io/url-label.js';
 export type { Fetch } from './io/http-range.js';
@@ -30,6 +31,6 @@ export { LossList, salvagedRanges } from './make/copy/salvage.js';
 export type { SalvagedRange } from './make/copy/salvage.js';
 export { heldTogether } from './read/sharing/held-together.js';
 export type { DiskRun, HeldBytes } from './read/sharing/held-together.js';
-export { snapshotEntryBytes } from './read/sharing/snapshot-entries.js';
+export { shortenedBytes, snapshotEntryBytes } from './read/sharing/snapshot-entries.js';
 export { hashContent, hashSource } from './make/copy/content.js';
 export { settled } from './io/settled.js';

@@ -9,8 +9,11 @@ export interface CalendarPeriods {
   readonly month: string;
 }
 
+/** What the choice needs of a snapshot: a program that keeps these needs the image no more. */
+export type DatedSnapshot = Pick<Snapshot, 'index' | 'name' | 'date'>;
+
 /** Which snapshots are to stay. What no rule keeps may go. */
-export interface PruneRules {
+export interface PruneRules<One extends DatedSnapshot = Snapshot> {
   /** So many of the newest. */
   readonly keepLast?: number | undefined;
   /** The newest of each of the last so many hours that have any. */
@@ -21,9 +24,9 @@ export interface PruneRules {
   /** Only snapshots from before this moment go: seconds since 1970. */
   readonly takenBefore?: number | undefined;
   /** Only these snapshots go, and only these are counted. Default: all. */
-  readonly among?: ((snapshot: Snapshot) => boolean) | undefined;
+  readonly among?: ((snapshot: One) => boolean) | undefined;
   /** These stay, whatever the other rules say. */
-  readonly keep?: ((snapshot: Snapshot) => boolean) | undefined;
+  readonly keep?: ((snapshot: One) => boolean) | undefined;
 }
 
 /**
@@ -34,8 +37,8 @@ export type KeptBy =
   'not-among' | 'keep' | 'young' | 'last' | 'hourly' | 'daily' | 'weekly' | 'monthly';
 
 /** What becomes of a snapshot. */
-export interface PruneChoice {
-  readonly snapshot: Snapshot;
+export interface PruneChoice<One extends DatedSnapshot = Snapshot> {
+  readonly snapshot: One;
   /** Why it stays; empty where it goes. */
   readonly keptBy: readonly KeptBy[];
 }
@@ -61,17 +64,18 @@ const PERIODS = [
  * @returns a choice for each snapshot, in their order.
  * @throws QsnapError PRUNE_RULES_INVALID where no rule says what stays, or one is no number.
  */
-export function choosePruned(
-  snapshots: readonly Snapshot[],
-  rules: PruneRules,
+export function choosePruned<One extends DatedSnapshot>(
+  snapshots: readonly One[],
+  rules: PruneRules<One>,
   periodsOf: (seconds: number) => CalendarPeriods,
-): readonly PruneChoice[] {
+): readonly PruneChoice<One>[] {
   refuseInvalid(rules);
-  const keptBy = new Map(snapshots.map((snapshot) => [snapshot, new Set<KeptBy>()]));
-  const note = (snapshot: Snapshot, why: KeptBy): void => {
-    keptBy.get(snapshot)!.add(why);
+  // No rule names a snapshot twice.
+  const keptBy = new Map(snapshots.map((snapshot): [One, KeptBy[]] => [snapshot, []]));
+  const note = (snapshot: One, why: KeptBy): void => {
+    keptBy.get(snapshot)!.push(why);
   };
-  const candidates: Snapshot[] = [];
+  const candidates: One[] = [];
   for (const snapshot of snapshots) {
     if (rules.among?.(snapshot) === false) note(snapshot, 'not-among');
     else candidates.push(snapshot);
@@ -82,27 +86,32 @@ export function choosePruned(
   }
   const newestFirst = candidates.toSorted(byDate).reverse();
   for (const snapshot of newestFirst.slice(0, rules.keepLast ?? 0)) note(snapshot, 'last');
-  const periods = newestFirst.map(({ date }) => periodsOf(date.seconds));
+  const known = new Map<One, CalendarPeriods>();
+  const periodsOfOne = (one: One): CalendarPeriods => {
+    const periods = known.get(one) ?? periodsOf(one.date.seconds);
+    known.set(one, periods);
+    return periods;
+  };
   for (const { rule, keptBy: why, period } of PERIODS) {
     const seen = new Set<string>();
-    for (const [i, snapshot] of newestFirst.entries()) {
+    for (const snapshot of newestFirst) {
       if (seen.size >= (rules[rule] ?? 0)) break;
-      const own = periods[i]![period];
+      const own = periodsOfOne(snapshot)[period];
       if (seen.has(own)) continue;
       seen.add(own);
       note(snapshot, why);
     }
   }
-  return snapshots.map((snapshot) => ({ snapshot, keptBy: [...keptBy.get(snapshot)!] }));
+  return snapshots.map((snapshot) => ({ snapshot, keptBy: keptBy.get(snapshot)! }));
 }
 
 /** Oldest first; of the same date, as they are in the table. */
-function byDate(a: Snapshot, b: Snapshot): number {
+function byDate(a: DatedSnapshot, b: DatedSnapshot): number {
   const { seconds, nanoseconds } = a.date;
   return seconds - b.date.seconds || nanoseconds - b.date.nanoseconds || a.index - b.index;
 }
 
-function refuseInvalid(rules: PruneRules): void {
+function refuseInvalid(rules: PruneRules<never>): void {
   const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, takenBefore } = rules;
   const numbers = { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, takenBefore };
   const given = Object.entries(numbers).filter(([, value]) => value !== undefined);

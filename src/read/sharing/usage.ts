@@ -1,4 +1,3 @@
-import { clustersToHold } from '../../base/units.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { OpenImage } from '../../image/image.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
@@ -6,7 +5,7 @@ import { ACTIVE_DISK, type DiskNumber } from '../../refs/disk-sets.js';
 import { disksOf } from '../../refs/walk.js';
 import { diskOfPart, guestPart, isVmState, vmStatePart } from './parts.js';
 import { l1Bytes } from './l1-bytes.js';
-import { snapshotEntryBytes } from './snapshot-entries.js';
+import { shortenedBytes, snapshotEntryBytes } from './snapshot-entries.js';
 import { readSharing, type Sharing, type SharingOptions } from './sharing.js';
 import type { Space } from './space.js';
 
@@ -227,12 +226,12 @@ function freedTableBytes(
   sizes: readonly number[],
 ): number {
   const { snapshotTableBytes, geometry } = image;
-  const { clusterBytes } = geometry;
-  let left = sizes.reduce((sum, size) => sum + size, 0);
-  let freed = clustersToHold(snapshotTableBytes, clusterBytes) * clusterBytes;
+  const table = { snapshotTableBytes, clusterBytes: geometry.clusterBytes, entryBytes: sizes };
+  let freed = 0;
+  const positions: number[] = [];
   for (const { index, l1 } of gone) {
-    left -= sizes[index]!;
-    freed += l1Bytes(image.geometry, l1.entries);
+    positions.push(index);
+    freed += l1Bytes(geometry, l1.entries);
   }
-  return freed - clustersToHold(left, clusterBytes) * clusterBytes;
+  return freed + shortenedBytes(table, positions);
 }

@@ -22,6 +22,24 @@ export interface Sql {
   ): Promise<SqlResult<Row>>;
 }
 
+/** The same as lists: several columns may have one name. */
+export interface SqlTable {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly SqlValue[])[];
+}
+
+/** Takes statements that change nothing. */
+export interface ReadingSql extends Sql {
+  /** One statement, whatever its text says, in the words of whoever asks. */
+  table(text: string, values?: readonly unknown[]): Promise<SqlTable>;
+}
+
+/** Of transactions that read: the same state of the database for all statements, and no write. */
+export const READING = 'isolation level repeatable read, read only';
+
+/** For them: tables by their short names. Compiling what runs once takes longer than it saves. */
+export const READING_SETTINGS = 'set local search_path = qsnap, public; set local jit = off';
+
 /** An open database. */
 export interface Database extends Sql {
   /** What people call it: a folder, or the address of a server without its password. */
@@ -30,6 +48,8 @@ export interface Database extends Sql {
   readonly isEmbedded: boolean;
   /** All of `work` or nothing of it. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** The same for questions: what `work` asks for can change nothing. */
+  reading<T>(work: (sql: ReadingSql) => Promise<T>): Promise<T>;
   /** Several statements without values. */
   script(text: string): Promise<void>;
   /** For the queue, which has connections of its own. */

@@ -1,7 +1,17 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { PGlite, Results } from '@electric-sql/pglite';
-import { CatalogError, type Database, type Sql, type SqlResult } from './database.js';
+import {
+  CatalogError,
+  READING,
+  READING_SETTINGS,
+  type Database,
+  type ReadingSql,
+  type Sql,
+  type SqlResult,
+  type SqlTable,
+  type SqlValue,
+} from './database.js';
 import { readerOf } from './values.js';
 
 /** Takes an OFD lock on a byte range; false when another process has it. The kernel frees it when the process dies. */
@@ -64,11 +74,15 @@ async function engine(): Promise<typeof import('@electric-sql/pglite')> {
   }
 }
 
+/** The engine's only user may read and write files of this folder by SQL; who asks may not. */
+const READER = 'set local role pg_read_all_data';
+
 class EmbeddedDatabase implements Database {
   readonly isEmbedded = true;
   readonly label: string;
   readonly queue: Database['queue'];
   readonly #pglite: PGlite;
+  readonly #parsers: Parsers;
   readonly #held: FileHandle;
 
   constructor(
@@ -79,6 +93,7 @@ class EmbeddedDatabase implements Database {
   ) {
     this.label = label;
     this.#pglite = pglite;
+    this.#parsers = ownReaders(pglite);
     this.#held = held;
     this.queue = {
       options,
@@ -89,7 +104,7 @@ class EmbeddedDatabase implements Database {
   }
 
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<SqlResult<Row>> {
-    return ask<Row>(this.#pglite, text, values);
+    return ask<Row>(this.#pglite, this.#parsers, text, values);
   }
 
   async script(text: string): Promise<void> {
@@ -98,8 +113,18 @@ class EmbeddedDatabase implements Database {
 
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return this.#pglite.transaction((tx) =>
-      work({ query: (text, values) => ask(tx, text, values) }),
+      work({ query: (text, values) => ask(tx, this.#parsers, text, values) }),
     );
+  }
+
+  reading<T>(work: (sql: ReadingSql) => Promise<T>): Promise<T> {
+    return this.#pglite.transaction(async (tx) => {
+      await tx.exec(`set transaction ${READING}; ${READING_SETTINGS}; ${READER}`);
+      return work({
+        query: (text, values) => ask(tx, this.#parsers, text, values),
+        table: (text, values) => askTable(tx, this.#parsers, text, values),
+      });
+    });
   }
 
   async close(): Promise<void> {
@@ -108,20 +133,36 @@ class EmbeddedDatabase implements Database {
   }
 }
 
+type Parsers = Record<number, (text: string) => unknown>;
+
 async function ask<Row extends object>(
   engineOrTransaction: Pick<PGlite, 'query'>,
+  parsers: Parsers,
   text: string,
   values: readonly unknown[] = [],
 ): Promise<SqlResult<Row>> {
   const { fields, rows }: Results<Row> = await engineOrTransaction.query<Row>(text, [...values], {
-    parsers: PARSERS,
+    parsers,
   });
   return { columns: fields.map(({ name }) => name), rows };
 }
 
-/** The engine has readers of its own for these types, which give dates and big integers. */
-const OWN_READERS = [20, 21, 23, 26, 16, 17, 25, 114, 700, 701, 1042, 1043, 1082, 1114, 1184, 3802];
+async function askTable(
+  engineOrTransaction: Pick<PGlite, 'query'>,
+  parsers: Parsers,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<SqlTable> {
+  const options = { parsers, rowMode: 'array' } as const;
+  const { fields, rows } = await engineOrTransaction.query(text, [...values], options);
+  return {
+    columns: fields.map(({ name }) => name),
+    rows: rows as unknown as readonly (readonly SqlValue[])[],
+  };
+}
 
-const PARSERS: Record<number, (text: string) => unknown> = Object.fromEntries(
-  OWN_READERS.map((type) => [type, readerOf(type)]),
-);
+/** The engine has readers of its own for many types, which give dates, big integers and lists. */
+function ownReaders({ parsers }: Pick<PGlite, 'parsers'>): Parsers {
+  const types = Object.keys(parsers).map(Number);
+  return Object.fromEntries(types.map((type) => [type, readerOf(type)]));
+}

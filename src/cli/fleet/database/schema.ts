@@ -86,7 +86,8 @@ create table qsnap.disks (
   snapshot_id text,
   name text,
   taken_at timestamptz,
-  taken_nanoseconds integer,
+  -- As stored: in a damaged table more than a second has.
+  taken_nanoseconds bigint,
   virtual_bytes bigint,
   vm_state_bytes bigint,
   mapped_bytes bigint,
@@ -104,12 +105,18 @@ create table qsnap.disks (
 );
 create index on qsnap.disks (taken_at) where position > 0;
 create index on qsnap.disks (freed_bytes desc) where position > 0;
+create index on qsnap.disks (content_sha256) where content_sha256 is not null;
 
 -- Bytes that become free once all of these disks are deleted.
 create table qsnap.shares (
   image_id bigint not null references qsnap.images on delete cascade,
-  disks int4multirange not null,
-  bytes bigint not null
+  bytes bigint not null,
+  -- The first and the last of these disks, and whether all between them are among them. They stand in front of the
+  -- disks, since a column of any length makes those behind it slow to read.
+  first_disk integer not null generated always as (lower(disks)) stored,
+  last_disk integer not null generated always as (upper(disks) - 1) stored,
+  is_run boolean not null generated always as (disks = int4multirange(range_merge(disks))) stored,
+  disks int4multirange not null
 );
 create index on qsnap.shares (image_id);
 

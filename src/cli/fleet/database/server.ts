@@ -1,5 +1,15 @@
 import pg from 'pg';
-import { CatalogError, type Database, type Sql, type SqlResult } from './database.js';
+import {
+  CatalogError,
+  READING,
+  READING_SETTINGS,
+  type Database,
+  type ReadingSql,
+  type Sql,
+  type SqlResult,
+  type SqlTable,
+  type SqlValue,
+} from './database.js';
 import { readerOf } from './values.js';
 
 /** A worker asks for one job list, stores one result list and sends one heartbeat at a time. */
@@ -67,12 +77,27 @@ class ServerDatabase implements Database {
     await this.#pool.query(text);
   }
 
-  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#within('begin', (client) =>
+      work({ query: (text, values) => ask(client, text, values) }),
+    );
+  }
+
+  reading<T>(work: (sql: ReadingSql) => Promise<T>): Promise<T> {
+    return this.#within(`begin ${READING}; ${READING_SETTINGS}`, (client) =>
+      work({
+        query: (text, values) => ask(client, text, values),
+        table: (text, values) => askTable(client, text, values),
+      }),
+    );
+  }
+
+  async #within<T>(begin: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     let broken: Error | undefined;
     try {
-      await client.query('begin');
-      const result = await work({ query: (text, values) => ask(client, text, values) });
+      await client.query(begin);
+      const result = await work(client);
       await client.query('commit');
       return result;
     } catch (error) {
@@ -96,6 +121,17 @@ async function ask<Row extends object>(
   values: readonly unknown[] = [],
 ): Promise<SqlResult<Row>> {
   const { fields, rows } = await client.query<Row>(text, [...values]);
+  return { columns: fields.map(({ name }) => name), rows };
+}
+
+/** The simple protocol would take several statements, and the first may end the transaction. */
+async function askTable(
+  client: pg.PoolClient,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<SqlTable> {
+  const config = { text, values: [...values], rowMode: 'array', queryMode: 'extended' } as const;
+  const { fields, rows } = await client.query<SqlValue[]>(config);
   return { columns: fields.map(({ name }) => name), rows };
 }
 

@@ -6,7 +6,10 @@ import { catalogRemove, catalogStatus } from '../commands/status.js';
 import { worker, type WorkerFlags } from '../commands/worker.js';
 import type { CatalogFlags } from '../with-catalog.js';
 import { EXAMPLES } from './examples.js';
+import { addCatalogExport } from './export.js';
 import { addPolicyOptions, addWorkOptions, databaseOption, portOf } from './options.js';
+import { addQuery } from './query.js';
+import { addReport } from './report.js';
 
 /** Adds `catalog` and what it has. */
 export function addCatalog(program: Command, contextFor: ContextFor, settle: Settle): void {
@@ -48,6 +51,9 @@ export function addCatalog(program: Command, contextFor: ContextFor, settle: Set
     .action(async (places: string[], flags: CatalogFlags, command: Command) => {
       settle(await catalogRemove(places, flags, contextFor(command)));
     });
+  addQuery(catalog, contextFor, settle);
+  addCatalogExport(catalog, contextFor, settle);
+  addReport(catalog, contextFor, settle);
 }
 
 /** Adds `worker`. */

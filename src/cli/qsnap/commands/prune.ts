@@ -5,7 +5,6 @@ import {
   openImage,
   planDelete,
   type PruneChoice,
-  type PruneRules,
   type Snapshot,
 } from '../../../index.js';
 import { printableText } from '../../../internal.js';
@@ -15,23 +14,14 @@ import { countText, sizeText } from '../../text.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { edit, type EditFlags } from '../editing.js';
 import { localPeriods } from '../local-periods.js';
-import { isLike } from '../patterns.js';
+import { pruneRules, type PruneRuleFlags } from '../prune-rules.js';
 import { choiceJson } from '../present/prune-json.js';
 import { choiceLines } from '../present/prune-text.js';
 import { deletedLines } from '../present/edit-text.js';
 import { errorJson, reportFailure } from '../report.js';
 
 /** Flags of `prune`. */
-export interface PruneFlags extends EditFlags {
-  readonly keepLast?: number;
-  readonly keepHourly?: number;
-  readonly keepDaily?: number;
-  readonly keepWeekly?: number;
-  readonly keepMonthly?: number;
-  /** Seconds. */
-  readonly olderThan?: number;
-  readonly name?: readonly string[];
-  readonly keep?: readonly string[];
+export interface PruneFlags extends EditFlags, PruneRuleFlags {
   readonly yes?: boolean;
 }
 
@@ -119,7 +109,11 @@ async function choose(
   const source = await openFile(path, { forceShare: context.forceShare });
   try {
     const image = await openImage(source);
-    const choices = choosePruned(image.snapshots, rulesOf(flags, context.io.now()), localPeriods);
+    const choices = choosePruned(
+      image.snapshots,
+      pruneRules(flags, context.io.now()),
+      localPeriods,
+    );
     const doomed = choices.filter(({ keptBy }) => keptBy.length === 0).map((one) => one.snapshot);
     const freedBytes =
       asks && doomed.length > 0
@@ -129,23 +123,6 @@ async function choose(
   } finally {
     await source.close();
   }
-}
-
-function rulesOf(flags: PruneFlags, now: Date): PruneRules {
-  const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, olderThan } = flags;
-  const among = matcherOf(flags.name);
-  const keep = matcherOf(flags.keep);
-  const takenBefore =
-    olderThan === undefined ? undefined : Math.max(0, Math.ceil(now.getTime() / 1000) - olderThan);
-  return { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, takenBefore, among, keep };
-}
-
-/** Whether a name is like one of the patterns. */
-function matcherOf(
-  patterns: readonly string[] | undefined,
-): ((snapshot: Snapshot) => boolean) | undefined {
-  if (patterns === undefined) return undefined;
-  return ({ name }) => patterns.some((pattern) => isLike(name, pattern));
 }
 
 /**

@@ -1,9 +1,7 @@
 /** The command that deletes snapshots by rules. */
-import { InvalidArgumentError, Option, type Command } from 'commander';
-import { parseAge } from '../../text.js';
+import type { Command } from 'commander';
 import type { PruneFlags } from '../commands/prune.js';
 import {
-  collect,
   dryRunOption,
   editContext,
   subcommand,
@@ -11,46 +9,21 @@ import {
   type ContextFor,
   type Settle,
 } from '../subcommand.js';
+import { addPruneRules } from './prune-rules.js';
 
 /** Adds `prune`. */
 export function addPrune(program: Command, contextFor: ContextFor, settle: Settle): void {
-  subcommand(program, 'prune', 'Delete old snapshots by rules; what any rule keeps stays.')
-    .argument('<image...>', 'qcow2 images')
-    .addOption(numberOption('--keep-last <n>', 'keep the newest n'))
-    .addOption(numberOption('--keep-hourly <n>', 'keep the newest of each of n hours'))
-    .addOption(numberOption('--keep-daily <n>', 'keep the newest of each of n days'))
-    .addOption(numberOption('--keep-weekly <n>', 'keep the newest of each of n weeks'))
-    .addOption(numberOption('--keep-monthly <n>', 'keep the newest of each of n months'))
-    .addOption(
-      new Option('--older-than <age>', 'delete only older ones: 12h, 30d, 8w, 1y').argParser(ageOf),
-    )
-    .addOption(patternOption('--name <pattern>', 'delete only those with such a name: "auto-*"'))
-    .addOption(patternOption('--keep <pattern>', 'keep those with such a name'))
+  const command = subcommand(
+    program,
+    'prune',
+    'Delete old snapshots by rules; what any rule keeps stays.',
+  );
+  addPruneRules(command.argument('<image...>', 'qcow2 images'))
     .option('-y, --yes', 'do not ask')
     .addOption(dryRunOption())
     .addOption(verifyOption())
-    .action(async (images: string[], flags: PruneFlags, command: Command) => {
+    .action(async (images: string[], flags: PruneFlags) => {
       const { prune } = await import('../commands/prune.js');
       settle(await prune(images, flags, editContext(contextFor, command, flags.dryRun)));
     });
-}
-
-function numberOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
-    if (/^\d{1,9}$/.test(text)) return Number(text);
-    throw new InvalidArgumentError('Write a number.');
-  });
-}
-
-function patternOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(collect);
-}
-
-function ageOf(text: string): number {
-  // Of age 0 is every snapshot: a slip of the hand must not delete all.
-  const seconds = parseAge(text);
-  if (seconds !== undefined) return seconds;
-  throw new InvalidArgumentError(
-    'Write one or more hours, days, weeks or years: 12h, 30d, 8w, 1y.',
-  );
 }

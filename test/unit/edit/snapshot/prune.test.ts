@@ -98,3 +98,13 @@ test('periods in UTC: weeks begin on Monday', () => {
   expect(utcPeriods(at('2023-11-13T00:00:00Z')).week).toBe(sunday.week);
   expect(monday).toMatchObject({ hour: '2023-11-20T00', day: '2023-11-20', month: '2023-11' });
 });
+
+test('a date, a name and a position are enough of a snapshot', () => {
+  const kept = [3, 1, 2].map((seconds, index) => {
+    return { index, name: `s${index}`, date: { seconds, nanoseconds: 0 }, row: index + 100 };
+  });
+  const choices = choosePruned(kept, { keepLast: 1, keep: ({ row }) => row === 101 }, utcPeriods);
+  expect(choices.filter(({ keptBy }) => keptBy.length === 0)).toEqual([
+    { snapshot: kept[2], keptBy: [] },
+  ]);
+});
