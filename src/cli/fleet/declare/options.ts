@@ -37,7 +37,7 @@ export function addPolicyOptions(command: Command): Command {
     .option('--policy <file>', 'rules of your own, in YAML or JSON');
 }
 
-function countOf(text: string): number {
+export function countOf(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Write a number from 1.');
 }
