@@ -296,8 +296,7 @@ function deleteTen(size: string): Duel {
 }
 
 function many(): void {
-  print('## Many at a time');
-  print();
+  print('## Many at a time\n');
   const deletes = ['64G', '1T'].map(deleteTen);
   const images = Array.from({ length: 1000 }, () => join(folder, 'twenty-64G.qcow2'));
   const lists: Duel = {
