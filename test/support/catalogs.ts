@@ -69,7 +69,7 @@ export async function keepRecord(
         on conflict (location) do update set wanted = qsnap.images.wanted + 1 returning id`,
         [location, PLACE, READ_AT],
       );
-      await storeRecord(sql, { image: rows[0]!.id, reading, location }, record, READ_AT);
+      await storeRecord(sql, { image: rows[0]!.id, reading }, record, READ_AT);
     });
   }
 }

@@ -2,7 +2,6 @@ import type { Sql } from './database/database.js';
 import type { DiskRecord, ImageRecord } from './examine/record.js';
 import type { Task } from './queue/queue.js';
 import { changesBetween, type KnownDisk, type KnownImage } from './changes.js';
-import { backingLocationOf } from './backing-location.js';
 
 /** What the database held of an image before. */
 interface StoredImage extends KnownImage {
@@ -18,7 +17,7 @@ interface StoredImage extends KnownImage {
  */
 export async function storeRecord(
   sql: Sql,
-  { image, reading, location }: Pick<Task, 'image' | 'reading' | 'location'>,
+  { image, reading }: Pick<Task, 'image' | 'reading'>,
   record: ImageRecord,
   now: Date,
 ): Promise<boolean> {
@@ -30,7 +29,7 @@ export async function storeRecord(
   }
   const disksBefore = before.have === 0 ? [] : await knownDisks(sql, image);
   const changes = changesBetween(before, disksBefore, record);
-  const columns = Object.entries(columnsOf(location, record, now));
+  const columns = Object.entries(columnsOf(record, now));
   const set = columns.map(([name], i) => `${name} = $${i + 3}`).join(', ');
   await sql.query(
     `update qsnap.images set have = $2, stamp = coalesce($${columns.length + 3}, stamp), ${set} where id = $1`,
@@ -48,11 +47,7 @@ export async function storeRecord(
 }
 
 /** The columns of `qsnap.images` that a reading fills. */
-function columnsOf(
-  location: string,
-  record: ImageRecord,
-  now: Date,
-): Readonly<Record<string, unknown>> {
+function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unknown>> {
   const { facts, space, failure } = record;
   return {
     state: failure === undefined ? 'read' : 'failed',
@@ -75,7 +70,7 @@ function columnsOf(
     snapshot_table_bytes: exact(facts?.snapshotTableBytes),
     backing_name: facts?.backingName,
     backing_format: facts?.backingFormat,
-    backing_location: backingLocationOf(location, facts?.backingName),
+    backing_location: facts?.backingLocation,
     data_file_name: facts?.dataFileName,
     data_bytes: exact(space?.dataBytes),
     metadata_bytes: exact(space?.metadataBytes),

@@ -114,6 +114,8 @@ async function syncAndWork(
     }
     const read =
       flags.wait === false ? undefined : await workThrough(database, queue, flags, context);
+    // Nobody else tells the embedded engine how many rows there are, and it looks for them in slow ways then.
+    if (database.isEmbedded && read !== undefined && read > 0) await database.script('analyze');
     const states = await stateCounts(database);
     if (context.json)
       printJson(context, { places: totals, ...(read !== undefined && { read }), states });

@@ -15,6 +15,7 @@ import { nodeDecompressor } from '../../../node/index.js';
 import { isLike } from '../../qsnap/patterns.js';
 import { secretFinder } from '../../qsnap/secret-finder.js';
 import { openSource } from '../../remote/open-source.js';
+import { backingLocationOf } from './backing-location.js';
 import { failedRecord, NOTHING } from './failed-record.js';
 import { hashDisks } from './hash-disks.js';
 import { measureDisks, type Measured } from './measure-disks.js';
@@ -85,7 +86,7 @@ async function examineOnce(
       return { ...judged, stamp, failure: failureOf(report.unopened) };
     }
     const image = await openForReading(source);
-    const facts = await factsOf(image, report, source);
+    const facts = await factsOf(location, image, report, source);
     const measured = await measureOrSay(image);
     const disks = options.hash
       ? await hashDisks(await open(location, options), measured.disks)
@@ -105,6 +106,7 @@ async function open(
 }
 
 async function factsOf(
+  location: string,
   image: ReadableImage,
   report: AuditReport,
   source: BlockSource,
@@ -124,6 +126,7 @@ async function factsOf(
     snapshotTableBytes: image.snapshotTableBytes,
     backingName: printed(backingName(image)),
     backingFormat: printed(backingFormat(image)),
+    backingLocation: backingLocationOf(location, backingName(image)),
     dataFileName: printed(dataFileName(image)),
     tablesSha256: await digestOfTables(image),
   };

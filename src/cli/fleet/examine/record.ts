@@ -55,6 +55,8 @@ export interface ImageFacts {
   readonly snapshotTableBytes: number;
   readonly backingName: string | undefined;
   readonly backingFormat: string | undefined;
+  /** The backing file as a catalogue would name it. */
+  readonly backingLocation: string | undefined;
   readonly dataFileName: string | undefined;
   readonly tablesSha256: string;
 }
