@@ -247,7 +247,11 @@ describe('the package', () => {
       'utf8',
     );
     expect(program).toContain('Copyright (c) 2011 TJ Holowaychuk');
-    expect(Object.keys(manifest.optionalDependencies)).toEqual(['fs-native-extensions', 'koffi']);
+    expect(Object.keys(manifest.optionalDependencies)).toEqual([
+      '@electric-sql/pglite',
+      'fs-native-extensions',
+      'koffi',
+    ]);
     const versions = { ...manifest.dependencies, ...manifest.optionalDependencies };
     for (const version of Object.values(versions)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     expect(manifest.type).toBe('module');

@@ -17,6 +17,8 @@ const COMMANDS = [
   'undo',
   'compact',
   'rescue',
+  'catalog',
+  'worker',
 ];
 
 test('--help', async () => {
