@@ -29,7 +29,13 @@ const KNOWN: Readonly<Record<string, RegExp>> = {
   'luks-header': /LUKS\xba\xbe\0/g,
 };
 
-/** The names of the shapes that are always looked for. */
+/**
+ * The names of the shapes that are always looked for.
+ *
+ * ```ts
+ * console.log(KNOWN_SECRETS.includes('private-key')); // true
+ * ```
+ */
 export const KNOWN_SECRETS: readonly string[] = Object.keys(KNOWN);
 
 /** Characters that are made at once: as many arguments as every engine takes. */
@@ -45,7 +51,13 @@ function oneByteText(bytes: Uint8Array): string {
   return text;
 }
 
-/** Finds secrets of the known shapes. */
+/**
+ * Finds secrets of the known shapes. A character is a byte.
+ *
+ * ```ts
+ * for (const { pattern, at, length } of findKnownSecrets(bytes, () => true)) console.log(pattern, at, length);
+ * ```
+ */
 export const findKnownSecrets: FindSecrets = function* (bytes, wants) {
   const text = oneByteText(bytes);
   for (const [pattern, regex] of Object.entries(KNOWN)) {
