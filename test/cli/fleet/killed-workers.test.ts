@@ -1,11 +1,13 @@
 /** A slice of `npm run fleet`: workers and the database are killed while images change, go and are replaced. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { campaign, single } from '../../fleet/campaign.js';
 import { differences } from '../../fleet/differences.js';
 import { writeImages } from '../../fleet/images.js';
+import { start } from '../../fleet/programs.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { describeUnless } from '../../support/left-out.js';
 import { randomFrom, seedOf } from '../../support/model-random.js';
@@ -40,6 +42,22 @@ describeUnless(lackOfPostgres(), 'QSNAP_REQUIRE_POSTGRES', 'workers on a server'
     const wanted = await single(folder, await anotherDatabase(server.url));
     expect(wanted.tables['images']!.length).toBeGreaterThan(IMAGES - DISTURBED - 1);
     expect(differences(contents, wanted, disturbed)).toEqual([]);
+  });
+
+  test('a worker tells Prometheus what it does, and ends when it is told to', async () => {
+    const worker = start(['worker', '--jobs', '1', '--metrics', '0', '--database', server.url]);
+    let address: string | undefined;
+    worker.process.stderr!.on('data', (text: string) => {
+      address ??= /^metrics: (\S+)$/m.exec(text)?.[1];
+    });
+    while (address === undefined) await sleep(20);
+    const text = await (await fetch(address)).text();
+    for (const name of ['running', 'stored_total', 'waiting']) {
+      expect(text).toMatch(new RegExp(`^qsnap_images_${name} 0$`, 'm'));
+    }
+    expect((await fetch(address.replace('metrics', 'other'))).status).toBe(404);
+    worker.process.kill('SIGTERM');
+    expect((await worker.ended).code).toBe('SIGTERM');
   });
 });
 
