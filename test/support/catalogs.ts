@@ -3,6 +3,7 @@ import path from 'node:path';
 import { profileOf } from '../../src/index.js';
 import type { Database } from '../../src/cli/fleet/database/database.js';
 import { openCatalog } from '../../src/cli/fleet/database/open.js';
+import { backingLocationOf } from '../../src/cli/fleet/examine/backing-location.js';
 import { examineImage } from '../../src/cli/fleet/examine/examine-image.js';
 import type { ImageRecord } from '../../src/cli/fleet/examine/record.js';
 import { storeRecord } from '../../src/cli/fleet/store-record.js';
@@ -69,7 +70,15 @@ export async function keepRecord(
         on conflict (location) do update set wanted = qsnap.images.wanted + 1 returning id`,
         [location, PLACE, READ_AT],
       );
-      await storeRecord(sql, { image: rows[0]!.id, reading }, record, READ_AT);
+      await storeRecord(sql, { image: rows[0]!.id, reading }, placed(record, location), READ_AT);
     });
   }
+}
+
+/** The record of a file that was read elsewhere. */
+function placed(record: ImageRecord, location: string): ImageRecord {
+  const { facts } = record;
+  if (facts?.backingName === undefined) return record;
+  const backingLocation = backingLocationOf(location, facts.backingName);
+  return { ...record, facts: { ...facts, backingLocation } };
 }

@@ -31,10 +31,11 @@ export async function storeRecord(
   const changes = changesBetween(before, disksBefore, record);
   const columns = Object.entries(columnsOf(record, now));
   const set = columns.map(([name], i) => `${name} = $${i + 3}`).join(', ');
-  await sql.query(
-    `update qsnap.images set have = $2, stamp = coalesce($${columns.length + 3}, stamp), ${set} where id = $1`,
-    [image, reading, ...columns.map(([, value]) => value), record.stamp],
-  );
+  await sql.query(`update qsnap.images set have = $2, ${set} where id = $1`, [
+    image,
+    reading,
+    ...columns.map(([, value]) => value),
+  ]);
   await replaceRows(sql, image, record, before.have > 0);
   await insertAll(
     sql,
@@ -51,6 +52,8 @@ function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unkn
   const { facts, space, failure } = record;
   return {
     state: failure === undefined ? 'read' : 'failed',
+    // What could not even be looked at is looked at again by the next refresh.
+    stamp: record.stamp ?? '',
     modified_at: record.modifiedAt === undefined ? undefined : new Date(record.modifiedAt),
     read_at: now,
     error_code: failure?.code,

@@ -22,7 +22,9 @@ create table qsnap.places (
   hashes boolean not null,
   force_share boolean not null,
   added_at timestamptz not null,
-  looked_at timestamptz
+  looked_at timestamptz,
+  -- How often it was looked at: the clocks of several hosts tell no order.
+  looks integer not null default 0
 );
 
 create table qsnap.images (
@@ -73,11 +75,13 @@ create table qsnap.images (
   added_at timestamptz not null,
   -- When a look at its place saw it last.
   seen_at timestamptz not null,
+  -- Which look that was.
+  seen_look integer not null default 0,
   read_at timestamptz
 );
 create index on qsnap.images (backing_location);
 create index on qsnap.images (id) where have < wanted;
-create index on qsnap.images (place, seen_at);
+create index on qsnap.images (place, seen_look);
 
 -- Position 0 is the active disk, i + 1 the snapshot at position i of the snapshot table.
 create table qsnap.disks (

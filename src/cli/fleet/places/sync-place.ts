@@ -2,6 +2,7 @@ import { settled } from '../../../internal.js';
 import type { Database, Sql } from '../database/database.js';
 import { stampOf, UNKNOWN_VERSION } from '../examine/stamp.js';
 import type { Queue, Task } from '../queue/queue.js';
+import { markGone, type Look } from './mark-gone.js';
 import { findImages, storeOf, type FoundFile, type Unseen } from './find-images.js';
 
 /** What a look at a place found. */
@@ -48,10 +49,10 @@ export async function syncPlace(
 ): Promise<SyncTotals> {
   const unseen: Unseen[] = [];
   const totals = { found: 0, added: 0, changed: 0 };
-  const begun = options.now;
+  const look = await beginLook(database, place);
   const batch: FoundFile[] = [];
   const flush = async (): Promise<void> => {
-    const { added, changed } = await syncFiles(database, queue, place, batch, options);
+    const { added, changed } = await syncFiles(database, queue, { place, look }, batch, options);
     totals.added += added;
     totals.changed += changed;
     batch.length = 0;
@@ -63,18 +64,26 @@ export async function syncPlace(
     if (batch.length === AT_ONCE) await flush();
   }
   await flush();
-  const gone = await markGone(database, place, begun, unseen);
+  const gone = await markGone(database, { place, look }, options.now, unseen);
   await database.query('update qsnap.places set looked_at = $2 where location = $1', [
     place,
-    begun,
+    options.now,
   ]);
   return { ...totals, gone, unseen };
+}
+
+async function beginLook(database: Database, place: string): Promise<number> {
+  const { rows } = await database.query<{ looks: number }>(
+    'update qsnap.places set looks = looks + 1 where location = $1 returning looks',
+    [place],
+  );
+  return rows[0]!.looks;
 }
 
 async function syncFiles(
   database: Database,
   queue: Queue,
-  place: string,
+  look: Look,
   files: readonly FoundFile[],
   { now, rereads }: SyncOptions,
 ): Promise<{ readonly added: number; readonly changed: number }> {
@@ -89,12 +98,14 @@ async function syncFiles(
   const settled = known.filter(({ have, wanted }) => have >= wanted);
   const changed = rereads ? settled : await filterAsync(settled, isChanged);
   await database.transaction(async (sql) => {
-    await sql.query('update qsnap.images set seen_at = $2 where location = any($1)', [
-      locations,
-      now,
-    ]);
+    // An image that lies in two places is that of the first.
+    await sql.query(
+      `update qsnap.images set seen_at = $2, seen_look = greatest(seen_look, $4)
+      where location = any($1) and place = $3`,
+      [locations, now, look.place, look.look],
+    );
     const tasks = [
-      ...(await insertImages(sql, place, added, now)),
+      ...(await insertImages(sql, look, added, now)),
       ...(await wantAgain(sql, changed)),
     ];
     await queue.add(sql, tasks);
@@ -127,14 +138,14 @@ async function filterAsync<T>(
 
 async function insertImages(
   sql: Sql,
-  place: string,
+  { place, look }: Look,
   locations: readonly string[],
   now: Date,
 ): Promise<readonly Task[]> {
   if (locations.length === 0) return [];
   const { rows } = await sql.query<{ id: number; location: string; store: string }>(
-    `insert into qsnap.images (location, store, place, added_at, seen_at)
-    select location, store, $2, $3, $3
+    `insert into qsnap.images (location, store, place, added_at, seen_at, seen_look)
+    select location, store, $2, $3, $3, $4
     from jsonb_to_recordset($1) as t(location text, store text)
     on conflict (location) do nothing
     returning id, location, store`,
@@ -142,6 +153,7 @@ async function insertImages(
       JSON.stringify(locations.map((location) => ({ location, store: storeOf(location) }))),
       place,
       now,
+      look,
     ],
   );
   return rows.map(({ id, location, store }) => ({ image: id, reading: 1, location, store }));
@@ -166,31 +178,4 @@ async function wantAgain(sql: Sql, images: readonly KnownRow[]): Promise<readonl
     location,
     store,
   }));
-}
-
-/** What was not seen may be there: below a folder that can't be read nothing is marked. */
-async function markGone(
-  database: Database,
-  place: string,
-  begun: Date,
-  unseen: readonly Unseen[],
-): Promise<number> {
-  const { rows } = await database.query<{ id: number; location: string }>(
-    `select id, location from qsnap.images
-    where place = $1 and seen_at < $2 and state <> 'gone' and have >= wanted`,
-    [place, begun],
-  );
-  const gone = rows.filter(
-    ({ location }) => !unseen.some((one) => location.startsWith(one.location)),
-  );
-  if (gone.length === 0) return 0;
-  await database.query(
-    `with gone as (
-      update qsnap.images set state = 'gone' where id = any($1) and state <> 'gone' returning id
-    )
-    insert into qsnap.changes (image_id, found_at, what, was, became)
-    select id, $2, 'state', 'there', 'gone' from gone`,
-    [gone.map(({ id }) => id), begun],
-  );
-  return gone.length;
 }

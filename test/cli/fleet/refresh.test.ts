@@ -1,0 +1,140 @@
+/** A refresh reads what changed, and nothing else. */
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openImageFile } from '../../../src/node/index.js';
+import { temporaryDirectory } from '../../support/directories.js';
+import { copyFixture } from '../../support/fixture.js';
+import { describeUnless } from '../../support/left-out.js';
+import { lackOfPostgres, startPostgres, type Postgres } from '../../support/postgres.js';
+import { qsnap } from '../qsnap/harness.js';
+
+interface Done {
+  readonly places: Readonly<
+    Record<
+      string,
+      {
+        readonly found: number;
+        readonly added: number;
+        readonly changed: number;
+        readonly gone: number;
+      }
+    >
+  >;
+  readonly read: number;
+  readonly states: Readonly<Record<string, number>>;
+}
+
+describeUnless(
+  lackOfPostgres(),
+  'QSNAP_REQUIRE_POSTGRES',
+  'a place that is looked at again',
+  () => {
+    let server: Postgres;
+    const folder = join(temporaryDirectory(), 'place');
+    const image = join(folder, 'no-snapshots.qcow2');
+    beforeAll(async () => {
+      server = (await startPostgres())!;
+      mkdirSync(join(folder, 'below'), { recursive: true });
+      copyFixture('no-snapshots', folder);
+      copyFixture('five-snapshots', join(folder, 'below'));
+      copyFixture('qcow-version-1', folder);
+      writeFileSync(join(folder, 'notes.qcow2'), 'no image, whatever its name');
+      symlinkSync(image, join(folder, 'link.qcow2'));
+      spawnSync('mkfifo', [join(folder, 'pipe.qcow2')]);
+    });
+    afterAll(async () => {
+      await server.stop();
+    });
+
+    const asked = async (...argv: readonly string[]): Promise<Done> => {
+      const { code, stdout, stderr } = await qsnap([
+        'catalog',
+        ...argv,
+        '--json',
+        '--database',
+        server.url,
+      ]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      return JSON.parse(stdout) as Done;
+    };
+    const totals = ({ places, read, states }: Done) => ({ ...places[folder], read, states });
+
+    test('an image in use is read once it is free, and one that is the same is not read', async () => {
+      const held = await openImageFile(image, { write: true });
+      const added = await asked('add', folder);
+      expect(totals(added)).toMatchObject({
+        found: 3,
+        added: 3,
+        read: 3,
+        states: { read: 1, failed: 2 },
+      });
+      await held.close();
+      // The old image is no image that can be read, now as then.
+      const freed = await asked('refresh');
+      expect(totals(freed)).toMatchObject({ changed: 1, read: 1, states: { read: 2, failed: 1 } });
+      expect(totals(await asked('refresh'))).toMatchObject({ changed: 0, read: 0 });
+      expect(totals(await asked('refresh', '--all'))).toMatchObject({ changed: 3, read: 3 });
+    });
+
+    test('an edit is seen, though the time is put back', async () => {
+      const { atime, mtime } = statSync(image);
+      expect((await qsnap(['create', image, 'later'])).code).toBe(0);
+      utimesSync(image, atime, mtime);
+      expect(totals(await asked('refresh'))).toMatchObject({ changed: 1, read: 1, gone: 0 });
+      const { stdout } = await qsnap([
+        ...['catalog', 'query', '--drift', '--format', 'csv', '--database', server.url],
+      ]);
+      expect(stdout).toContain('later');
+    });
+
+    test('what went is gone, and what comes back is read', async () => {
+      const away = join(temporaryDirectory(), 'away.qcow2');
+      renameSync(image, away);
+      expect(totals(await asked('refresh'))).toMatchObject({ found: 2, gone: 1, read: 0 });
+      expect(totals(await asked('refresh'))).toMatchObject({ gone: 0, states: { gone: 1 } });
+      copyFileSync(away, image);
+      expect(totals(await asked('refresh'))).toMatchObject({ changed: 1, read: 1, gone: 0 });
+    });
+
+    test('a place that is not there leaves what is known as it was', async () => {
+      renameSync(folder, `${folder}-away`);
+      const { code, stderr, stdout } = await qsnap([
+        'catalog',
+        'refresh',
+        '--database',
+        server.url,
+      ]);
+      expect(code).toBe(1);
+      expect(stderr).toContain('What the catalogue has of it is as it was.');
+      expect(stdout).not.toContain('gone');
+      renameSync(`${folder}-away`, folder);
+      expect(totals(await asked('refresh'))).toMatchObject({ gone: 0, changed: 0 });
+    });
+
+    test('a place is forgotten with its images, and an unknown one is told', async () => {
+      const unknown = await qsnap(['catalog', 'refresh', '/nowhere', '--database', server.url]);
+      expect(unknown.code).toBe(1);
+      expect(unknown.stderr).toContain('/nowhere is no place of this catalogue');
+      expect((await asked('remove', folder)) as unknown).toEqual({ removed: [folder] });
+      expect((await asked('status')).states).toEqual({});
+    });
+
+    test('an address with a secret in it is not kept, nor printed', async () => {
+      const { code, stdout, stderr } = await qsnap([
+        ...['catalog', 'add', 'https://user:secret@host/disk.qcow2', '--database', server.url],
+      ]);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).not.toContain('secret');
+    });
+  },
+);
