@@ -34,6 +34,10 @@ const statements = ({ images, snapshots, shares }: FleetSize): readonly string[]
       md5((id * 1000 + p)::text) || md5(case when p % 50 = 0 then '' else id::text end)
     from qsnap.images, generate_series(0, ${snapshots}) as p where state = 'read'`,
   `update qsnap.disks set content_sha256 = md5(position::text) || md5('') where position % 50 = 0 and position > 0`,
+  `update qsnap.images set snapshot_numbers = numbers from (
+      select image_id, string_agg(concat_ws(',', position, extract(epoch from taken_at)::int8, 0, 64), ',' order by position) as numbers
+      from qsnap.disks where position > 0 group by image_id
+    ) as listed where image_id = id`,
   // What a disk wrote stays in the snapshots that follow, until it is overwritten; a part is still active.
   `insert into qsnap.shares (image_id, disks, bytes)
     select id, disks, 65536 * (1 + n % 97) from (

@@ -71,6 +71,7 @@ function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unkn
     is_corrupt: facts?.isCorrupt,
     snapshot_count: facts === undefined ? undefined : record.disks.length - 1,
     snapshot_table_bytes: exact(facts?.snapshotTableBytes),
+    snapshot_numbers: snapshotNumbers(record),
     backing_name: facts?.backingName,
     backing_format: facts?.backingFormat,
     backing_location: facts?.backingLocation,
@@ -84,6 +85,14 @@ function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unkn
     findings_left_out: record.findingsLeftOut,
     unmeasured: record.unmeasured?.message,
   };
+}
+
+function snapshotNumbers({ disks }: ImageRecord): string | undefined {
+  const snapshots = disks.filter(({ position }) => position > 0);
+  if (snapshots.length === 0) return undefined;
+  return snapshots
+    .map((one) => [one.position, one.takenAt, one.takenNanoseconds, one.entryBytes].join(','))
+    .join(',');
 }
 
 /** A column of the database holds 64 bits; what a damaged table claims may be any number. */

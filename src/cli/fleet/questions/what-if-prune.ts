@@ -104,19 +104,15 @@ interface ListedRow {
   readonly names: readonly string[] | null;
 }
 
-/** A row for each image: its snapshots come in one text, since rows cost more than what they hold. */
+/** A row for each image, and names only where they count: rows cost more than what they hold. */
 async function listedImages(sql: ReadingSql, withNames: boolean): Promise<readonly ListedImage[]> {
-  const names = withNames ? 'json_agg(name)' : 'null::json';
+  const names = withNames
+    ? `(select json_agg(name order by position) from qsnap.disks where image_id = id and position > 0)`
+    : 'null::json';
   const { rows } = await sql.query<ListedRow>(
     `select id, location, unmeasured is null as is_measured, cluster_bytes, snapshot_table_bytes,
-      listed.snapshots, listed.names
-    from qsnap.images join (
-      select image_id, ${names} as names, string_agg(
-        position || ',' || date_part('epoch', taken_at) || ',' || taken_nanoseconds || ',' || entry_bytes, ','
-      ) as snapshots
-      from qsnap.disks where position > 0 group by image_id
-    ) as listed on image_id = id
-    where state = 'read'`,
+      snapshot_numbers as snapshots, ${names} as names
+    from qsnap.images where state = 'read' and snapshot_numbers is not null`,
   );
   return rows.map(listedImage);
 }
