@@ -4,7 +4,10 @@ import { ForeignJson } from '../../internal.js';
 import { fingerprint } from './present/audit-json.js';
 import { isAudited, type AuditResult } from './present/audited.js';
 
-/** Findings that were there before, by what stays the same of each. */
+/**
+ * Findings that were there before. One of the same kind in another place is new: a gate must not take a second secret, or
+ * another leak, for the first.
+ */
 export type Baseline = ReadonlySet<string>;
 
 const IMAGES_MAX = 10_000_000;
@@ -24,12 +27,14 @@ export function readBaseline(file: string): Baseline {
   const known = json.listOf(images, 'images', IMAGES_MAX, (image, at) => {
     const { filename, findings = [] } = json.recordOf(image, at);
     return json.listOf(findings, `${at}.findings`, FINDINGS_MAX, (finding, where) => {
-      const { rule, facts } = json.recordOf(finding, where);
-      return fingerprint(String(filename), String(rule), facts);
+      const { rule, facts, offset } = json.recordOf(finding, where);
+      return inPlace(fingerprint(String(filename), String(rule), facts), offset);
     });
   });
   return new Set(known.flat());
 }
+
+const inPlace = (kind: string, offset: unknown): string => JSON.stringify([kind, offset ?? null]);
 
 function parsedFile(file: string): unknown {
   try {
@@ -47,8 +52,8 @@ export function withoutKnown<Result extends AuditResult>(
 ): Result {
   if (baseline === undefined || !isAudited(result)) return result;
   const { path, report } = result;
-  const findings = report.findings.filter(({ rule, facts }) => {
-    return !baseline.has(fingerprint(path, rule.id, facts));
+  const findings = report.findings.filter(({ rule, facts, at }) => {
+    return !baseline.has(inPlace(fingerprint(path, rule.id, facts), at));
   });
   return { ...result, report: { ...report, findings } };
 }

@@ -45,22 +45,25 @@ const NAMES: Readonly<Record<ScrubPart, string>> = {
  * ```
  *
  * @throws QsnapError PLAN_STALE, IMAGE_CHANGED as `executePlan`; READ_FAILED, WRITE_FAILED, NO_SPACE, ABORTED;
- *   VERIFY_FAILED where a byte does not read back as zero. The image is always `unchanged`, with some zeros more.
+ *   VERIFY_FAILED where a byte does not read back as zero. The image is `unchanged` until the first zeros are written, and
+ *   `old` from then on.
  */
 export async function executeScrub(
   plan: ScrubPlan<BlockDevice>,
   { punch = false, signal, onProgress }: ExecuteScrubOptions = {},
 ): Promise<ScrubbedBytes> {
   const { source: device } = plan;
-  return inState('unchanged', async () => {
+  await inState('unchanged', async () => {
     assertScrubs(plan);
     useUp(plan);
     throwIfAborted(signal, 'the scrub');
     await makeDurable(device, plan);
-    const during = (phase: 'scrubbing' | 'reading back'): MeasureScrubOptions => ({
-      signal,
-      onProgress: (done, total) => onProgress?.(phase, done, total),
-    });
+  });
+  const during = (phase: 'scrubbing' | 'reading back'): MeasureScrubOptions => ({
+    signal,
+    onProgress: (done, total) => onProgress?.(phase, done, total),
+  });
+  return inState('old', async () => {
     try {
       let punchedBytes = 0;
       const scrubbed = await lookThrough(plan, device, during('scrubbing'), async (part, found) => {

@@ -37,6 +37,6 @@ export async function scrubImage(
   const verified = verify === true ? await noWorseThan(device, sizeBytes, { signal }) : undefined;
   const plan = await planScrub(await openImage(device), { signal });
   const scrubbed = await executeScrub(plan, execution);
-  await inState('unchanged', () => verified?.(device));
+  await inState('old', () => verified?.(device));
   return { ...scrubbed, facts: plan.facts };
 }

@@ -79,6 +79,37 @@ describe('exit codes', () => {
   });
 });
 
+test('what a baseline has in another place is new', async () => {
+  const image = imageOf('refcount-too-low');
+  const argv = ['audit', '--profile', 'golden-image', '--json', image];
+  const { stdout } = await qsnap(argv);
+  const file = path.join(temporaryDirectory(), 'moved.json');
+  const known = JSON.parse(stdout) as {
+    images: { findings: { rule: string; offset?: number }[] }[];
+  };
+  const [moved] = known.images[0]!.findings.filter(({ rule }) => rule === 'QS1601');
+  moved!.offset! += 8;
+  writeFileSync(file, JSON.stringify(known));
+  const { images } = await audited(['--profile', 'golden-image', '--baseline', file, image]);
+  expect(images[0]!.findings.map(({ rule }) => rule)).toEqual(['QS1601']);
+});
+
+test.each([[['golden-image', 'untrusted-upload']], [['untrusted-upload', 'golden-image']]])(
+  'of profiles %j the gravest counts',
+  async (profiles) => {
+    const options = profiles.flatMap((name) => ['--profile', name]);
+    expect((await qsnap(['audit', ...options, imageOf('five-snapshots')])).code).toBe(4);
+  },
+);
+
+test('a corrupt image does not pass, whatever a policy allows', async () => {
+  const file = path.join(temporaryDirectory(), 'blind.yaml');
+  writeFileSync(file, 'rules: { corruption: off, leaks: error }\n');
+  const { code, stdout } = await qsnap(['audit', '--policy', file, imageOf('refcount-too-low')]);
+  expect(code).toBe(2);
+  expect(stdout).toContain(': corrupt, which no policy allows');
+});
+
 test('a baseline leaves out what was there before, and shows what is new', async () => {
   const image = imageOf('five-snapshots');
   const file = path.join(temporaryDirectory(), 'baseline.json');

@@ -48,7 +48,7 @@ export async function mend(
       return found;
     }
     mending = plannedMendingJson(path, plan);
-    if (flags.yes !== true) tell(plannedMendingLines(path, plan));
+    if (flags.yes !== true || flags.dryRun === true) tell(plannedMendingLines(path, plan));
     if (flags.dryRun === true) return { ...found, mending: { 'dry-run': true, ...mending } };
     if (flags.yes !== true && !(await mayMend(path, plan, auditing.tellsPeople, context))) {
       return { ...found, mending: { declined: true, ...mending }, isLeft: true };

@@ -1,4 +1,11 @@
-import { findRule, profileOf, type AuditPolicy, type ProfileName } from '../../../index.js';
+import {
+  findRule,
+  profileOf,
+  type AuditPolicy,
+  type Level,
+  type ProfileName,
+  type RuleSetting,
+} from '../../../index.js';
 import { withChainRules } from '../audit-chain.js';
 import type { Context } from '../context.js';
 import { readPolicy } from './read-policy.js';
@@ -14,7 +21,8 @@ export interface PolicyFlags {
 }
 
 /**
- * The rules of all profiles, and over them those of the policy file: of a rule that several have, the last setting counts.
+ * The rules of all profiles, of a rule that several have the gravest setting, so that one more profile never lets more
+ * through; and over them those of the policy file, which count whatever they say.
  *
  * @returns undefined where the file is no policy, which is told.
  */
@@ -33,12 +41,24 @@ export async function chosenPolicy(
     reportPolicyError(error, context);
     return undefined;
   }
-  const rules = new Map(profile.flatMap((name) => [...profileOf(name).rules]));
+  const rules = gravest(profile);
   for (const [id, setting] of read.rules) rules.set(id, setting);
   if (readableBy !== undefined) {
     rules.set(findRule('readable-by')!.id, { level: 'error', options: { readers: readableBy } });
   }
   return { rules: backing === true ? withChainRules(rules) : rules, exceptions: read.exceptions };
+}
+
+const RANK: Readonly<Record<Level, number>> = { note: 1, warning: 2, error: 3 };
+const rankOf = ({ level }: RuleSetting): number => (level === undefined ? 0 : RANK[level]);
+
+function gravest(profiles: readonly ProfileName[]): Map<string, RuleSetting> {
+  const rules = new Map<string, RuleSetting>();
+  for (const [id, setting] of profiles.flatMap((name) => [...profileOf(name).rules])) {
+    const before = rules.get(id);
+    if (before === undefined || rankOf(setting) > rankOf(before)) rules.set(id, setting);
+  }
+  return rules;
 }
 
 /** Seconds since the Epoch. */

@@ -31,10 +31,11 @@ export function countsText({ error, warning, note }: LevelCounts): string {
 
 /** What is said of one image. */
 export function auditLines({ path, report }: Audited, style: Style): readonly string[] {
-  const { findings, excepted } = report;
+  const { findings, excepted, isCorrupt } = report;
+  const passes = isCorrupt ? 'corrupt, which no policy allows' : 'passes';
   const counts = countsText(countLevels(findings));
   const allowed = excepted.length === 0 ? '' : ` (${countText(excepted.length, 'exception')})`;
-  const title = `${printableText(path)}: ${counts === '' ? 'passes' : counts}${allowed}`;
+  const title = `${printableText(path)}: ${counts === '' ? passes : counts}${allowed}`;
   return [title, ...findings.map((finding) => `  ${findingLine(finding, style)}`)];
 }
 

@@ -51,7 +51,7 @@ test('zeros that do not come back are noticed, and where', async () => {
   const error: unknown = await scrubImage(device).catch((reason: unknown) => reason);
   expect(error).toMatchObject({
     code: 'VERIFY_FAILED',
-    details: { structure: 'slack', at: lost, imageState: 'unchanged' },
+    details: { structure: 'slack', at: lost, imageState: 'old' },
   });
   expect(contentsOf(inner.snapshotBytes())).toEqual(contentsOf(planted));
 });
@@ -67,7 +67,7 @@ test('a scrub that is stopped says that another one goes on, and that one does',
   });
   await expect(scrub).rejects.toMatchObject({
     code: 'ABORTED',
-    details: { imageState: 'unchanged', hint: expect.stringContaining('goes on') as string },
+    details: { imageState: 'old', hint: expect.stringContaining('goes on') as string },
   });
   expect(contentsOf(device.snapshotBytes())).toEqual(contentsOf(planted));
   await scrubImage(device);
