@@ -52,7 +52,10 @@ export function changesBetween(
   const changed = fields.filter(([, was, became]) => (was ?? undefined) !== (became ?? undefined));
   return [
     ...changed.map(([what, was, became]) => ({ what, was: textOf(was), became: textOf(became) })),
-    ...(facts === undefined || before.file_bytes === null ? [] : snapshotChanges(disks, record)),
+    // What can't be read has not gone.
+    ...(facts?.snapshotCount === undefined || before.file_bytes === null
+      ? []
+      : snapshotChanges(disks, record)),
   ];
 }
 

@@ -69,7 +69,7 @@ function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unkn
     encryption: facts?.encryption,
     is_dirty: facts?.isDirty,
     is_corrupt: facts?.isCorrupt,
-    snapshot_count: facts === undefined ? undefined : record.disks.length - 1,
+    snapshot_count: facts?.snapshotCount,
     snapshot_table_bytes: exact(facts?.snapshotTableBytes),
     snapshot_numbers: snapshotNumbers(record),
     backing_name: facts?.backingName,
@@ -87,7 +87,8 @@ function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unkn
   };
 }
 
-function snapshotNumbers({ disks }: ImageRecord): string | undefined {
+function snapshotNumbers({ disks, facts }: ImageRecord): string | undefined {
+  if (facts?.snapshotCount === undefined) return undefined;
   const snapshots = disks.filter(({ position }) => position > 0);
   if (snapshots.length === 0) return undefined;
   return snapshots

@@ -11,30 +11,51 @@ export interface CatalogFlags {
   readonly database?: string;
 }
 
-/**
- * Opens the catalogue, hands it to `use`, and closes it whatever happens.
- *
- * @param patienceMs how long a server may be away when it is opened.
- */
+/** How a catalogue is opened. */
+export interface Opening {
+  /** Whether one is made where there is none. */
+  readonly makes?: boolean;
+  /** How long a server may be away. */
+  readonly patienceMs?: number;
+}
+
+/** Opens the catalogue, hands it to `use`, and closes it whatever happens. */
 export async function withCatalog(
   flags: CatalogFlags,
   context: Context,
   use: (database: Database) => Promise<ExitCode>,
-  patienceMs = 0,
+  { makes = false, patienceMs = 0 }: Opening = {},
 ): Promise<ExitCode> {
   const location = locationOf(flags.database, context.io.env);
   try {
-    const database = await patiently(() => openCatalog(location), patienceMs);
+    const database = await patiently(() => openCatalog(location, makes), patienceMs);
     try {
       return await use(database);
     } finally {
       await database.close();
     }
   } catch (error) {
-    if (!(error instanceof CatalogError)) throw error;
-    reportCatalogError(error, context);
+    reportCatalogError(asCatalogError(error), context);
     return EXIT_CODES.notDone.code;
   }
+}
+
+/** What servers, and texts that grow too long, refuse; all else is a bug. */
+function asCatalogError(error: unknown): CatalogError {
+  if (error instanceof CatalogError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (error instanceof Error && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]+$/.test(code)) {
+    const hint = code === '42501' ? 'the user of the database lacks a right' : undefined;
+    return new CatalogError(`the database says: ${error.message}`, hint, error);
+  }
+  if (error instanceof RangeError && /string length/.test(error.message)) {
+    return new CatalogError(
+      'the answer is too long for one document',
+      'ask for fewer rows, or for --format jsonl',
+      error,
+    );
+  }
+  throw error;
 }
 
 /** What failed, on stderr. */

@@ -2,7 +2,6 @@ import {
   newQcow2Writer,
   newRawWriter,
   newStreamWriter,
-  QsnapError,
   type BlockDevice,
   type CompressionType,
   type GuestDisk,
@@ -10,6 +9,7 @@ import {
 } from '../../index.js';
 import { hashSource, printableText } from '../../internal.js';
 import { createOutputFile, newSha256, type OutputFileOptions } from '../../node/index.js';
+import { sent } from './sent.js';
 import type { CliOutput } from '../streams.js';
 import { printWarning, type Context } from './context.js';
 import { formatOf, type ExportFormat } from './export-format.js';
@@ -122,14 +122,4 @@ function streamTarget(diskBytes: number, stdout: CliOutput): ExportTarget {
     commit: nothing,
     discard: nothing,
   };
-}
-
-async function sent(bytes: Uint8Array, stdout: CliOutput): Promise<void> {
-  try {
-    if (stdout.send === undefined) stdout.write(bytes);
-    else await stdout.send(bytes);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new QsnapError('WRITE_FAILED', `Can't write to stdout: ${reason}`, {}, error);
-  }
 }

@@ -153,7 +153,7 @@ export function buildProgram(
 
 /** What names a file, as the declarations of options and arguments call it. */
 const FILE_WORD = /<(file|copy|images\.\.\.)>$/;
-const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other']);
+const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other', 'place']);
 
 /**
  * An empty name is mostly a variable of a script that has no value. No file has it, and a command must not take it for

@@ -2,15 +2,19 @@
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
+  readdirSync,
+  readFileSync,
   renameSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openImageFile } from '../../../src/node/index.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { copyFixture } from '../../support/fixture.js';
@@ -121,6 +125,42 @@ describeUnless(
       expect(totals(await asked('refresh'))).toMatchObject({ gone: 0, changed: 0 });
     });
 
+    test('other rules and hashes are for every image; a plain add keeps them', async () => {
+      expect(totals(await asked('add', folder, '--hash'))).toMatchObject({ changed: 3, read: 3 });
+      expect(totals(await asked('add', folder))).toMatchObject({ changed: 0, read: 0 });
+      const again = await asked('add', folder, '--profile', 'evidence');
+      expect(totals(again)).toMatchObject({ changed: 3, read: 3 });
+      const { stdout } = await qsnap([
+        ...['catalog', 'query', '--format', 'csv', '--database', server.url],
+        'select count(*) from disks where content_sha256 is not null',
+      ]);
+      expect(stdout).toContain('8');
+    });
+
+    test('a snapshot table that is cut off has not lost its snapshots', async () => {
+      const other = join(folder, 'below', 'five-snapshots.qcow2');
+      const bytes = readFileSync(other);
+      truncateSync(other, 200_000);
+      await asked('refresh');
+      const { stdout } = await qsnap([
+        ...['catalog', 'query', '--json', '--database', server.url],
+        `select snapshot_count, (select count(*) from changes where what = 'snapshot' and became is null)
+        from images where location like '%five%'`,
+      ]);
+      const { rows } = JSON.parse(stdout) as { rows: object[] };
+      expect(rows).toEqual([{ snapshot_count: null, count: 0 }]);
+      writeFileSync(other, bytes);
+      await asked('refresh');
+    });
+
+    test('what is not there is no place from then on', async () => {
+      const missing = join(folder, 'nowhere.qcow2');
+      const argv = ['catalog', 'add', missing, '--database', server.url];
+      expect((await qsnap(argv)).code).toBe(1);
+      expect(totals(await asked('refresh'))).toMatchObject({ gone: 0 });
+      expect((await qsnap(['catalog', 'add', '', '--database', server.url])).code).toBe(1);
+    });
+
     test('a place is forgotten with its images, and an unknown one is told', async () => {
       const unknown = await qsnap(['catalog', 'refresh', '/nowhere', '--database', server.url]);
       expect(unknown.code).toBe(1);
@@ -138,3 +178,29 @@ describeUnless(
     });
   },
 );
+
+describe('a catalogue is made by who adds to it, and never among other files', () => {
+  test.each(['query --oldest', 'status', 'refresh', 'worker'])('%s makes none', async (words) => {
+    const folder = join(temporaryDirectory(), 'none');
+    const [first, ...rest] = words.split(' ');
+    const argv = first === 'worker' ? ['worker', '--once'] : ['catalog', first!, ...rest];
+    const { code, stderr } = await qsnap([...argv, '--database', folder]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('there is no catalogue in');
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test.each([
+    ['a folder of images', 'has other things in it'],
+    ['a file', "can't use"],
+    ['another scheme', 'begins with postgres://'],
+  ])('%s is refused', async (what, message) => {
+    const folder = temporaryDirectory();
+    const image = copyFixture('no-snapshots', folder);
+    const database = what === 'a file' ? image : what === 'another scheme' ? 'mysql://x/y' : folder;
+    const { code, stderr } = await qsnap(['catalog', 'add', image, '--database', database]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(message);
+    expect(readdirSync(folder)).toEqual(['no-snapshots.qcow2']);
+  });
+});

@@ -1,4 +1,4 @@
-import { profileOf, type AuditPolicy, type ProfileName } from '../../../index.js';
+import type { ProfileName } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress } from '../../progress.js';
@@ -8,7 +8,7 @@ import { shownLocation } from '../../remote/location.js';
 import { chosenPolicy } from '../../qsnap/policy/chosen-policy.js';
 import type { Database } from '../database/database.js';
 import { placeOf } from '../places/find-images.js';
-import { keptPolicy } from '../places/kept-policy.js';
+import { forgetPlace, keepPlace, type Kept } from '../places/keep-place.js';
 import { syncPlace, type SyncTotals } from '../places/sync-place.js';
 import { Queue } from '../queue/queue.js';
 import { withCatalog, type CatalogFlags } from '../with-catalog.js';
@@ -30,9 +30,6 @@ export interface AddFlags extends RefreshFlags {
   readonly hash?: boolean;
 }
 
-/** Whose rules images are judged by where nobody says: what a host keeps should be sound and whole. */
-const PROFILE: ProfileName = 'host-backup';
-
 /** `qsnap catalog add PLACE…` */
 export async function catalogAdd(
   words: readonly string[],
@@ -40,8 +37,8 @@ export async function catalogAdd(
   context: Context,
 ): Promise<ExitCode> {
   const isChosen = flags.profile !== undefined || flags.policy !== undefined;
-  const policy = isChosen ? await chosenPolicy(flags, context) : profileOf(PROFILE);
-  if (policy === undefined) return EXIT_CODES.notDone.code;
+  const policy = isChosen ? await chosenPolicy(flags, context) : undefined;
+  if (isChosen && policy === undefined) return EXIT_CODES.notDone.code;
   const places = words.map(placeOf);
   const secret = places.find((place) => shownLocation(place) !== place);
   if (secret !== undefined) {
@@ -51,10 +48,15 @@ export async function catalogAdd(
     );
     return EXIT_CODES.notDone.code;
   }
-  return withCatalog(flags, context, async (database) => {
-    for (const place of places) await keepPlace(database, place, policy, flags, context);
-    return syncAndWork(database, places, flags, context);
-  });
+  const add = async (database: Database): Promise<ExitCode> => {
+    const settings = { policy, hashes: flags.hash, forceShare: context.forceShare };
+    const kept = new Map<string, Kept>();
+    for (const place of places) {
+      kept.set(place, await keepPlace(database, place, settings, context.io.now()));
+    }
+    return syncAndWork(database, kept, flags, context);
+  };
+  return withCatalog(flags, context, add, { makes: true });
 }
 
 /** `qsnap catalog refresh [PLACE…]` */
@@ -77,29 +79,23 @@ export function catalogRefresh(
       );
       return EXIT_CODES.notDone.code;
     }
-    return syncAndWork(database, wanted, flags, context);
+    if (context.forceShare) {
+      await database.query('update qsnap.places set force_share = true where location = any($1)', [
+        wanted,
+      ]);
+    }
+    return syncAndWork(
+      database,
+      new Map(wanted.map((place) => [place, 'as it was'])),
+      flags,
+      context,
+    );
   });
-}
-
-async function keepPlace(
-  database: Database,
-  place: string,
-  policy: AuditPolicy,
-  { hash }: AddFlags,
-  { forceShare, io }: Context,
-): Promise<void> {
-  await database.query(
-    `insert into qsnap.places (location, policy, hashes, force_share, added_at)
-    values ($1, $2, $3, $4, $5)
-    on conflict (location) do update
-      set policy = excluded.policy, hashes = excluded.hashes, force_share = excluded.force_share`,
-    [place, JSON.stringify(keptPolicy(policy)), hash === true, forceShare, io.now()],
-  );
 }
 
 async function syncAndWork(
   database: Database,
-  places: readonly string[],
+  places: ReadonlyMap<string, Kept>,
   flags: RefreshFlags,
   context: Context,
 ): Promise<ExitCode> {
@@ -107,8 +103,11 @@ async function syncAndWork(
   try {
     const totals: Record<string, SyncTotals> = {};
     let isWhole = true;
-    for (const place of places) {
-      const found = await syncOne(database, queue, place, flags, context);
+    for (const [place, kept] of places) {
+      // Other rules, or hashes, are for every image of a place.
+      const all = flags.all === true || kept === 'changed';
+      const found = await syncOne(database, queue, place, all, context);
+      if (found === undefined && kept === 'new') await forgetPlace(database, place);
       if (found === undefined || found.unseen.length > 0) isWhole = false;
       if (found !== undefined) totals[place] = found;
     }
@@ -131,7 +130,7 @@ async function syncOne(
   database: Database,
   queue: Queue,
   place: string,
-  { all }: RefreshFlags,
+  rereads: boolean,
   context: Context,
 ): Promise<SyncTotals | undefined> {
   const progress = startProgress(context.io.stderr, !context.quiet);
@@ -139,7 +138,7 @@ async function syncOne(
   try {
     const totals = await syncPlace(database, queue, place, {
       now: context.io.now(),
-      rereads: all === true,
+      rereads,
       onFound: (count) => {
         progress.phase(`looking at ${place}: ${countText(count, 'image')}`);
       },

@@ -3,6 +3,7 @@ import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { countText } from '../../text.js';
 import { printJson, printLines, type Context } from '../../qsnap/context.js';
 import type { Database } from '../database/database.js';
+import { placeOf } from '../places/find-images.js';
 import { withCatalog, type CatalogFlags } from '../with-catalog.js';
 
 /** Images by state; those that wait for a reading count as waiting, whatever they were before. */
@@ -45,10 +46,11 @@ export function catalogStatus(flags: CatalogFlags, context: Context): Promise<Ex
 
 /** `qsnap catalog remove PLACE…`: only what the catalogue knows of it; no image is touched. */
 export function catalogRemove(
-  places: readonly string[],
+  words: readonly string[],
   flags: CatalogFlags,
   context: Context,
 ): Promise<ExitCode> {
+  const places = words.map(placeOf);
   return withCatalog(flags, context, async (database) => {
     const { rows } = await database.query<{ location: string }>(
       'delete from qsnap.places where location = any($1) returning location',

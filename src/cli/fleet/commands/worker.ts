@@ -39,5 +39,5 @@ export function worker(flags: WorkerFlags, context: Context): Promise<ExitCode> 
       await queue.close();
     }
   };
-  return withCatalog(flags, context, use, PATIENCE_MS);
+  return withCatalog(flags, context, use, { patienceMs: PATIENCE_MS });
 }

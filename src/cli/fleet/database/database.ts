@@ -75,3 +75,8 @@ export class CatalogError extends Error {
     this.hint = hint;
   }
 }
+
+/** Who only asks makes nothing. */
+export function noCatalog(label: string): CatalogError {
+  return new CatalogError(`there is no catalogue in ${label}`, '`qsnap catalog add` makes one');
+}

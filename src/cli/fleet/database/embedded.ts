@@ -1,8 +1,9 @@
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { PGlite, Results } from '@electric-sql/pglite';
 import {
   CatalogError,
+  noCatalog,
   READING,
   READING_SETTINGS,
   type Database,
@@ -25,10 +26,10 @@ export type TryLock = (fd: number, at: number, length: number) => boolean;
  *
  * @throws CatalogError where another process has it, or the engine is not installed.
  */
-export async function openEmbedded(folder: string): Promise<Database> {
+export async function openEmbedded(folder: string, makes: boolean): Promise<Database> {
+  await refuseOthers(folder, makes);
   const tryLock = await lockFunction();
-  await mkdir(dirname(folder), { recursive: true });
-  const held = await open(`${folder}.lock`, 'a');
+  const held = await lockFile(folder);
   try {
     if (!tryLock(held.fd, 0, 1)) {
       throw new CatalogError(
@@ -37,7 +38,9 @@ export async function openEmbedded(folder: string): Promise<Database> {
       );
     }
     const { PGlite } = await engine();
-    const pglite = await PGlite.create(folder);
+    const pglite = await PGlite.create(folder).catch((error: unknown) => {
+      throw unusable(folder, error);
+    });
     await pglite.exec("set timezone = 'UTC'; set datestyle = 'ISO'");
     const { fromPglite } = await import('pg-boss');
     const queueOptions = { db: fromPglite(pglite), backend: 'pglite' };
@@ -46,6 +49,38 @@ export async function openEmbedded(folder: string): Promise<Database> {
     await held.close();
     throw error;
   }
+}
+
+/** A folder with other things in it may be one of images: nothing is put there. */
+async function refuseOthers(folder: string, makes: boolean): Promise<void> {
+  let names: readonly string[] = [];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(folder, error);
+  }
+  if (names.includes('PG_VERSION')) return;
+  if (names.length > 0) {
+    throw new CatalogError(
+      `${folder} is no catalogue, and has other things in it`,
+      'name a folder that is empty or not there yet',
+    );
+  }
+  if (!makes) throw noCatalog(folder);
+}
+
+async function lockFile(folder: string): Promise<FileHandle> {
+  try {
+    await mkdir(dirname(folder), { recursive: true });
+    return await open(`${folder}.lock`, 'a');
+  } catch (error) {
+    throw unusable(folder, error);
+  }
+}
+
+function unusable(folder: string, error: unknown): CatalogError {
+  const reason = error instanceof Error ? error.message : 'its files are damaged';
+  return new CatalogError(`can't use ${folder} as a catalogue: ${reason}`, undefined, error);
 }
 
 async function lockFunction(): Promise<TryLock> {

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { Database } from './database.js';
+import { CatalogError, type Database } from './database.js';
 import { prepareSchema } from './schema.js';
 
 /** Where a catalogue lies: the address of a server, or a folder. */
@@ -16,13 +16,24 @@ export function locationOf(
 
 const isServer = (location: string): boolean => /^postgres(ql)?:\/\//.test(location);
 
-/** Opens a catalogue, and makes its tables where they are missing. @throws CatalogError. */
-export async function openCatalog(location: string): Promise<Database> {
+/**
+ * Opens a catalogue.
+ *
+ * @param makes whether one is made where there is none.
+ * @throws CatalogError.
+ */
+export async function openCatalog(location: string, makes = true): Promise<Database> {
+  if (!isServer(location) && /^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
+    throw new CatalogError(
+      'a catalogue lies in a folder or on a PostgreSQL server',
+      'the address of a server begins with postgres://',
+    );
+  }
   const database = isServer(location)
     ? await (await import('./server.js')).openServer(location)
-    : await (await import('./embedded.js')).openEmbedded(path.resolve(location));
+    : await (await import('./embedded.js')).openEmbedded(path.resolve(location), makes);
   try {
-    await prepareSchema(database);
+    await prepareSchema(database, makes);
     return database;
   } catch (error) {
     await database.close();

@@ -1,4 +1,4 @@
-import { CatalogError, type Database } from './database.js';
+import { CatalogError, noCatalog, type Database } from './database.js';
 
 /** Of the tables below. A change of them takes a next version, with statements that lead there. */
 const VERSION = 1;
@@ -161,13 +161,17 @@ create view qsnap.snapshots as
 /**
  * Makes the tables of a catalogue where there are none.
  *
- * @throws CatalogError where a newer qsnap made them.
+ * @param makes false: it is an error where there are none.
+ * @throws CatalogError also where a newer qsnap made them.
  */
-export async function prepareSchema(database: Database): Promise<void> {
+export async function prepareSchema(database: Database, makes: boolean): Promise<void> {
   const { rows } = await database.query<{ name: string | null }>(
     "select to_regclass('qsnap.version')::text as name",
   );
-  if (rows[0]!.name === null) await makeTables(database);
+  if (rows[0]!.name === null) {
+    if (!makes) throw noCatalog(database.label);
+    await makeTables(database);
+  }
   const found = await database.query<{ version: number }>('select version from qsnap.version');
   const version = found.rows[0]?.version ?? 0;
   if (version === VERSION) return;

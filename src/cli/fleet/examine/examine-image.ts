@@ -111,7 +111,8 @@ async function factsOf(
   report: AuditReport,
   source: BlockSource,
 ): Promise<ImageFacts> {
-  const { header, geometry } = image;
+  const { header, geometry, unread } = image;
+  const isListed = unread.every(({ structure }) => structure !== 'snapshot table');
   return {
     fileBytes: image.fileSizeBytes,
     allocatedBytes: await source.allocatedBytes?.(),
@@ -123,6 +124,7 @@ async function factsOf(
     encryption: header.encryption === 'none' ? undefined : header.encryption,
     isDirty: header.dirty,
     isCorrupt: header.markedCorrupt || report.isCorrupt,
+    snapshotCount: isListed ? image.snapshots.length : undefined,
     snapshotTableBytes: image.snapshotTableBytes,
     backingName: printed(backingName(image)),
     backingFormat: printed(backingFormat(image)),

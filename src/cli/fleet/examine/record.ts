@@ -52,6 +52,8 @@ export interface ImageFacts {
   readonly encryption: string | undefined;
   readonly isDirty: boolean;
   readonly isCorrupt: boolean;
+  /** Undefined where the snapshot table can't be read whole. */
+  readonly snapshotCount: number | undefined;
   readonly snapshotTableBytes: number;
   readonly backingName: string | undefined;
   readonly backingFormat: string | undefined;

@@ -1,4 +1,5 @@
 import { createOutputFile } from '../../../node/index.js';
+import { sent } from '../../qsnap/sent.js';
 import type { CliOutput } from '../../streams.js';
 
 /** Where bytes go, one after the other. */
@@ -41,9 +42,7 @@ function toStdout(stdout: CliOutput): ByteOutput {
   const nothing = (): Promise<void> => Promise.resolve();
   return {
     async write(bytes) {
-      if (bytes.length === 0) return;
-      if (stdout.send === undefined) stdout.write(bytes);
-      else await stdout.send(bytes);
+      if (bytes.length > 0) await sent(bytes, stdout);
     },
     commit: nothing,
     discard: nothing,
