@@ -38,6 +38,7 @@ const statements = ({ images, snapshots, shares }: FleetSize): readonly string[]
       select image_id, string_agg(concat_ws(',', position, extract(epoch from taken_at)::int8, 0, 64), ',' order by position) as numbers
       from qsnap.disks where position > 0 group by image_id
     ) as listed where image_id = id`,
+  // A reading stores all of an image together, and so do these rows.
   // What a disk wrote stays in the snapshots that follow, until it is overwritten; a part is still active.
   `insert into qsnap.shares (image_id, disks, bytes)
     select id, disks, 65536 * (1 + n % 97) from (
@@ -45,7 +46,8 @@ const statements = ({ images, snapshots, shares }: FleetSize): readonly string[]
       from qsnap.images, generate_series(0, ${shares} - 1) as n where state = 'read'
     ) as runs, lateral (select case
       when last > ${snapshots} then int4multirange(int4range(0, 1), int4range(first, ${snapshots} + 1))
-      else int4multirange(int4range(first, last + 1)) end as disks) as held`,
+      else int4multirange(int4range(first, last + 1)) end as disks) as held
+    order by id, n`,
   `insert into qsnap.findings (image_id, number, rule, rule_name, level, at, length, message)
     select id, n, 'QS1201', 'leaks', case n % 3 when 0 then 'error' when 1 then 'warning' else 'note' end, 0, 512, 'a finding'
     from qsnap.images, generate_series(0, 9) as n where state = 'read'`,
