@@ -68,8 +68,11 @@ export async function auditImage(
       .judge(facts, withDefaults(rule, setting))
       .map((one) => ({ ...inFile(one, facts), rule, level })),
   );
-  const isCorrupt = (facts.check?.totals.corruptions ?? 0) > 0 || facts.check?.exitCode === 2;
-  return { ...parted(findings, policy, options), unopened: undefined, isCorrupt };
+  return {
+    ...parted(findings, policy, options),
+    unopened: undefined,
+    isCorrupt: isCorrupt(facts),
+  };
 }
 
 /** A policy with expressions that nobody looks for would be kept by every image. */
@@ -86,6 +89,13 @@ function refuseUnknownRegexes(
       );
     }
   }
+}
+
+/** A check that could not go on has no totals, and may have found enough before. */
+function isCorrupt({ check }: AuditFacts): boolean {
+  if (check === undefined) return false;
+  const isFound = check.findings.some(({ severity }) => severity === 'corruption');
+  return isFound || check.totals.corruptions > 0 || check.exitCode === 2;
 }
 
 /** What counts, and what the policy allows for now. */

@@ -102,6 +102,14 @@ test.each([[['golden-image', 'untrusted-upload']], [['untrusted-upload', 'golden
   },
 );
 
+test('what a check found before it had to stop is corruption, too', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  bytes.writeUInt32BE(0xffff_ffff, 60);
+  writeFileSync(image, bytes);
+  expect((await qsnap(['audit', '--profile', 'golden-image', image])).code).toBe(2);
+});
+
 test('a corrupt image does not pass, whatever a policy allows', async () => {
   const file = path.join(temporaryDirectory(), 'blind.yaml');
   writeFileSync(file, 'rules: { corruption: off, leaks: error }\n');
