@@ -52,17 +52,9 @@ export interface Database extends Sql {
   reading<T>(work: (sql: ReadingSql) => Promise<T>): Promise<T>;
   /** Several statements without values. */
   script(text: string): Promise<void>;
-  /** For the queue, which has connections of its own. */
-  readonly queue: QueueConnection;
+  /** Options of pg-boss, which has connections of its own. */
+  readonly queueOptions: Readonly<Record<string, unknown>>;
   close(): Promise<void>;
-}
-
-/** How the queue reaches the database. */
-export interface QueueConnection {
-  /** Options of pg-boss. */
-  readonly options: Readonly<Record<string, unknown>>;
-  /** Makes a transaction's connection one of the queue. */
-  within(sql: Sql): { executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
 }
 
 /** Why a catalogue can't be used; the message is for people. */

@@ -115,27 +115,17 @@ const READER = 'set local role pg_read_all_data';
 class EmbeddedDatabase implements Database {
   readonly isEmbedded = true;
   readonly label: string;
-  readonly queue: Database['queue'];
+  readonly queueOptions: Database['queueOptions'];
   readonly #pglite: PGlite;
   readonly #parsers: Parsers;
   readonly #held: FileHandle;
 
-  constructor(
-    label: string,
-    pglite: PGlite,
-    options: Database['queue']['options'],
-    held: FileHandle,
-  ) {
+  constructor(label: string, pglite: PGlite, options: Database['queueOptions'], held: FileHandle) {
     this.label = label;
     this.#pglite = pglite;
     this.#parsers = ownReaders(pglite);
     this.#held = held;
-    this.queue = {
-      options,
-      within: (sql) => ({
-        executeSql: async (text, values) => ({ rows: [...(await sql.query(text, values)).rows] }),
-      }),
-    };
+    this.queueOptions = options;
   }
 
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<SqlResult<Row>> {

@@ -55,18 +55,13 @@ export async function openServer(address: string): Promise<Database> {
 class ServerDatabase implements Database {
   readonly isEmbedded = false;
   readonly label: string;
-  readonly queue: Database['queue'];
+  readonly queueOptions: Database['queueOptions'];
   readonly #pool: pg.Pool;
 
   constructor(label: string, address: string, pool: pg.Pool) {
     this.label = label;
     this.#pool = pool;
-    this.queue = {
-      options: { connectionString: address, max: 2, application_name: 'qsnap queue' },
-      within: (sql) => ({
-        executeSql: async (text, values) => ({ rows: [...(await sql.query(text, values)).rows] }),
-      }),
-    };
+    this.queueOptions = { connectionString: address, max: 2, application_name: 'qsnap queue' };
   }
 
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<SqlResult<Row>> {

@@ -59,7 +59,7 @@ export class Queue {
   /** Opens the queue, and makes its tables where there are none. */
   static async open(database: Database): Promise<Queue> {
     const boss = new PgBoss({
-      ...database.queue.options,
+      ...database.queueOptions,
       schema: SCHEMA,
       schedule: false,
       superviseIntervalSeconds: 1,
@@ -98,7 +98,7 @@ export class Queue {
 
   /** Puts tasks into the queue as part of a transaction. */
   async add(sql: Sql, tasks: readonly Task[]): Promise<void> {
-    const db = this.#database.queue.within(sql);
+    const db = over(sql);
     for (let from = 0; from < tasks.length; from += INSERT_AT_ONCE) {
       const jobs = tasks.slice(from, from + INSERT_AT_ONCE);
       await this.#boss.insert(
@@ -135,7 +135,7 @@ export class Queue {
    */
   async finish(sql: Sql, jobs: readonly Job[]): Promise<number> {
     const answer = await this.#boss.complete(IMAGES, jobs.map(attemptOf), undefined, {
-      db: this.#database.queue.within(sql),
+      db: over(sql),
     });
     // The package's types leave out what it answers.
     return (answer as { readonly affected: number }).affected;
@@ -154,7 +154,7 @@ export class Queue {
 
   async finishGivenUp(sql: Sql, jobs: readonly Job[]): Promise<void> {
     await this.#boss.complete(GIVEN_UP, jobs.map(attemptOf), undefined, {
-      db: this.#database.queue.within(sql),
+      db: over(sql),
     });
   }
 
@@ -162,6 +162,13 @@ export class Queue {
     await this.#boss.stop({ graceful: false, close: true });
   }
 }
+
+/** A transaction's connection, as pg-boss takes one. */
+const over = (sql: Sql) => ({
+  executeSql: async (text: string, values?: unknown[]) => ({
+    rows: [...(await sql.query(text, values)).rows],
+  }),
+});
 
 const jobOf = ({ id, retryCount, data }: JobWithMetadata<Task>): Job => ({
   ...data,
