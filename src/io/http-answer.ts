@@ -17,6 +17,11 @@ export interface HttpBody {
     read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
     cancel(): Promise<void>;
   };
+  /**
+   * Where a transport has it: hands over the whole body in pieces, which are its own memory and used again after the call.
+   * An error of `take` ends the transfer.
+   */
+  drain?(take: (bytes: Uint8Array) => void): Promise<void>;
   cancel(): Promise<void>;
 }
 
@@ -69,7 +74,10 @@ export interface ContentRange {
 
 /** `bytes 0-99/1234`, or `bytes *` + `/1234` where nothing is sent; the size may be `*`. */
 export function contentRange(response: HttpResponse): ContentRange | undefined {
-  const text = response.headers.get('content-range') ?? '';
+  return parseContentRange(response.headers.get('content-range') ?? '');
+}
+
+export function parseContentRange(text: string): ContentRange | undefined {
   const match = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(text.trim());
   if (match === null) return undefined;
   const [first, last, sizeBytes] = match.slice(1).map(exactNumber);
@@ -93,21 +101,35 @@ export async function receive(
   into: Uint8Array,
 ): Promise<{ readonly count: number; readonly error?: unknown }> {
   let count = 0;
-  const reader = body?.getReader();
   try {
-    for (;;) {
-      const { done, value } = (await reader?.read()) ?? { done: true };
-      if (done) return count < into.length ? { count, error: TOO_SHORT } : { count };
-      const bytes = value ?? new Uint8Array(0);
-      if (bytes.length > into.length - count) {
-        await reader?.cancel().catch(() => undefined);
-        return { count, error: TOO_LONG };
-      }
+    await drain(body, (bytes) => {
+      if (bytes.length > into.length - count) throw TOO_LONG;
       into.set(bytes, count);
       count += bytes.length;
-    }
+    });
+    return count < into.length ? { count, error: TOO_SHORT } : { count };
   } catch (error) {
     return { count, error };
+  }
+}
+
+/** Hands over the body in pieces, which `take` must not keep. What `take` throws ends it. */
+export async function drain(
+  body: HttpBody | null,
+  take: (bytes: Uint8Array) => void,
+): Promise<void> {
+  if (body === null) return;
+  if (body.drain !== undefined) return body.drain(take);
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    try {
+      take(value ?? new Uint8Array(0));
+    } catch (error) {
+      await reader.cancel().catch(() => undefined);
+      throw error;
+    }
   }
 }
 

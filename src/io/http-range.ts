@@ -22,6 +22,7 @@ import {
   type HttpResponse,
   type Oddness,
 } from './http-answer.js';
+import { deliver, groupsOf, memoryOf, readTogether } from './many-ranges.js';
 import { urlLabel } from './url-label.js';
 
 /** A request costs what some hundred kilobytes cost; buffers cost nothing. */
@@ -62,6 +63,11 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Requests that are sent before the first of them is answered: 6. */
   readonly requestsInFlight?: number;
+  /**
+   * Ranges that are asked for by one request, where the server serves many of them: 1. In a page, a server of another origin
+   * has to allow each such request.
+   */
+  readonly rangesPerRequest?: number;
   /** Resolves to whether to try again, when it is time to. Without it nothing is tried twice. */
   readonly retry?: (failed: FailedTry) => Promise<boolean>;
 }
@@ -108,6 +114,8 @@ class HttpSource implements BlockSource {
   readonly #options: HttpOptions;
   readonly #fetch: Fetch;
   #version: Version | undefined;
+  /** Whether the server serves many ranges by one answer; undefined: it was not asked yet. */
+  #servesMany: boolean | undefined;
 
   constructor(url: string, options: HttpOptions) {
     this.#url = url;
@@ -162,8 +170,13 @@ class HttpSource implements BlockSource {
       return false;
     });
     const inFlight = this.#options.requestsInFlight ?? REQUESTS_IN_FLIGHT;
-    const spans = readSpans(elsewhere, HTTP_READ_LIMITS);
-    await runInFlight(spans, inFlight, (span) => this.#readSpan(span));
+    const spans = readSpans(elsewhere, HTTP_READ_LIMITS).flatMap((span) => inFile(span, sizeBytes));
+    const most = this.#servesMany === false ? 1 : (this.#options.rangesPerRequest ?? 1);
+    const groups = groupsOf(spans, most);
+    // Where it is not known whether the server serves many, one group finds out.
+    const asks = this.#servesMany === undefined && most > 1 ? 1 : 0;
+    await runInFlight(groups.slice(0, asks), 1, (group) => this.#readGroup(group));
+    await runInFlight(groups.slice(asks), inFlight, (group) => this.#readGroup(group));
   }
 
   close(): Promise<void> {
@@ -180,16 +193,30 @@ class HttpSource implements BlockSource {
     return this.#version;
   }
 
+  async #readGroup(group: readonly Span[]): Promise<void> {
+    let alone = group;
+    if (group.length > 1 && this.#servesMany !== false) {
+      const version = this.#opened();
+      const { left, isServed } = await readTogether(
+        group,
+        (range) => this.#fetch(this.#url, { headers: this.#headers(range) }),
+        (response, range) => !isOther(response, range, version),
+      );
+      alone = left;
+      this.#servesMany = isServed ?? this.#servesMany;
+    }
+    for (const span of alone) await this.#readSpan(span);
+  }
+
   async #readSpan(span: Span): Promise<void> {
     const version = this.#opened();
-    const end = Math.min(span.end, version.sizeBytes);
-    const bytes = new Uint8Array(Math.max(0, end - span.at));
+    const bytes = memoryOf(span);
     const tries = { failures: 0 };
     // A server may send less than it was asked for, and a body may break off.
     for (let have = 0; have < bytes.length;) {
       have += await this.#readPart(span.at + have, bytes.subarray(have), version, tries);
     }
-    scatter(span, bytes);
+    deliver(span, bytes);
   }
 
   /** Fills the beginning of `into`; resolves to how much came, which is nothing only where to try again. */
@@ -226,8 +253,7 @@ class HttpSource implements BlockSource {
 
   /** Asks for a range until an answer comes that is none of a failure, or `retry` gives up. */
   async #ask(at: number, end: number, tries: { failures: number }): Promise<HttpResponse> {
-    const { condition } = this.#version ?? {};
-    const headers = { ...this.#options.headers, ...condition, Range: `bytes=${at}-${end - 1}` };
+    const headers = this.#headers(`${at}-${end - 1}`);
     for (;;) {
       try {
         const response = await this.#fetch(this.#url, { headers });
@@ -239,6 +265,10 @@ class HttpSource implements BlockSource {
         if (!(await this.#mayRetry(tries, { error }))) throw error;
       }
     }
+  }
+
+  #headers(range: string): Readonly<Record<string, string>> {
+    return { ...this.#options.headers, ...this.#version?.condition, Range: `bytes=${range}` };
   }
 
   async #mayRetry(
@@ -275,6 +305,13 @@ class HttpSource implements BlockSource {
   ): QsnapError {
     return new QsnapError(code, message, { file: this.label, ...details }, cause);
   }
+}
+
+/** What of a span lies in the file; behind its end are zeros. */
+function inFile(span: Span, sizeBytes: number): readonly Span[] {
+  if (span.at < sizeBytes) return [{ ...span, end: Math.min(span.end, sizeBytes) }];
+  scatter(span, new Uint8Array(0));
+  return [];
 }
 
 /** An empty file has no first byte: 416, with the size after the slash. nginx sends all of it, which is nothing. */

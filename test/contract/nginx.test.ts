@@ -3,7 +3,7 @@ import { closeSync, ftruncateSync, openSync, utimesSync, writeFileSync, writeSyn
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openForReading } from '../../src/image/open-for-reading.js';
-import { openUrl } from '../../src/node/open-url.js';
+import { openUrl } from '../../src/node/http/open-url.js';
 import { checkImage } from '../../src/read/check/check-image.js';
 import { loadFixture } from '../support/fixture.js';
 import { describeWithNginx, startNginx, type Nginx } from '../support/nginx.js';

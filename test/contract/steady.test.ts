@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openUrl, type OpenUrlOptions } from '../../src/node/open-url.js';
+import { openUrl, type OpenUrlOptions } from '../../src/node/http/open-url.js';
 import { freePort } from '../support/ports.js';
 import { rangeServer, type RangeServer, type Served } from '../support/range-server.js';
 import { sourceContract } from './device-contract.js';

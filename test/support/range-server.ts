@@ -40,10 +40,21 @@ export interface Served {
   stalls?: boolean;
   /** Says that it sends this range, whatever it sends. */
   claims?: string;
+  /** Answers to many ranges by one body with all of them, or what this makes of them. */
+  parts?: (ranges: readonly Part[]) => readonly Part[];
+  /** Answers to many ranges by the first of them; else, without `parts`, by the whole file. */
+  sendsFirst?: boolean;
   /** Answers with 412 where an If-Match names another ETag. */
   heedsIfMatch?: boolean;
   /** So many requests are answered as `status`, `breaksOff`, `resets` and `stalls` say; then the server is well. */
   failures?: number;
+}
+
+/** From `first` up to `end`, and whether it says another size of the file. */
+export interface Part {
+  readonly first: number;
+  readonly end: number;
+  readonly sizeBytes?: number;
 }
 
 const WELL = { status: undefined, breaksOff: false, resets: false, stalls: false };
@@ -99,7 +110,11 @@ export function answerRange(
     response.writeHead(status).end();
     return 0;
   }
-  const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+  const many = served.parts && rangesOf(request.headers.range ?? '');
+  if (many !== undefined) return answerMany(served, served.parts!(many), response);
+  const range = request.headers.range ?? '';
+  const asked = served.sendsFirst === true ? range.replace(/,.*/, '') : range;
+  const match = /^bytes=(\d+)-(\d+)$/.exec(asked);
   if (match === null || served.ignoresRanges === true) {
     response.writeHead(200, { 'content-length': bytes.length });
     response.end(bytes);
@@ -110,10 +125,10 @@ export function answerRange(
     response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
     return 0;
   }
-  const asked = Math.min(Number(match[2]) + 1, bytes.length);
-  const end = Math.min(asked, first + (served.mostBytes ?? Infinity));
-  const range = served.claims ?? `bytes ${first}-${end - 1}/${bytes.length}`;
-  response.writeHead(206, { 'content-range': range, 'content-length': end - first });
+  const last = Math.min(Number(match[2]) + 1, bytes.length);
+  const end = Math.min(last, first + (served.mostBytes ?? Infinity));
+  const claimed = served.claims ?? `bytes ${first}-${end - 1}/${bytes.length}`;
+  response.writeHead(206, { 'content-range': claimed, 'content-length': end - first });
   if (served.stalls === true) {
     response.write(bytes.subarray(first, first + 1));
     return 1;
@@ -127,4 +142,33 @@ export function answerRange(
   }
   response.end(bytes.subarray(first, end));
   return end - first;
+}
+
+function rangesOf(header: string): readonly Part[] | undefined {
+  const ranges = header.replace('bytes=', '').split(',');
+  if (ranges.length === 1) return undefined;
+  return ranges.map((range) => {
+    const [first, last] = range.split('-').map(Number);
+    return { first: first!, end: last! + 1 };
+  });
+}
+
+function answerMany(served: Served, parts: readonly Part[], response: ServerResponse): number {
+  const { bytes } = served;
+  const body = Buffer.concat([
+    ...parts.flatMap(({ first, end, sizeBytes = bytes.length }) => [
+      Buffer.from(`\r\n--PART\r\nContent-Range: bytes ${first}-${end - 1}/${sizeBytes}\r\n\r\n`),
+      bytes.subarray(first, end),
+    ]),
+    Buffer.from('\r\n--PART--\r\n'),
+  ]);
+  const type = 'multipart/byteranges; boundary=PART';
+  response.writeHead(206, { 'content-type': type, 'content-length': body.length });
+  if (served.breaksOff !== true) {
+    response.end(body);
+    return body.length;
+  }
+  const sent = body.subarray(0, served.sentBytes ?? 1);
+  response.write(sent, () => setTimeout(() => response.destroy(), 5));
+  return sent.length;
 }

@@ -1,8 +1,8 @@
 /** A `fetch` for servers and networks that fail now and then: what waits for them, how long, and when it is enough. */
 import { setTimeout as timeout } from 'node:timers/promises';
-import { isQsnapError } from '../errors.js';
-import type { HttpBody, HttpResponse } from '../io/http-answer.js';
-import type { FailedTry, Fetch, HttpOptions } from '../io/http-range.js';
+import { isQsnapError } from '../../errors.js';
+import type { HttpBody, HttpResponse } from '../../io/http-answer.js';
+import type { FailedTry, Fetch, HttpOptions } from '../../io/http-range.js';
 
 /** How much is put up with. */
 export interface SteadyOptions {
@@ -141,6 +141,20 @@ function watchedBody(
         cancel: ended(() => reader.cancel()),
       };
     },
+    ...(body.drain !== undefined && {
+      async drain(take: (bytes: Uint8Array) => void): Promise<void> {
+        try {
+          await body.drain!((bytes) => {
+            timer.refresh();
+            take(bytes);
+          });
+        } catch (error) {
+          throw orStalled(error);
+        } finally {
+          clearTimeout(timer);
+        }
+      },
+    }),
     cancel: ended(() => body.cancel()),
   };
 }

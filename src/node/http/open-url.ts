@@ -1,8 +1,8 @@
-import { printableText } from '../base/text.js';
-import { isQsnapError, QsnapError } from '../errors.js';
-import type { BlockSource } from '../io/device.js';
-import { httpSource, type Fetch } from '../io/http-range.js';
-import { urlLabel } from '../io/url-label.js';
+import { printableText } from '../../base/text.js';
+import { isQsnapError, QsnapError } from '../../errors.js';
+import type { BlockSource } from '../../io/device.js';
+import { httpSource, type Fetch } from '../../io/http-range.js';
+import { urlLabel } from '../../io/url-label.js';
 import { nodeFetch } from './node-fetch.js';
 import { steadyFetch, type SteadyOptions } from './steady-fetch.js';
 
@@ -35,6 +35,7 @@ export async function openUrl(url: string, options: OpenUrlOptions = {}): Promis
       ...steadyFetch(fetch, options),
       headers: { ...headers, ...options.headers },
       requestsInFlight: REQUESTS_IN_FLIGHT,
+      rangesPerRequest: RANGES_PER_REQUEST,
     });
   } catch (error) {
     throw hinted(error);
@@ -67,6 +68,9 @@ function decoded(word: string): string {
 
 /** A server is mostly far away: what it takes is time, and not work. */
 const REQUESTS_IN_FLIGHT = 16;
+
+/** So many are less than what servers refuse (Apache: over 200), and fit into the longest line that all take. */
+const RANGES_PER_REQUEST = 16;
 
 const HINTS: Readonly<Record<number, string>> = {
   401: 'the server wants a name and a password, or a signed address',
