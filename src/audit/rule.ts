@@ -124,6 +124,8 @@ export interface Rule {
   readonly reason: string;
   readonly needs: readonly Need[];
   readonly options: Readonly<Record<string, OptionSpec>>;
+  /** Options of which one has to be given: without them the rule asks for nothing. */
+  readonly idleWithout?: readonly string[];
   /** Where the image breaks it. */
   readonly judge: (facts: AuditFacts, options: OptionValues) => readonly Violation[];
 }

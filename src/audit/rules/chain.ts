@@ -66,7 +66,7 @@ export const CHAIN_RULES: readonly Rule[] = [
       ofChain(facts, ({ problem }) => {
         if (problem === undefined || problem.reason.code === 'BACKING_LOOP') return [];
         const { layer, reason } = problem;
-        const message = `the chain breaks off at file ${layer} below the image: ${reason.message}`;
+        const message = `the chain can't be followed to file ${layer} below the image: ${reason.message}`;
         return [{ message, ...nameOf(facts), facts: { layer, code: reason.code } }];
       }),
   },

@@ -150,6 +150,7 @@ export const READER_RULES: readonly Rule[] = [
         about: 'Those that are to read it',
       },
     },
+    idleWithout: ['readers'],
     judge: (facts, options) => {
       const wanted = textsOf(options, 'readers');
       return READERS.filter(({ name }) => wanted.includes(name)).flatMap((reader) =>

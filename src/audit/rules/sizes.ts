@@ -35,6 +35,7 @@ export const SIZE_RULES: readonly Rule[] = [
     reason: 'Who converts an image to raw gets a file of this size, however small the image is.',
     needs: [],
     options: { min: MIN, max: MAX },
+    idleWithout: ['min', 'max'],
     judge: ({ image }, options) => {
       const bounds = { min: numberOf(options, 'min'), max: numberOf(options, 'max') };
       return [
@@ -52,6 +53,7 @@ export const SIZE_RULES: readonly Rule[] = [
     reason: 'A store has a limit, and a transfer takes its time.',
     needs: [],
     options: { min: MIN, max: MAX },
+    idleWithout: ['min', 'max'],
     judge: ({ image }, options) => {
       const bounds = { min: numberOf(options, 'min'), max: numberOf(options, 'max') };
       return outside('the file', image.fileSizeBytes, bounds, undefined);

@@ -74,6 +74,7 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
       allow: { kind: 'patterns', about: 'Each name is like one of these' },
       deny: { kind: 'patterns', about: 'No name is like one of these' },
     },
+    idleWithout: ['allow', 'deny'],
     judge: (facts, options) => {
       const [allow, deny] = [textsOf(options, 'allow'), textsOf(options, 'deny')];
       return ofSnapshots(facts, ({ name }) => {
@@ -93,6 +94,7 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
       'An old snapshot keeps every cluster that was overwritten since, and few still know what it is for.',
     needs: [],
     options: { max: { kind: 'age', about: 'How old they may be' } },
+    idleWithout: ['max'],
     judge: (facts, options) => {
       const max = numberOf(options, 'max');
       if (max === undefined) return [];

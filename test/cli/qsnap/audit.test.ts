@@ -72,7 +72,8 @@ describe('exit codes', () => {
     [['--profile', 'untrusted-upload'], "missing required argument 'image'"],
     [['--profile', 'strict', 'x'], 'Write untrusted-upload, golden-image'],
     [['--readable-by', 'qemu', 'x'], 'Write openstack, nbdkit'],
-    [['--explain', 'QS9999'], 'no rule is called "QS9999"'],
+    [['--explain', 'QS9999'], 'no rule is called "QS9999"; there are QS1001 image, '],
+    [['--explain', 'disk-siz'], 'no rule is called "disk-siz"; did you mean "disk-size"?'],
   ])('1 for %j', async (argv, said) => {
     const { code, stderr } = await qsnap(['audit', ...argv]);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(said) as string });
@@ -162,7 +163,7 @@ describe('--backing', () => {
     rmSync(path.join(path.dirname(image), base!));
     const { code, stdout } = await qsnap(['audit', '--backing', image]);
     expect(code).toBe(4);
-    expect(stdout).toContain('QS1208 chain-complete: the chain breaks off at file ');
+    expect(stdout).toContain('QS1208 chain-complete: the chain can't be followed to file ');
   });
 
   test('asks for no rule that the policy sets otherwise', async () => {

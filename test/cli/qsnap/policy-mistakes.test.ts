@@ -278,17 +278,17 @@ const MISTAKES: readonly (readonly [title: string, text: string, ...lines: strin
   [
     'a map in a line',
     'rules: snapshots: error\n',
-    '1:8: this is no YAML: nested mappings are not allowed in compact mappings',
+    '1:8: this is neither YAML nor JSON: nested mappings are not allowed in compact mappings',
   ],
   [
     'a list without its end',
     'extends: [evidence\nrules: {}\n',
-    '2:1: this is no YAML: flow sequence in block collection must be sufficiently indented and end with a ]',
+    '2:1: this is neither YAML nor JSON: flow sequence in block collection must be sufficiently indented and end with a ]',
   ],
   [
     'a text without its end',
     'rules: { leaks: "error }\n',
-    '2:1: this is no YAML: missing closing "quote',
+    '2:1: this is neither YAML nor JSON: missing closing "quote',
   ],
   [
     'what YAML keeps for itself',
@@ -298,13 +298,13 @@ const MISTAKES: readonly (readonly [title: string, text: string, ...lines: strin
   [
     'two things in one line',
     'rules: {} {}\n',
-    '1:11: this is no YAML: unexpected flow-map-start at node end',
-    '1:12: this is no YAML: unexpected flow-map-end token in YAML stream: "}"',
+    '1:11: this is neither YAML nor JSON: unexpected flow-map-start at node end',
+    '1:12: this is neither YAML nor JSON: unexpected flow-map-end token in YAML stream: "}"',
   ],
   [
     'a wrong indent',
     'rules:\n   leaks: error\n  dirty: error\n',
-    '3:1: this is no YAML: all mapping items must start at the same column',
+    '3:1: this is neither YAML nor JSON: all mapping items must start at the same column',
   ],
   [
     'no space behind a colon',

@@ -312,6 +312,21 @@ describe('a warning', () => {
     ]);
   });
 
+  test('of a rule that asks for nothing, wherever it was switched on', async () => {
+    const files = {
+      'policy.yaml':
+        'extends: [./base.yaml]\nrules: { disk-size: error, file-size: off, QS1104: {level: note, max: 3d} }',
+      'base.yaml':
+        'rules:\n  readable-by: error\n  file-size: error\n  snapshot-names: { level: note, deny: ["a*"] }\n',
+    };
+    expect(await mistakesIn(files)).toEqual([
+      'warning: base.yaml:2:3: the rule readable-by is on without readers, so that it asks for nothing',
+      'warning: policy.yaml:2:10: the rule disk-size is on without min or max, so that it asks for nothing',
+    ]);
+    const bounded = 'extends: [untrusted-upload]\nrules: { disk-size: warning }';
+    expect(await mistakesIn(bounded)).toEqual(['']);
+  });
+
   test.each(['{}', 'rules:\n', 'rules: { leaks: off }'])(
     'of a policy without rules: %j',
     async (text) => {

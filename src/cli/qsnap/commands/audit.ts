@@ -8,6 +8,7 @@ import { formatOf, tellAll, type TellingFlags } from '../audit-telling.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { inOrder, inTurn, mapped } from '../in-order.js';
 import { mend, type MendFlags } from '../mending/mend.js';
+import { didYouMean } from '../policy/near-word.js';
 import { chosenPolicy, secondsNow, type PolicyFlags } from '../policy/chosen-policy.js';
 import { renderPolicy } from '../policy/render-policy.js';
 import { ruleJson } from '../present/audit-json.js';
@@ -79,8 +80,13 @@ export function explain(words: readonly string[], context: Context): ExitCode {
   const rules = words.map((word) => findRule(word));
   const unknown = words.find((_, i) => rules[i] === undefined);
   if (unknown !== undefined) {
+    const near = didYouMean(
+      unknown,
+      AUDIT_RULES.map(({ name }) => name),
+    );
     const names = AUDIT_RULES.map(({ id, name }) => `${id} ${name}`).join(', ');
-    context.io.stderr.write(`qsnap: no rule is called "${unknown}"; there are ${names}\n`);
+    const hint = near === '' ? `; there are ${names}` : near;
+    context.io.stderr.write(`qsnap: no rule is called "${unknown}"${hint}\n`);
     return EXIT_CODES.notDone.code;
   }
   const known = rules.filter((rule) => rule !== undefined);

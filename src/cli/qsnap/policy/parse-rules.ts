@@ -1,6 +1,7 @@
 import { AUDIT_RULES, findRule, type Level, type OptionValues, type Rule } from '../../../index.js';
 import { didYouMean } from './near-word.js';
 import { optionValueOf } from './option-value.js';
+import type { PolicyProblem } from './policy-error.js';
 import type { ProblemList } from './problem-list.js';
 import { fieldsOf, foundText, quoted, type TextTree, type Tree } from './tree.js';
 
@@ -10,6 +11,8 @@ export interface ParsedSetting {
   readonly level: Level | undefined;
   /** Undefined: a level alone, which leaves the options as the files have them that this one extends. */
   readonly options: OptionValues | undefined;
+  /** How to say something of it. */
+  readonly told: (message: string) => PolicyProblem;
 }
 
 /** Levels as files write them. */
@@ -60,9 +63,10 @@ function settingOf(
   tree: Tree,
   problems: ProblemList,
 ): ParsedSetting | undefined {
+  const told = (message: string): PolicyProblem => problems.at(at, message);
   if (tree.kind !== 'map') {
     const level = levelOf(tree, rule.name, problems);
-    return level === undefined ? undefined : { level: orOff(level), options: undefined };
+    return level === undefined ? undefined : { level: orOff(level), options: undefined, told };
   }
   const names = Object.keys(rule.options);
   const fields = fieldsOf(tree, ['level', ...names], `the rule ${rule.name}`, problems);
@@ -79,7 +83,7 @@ function settingOf(
     if (value !== undefined) options[name] = value;
   }
   refuseNoRange(rule, options, fields, problems);
-  return level === undefined ? undefined : { level: orOff(level), options };
+  return level === undefined ? undefined : { level: orOff(level), options, told };
 }
 
 function levelOf(tree: Tree, rule: string, problems: ProblemList): Level | 'off' | undefined {

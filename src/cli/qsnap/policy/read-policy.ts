@@ -10,6 +10,7 @@ import { countText } from '../../text.js';
 import { didYouMean } from './near-word.js';
 import { dayText, type ParsedException } from './parse-exceptions.js';
 import { parsePolicy, type ParsedBase, type ParsedPolicy } from './parse-policy.js';
+import type { ParsedSetting } from './parse-rules.js';
 import { PolicyError, type PolicyProblem } from './policy-error.js';
 import { findFile, readText } from './policy-file.js';
 
@@ -21,13 +22,18 @@ const DAY_SECONDS = 86_400;
 /** A policy, and what is odd about its files and yet no mistake. */
 export interface ReadPolicy {
   readonly policy: AuditPolicy;
-  /** Exceptions that are over or for rules that are off; a policy that asks for nothing. */
+  /** Exceptions that are over or for rules that are off; rules and policies that ask for nothing. */
   readonly warnings: readonly PolicyProblem[];
+}
+
+/** What is said of a rule, and how to say something of that; profiles have no place for it. */
+interface LayerSetting extends RuleSetting {
+  readonly told?: ParsedSetting['told'];
 }
 
 /** What a profile, or a file with all that it extends, says. */
 interface Layer {
-  readonly rules: ReadonlyMap<string, RuleSetting>;
+  readonly rules: ReadonlyMap<string, LayerSetting>;
   readonly exceptions: ReadonlySet<ParsedException>;
 }
 
@@ -43,13 +49,30 @@ export async function readPolicy(file: string, now: number): Promise<ReadPolicy>
   const reader = new PolicyReader();
   const { rules, exceptions } = await reader.layerOfFile(file);
   if (reader.problems.length > 0) throw new PolicyError(file, reader.problems);
-  const odd = [...exceptions].flatMap((one) => oddities(one, rules, now));
+  const odd = [
+    ...[...rules].flatMap(([id, setting]) => idleRule(id, setting)),
+    ...[...exceptions].flatMap((one) => oddities(one, rules, now)),
+  ];
   const isIdle = [...rules.values()].every(({ level }) => level === undefined);
   const message = 'no rule is on, so that every image keeps this policy';
   return {
-    policy: { rules, exceptions: [...exceptions].map(({ exception }) => exception) },
+    policy: {
+      rules: settingsOf(rules),
+      exceptions: [...exceptions].map(({ exception }) => exception),
+    },
     warnings: isIdle ? [{ file, place: undefined, message }, ...odd] : odd,
   };
+}
+
+const settingsOf = (rules: Layer['rules']): AuditPolicy['rules'] =>
+  new Map([...rules].map(([id, { level, options }]) => [id, { level, options }]));
+
+function idleRule(id: string, { level, options, told }: LayerSetting): readonly PolicyProblem[] {
+  const { name, idleWithout } = findRule(id)!;
+  const isIdle = idleWithout?.every((option) => options[option] === undefined) ?? false;
+  if (!isIdle || level === undefined || told === undefined) return [];
+  const wanted = idleWithout!.join(' or ');
+  return [told(`the rule ${name} is on without ${wanted}, so that it asks for nothing`)];
 }
 
 function oddities(
@@ -142,8 +165,8 @@ class PolicyReader {
 /** Later ones win, and the file over all. A level alone leaves the options as they are. */
 function layered(bases: readonly Layer[], { rules: own, exceptions }: ParsedPolicy): Layer {
   const rules = new Map(bases.flatMap((base) => [...base.rules]));
-  for (const [id, { level, options }] of own) {
-    rules.set(id, { level, options: options ?? rules.get(id)?.options ?? {} });
+  for (const [id, { level, options, told }] of own) {
+    rules.set(id, { level, options: options ?? rules.get(id)?.options ?? {}, told });
   }
   return {
     rules,

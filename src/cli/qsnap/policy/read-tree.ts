@@ -48,7 +48,10 @@ export function readTree(text: string, problems: ProblemList): Tree | undefined 
   if (document === undefined) return undefined;
   const wrong: readonly YAMLError[] = [...document.errors, ...document.warnings];
   for (const { code, pos, message } of wrong) {
-    problems.addLast(pos[0], SYNTAX[code] ?? `this is no YAML: ${inSentence(message)}`);
+    problems.addLast(
+      pos[0],
+      SYNTAX[code] ?? `this is neither YAML nor JSON: ${inSentence(message)}`,
+    );
   }
   if (wrong.some(({ code }) => !HARMLESS.has(code))) return undefined;
   return new TreeMaker(problems).treeOf(document.contents, 0);

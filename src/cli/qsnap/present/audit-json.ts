@@ -52,9 +52,14 @@ export function totalsJson(results: readonly AuditResult[]): Record<string, unkn
 
 /** A rule, for `--explain --json`. */
 export function ruleJson(rule: Rule): Record<string, unknown> {
-  const { judge: _, ...facts } = rule;
+  const { judge: _, idleWithout, ...facts } = rule;
   const fix = safeRemedyOf(rule)?.does;
-  return { ...facts, ...helpOfRule(rule), ...(fix !== undefined && { fix }) };
+  return {
+    ...facts,
+    ...(idleWithout !== undefined && { 'idle-without': idleWithout }),
+    ...helpOfRule(rule),
+    ...(fix !== undefined && { fix }),
+  };
 }
 
 /** What stays the same of a finding when the image is written to. */

@@ -81,8 +81,13 @@ export function ruleLines(rule: Rule): readonly string[] {
 }
 
 /** What a policy may say besides the level. */
-export function optionLines({ options }: Rule): readonly string[] {
-  return Object.entries(options).map(optionLine);
+export function optionLines({ options, idleWithout = [] }: Rule): readonly string[] {
+  const lines = Object.entries(options).map(optionLine);
+  if (idleWithout.length === 0) return lines;
+  return [
+    ...lines,
+    `${idleWithout.join(' or ')} has to be given: without, the rule asks for nothing`,
+  ];
 }
 
 function optionLine([name, spec]: readonly [string, OptionSpec]): string {
