@@ -163,7 +163,7 @@ describe('--backing', () => {
     rmSync(path.join(path.dirname(image), base!));
     const { code, stdout } = await qsnap(['audit', '--backing', image]);
     expect(code).toBe(4);
-    expect(stdout).toContain('QS1208 chain-complete: the chain can't be followed to file ');
+    expect(stdout).toContain("QS1208 chain-complete: the chain can't be followed to file ");
   });
 
   test('asks for no rule that the policy sets otherwise', async () => {

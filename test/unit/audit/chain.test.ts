@@ -85,12 +85,14 @@ describe('a chain', () => {
   test('of which a file is not there, or can not be read', async () => {
     const { file000002: _, ...files } = chainOf(3);
     expect(await broken(gateTo(files), naming('file000001'))).toEqual([
-      'chain-complete: the chain can't be followed to file 2 below the image: file000002 is not there',
+      "chain-complete: the chain can't be followed to file 2 below the image: file000002 is not there",
     ]);
     const cut = { ...chainOf(1), file000001: naming('file000002').subarray(0, 80) };
     const gate = gateTo(cut);
     const [found] = await broken(gate, naming('file000001'));
-    expect(found).toContain('chain-complete: the chain can't be followed to file 1 below the image: ');
+    expect(found).toContain(
+      "chain-complete: the chain can't be followed to file 1 below the image: ",
+    );
     expect(gate.open.size).toBe(0);
   });
 
