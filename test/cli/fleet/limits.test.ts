@@ -15,6 +15,8 @@ const storeOf = (i: number): string => (i % 4 === 0 ? 'file' : 'https://host');
 const jobOf = (i: number): Job => ({
   id: String(i),
   attempt: 0,
+  kind: 'image',
+  tries: 0,
   image: i,
   reading: 1,
   location: `/${i}`,

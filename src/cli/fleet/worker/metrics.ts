@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { CatalogError, type Database } from '../database/database.js';
 import { countWaiting } from './count-waiting.js';
+import { isReading } from './do-job.js';
 import type { WorkerWatch } from './run-worker.js';
 
 /** What a worker measures of itself, in Prometheus' text format. */
@@ -26,7 +27,7 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
   const registers = [registry];
   const running = new Gauge({
     name: 'qsnap_images_running',
-    help: 'Images that this worker reads now',
+    help: 'Images, and ranges of large disks, that this worker reads now',
     registers,
   });
   const seconds = new Histogram({
@@ -39,6 +40,11 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
   const stored = new Counter({
     name: 'qsnap_images_stored_total',
     help: 'Readings that this worker put into the catalogue',
+    registers,
+  });
+  const rangesStored = new Counter({
+    name: 'qsnap_ranges_stored_total',
+    help: 'Ranges of large disks that this worker hashed for the catalogue',
     registers,
   });
   new Gauge({
@@ -71,15 +77,18 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
       onBegun: () => {
         running.inc();
       },
-      onDone: (_, { failure, isGone }, took) => {
+      onDone: (finished, took) => {
         running.dec();
+        if (!isReading(finished)) return;
+        const { failure, isGone } = finished.record;
         seconds.observe(
           { outcome: isGone ? 'gone' : failure === undefined ? 'read' : 'failed' },
           took,
         );
       },
-      onStored: (count) => {
-        stored.inc(count);
+      onStored: ({ images, ranges }) => {
+        stored.inc(images);
+        rangesStored.inc(ranges);
       },
     },
     address: `http://127.0.0.1:${used}/metrics`,
