@@ -25,10 +25,12 @@ export const SMALL_LIMITS: HashLimits = {
 const DISK_BYTES = 250 * 1024;
 /** Ranges with data: pieces 0 to 2, 3 to 5 and 15 of each of two disks, and 9 to 11 of the active one. */
 export const RANGES = 7;
-export const DATE = { seconds: 1_790_000_000, nanoseconds: 0 };
+/** The byte that they are made of, with numbers added to it. */
+export const FILL = 7;
+const DATE = { seconds: 1_790_000_000, nanoseconds: 0 };
 
 /** Two large disks, the active one and a snapshot, with data here and there. */
-export async function largeImage(fill = 7): Promise<Uint8Array> {
+export async function largeImage(fill = FILL): Promise<Uint8Array> {
   const disk: PlainDisk = { bytes: buildImage({ diskSizeBytes: DISK_BYTES }) };
   for (const cluster of [0, 5, 13, 62]) guestWrite(disk, cluster, fill + cluster);
   guestZero(disk, 30, false);
@@ -38,10 +40,10 @@ export async function largeImage(fill = 7): Promise<Uint8Array> {
   return disk.bytes;
 }
 
-export async function withSnapshot(bytes: Uint8Array, name = 'before'): Promise<Uint8Array> {
+async function withSnapshot(bytes: Uint8Array): Promise<Uint8Array> {
   const device = memoryDevice(bytes.slice());
   await using image = await openQcow(device);
-  await image.create(name, { date: DATE });
+  await image.create('before', { date: DATE });
   const after = new Uint8Array(await device.sizeBytes());
   await device.readBatch([{ at: 0, into: after }]);
   return after;

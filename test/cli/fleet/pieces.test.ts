@@ -1,6 +1,7 @@
 /** Hashes of large disks: of pieces, whoever reads them. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { examineImage } from '../../../src/cli/fleet/examine/examine-image.js';
@@ -24,6 +25,7 @@ import {
   SMALL_LIMITS,
   wantedHashes,
 } from '../../support/large-images.js';
+import { leaveOut } from '../../support/left-out.js';
 import { imageOf } from '../qsnap/harness.js';
 
 const { pieceBytes } = SMALL_LIMITS;
@@ -197,4 +199,21 @@ test('what can not be read at all is the record of the image', async () => {
     kind: 'failed',
     record: { isGone: false, failure: { code: 'NOT_QCOW2' } },
   });
+});
+
+test('docs/catalog.md tells how to make the hash of a raw disk', () => {
+  const page = readFileSync(new URL('../../../docs/catalog.md', import.meta.url), 'utf8');
+  const line = /^split -b 1G .*$/m.exec(page)![0];
+  if (spawnSync('openssl', ['version']).status !== 0) {
+    leaveOut('hashes by a shell: openssl is not installed');
+    return;
+  }
+  const content = Uint8Array.from({ length: 5 * pieceBytes - 512 }, (_, i) => i % 251);
+  const folder = temporaryDirectory();
+  writeFileSync(join(folder, 'disk.raw'), content);
+  const { stdout } = spawnSync('sh', ['-c', line.replace('1G', String(pieceBytes))], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  expect(`${stdout.trim().split(' ').at(-1)!}-5`).toBe(composite(content, pieceBytes));
 });

@@ -28,7 +28,7 @@ export interface Means {
   /** How fast a file of a store may be read; undefined: no limit. */
   bytesPerSecond(store: string): number | undefined;
   /** Asks the database, which may be away for a while. */
-  patiently<T>(work: () => Promise<T>): Promise<T>;
+  readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** Does a job in a thread; one that is lost with an image costs no other one. */

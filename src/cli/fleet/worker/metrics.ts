@@ -24,6 +24,33 @@ const SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 3600];
  */
 export async function serveMetrics(database: Database, port: number): Promise<Metrics> {
   const registry = new Registry();
+  new Gauge({
+    name: 'qsnap_images_waiting',
+    help: 'Images of the catalogue that wait for a reading, those that are read now included',
+    registers: [registry],
+    async collect() {
+      this.set(await countWaiting(database));
+    },
+  });
+  const watch = watchInto(registry);
+  const server = serverOf(registry);
+  await listening(server, port);
+  const { port: used } = server.address() as { readonly port: number };
+  return {
+    watch,
+    address: `http://127.0.0.1:${used}/metrics`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Counts what it is told. */
+function watchInto(registry: Registry): WorkerWatch {
   const registers = [registry];
   const running = new Gauge({
     name: 'qsnap_images_running',
@@ -47,15 +74,28 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
     help: 'Ranges of large disks that this worker hashed for the catalogue',
     registers,
   });
-  new Gauge({
-    name: 'qsnap_images_waiting',
-    help: 'Images of the catalogue that wait for a reading, those that are read now included',
-    registers,
-    async collect() {
-      this.set(await countWaiting(database));
+  return {
+    onBegun: () => {
+      running.inc();
     },
-  });
-  const server = createServer((request, response) => {
+    onDone: (finished, took) => {
+      running.dec();
+      if (!isReading(finished)) return;
+      const { failure, isGone } = finished.record;
+      seconds.observe(
+        { outcome: isGone ? 'gone' : failure === undefined ? 'read' : 'failed' },
+        took,
+      );
+    },
+    onStored: ({ images, ranges }) => {
+      stored.inc(images);
+      rangesStored.inc(ranges);
+    },
+  };
+}
+
+function serverOf(registry: Registry): Server {
+  return createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;
@@ -70,36 +110,6 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
       },
     );
   });
-  await listening(server, port);
-  const { port: used } = server.address() as { readonly port: number };
-  return {
-    watch: {
-      onBegun: () => {
-        running.inc();
-      },
-      onDone: (finished, took) => {
-        running.dec();
-        if (!isReading(finished)) return;
-        const { failure, isGone } = finished.record;
-        seconds.observe(
-          { outcome: isGone ? 'gone' : failure === undefined ? 'read' : 'failed' },
-          took,
-        );
-      },
-      onStored: ({ images, ranges }) => {
-        stored.inc(images);
-        rangesStored.inc(ranges);
-      },
-    },
-    address: `http://127.0.0.1:${used}/metrics`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => {
-          resolve();
-        });
-        server.closeAllConnections();
-      }),
-  };
 }
 
 async function listening(server: Server, port: number): Promise<void> {
