@@ -94,7 +94,14 @@ async function queueTime({ url }: Postgres): Promise<string[]> {
   try {
     const queue = await Queue.open(database);
     const tasks = Array.from({ length: JOBS }, (_, image): Task => {
-      return { image, reading: 1, location: `/nowhere/${image}`, store: 'file' };
+      return {
+        kind: 'image',
+        image,
+        reading: 1,
+        location: `/nowhere/${image}`,
+        store: 'file',
+        tries: 0,
+      };
     });
     const begun = performance.now();
     await database.transaction((sql) => queue.add(sql, tasks));

@@ -31,7 +31,7 @@ export async function storeRecord(
   const changes = changesBetween(before, disksBefore, record);
   const columns = Object.entries(columnsOf(record, now));
   const set = columns.map(([name], i) => `${name} = $${i + 3}`).join(', ');
-  await sql.query(`update qsnap.images set have = $2, ${set} where id = $1`, [
+  await sql.query(`${DROPS_RANGES} update qsnap.images set have = $2, ${set} where id = $1`, [
     image,
     reading,
     ...columns.map(([, value]) => value),
@@ -46,6 +46,9 @@ export async function storeRecord(
   );
   return true;
 }
+
+/** Ranges of an image that has a result are for nobody to read any more. */
+const DROPS_RANGES = 'with dropped as (delete from qsnap.hash_ranges where image_id = $1)';
 
 /** The columns of `qsnap.images` that a reading fills. */
 function columnsOf(record: ImageRecord, now: Date): Readonly<Record<string, unknown>> {
@@ -103,10 +106,10 @@ export function exact(value: number | undefined): number | undefined {
 
 /** What was known of an image that is gone stays. */
 async function markGone(sql: Sql, image: number, reading: number, now: Date): Promise<void> {
-  await sql.query(`update qsnap.images set have = $2, state = 'gone' where id = $1`, [
-    image,
-    reading,
-  ]);
+  await sql.query(
+    `${DROPS_RANGES} update qsnap.images set have = $2, state = 'gone' where id = $1`,
+    [image, reading],
+  );
   await sql.query(
     `insert into qsnap.changes (image_id, found_at, what, was, became)
     values ($1, $2, 'state', 'there', 'gone')`,

@@ -1,4 +1,5 @@
 import { examineImage, type ExamineOptions } from '../fleet/examine/examine-image.js';
+import { hashRange } from '../fleet/examine/hash-range.js';
 import type { ImageRecord } from '../fleet/examine/record.js';
 import { auditFile, type AuditTask } from '../qsnap/audit-file.js';
 import { sentResult, type SentResult } from './sent-result.js';
@@ -14,6 +15,7 @@ export const TASKS = {
   audit: async (task: AuditTask): Promise<SentResult> => sentResult(await auditFile(task)),
   examine: ({ location, options }: ExamineTask): Promise<ImageRecord> =>
     examineImage(location, options),
+  hash: hashRange,
 } as const;
 
 export type TaskName = keyof typeof TASKS;

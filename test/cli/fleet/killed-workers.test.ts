@@ -52,8 +52,14 @@ describeUnless(lackOfPostgres(), 'QSNAP_REQUIRE_POSTGRES', 'workers on a server'
     });
     while (address === undefined) await sleep(20);
     const text = await (await fetch(address)).text();
-    for (const name of ['running', 'stored_total', 'waiting']) {
-      expect(text).toMatch(new RegExp(`^qsnap_images_${name} 0$`, 'm'));
+    const names = [
+      'images_running',
+      'images_stored_total',
+      'images_waiting',
+      'ranges_stored_total',
+    ];
+    for (const name of names) {
+      expect(text).toMatch(new RegExp(`^qsnap_${name} 0$`, 'm'));
     }
     expect((await fetch(address.replace('metrics', 'other'))).status).toBe(404);
     worker.process.kill('SIGTERM');

@@ -12,6 +12,7 @@ import { memoryDevice } from '../../../src/index.js';
 /** Of one in four images. */
 const storeOf = (i: number): string => (i % 4 === 0 ? 'file' : 'https://host');
 
+/** One in three is a range of a large disk. */
 const jobOf = (i: number): Job => ({
   id: String(i),
   attempt: 0,
@@ -19,6 +20,10 @@ const jobOf = (i: number): Job => ({
   reading: 1,
   location: `/${i}`,
   store: storeOf(i),
+  tries: 0,
+  ...(i % 3 === 0
+    ? { kind: 'range', version: '1', position: 0, firstPiece: 0, pieces: 1 }
+    : { kind: 'image' }),
 });
 
 /** A database and a queue with nothing but so many jobs; tells which were ended. */
@@ -59,7 +64,7 @@ test('no store has more images at once than it may, and every job is done', asyn
   const most: Record<string, number> = { file: 0, 'https://host': 0 };
   const pool = new ThreadPool({
     size: 4,
-    worker: async (_, argument) => {
+    worker: async (name, argument) => {
       const { location, options } = argument as {
         location: string;
         options: { bytesPerSecond?: number };
@@ -70,7 +75,7 @@ test('no store has more images at once than it may, and every job is done', asyn
       most[store] = Math.max(most[store]!, running[store]!);
       await sleep(2);
       running[store]! -= 1;
-      return failedRecord('OPEN_FAILED', 'nothing is there');
+      return name === 'hash' ? { kind: 'stale' } : failedRecord('OPEN_FAILED', 'nothing is there');
     },
   });
   await runWorker(database, queue, pool, {

@@ -38,16 +38,19 @@ export async function workThrough(
   context: Context,
   watch: WorkerWatch = {},
 ): Promise<number | undefined> {
-  const waiting = await countWaiting(database);
+  let waiting = await countWaiting(database);
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`reading ${countText(waiting, 'image')}`);
   let done = 0;
   try {
     return await work(database, queue, flags, context, true, {
       ...watch,
-      onDone: (job, record, seconds) => {
-        watch.onDone?.(job, record, seconds);
-        done += 1;
+      onDone: (finished, seconds) => {
+        watch.onDone?.(finished, seconds);
+        const ranges = 'record' in finished ? finished.record.unhashed?.ranges.length : undefined;
+        // The image itself waits on.
+        if (ranges === undefined) done += 1;
+        else waiting += ranges;
         progress.update(done, Math.max(done, waiting));
       },
     });

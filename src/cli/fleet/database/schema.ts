@@ -1,198 +1,69 @@
-import { CatalogError, noCatalog, type Database } from './database.js';
+import { CatalogError, noCatalog, type Database, type Sql } from './database.js';
+import { STEPS } from './tables.js';
 
-/** Of the tables below. A change of them takes a next version, with statements that lead there. */
-const VERSION = 1;
+/** Of the tables. A change of them is a next step. */
+const VERSION = STEPS.length;
 
-/** Any number that no other program locks by: who makes the tables first makes them alone. */
+/** Any number that no other program locks by: who makes or changes the tables does it alone. */
 const LOCK = 20_260_928;
 
-/**
- * The tables of a catalogue. Sizes are in bytes. `docs/catalog.md` tells people of them; they are asked by SQL, and so a
- * name here is a promise.
- */
-const TABLES = `
-create table qsnap.version (version integer not null);
-
--- Where images were asked for: a refresh looks there again.
-create table qsnap.places (
-  location text primary key,
-  -- How its images are read: the rules that they are judged by; whether their content is hashed, and whether images are
-  -- read while a guest writes.
-  policy jsonb not null,
-  hashes boolean not null,
-  force_share boolean not null,
-  added_at timestamptz not null,
-  looked_at timestamptz,
-  -- How often it was looked at: the clocks of several hosts tell no order.
-  looks integer not null default 0
-);
-
-create table qsnap.images (
-  id bigint generated always as identity primary key,
-  -- An absolute path or a URL.
-  location text not null unique,
-  -- Whom limits are set for: 'file', 'https://host', 's3://bucket'.
-  store text not null,
-  place text not null references qsnap.places on delete cascade,
-  -- 'waiting' until it is read the first time; then 'read', 'failed' (no image, or unreadable), 'gone'.
-  state text not null default 'waiting',
-  -- Which reading was asked for, and which one the rest of the row is from.
-  wanted integer not null default 1,
-  have integer not null default 0,
-  -- Tells one version of the file from another: size, time and tables, or the server's ETag.
-  stamp text not null default '',
-  file_bytes bigint,
-  allocated_bytes bigint,
-  modified_at timestamptz,
-  tables_sha256 text,
-  format_version integer,
-  cluster_bytes integer,
-  refcount_bits integer,
-  virtual_bytes bigint,
-  compression text,
-  encryption text,
-  is_dirty boolean,
-  is_corrupt boolean,
-  snapshot_count integer,
-  snapshot_table_bytes bigint,
-  -- Of each snapshot its position, date in seconds and nanoseconds, and bytes in the snapshot table: one text is read
-  -- many times as fast as a hundred rows.
-  snapshot_numbers text,
-  backing_name text,
-  backing_format text,
-  -- The backing file's location as a catalogue would have it; null where that can't be told.
-  backing_location text,
-  data_file_name text,
-  data_bytes bigint,
-  metadata_bytes bigint,
-  free_bytes bigint,
-  leaked_bytes bigint,
-  tail_bytes bigint,
-  -- Guest bytes in which the active disk differs from the snapshot that it grew from.
-  changed_bytes bigint,
-  findings_left_out integer,
-  -- What of it could not be measured, and why.
-  unmeasured text,
-  error_code text,
-  error_message text,
-  added_at timestamptz not null,
-  -- When a look at its place saw it last.
-  seen_at timestamptz not null,
-  -- Which look that was.
-  seen_look integer not null default 0,
-  read_at timestamptz
-);
-create index on qsnap.images (backing_location);
-create index on qsnap.images (id) where have < wanted;
-create index on qsnap.images (place, seen_look);
-
--- Position 0 is the active disk, i + 1 the snapshot at position i of the snapshot table.
-create table qsnap.disks (
-  image_id bigint not null references qsnap.images on delete cascade,
-  position integer not null,
-  snapshot_id text,
-  name text,
-  taken_at timestamptz,
-  -- As stored: in a damaged table more than a second has.
-  taken_nanoseconds bigint,
-  virtual_bytes bigint,
-  vm_state_bytes bigint,
-  mapped_bytes bigint,
-  exclusive_bytes bigint,
-  shared_bytes bigint,
-  -- What deleting this snapshot alone frees.
-  freed_bytes bigint,
-  l1_bytes bigint,
-  entry_bytes integer,
-  parent_position integer,
-  -- How sure the parent is: told, tied, untold, first.
-  certainty text,
-  content_sha256 text,
-  primary key (image_id, position)
-);
-create index on qsnap.disks (taken_at) where position > 0;
-create index on qsnap.disks (freed_bytes desc) where position > 0;
-create index on qsnap.disks (content_sha256) where content_sha256 is not null;
-
--- Bytes that become free once all of these disks are deleted.
-create table qsnap.shares (
-  image_id bigint not null references qsnap.images on delete cascade,
-  bytes bigint not null,
-  -- The first and the last of these disks, and whether all between them are among them. They stand in front of the
-  -- disks, since a column of any length makes those behind it slow to read.
-  first_disk integer not null generated always as (lower(disks)) stored,
-  last_disk integer not null generated always as (upper(disks) - 1) stored,
-  is_run boolean not null generated always as (disks = int4multirange(range_merge(disks))) stored,
-  disks int4multirange not null
-);
-create index on qsnap.shares (image_id);
-
-create table qsnap.findings (
-  image_id bigint not null references qsnap.images on delete cascade,
-  number integer not null,
-  rule text not null,
-  rule_name text not null,
-  level text not null,
-  at bigint,
-  length bigint,
-  message text not null,
-  primary key (image_id, number)
-);
-create index on qsnap.findings (level, rule);
-
--- What readings found different from the reading before.
-create table qsnap.changes (
-  id bigint generated always as identity primary key,
-  image_id bigint not null references qsnap.images on delete cascade,
-  found_at timestamptz not null,
-  what text not null,
-  was text,
-  became text
-);
-create index on qsnap.changes (image_id);
-create index on qsnap.changes (found_at);
-
-create view qsnap.snapshots as
-  select images.location, disks.*
-  from qsnap.disks join qsnap.images on images.id = disks.image_id
-  where disks.position > 0 and images.state = 'read';
-`;
+/** Of a user who may not change tables. */
+const NO_RIGHT = '42501';
 
 /**
- * Makes the tables of a catalogue where there are none.
+ * Makes the tables of a catalogue where there are none, and brings those of an older qsnap to the version of this one.
  *
  * @param makes false: it is an error where there are none.
- * @throws CatalogError also where a newer qsnap made them.
+ * @throws CatalogError also where a newer qsnap made them, and where they are old and this user may not change them.
  */
 export async function prepareSchema(database: Database, makes: boolean): Promise<void> {
-  const { rows } = await database.query<{ name: string | null }>(
-    "select to_regclass('qsnap.version')::text as name",
-  );
-  if (rows[0]!.name === null) {
-    if (!makes) throw noCatalog(database.label);
-    await makeTables(database);
-  }
-  const found = await database.query<{ version: number }>('select version from qsnap.version');
-  const version = found.rows[0]?.version ?? 0;
+  const found = await versionOf(database);
+  if (found === 0 && !makes) throw noCatalog(database.label);
+  const version = found < VERSION ? await upgraded(database, found) : found;
   if (version === VERSION) return;
   throw new CatalogError(
-    `the catalogue in ${database.label} has version ${version}, and this qsnap knows ${VERSION}`,
+    `${whatIsThere(database, version)}, and this qsnap knows ${VERSION}`,
     'use the qsnap that made it, or another database',
   );
 }
 
-/** Several may find that there are none. */
-async function makeTables(database: Database): Promise<void> {
-  await database.transaction(async (sql) => {
-    await sql.query('select pg_advisory_xact_lock($1)', [LOCK]);
-    const { rows } = await sql.query<{ name: string | null }>(
-      "select to_regclass('qsnap.version')::text as name",
+const whatIsThere = ({ label }: Database, version: number): string =>
+  `the catalogue in ${label} has version ${version}`;
+
+/** @returns 0 where there are no tables. */
+async function versionOf(sql: Sql): Promise<number> {
+  const { rows } = await sql.query<{ name: string | null }>(
+    "select to_regclass('qsnap.version')::text as name",
+  );
+  if (rows[0]!.name === null) return 0;
+  const found = await sql.query<{ version: number }>('select version from qsnap.version');
+  return found.rows[0]?.version ?? 0;
+}
+
+/** @returns the version that is there in the end: another program may have been faster, or newer. */
+async function upgraded(database: Database, from: number): Promise<number> {
+  try {
+    return await database.transaction(takeSteps);
+  } catch (error) {
+    const isRefused = error instanceof Error && 'code' in error && error.code === NO_RIGHT;
+    if (from === 0 || !isRefused) throw error;
+    throw new CatalogError(
+      `${whatIsThere(database, from)}, and this qsnap needs ${VERSION}`,
+      'who may change its tables brings it there by any command on it, such as `qsnap catalog status`',
+      error,
     );
-    if (rows[0]!.name !== null) return;
-    await sql.query('create schema if not exists qsnap');
-    for (const statement of TABLES.split(/;\n/)) {
-      if (statement.trim() !== '') await sql.query(statement);
-    }
-    await sql.query('insert into qsnap.version values ($1)', [VERSION]);
-  });
+  }
+}
+
+async function takeSteps(sql: Sql): Promise<number> {
+  await sql.query('select pg_advisory_xact_lock($1)', [LOCK]);
+  const from = await versionOf(sql);
+  if (from >= VERSION) return from;
+  if (from === 0) await sql.query('create schema if not exists qsnap');
+  for (const statement of STEPS.slice(from).flatMap((step) => step.split(/;\n/))) {
+    if (statement.trim() !== '') await sql.query(statement);
+  }
+  await sql.query('delete from qsnap.version');
+  await sql.query('insert into qsnap.version values ($1)', [VERSION]);
+  return VERSION;
 }

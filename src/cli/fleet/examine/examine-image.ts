@@ -14,30 +14,34 @@ import { printableText } from '../../../internal.js';
 import { nodeDecompressor } from '../../../node/index.js';
 import { isLike } from '../../qsnap/patterns.js';
 import { secretFinder } from '../../qsnap/secret-finder.js';
-import { openSource } from '../../remote/open-source.js';
 import { backingLocationOf } from './backing-location.js';
-import { failedRecord, NOTHING } from './failed-record.js';
+import { changedRecord, failedBy, failureOf, NOTHING, TRIES_MAX } from './failed-record.js';
 import { hashDisks } from './hash-disks.js';
+import { HASH_LIMITS, type HashLimits, type ReadyDigests } from './pieces.js';
 import { measureDisks, type Measured } from './measure-disks.js';
-import { throttled } from './throttled.js';
+import { openThrottled, type Opening } from './throttled.js';
 import type { Failure, FindingRecord, ImageFacts, ImageRecord } from './record.js';
-import { digestOfTables, NO_TABLES, stampWith, versionOf, type FileVersion } from './stamp.js';
+import {
+  digestOfTables,
+  NO_TABLES,
+  stampWith,
+  versionOf,
+  versionOnAnyHost,
+  type FileVersion,
+} from './stamp.js';
 
 /** How an image is looked at; plain values, so that a thread can be told. */
-export interface ExamineOptions {
+export interface ExamineOptions extends Opening {
   readonly policy: AuditPolicy;
   /** Seconds since the Epoch, for rules about ages. */
   readonly now: number;
-  /** Read although another program writes. */
-  readonly forceShare: boolean;
   /** Also read all guest data and tell its digests. */
   readonly hash: boolean;
-  /** How fast it may be read; undefined: no limit. */
-  readonly bytesPerSecond?: number | undefined;
+  /** Other ones than usual. */
+  readonly hashLimits?: HashLimits | undefined;
+  /** What was read of large disks before. */
+  readonly ready?: ReadyDigests | undefined;
 }
-
-/** Readings of an image that changes meanwhile; after them it is told that it does. */
-const TRIES_MAX = 3;
 
 /** Findings of an image that are kept; of a damaged one there may be millions. */
 const FINDINGS_MAX = 1000;
@@ -57,12 +61,9 @@ export async function examineImage(
       const after = await versionOf(location);
       if (after.text === before.text) return record;
     } catch (error) {
-      const { code, message } = failureOf(error);
-      if (code !== 'IMAGE_CHANGED') return failedRecord(code, message, isMissing(error));
+      if (failureOf(error).code !== 'IMAGE_CHANGED') return failedBy(error);
     }
-    if (tries === TRIES_MAX) {
-      return failedRecord('IMAGE_CHANGED', `it changed during each of ${TRIES_MAX} readings`);
-    }
+    if (tries === TRIES_MAX) return changedRecord();
   }
 }
 
@@ -71,7 +72,7 @@ async function examineOnce(
   version: FileVersion,
   options: ExamineOptions,
 ): Promise<ImageRecord> {
-  const source = await open(location, options);
+  const source = await openThrottled(location, options);
   try {
     const report = await auditImage(source, options.policy, {
       now: options.now,
@@ -88,21 +89,18 @@ async function examineOnce(
     const image = await openForReading(source);
     const facts = await factsOf(location, image, report, source);
     const measured = await measureOrSay(image);
-    const disks = options.hash
-      ? await hashDisks(await open(location, options), measured.disks)
-      : measured.disks;
     const stamp = stampWith(version, location, facts.tablesSha256);
-    return { ...judged, stamp, facts, ...measured, disks };
+    const record = { ...judged, stamp, facts, ...measured };
+    if (!options.hash) return record;
+    const hashed = await hashDisks(await openThrottled(location, options), measured.disks, {
+      limits: options.hashLimits ?? HASH_LIMITS,
+      version: versionOnAnyHost(version, location, facts.tablesSha256),
+      ready: options.ready,
+    });
+    return { ...record, ...hashed };
   } finally {
     await source.close();
   }
-}
-
-async function open(
-  location: string,
-  { forceShare, bytesPerSecond }: ExamineOptions,
-): Promise<BlockSource> {
-  return throttled(await openSource(location, { forceShare }), bytesPerSecond);
 }
 
 async function factsOf(
@@ -163,22 +161,4 @@ function findingsOf({ findings }: AuditReport): Pick<ImageRecord, 'findings' | '
       })),
     findingsLeftOut: Math.max(0, findings.length - FINDINGS_MAX),
   };
-}
-
-function failureOf(error: unknown): Failure {
-  if (isQsnapError(error)) return { code: error.code, message: printableText(error.message) };
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
-    return { code: 'OPEN_FAILED', message: printableText(error.message) };
-  }
-  throw error;
-}
-
-/** A file that nobody finds; a server may tell the same of what one must not see. */
-function isMissing(error: unknown): boolean {
-  const reason = isQsnapError(error) ? error.cause : error;
-  return (
-    reason instanceof Error &&
-    'code' in reason &&
-    (reason.code === 'ENOENT' || reason.code === 'ENOTDIR')
-  );
 }

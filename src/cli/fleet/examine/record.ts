@@ -1,4 +1,5 @@
 /** What a reading of an image gives for the catalogue: plain values, which threads and jobs can pass on. */
+import type { HashPlan } from './pieces.js';
 
 /** A row of `qsnap.disks`. Sizes are in bytes; undefined: not measured. */
 export interface DiskRecord {
@@ -97,4 +98,6 @@ export interface ImageRecord {
   readonly failure: Failure | undefined;
   /** The file is not there any more. */
   readonly isGone: boolean;
+  /** What has to be read before this is the whole record; undefined: it is. */
+  readonly unhashed: HashPlan | undefined;
 }

@@ -7,6 +7,8 @@ import { openSource } from '../../remote/open-source.js';
 /** One version of a file, told from every other one as far as a look at its name tells. */
 export interface FileVersion {
   readonly text: string;
+  /** What of it every host tells alike: numbers of devices and inodes are a host's own. */
+  readonly onAnyHost: string;
   /** Milliseconds since the Epoch. */
   readonly modifiedAt: number | undefined;
 }
@@ -21,10 +23,11 @@ export async function versionOf(location: string): Promise<FileVersion> {
     const source = await openSource(location);
     const text = source.version ?? UNKNOWN_VERSION;
     await source.close();
-    return { text, modifiedAt: undefined };
+    return { text, onAnyHost: text, modifiedAt: undefined };
   }
   const { size, mtimeNs, mtimeMs, dev, ino } = await stat(location, { bigint: true });
-  return { text: `${size}:${mtimeNs}:${dev}:${ino}`, modifiedAt: Number(mtimeMs) };
+  const onAnyHost = `${size}:${mtimeNs}`;
+  return { text: `${onAnyHost}:${dev}:${ino}`, onAnyHost, modifiedAt: Number(mtimeMs) };
 }
 
 /** What stands for a version that a server does not tell from others: it may be another one each time. */
@@ -55,6 +58,15 @@ export async function stampOf(location: string): Promise<string> {
 /** The stamp of an image that is open. */
 export function stampWith({ text }: FileVersion, location: string, tables: string): string {
   return isUrl(location) ? text : `${text}:${tables}`;
+}
+
+/** The version of an image that is open, for workers on other hosts. */
+export function versionOnAnyHost(
+  { onAnyHost }: FileVersion,
+  location: string,
+  tables: string,
+): string {
+  return isUrl(location) ? onAnyHost : `${onAnyHost}:${tables}`;
 }
 
 /** The SHA-256 of the header cluster and the snapshot table. */

@@ -1,5 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlockSource, ReadRequest } from '../../../index.js';
+import { openSource } from '../../remote/open-source.js';
+
+/** How a file of a catalogue is opened. */
+export interface Opening {
+  /** Read although another program writes. */
+  readonly forceShare: boolean;
+  /** How fast it may be read; undefined: no limit. */
+  readonly bytesPerSecond?: number | undefined;
+}
+
+/** @throws QsnapError and errors of the system: why it can't be opened. */
+export async function openThrottled(
+  location: string,
+  { forceShare, bytesPerSecond }: Opening,
+): Promise<BlockSource> {
+  return throttled(await openSource(location, { forceShare }), bytesPerSecond);
+}
 
 /** The same source, read at a limited speed: each read waits until those before it are paid for. */
 export function throttled<Source extends BlockSource>(

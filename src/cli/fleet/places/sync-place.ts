@@ -156,26 +156,32 @@ async function insertImages(
       look,
     ],
   );
-  return rows.map(({ id, location, store }) => ({ image: id, reading: 1, location, store }));
+  return rows.map((row) => taskOf({ ...row, wanted: 1 }));
 }
 
 /** Two that look at once ask for one reading. */
 async function wantAgain(sql: Sql, images: readonly KnownRow[]): Promise<readonly Task[]> {
   if (images.length === 0) return [];
-  const { rows } = await sql.query<{
-    id: number;
-    location: string;
-    store: string;
-    wanted: number;
-  }>(
+  const { rows } = await sql.query<WantedRow>(
     `update qsnap.images set wanted = wanted + 1
     where id = any($1) and have >= wanted returning id, location, store, wanted`,
     [images.map(({ id }) => id)],
   );
-  return rows.map(({ id, location, store, wanted }) => ({
-    image: id,
-    reading: wanted,
-    location,
-    store,
-  }));
+  return rows.map(taskOf);
 }
+
+interface WantedRow {
+  readonly id: number;
+  readonly location: string;
+  readonly store: string;
+  readonly wanted: number;
+}
+
+const taskOf = ({ id, location, store, wanted }: WantedRow): Task => ({
+  kind: 'image',
+  image: id,
+  reading: wanted,
+  location,
+  store,
+  tries: 0,
+});

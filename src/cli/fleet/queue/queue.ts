@@ -1,5 +1,6 @@
 import { PgBoss, type JobWithMetadata } from 'pg-boss';
 import type { Database, Sql } from '../database/database.js';
+import type { PieceRange } from '../examine/pieces.js';
 
 /** Of the queue's own tables. */
 const SCHEMA = 'qsnap_queue';
@@ -22,8 +23,8 @@ const WAITS_SECONDS = 365 * 86_400;
 /** Jobs put into the queue by one statement. */
 const INSERT_AT_ONCE = 1000;
 
-/** What one job is to do: read an image for the catalogue. */
-export interface Task {
+/** What jobs have in common. */
+interface OfImage {
   /** `qsnap.images.id`. */
   readonly image: number;
   /** Which reading: `qsnap.images.wanted`. An older one has nothing to do. */
@@ -31,14 +32,37 @@ export interface Task {
   readonly location: string;
   /** Whom the limits are set for. */
   readonly store: string;
+  /** How often it turned out before that the image had changed since its ranges were planned. */
+  readonly tries: number;
 }
 
+/** Read an image for the catalogue. */
+export interface ImageTask extends OfImage {
+  readonly kind: 'image';
+}
+
+/** Hash a range of a large disk: a row of `qsnap.hash_ranges`. */
+export interface RangeTask extends OfImage, PieceRange {
+  readonly kind: 'range';
+  /** Of the image, as the plan has it. */
+  readonly version: string;
+}
+
+/** What one job is to do. */
+export type Task = ImageTask | RangeTask;
+
 /** A job that this worker has. */
-export interface Job extends Task {
+interface Held {
   readonly id: string;
   /** Counts the workers that had it before: a worker that was given up can't finish it any more. */
   readonly attempt: number;
 }
+export type ImageJob = ImageTask & Held;
+export type RangeJob = RangeTask & Held;
+export type Job = ImageJob | RangeJob;
+
+/** As it lies in the queue: the first version had images only. */
+type StoredTask = RangeTask | (Omit<ImageTask, 'kind' | 'tries'> & Partial<ImageTask>);
 
 /** The jobs of a catalogue, in its database. */
 export class Queue {
@@ -115,7 +139,7 @@ export class Queue {
    * @param busy stores that may have no more jobs now.
    */
   async take(count: number, busy: readonly string[]): Promise<readonly Job[]> {
-    const jobs = await this.#boss.fetch<Task>(IMAGES, {
+    const jobs = await this.#boss.fetch<StoredTask>(IMAGES, {
       batchSize: count,
       includeMetadata: true,
       ignoreGroups: busy.length > 0 ? [...busy] : null,
@@ -148,7 +172,10 @@ export class Queue {
 
   /** Takes tasks that were given up; `finishGivenUp` ends them. */
   async takeGivenUp(): Promise<readonly Job[]> {
-    const jobs = await this.#boss.fetch<Task>(GIVEN_UP, { batchSize: 100, includeMetadata: true });
+    const jobs = await this.#boss.fetch<StoredTask>(GIVEN_UP, {
+      batchSize: 100,
+      includeMetadata: true,
+    });
     return jobs.map(jobOf);
   }
 
@@ -170,13 +197,13 @@ const over = (sql: Sql) => ({
   }),
 });
 
-const jobOf = ({ id, retryCount, data }: JobWithMetadata<Task>): Job => ({
-  ...data,
+const jobOf = ({ id, retryCount, data }: JobWithMetadata<StoredTask>): Job => ({
+  ...(data.kind === 'range' ? data : { ...data, kind: 'image', tries: data.tries ?? 0 }),
   id,
   attempt: retryCount,
 });
 
-const attemptOf = ({ id, attempt }: Job): { id: string; retryCount: number } => ({
+const attemptOf = ({ id, attempt }: Held): { id: string; retryCount: number } => ({
   id,
   retryCount: attempt,
 });

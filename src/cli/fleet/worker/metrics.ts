@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { CatalogError, type Database } from '../database/database.js';
 import { countWaiting } from './count-waiting.js';
+import { isReading } from './do-job.js';
 import type { WorkerWatch } from './run-worker.js';
 
 /** What a worker measures of itself, in Prometheus' text format. */
@@ -23,10 +24,37 @@ const SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 3600];
  */
 export async function serveMetrics(database: Database, port: number): Promise<Metrics> {
   const registry = new Registry();
+  new Gauge({
+    name: 'qsnap_images_waiting',
+    help: 'Images of the catalogue that wait for a reading, those that are read now included',
+    registers: [registry],
+    async collect() {
+      this.set(await countWaiting(database));
+    },
+  });
+  const watch = watchInto(registry);
+  const server = serverOf(registry);
+  await listening(server, port);
+  const { port: used } = server.address() as { readonly port: number };
+  return {
+    watch,
+    address: `http://127.0.0.1:${used}/metrics`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Counts what it is told. */
+function watchInto(registry: Registry): WorkerWatch {
   const registers = [registry];
   const running = new Gauge({
     name: 'qsnap_images_running',
-    help: 'Images that this worker reads now',
+    help: 'Images, and ranges of large disks, that this worker reads now',
     registers,
   });
   const seconds = new Histogram({
@@ -41,15 +69,33 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
     help: 'Readings that this worker put into the catalogue',
     registers,
   });
-  new Gauge({
-    name: 'qsnap_images_waiting',
-    help: 'Images of the catalogue that wait for a reading, those that are read now included',
+  const rangesStored = new Counter({
+    name: 'qsnap_ranges_stored_total',
+    help: 'Ranges of large disks that this worker hashed for the catalogue',
     registers,
-    async collect() {
-      this.set(await countWaiting(database));
-    },
   });
-  const server = createServer((request, response) => {
+  return {
+    onBegun: () => {
+      running.inc();
+    },
+    onDone: (finished, took) => {
+      running.dec();
+      if (!isReading(finished)) return;
+      const { failure, isGone } = finished.record;
+      seconds.observe(
+        { outcome: isGone ? 'gone' : failure === undefined ? 'read' : 'failed' },
+        took,
+      );
+    },
+    onStored: ({ images, ranges }) => {
+      stored.inc(images);
+      rangesStored.inc(ranges);
+    },
+  };
+}
+
+function serverOf(registry: Registry): Server {
+  return createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;
@@ -64,33 +110,6 @@ export async function serveMetrics(database: Database, port: number): Promise<Me
       },
     );
   });
-  await listening(server, port);
-  const { port: used } = server.address() as { readonly port: number };
-  return {
-    watch: {
-      onBegun: () => {
-        running.inc();
-      },
-      onDone: (_, { failure, isGone }, took) => {
-        running.dec();
-        seconds.observe(
-          { outcome: isGone ? 'gone' : failure === undefined ? 'read' : 'failed' },
-          took,
-        );
-      },
-      onStored: (count) => {
-        stored.inc(count);
-      },
-    },
-    address: `http://127.0.0.1:${used}/metrics`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => {
-          resolve();
-        });
-        server.closeAllConnections();
-      }),
-  };
 }
 
 async function listening(server: Server, port: number): Promise<void> {

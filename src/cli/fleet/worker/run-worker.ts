@@ -1,19 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ThreadLost, type ThreadPool } from '../../pool/thread-pool.js';
+import type { ThreadPool } from '../../pool/thread-pool.js';
 import type { Database } from '../database/database.js';
-import { failedRecord } from '../examine/failed-record.js';
-import type { ImageRecord } from '../examine/record.js';
-import { policyFrom, type KeptPolicy } from '../places/kept-policy.js';
+import { HASH_LIMITS, type HashLimits } from '../examine/pieces.js';
 import { HEARTBEAT_SECONDS, type Job, type Queue } from '../queue/queue.js';
-import { storeRecord } from '../store-record.js';
+import { doJob, givenUp, type Finished, type Means } from './do-job.js';
 import { Places, type StoreLimits } from './limits.js';
 import { patiently } from './patience.js';
+import { storeFinished, type StoredCounts } from './store-finished.js';
 
 /** How a worker works. */
 export interface WorkerOptions {
-  /** Images at once. */
+  /** Images, or ranges of large disks, at once. */
   readonly images: number;
   readonly limits: StoreLimits;
+  /** Other ones than usual. */
+  readonly hashLimits?: HashLimits | undefined;
   /** Whether it ends when no image waits any more; else it waits for more. */
   readonly once: boolean;
   readonly signal: AbortSignal;
@@ -26,8 +27,8 @@ export interface WorkerOptions {
 /** Is told what a worker does. */
 export interface WorkerWatch {
   onBegun?(job: Job): void;
-  onDone?(job: Job, record: ImageRecord, seconds: number): void;
-  onStored?(count: number): void;
+  onDone?(finished: Finished, seconds: number): void;
+  onStored?(counts: StoredCounts): void;
 }
 
 /** Results that are stored by one transaction at most, and how long one waits for others. */
@@ -36,11 +37,6 @@ const STORE_AFTER_MS = 200;
 /** How long a worker without jobs waits before it asks again. */
 const ASK_AGAIN_MS = 300;
 const KEEP_EVERY_MS = (HEARTBEAT_SECONDS * 1000) / 3;
-
-interface Finished {
-  readonly job: Job;
-  readonly record: ImageRecord;
-}
 
 /**
  * Works on the images that wait in a catalogue, beside any number of other workers. A result and the end of its job are
@@ -60,9 +56,9 @@ export async function runWorker(
 class Working {
   readonly #database: Database;
   readonly #queue: Queue;
-  readonly #pool: ThreadPool;
   readonly #options: WorkerOptions;
   readonly #places: Places;
+  readonly #means: Means;
   /** Jobs that this worker has, by id: waiting, running or finished and not stored. */
   readonly #held = new Map<string, Job>();
   #backlog: Job[] = [];
@@ -76,9 +72,16 @@ class Working {
   constructor(database: Database, queue: Queue, pool: ThreadPool, options: WorkerOptions) {
     this.#database = database;
     this.#queue = queue;
-    this.#pool = pool;
     this.#options = options;
     this.#places = new Places(options.limits);
+    this.#means = {
+      database,
+      pool,
+      hashLimits: options.hashLimits ?? HASH_LIMITS,
+      now: () => options.now(),
+      bytesPerSecond: (store) => this.#places.bytesPerSecond(store),
+      patiently: (work) => this.#patiently(work),
+    };
   }
 
   async run(): Promise<number> {
@@ -139,12 +142,12 @@ class Working {
     this.#places.begin(job.store);
     this.#options.watch?.onBegun?.(job);
     const begun = performance.now();
-    this.#examine(job)
+    doJob(job, this.#means)
       .then(
-        (record) => {
+        (finished) => {
           if (this.#finished.length === 0) this.#oldestFinished = performance.now();
-          this.#finished.push({ job, record });
-          this.#options.watch?.onDone?.(job, record, (performance.now() - begun) / 1000);
+          this.#finished.push(finished);
+          this.#options.watch?.onDone?.(finished, (performance.now() - begun) / 1000);
         },
         (error: unknown) => {
           // A stopped worker's threads are lost; its jobs go back.
@@ -157,36 +160,6 @@ class Working {
         this.#places.end(job.store);
         this.#wake();
       });
-  }
-
-  /** A thread that is lost with an image costs no other one. */
-  async #examine(job: Job): Promise<ImageRecord> {
-    const place = await this.#patiently(() => this.#placeOf(job));
-    if (place === undefined) return failedRecord('GIVEN_UP', 'it is in the catalogue no more');
-    try {
-      return await this.#pool.run('examine', {
-        location: job.location,
-        options: {
-          policy: policyFrom(place.policy),
-          now: Math.floor(this.#options.now().getTime() / 1000),
-          forceShare: place.force_share,
-          hash: place.hashes,
-          bytesPerSecond: this.#places.bytesPerSecond(job.store),
-        },
-      });
-    } catch (error) {
-      if (!(error instanceof ThreadLost) || error.reason === 'stopped') throw error;
-      return failedRecord(error.reason === 'timeout' ? 'TIMED_OUT' : 'GIVEN_UP', error.message);
-    }
-  }
-
-  async #placeOf({ image }: Job): Promise<PlaceRow | undefined> {
-    const { rows } = await this.#database.query<PlaceRow>(
-      `select places.policy, places.hashes, places.force_share
-      from qsnap.images join qsnap.places on places.location = images.place where images.id = $1`,
-      [image],
-    );
-    return rows[0];
   }
 
   #isTimeToStore(): boolean {
@@ -209,32 +182,26 @@ class Working {
   async #store(): Promise<void> {
     const finished = this.#finished;
     this.#finished = [];
-    const jobs = finished.map(({ job }) => job);
-    const before = this.#stored;
-    const all = await this.#patiently(() => this.#storeTogether(finished));
-    if (all === undefined) {
+    const together = await this.#patiently(() => this.#storeTogether(finished));
+    if (together === undefined) {
       // One of them is another worker's by now: each for itself.
       for (const one of finished) await this.#patiently(() => this.#storeTogether([one]));
     }
-    for (const { id } of jobs) this.#held.delete(id);
-    this.#options.watch?.onStored?.(this.#stored - before);
+    for (const { job } of finished) this.#held.delete(job.id);
   }
 
   /** @returns undefined, and nothing is stored, where not all of the jobs are still this worker's. */
-  async #storeTogether(finished: readonly Finished[]): Promise<number | undefined> {
+  async #storeTogether(finished: readonly Finished[]): Promise<StoredCounts | undefined> {
     const now = this.#options.now();
     try {
-      const stored = await this.#database.transaction(async (sql) => {
+      const counts = await this.#database.transaction(async (sql) => {
         const jobs = finished.map(({ job }) => job);
         if ((await this.#queue.finish(sql, jobs)) < jobs.length) throw NOT_OURS;
-        let count = 0;
-        for (const { job, record } of finished) {
-          if (await storeRecord(sql, job, record, now)) count += 1;
-        }
-        return count;
+        return storeFinished(sql, this.#queue, finished, now);
       });
-      this.#stored += stored;
-      return stored;
+      this.#stored += counts.images;
+      this.#options.watch?.onStored?.(counts);
+      return counts;
     } catch (error) {
       if (error === NOT_OURS) return undefined;
       throw error;
@@ -245,10 +212,9 @@ class Working {
   async #endGivenUp(): Promise<void> {
     const jobs = await this.#patiently(() => this.#queue.takeGivenUp());
     if (jobs.length === 0) return;
-    const record = failedRecord('GIVEN_UP', 'workers ended again and again while they read it');
     await this.#patiently(() =>
       this.#database.transaction(async (sql) => {
-        for (const job of jobs) await storeRecord(sql, job, record, this.#options.now());
+        await storeFinished(sql, this.#queue, jobs.map(givenUp), this.#options.now());
         await this.#queue.finishGivenUp(sql, jobs);
       }),
     );
@@ -269,12 +235,6 @@ class Working {
   #patiently<T>(work: () => Promise<T>): Promise<T> {
     return patiently(work, this.#options.patienceMs, this.#options.signal);
   }
-}
-
-interface PlaceRow {
-  readonly policy: KeptPolicy;
-  readonly hashes: boolean;
-  readonly force_share: boolean;
 }
 
 const NOT_OURS = new Error('a job is another worker’s by now');
