@@ -113,7 +113,7 @@ function plain(row: Record<string, unknown>): SqlRow {
   const value = (one: unknown): unknown => {
     if (typeof one === 'bigint')
       return Number.isSafeInteger(Number(one)) ? Number(one) : String(one);
-    return one instanceof Date ? one.toISOString().replace(/\.000Z$/, 'Z') : (one ?? null);
+    return one instanceof Date ? one.toISOString().replace(/\.?0+Z$/, 'Z') : (one ?? null);
   };
   return Object.fromEntries(Object.entries(row).map(([name, one]) => [name, value(one)])) as SqlRow;
 }
