@@ -137,6 +137,8 @@ export { inferAncestry } from './read/sharing/ancestry.js';
 export type { Ancestry, Certainty, Descent } from './read/sharing/ancestry.js';
 export type { Sharing } from './read/sharing/sharing.js';
 export type { Space } from './read/sharing/space.js';
+export { findVmState } from './refs/vm-state.js';
+export type { MappedVmState } from './refs/vm-state.js';
 export { freedByDeleting, measureUsage, sharersOf } from './read/sharing/usage.js';
 export type { DiskUsage, FreedBytes, ImageUsage, SharedBytes } from './read/sharing/usage.js';
 export { mapOwners } from './refs/owners.js';

@@ -6,6 +6,7 @@ import { tableFormat } from '../image/table-format.js';
 import { COMPRESSED, hasZeroFlag, ZERO_FLAG } from '../l1l2/entry.js';
 import { LUKS_HEADER_BYTES, parseLuksHeader } from '../qcow2/luks.js';
 import { checkImage } from '../read/check/check-image.js';
+import { findVmState } from '../refs/vm-state.js';
 import { disksOf, walkL1Tables, walkReferences } from '../refs/walk.js';
 import type { Gate } from '../read/guest/gate.js';
 import type { Decompressor } from '../read/guest/platform.js';
@@ -56,6 +57,7 @@ export async function gatherFacts(
           ...(onProgress && { onProgress }),
         })
       : undefined,
+    vmState: needs.has('vm-state') ? await findVmState(image) : undefined,
     zeroClusters: needs.has('zero-clusters') ? await countZeroClusters(image) : undefined,
     guestEnds: needs.has('guest-ends')
       ? await readGuestEnds(opened, decompressor, gate)

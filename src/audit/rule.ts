@@ -1,6 +1,7 @@
 import type { CheckReport } from '../read/check/report.js';
 import type { QsnapError } from '../errors.js';
 import type { ReadableImage } from '../image/open-for-reading.js';
+import type { MappedVmState } from '../refs/vm-state.js';
 import type { LuksHeader } from '../qcow2/luks.js';
 import type { NamedRegex, RemainsPlace, SecretsLeft } from './secrets/secret.js';
 
@@ -11,13 +12,15 @@ export type Level = 'error' | 'warning' | 'note';
  * What a rule looks at besides the header, its extensions and the snapshot table, which take a few reads:
  *
  * - `check`: a whole check, which reads all tables and no guest data;
+ * - `vm-state`: what L1 tables map behind guest data, and the L2 tables there;
  * - `zero-clusters`: the L2 tables of the active disk;
  * - `remains`: the bytes of the file that nothing refers to;
  * - `secrets`: what in these looks like a secret;
  * - `guest-ends`: the first and the last bytes of the active disk;
  * - `chain`: the files below the image, where they may be opened.
  */
-export type Need = 'check' | 'zero-clusters' | 'remains' | 'secrets' | 'guest-ends' | 'chain';
+export type Need =
+  'check' | 'vm-state' | 'zero-clusters' | 'remains' | 'secrets' | 'guest-ends' | 'chain';
 
 /** What a rule may be told, by the name of the option. Sizes are bytes and ages are seconds here. */
 export type OptionValue = number | readonly string[] | readonly NamedRegex[];
@@ -86,6 +89,8 @@ export interface AuditFacts {
   readonly now: number;
   /** Where a rule needs it. */
   readonly check: CheckReport | undefined;
+  /** Where a rule needs it and tables can be read. */
+  readonly vmState: readonly MappedVmState[] | undefined;
   /** Entries of the active disk that read as zeros by their flag; where a rule needs it and tables can be read. */
   readonly zeroClusters: number | undefined;
   /** Where a rule needs it and it can be read. */

@@ -72,6 +72,7 @@ describe('public names', () => {
         "findKnownSecrets",
         "findRule",
         "findSnapshot",
+        "findVmState",
         "freedByDeleting",
         "httpSource",
         "inferAncestry",

@@ -54,15 +54,26 @@ export const SNAPSHOT_RULES: readonly Rule[] = [
   {
     id: 'QS1102',
     name: 'vm-state',
-    title: 'No snapshot has a VM state',
+    title: 'No snapshot has a VM state, and nothing is left of one',
     reason:
       'A VM state is the memory of the guest: it holds keys, passwords and open files in plain text.',
-    needs: [],
+    needs: ['vm-state'],
     options: {},
-    judge: (facts) =>
-      ofSnapshots(facts, ({ vmStateBytes }) =>
+    judge: (facts) => [
+      ...ofSnapshots(facts, ({ vmStateBytes }) =>
         vmStateBytes === 0 ? undefined : `has a VM state of ${counted(vmStateBytes, 'byte')}`,
       ),
+      ...ofSnapshots(facts, ({ index }) => {
+        const mapped = facts.vmState?.find(({ snapshot }) => snapshot?.index === index);
+        if (mapped === undefined || mapped.behindBytes === 0) return undefined;
+        return `maps VM state that its entry does not tell of: ${counted(mapped.behindBytes, 'byte')} with data`;
+      }),
+      ...(facts.vmState ?? []).flatMap(({ snapshot, at, dataBytes }) => {
+        if (snapshot !== undefined) return [];
+        const message = `the active disk maps VM state behind it: ${counted(dataBytes, 'byte')} with data`;
+        return [{ message, at, length: 8, facts: { bytes: dataBytes } }];
+      }),
+    ],
   },
   {
     id: 'QS1103',

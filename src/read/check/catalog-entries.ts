@@ -149,8 +149,8 @@ export const ENTRY_FINDINGS = {
     beyondQemu: true,
     remedy: 'none',
     message: (told) =>
-      `the active L1 maps VM state behind the disk: ${counted(Number(told.found), 'L2 table')}`,
-    consequence: 'it is copied into every later snapshot and takes room',
+      `the active L1 maps VM state behind the disk: ${counted(Number(told.found), 'byte')} with data`,
+    consequence: "a guest's memory goes into every later snapshot, unseen, and takes room",
     advice: 'applying a snapshot with qsnap leaves it out',
   },
   STALE_COPIED_IN_SNAPSHOTS: {

@@ -32,6 +32,17 @@ export const SNAPSHOT_FINDINGS = {
     advice:
       'a rescue shows what can be brought back; a repair that drops unread snapshots gives it up',
   },
+  VM_STATE_BEHIND_SIZE: {
+    severity: 'note',
+    beyondQemu: true,
+    remedy: 'none',
+    message: (told) =>
+      `${snapshotOf(told)} maps VM state behind the ${counted(Number(told.facts['told']), 'byte')} ` +
+      `that its entry tells of: ${counted(Number(told.found), 'byte')} with data`,
+    consequence: "a guest's memory stays in the image where no list shows it, and takes room",
+    advice:
+      'QEMU saves so with mapped-ram on, and needs it then; else it is left from a snapshot that was applied before',
+  },
   SNAPSHOT_EXTRA_TOO_LONG: {
     severity: 'check-error',
     hidesOwners: 'unreadable',

@@ -12,6 +12,7 @@ import {
   checkHeader,
   checkSnapshotTable,
   checkTables,
+  checkVmState,
 } from './judge-structures.js';
 import { findLosses, LOOK_BYTES } from './losses.js';
 import { checkOverlaps } from './overlaps.js';
@@ -77,7 +78,8 @@ export async function checkOpened(
   const { end, excess } = await judgeRefcounts(image, table, counter, collector);
   progress(0.8);
   await checkCopiedFlags(image, table, references, collector);
-  checkTables(image, references, collector);
+  checkTables(references, collector);
+  await checkVmState(image, collector);
   const { ownersHidden, unreferenced } = await findLosses(
     checked,
     references,

@@ -1,7 +1,7 @@
 import { counted, isPrintable, printable, printableText } from '../../base/text.js';
 import { hex } from '../../base/words.js';
 import type { CheckedImage } from '../../image/open-for-check.js';
-import type { Image } from '../../image/image.js';
+import type { OpenImage } from '../../image/image.js';
 import { unlistedSnapshots } from '../../image/unlisted.js';
 import type { SnapshotTableStop } from '../../qcow2/snapshot-table-lenient.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
@@ -13,6 +13,7 @@ import {
 } from '../../qcow2/spec.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
+import { findVmState } from '../../refs/vm-state.js';
 import type { FindingCode } from './catalog.js';
 import type { FindingCollector, Found } from './collector.js';
 import type { References } from './count-references.js';
@@ -185,22 +186,23 @@ function snapshotFacts({ index, idBytes, nameBytes }: Snapshot): Facts {
   return { index, id: told(idBytes), name: told(nameBytes) };
 }
 
+/** VM state of which the snapshot table does not tell. */
+export async function checkVmState(image: OpenImage, to: FindingCollector): Promise<void> {
+  for (const { snapshot, at, dataBytes, behindBytes } of await findVmState(image)) {
+    if (snapshot === undefined) {
+      to.add('VM_STATE_IN_ACTIVE', { structure: 'active-l1', at, found: dataBytes });
+    } else if (behindBytes > 0) {
+      to.add('VM_STATE_BEHIND_SIZE', {
+        ...{ structure: 'snapshot-table', at: snapshot.at, found: behindBytes },
+        facts: { ...snapshotFacts(snapshot), told: snapshot.vmStateBytes },
+      });
+    }
+  }
+}
+
 /** What no entry is wrong about, but a person may want to know of the tables as a whole. */
-export function checkTables(
-  { header, geometry }: Image,
-  { tally, hasCopied, activeL1 }: References,
-  to: FindingCollector,
-): void {
-  const forDisk = l1EntriesFor(header.diskSizeBytes, geometry);
-  let [vmState, stale] = [0, 0];
-  for (let i = forDisk; 2 * i < activeL1.length; i++) {
-    if ((activeL1[2 * i]! | activeL1[2 * i + 1]!) !== 0) vmState += 1;
-  }
-  if (vmState > 0) {
-    const at = header.activeL1.at + forDisk * 8;
-    to.add('VM_STATE_IN_ACTIVE', { structure: 'active-l1', at, found: vmState });
-  }
-  let at = 0;
+export function checkTables({ tally, hasCopied }: References, to: FindingCollector): void {
+  let [stale, at] = [0, 0];
   for (let i = hasCopied.length - 1; i >= 0; i--) {
     if (hasCopied[i] === 0 || tally.active[i] !== 0) continue;
     stale += 1;

@@ -1,3 +1,9 @@
+import {
+  findVmState,
+  type MappedVmState,
+  type ReadableImage,
+  type Snapshot,
+} from '../../../index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import { snapshotDetailJson } from '../present/snapshot-json.js';
@@ -13,16 +19,17 @@ export async function show(path: string, selector: string, context: Context): Pr
     const told = await withImage(path, context, async (open) => {
       const snapshot = selectSnapshot(open.image, selector);
       const place = await placeOf(open, context);
+      const vmState = await vmStateOf(open.image, snapshot);
       return {
         isWhole: !open.image.unread.some((one) => {
           return one.structure === 'snapshot' && one.snapshot === snapshot.index;
         }),
         json: {
           filename: open.path,
-          snapshot: snapshotDetailJson(snapshot, place),
+          snapshot: snapshotDetailJson(snapshot, place, vmState),
           ...unreadJson(open.image),
         },
-        lines: snapshotDetailLines(open.path, snapshot, place),
+        lines: snapshotDetailLines(open.path, snapshot, place, vmState),
       };
     });
     if (context.json) printJson(context, told.json);
@@ -33,4 +40,15 @@ export async function show(path: string, selector: string, context: Context): Pr
     if (context.json) printJson(context, { error: errorJson(error, 'read') });
     return EXIT_CODES.notDone.code;
   }
+}
+
+/** What the disk of a snapshot maps as VM state; undefined where its L1 table can't be read. */
+async function vmStateOf(
+  image: ReadableImage,
+  snapshot: Snapshot,
+): Promise<Pick<MappedVmState, 'dataBytes' | 'behindBytes'> | undefined> {
+  const isUnread = image.unread.some(({ snapshot: index }) => index === snapshot.index);
+  if (isUnread) return undefined;
+  const found = await findVmState(image, [snapshot]);
+  return found[0] ?? { dataBytes: 0, behindBytes: 0 };
 }

@@ -1,4 +1,4 @@
-import { type Snapshot } from '../../../index.js';
+import type { MappedVmState, Snapshot } from '../../../index.js';
 import { hexOfBytes, type ActivePlace } from '../../../internal.js';
 import { utcTimeText } from '../../text.js';
 import { isUtf8 } from './bytes.js';
@@ -50,13 +50,22 @@ export function appliedLast({ equal, grewFrom }: ActivePlace): number | undefine
   return equal.size === 1 ? [...equal][0] : grewFrom?.nearest.index;
 }
 
-/** All that the table holds of a snapshot. docs/schema/show.json. */
+/**
+ * All that the table holds of a snapshot, and what its disk maps as VM state. docs/schema/show.json.
+ *
+ * @param vmState undefined: not known.
+ */
 export function snapshotDetailJson(
   snapshot: Snapshot,
   place: ActivePlace | undefined,
+  vmState: Pick<MappedVmState, 'dataBytes' | 'behindBytes'> | undefined,
 ): Record<string, unknown> {
   return {
     ...snapshotJson(snapshot, place),
+    ...(vmState !== undefined && {
+      'vm-state-mapped': vmState.dataBytes,
+      'vm-state-behind-size': vmState.behindBytes,
+    }),
     index: snapshot.index,
     'table-entry-offset': snapshot.at,
     'vm-state-size-32': snapshot.vmStateBytes32,

@@ -1,4 +1,4 @@
-import { type Snapshot } from '../../../index.js';
+import type { MappedVmState, Snapshot } from '../../../index.js';
 import {
   describeSnapshot,
   hexOfBytes,
@@ -76,8 +76,10 @@ export function snapshotDetailLines(
   path: string,
   snapshot: Snapshot,
   place: ActivePlace | undefined,
+  vmState: Pick<MappedVmState, 'behindBytes'> | undefined,
 ): string[] {
   const { date, vmStateBytes, l1, extraData, icount } = snapshot;
+  const untold = vmState?.behindBytes ?? 0;
   const state = place?.equal.has(snapshot.index);
   const last = place && appliedLast(place);
   const unknown = unknownExtra(snapshot);
@@ -98,6 +100,14 @@ export function snapshotDetailLines(
       ['date as stored', `${date.seconds} s and ${date.nanoseconds} ns since 1970`],
       ['disk size', exactSizeText(snapshot.diskSizeBytes)],
       ['VM state', vmStateBytes === 0 ? 'none' : exactSizeText(vmStateBytes)],
+      ...(untold === 0
+        ? []
+        : [
+            [
+              'VM state behind it',
+              `${exactSizeText(untold)} with data, which no entry tells of`,
+            ] as const,
+          ]),
       ['VM clock', vmClockField(snapshot.vmClockNanoseconds)],
       ['icount', icount === undefined ? 'none' : icount.toString()],
       ['L1 table', `at ${hexText(l1.at)}, ${countText(l1.entries, 'entry', 'entries')}`],

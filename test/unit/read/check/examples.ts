@@ -171,8 +171,17 @@ export const EXAMPLES: Readonly<Record<FindingCode, Example>> = {
     return usedL1(p);
   }),
   L1_COPIED_MISSING: example('version-3', (p) => change(p, usedL1(p), (was) => was & ~COPIED_BIT)),
-  // QEMU leaves the VM state behind the active disk when it saves a machine.
-  VM_STATE_IN_ACTIVE: example('vm-state', ({ layout }) => layout.l1At + 8),
+  // QEMU leaves the VM state behind the active disk when it applies a snapshot.
+  VM_STATE_IN_ACTIVE: example('vm-state', (p) => {
+    const { l1At } = snapshotsOf(p.bytes).snapshots.find(({ vmStateBytes }) => vmStateBytes > 0)!;
+    return change(p, p.layout.l1At + 8, () => u64(p.bytes, l1At + 8) & ~COPIED_BIT);
+  }),
+  VM_STATE_BEHIND_SIZE: example('vm-state', (p) => {
+    const { at } = snapshotsOf(p.bytes).snapshots.find(({ vmStateBytes }) => vmStateBytes > 0)!;
+    putU32(p.bytes, at + 32, 0);
+    putU64(p.bytes, at + 40, 0n);
+    return at;
+  }),
   STALE_COPIED_IN_SNAPSHOTS: example('applied-and-deleted', (p) => {
     const stale = p.standard.filter(({ active, entry }) => !active && (entry & COPIED_BIT) !== 0n);
     return Math.floor(stale[0]!.at / p.layout.clusterBytes) * p.layout.clusterBytes;
