@@ -153,7 +153,9 @@ export function buildProgram(
 
 /** What names a file, as the declarations of options and arguments call it. */
 const FILE_WORD = /<(file|copy|images\.\.\.)>$/;
-const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other', 'place']);
+/** Of a catalogue: a file, a folder or an address. */
+const PLACE = 'place';
+const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['image', 'file', 'other', PLACE]);
 
 /**
  * An empty name is mostly a variable of a script that has no value. No file has it, and a command must not take it for
@@ -186,7 +188,7 @@ function refuseAddresses(command: Command, isEdit: boolean): void {
     .filter((option) => FILE_WORD.test(option.flags))
     .flatMap((option) => [command.getOptionValue(option.attributeName()) as unknown].flat());
   const files = command.registeredArguments.flatMap((argument, i) =>
-    isEdit && FILE_ARGUMENTS.has(argument.name())
+    isEdit && FILE_ARGUMENTS.has(argument.name()) && argument.name() !== PLACE
       ? command.args.slice(i, argument.variadic ? undefined : i + 1)
       : [],
   );

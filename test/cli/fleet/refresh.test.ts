@@ -17,8 +17,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openImageFile } from '../../../src/node/index.js';
 import { temporaryDirectory } from '../../support/directories.js';
-import { copyFixture } from '../../support/fixture.js';
+import { copyFixture, loadFixture } from '../../support/fixture.js';
 import { describeUnless } from '../../support/left-out.js';
+import { rangeServer } from '../../support/range-server.js';
 import { lackOfPostgres, startPostgres, type Postgres } from '../../support/postgres.js';
 import { qsnap } from '../qsnap/harness.js';
 
@@ -71,7 +72,11 @@ describeUnless(
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       return JSON.parse(stdout) as Done;
     };
-    const totals = ({ places, read, states }: Done) => ({ ...places[folder], read, states });
+    const totals = ({ places, read, states }: Done, place = folder) => ({
+      ...places[place],
+      read,
+      states,
+    });
 
     test('an image in use is read once it is free, and one that is the same is not read', async () => {
       const held = await openImageFile(image, { write: true });
@@ -167,6 +172,25 @@ describeUnless(
       expect(unknown.stderr).toContain('/nowhere is no place of this catalogue');
       expect((await asked('remove', folder)) as unknown).toEqual({ removed: [folder] });
       expect((await asked('status')).states).toEqual({});
+    });
+
+    test('an address is a place: a refresh asks its server, and it is forgotten by its name', async () => {
+      const bytes = loadFixture('five-snapshots');
+      const served = { bytes, etag: '"one"' };
+      const web = await rangeServer(served);
+      try {
+        expect(totals(await asked('add', web.url), web.url)).toMatchObject({ found: 1, added: 1 });
+        const sql = `select snapshot_count, store from qsnap.images where location = '${web.url}'`;
+        const argv = ['catalog', 'query', '--json', '--database', server.url, sql];
+        const { rows } = JSON.parse((await qsnap(argv)).stdout) as { rows: object[] };
+        expect(rows).toEqual([{ snapshot_count: 5, store: new URL(web.url).origin }]);
+        expect(totals(await asked('refresh', web.url), web.url)).toMatchObject({ changed: 0 });
+        served.etag = '"two"';
+        expect(totals(await asked('refresh', web.url), web.url)).toMatchObject({ changed: 1 });
+        expect((await asked('remove', web.url)) as unknown).toEqual({ removed: [web.url] });
+      } finally {
+        await web.close();
+      }
     });
 
     test('an address with a secret in it is not kept, nor printed', async () => {
