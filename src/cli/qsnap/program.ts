@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { isQsnapError } from '../../index.js';
 import type { CliStreams } from '../streams.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
@@ -14,6 +15,7 @@ import { addResize } from './declare/resize.js';
 import { addScrub } from './declare/scrub.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addTrim } from './declare/trim.js';
+import type { Evidence } from './evidence/evidence.js';
 import { EXAMPLES } from './help-texts.js';
 import { namesGroup } from './declare/group.js';
 import type { ContextFor, Settle } from './subcommand.js';
@@ -56,6 +58,9 @@ const FLEET = {
   worker: 'Read images for a catalogue, beside other workers.',
 } as const;
 
+/** Makes a record of the command that runs. */
+export type EvidenceOfCommand = Pick<Evidence, 'begin'>;
+
 type FleetName = keyof typeof FLEET;
 
 /** What declares the commands on a catalogue. */
@@ -84,12 +89,14 @@ export function commandWord(argv: readonly string[]): string | undefined {
  * are not even declared.
  *
  * @param fleet the commands on a catalogue, where `argv` names one of them.
+ * @param evidence where a record is asked for.
  */
 export function buildProgram(
   argv: readonly string[],
   io: CliStreams,
   settle: Settle,
   fleet?: FleetCommands,
+  evidence?: EvidenceOfCommand,
 ): Command {
   const program = new Command('qsnap')
     .description('Lists and edits the internal snapshots of qcow2 images that no program has open.')
@@ -126,6 +133,7 @@ export function buildProgram(
       command.error('error: --resume is for groups: --group names the images');
     }
     if (command.name() in READING) io.expectImages?.();
+    return evidence === undefined ? undefined : beginRecord(evidence, command);
   });
 
   const contextFor = (command: Command): Context =>
@@ -139,7 +147,9 @@ export function buildProgram(
   ] as const) {
     program.commandsGroup(group);
     for (const [name, add] of Object.entries(commands)) {
-      if (!isKnown || name === only) add(program, contextFor, settle, isGroup);
+      if (isKnown && name !== only) continue;
+      add(program, contextFor, settle, isGroup);
+      if (commands === READING) program.commands.at(-1)!.addOption(evidenceOption());
     }
   }
   program.commandsGroup('Commands for many images:');
@@ -187,17 +197,39 @@ function refuseAddresses(command: Command, isEdit: boolean): void {
   const named = command.options
     .filter((option) => FILE_WORD.test(option.flags))
     .flatMap((option) => [command.getOptionValue(option.attributeName()) as unknown].flat());
-  const files = command.registeredArguments.flatMap((argument, i) =>
-    isEdit && FILE_ARGUMENTS.has(argument.name()) && argument.name() !== PLACE
-      ? command.args.slice(i, argument.variadic ? undefined : i + 1)
-      : [],
-  );
+  const files = isEdit ? filesNamed(command) : [];
   if (![...named, ...files].some((word) => typeof word === 'string' && ADDRESS.test(word))) return;
   command.error(
     'error: an address on a server is only taken by commands that read, as an image\n' +
       'copy it to this host first; a file of such a name is written as ./NAME',
   );
 }
+
+/** The files that arguments of a command name; a place of a catalogue is none. */
+function filesNamed(command: Command): readonly string[] {
+  return command.registeredArguments.flatMap((argument, i) =>
+    FILE_ARGUMENTS.has(argument.name()) && argument.name() !== PLACE
+      ? command.args.slice(i, argument.variadic ? undefined : i + 1)
+      : [],
+  );
+}
+
+/** Begins the record of a command, where it is asked for. */
+async function beginRecord(evidence: EvidenceOfCommand, command: Command): Promise<void> {
+  const file = command.getOptionValue('evidence') as string | undefined;
+  if (file === undefined) return;
+  const group = (command.getOptionValue('group') ?? []) as readonly string[];
+  const { quiet = false } = command.optsWithGlobals<GlobalOptions>();
+  try {
+    await evidence.begin({ file, sources: [...filesNamed(command), ...group], quiet });
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    command.error(`error: ${error.message}`, { code: 'qsnap.evidence' });
+  }
+}
+
+const evidenceOption = (): Option =>
+  new Option('--evidence <file>', 'write a record: what was read, hashed before and after');
 
 /** `apply|revert <image> <snapshot>`: that there are options need not be said of each. */
 function commandTerm(command: Command): string {

@@ -3,6 +3,7 @@ import { COMPARE_EXIT_CODES, EXIT_CODES, type ExitCode } from '../exit-codes.js'
 import type { CliStreams } from '../streams.js';
 import { styleFor } from '../style.js';
 import { jsonText, oneSafeLine } from '../text.js';
+import type { Evidence } from './evidence/evidence.js';
 import { buildProgram, COMMAND_NAMES, commandWord, isFleetCommand } from './program.js';
 
 /**
@@ -11,6 +12,7 @@ import { buildProgram, COMMAND_NAMES, commandWord, isFleetCommand } from './prog
  */
 export async function run(argv: readonly string[], io: CliStreams): Promise<ExitCode> {
   let outcome: ExitCode = EXIT_CODES.done.code;
+  let evidence: Evidence | undefined;
   try {
     refuseMangledArguments(argv, io);
     const settle = (code: ExitCode): void => {
@@ -19,10 +21,14 @@ export async function run(argv: readonly string[], io: CliStreams): Promise<Exit
     const fleet = isFleetCommand(commandWord(argv))
       ? (await import('../fleet/index.js')).COMMANDS
       : undefined;
-    const program = buildProgram(argv, io, settle, fleet);
+    if (argv.some((word) => /^--evidence(=|$)/.test(word))) {
+      evidence = new (await import('./evidence/evidence.js')).Evidence(argv, io);
+    }
+    const program = buildProgram(argv, evidence?.io ?? io, settle, fleet, evidence);
     await program.parseAsync(argv, { from: 'user' });
-    return outcome;
+    return (await evidence?.end(outcome)) ?? outcome;
   } catch (error) {
+    await evidence?.discard();
     if (!(error instanceof CommanderError)) return reportBug(error, argv, io);
     if (error.exitCode === 0) return EXIT_CODES.done.code;
     // Called without a command: commander has printed the help to stderr.

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly argumentsAreExact?: boolean;
   /** What a person at the terminal types; without it there is nobody. */
   readonly answer?: string;
+  /** Happens when something was printed. */
+  readonly onPrinted?: () => void;
 }
 
 export interface Ran {
@@ -30,12 +32,13 @@ export interface Ran {
   readonly stderr: string;
 }
 
-function recorder(isTerminal: boolean): CliOutput & { text: string } {
+function recorder(isTerminal: boolean, onPrinted?: () => void): CliOutput & { text: string } {
   return {
     isTerminal,
     text: '',
     write(text) {
       this.text += typeof text === 'string' ? text : new TextDecoder().decode(text);
+      onPrinted?.();
     },
   };
 }
@@ -43,7 +46,7 @@ function recorder(isTerminal: boolean): CliOutput & { text: string } {
 /** `qsnap ARGV…` with streams in memory. */
 export async function qsnap(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { answer } = options;
-  const stdout = recorder(options.terminal === true);
+  const stdout = recorder(options.terminal === true, options.onPrinted);
   const stderr = recorder(options.terminal === true);
   const code = await run(argv, {
     stdout,
@@ -99,7 +102,7 @@ const SCHEMAS = [
   ] as const),
   ...(['group-edit', 'group-list', 'catalog-query'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
-  ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
+  ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks', 'evidence'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
 for (const name of SCHEMAS) {
