@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander';
-import { isQsnapError } from '../../index.js';
 import type { CliStreams } from '../streams.js';
 import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
@@ -133,7 +132,7 @@ export function buildProgram(
       command.error('error: --resume is for groups: --group names the images');
     }
     if (command.name() in READING) io.expectImages?.();
-    return evidence === undefined ? undefined : beginRecord(evidence, command);
+    return evidence?.begin(command, filesNamed(command));
   });
 
   const contextFor = (command: Command): Context =>
@@ -212,20 +211,6 @@ function filesNamed(command: Command): readonly string[] {
       ? command.args.slice(i, argument.variadic ? undefined : i + 1)
       : [],
   );
-}
-
-/** Begins the record of a command, where it is asked for. */
-async function beginRecord(evidence: EvidenceOfCommand, command: Command): Promise<void> {
-  const file = command.getOptionValue('evidence') as string | undefined;
-  if (file === undefined) return;
-  const group = (command.getOptionValue('group') ?? []) as readonly string[];
-  const { quiet = false } = command.optsWithGlobals<GlobalOptions>();
-  try {
-    await evidence.begin({ file, sources: [...filesNamed(command), ...group], quiet });
-  } catch (error) {
-    if (!isQsnapError(error)) throw error;
-    command.error(`error: ${error.message}`, { code: 'qsnap.evidence' });
-  }
 }
 
 const evidenceOption = (): Option =>

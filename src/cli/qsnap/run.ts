@@ -4,6 +4,7 @@ import type { CliStreams } from '../streams.js';
 import { styleFor } from '../style.js';
 import { jsonText, oneSafeLine } from '../text.js';
 import type { Evidence } from './evidence/evidence.js';
+import { VERSION } from '../version.js';
 import { buildProgram, COMMAND_NAMES, commandWord, isFleetCommand } from './program.js';
 
 /**
@@ -22,7 +23,7 @@ export async function run(argv: readonly string[], io: CliStreams): Promise<Exit
       ? (await import('../fleet/index.js')).COMMANDS
       : undefined;
     if (argv.some((word) => /^--evidence(=|$)/.test(word))) {
-      evidence = new (await import('./evidence/evidence.js')).Evidence(argv, io);
+      evidence = new (await import('./evidence/evidence.js')).Evidence(argv, io, VERSION);
     }
     const program = buildProgram(argv, evidence?.io ?? io, settle, fleet, evidence);
     await program.parseAsync(argv, { from: 'user' });

@@ -1,45 +1,42 @@
 /** `--evidence FILE`: a record of what a command read, and that it left it as it was. docs/schema/evidence.json. */
+import type { Command } from 'commander';
+import { isQsnapError } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { newSha256 } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { startProgress } from '../../progress.js';
 import type { CliStreams } from '../../streams.js';
-import { VERSION } from '../../version.js';
 import { contextOf, type Context } from '../context.js';
 import { reportFailure } from '../report.js';
 import { newTextFile, type NewTextFile } from '../text-file.js';
 import { stateOfSource, type SourceState } from './source-state.js';
 import { tallied } from './tallied-output.js';
 
-/** A command whose record is asked for. */
-export interface RecordedCommand {
-  /** Where the record goes. */
-  readonly file: string;
-  /** The images that it reads, as they are named. */
-  readonly sources: readonly string[];
-  readonly quiet: boolean;
-}
-
 /** Makes the record of one command. */
 export class Evidence {
   /** For the command: what it prints is counted and hashed. */
   readonly io: CliStreams;
   readonly #argv: readonly string[];
+  readonly #version: string;
   readonly #context: Context;
   readonly #stdout: ReturnType<typeof tallied>;
   readonly #stderr: ReturnType<typeof tallied>;
   #begun:
     | {
-        readonly command: RecordedCommand;
         readonly at: Date;
+        readonly name: string;
         readonly file: NewTextFile;
+        readonly sources: readonly string[];
         readonly before: readonly SourceState[];
       }
     | undefined;
 
-  constructor(argv: readonly string[], io: CliStreams) {
+  /** @param version of qsnap. */
+  constructor(argv: readonly string[], io: CliStreams, version: string) {
+    this.#version = version;
     this.#argv = argv;
-    this.#context = contextOf(io, { color: !argv.includes('--no-color') });
+    const quiet = argv.includes('--quiet') || argv.includes('-q');
+    this.#context = contextOf(io, { color: !argv.includes('--no-color'), quiet });
     this.#stdout = tallied(io.stdout);
     this.#stderr = tallied(io.stderr);
     this.io = Object.create(io, {
@@ -49,27 +46,40 @@ export class Evidence {
   }
 
   /**
-   * Looks at the sources before the command does.
+   * Looks at the images before the command does, where the command asks for a record.
    *
-   * @throws QsnapError where the record could not be written.
+   * @param named images that its arguments name.
+   * @throws CommanderError where the record could not be written.
    */
-  async begin(command: RecordedCommand): Promise<void> {
+  async begin(command: Command, named: readonly string[]): Promise<void> {
+    const { evidence: name, group = [] } = command.opts<{
+      readonly evidence?: string;
+      readonly group?: readonly string[];
+    }>();
+    if (name === undefined) return;
     const at = this.#context.io.now();
-    const file = await newTextFile(command.file, {});
-    this.#begun = { command, at, file, before: await this.#statesOf(command) };
+    try {
+      const file = await newTextFile(name, {});
+      const sources = [...named, ...group];
+      this.#begun = { at, name, file, sources, before: [] };
+      this.#begun = { ...this.#begun, before: await this.#statesOf(sources) };
+    } catch (error) {
+      if (!isQsnapError(error)) throw error;
+      command.error(`error: ${error.message}`, { code: 'qsnap.evidence' });
+    }
   }
 
   /** Looks at them again, and writes the record. @returns the code of the command, or why there is no record of it. */
   async end(code: ExitCode): Promise<ExitCode> {
     if (this.#begun === undefined) return code;
-    const { command, at, file, before } = this.#begun;
+    const { at, name, file, sources: named, before } = this.#begun;
     try {
-      const after = await this.#statesOf(command);
-      const sources = before.map((state, i) => sourceJson(command.sources[i]!, state, after[i]!));
+      const after = await this.#statesOf(named);
+      const sources = before.map((state, i) => sourceJson(named[i]!, state, after[i]!));
       const isUnchanged = sources.every((one) => one['is-unchanged'] !== false);
       const record = {
         'evidence-version': 1,
-        qsnap: VERSION,
+        qsnap: this.#version,
         runtime: `${process.release.name} ${process.version}`,
         platform: `${process.platform} ${process.arch}`,
         arguments: this.#argv.map(printableText),
@@ -87,7 +97,7 @@ export class Evidence {
         'qsnap: what was read was changed by another program meanwhile\n',
       );
     } catch (error) {
-      reportFailure(error, command.file, 'read', this.#context);
+      reportFailure(error, name, 'read', this.#context);
     } finally {
       await file.discard();
     }
@@ -99,8 +109,8 @@ export class Evidence {
     await this.#begun?.file.discard();
   }
 
-  async #statesOf({ sources, quiet }: RecordedCommand): Promise<readonly SourceState[]> {
-    const progress = startProgress(this.#context.io.stderr, !quiet);
+  async #statesOf(sources: readonly string[]): Promise<readonly SourceState[]> {
+    const progress = startProgress(this.#context.io.stderr, !this.#context.quiet);
     try {
       const states: SourceState[] = [];
       for (const source of sources) {
