@@ -4,6 +4,7 @@ import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
 import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
+import { addDump } from './declare/dump.js';
 import { addDiff } from './declare/diff.js';
 import { addCompare, addExport } from './declare/guest.js';
 import { addPrune } from './declare/prune.js';
@@ -30,6 +31,7 @@ const READING: Readonly<Record<string, Add>> = {
   check: addCheck,
   audit: addAudit,
   map: addMap,
+  dump: addDump,
   compare: addCompare,
   diff: addDiff,
   export: addExport,

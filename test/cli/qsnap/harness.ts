@@ -96,6 +96,7 @@ const SCHEMAS = [
     'tree',
     'prune',
     'audit',
+    'dump',
   ] as const),
   ...(['group-edit', 'group-list', 'catalog-query'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
