@@ -168,6 +168,10 @@ export type {
   Unreferenced,
 } from './read/check/report.js';
 export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './read/guest/disk.js';
+export { locateClusters } from './read/locate/locate-clusters.js';
+export type { LocatedCluster } from './read/locate/locate-clusters.js';
+export { locateGuest } from './read/locate/locate-guest.js';
+export type { GuestKind, LocatedEntry, LocatedGuest } from './read/locate/locate-guest.js';
 export { dumpImage } from './read/dump/dump-image.js';
 export type { DumpOptions } from './read/dump/dump-image.js';
 export { openForDump } from './read/dump/dumpable.js';

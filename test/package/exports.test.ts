@@ -79,6 +79,8 @@ describe('public names', () => {
         "httpSource",
         "inferAncestry",
         "isQsnapError",
+        "locateClusters",
+        "locateGuest",
         "mapOwners",
         "measureQcow2",
         "measureScrub",

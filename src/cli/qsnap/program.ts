@@ -7,6 +7,7 @@ import { addCompact } from './declare/compact.js';
 import { addDump } from './declare/dump.js';
 import { addDiff } from './declare/diff.js';
 import { addCompare, addExport } from './declare/guest.js';
+import { addLocate } from './declare/locate.js';
 import { addPrune } from './declare/prune.js';
 import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
 import { addRepair, addUndo } from './declare/repair.js';
@@ -32,6 +33,7 @@ const READING: Readonly<Record<string, Add>> = {
   audit: addAudit,
   map: addMap,
   dump: addDump,
+  locate: addLocate,
   compare: addCompare,
   diff: addDiff,
   export: addExport,

@@ -97,6 +97,7 @@ const SCHEMAS = [
     'prune',
     'audit',
     'dump',
+    'locate',
   ] as const),
   ...(['group-edit', 'group-list', 'catalog-query'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
