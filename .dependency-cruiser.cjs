@@ -36,6 +36,12 @@ module.exports = {
       [...IMAGE, 'read/diff', 'read/guest'],
       'sharing tells what disks have in common; it never writes.',
     ),
+    layer('read/dump', IMAGE, 'dump shows what is stored, right or wrong; it never writes.'),
+    layer(
+      'read/locate',
+      [...IMAGE, 'read/check', 'read/guest'],
+      'locate tells what lies where; it never writes.',
+    ),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
       'read/diff',

@@ -168,6 +168,18 @@ export type {
   Unreferenced,
 } from './read/check/report.js';
 export type { Extent, ExtentKind, ExtentOptions, GuestDisk, Loss } from './read/guest/disk.js';
+export { locateClusters } from './read/locate/locate-clusters.js';
+export type { LocatedCluster } from './read/locate/locate-clusters.js';
+export { locateGuest } from './read/locate/locate-guest.js';
+export type { GuestKind, LocatedEntry, LocatedGuest } from './read/locate/locate-guest.js';
+export { dumpImage } from './read/dump/dump-image.js';
+export type { DumpOptions } from './read/dump/dump-image.js';
+export { openForDump } from './read/dump/dumpable.js';
+export type { DumpableImage } from './read/dump/dumpable.js';
+export type { DumpedField } from './read/dump/dumped.js';
+export { DUMP_PARTS } from './read/dump/parts.js';
+export type { DumpPart } from './read/dump/parts.js';
+export type { RawHeader } from './qcow2/raw-header.js';
 export { diffDisks } from './read/diff/diff-disks.js';
 export type { DiffOptions } from './read/diff/diff-disks.js';
 export type { DiffContent } from './read/diff/compare-content.js';

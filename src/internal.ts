@@ -6,6 +6,7 @@ export { ForeignJson } from './base/foreign-json.js';
 export { printedBytes } from './base/printed.js';
 export { hexOfBytes, printable, printableText, utf8Text } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
+export { tailOf } from './io/view.js';
 export { urlLabel } from './io/url-label.js';
 export type { Fetch } from './io/http-range.js';
 export type { HttpResponse } from './io/http-answer.js';

@@ -109,7 +109,14 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** The same with a sign before it, which makes it a difference. */
+/** An offset: a size, or `0x50000` in hex. */
+export function parseOffset(text: string): number | undefined {
+  if (!/^0x[0-9a-f]{1,14}$/i.test(text)) return parseSize(text);
+  const offset = Number(text);
+  return Number.isSafeInteger(offset) ? offset : undefined;
+}
+
+/** A size with a sign before it, which makes it a difference. */
 export function parseSizeChange(text: string): SizeChange | undefined {
   const [, sign, size] = /^([-+]?)(.*)$/.exec(text)!;
   const bytes = parseSize(size!);

@@ -235,7 +235,7 @@ async function readFirstSnapshots(
  */
 export async function readSnapshotsLeniently(
   source: BlockSource,
-  header: Header,
+  header: Pick<Header, 'snapshotTable' | 'diskSizeBytes' | 'geometry'>,
   fileSizeBytes: number,
   onlyWhole = false,
 ): Promise<LenientSnapshotTable> {

@@ -1,4 +1,4 @@
-import type { BlockSource } from './device.js';
+import type { BlockSource, ReadRequest } from './device.js';
 
 /**
  * The same source with some of its members replaced: for whoever reads through it, and for nobody else.
@@ -17,4 +17,23 @@ export function viewOf<Source extends BlockSource>(
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
+}
+
+/**
+ * What a source has from a byte on, as a source of its own: an image inside a larger file.
+ *
+ * @param at of its first byte.
+ */
+export function tailOf<Source extends BlockSource>(source: Source, at: number): Source {
+  const replaced = new Map<keyof BlockSource, unknown>([
+    ['sizeBytes', async () => Math.max(0, (await source.sizeBytes()) - at)],
+    [
+      'readBatch',
+      (requests: readonly ReadRequest[]) =>
+        source.readBatch(requests.map((one) => ({ at: one.at + at, into: one.into }))),
+    ],
+    ['stretchesFrom', undefined],
+    ['allocatedBytes', undefined],
+  ]);
+  return viewOf(source, replaced);
 }

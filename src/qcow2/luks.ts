@@ -36,8 +36,8 @@ export interface LuksHeader {
   readonly slots: readonly LuksSlot[];
 }
 
-/** LUKS1 on-disk format, figure 1: the partition header. */
-const HEADER = {
+/** LUKS1 on-disk format, figure 1: the numbers of the partition header. */
+export const LUKS_HEADER = {
   magicHigh: { at: 0, type: 'u32' },
   magicLow: { at: 4, type: 'u16' },
   version: { at: 6, type: 'u16' },
@@ -45,25 +45,30 @@ const HEADER = {
   masterKeyBytes: { at: 108, type: 'u32' },
   masterKeyIterations: { at: 164, type: 'u32' },
 } as const satisfies Layout;
-const CIPHER_NAME = { at: 8, bytes: 32 };
-const CIPHER_MODE = { at: 40, bytes: 32 };
-const HASH_NAME = { at: 72, bytes: 32 };
-const MASTER_KEY_DIGEST = { at: 112, bytes: 20 };
-const MASTER_KEY_SALT = { at: 132, bytes: 32 };
-const UUID = { at: 168, bytes: 40 };
+/** The texts and bytes of the same, in bytes. */
+export const LUKS_TEXTS = {
+  cipherName: { at: 8, bytes: 32 },
+  cipherMode: { at: 40, bytes: 32 },
+  hashName: { at: 72, bytes: 32 },
+  uuid: { at: 168, bytes: 40 },
+} as const;
+export const LUKS_BYTES = {
+  masterKeyDigest: { at: 112, bytes: 20 },
+  masterKeySalt: { at: 132, bytes: 32 },
+} as const;
 
 /** LUKS1 on-disk format, figure 2: a key slot. */
-const SLOT = {
+export const LUKS_SLOT = {
   active: { at: 0, type: 'u32' },
   iterations: { at: 4, type: 'u32' },
   keySectors: { at: 40, type: 'u32' },
   stripes: { at: 44, type: 'u32' },
 } as const satisfies Layout;
-const SLOT_SALT = { at: 8, bytes: 32 };
-const SLOTS_AT = 208;
-const SLOT_BYTES = 48;
-const SLOT_COUNT = 8;
-const SLOT_ENABLED = 0x00ac71f3;
+export const LUKS_SLOT_SALT = { at: 8, bytes: 32 };
+export const LUKS_SLOTS_AT = 208;
+export const LUKS_SLOT_BYTES = 48;
+export const LUKS_SLOT_COUNT = 8;
+export const LUKS_SLOT_ENABLED = 0x00ac71f3;
 
 /** "LUKS", 0xBA, 0xBE. */
 const MAGIC_HIGH = 0x4c554b53;
@@ -71,7 +76,7 @@ const MAGIC_LOW = 0xbabe;
 const SECTOR_BYTES = 512;
 
 /** Length of a LUKS1 header without its key material. */
-export const LUKS_HEADER_BYTES = SLOTS_AT + SLOT_COUNT * SLOT_BYTES;
+export const LUKS_HEADER_BYTES = LUKS_SLOTS_AT + LUKS_SLOT_COUNT * LUKS_SLOT_BYTES;
 
 /**
  * Parses a LUKS1 header.
@@ -85,7 +90,7 @@ export function parseLuksHeader(bytes: Uint8Array, at = 0): LuksHeader {
   if (bytes.length < LUKS_HEADER_BYTES) {
     throw invalid(`the encryption header has ${bytes.length} bytes`, at, `${LUKS_HEADER_BYTES}`);
   }
-  const raw = decodeStruct(HEADER, bytes);
+  const raw = decodeStruct(LUKS_HEADER, bytes);
   if (raw.magicHigh !== MAGIC_HIGH || raw.magicLow !== MAGIC_LOW) {
     const found = `${hex(raw.magicHigh)} ${hex(raw.magicLow)}`;
     throw invalid(`the encryption header starts with ${found}`, at, '"LUKS", 0xba, 0xbe');
@@ -93,30 +98,30 @@ export function parseLuksHeader(bytes: Uint8Array, at = 0): LuksHeader {
   if (raw.version !== 1) {
     throw invalid(`the encryption header has LUKS version ${raw.version}`, at + 6, 'version 1');
   }
-  const [mode = '', iv = '', ivHash] = field(bytes, CIPHER_MODE).split(/[-:]/);
+  const [mode = '', iv = '', ivHash] = field(bytes, LUKS_TEXTS.cipherMode).split(/[-:]/);
   return {
-    cipherName: field(bytes, CIPHER_NAME),
+    cipherName: field(bytes, LUKS_TEXTS.cipherName),
     cipherMode: mode,
     ivGenerator: iv,
     ivHash,
-    hash: field(bytes, HASH_NAME),
+    hash: field(bytes, LUKS_TEXTS.hashName),
     masterKeyBytes: raw.masterKeyBytes,
     masterKeyIterations: raw.masterKeyIterations,
-    masterKeySalt: part(bytes, MASTER_KEY_SALT),
-    masterKeyDigest: part(bytes, MASTER_KEY_DIGEST),
+    masterKeySalt: part(bytes, LUKS_BYTES.masterKeySalt),
+    masterKeyDigest: part(bytes, LUKS_BYTES.masterKeyDigest),
     payloadOffset: raw.payloadSectors * SECTOR_BYTES,
-    uuid: field(bytes, UUID),
-    slots: Array.from({ length: SLOT_COUNT }, (_, i) => decodeSlot(bytes, i)),
+    uuid: field(bytes, LUKS_TEXTS.uuid),
+    slots: Array.from({ length: LUKS_SLOT_COUNT }, (_, i) => decodeSlot(bytes, i)),
   };
 }
 
 function decodeSlot(bytes: Uint8Array, index: number): LuksSlot {
-  const at = SLOTS_AT + index * SLOT_BYTES;
-  const raw = decodeStruct(SLOT, bytes, at);
+  const at = LUKS_SLOTS_AT + index * LUKS_SLOT_BYTES;
+  const raw = decodeStruct(LUKS_SLOT, bytes, at);
   return {
-    active: raw.active === SLOT_ENABLED,
+    active: raw.active === LUKS_SLOT_ENABLED,
     iterations: raw.iterations,
-    salt: part(bytes, { ...SLOT_SALT, at: at + SLOT_SALT.at }),
+    salt: part(bytes, { ...LUKS_SLOT_SALT, at: at + LUKS_SLOT_SALT.at }),
     stripes: raw.stripes,
     keyOffset: raw.keySectors * SECTOR_BYTES,
   };

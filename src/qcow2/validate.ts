@@ -268,6 +268,31 @@ export const HEADER_CHECKS: readonly HeaderCheck[] = [
   checkEncryption,
 ];
 
+/** What can be judged of a header although nobody knows how long its clusters are. */
+const WITHOUT_CLUSTERS: readonly HeaderCheck[] = [
+  checkCompressionType,
+  checkFeatures,
+  checkRefcountOrder,
+  checkEncryption,
+];
+
+/** All that is wrong with the fields of a header, of any version; each problem has the offset of a field. */
+export function headerProblems(raw: RawHeader, bytes: Uint8Array): readonly QsnapError[] {
+  const problems: QsnapError[] = [];
+  const run = (check: HeaderCheck): void => {
+    try {
+      check(raw, bytes);
+    } catch (error) {
+      if (!isQsnapError(error)) throw error;
+      problems.push(error);
+    }
+  };
+  run(checkClusterBits);
+  const rest = problems.length === 0 ? HEADER_CHECKS.slice(1) : WITHOUT_CLUSTERS;
+  for (const check of rest) run(check);
+  return problems;
+}
+
 /**
  * Makes all header checks; what is wrong with a table is collected instead of thrown.
  *

@@ -43,6 +43,7 @@ describe('public names', () => {
     expect(Object.keys(engine).sort()).toMatchInlineSnapshot(`
       [
         "AUDIT_RULES",
+        "DUMP_PARTS",
         "ERROR_CODES",
         "KNOWN_SECRETS",
         "PROFILE_NAMES",
@@ -63,6 +64,7 @@ describe('public names', () => {
         "createImage",
         "dataFileName",
         "diffDisks",
+        "dumpImage",
         "editWithinRoom",
         "executePlan",
         "executeScrub",
@@ -77,6 +79,8 @@ describe('public names', () => {
         "httpSource",
         "inferAncestry",
         "isQsnapError",
+        "locateClusters",
+        "locateGuest",
         "mapOwners",
         "measureQcow2",
         "measureScrub",
@@ -85,6 +89,7 @@ describe('public names', () => {
         "newQcow2Writer",
         "newRawWriter",
         "newStreamWriter",
+        "openForDump",
         "openForReading",
         "openGuestDisk",
         "openImage",

@@ -52,6 +52,18 @@ export const EXAMPLES = {
     ['qsnap map disk.qcow2 nightly', 'the same of a snapshot'],
     ['qsnap map --backing --json disk.qcow2', 'through the backing files, for programs'],
   ]),
+  dump: examples([
+    ['qsnap dump disk.qcow2', 'header, extensions, features, snapshots'],
+    ['qsnap dump disk.qcow2 l1 l2 -s nightly', 'the tables of a snapshot'],
+    ['qsnap dump --jsonl --every disk.qcow2 all', 'each entry of each table, for programs'],
+    ['qsnap dump --offset 0x100000 dd.raw', 'an image inside a larger file'],
+    ['cat evidence.gz.* | qsnap dump -', 'pieces of a file, packed or not'],
+  ]),
+  locate: examples([
+    ['qsnap locate disk.qcow2 --guest 0x10000', 'where it lies in the file'],
+    ['qsnap locate disk.qcow2 --guest 1M --all', 'of all snapshots, too'],
+    ['qsnap locate disk.qcow2 --host 0x50000', 'what refers to the cluster'],
+  ]),
   show: examples([
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],

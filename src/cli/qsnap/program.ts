@@ -4,8 +4,10 @@ import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
 import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
+import { addDump } from './declare/dump.js';
 import { addDiff } from './declare/diff.js';
 import { addCompare, addExport } from './declare/guest.js';
+import { addLocate } from './declare/locate.js';
 import { addPrune } from './declare/prune.js';
 import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
 import { addRepair, addUndo } from './declare/repair.js';
@@ -31,6 +33,8 @@ const READING: Readonly<Record<string, Add>> = {
   check: addCheck,
   audit: addAudit,
   map: addMap,
+  dump: addDump,
+  locate: addLocate,
   compare: addCompare,
   diff: addDiff,
   export: addExport,

@@ -12,7 +12,10 @@ const CANDIDATES_SHOWN_MAX = 10;
  * @throws QsnapError SNAPSHOT_NOT_FOUND or SNAPSHOT_AMBIGUOUS; its candidates are selectors to type.
  *   Where an entry is lost that is asked for by its position, why it is.
  */
-export function selectSnapshot({ snapshots, unread }: Image, selector: string): Snapshot {
+export function selectSnapshot(
+  { snapshots, unread }: Pick<Image, 'snapshots' | 'unread'>,
+  selector: string,
+): Snapshot {
   try {
     return findSnapshot(snapshots, selector);
   } catch (error) {

@@ -1,9 +1,10 @@
 import type { Image, OpenImage } from '../../image/image.js';
 import { metadataRegions, regionClusters } from '../../refs/regions.js';
+import type { Scan } from '../../l1l2/scan.js';
 import { COMPRESSED, compressedExtent, offsetOf } from '../../l1l2/entry.js';
 import { swapWords } from '../../base/words.js';
 import { indexOfOffset } from '../../refs/pointers.js';
-import { disksOf, walkL1Tables, walkReferences } from '../../refs/walk.js';
+import { disksOf, walkL1Tables, walkReferences, type WalkedTables } from '../../refs/walk.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { References } from './count-references.js';
 import { OWNERS_MAX, type Owner, type OwnerKind } from './finding-parts.js';
@@ -19,7 +20,7 @@ interface Pointer {
 }
 
 /** What refers to one cluster: owners, and how many more there are. */
-interface OwnersOfOne {
+export interface OwnersOfOne {
   readonly owners: Owner[];
   leftOut: number;
 }
@@ -30,9 +31,12 @@ class Owners {
   /** By the lowest bits of its number whether a cluster may be asked for: no map is as fast. */
   readonly #mayBe = new Uint8Array(2 ** 16);
   readonly #clusterBytes: number;
+  /** Owners that are listed of a cluster. */
+  readonly most: number;
 
-  constructor(clusters: Iterable<number>, clusterBytes: number) {
+  constructor(clusters: Iterable<number>, clusterBytes: number, most: number) {
     this.#clusterBytes = clusterBytes;
+    this.most = most;
     for (const cluster of clusters) {
       this.#byCluster.set(cluster, { owners: [], leftOut: 0 });
       this.#mayBe[cluster & 0xffff] = 1;
@@ -51,7 +55,7 @@ class Owners {
   /** Adds the owner of these bytes to every cluster that they lie in and that is asked for. */
   add(at: number, bytes: number, owner: () => Owner): void {
     for (const of of this.#askedFor(at, bytes)) {
-      if (of.owners.length < OWNERS_MAX) of.owners.push(owner());
+      if (of.owners.length < this.most) of.owners.push(owner());
       else of.leftOut += 1;
     }
   }
@@ -83,19 +87,43 @@ export async function withOwners(
 ): Promise<readonly Finding[]> {
   const clusters = findings.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster]));
   if (clusters.length === 0) return findings;
-  const owners = new Owners(clusters, image.geometry.clusterBytes);
-  addMetadataOwners(image, table, owners);
-  await addReferences(image, references, owners);
+  const owners = await collectOwners(image, table.blocks, references, clusters, OWNERS_MAX);
   return findings.map((finding) => {
     if (finding.cluster === undefined) return finding;
-    const { owners: listed, leftOut } = owners.of(finding.cluster);
+    const { owners: listed, leftOut } = owners(finding.cluster);
     return { ...finding, owners: listed, ownersLeftOut: leftOut };
   });
 }
 
-function addMetadataOwners(image: Image, table: StoredRefcountTable, owners: Owners): void {
+/** What the walk over references goes by. */
+interface Walked {
+  readonly tally: WalkedTables;
+  readonly scan: Scan;
+}
+
+/**
+ * Finds all that refers to some clusters.
+ *
+ * @param stored host offsets of the refcount blocks.
+ * @param most owners that are listed of a cluster; the others are counted.
+ * @returns the owners of a cluster that was asked for.
+ */
+export async function collectOwners(
+  image: OpenImage,
+  stored: Float64Array,
+  walked: Walked,
+  clusters: Iterable<number>,
+  most: number,
+): Promise<(cluster: number) => Readonly<OwnersOfOne>> {
+  const owners = new Owners(clusters, image.geometry.clusterBytes, most);
+  addMetadataOwners(image, stored, owners);
+  await addReferences(image, walked, owners);
+  return (cluster) => owners.of(cluster);
+}
+
+function addMetadataOwners(image: Image, stored: Float64Array, owners: Owners): void {
   const { clusterBytes } = image.geometry;
-  const blocks = table.blocks.filter((at) => at % clusterBytes === 0);
+  const blocks = stored.filter((at) => at % clusterBytes === 0);
   let snapshot = 0;
   for (const region of metadataRegions(image, blocks)) {
     const of =
@@ -117,7 +145,7 @@ function snapshotWithL1(image: Image, at: number, from: number): number | undefi
 
 async function addReferences(
   image: OpenImage,
-  { tally, scan }: References,
+  { tally, scan }: Walked,
   owners: Owners,
 ): Promise<void> {
   const { geometry } = image;
@@ -131,7 +159,7 @@ async function addReferences(
       const pointer = { at: l1.at + i * 4, snapshot, index: i / 2, diskSizeBytes };
       if (offset === 0) continue;
       const known = indexOfOffset(tally.offsets, offset);
-      if (pointers[known]!.length < OWNERS_MAX) pointers[known]!.push(pointer);
+      if (pointers[known]!.length < owners.most) pointers[known]!.push(pointer);
       else unlisted[known]! += 1;
       const kind = snapshot === undefined ? 'active-l2' : 'inactive-l2';
       const at = pointer.at;

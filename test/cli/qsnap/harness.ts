@@ -99,6 +99,8 @@ const SCHEMAS = [
     'tree',
     'prune',
     'audit',
+    'dump',
+    'locate',
   ] as const),
   ...(['group-edit', 'group-list', 'catalog-query'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),

@@ -1,0 +1,78 @@
+import type {
+  Image,
+  LocatedCluster,
+  LocatedEntry,
+  LocatedGuest,
+  Owner,
+  Snapshot,
+} from '../../../index.js';
+import { describeSnapshot } from '../../../internal.js';
+import { countText, hexText } from '../../text.js';
+
+function diskText(snapshot: Snapshot | undefined): string {
+  return snapshot === undefined ? 'active disk' : describeSnapshot(snapshot);
+}
+
+/** Lines of where a guest offset of one disk lies. */
+export function guestLines(located: LocatedGuest, isExternal: boolean): readonly string[] {
+  const { snapshot, guestOffset, isVmState, l1, l2 } = located;
+  const behind = isVmState ? ', behind the end of the disk' : '';
+  return [
+    `${diskText(snapshot)}, guest ${hexText(guestOffset)}${behind}: ${contentText(located, isExternal)}`,
+    ...(l1 === undefined ? [] : [entryLine('L1', l1)]),
+    ...(l2 === undefined ? [] : [entryLine('L2', l2)]),
+  ];
+}
+
+function contentText(located: LocatedGuest, isExternal: boolean): string {
+  const { kind, hostOffset, packedBytes, subcluster, copied } = located;
+  if (kind === 'outside') return 'no L1 entry';
+  const parts = [
+    kind,
+    ...(hostOffset === undefined
+      ? []
+      : [`host ${hexText(hostOffset)}${isExternal ? ' of the data file' : ''}`]),
+    ...(packedBytes === undefined ? [] : [`in sectors of ${countText(packedBytes, 'byte')}`]),
+    ...(subcluster === undefined ? [] : [`subcluster ${subcluster}`]),
+    ...(copied ? ['COPIED'] : []),
+  ];
+  return parts.join(', ');
+}
+
+function entryLine(table: string, { index, at, stored, problem }: LocatedEntry): string {
+  const bits = stored.toString(16).padStart(16, '0');
+  const wrong = problem === undefined ? '' : `  wrong: it ${problem}`;
+  return `  ${table} entry ${index} at ${hexText(at)}: ${bits}${wrong}`;
+}
+
+/** Lines of who has a host cluster. */
+export function clusterLines(
+  found: LocatedCluster,
+  offset: number,
+  image: Pick<Image, 'snapshots' | 'geometry'>,
+): readonly string[] {
+  const { cluster, at, isInFile, refcount, refcountAt, references, ownersLeftOut } = found;
+  const inCluster = offset - at;
+  const where = refcountAt === undefined ? 'no refcount block' : `stored at ${hexText(refcountAt)}`;
+  return [
+    `cluster ${cluster} at ${hexText(at)}${isInFile ? '' : ', past the end of the file'}: ` +
+      `refcount ${refcount} (${where}), ${countText(references, 'reference')}`,
+    ...found.owners.map((owner) => `  ${ownerText(owner, inCluster, image)}`),
+    ...(ownersLeftOut === 0 ? [] : [`  and ${ownersLeftOut} more`]),
+  ];
+}
+
+function ownerText(
+  { kind, snapshot, at, guestOffset }: Owner,
+  inCluster: number,
+  { snapshots }: Pick<Image, 'snapshots'>,
+): string {
+  const isOfDisk = guestOffset !== undefined || kind === 'active-l2' || snapshot !== undefined;
+  const of = isOfDisk
+    ? ` of ${diskText(snapshot === undefined ? undefined : snapshots[snapshot])}`
+    : '';
+  // Packed data begins anywhere: only its cluster is told.
+  const within = kind === 'compressed-data' ? 0 : inCluster;
+  const guest = guestOffset === undefined ? '' : `, guest ${hexText(guestOffset + within)}`;
+  return `${kind}${of}${guest}, by ${hexText(at)}`;
+}

@@ -1,0 +1,80 @@
+/** `locate`: where a guest offset lies, and who has a host cluster. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { layoutOf } from '../../support/image-builder.js';
+import { imageOf, parsed, qsnap } from './harness.js';
+
+interface Guest {
+  readonly disks: readonly { readonly kind: string; readonly 'host-offset'?: number }[];
+}
+interface Cluster {
+  readonly cluster: number;
+  readonly refcount: number;
+  readonly references: number;
+  readonly owners: readonly { readonly kind: string; readonly 'guest-offset'?: number }[];
+}
+
+async function located(image: string, ...argv: string[]): Promise<unknown> {
+  const { stdout } = await qsnap(['locate', '--json', image, ...argv]);
+  return parsed('locate', stdout);
+}
+
+test('there and back, and nothing is written', async () => {
+  const image = imageOf('five-snapshots');
+  const before = { bytes: readFileSync(image), mtime: statSync(image).mtimeMs };
+  const there = (await located(image, '--guest', '0x10200', '--all')) as Guest;
+  expect(there.disks).toHaveLength(6);
+  const host = there.disks[0]!['host-offset']!;
+  const back = (await located(image, '--host', String(host))) as Cluster;
+  expect(back.references).toBe(back.refcount);
+  expect(back.owners.map((one) => one['guest-offset'])).toContain(0x10000);
+  const same = (await located(image, '--cluster', String(back.cluster))) as Cluster;
+  expect(same.owners).toEqual(back.owners);
+  expect(readFileSync(image).equals(before.bytes)).toBe(true);
+  expect(statSync(image).mtimeMs).toBe(before.mtime);
+});
+
+test('structures are told by their names', async () => {
+  const image = imageOf('five-snapshots');
+  const { l1At } = layoutOf(readFileSync(image));
+  const kindsAt = async (at: number) =>
+    ((await located(image, '--host', `0x${at.toString(16)}`)) as Cluster).owners.map(
+      (one) => one.kind,
+    );
+  expect(await kindsAt(0)).toEqual(['main-header']);
+  expect(await kindsAt(l1At + 8)).toEqual(['active-l1']);
+  expect(await kindsAt(2 ** 40)).toEqual([]);
+});
+
+test('one snapshot, by offsets in any form', async () => {
+  const image = imageOf('five-snapshots');
+  const answers = [];
+  for (const offset of ['1M', '0x100000', '1048576']) {
+    answers.push(await located(image, '--guest', offset, '-s', 'id:2'));
+  }
+  expect(new Set(answers.map((one) => JSON.stringify(one))).size).toBe(1);
+});
+
+test('an entry that can not be right makes the exit code 1', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  const { l1At } = layoutOf(bytes);
+  bytes.writeUInt8(1, l1At + 7);
+  writeFileSync(image, bytes);
+  const { code, stdout } = await qsnap(['locate', image, '--guest', '0']);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/L1 entry 0 at 0x30000: \w{16} {2}wrong: it has reserved bits set/);
+});
+
+test.each([
+  [[], 'name one place'],
+  [['--guest', '0', '--host', '0'], 'name one place'],
+  [['--host', '0', '--all'], 'are for --guest'],
+  [['--guest', '0', '--all', '-s', '1'], 'cannot be used with'],
+  [['--guest', '-1'], 'offset'],
+  [['--cluster', 'x'], 'number of a cluster'],
+])('%j is refused', async (argv, message) => {
+  const { code, stdout, stderr } = await qsnap(['locate', imageOf('never-written'), ...argv]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toContain(message);
+});
