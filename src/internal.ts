@@ -34,3 +34,4 @@ export type { DiskRun, HeldBytes } from './read/sharing/held-together.js';
 export { shortenedBytes, snapshotEntryBytes } from './read/sharing/snapshot-entries.js';
 export { hashContent, hashSource } from './make/copy/content.js';
 export { settled } from './io/settled.js';
+export { throwIfAborted } from './base/abort.js';

@@ -52,6 +52,13 @@ export const EXAMPLES = {
     ['qsnap map disk.qcow2 nightly', 'the same of a snapshot'],
     ['qsnap map --backing --json disk.qcow2', 'through the backing files, for programs'],
   ]),
+  vmstate: examples([
+    ['qsnap vmstate vm.qcow2 nightly', 'machine, RAM blocks, devices'],
+    ['qsnap vmstate vm.qcow2 nightly extract -o vm.qevm', 'the stream, to its end'],
+    ['qsnap vmstate vm.qcow2 nightly memory -f elf -o vm.core', 'for gdb and volatility3'],
+    ['qsnap vmstate vm.qcow2 nightly memory --at 0x7c00', 'a hex dump'],
+    ['qsnap vmstate vm.qcow2 nightly screen -o vm.png', 'what the screen showed'],
+  ]),
   show: examples([
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],

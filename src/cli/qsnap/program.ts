@@ -14,6 +14,7 @@ import { addResize } from './declare/resize.js';
 import { addScrub } from './declare/scrub.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addTrim } from './declare/trim.js';
+import { addVmState } from './declare/vmstate.js';
 import { EXAMPLES } from './help-texts.js';
 import { namesGroup } from './declare/group.js';
 import type { ContextFor, Settle } from './subcommand.js';
@@ -30,6 +31,7 @@ const READING: Readonly<Record<string, Add>> = {
   check: addCheck,
   audit: addAudit,
   map: addMap,
+  vmstate: addVmState,
   compare: addCompare,
   diff: addDiff,
   export: addExport,
