@@ -63,7 +63,8 @@ export function elfHead(
   let at = memoryAt;
   for (const { address, bytes } of segments) {
     out.u32(PT.load, 0);
-    out.u64(at, 0, address, bytes, bytes, 0);
+    // As QEMU has it without paging: addresses are physical, in both places.
+    out.u64(at, address, address, bytes, bytes, 0);
     at += bytes;
   }
   for (const one of notes) {

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { STREAM_MAGIC } from '../../vmstate/stream.js';
 import { u32At } from '../../vmstate/window.js';
 import { openAllMapped, type GuestDiskOptions } from '../guest/open-guest-disk.js';
-import type { GuestDisk, Loss } from '../guest/disk.js';
+import type { Loss } from '../guest/disk.js';
 
 /** Beginnings of L2 tables that are looked at for a stream where it does not lie where it should. */
 const TRIES_MAX = 64;
@@ -32,20 +32,21 @@ export class VmStateSource {
   /** Bytes that L2 tables can map from there on. */
   readonly mappedBytes: number;
   readonly fileSizeBytes: number;
-  readonly #disk: GuestDisk;
+  readonly #disk: BlockSource;
 
-  constructor(disk: GuestDisk, start: number, toldBytes: number, ends: [number, number]) {
+  /** @param ends where what is mapped ends on the disk, and length of the file. */
+  constructor(
+    disk: BlockSource,
+    start: number,
+    toldBytes: number,
+    ends: readonly [mapped: number, file: number],
+  ) {
     this.label = disk.label;
     this.#disk = disk;
     this.start = start;
     this.toldBytes = toldBytes;
     this.mappedBytes = ends[0] - start;
     this.fileSizeBytes = ends[1];
-  }
-
-  /** The open files that it is read from. */
-  get sources(): readonly BlockSource[] {
-    return this.#disk.sources;
   }
 
   /** As `readBatch` of a source; offsets count from the first byte of the stream. */

@@ -14,7 +14,7 @@ const LEAST_BYTES_MAX = 64 * MiB;
 /** Moves a window over a stream. */
 export class Windows {
   readonly #source: VmStateSource;
-  readonly #memory = newIoBytes(READ_BYTES + REST_BYTES);
+  readonly #memory: Uint8Array;
   #base: number;
   #filled = 0;
   #budget: number;
@@ -22,6 +22,8 @@ export class Windows {
   constructor(source: VmStateSource, from = 0) {
     this.#source = source;
     this.#base = from;
+    const bytes = Math.max(0, Math.min(READ_BYTES + REST_BYTES, source.mappedBytes - from));
+    this.#memory = newIoBytes(bytes);
     this.#budget = Math.max(
       LEAST_BYTES_MAX,
       source.fileSizeBytes * VMSTATE_LIMITS.bytesForEachOfFile,

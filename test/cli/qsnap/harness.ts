@@ -97,7 +97,7 @@ const SCHEMAS = [
     'prune',
     'audit',
   ] as const),
-  ...(['group-edit', 'group-list', 'catalog-query'] as const),
+  ...(['group-edit', 'group-list', 'catalog-query', 'vmstate'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
   ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks'] as const),
 ];
