@@ -2,6 +2,8 @@
  * What the two command lines need besides the public surface. It is not published: nothing here is promised to anybody
  * else.
  */
+export { throwIfAborted } from './base/abort.js';
+export { isZero } from './base/bytes.js';
 export { ForeignJson } from './base/foreign-json.js';
 export { printedBytes } from './base/printed.js';
 export { hexOfBytes, printable, printableText, utf8Text } from './base/text.js';
@@ -34,4 +36,3 @@ export type { DiskRun, HeldBytes } from './read/sharing/held-together.js';
 export { shortenedBytes, snapshotEntryBytes } from './read/sharing/snapshot-entries.js';
 export { hashContent, hashSource } from './make/copy/content.js';
 export { settled } from './io/settled.js';
-export { throwIfAborted } from './base/abort.js';

@@ -16,8 +16,6 @@ const PT = { load: 1, note: 4 } as const;
 const NT_PRSTATUS = 1;
 const SHT_STRTAB = 3;
 const SECTION_NAMES = '\0.shstrtab\0';
-/** A header counts so many program headers at most; one more is the note. */
-export const ELF_SEGMENTS_MAX = 0xfffe - 1;
 
 /** What lies around the memory in a core file. */
 export interface ElfHead {

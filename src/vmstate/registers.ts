@@ -41,10 +41,12 @@ const GENERAL = [
   ...(['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'] as const),
   ...(['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const),
 ] as const;
+/** A general register of 64 bits. */
 export type GeneralRegister = (typeof GENERAL)[number];
 
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const;
 const TABLES = ['ldt', 'tr', 'gdt', 'idt'] as const;
+/** A segment, or a register of a table of descriptors. */
 export type SegmentName = (typeof SEGMENTS)[number] | (typeof TABLES)[number];
 
 /** Bytes of a saved segment, of an FPU register and of what an XMM register has of it. */

@@ -4,10 +4,7 @@ export interface Window {
   readonly base: number;
 }
 
-export function u16At(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
-}
-
+/** A number of 32 bits, the highest byte first. */
 export function u32At(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0

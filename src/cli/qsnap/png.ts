@@ -5,7 +5,7 @@ const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 /** 8 bits for each of red, green and blue; deflate; filters by line; not interlaced. */
 const TRUE_COLOUR = [8, 2, 0, 0, 0];
 
-/** A picture as a PNG file. Spec: PNG (W3C), 5.3 and 11.2. */
+/** A picture as a PNG file. Source: W3C's PNG specification, 5.3 and 11.2. */
 export function pngOf({ width, height, rgb }: Picture): Uint8Array {
   const head = new Uint8Array(13);
   const view = new DataView(head.buffer);

@@ -10,7 +10,7 @@ import {
   type Screen,
   type VmState,
 } from '../../index.js';
-import { printableText, throwIfAborted } from '../../internal.js';
+import { isZero, printableText, throwIfAborted } from '../../internal.js';
 import { createOutputFile, type OutputFile, type OutputFileOptions } from '../../node/index.js';
 import type { OpenedState } from './vmstate-opened.js';
 import { printWarning, type Context } from './context.js';
@@ -39,7 +39,7 @@ export async function writeStream(opened: OpenedState, output: VmStateOutput): P
     await device.truncate(bytes);
     for await (const piece of streamPieces(opened, bytes)) {
       // Between the pages of mapped-ram there are long stretches of nothing.
-      if (piece.bytes.some((byte) => byte !== 0)) await device.writeBatch([piece]);
+      if (!isZero(piece.bytes)) await device.writeBatch([piece]);
     }
     return bytes;
   });

@@ -101,6 +101,7 @@ test('the list of commands in README.md works in its order', async () => {
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', bytes);
   writeFileSync('cut.qcow2', bytes.subarray(0, bytes.length / 2));
+  writeFileSync('saved.qcow2', loadFixture('vm-state'));
   writeGroup();
   const commands = list.trim().split('\n');
   expect(commands.length).toBeGreaterThan(10);

@@ -18,6 +18,7 @@ import {
   named,
   PAGE,
   pageOf,
+  packedPage,
   part,
   smallStream,
   sourceOf,
@@ -250,6 +251,18 @@ test('a description that can not be right is told, and its devices are found wit
     { text: 'the description of the VM state is wrong at its beginning' },
   ]);
   expect(noJson.sections.length).toBe(6);
+});
+
+test('a compressed page that can not be unpacked is an error of its own', async () => {
+  const packed = packedPage(0, 1).slice(12);
+  const head = [...u64(0x100), ...named('pc.ram'), ...u32(packed.length)];
+  const page = [...head, ...packed.slice(0, 2), ...packed.slice(2).map(() => 0xff)];
+  const bytes = ram(...listed, ...[0x7e, ...u32(2)], ...part(2, 2, [...page, ...END_OF_RAM]), 0);
+  expect((await survey(bytes)).pages).toEqual([{ data: 0, byte: 0, compressed: 1 }]);
+  await expect(memoryOf(bytes)).rejects.toMatchObject({ code: 'VM_STATE_INVALID' });
+  const unread = memoryPages(sourceOf(bytes), () => true)[Symbol.asyncIterator]();
+  await unread.next();
+  await expect(unread.next()).rejects.toMatchObject({ code: 'UNSUPPORTED_COMPRESSION' });
 });
 
 test('whatever is written over a stream, it is read in bounded time, and fails as all else does', async () => {
