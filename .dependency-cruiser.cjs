@@ -23,6 +23,7 @@ module.exports = {
     layer('qcow2', ['base'], 'src/qcow2 is pure format code and may import only base.'),
     layer('refcount', ['base', 'qcow2'], 'src/refcount is pure: base and qcow2 only.'),
     layer('l1l2', ['base', 'qcow2', 'refcount'], 'src/l1l2 is pure: base, qcow2, refcount only.'),
+    layer('vmstate', ['base'], 'src/vmstate is pure format code and may import only base.'),
     layer('io', ['base'], 'Devices know bytes, not the format.'),
     layer('image', [...FORMAT, 'io'], 'image opens an image; it never writes.'),
     layer(
@@ -43,6 +44,11 @@ module.exports = {
       'locate tells what lies where; it never writes.',
     ),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
+    layer(
+      'read/vmstate',
+      [...IMAGE, 'vmstate', 'read/guest'],
+      'vmstate reads saved machines; it never writes.',
+    ),
     layer(
       'read/diff',
       [...IMAGE, 'read/guest'],

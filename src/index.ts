@@ -137,6 +137,34 @@ export { inferAncestry } from './read/sharing/ancestry.js';
 export type { Ancestry, Certainty, Descent } from './read/sharing/ancestry.js';
 export type { Sharing } from './read/sharing/sharing.js';
 export type { Space } from './read/sharing/space.js';
+export { openVmState, placesAt, placesInBlock } from './read/vmstate/vm-state.js';
+export type { PlacedBytes, Screen, VmState } from './read/vmstate/vm-state.js';
+export type { VmStateOptions, VmStateSource } from './read/vmstate/source.js';
+export type { PageCounts, VmStateSurvey } from './read/vmstate/survey.js';
+export {
+  elfMemoryFile,
+  limeMemoryFile,
+  paddedMemoryFile,
+  rawMemoryFile,
+} from './vmstate/memory-files.js';
+export type { MemoryFile, Placement } from './vmstate/memory-files.js';
+export type { MemoryMap, MemoryRange } from './vmstate/memory-map.js';
+export type {
+  CpuRegisters,
+  GeneralRegister,
+  SegmentName,
+  SegmentRegister,
+} from './vmstate/registers.js';
+export type { Picture } from './vmstate/text-picture.js';
+export type { DeviceDescription, DeviceField } from './vmstate/description.js';
+export type {
+  Configuration,
+  MappedPages,
+  PageKind,
+  RamBlock,
+  Section,
+  StreamProblem,
+} from './vmstate/stream.js';
 export { findVmState } from './refs/vm-state.js';
 export type { MappedVmState } from './refs/vm-state.js';
 export { freedByDeleting, measureUsage, sharersOf } from './read/sharing/usage.js';

@@ -2,6 +2,8 @@
  * What the two command lines need besides the public surface. It is not published: nothing here is promised to anybody
  * else.
  */
+export { throwIfAborted } from './base/abort.js';
+export { isZero } from './base/bytes.js';
 export { ForeignJson } from './base/foreign-json.js';
 export { printedBytes } from './base/printed.js';
 export { hexOfBytes, printable, printableText, utf8Text } from './base/text.js';

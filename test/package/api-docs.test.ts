@@ -47,6 +47,7 @@ test.each(PROGRAMS)('$name', async ({ code, prints }) => {
   symlinkSync(ROOT, path.join(folder, 'node_modules/qsnap'), 'junction');
   const image = path.join(folder, 'disk.qcow2');
   writeFileSync(image, loadFixture('five-snapshots'));
+  writeFileSync(path.join(folder, 'saved.qcow2'), loadFixture('vm-state'));
   writeFileSync(path.join(folder, 'secret.qcow2'), loadFixture('luks'));
   writeFileSync(path.join(folder, 'damaged.qcow2'), loadFixture('refcount-too-low'));
   writeFileSync(path.join(folder, 'overlay.qcow2'), loadFixture('backing-chain'));

@@ -64,6 +64,13 @@ export const EXAMPLES = {
     ['qsnap locate disk.qcow2 --guest 1M --all', 'of all snapshots, too'],
     ['qsnap locate disk.qcow2 --host 0x50000', 'what refers to the cluster'],
   ]),
+  vmstate: examples([
+    ['qsnap vmstate vm.qcow2 nightly', 'machine, RAM blocks, devices'],
+    ['qsnap vmstate vm.qcow2 nightly extract -o vm.qevm', 'the stream, to its end'],
+    ['qsnap vmstate vm.qcow2 nightly memory -f elf -o vm.core', 'for gdb and volatility3'],
+    ['qsnap vmstate vm.qcow2 nightly memory --at 0x7c00', 'a hex dump'],
+    ['qsnap vmstate vm.qcow2 nightly screen -o vm.png', 'what the screen showed'],
+  ]),
   show: examples([
     ['qsnap show disk.qcow2 nightly', 'by name or id'],
     ['qsnap show disk.qcow2 id:2', 'by id only'],

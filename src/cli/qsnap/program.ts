@@ -17,6 +17,7 @@ import { addScrub } from './declare/scrub.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addTrim } from './declare/trim.js';
 import type { Evidence } from './evidence/evidence.js';
+import { addVmState } from './declare/vmstate.js';
 import { EXAMPLES } from './help-texts.js';
 import { namesGroup } from './declare/group.js';
 import type { ContextFor, Settle } from './subcommand.js';
@@ -35,6 +36,7 @@ const READING: Readonly<Record<string, Add>> = {
   map: addMap,
   dump: addDump,
   locate: addLocate,
+  vmstate: addVmState,
   compare: addCompare,
   diff: addDiff,
   export: addExport,

@@ -76,10 +76,25 @@ export async function openGuestDisk(
   return openLayer(image, options, await ChainGuard.from(image.source));
 }
 
+/**
+ * Opens all that the L1 table of a snapshot maps, VM state behind the end of the disk included. Nothing below the image
+ * is read: no other file has VM state of it.
+ *
+ * @throws QsnapError as `openGuestDisk`.
+ */
+export async function openAllMapped(
+  image: OpenImage,
+  options: GuestDiskOptions & { readonly snapshot: Snapshot },
+): Promise<GuestDisk> {
+  const guard = await ChainGuard.from(image.source);
+  return openLayer(image, options, guard, { allMapped: true });
+}
+
 async function openLayer(
   image: OpenImage,
   options: GuestDiskOptions,
   guard: ChainGuard,
+  { allMapped = false } = {},
 ): Promise<LayerDisk> {
   const { header, source, fileSizeBytes } = image;
   const { gate } = options;
@@ -88,7 +103,10 @@ async function openLayer(
   refuseEdited(image);
   refuseUnread(image, snapshot);
   const format = tableFormat(image);
-  const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const exactBytes =
+    allMapped && snapshot !== undefined
+      ? mappedEnd(image, snapshot)
+      : (snapshot?.diskSizeBytes ?? header.diskSizeBytes);
   const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
@@ -109,7 +127,9 @@ async function openLayer(
     const cipher = await cipherOf(image, options);
     const external = header.externalDataFile;
     const data = external ? await gate?.openDataFile(image).then(kept) : source;
-    const backing = await openBacking(image, options, guard, kept);
+    const backing: Backing = allMapped
+      ? { kind: 'none' }
+      : await openBacking(image, options, guard, kept);
     let hasHoles: Promise<boolean> | undefined;
     return new Qcow2Disk({
       image,
@@ -130,6 +150,12 @@ async function openLayer(
     await close();
     throw error;
   }
+}
+
+/** Where the last byte ends that the L1 table of a snapshot can map. */
+function mappedEnd({ geometry }: OpenImage, { l1 }: Snapshot): number {
+  const bytes = l1.entries * geometry.l2CoverageBytes;
+  return Number.isSafeInteger(bytes) ? bytes : Number.MAX_SAFE_INTEGER;
 }
 
 /**

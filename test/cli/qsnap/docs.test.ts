@@ -58,6 +58,7 @@ test('the page prints what the commands print', async () => {
   const page = readFileSync(PAGE, 'utf8');
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', loadFixture('five-snapshots'));
+  writeFileSync('saved.qcow2', loadFixture('vm-state'));
   writeFileSync('branches.qcow2', loadFixture('applied-and-deleted'));
   writeFileSync('leaking.qcow2', loadFixture('refcount-leaks'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
@@ -100,6 +101,7 @@ test('the list of commands in README.md works in its order', async () => {
   process.chdir(temporaryDirectory());
   writeFileSync('disk.qcow2', bytes);
   writeFileSync('cut.qcow2', bytes.subarray(0, bytes.length / 2));
+  writeFileSync('saved.qcow2', loadFixture('vm-state'));
   writeGroup();
   const commands = list.trim().split('\n');
   expect(commands.length).toBeGreaterThan(10);

@@ -102,7 +102,7 @@ const SCHEMAS = [
     'dump',
     'locate',
   ] as const),
-  ...(['group-edit', 'group-list', 'catalog-query'] as const),
+  ...(['group-edit', 'group-list', 'catalog-query', 'vmstate'] as const),
   ...(['edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
   ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks', 'evidence'] as const),
 ];
