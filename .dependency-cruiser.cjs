@@ -36,6 +36,11 @@ module.exports = {
       [...IMAGE, 'read/diff', 'read/guest'],
       'sharing tells what disks have in common; it never writes.',
     ),
+    layer(
+      'read/timeline',
+      [...IMAGE, 'read/sharing'],
+      'timeline tells the dates of an image and what is odd about them; it never writes.',
+    ),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
       'read/diff',

@@ -135,6 +135,11 @@ export type {
 export { checkImage } from './read/check/check-image.js';
 export { inferAncestry } from './read/sharing/ancestry.js';
 export type { Ancestry, Certainty, Descent } from './read/sharing/ancestry.js';
+export { ANOMALIES } from './read/timeline/anomaly.js';
+export type { Anomaly, AnomalyCode } from './read/timeline/anomaly.js';
+export type { HostDates, Moment, MomentKind } from './read/timeline/moments.js';
+export { readTimeline } from './read/timeline/read-timeline.js';
+export type { Timeline, TimelineOptions } from './read/timeline/read-timeline.js';
 export type { Sharing } from './read/sharing/sharing.js';
 export type { Space } from './read/sharing/space.js';
 export { findVmState } from './refs/vm-state.js';

@@ -42,6 +42,7 @@ describe('public names', () => {
   test('of the engine', () => {
     expect(Object.keys(engine).sort()).toMatchInlineSnapshot(`
       [
+        "ANOMALIES",
         "AUDIT_RULES",
         "ERROR_CODES",
         "KNOWN_SECRETS",
@@ -102,6 +103,7 @@ describe('public names', () => {
         "profileOf",
         "proposeRepair",
         "rawDisk",
+        "readTimeline",
         "saveUndo",
         "scrubImage",
         "sharersOf",

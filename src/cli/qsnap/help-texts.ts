@@ -66,6 +66,11 @@ export const EXAMPLES = {
     ['qsnap tree --dot disk.qcow2 | dot -Tpng -o tree.png', 'by Graphviz'],
     ['qsnap tree --svg tree.svg disk.qcow2', 'a picture'],
   ]),
+  timeline: examples([
+    ['qsnap timeline *.qcow2', 'all dates in one list, and what is odd'],
+    ['qsnap timeline --format bodyfile a.qcow2 | mactime -b -', 'for The Sleuth Kit'],
+    ['qsnap timeline --no-file-dates copy.qcow2', 'the snapshots alone'],
+  ]),
   create: examples([
     ['qsnap create disk.qcow2 nightly', 'dated now'],
     ['qsnap create --date @0 disk.qcow2 golden', 'a date that never differs'],

@@ -5,6 +5,7 @@ import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
 import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
 import { addDiff } from './declare/diff.js';
+import { addTimeline } from './declare/evidence.js';
 import { addCompare, addExport } from './declare/guest.js';
 import { addPrune } from './declare/prune.js';
 import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
@@ -27,6 +28,7 @@ const READING: Readonly<Record<string, Add>> = {
   show: addShow,
   usage: addUsage,
   tree: addTree,
+  timeline: addTimeline,
   check: addCheck,
   audit: addAudit,
   map: addMap,

@@ -94,6 +94,7 @@ const SCHEMAS = [
     'map',
     'usage',
     'tree',
+    'timeline',
     'prune',
     'audit',
   ] as const),
