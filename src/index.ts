@@ -140,6 +140,13 @@ export type { Anomaly, AnomalyCode } from './read/timeline/anomaly.js';
 export type { HostDates, Moment, MomentKind } from './read/timeline/moments.js';
 export { readTimeline } from './read/timeline/read-timeline.js';
 export type { Timeline, TimelineOptions } from './read/timeline/read-timeline.js';
+export { hashDisks } from './read/hash/hash-disks.js';
+export type {
+  DiskHash,
+  HashDisksOptions,
+  HashedDisk,
+  HashedPiece,
+} from './read/hash/hash-options.js';
 export type { Sharing } from './read/sharing/sharing.js';
 export type { Space } from './read/sharing/space.js';
 export { findVmState } from './refs/vm-state.js';
@@ -219,7 +226,7 @@ export type { UndoAbout } from './edit/tx/save-undo.js';
 export { executeUndo } from './edit/tx/undo.js';
 export type { UndoOptions, UndoReport } from './edit/tx/undo.js';
 export type { UndoIndex } from './edit/tx/undo-index.js';
-export type { Hasher, NewHasher } from './base/hasher.js';
+export type { ForkableHasher, Hasher, NewForkableHasher, NewHasher } from './base/hasher.js';
 export { editWithinRoom } from './edit/plan/within-room.js';
 export type { Planned } from './edit/plan/within-room.js';
 export { executePlan } from './edit/tx/execute.js';

@@ -136,6 +136,11 @@ export const EXAMPLES = {
     ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
     ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
   ]),
+  hash: examples([
+    ['qsnap hash disk.qcow2 >SHA256SUMS', 'of all disks, for sha256sum -c'],
+    ['qsnap hash --piecewise 1M disk.qcow2', 'of each MiB of each disk'],
+    ['qsnap hash --format dfxml disk.qcow2', 'with the places of all bytes'],
+  ]),
   compact: examples([
     ['qsnap compact disk.qcow2 -o new.qcow2', 'all disks'],
     ['qsnap compact disk.qcow2 -o new.qcow2 -s id:2', 'with one snapshot'],

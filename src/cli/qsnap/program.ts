@@ -5,7 +5,7 @@ import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
 import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
 import { addDiff } from './declare/diff.js';
-import { addTimeline } from './declare/evidence.js';
+import { addHash, addTimeline } from './declare/evidence.js';
 import { addCompare, addExport } from './declare/guest.js';
 import { addPrune } from './declare/prune.js';
 import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
@@ -35,6 +35,7 @@ const READING: Readonly<Record<string, Add>> = {
   compare: addCompare,
   diff: addDiff,
   export: addExport,
+  hash: addHash,
   compact: addCompact,
   rescue: addRescue,
 };

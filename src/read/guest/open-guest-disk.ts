@@ -8,6 +8,7 @@ import { openForReading } from '../../image/open-for-reading.js';
 import type { BlockSource } from '../../io/device.js';
 import { settled } from '../../io/settled.js';
 import { tellsHoles } from '../../io/holes.js';
+import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ChainGuard, looksLikeQcow2 } from './backing.js';
@@ -28,6 +29,8 @@ const SECTOR_BYTES = 512;
 export interface GuestDiskOptions {
   /** The disk as it was in this snapshot, and as long as it was then; undefined: the active disk. */
   readonly snapshot?: Snapshot | undefined;
+  /** The disk goes on behind its guest data to the end of the VM state that the snapshot table tells of. */
+  readonly withVmState?: boolean | undefined;
   readonly decompressor?: Decompressor | undefined;
   readonly cryptography?: Cryptography | undefined;
   /** Of this image; what is below has its own, by the gate. */
@@ -76,6 +79,11 @@ export async function openGuestDisk(
   return openLayer(image, options, await ChainGuard.from(image.source));
 }
 
+/** Where the VM state of a snapshot begins: at the first L1 entry that maps no guest data. */
+export function vmStateAt({ geometry }: OpenImage, { diskSizeBytes }: Snapshot): number {
+  return l1EntriesFor(diskSizeBytes, geometry) * geometry.l2CoverageBytes;
+}
+
 async function openLayer(
   image: OpenImage,
   options: GuestDiskOptions,
@@ -88,7 +96,11 @@ async function openLayer(
   refuseEdited(image);
   refuseUnread(image, snapshot);
   const format = tableFormat(image);
-  const exactBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const guestBytes = snapshot?.diskSizeBytes ?? header.diskSizeBytes;
+  const exactBytes =
+    options.withVmState === true && snapshot !== undefined
+      ? vmStateAt(image, snapshot) + snapshot.vmStateBytes
+      : guestBytes;
   const diskSizeBytes = tolerant ? exactBytes - (exactBytes % SECTOR_BYTES) : exactBytes;
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
@@ -188,5 +200,9 @@ async function openBelow(
   if (!isQcow2) return openRawLayer(source, options);
   // QEMU opens no layer whose snapshot table it can't read.
   const image = await (options.tolerant === true ? openImage(source) : openForReading(source));
-  return openLayer(image, { ...options, snapshot: undefined, passphrase }, guard);
+  return openLayer(
+    image,
+    { ...options, snapshot: undefined, withVmState: undefined, passphrase },
+    guard,
+  );
 }

@@ -95,6 +95,7 @@ const SCHEMAS = [
     'usage',
     'tree',
     'timeline',
+    'hash',
     'prune',
     'audit',
   ] as const),
