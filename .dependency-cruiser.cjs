@@ -43,6 +43,16 @@ module.exports = {
       [...IMAGE, 'read/check', 'read/guest'],
       'locate tells what lies where; it never writes.',
     ),
+    layer(
+      'read/timeline',
+      [...IMAGE, 'read/sharing'],
+      'timeline tells the dates of an image and what is odd about them; it never writes.',
+    ),
+    layer(
+      'read/hash',
+      [...IMAGE, 'read/guest'],
+      'hash hashes the disks of an image in one pass; it never writes.',
+    ),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
       'read/vmstate',

@@ -135,6 +135,18 @@ export type {
 export { checkImage } from './read/check/check-image.js';
 export { inferAncestry } from './read/sharing/ancestry.js';
 export type { Ancestry, Certainty, Descent } from './read/sharing/ancestry.js';
+export { ANOMALIES } from './read/timeline/anomaly.js';
+export type { Anomaly, AnomalyCode } from './read/timeline/anomaly.js';
+export type { HostDates, Moment, MomentKind } from './read/timeline/moments.js';
+export { readTimeline } from './read/timeline/read-timeline.js';
+export type { Timeline, TimelineOptions } from './read/timeline/read-timeline.js';
+export { hashDisks } from './read/hash/hash-disks.js';
+export type {
+  DiskHash,
+  HashDisksOptions,
+  HashedDisk,
+  HashedPiece,
+} from './read/hash/hash-options.js';
 export type { Sharing } from './read/sharing/sharing.js';
 export type { Space } from './read/sharing/space.js';
 export { openVmState, placesAt, placesInBlock } from './read/vmstate/vm-state.js';
@@ -254,7 +266,7 @@ export type { UndoAbout } from './edit/tx/save-undo.js';
 export { executeUndo } from './edit/tx/undo.js';
 export type { UndoOptions, UndoReport } from './edit/tx/undo.js';
 export type { UndoIndex } from './edit/tx/undo-index.js';
-export type { Hasher, NewHasher } from './base/hasher.js';
+export type { ForkableHasher, Hasher, NewForkableHasher, NewHasher } from './base/hasher.js';
 export { editWithinRoom } from './edit/plan/within-room.js';
 export type { Planned } from './edit/plan/within-room.js';
 export { executePlan } from './edit/tx/execute.js';

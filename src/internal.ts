@@ -32,6 +32,8 @@ export { previewPlan } from './edit/tx/preview.js';
 export { shadowBytesOf, shadowWriteRanges } from './edit/tx/plan.js';
 export { LossList, salvagedRanges } from './make/copy/salvage.js';
 export type { SalvagedRange } from './make/copy/salvage.js';
+export { compareDates } from './read/timeline/moments.js';
+export { openAllMapped, vmStateAt } from './read/guest/open-guest-disk.js';
 export { heldTogether } from './read/sharing/held-together.js';
 export type { DiskRun, HeldBytes } from './read/sharing/held-together.js';
 export { shortenedBytes, snapshotEntryBytes } from './read/sharing/snapshot-entries.js';

@@ -14,3 +14,12 @@ export function digestOf(bytes: Uint8Array, newHasher: NewHasher): string {
   hasher.update(bytes);
   return hasher.digest();
 }
+
+/** A hash whose state can be copied: what two contents have in common at their beginning is hashed once. */
+export interface ForkableHasher extends Hasher {
+  /** Another one that has had the same bytes. */
+  fork(): ForkableHasher;
+}
+
+/** Starts a new hash whose state can be copied. */
+export type NewForkableHasher = () => ForkableHasher;

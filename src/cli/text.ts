@@ -46,7 +46,7 @@ export function localTimeText(seconds: number): string {
 export function utcTimeText(time: { seconds: number; nanoseconds: number }): string {
   const seconds = time.seconds + Math.floor(time.nanoseconds / 1e9);
   const fraction = String(time.nanoseconds % 1e9).padStart(9, '0');
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${fraction}Z`;
+  return `${new Date(seconds * 1000).toISOString().slice(0, -'.000Z'.length)}.${fraction}Z`;
 }
 
 /** How long a guest had run: `00:01:02.345`; hours go past 99 where they must. */

@@ -23,4 +23,5 @@ export { nodeDecompressor } from './decompressor.js';
 export { equalBytes } from './equal-bytes.js';
 export { fileGate } from './file-gate.js';
 export type { FileGateOptions } from './file-gate.js';
-export { newSha256 } from './sha256.js';
+export { newHash, newSha256 } from './sha256.js';
+export type { HashAlgorithm } from './sha256.js';

@@ -42,6 +42,7 @@ describe('public names', () => {
   test('of the engine', () => {
     expect(Object.keys(engine).sort()).toMatchInlineSnapshot(`
       [
+        "ANOMALIES",
         "AUDIT_RULES",
         "DUMP_PARTS",
         "ERROR_CODES",
@@ -77,6 +78,7 @@ describe('public names', () => {
         "findSnapshot",
         "findVmState",
         "freedByDeleting",
+        "hashDisks",
         "httpSource",
         "inferAncestry",
         "isQsnapError",
@@ -114,6 +116,7 @@ describe('public names', () => {
         "proposeRepair",
         "rawDisk",
         "rawMemoryFile",
+        "readTimeline",
         "saveUndo",
         "scrubImage",
         "sharersOf",
@@ -134,6 +137,7 @@ describe('public names', () => {
         "exportDisk",
         "fileGate",
         "fileIdentity",
+        "newHash",
         "newSha256",
         "nodeCompressor",
         "nodeCryptography",

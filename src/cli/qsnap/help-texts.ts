@@ -85,6 +85,11 @@ export const EXAMPLES = {
     ['qsnap tree --dot disk.qcow2 | dot -Tpng -o tree.png', 'by Graphviz'],
     ['qsnap tree --svg tree.svg disk.qcow2', 'a picture'],
   ]),
+  timeline: examples([
+    ['qsnap timeline *.qcow2', 'all dates in one list, and what is odd'],
+    ['qsnap timeline --format bodyfile a.qcow2 | mactime -b -', 'for The Sleuth Kit'],
+    ['qsnap timeline --no-file-dates copy.qcow2', 'the snapshots alone'],
+  ]),
   create: examples([
     ['qsnap create disk.qcow2 nightly', 'dated now'],
     ['qsnap create --date @0 disk.qcow2 golden', 'a date that never differs'],
@@ -149,6 +154,11 @@ export const EXAMPLES = {
     ['qsnap export disk.qcow2 nightly -o old.qcow2 -c', 'a snapshot, compressed'],
     ['qsnap export disk.qcow2 id:2 -o - | gzip >2.gz', 'to another program'],
     ['qsnap export --salvage cut.qcow2 -o cut.raw', 'what is left of a damaged one'],
+  ]),
+  hash: examples([
+    ['qsnap hash disk.qcow2 >SHA256SUMS', 'of all disks, for sha256sum -c'],
+    ['qsnap hash --piecewise 1M disk.qcow2', 'of each MiB of each disk'],
+    ['qsnap hash --format dfxml disk.qcow2', 'with the places of all bytes'],
   ]),
   compact: examples([
     ['qsnap compact disk.qcow2 -o new.qcow2', 'all disks'],

@@ -6,6 +6,7 @@ import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
 import { addDump } from './declare/dump.js';
 import { addDiff } from './declare/diff.js';
+import { addHash, addTimeline } from './declare/evidence.js';
 import { addCompare, addExport } from './declare/guest.js';
 import { addLocate } from './declare/locate.js';
 import { addPrune } from './declare/prune.js';
@@ -31,6 +32,7 @@ const READING: Readonly<Record<string, Add>> = {
   show: addShow,
   usage: addUsage,
   tree: addTree,
+  timeline: addTimeline,
   check: addCheck,
   audit: addAudit,
   map: addMap,
@@ -40,6 +42,7 @@ const READING: Readonly<Record<string, Add>> = {
   compare: addCompare,
   diff: addDiff,
   export: addExport,
+  hash: addHash,
   compact: addCompact,
   rescue: addRescue,
 };

@@ -16,6 +16,34 @@ export function identityOf(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${stats.rdev}` : `${stats.dev}:${stats.ino}`;
 }
 
+/** When a file was written, changed and made, exactly; a host that does not know when it was made leaves that out. */
+export interface FileDates {
+  readonly modified: FileDate;
+  readonly changed: FileDate;
+  readonly born: FileDate | undefined;
+}
+
+/** Seconds since the Epoch, below 0 before it, and nanoseconds from there on. */
+export interface FileDate {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+export function datesOf({ mtimeNs, ctimeNs, birthtimeNs }: BigIntStats): FileDates {
+  return {
+    modified: dateOf(mtimeNs),
+    changed: dateOf(ctimeNs),
+    born: birthtimeNs === 0n ? undefined : dateOf(birthtimeNs),
+  };
+}
+
+function dateOf(sinceEpoch: bigint): FileDate {
+  const nanoseconds = Number(((sinceEpoch % NANOSECONDS) + NANOSECONDS) % NANOSECONDS);
+  return { seconds: Number((sinceEpoch - BigInt(nanoseconds)) / NANOSECONDS), nanoseconds };
+}
+
+const NANOSECONDS = 1_000_000_000n;
+
 /**
  * The identity of the file that a path leads to now.
  *

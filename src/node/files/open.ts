@@ -5,7 +5,7 @@ import type { BlockSource, FileStretch } from '../../io/device.js';
 import { openFileSource } from './file.js';
 import { closeQuietly } from './file-calls.js';
 import { hostFreeBytes, hostRoomBytes } from './host-room.js';
-import { identityOf, statOf } from './identity.js';
+import { datesOf, identityOf, statOf, type FileDates } from './identity.js';
 import { NO_LOCK, lockForRead } from './lock.js';
 import type { FileLock } from './lock.js';
 import { openFailed } from './system-error.js';
@@ -19,6 +19,8 @@ export interface HostFile extends BlockSource {
   identity(): Promise<string>;
   /** Permission bits of the open file. */
   permissions(): Promise<number>;
+  /** When the open file was last written and changed, and when it was made. */
+  dates(): Promise<FileDates>;
   /** What is sure about others who have the image open. */
   readonly lock: FileLock;
   /** Why an edit could not open the file; undefined where nothing speaks against it. */
@@ -60,7 +62,7 @@ export async function openLabelledFile(
 
 /** What the path tells of a file: whether it could be written, and become longer. */
 type PathMethods = Required<Pick<BlockSource, 'roomBytes' | 'freeBytes'>> &
-  Pick<HostFile, 'path' | 'identity' | 'permissions' | 'refusalToWrite'>;
+  Pick<HostFile, 'path' | 'identity' | 'permissions' | 'dates' | 'refusalToWrite'>;
 
 /** The open file, with what is known of it as a file of the host. */
 export function asHostFile<
@@ -72,6 +74,7 @@ export function asHostFile<
     path,
     identity: async () => identityOf(await statOf(file.fd)),
     permissions: async () => Number((await statOf(file.fd)).mode) & PERMISSION_BITS,
+    dates: async () => datesOf(await statOf(file.fd)),
     roomBytes: async () => (file.growable ? hostRoomBytes(path, await file.sizeBytes()) : 0),
     // A block device has no holes to fill.
     freeBytes: async () => (file.growable ? hostFreeBytes(path) : undefined),

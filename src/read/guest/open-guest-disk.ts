@@ -8,6 +8,7 @@ import { openForReading } from '../../image/open-for-reading.js';
 import type { BlockSource } from '../../io/device.js';
 import { settled } from '../../io/settled.js';
 import { tellsHoles } from '../../io/holes.js';
+import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { ChainGuard, looksLikeQcow2 } from './backing.js';
@@ -88,6 +89,11 @@ export async function openAllMapped(
 ): Promise<GuestDisk> {
   const guard = await ChainGuard.from(image.source);
   return openLayer(image, options, guard, { allMapped: true });
+}
+
+/** Where the VM state of a snapshot begins: at the first L1 entry that maps no guest data. */
+export function vmStateAt({ geometry }: OpenImage, { diskSizeBytes }: Snapshot): number {
+  return l1EntriesFor(diskSizeBytes, geometry) * geometry.l2CoverageBytes;
 }
 
 async function openLayer(

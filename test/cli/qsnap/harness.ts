@@ -97,6 +97,8 @@ const SCHEMAS = [
     'map',
     'usage',
     'tree',
+    'timeline',
+    'hash',
     'prune',
     'audit',
     'dump',

@@ -1,0 +1,57 @@
+import type { Snapshot } from '../../../index.js';
+import { hexOfBytes } from '../../../internal.js';
+import { errorJson } from '../report.js';
+import { isUtf8 } from './bytes.js';
+import type { DiskDigest, HashManifest, VmStateDigest } from './hashed.js';
+
+/** docs/schema/hash.json. */
+export function hashJson({
+  path,
+  algorithm,
+  pieceBytes,
+  disks,
+  vmStates,
+}: HashManifest): Record<string, unknown> {
+  return {
+    filename: path,
+    algorithm,
+    ...(pieceBytes !== undefined && { 'piece-size': pieceBytes }),
+    disks: disks.map(diskJson),
+    'vm-states': vmStates.map(vmStateJson),
+  };
+}
+
+function diskJson({ snapshot, sizeBytes, name, digest, error, pieces }: DiskDigest): object {
+  return {
+    ...snapshotNames(snapshot),
+    file: name,
+    'disk-size': sizeBytes,
+    ...(digest !== undefined && { hash: digest }),
+    ...(error !== undefined && { error: errorJson(error, 'read') }),
+    ...(pieces.length > 0 && {
+      pieces: pieces.map(({ at, length, digest: hash }) => ({ start: at, length, hash })),
+    }),
+  };
+}
+
+function vmStateJson({ snapshot, name, digest, error }: VmStateDigest): object {
+  return {
+    ...snapshotNames(snapshot),
+    file: name,
+    'vm-state-size': snapshot.vmStateBytes,
+    ...(digest !== undefined && { hash: digest }),
+    ...(error !== undefined && { error: errorJson(error, 'read') }),
+  };
+}
+
+function snapshotNames(snapshot: Snapshot | undefined): object {
+  if (snapshot === undefined) return {};
+  const { index, id, name, idBytes, nameBytes, nameIsUtf8 } = snapshot;
+  return {
+    index,
+    id,
+    name,
+    ...(!isUtf8(idBytes) && { 'id-bytes': hexOfBytes(idBytes) }),
+    ...(!nameIsUtf8 && { 'name-bytes': hexOfBytes(nameBytes) }),
+  };
+}

@@ -1,0 +1,71 @@
+import type { Moment, Snapshot } from '../../../index.js';
+import { hexOfBytes } from '../../../internal.js';
+import { utcTimeText } from '../../text.js';
+import { errorJson } from '../report.js';
+import { unreadJson } from '../unread.js';
+import { anomalyText } from './anomaly-text.js';
+import { isUtf8 } from './bytes.js';
+import { isRead, type AllTimelines, type OfImage, type TimelineResult } from './timeline-rows.js';
+
+/** docs/schema/timeline.json. */
+export function timelineJson({ results, moments, anomalies }: AllTimelines): object {
+  return {
+    images: results.map(imageJson),
+    moments: moments.map(momentJson),
+    anomalies: anomalies.map((one) => ({
+      filename: one.path,
+      code: one.code,
+      level: one.level,
+      ...namesJson(one.snapshot),
+      ...(one.other !== undefined && { other: namesJson(one.other) }),
+      ...(one.offNanoseconds !== undefined && {
+        'off-sec': Number(one.offNanoseconds / 1_000_000_000n),
+        'off-nsec': Number(one.offNanoseconds % 1_000_000_000n),
+      }),
+      message: anomalyText(one),
+    })),
+  };
+}
+
+function imageJson(result: TimelineResult): object {
+  if (!isRead(result)) return { filename: result.path, error: errorJson(result.error, 'read') };
+  const { path, image, ancestryUnknown } = result;
+  return {
+    filename: path,
+    snapshots: image.snapshots.length,
+    ...(ancestryUnknown !== undefined && {
+      'ancestry-unknown': errorJson(ancestryUnknown, 'read'),
+    }),
+    ...unreadJson(image),
+  };
+}
+
+function momentJson({ path, kind, date, snapshot }: OfImage<Moment>): object {
+  const raw = {
+    filename: path,
+    kind,
+    date: utcTimeText(date),
+    'date-sec': date.seconds,
+    'date-nsec': date.nanoseconds,
+  };
+  if (snapshot === undefined) return raw;
+  const clock = snapshot.vmClockNanoseconds;
+  return {
+    ...raw,
+    ...namesJson(snapshot),
+    'vm-clock-sec': Number(clock / 1_000_000_000n),
+    'vm-clock-nsec': Number(clock % 1_000_000_000n),
+    'table-entry-offset': snapshot.at,
+  };
+}
+
+function namesJson(snapshot: Snapshot): Record<string, unknown> {
+  const { index, id, name, idBytes, nameBytes, nameIsUtf8 } = snapshot;
+  return {
+    index,
+    id,
+    name,
+    ...(!isUtf8(idBytes) && { 'id-bytes': hexOfBytes(idBytes) }),
+    ...(!nameIsUtf8 && { 'name-bytes': hexOfBytes(nameBytes) }),
+  };
+}
