@@ -32,7 +32,7 @@ test('every task gets its own answer, more tasks than threads', async () => {
 });
 
 test.each([
-  ['hang', 'timeout', { timeoutMs: 150 }],
+  ['hang', 'timeout', { timeoutMs: 2000 }],
   ['hold', 'memory', { heapBytes: 32 * 2 ** 20 }],
   ['throw', 'failed', {}],
   ['end', 'stopped', {}],
