@@ -97,7 +97,7 @@ describeWithNginx('nginx', () => {
     await expect.poll(() => requests().length).toBeGreaterThan(2);
     const asked = requests().flatMap((line) => [...line.matchAll(/(\d+)-(\d+)/g)]);
     expect(requests().length).toBeLessThan(30);
-    const bytes = asked.reduce((sum, [, first, last]) => sum + Number(last) - Number(first) + 1, 0);
-    expect(bytes).toBeLessThan(2 ** 22);
+    const total = asked.reduce((sum, [, first, last]) => sum + Number(last) - Number(first) + 1, 0);
+    expect(total).toBeLessThan(2 ** 22);
   });
 });

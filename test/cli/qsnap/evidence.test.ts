@@ -114,7 +114,7 @@ test('a record takes the place of no file, and a command that is not run leaves 
   expect(readFileSync(there, 'utf8')).toBe('mine');
   const onto = await qsnap(['info', image, '--evidence', image]);
   expect(onto.code).toBe(1);
-  expect(readFileSync(image)).toEqual(Buffer.from(loadFixture('five-snapshots')));
+  expect(Buffer.compare(readFileSync(image), loadFixture('five-snapshots'))).toBe(0);
   const file = join(folder, 'record.json');
   expect((await qsnap(['delete', image, 'one', '--evidence', file])).stderr).toContain(
     'unknown option',
