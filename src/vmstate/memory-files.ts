@@ -24,7 +24,16 @@ export interface MemoryFile {
 const LIME_MAGIC = 0x4c694d45;
 const LIME_HEAD_BYTES = 32;
 
-/** RAM blocks one behind the other, as they are. */
+/**
+ * RAM blocks one behind the other, as they are.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const state = await openVmState(image, findSnapshot(image.snapshots, 'nightly'));
+ * const memoryFile = rawMemoryFile(state.survey.blocks);
+ * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
+ * ```
+ */
 export function rawMemoryFile(blocks: readonly RamBlock[]): MemoryFile {
   let fileAt = 0;
   const placements = blocks.map((block) => {
@@ -35,7 +44,16 @@ export function rawMemoryFile(blocks: readonly RamBlock[]): MemoryFile {
   return { fileBytes: fileAt, heads: [], placements };
 }
 
-/** The guest's address space: a byte of the file is at its guest-physical address, and nothing at those of devices. */
+/**
+ * The guest's address space: a byte of the file is at its guest-physical address, and nothing at those of devices.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const state = await openVmState(image, findSnapshot(image.snapshots, 'nightly'));
+ * const memoryFile = paddedMemoryFile(await state.memoryMap());
+ * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
+ * ```
+ */
 export function paddedMemoryFile({ ranges }: MemoryMap): MemoryFile {
   const placements = withoutVgaWindow(ranges).map(({ address, ...range }) => {
     return { ...placementOf(range), fileAt: address };
@@ -44,7 +62,16 @@ export function paddedMemoryFile({ ranges }: MemoryMap): MemoryFile {
   return { fileBytes: last === undefined ? 0 : last.fileAt + last.bytes, heads: [], placements };
 }
 
-/** LiME: a head of 32 bytes before each stretch. Source: LiME's `doc/README.md`, version 1. */
+/**
+ * LiME: a head of 32 bytes before each stretch. Source: LiME's `doc/README.md`, version 1.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const state = await openVmState(image, findSnapshot(image.snapshots, 'nightly'));
+ * const memoryFile = limeMemoryFile(await state.memoryMap());
+ * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
+ * ```
+ */
 export function limeMemoryFile({ ranges }: MemoryMap): MemoryFile {
   let at = 0;
   const heads: { at: number; bytes: Uint8Array }[] = [];
@@ -63,7 +90,16 @@ export function limeMemoryFile({ ranges }: MemoryMap): MemoryFile {
   return { fileBytes: at, heads, placements };
 }
 
-/** An ELF core as QEMU's `dump-guest-memory` makes it: a note for each processor, a segment for each stretch of RAM. */
+/**
+ * An ELF core as QEMU's `dump-guest-memory` makes it: a note for each processor, a segment for each stretch of RAM.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const state = await openVmState(image, findSnapshot(image.snapshots, 'nightly'));
+ * const memoryFile = elfMemoryFile(await state.memoryMap(), await state.registers());
+ * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
+ * ```
+ */
 export function elfMemoryFile({ ranges }: MemoryMap, cpus: readonly CpuRegisters[]): MemoryFile {
   const segments = withoutVgaWindow(ranges).map(({ address, ...range }) => {
     return { ...placementOf(range), address };

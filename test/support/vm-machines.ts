@@ -128,7 +128,7 @@ class Machine {
   async untilHalted(): Promise<void> {
     for (let tries = 0; tries < 600; tries += 1) {
       const said = await this.monitor('info registers');
-      if (said.includes('R15=000000000000f00d') && said.includes('HLT=1')) return;
+      if (said.includes('=000000000000f00d') && said.includes('HLT=1')) return;
       await wait(100);
     }
     throw new Error('the machine does not come to its end');

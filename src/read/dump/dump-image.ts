@@ -28,6 +28,12 @@ export interface DumpOptions extends Stoppable {
  * it can be. Each table is read once, however many pointers lead to it, so that time and memory are bounded by the
  * length of the file.
  *
+ * ```ts
+ * for await (const fields of dumpImage(await openForDump(device))) {
+ *   for (const { name, at, problem } of fields) console.log(at, name, problem);
+ * }
+ * ```
+ *
  * @throws QsnapError READ_FAILED, ABORTED.
  */
 export async function* dumpImage(

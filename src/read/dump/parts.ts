@@ -1,4 +1,11 @@
-/** The parts of an image that can be dumped, in the order in which they are. */
+/**
+ * The parts of an image that can be dumped, in the order in which they are.
+ *
+ * ```ts
+ * const dumpable = await openForDump(device);
+ * for await (const fields of dumpImage(dumpable, { parts: DUMP_PARTS })) console.log(fields.length);
+ * ```
+ */
 export const DUMP_PARTS = [
   'header',
   'extensions',

@@ -18,10 +18,10 @@ const COLUMN_BYTES_MAX = 64 * MiB;
  * and hashed once as far as they are alike from their beginning, or from that of a piece.
  *
  * ```ts
- * const image = await openImage(source);
+ * const image = await openImage(device);
  * const disks = [{ snapshot: undefined, disk: await openGuestDisk(image) }];
  * const [active] = await hashDisks(image, disks, { newHasher: newSha256 });
- * console.log(active.digest);
+ * console.log(active?.digest);
  * ```
  *
  * A disk that can't be read whole has an error in place of a hash; pieces before the damage are told.

@@ -35,7 +35,7 @@ export const LOCATED_OWNERS_MAX = 1000;
  *
  * ```ts
  * const [found] = await locateClusters(await openForReading(device), [5]);
- * for (const { kind, snapshot, guestOffset } of found.owners) console.log(kind, snapshot, guestOffset);
+ * for (const { kind, guestOffset } of found?.owners ?? []) console.log(kind, guestOffset);
  * ```
  *
  * @param clusters numbers of host clusters: offsets divided by the size of a cluster.

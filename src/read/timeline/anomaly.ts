@@ -1,6 +1,12 @@
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 
-/** What is odd about the dates, clocks, ids and names of an image. The codes are stable. */
+/**
+ * What is odd about the dates, clocks, ids and names of an image. The codes are stable.
+ *
+ * ```ts
+ * for (const [code, { meaning }] of Object.entries(ANOMALIES)) console.log(code, meaning);
+ * ```
+ */
 export const ANOMALIES = {
   DATE_ZERO: { level: 'warning', meaning: 'the date is 0: nobody set it, or a program hid it' },
   NANOSECONDS_INVALID: {

@@ -193,6 +193,13 @@ export async function openVmState(
 /**
  * The places of `length` bytes of memory from a guest-physical address on.
  *
+ * ```ts
+ * const image = await openImage(device);
+ * const state = await openVmState(image, findSnapshot(image.snapshots, 'nightly'));
+ * const places = placesAt(await state.memoryMap(), 0x7c00, 512);
+ * console.log(await state.readMemory(places, 512));
+ * ```
+ *
  * @throws QsnapError RANGE_INVALID where some of them are no RAM.
  */
 export function placesAt(map: MemoryMap, address: number, length: number): readonly Placement[] {
@@ -213,7 +220,18 @@ export function placesAt(map: MemoryMap, address: number, length: number): reado
   });
 }
 
-/** The places of a whole RAM block, or of a part of it. */
+/**
+ * The places of a part of a RAM block.
+ *
+ * ```ts
+ * const image = await openImage(device);
+ * const state = await openVmState(image, findSnapshot(image.snapshots, 'nightly'));
+ * const [block] = state.survey.blocks;
+ * if (block) console.log(await state.readMemory(placesInBlock(block, 0, 512), 512));
+ * ```
+ *
+ * @throws QsnapError RANGE_INVALID where the block ends before.
+ */
 export function placesInBlock(
   block: RamBlock,
   offset: number,
