@@ -5,7 +5,7 @@ import { startProgress, type Progress } from '../progress.js';
 import { shownLocation } from '../remote/location.js';
 import { openSource, type OpenedSource } from '../remote/open-source.js';
 import { oneSafeLine } from '../text.js';
-import { printJson, printWarning, type Context } from './context.js';
+import { printJson, printLines, printWarning, type Context } from './context.js';
 import { errorJson, reportFailure } from './report.js';
 import { lacks, warnOfUnread } from './unread.js';
 
@@ -87,6 +87,24 @@ export interface Told {
   readonly lines: readonly string[];
   /** Whether all that was asked for could be read. */
   readonly isWhole: boolean;
+}
+
+/** Tells of one image, or why it can't be told. */
+export async function tellOfImage(
+  path: string,
+  context: Context,
+  tell: () => Promise<Told>,
+): Promise<ExitCode> {
+  try {
+    const told = await tell();
+    if (context.json) printJson(context, told.json);
+    else printLines(context, told.lines);
+    return told.isWhole ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
+  } catch (error) {
+    reportFailure(error, path, 'read', context);
+    if (context.json) printJson(context, { error: errorJson(error, 'read') });
+    return EXIT_CODES.notDone.code;
+  }
 }
 
 /**

@@ -21,11 +21,11 @@ import {
   type FieldWords,
   type Piece,
   type Said,
+  type Say,
 } from './piece.js';
 
 const OF = { part: 'header', structure: 'header' } as const;
 
-type Say = (value: number | bigint) => Said;
 const bytes: Say = (value) => ({ text: `${value} bytes` });
 
 const V2: FieldWords<typeof HEADER_V2> = {

@@ -17,6 +17,9 @@ export interface Said {
   readonly expected?: string | undefined;
 }
 
+/** Says something of a value. */
+export type Say = (value: number | bigint) => Said;
+
 type Of = Pick<DumpedField, 'part' | 'structure'>;
 
 /** The name of each field of a layout, and what is said of its value. */

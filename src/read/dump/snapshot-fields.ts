@@ -14,10 +14,8 @@ import {
   offsetWords,
   type FieldWords,
   type Piece,
-  type Said,
+  type Say,
 } from './piece.js';
-
-type Say = (value: number | bigint) => Said;
 
 /** What the values of an entry are judged by. */
 export interface EntryLimits {

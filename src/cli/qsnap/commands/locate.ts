@@ -1,10 +1,9 @@
 import { locateClusters, locateGuest } from '../../../index.js';
-import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { printJson, printLines, type Context } from '../context.js';
+import type { ExitCode } from '../../exit-codes.js';
+import type { Context } from '../context.js';
 import { clusterJson, guestJson } from '../present/locate-json.js';
 import { clusterLines, guestLines } from '../present/locate-text.js';
-import { withImage, type OpenedImage, type Told } from '../reading.js';
-import { errorJson, reportFailure } from '../report.js';
+import { tellOfImage, withImage, type OpenedImage, type Told } from '../reading.js';
 import { selectSnapshot } from '../selection.js';
 import { unreadJson } from '../unread.js';
 
@@ -23,22 +22,15 @@ export async function locate(
   flags: LocateFlags,
   context: Context,
 ): Promise<ExitCode> {
-  try {
-    const told = await context.io.interruptible((signal) =>
+  return tellOfImage(path, context, () =>
+    context.io.interruptible((signal) =>
       withImage(path, context, (open) =>
         flags.guest === undefined
           ? tellOfCluster(open, flags, signal)
           : tellOfGuest(open, flags.guest, flags),
       ),
-    );
-    if (context.json) printJson(context, told.json);
-    else printLines(context, told.lines);
-    return told.isWhole ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
-  } catch (error) {
-    reportFailure(error, path, 'read', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'read') });
-    return EXIT_CODES.notDone.code;
-  }
+    ),
+  );
 }
 
 async function tellOfGuest(

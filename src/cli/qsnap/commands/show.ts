@@ -4,19 +4,18 @@ import {
   type ReadableImage,
   type Snapshot,
 } from '../../../index.js';
-import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
-import { printJson, printLines, type Context } from '../context.js';
+import type { ExitCode } from '../../exit-codes.js';
+import type { Context } from '../context.js';
 import { snapshotDetailJson } from '../present/snapshot-json.js';
 import { snapshotDetailLines } from '../present/snapshot-text.js';
-import { placeOf, withImage } from '../reading.js';
-import { errorJson, reportFailure } from '../report.js';
+import { placeOf, tellOfImage, withImage } from '../reading.js';
 import { selectSnapshot } from '../selection.js';
 import { unreadJson } from '../unread.js';
 
 /** `qsnap show IMAGE SNAPSHOT` */
 export async function show(path: string, selector: string, context: Context): Promise<ExitCode> {
-  try {
-    const told = await withImage(path, context, async (open) => {
+  return tellOfImage(path, context, () =>
+    withImage(path, context, async (open) => {
       const snapshot = selectSnapshot(open.image, selector);
       const place = await placeOf(open, context);
       const vmState = await vmStateOf(open.image, snapshot);
@@ -31,15 +30,8 @@ export async function show(path: string, selector: string, context: Context): Pr
         },
         lines: snapshotDetailLines(open.path, snapshot, place, vmState),
       };
-    });
-    if (context.json) printJson(context, told.json);
-    else printLines(context, told.lines);
-    return told.isWhole ? EXIT_CODES.done.code : EXIT_CODES.notDone.code;
-  } catch (error) {
-    reportFailure(error, path, 'read', context);
-    if (context.json) printJson(context, { error: errorJson(error, 'read') });
-    return EXIT_CODES.notDone.code;
-  }
+    }),
+  );
 }
 
 /** What the disk of a snapshot maps as VM state; undefined where its L1 table can't be read. */

@@ -1,8 +1,6 @@
-import type { Snapshot } from '../../../index.js';
-import { hexOfBytes } from '../../../internal.js';
 import { errorJson } from '../report.js';
-import { isUtf8 } from './bytes.js';
 import type { DiskDigest, HashManifest, VmStateDigest } from './hashed.js';
+import { snapshotNamesJson } from './snapshot-json.js';
 
 /** docs/schema/hash.json. */
 export function hashJson({
@@ -23,7 +21,7 @@ export function hashJson({
 
 function diskJson({ snapshot, sizeBytes, name, digest, error, pieces }: DiskDigest): object {
   return {
-    ...snapshotNames(snapshot),
+    ...(snapshot && snapshotNamesJson(snapshot)),
     file: name,
     'disk-size': sizeBytes,
     ...(digest !== undefined && { hash: digest }),
@@ -36,22 +34,10 @@ function diskJson({ snapshot, sizeBytes, name, digest, error, pieces }: DiskDige
 
 function vmStateJson({ snapshot, name, digest, error }: VmStateDigest): object {
   return {
-    ...snapshotNames(snapshot),
+    ...snapshotNamesJson(snapshot),
     file: name,
     'vm-state-size': snapshot.vmStateBytes,
     ...(digest !== undefined && { hash: digest }),
     ...(error !== undefined && { error: errorJson(error, 'read') }),
-  };
-}
-
-function snapshotNames(snapshot: Snapshot | undefined): object {
-  if (snapshot === undefined) return {};
-  const { index, id, name, idBytes, nameBytes, nameIsUtf8 } = snapshot;
-  return {
-    index,
-    id,
-    name,
-    ...(!isUtf8(idBytes) && { 'id-bytes': hexOfBytes(idBytes) }),
-    ...(!nameIsUtf8 && { 'name-bytes': hexOfBytes(nameBytes) }),
   };
 }

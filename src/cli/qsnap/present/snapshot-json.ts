@@ -45,6 +45,18 @@ export function snapshotJson(
   };
 }
 
+/** Which snapshot it is, in documents of other commands. */
+export function snapshotNamesJson(snapshot: Snapshot): Record<string, unknown> {
+  const { index, id, name, idBytes, nameBytes, nameIsUtf8 } = snapshot;
+  return {
+    index,
+    id,
+    name,
+    ...(!isUtf8(idBytes) && { 'id-bytes': hexOfBytes(idBytes) }),
+    ...(!nameIsUtf8 && { 'name-bytes': hexOfBytes(nameBytes) }),
+  };
+}
+
 /** The snapshot that the active disk grew from, as far as one look tells. */
 export function appliedLast({ equal, grewFrom }: ActivePlace): number | undefined {
   return equal.size === 1 ? [...equal][0] : grewFrom?.nearest.index;

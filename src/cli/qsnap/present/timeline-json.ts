@@ -1,10 +1,9 @@
-import type { Moment, Snapshot } from '../../../index.js';
-import { hexOfBytes } from '../../../internal.js';
+import type { Moment } from '../../../index.js';
 import { utcTimeText } from '../../text.js';
 import { errorJson } from '../report.js';
 import { unreadJson } from '../unread.js';
 import { anomalyText } from './anomaly-text.js';
-import { isUtf8 } from './bytes.js';
+import { snapshotNamesJson } from './snapshot-json.js';
 import { isRead, type AllTimelines, type OfImage, type TimelineResult } from './timeline-rows.js';
 
 /** docs/schema/timeline.json. */
@@ -16,8 +15,8 @@ export function timelineJson({ results, moments, anomalies }: AllTimelines): obj
       filename: one.path,
       code: one.code,
       level: one.level,
-      ...namesJson(one.snapshot),
-      ...(one.other !== undefined && { other: namesJson(one.other) }),
+      ...snapshotNamesJson(one.snapshot),
+      ...(one.other !== undefined && { other: snapshotNamesJson(one.other) }),
       ...(one.offNanoseconds !== undefined && {
         'off-sec': Number(one.offNanoseconds / 1_000_000_000n),
         'off-nsec': Number(one.offNanoseconds % 1_000_000_000n),
@@ -52,20 +51,9 @@ function momentJson({ path, kind, date, snapshot }: OfImage<Moment>): object {
   const clock = snapshot.vmClockNanoseconds;
   return {
     ...raw,
-    ...namesJson(snapshot),
+    ...snapshotNamesJson(snapshot),
     'vm-clock-sec': Number(clock / 1_000_000_000n),
     'vm-clock-nsec': Number(clock % 1_000_000_000n),
     'table-entry-offset': snapshot.at,
-  };
-}
-
-function namesJson(snapshot: Snapshot): Record<string, unknown> {
-  const { index, id, name, idBytes, nameBytes, nameIsUtf8 } = snapshot;
-  return {
-    index,
-    id,
-    name,
-    ...(!isUtf8(idBytes) && { 'id-bytes': hexOfBytes(idBytes) }),
-    ...(!nameIsUtf8 && { 'name-bytes': hexOfBytes(nameBytes) }),
   };
 }
