@@ -27,6 +27,8 @@ const counted = new Set(['unit', 'contract']);
 export default defineConfig({
   test: {
     testTimeout: 60_000,
+    // Images are made before the tests of a file: on a busy machine that takes as long as a test.
+    hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
     setupFiles: ['test/support/setup.ts'],
