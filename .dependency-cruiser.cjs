@@ -55,6 +55,11 @@ module.exports = {
     ),
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
+      'read/scan',
+      [...IMAGE, 'vmstate'],
+      'scan looks through clusters that nothing refers to for what is left in them; it never writes.',
+    ),
+    layer(
       'read/vmstate',
       [...IMAGE, 'vmstate', 'read/guest'],
       'vmstate reads saved machines; it never writes.',
@@ -112,7 +117,7 @@ module.exports = {
     ),
     layer(
       'make/rescue',
-      [...IMAGE, 'make/new', 'make/copy', 'edit/repair'],
+      [...IMAGE, 'read/scan', 'make/new', 'make/copy', 'edit/repair'],
       'rescue finds what is left of an image, and writes it to a new one.',
     ),
     layer(

@@ -5,7 +5,6 @@ import { stoppableImage, type Stoppable } from '../io/stoppable.js';
 import { COMPRESSED, offsetOf, packedClusters } from '../l1l2/entry.js';
 import { newRuns, readRuns } from '../l1l2/runs.js';
 import { NO_PROBLEM, scanOf, type Scan } from '../l1l2/scan.js';
-import type { DiskSet } from './disk-sets.js';
 import { OwnerMap } from './owner-map.js';
 import type { Pointers } from './pointers.js';
 import { disksOf, walkL1Tables, walkReferences, type ReferenceVisitor } from './walk.js';
@@ -50,48 +49,69 @@ export async function mapOwners(opened: OpenImage, { signal }: Stoppable = {}): 
 export async function ownersBehind(
   image: OpenImage,
   pointers: Pointers,
-  more: Pick<ReferenceVisitor, 'bitmapEntry'> & {
-    readonly oddTable?: (at: number, words: Uint32Array) => void;
-  } = {},
+  more: MoreReferences = {},
 ): Promise<OwnerMap> {
-  const format = tableFormat(image);
-  const scan = scanOf(format, true);
   const { disks } = pointers;
-  const data = new OwnerMap(disks, format.fileClusters);
+  const data = new OwnerMap(disks, tableFormat(image).fileClusters);
   // A disk that points at a table twice has its clusters all the same.
   const sets = Array.from(pointers.sets, (set) => disks.distinct(set));
-  if (image.header.externalDataFile) return data;
+  const add = (first: number, length: number, table: number): void => {
+    data.add(first, length, sets[table]!);
+  };
+  await visitOwned(image, pointers, add, more);
+  return data;
+}
+
+/** What else is told of, in the same walk. */
+type MoreReferences = Pick<ReferenceVisitor, 'bitmapEntry'> & {
+  readonly oddTable?: (at: number, words: Uint32Array) => void;
+};
+
+/** Is told of host clusters in a row that the entries of a table name, and of the table's index. */
+type AddOwned = (first: number, length: number, table: number) => void;
+
+/**
+ * Tells of the host clusters of guest data and VM state that L2 tables name. Entries that can't be right name none.
+ *
+ * @param add may be told of clusters behind the end of the file.
+ */
+export async function visitOwned(
+  image: OpenImage,
+  pointers: Pointers,
+  add: AddOwned,
+  more: MoreReferences = {},
+): Promise<void> {
+  const scan = scanOf(tableFormat(image), true);
+  if (image.header.externalDataFile) return;
   const runs = newRuns(scan);
   await walkReferences(image, pointers, {
     ...(more.bitmapEntry !== undefined && { bitmapEntry: more.bitmapEntry }),
     l2Table: (index, stored) => {
-      const owners = sets[index]!;
       if (readRuns(stored, scan, runs) === NO_PROBLEM) {
         for (let run = 0; run < runs.count; run++) {
-          data.add(runs.clusters[run]!, runs.lengths[run]!, owners);
+          add(runs.clusters[run]!, runs.lengths[run]!, index);
         }
         return;
       }
       swapWords(stored);
       more.oddTable?.(pointers.offsets[index]!, stored);
-      addEntries(stored, scan, owners, data);
+      addEntries(stored, scan, index, add);
     },
   });
-  return data;
 }
 
 /** Adds the clusters of a table in host order, entry by entry. */
-function addEntries(words: Uint32Array, scan: Scan, owners: DiskSet, to: OwnerMap): void {
+function addEntries(words: Uint32Array, scan: Scan, table: number, add: AddOwned): void {
   const { stride, clusterBits } = scan;
   const clusterBytes = 2 ** clusterBits;
   for (let i = 0; i < words.length; i += stride) {
     const [high, low] = [words[i]!, words[i + 1]!];
     if ((high & COMPRESSED) !== 0) {
       const { first, last } = packedClusters(high, low, clusterBits);
-      to.add(first, last - first + 1, owners);
+      add(first, last - first + 1, table);
       continue;
     }
     const offset = offsetOf(high, low);
-    if (offset !== 0 && offset % clusterBytes === 0) to.add(offset / clusterBytes, 1, owners);
+    if (offset !== 0 && offset % clusterBytes === 0) add(offset / clusterBytes, 1, table);
   }
 }

@@ -86,7 +86,9 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/make/rescue/cluster-size.ts':
     'offsets of damaged headers are judged before they are narrowed',
   'src/make/rescue/head.ts': 'fields of damaged headers are judged before they are narrowed',
-  'src/make/rescue/snapshot-entries.ts':
+  'src/read/scan/find-other.ts':
+    'fields of headers that were found are judged before they are narrowed',
+  'src/read/scan/snapshot-entries.ts':
     'sizes of damaged entries are judged before they are narrowed',
   'src/make/new/first-cluster.ts': '64-bit header fields',
   'src/edit/tx/undo-file.ts': '64-bit fields of the undo file',

@@ -7,7 +7,7 @@ import { decodeHeader } from '../../qcow2/header.js';
 import type { RawHeader } from '../../qcow2/raw-header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { MAGIC } from '../../qcow2/spec.js';
-import { guessGeometry, LowestBits } from './guess-geometry.js';
+import { guessGeometry, LowestBits } from '../../read/scan/guess-geometry.js';
 import type { SweepOptions } from './sweep-file.js';
 
 /** Cluster sizes that an image may have, where what its header says is in doubt. */

@@ -3,7 +3,7 @@ import type { ClusterSet } from '../../refcount/cluster-set.js';
 import { flawOfL2Entry, mendedL2Entry } from '../../edit/repair/mend-entry.js';
 import type { Evidence } from './evidence.js';
 import { applyMended } from './mend-pointers.js';
-import { isSoundL2 } from './table-contents.js';
+import { isSoundL2 } from '../../read/scan/table-contents.js';
 import { clusterOfEntry, entriesPastEnd } from './weigh.js';
 
 /** What an L2 table becomes in the copy: it has no entry that can't be right. */

@@ -3,7 +3,7 @@ import type { BlockSource } from '../../io/device.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import type { Scan } from '../../l1l2/scan.js';
 import type { RescueHead } from './head.js';
-import type { SweptFile } from './sweep-file.js';
+import type { ClusterContents } from '../../read/scan/cluster-looks.js';
 import type { RefcountHints } from './stored-refcounts.js';
 
 /** All that a damaged file offers, before anybody decides what it means. */
@@ -13,7 +13,7 @@ export interface Evidence {
   readonly head: RescueHead;
   readonly format: TableFormat;
   readonly scan: Scan;
-  readonly swept: SweptFile;
+  readonly swept: ClusterContents;
   readonly refcounts: RefcountHints;
   /** Where else the image's own structures lie, if they can be believed: snapshot table and bitmaps. */
   readonly ownRegions: readonly { readonly at: number; readonly bytes: number }[];

@@ -5,7 +5,7 @@ import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
-import type { L1Candidate } from './classify.js';
+import type { L1Candidate } from '../../read/scan/find-l1s.js';
 import { isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
 import { isSizePossible, L1_ENTRIES_MAX, L1Room } from './l1-room.js';
 import {

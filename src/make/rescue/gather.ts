@@ -10,10 +10,11 @@ import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { refuseNamedDataFile } from './data-file.js';
 import type { Evidence } from './evidence.js';
-import { guessGeometry } from './guess-geometry.js';
+import { guessGeometry } from '../../read/scan/guess-geometry.js';
 import { headWithout, readRescueHead, type RescueHead } from './head.js';
 import { findOldHead } from './old-header.js';
-import { sweepFile, type SweptFile, type SweepOptions } from './sweep-file.js';
+import type { ClusterContents } from '../../read/scan/cluster-looks.js';
+import { sweepFile, type SweepOptions } from './sweep-file.js';
 import { readRefcountHints } from './stored-refcounts.js';
 
 /** How a rescue is told what can't be found out. */
@@ -61,7 +62,7 @@ async function swept(
 
 async function withHead(
   rest: Pick<Evidence, 'source' | 'fileSizeBytes' | 'format' | 'scan'>,
-  file: SweptFile,
+  file: ClusterContents,
   head: RescueHead,
   { diskSizeBytes }: RescueOptions,
 ): Promise<Evidence> {

@@ -5,7 +5,7 @@ import { walkTables } from '../../refs/tables.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { flawOfL2Entry } from '../../edit/repair/mend-entry.js';
 import { isCutOff, type Evidence } from './evidence.js';
-import { isSoundL2 } from './table-contents.js';
+import { isSoundL2 } from '../../read/scan/table-contents.js';
 import { clusterOfEntry, entriesPastEnd, type WeighedTables } from './weigh.js';
 
 /** Where L2 entries with a flipped bit led before: by table, then by the index of the entry. */

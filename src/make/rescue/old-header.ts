@@ -2,7 +2,7 @@ import { walkTables } from '../../refs/tables.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { clusterAt, holdsTable, isPlace, type Evidence } from './evidence.js';
 import { readRescueHead, type RescueHead } from './head.js';
-import { isSoundL2 } from './table-contents.js';
+import { isSoundL2 } from '../../read/scan/table-contents.js';
 import { clusterOfEntry } from './weigh.js';
 
 const OLD_HEADERS_TRIED = 64;

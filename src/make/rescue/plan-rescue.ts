@@ -4,11 +4,11 @@ import { neighbourText } from '../../image/one-bit.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { gatherEvidence, nothingFound, type RescueOptions } from './gather.js';
-import { findL1s } from './classify.js';
+import { findL1s } from '../../read/scan/find-l1s.js';
 import { clusterSizesInDoubt } from './cluster-size.js';
 import { refuseUnnamedDataFile } from './data-file.js';
 import { withBelievedRefcounts } from './believed-refcounts.js';
-import type { Evidence } from './evidence.js';
+import { holdsTable, isZeroAt, l1ClusterCount, type Evidence } from './evidence.js';
 import { findRoots } from './find-roots.js';
 import { mendPointers, type PointerFindings } from './mend-pointers.js';
 import { addMetadata } from './orphans.js';
@@ -92,7 +92,12 @@ async function planWith(source: BlockSource, options: RescueOptions): Promise<Re
   const entries = head.pointers?.l1Entries ?? 0;
   const needed = l1EntriesFor(head.diskSizeBytes ?? 0, format.geometry);
   const wanted = Math.max(needed, Math.min(entries, needed + 64));
-  const candidates = await findL1s(stored, wanted === 0 ? undefined : wanted);
+  const candidates = await findL1s(
+    stored.swept.tables,
+    Math.max(1, l1ClusterCount(wanted, stored)),
+    { isTable: (at) => holdsTable(at, stored), isZero: (at) => isZeroAt(at, stored) },
+    stored,
+  );
   const named = await findRoots(stored, snapshots, candidates);
   const evidence = await withBelievedRefcounts(stored, named);
   const found = evidence === stored ? named : await findRoots(evidence, snapshots, candidates);

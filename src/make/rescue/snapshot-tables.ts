@@ -1,9 +1,8 @@
 import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { oneBitNeighbours } from '../../image/one-bit.js';
-import { KiB, roundUp } from '../../base/units.js';
 import { isPlace, type Evidence } from './evidence.js';
-import { findEntries } from './snapshot-entries.js';
+import { readEntries } from '../../read/scan/read-entries.js';
 
 /** Snapshots by what names them, each L1 table once. */
 export interface FoundSnapshots {
@@ -16,10 +15,6 @@ export interface FoundSnapshots {
   /** By other tables, older ones mostly, and behind the end of the named one. */
   readonly others: readonly Snapshot[];
 }
-
-const FIRST_READ_BYTES = 4 * KiB;
-/** Longer than any entry. */
-const ENTRY_BYTES_MAX = 256 * KiB;
 
 /** Finds all that is left of snapshot tables. */
 export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots> {
@@ -37,9 +32,14 @@ export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots>
     known.add(key);
     to.push(snapshot);
   };
+  const { source, fileSizeBytes, format } = evidence;
+  const { clusterBytes } = format.geometry;
+  const diskSizeBytes = head.diskSizeBytes ?? 0;
+  const read = (place: number, isNamed: boolean) =>
+    readEntries(source, { at: place, clusterBytes, fileSizeBytes, diskSizeBytes, isNamed });
   let end = 0;
   if (at !== undefined) {
-    const table = await readEntries(at, starts.has(stored) || at === stored, evidence);
+    const table = await read(at, starts.has(stored) || at === stored);
     table.snapshots.forEach((snapshot, i) => {
       // A count of 65,536 and more is no count.
       add(i < Math.min(claimed ?? 0, LIMITS.snapshotsMax.value) ? named : others, snapshot);
@@ -49,7 +49,7 @@ export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots>
   for (const start of swept.snapshotTables) {
     const isRead = at !== undefined && start >= at && start < end;
     if (isRead) continue;
-    const table = await readEntries(start, false, evidence);
+    const table = await read(start, false);
     for (const snapshot of table.snapshots) add(others, snapshot);
   }
   const region = { at: at ?? 0, bytes: Math.max(0, end - (at ?? 0)) };
@@ -72,28 +72,6 @@ function tableAt(
   if (near !== undefined) return near;
   // The first entry may be the damaged one.
   return isPlace(stored, evidence) ? stored : undefined;
-}
-
-/** The entries of a table, as far as they go on within the clusters that it fills. */
-async function readEntries(
-  at: number,
-  isNamed: boolean,
-  evidence: Evidence,
-): Promise<{ snapshots: readonly Snapshot[]; bytes: number }> {
-  const { source, fileSizeBytes, format, head } = evidence;
-  const { clusterBytes } = format.geometry;
-  const diskSizeBytes = head.diskSizeBytes ?? 0;
-  const context = { at, clusterBytes, fileSizeBytes, diskSizeBytes, isNamed };
-  const most = Math.min(LIMITS.snapshotTableBytesMax.value, roundUp(fileSizeBytes - at, 8));
-  for (let wanted = FIRST_READ_BYTES; ; wanted *= 4) {
-    // What lies past the end of the file reads as zeros: a name that is cut is a name.
-    const bytes = new Uint8Array(wanted);
-    await source.readBatch([{ at, into: bytes }]);
-    const { snapshots, end, goesOn } = findEntries(bytes, context);
-    if (!goesOn || wanted >= most + ENTRY_BYTES_MAX) {
-      return { snapshots, bytes: roundUp(end, clusterBytes) };
-    }
-  }
 }
 
 function keyOf({ l1, idBytes, nameBytes }: Snapshot): string {

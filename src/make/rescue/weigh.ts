@@ -6,7 +6,7 @@ import type { ClusterSet } from '../../refcount/cluster-set.js';
 import { newCounts, type Counts } from '../../refcount/counts.js';
 import type { Evidence } from './evidence.js';
 import type { Root } from './root.js';
-import { isSoundL2, contentsAsL2 } from './table-contents.js';
+import { isSoundL2, contentsAsL2 } from '../../read/scan/table-contents.js';
 
 /** What the L2 tables of some roots hold, by their place. */
 export interface WeighedTables {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { utf8Bytes } from '../../../../src/base/text.js';
 import { encodeSnapshotTable, extraDataOf } from '../../../../src/qcow2/snapshot-table.js';
-import { findEntries } from '../../../../src/make/rescue/snapshot-entries.js';
+import { findEntries } from '../../../../src/read/scan/snapshot-entries.js';
 
 const CLUSTER = 4096;
 const context = {

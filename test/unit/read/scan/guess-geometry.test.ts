@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { memoryDevice } from '../../../../src/io/memory.js';
-import { guessGeometry } from '../../../../src/make/rescue/guess-geometry.js';
+import { guessGeometry } from '../../../../src/read/scan/guess-geometry.js';
 import { loadFixture } from '../../../support/fixture.js';
 
 /** What is told of an image without its first cluster. */

@@ -1,6 +1,6 @@
 import { COMPRESSED, COPIED, offsetOf } from '../../l1l2/entry.js';
 import { walkTables } from '../../refs/tables.js';
-import { holdsTable, isZeroAt, l1ClusterCount, type Evidence } from './evidence.js';
+import type { TableGround } from './table-votes.js';
 
 /** A cluster, or several in a row, that look like an L1 table: most pointers lead to tables. */
 export interface L1Candidate {
@@ -11,6 +11,14 @@ export interface L1Candidate {
   readonly copied: number;
 }
 
+/** What lies at host offsets, which may be anything. */
+export interface Leads {
+  /** Whether something that looks like a table begins there. */
+  isTable(at: number): boolean;
+  /** Whether a cluster of zeros begins there. */
+  isZero(at: number): boolean;
+}
+
 /** The pointers of a cluster that is taken for an L1 table. */
 interface Look {
   readonly pointers: number;
@@ -18,23 +26,24 @@ interface Look {
 }
 
 /**
- * Finds the L1 tables among the tables of a scan: most of their entries lead to tables. Neighbouring clusters are
- * taken for one L1 table, of at most as many clusters as the disk needs.
+ * Finds the L1 tables among clusters that look like tables: most of their entries lead to tables. Neighbouring clusters
+ * are taken for one L1 table, of at most as many clusters as the disk needs.
  *
- * @param entries of an L1 table of this image; undefined where its size is not known.
+ * @param tables host offsets, ascending.
+ * @param clustersOfOne how many clusters an L1 table of this image takes.
  */
 export async function findL1s(
-  evidence: Evidence,
-  entries: number | undefined,
+  tables: Float64Array,
+  clustersOfOne: number,
+  leads: Leads,
+  { source, format }: TableGround,
 ): Promise<readonly L1Candidate[]> {
-  const { source, swept, format } = evidence;
   const { clusterBytes } = format.geometry;
   const looks: { readonly at: number; readonly look: Look }[] = [];
-  await walkTables(source, swept.tables, clusterBytes, (index, words) => {
-    const look = lookForTables(words, evidence);
-    if (look !== undefined) looks.push({ at: swept.tables[index]!, look });
+  await walkTables(source, tables, clusterBytes, (index, words) => {
+    const look = lookForTables(words, leads);
+    if (look !== undefined) looks.push({ at: tables[index]!, look });
   });
-  const clustersOfOne = entries === undefined ? 1 : Math.max(1, l1ClusterCount(entries, evidence));
   const found: L1Candidate[] = [];
   for (const { at, look } of looks) {
     const last = found.at(-1);
@@ -51,7 +60,7 @@ export async function findL1s(
   return found;
 }
 
-function lookForTables(words: Uint32Array, evidence: Evidence): Look | undefined {
+function lookForTables(words: Uint32Array, { isTable, isZero }: Leads): Look | undefined {
   let [pointers, copied, leads, zeros] = [0, 0, 0, 0];
   for (let i = 0; i < words.length; i += 2) {
     const high = words[i]!;
@@ -60,8 +69,8 @@ function lookForTables(words: Uint32Array, evidence: Evidence): Look | undefined
     const at = offsetOf(high, words[i + 1]!);
     pointers += 1;
     if ((high & COPIED) !== 0) copied += 1;
-    if (holdsTable(at, evidence)) leads += 1;
-    else if (isZeroAt(at, evidence)) zeros += 1;
+    if (isTable(at)) leads += 1;
+    else if (isZero(at)) zeros += 1;
     // Guest data that follows each other is soon told from tables.
     if (pointers - zeros >= 64 && leads === 0) return undefined;
   }

@@ -12,7 +12,7 @@ import {
   ZERO_FLAG,
 } from '../../l1l2/entry.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import type { SweepOptions } from './sweep-file.js';
+import type { Stoppable } from '../../io/stoppable.js';
 
 /** What tables say of an image whose header is lost. */
 export interface GuessedGeometry {
@@ -40,7 +40,7 @@ const ODD_ONES = 8;
 export async function guessGeometry(
   source: BlockSource,
   fileSizeBytes: number,
-  { signal }: SweepOptions = {},
+  { signal }: Stoppable = {},
 ): Promise<GuessedGeometry | undefined> {
   const lowestBits = new LowestBits(fileSizeBytes);
   const buffer = newIoBytes(Math.min(BATCH_BYTES, roundUp(fileSizeBytes, SECTOR_BYTES)));

@@ -8,12 +8,12 @@ import {
   firstLook,
   NO_TABLE,
   PERHAPS_TABLE,
-} from '../../../../src/make/rescue/first-look.js';
+} from '../../../../src/read/scan/first-look.js';
 import {
   isTableLike,
   contentsAsL1,
   contentsAsL2,
-} from '../../../../src/make/rescue/table-contents.js';
+} from '../../../../src/read/scan/table-contents.js';
 import { seededRandom } from '../../../support/mutate.js';
 import { seedOf } from '../../../support/model-random.js';
 

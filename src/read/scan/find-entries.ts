@@ -1,0 +1,86 @@
+import { readBehindTable } from '../../image/unlisted.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import { NO_DETAILS, type Unnumbered } from './candidate.js';
+import { whereaboutsOf, type Ground } from './ground.js';
+import { reason } from './plausibility.js';
+import { readEntries } from './read-entries.js';
+import type { RemainsContents } from './remains-looks.js';
+
+/** Entries of old snapshot tables that are kept. Ours. */
+const ENTRIES_MAX = 65_536;
+/** An entry that parses is hardly one by chance: an aligned place in the file, an id and a name of text, a date. */
+const TABLE_PLAUSIBILITY = 70;
+
+/** An entry of a snapshot table that is not the image's own. */
+export interface OldEntry {
+  readonly snapshot: Snapshot;
+  readonly where: Unnumbered['where'];
+  /** How often the same entry was found. */
+  times: number;
+}
+
+/** What is left of old snapshot tables. */
+export interface OldEntries {
+  /** Each once, those that the image still lists left out. */
+  readonly entries: readonly OldEntry[];
+  readonly tables: readonly Unnumbered[];
+}
+
+/** Reads what looks like old snapshot tables, and what lies behind the end of the image's own. */
+export async function findOldEntries(
+  ground: Ground,
+  contents: RemainsContents,
+): Promise<OldEntries> {
+  const { source, image, format, fileSizeBytes } = ground;
+  const { clusterBytes } = format.geometry;
+  const listed = new Set((image?.snapshots ?? []).map(({ l1 }) => l1.at));
+  const entries = new Map<string, OldEntry>();
+  const tables: Unnumbered[] = [];
+  const take = (snapshot: Snapshot, where: OldEntry['where']): void => {
+    if (listed.has(snapshot.l1.at)) return;
+    const key = keyOf(snapshot);
+    const known = entries.get(key);
+    if (known !== undefined) known.times += 1;
+    else if (entries.size < ENTRIES_MAX) entries.set(key, { snapshot, where, times: 1 });
+  };
+  const diskSizeBytes = image?.header.diskSizeBytes ?? 0;
+  let end = 0;
+  for (const at of contents.snapshotTables) {
+    // The second cluster of a table may begin with an entry.
+    if (at < end) continue;
+    const context = { at, clusterBytes, fileSizeBytes, diskSizeBytes, isNamed: false };
+    const { snapshots, bytes } = await readEntries(source, context);
+    end = at + bytes;
+    const where = whereaboutsOf(at / clusterBytes, ground);
+    for (const snapshot of snapshots) take(snapshot, where);
+    const still = snapshots.filter(({ l1 }) => listed.has(l1.at)).length;
+    tables.push(tableOf(at, bytes, where, snapshots.length, still));
+  }
+  if (image !== undefined && image.header.snapshotTable.count > 0) {
+    const { header, snapshotTableBytes } = image;
+    const behind = await readBehindTable(source, header, snapshotTableBytes, fileSizeBytes);
+    for (const snapshot of behind) take(snapshot, 'slack');
+  }
+  return { entries: [...entries.values()], tables };
+}
+
+function tableOf(
+  at: number,
+  bytes: number,
+  where: OldEntry['where'],
+  entries: number,
+  listed: number,
+): Unnumbered {
+  return {
+    ...{ kind: 'snapshot-table', at, bytes, where, plausibility: TABLE_PLAUSIBILITY },
+    reasons: [
+      reason('entry-parses', entries),
+      ...(listed > 0 ? [reason('entry-listed', listed, entries)] : []),
+    ],
+    ...NO_DETAILS,
+  };
+}
+
+function keyOf({ l1, idBytes, nameBytes }: Snapshot): string {
+  return `${l1.at} ${l1.entries} ${String(idBytes)} ${String(nameBytes)}`;
+}

@@ -1,0 +1,110 @@
+import { SECTION, STREAM_MAGIC, STREAM_VERSION } from '../../vmstate/stream.js';
+import { decodeRefcounts } from '../../refcount/block.js';
+import type { Scan } from '../../l1l2/scan.js';
+import { ClusterLooks, type ClusterContents } from './cluster-looks.js';
+
+/** Of each kind of place that only a scan looks for, no more are kept. */
+const PLACES_MAX = 65_536;
+/** A refcount of old blocks is at most so high, or the cluster is taken for guest data. */
+const REFCOUNT_LIKELY_MAX = 4096;
+/** A block with fewer clusters in use tells nothing. */
+const REFCOUNTS_MIN = 4;
+/** How the description of devices begins at the end of a stream, behind its first brace. */
+const DESCRIPTION = new TextEncoder().encode('"page_size": ');
+const QUOTE = DESCRIPTION[0]!;
+
+/** What clusters hold that nothing refers to. */
+export interface RemainsContents extends ClusterContents {
+  /** Host offsets of clusters that begin as a VM state does. */
+  readonly streams: readonly number[];
+  /** Host offsets of the words that the description at the end of a VM state begins with. */
+  readonly descriptions: readonly number[];
+  /** Host offsets of clusters that may be refcount blocks. */
+  readonly refcountBlocks: readonly number[];
+  /** Bytes of clusters that are not zeros. */
+  readonly dataBytes: number;
+}
+
+/** Looks at clusters that nothing refers to, in ascending order. */
+export class RemainsLooks {
+  readonly #looks: ClusterLooks;
+  readonly #clusterBytes: number;
+  readonly #refcountBits: number;
+  readonly #streams: number[] = [];
+  readonly #descriptions: number[] = [];
+  readonly #refcountBlocks: number[] = [];
+  readonly #counts: Uint32Array;
+  #dataBytes = 0;
+
+  constructor(scan: Scan, fileSizeBytes: number) {
+    const { clusterBytes, refcountBits, refcountBlockEntries } = scan.format.geometry;
+    this.#looks = new ClusterLooks(scan, fileSizeBytes);
+    this.#clusterBytes = clusterBytes;
+    this.#refcountBits = refcountBits;
+    this.#counts = new Uint32Array(refcountBlockEntries);
+  }
+
+  /** @param bytes whole clusters from `at` on. */
+  lookAt(bytes: Uint8Array, at: number): void {
+    this.#looks.lookAt(bytes, at);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let offset = 0; offset < bytes.length; offset += this.#clusterBytes) {
+      if (this.#looks.isZero((at + offset) / this.#clusterBytes)) continue;
+      this.#dataBytes += this.#clusterBytes;
+      if (isStream(view, offset)) add(this.#streams, at + offset);
+      else if (this.#mayHoldRefcounts(bytes, offset)) add(this.#refcountBlocks, at + offset);
+    }
+    this.#lookForDescriptions(bytes, at);
+  }
+
+  /** Clusters that read as zeros, and were not read: holes of the file. */
+  skipZeros(first: number, end: number): void {
+    this.#looks.skipZeros(first, end);
+  }
+
+  finish(): RemainsContents {
+    return {
+      ...this.#looks.finish(),
+      streams: this.#streams,
+      descriptions: this.#descriptions,
+      refcountBlocks: this.#refcountBlocks,
+      dataBytes: this.#dataBytes,
+    };
+  }
+
+  /** Whether all of a cluster are refcounts that an image may have. */
+  #mayHoldRefcounts(bytes: Uint8Array, offset: number): boolean {
+    // Packed refcounts can't be told from anything else by their values.
+    if (this.#refcountBits < 8) return false;
+    // The first bytes of refcounts of 16 bits and more are zeros nearly always.
+    if (this.#refcountBits > 8 && bytes[offset]! > REFCOUNT_LIKELY_MAX >>> 8) return false;
+    const cluster = bytes.subarray(offset, offset + this.#clusterBytes);
+    const counts = this.#counts;
+    decodeRefcounts(cluster, this.#refcountBits, counts);
+    let used = 0;
+    for (const count of counts) {
+      if (count === 0) continue;
+      if (count > REFCOUNT_LIKELY_MAX) return false;
+      used += 1;
+    }
+    return used >= REFCOUNTS_MIN;
+  }
+
+  #lookForDescriptions(bytes: Uint8Array, at: number): void {
+    for (let p = bytes.indexOf(QUOTE); p !== -1; p = bytes.indexOf(QUOTE, p + 1)) {
+      if (DESCRIPTION.every((byte, i) => bytes[p + i] === byte)) add(this.#descriptions, at + p);
+    }
+  }
+}
+
+function add(places: number[], at: number): void {
+  if (places.length < PLACES_MAX) places.push(at);
+}
+
+function isStream(view: DataView, offset: number): boolean {
+  return (
+    view.getUint32(offset) === STREAM_MAGIC &&
+    view.getUint32(offset + 4) === STREAM_VERSION &&
+    view.getUint8(offset + 8) === SECTION.configuration
+  );
+}
