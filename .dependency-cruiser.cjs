@@ -56,7 +56,7 @@ module.exports = {
     layer('read/guest', IMAGE, 'guest reads virtual disks; it never writes.'),
     layer(
       'read/scan',
-      [...IMAGE, 'vmstate'],
+      [...IMAGE, 'vmstate', 'read/guest'],
       'scan looks through clusters that nothing refers to for what is left in them; it never writes.',
     ),
     layer(

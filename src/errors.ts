@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   REPAIR_REFUSED: 'request',
   REPAIR_CHOICE_INVALID: 'request',
   RESCUE_CHOICE_INVALID: 'request',
+  CANDIDATE_INVALID: 'request',
   BACKING_REFUSED: 'request',
   DATA_FILE_REFUSED: 'request',
   ENCRYPTED: 'request',

@@ -252,10 +252,29 @@ export type { GuestWrite, ImageWriter, NewImageOptions } from './make/new/image-
 export { compactImage } from './make/compact/compact-image.js';
 export type { CompactDisk, CompactOptions, CompactReport } from './make/compact/compact-options.js';
 export type { ChosenFinding, EmptiedL1, RepairChoice } from './edit/repair/choice.js';
+export { isDiskCandidate } from './read/scan/candidate.js';
+export type {
+  Candidate,
+  CandidateKind,
+  FateCounts,
+  FoundHeader,
+  Reason,
+  ReasonCode,
+} from './read/scan/candidate.js';
+export type { Fate } from './read/scan/fates.js';
+export { scanImage } from './read/scan/scan-image.js';
+export type { ScanBasis, ScanOptions, ScanReport } from './read/scan/scan-image.js';
+export { imageWithCandidate, withoutReused } from './read/scan/recovered-disk.js';
+export type { ImageWithCandidate } from './read/scan/recovered-disk.js';
+export { recoveredRanges } from './read/scan/recovered-ranges.js';
+export type { RecoveredRange, RecoveredState, RecoveredWhy } from './read/scan/recovered-ranges.js';
+export { planRecovery } from './make/rescue/plan-recovery.js';
+export type { RecoveryPlan } from './make/rescue/plan-recovery.js';
 export { chooseRescued } from './make/rescue/choose.js';
 export type { RescueChoice } from './make/rescue/choose.js';
 export type { RescueOptions } from './make/rescue/gather.js';
 export { planRescue } from './make/rescue/plan-rescue.js';
+export type { RebuiltPart } from './make/rescue/evidence.js';
 export type { RescuedDisk, RescuePlan } from './make/rescue/rescue-plan.js';
 export type { Origin, Sureness } from './make/rescue/root.js';
 export type { Unexplained } from './make/rescue/unexplained.js';

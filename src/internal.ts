@@ -22,6 +22,7 @@ export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';
 export { checkCreateOptions } from './make/new/create-image.js';
 export { measureBitmaps, measuredDataBytes } from './make/new/measure.js';
 export { parseRepairWords } from './edit/repair/choice.js';
+export { carvedRange } from './read/scan/carved-range.js';
 export { isAllRescued } from './make/rescue/choose.js';
 export { lostRanges } from './make/rescue/lost-ranges.js';
 export type { LostRange } from './make/rescue/lost-ranges.js';

@@ -59,6 +59,17 @@ export const EXAMPLES = {
     ['qsnap dump --offset 0x100000 dd.raw', 'an image inside a larger file'],
     ['cat evidence.gz.* | qsnap dump -', 'pieces of a file, packed or not'],
   ]),
+  scan: examples([
+    ['qsnap scan disk.qcow2', 'deleted snapshots and what is left of them'],
+    ['qsnap scan --carve found disk.qcow2', 'the bytes of each in a folder'],
+    ['qsnap scan --min 0 --json disk.qcow2', 'what is hardly plausible, too'],
+  ]),
+  recover: examples([
+    ['qsnap recover disk.qcow2 --candidate 1 -o old.raw', 'its disk'],
+    ['qsnap recover disk.qcow2 --candidate 1 -o old.qcow2 --map old.jsonl', 'what is sure'],
+    ['qsnap recover disk.qcow2 --candidate 1 --into copy.qcow2', 'as a snapshot'],
+    ['qsnap recover bad.qcow2 --rebuild header -o copy.qcow2', 'from the tables'],
+  ]),
   locate: examples([
     ['qsnap locate disk.qcow2 --guest 0x10000', 'where it lies in the file'],
     ['qsnap locate disk.qcow2 --guest 1M --all', 'of all snapshots, too'],

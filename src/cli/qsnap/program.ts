@@ -14,6 +14,7 @@ import { addCheck, addInfo, addList, addMap, addShow } from './declare/read.js';
 import { addRepair, addUndo } from './declare/repair.js';
 import { addRescue } from './declare/rescue.js';
 import { addResize } from './declare/resize.js';
+import { addRecover, addScan } from './declare/scan.js';
 import { addScrub } from './declare/scrub.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addTrim } from './declare/trim.js';
@@ -45,6 +46,8 @@ const READING: Readonly<Record<string, Add>> = {
   hash: addHash,
   compact: addCompact,
   rescue: addRescue,
+  scan: addScan,
+  recover: addRecover,
 };
 
 const EDITING: Readonly<Record<string, Add>> = {

@@ -6,17 +6,30 @@ import { applyMended } from './mend-pointers.js';
 import { isSoundL2 } from '../../read/scan/table-contents.js';
 import { clusterOfEntry, entriesPastEnd } from './weigh.js';
 
+/** Entries by the host offset of their table. */
+export type GivenUpEntries = ReadonlyMap<number, ReadonlySet<number>>;
+
+const NOTHING_GIVEN_UP: GivenUpEntries = new Map();
+
 /** What an L2 table becomes in the copy: it has no entry that can't be right. */
 export class TableCopier {
   readonly #evidence: Evidence;
   readonly #metadata: ClusterSet;
+  readonly #givenUp: GivenUpEntries;
   readonly version: 2 | 3;
 
   /**
    * @param metadata clusters in which no guest data can lie.
    * @param version of the copy.
+   * @param givenUp entries that count as lost, whatever they say.
    */
-  constructor(evidence: Evidence, metadata: ClusterSet, version: 2 | 3) {
+  constructor(
+    evidence: Evidence,
+    metadata: ClusterSet,
+    version: 2 | 3,
+    givenUp: GivenUpEntries = NOTHING_GIVEN_UP,
+  ) {
+    this.#givenUp = givenUp;
     this.#evidence = evidence;
     this.#metadata = metadata;
     this.version = version;
@@ -39,11 +52,14 @@ export class TableCopier {
     const { scan } = this.#evidence;
     const { stride } = scan;
     applyMended(words, mended, this.#evidence);
+    const givenUp = this.#givenUp.get(at);
     const end = words.length - entriesPastEnd(at, this.#evidence) * stride;
     for (let i = 0; i < words.length; i += stride) {
-      if (i < end && (this.#isEmpty(words, i) || this.#isKept(words, i))) continue;
+      const isGivenUp = givenUp?.has(i / stride) === true;
+      const isRight = !isGivenUp && i < end;
+      if (isRight && (this.#isEmpty(words, i) || this.#isKept(words, i))) continue;
       // Of an entry that its subclusters contradict, those that don't are kept.
-      if (i >= end || !this.#keepSubclusters(words, i)) this.writeZero(words, i);
+      if (!isRight || !this.#keepSubclusters(words, i)) this.writeZero(words, i);
       lost(i / stride);
     }
   }

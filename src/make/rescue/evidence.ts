@@ -6,6 +6,12 @@ import type { RescueHead } from './head.js';
 import type { ClusterContents } from '../../read/scan/cluster-looks.js';
 import type { RefcountHints } from './stored-refcounts.js';
 
+/**
+ * A structure that can be rebuilt from the others. L1 tables that lead to tables are believed all the same: what they say is
+ * nowhere else.
+ */
+export type RebuiltPart = 'header' | 'snapshots' | 'l1' | 'refcounts';
+
 /** All that a damaged file offers, before anybody decides what it means. */
 export interface Evidence {
   readonly source: BlockSource;
@@ -15,6 +21,8 @@ export interface Evidence {
   readonly scan: Scan;
   readonly swept: ClusterContents;
   readonly refcounts: RefcountHints;
+  /** Structures that count as lost, whatever is stored there. */
+  readonly rebuilt: readonly RebuiltPart[];
   /** Where else the image's own structures lie, if they can be believed: snapshot table and bitmaps. */
   readonly ownRegions: readonly { readonly at: number; readonly bytes: number }[];
 }

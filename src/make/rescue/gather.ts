@@ -9,7 +9,7 @@ import { clustersToHold } from '../../base/units.js';
 import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { refuseNamedDataFile } from './data-file.js';
-import type { Evidence } from './evidence.js';
+import type { Evidence, RebuiltPart } from './evidence.js';
 import { guessGeometry } from '../../read/scan/guess-geometry.js';
 import { headWithout, readRescueHead, type RescueHead } from './head.js';
 import { findOldHead } from './old-header.js';
@@ -23,6 +23,8 @@ export interface RescueOptions extends SweepOptions {
   readonly clusterBytes?: number | undefined;
   /** Bytes of the active disk, where the header does not say it or is not to be believed. */
   readonly diskSizeBytes?: number | undefined;
+  /** Structures that are not to be believed: they are rebuilt from what else is left. */
+  readonly rebuild?: readonly RebuiltPart[] | undefined;
 }
 
 /**
@@ -35,7 +37,9 @@ export async function gatherEvidence(
   options: RescueOptions,
 ): Promise<Evidence> {
   const fileSizeBytes = await source.sizeBytes();
-  const known = await readRescueHead(source, fileSizeBytes, 0, options.clusterBytes);
+  const known = isRebuilt('header', options)
+    ? undefined
+    : await readRescueHead(source, fileSizeBytes, 0, options.clusterBytes);
   const head = known ?? (await headByTables(source, fileSizeBytes, options));
   const evidence = await swept(source, fileSizeBytes, head, options);
   if (known !== undefined) return evidence;
@@ -64,11 +68,13 @@ async function withHead(
   rest: Pick<Evidence, 'source' | 'fileSizeBytes' | 'format' | 'scan'>,
   file: ClusterContents,
   head: RescueHead,
-  { diskSizeBytes }: RescueOptions,
+  options: RescueOptions,
 ): Promise<Evidence> {
   const { source, fileSizeBytes, scan } = rest;
   const format = formatOf(head, fileSizeBytes);
-  const refcounts = await readRefcountHints(source, head.pointers, format, fileSizeBytes);
+  const { diskSizeBytes, rebuild = [] } = options;
+  const pointers = isRebuilt('refcounts', options) ? undefined : head.pointers;
+  const refcounts = await readRefcountHints(source, pointers, format, fileSizeBytes);
   const ownRegions = head.from === 'header' ? await bitmapRegions(source, format) : [];
   const told: RescueHead =
     diskSizeBytes === undefined ? head : { ...head, diskSizeBytes, sizeFrom: 'caller' };
@@ -79,10 +85,14 @@ async function withHead(
     format,
     scan: { ...scan, format },
     swept: file,
+    rebuilt: rebuild,
     refcounts,
     ownRegions,
   };
 }
+
+const isRebuilt = (part: RebuiltPart, { rebuild = [] }: RescueOptions): boolean =>
+  rebuild.includes(part);
 
 function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
   const { geometry, version } = header;

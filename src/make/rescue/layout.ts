@@ -68,7 +68,7 @@ export async function layOut(
   // Without a zero flag a backing file would show where something is lost.
   const anyLost = disks.some(({ lostBytes, tablesLost }) => lostBytes + tablesLost > 0);
   const version = hasBacking && anyLost ? 3 : format.version;
-  const copier = new TableCopier(evidence, plan.metadata, version);
+  const copier = new TableCopier(evidence, plan.metadata, version, plan.givenUp);
   const { tables, pointers, isActive } = tablesOf(disks);
   const zeroTables = hasBacking ? disks.reduce((sum, { tablesLost }) => sum + tablesLost, 0) : 0;
   const l1Clusters = disks.map(({ root }) => clustersToHold(root.tables.length * 8, clusterBytes));

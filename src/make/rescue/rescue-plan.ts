@@ -1,6 +1,7 @@
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import type { Evidence } from './evidence.js';
 import { type MendedPointers } from './mend-pointers.js';
+import type { GivenUpEntries } from './copy-table.js';
 import type { LostEntries } from './lost-entries.js';
 import { type Origin, type Root, type Sureness } from './root.js';
 import { type Unexplained } from './unexplained.js';
@@ -50,6 +51,8 @@ export interface RescuePlan {
   readonly mended: MendedPointers;
   /** Entries of L2 tables that are lost. */
   readonly lostEntries: LostEntries;
+  /** Entries that are to be given up although they look right: none, unless somebody knows better. */
+  readonly givenUp?: GivenUpEntries | undefined;
   /** Clusters in which no guest data can lie. */
   readonly metadata: ClusterSet;
   /**

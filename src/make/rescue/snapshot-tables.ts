@@ -19,8 +19,9 @@ export interface FoundSnapshots {
 /** Finds all that is left of snapshot tables. */
 export async function findSnapshots(evidence: Evidence): Promise<FoundSnapshots> {
   const { head, swept } = evidence;
-  const claimed = head.pointers?.snapshotCount;
-  const stored = head.pointers?.snapshotTableAt ?? 0;
+  const pointers = evidence.rebuilt.includes('snapshots') ? undefined : head.pointers;
+  const claimed = pointers?.snapshotCount;
+  const stored = pointers?.snapshotTableAt ?? 0;
   const starts = new Set(swept.snapshotTables);
   const at = tableAt(stored, claimed, starts, evidence);
   const named: Snapshot[] = [];

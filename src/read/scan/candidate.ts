@@ -77,6 +77,11 @@ export interface Candidate {
   readonly snapshot: Snapshot | undefined;
   /** Of a disk: its L1 table. */
   readonly l1: L1Ref | undefined;
+  /**
+   * Of a `snapshot`: host offsets of the L1 tables of snapshots that the image still has, and that were there together with
+   * it. What they have in common with it nobody wrote to.
+   */
+  readonly beside: readonly number[];
   /** Of a disk, and of a single table: what became of the clusters that it names. */
   readonly fates: FateCounts | undefined;
   /** Of a `vm-state`: the type of the machine that it was saved from. */
@@ -96,10 +101,11 @@ export interface FoundHeader {
 export const NO_DETAILS = {
   snapshot: undefined,
   l1: undefined,
+  beside: [] as readonly number[],
   fates: undefined,
   machine: undefined,
   header: undefined,
-} as const;
+};
 
 /** A candidate before all are put in order. */
 export type Unnumbered = Omit<Candidate, 'number'>;

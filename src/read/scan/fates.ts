@@ -8,7 +8,8 @@ import { isSoundL2 } from './table-contents.js';
  *
  * - `none`: the entry names no cluster;
  * - `kept`: nothing refers to the cluster now, and it is not zeros: what it holds is most likely what it held;
- * - `held`: a snapshot that is older than the old table has it at the same place of its disk, so that nobody wrote to it;
+ * - `held`: a snapshot that was there together with the old table has it at the same place of its disk, so that nobody wrote
+ *   to it;
  * - `shared`: another disk has it at the same place: it holds what it held, or what was written there since;
  * - `reused`: the image uses it for something else now;
  * - `empty`: it reads as zeros: they were its content, or it was given back to the host;
@@ -40,7 +41,7 @@ export interface FateGround {
 
 /** L2 tables for the same part of the disk that the image uses now, in host order. */
 export interface TablesBeside {
-  /** Of snapshots that are older than the old table. */
+  /** Of snapshots that were there together with the old table. */
   readonly older: readonly Uint32Array[];
   readonly others: readonly Uint32Array[];
 }

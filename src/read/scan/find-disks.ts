@@ -78,7 +78,7 @@ function addExplained(
 }
 
 function namedDisk(
-  { snapshot, where, times }: OldEntry,
+  { snapshot, where, times, beside }: OldEntry,
   one: JudgedL1,
   ground: Ground,
 ): Unnumbered {
@@ -87,7 +87,7 @@ function namedDisk(
   const { nameBytes, idBytes, extraData } = snapshot;
   return {
     ...NO_DETAILS,
-    ...{ kind: 'snapshot', at: snapshot.at, where, snapshot, l1: snapshot.l1 },
+    ...{ kind: 'snapshot', at: snapshot.at, where, snapshot, l1: snapshot.l1, beside: [...beside] },
     bytes: 40 + extraData.length + idBytes.length + nameBytes.length,
     plausibility: diskPlausibility(one, BASE_OF_ENTRY),
     reasons: [

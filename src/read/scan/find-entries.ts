@@ -17,6 +17,8 @@ export interface OldEntry {
   readonly where: Unnumbered['where'];
   /** How often the same entry was found. */
   times: number;
+  /** Host offsets of the L1 tables of snapshots that the image still has, and that the same old tables list. */
+  readonly beside: Set<number>;
 }
 
 /** What is left of old snapshot tables. */
@@ -36,12 +38,14 @@ export async function findOldEntries(
   const listed = new Set((image?.snapshots ?? []).map(({ l1 }) => l1.at));
   const entries = new Map<string, OldEntry>();
   const tables: Unnumbered[] = [];
-  const take = (snapshot: Snapshot, where: OldEntry['where']): void => {
+  const take = (snapshot: Snapshot, where: OldEntry['where'], beside: readonly number[]): void => {
     if (listed.has(snapshot.l1.at)) return;
     const key = keyOf(snapshot);
     const known = entries.get(key);
-    if (known !== undefined) known.times += 1;
-    else if (entries.size < ENTRIES_MAX) entries.set(key, { snapshot, where, times: 1 });
+    const entry = known ?? { snapshot, where, times: 0, beside: new Set() };
+    entry.times += 1;
+    for (const at of beside) entry.beside.add(at);
+    if (known === undefined && entries.size < ENTRIES_MAX) entries.set(key, entry);
   };
   const diskSizeBytes = image?.header.diskSizeBytes ?? 0;
   let end = 0;
@@ -52,14 +56,14 @@ export async function findOldEntries(
     const { snapshots, bytes } = await readEntries(source, context);
     end = at + bytes;
     const where = whereaboutsOf(at / clusterBytes, ground);
-    for (const snapshot of snapshots) take(snapshot, where);
-    const still = snapshots.filter(({ l1 }) => listed.has(l1.at)).length;
-    tables.push(tableOf(at, bytes, where, snapshots.length, still));
+    const still = snapshots.map(({ l1 }) => l1.at).filter((l1At) => listed.has(l1At));
+    for (const snapshot of snapshots) take(snapshot, where, still);
+    tables.push(tableOf(at, bytes, where, snapshots.length, still.length));
   }
   if (image !== undefined && image.header.snapshotTable.count > 0) {
     const { header, snapshotTableBytes } = image;
     const behind = await readBehindTable(source, header, snapshotTableBytes, fileSizeBytes);
-    for (const snapshot of behind) take(snapshot, 'slack');
+    for (const snapshot of behind) take(snapshot, 'slack', []);
   }
   return { entries: [...entries.values()], tables };
 }

@@ -14,9 +14,9 @@ export interface L1Candidate {
 /** What lies at host offsets, which may be anything. */
 export interface Leads {
   /** Whether something that looks like a table begins there. */
-  isTable(at: number): boolean;
+  readonly isTable: (at: number) => boolean;
   /** Whether a cluster of zeros begins there. */
-  isZero(at: number): boolean;
+  readonly isZero: (at: number) => boolean;
 }
 
 /** The pointers of a cluster that is taken for an L1 table. */

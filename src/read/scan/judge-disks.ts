@@ -81,7 +81,7 @@ export class DiskJudge {
         if ((table[i]! | table[i + 1]!) !== 0) wanted.add(i / 2);
       }
     }
-    const live = await liveTables(ground, wanted);
+    const live = await liveTables(ground, (index) => wanted.has(index));
     const judge = new DiskJudge(ground, contents, live);
     const judged: JudgedL1[] = [];
     for (const [i, ref] of refs.entries()) {

@@ -14,12 +14,12 @@ export interface LiveTables {
 /**
  * Collects the L2 tables that the disks of the image use now, by L1 index.
  *
- * @param wanted L1 indexes; no others are collected.
+ * @param isWanted by L1 index; no others are collected.
  * @param isOlder whether a snapshot is older than what is compared with it.
  */
 export async function liveTables(
   { image, fileSizeBytes }: Ground,
-  wanted: ReadonlySet<number>,
+  isWanted: (index: number) => boolean,
   isOlder: (snapshot: Snapshot) => boolean = () => false,
 ): Promise<ReadonlyMap<number, LiveTables>> {
   const found = new Map<number, { older: Set<number>; others: Set<number> }>();
@@ -33,7 +33,7 @@ export async function liveTables(
     for (let i = 0; i < words.length; i += 2) {
       const at = offsetOf(words[i]!, words[i + 1]!);
       const isTable = at !== 0 && at % clusterBytes === 0 && at < fileSizeBytes;
-      if (!isTable || !wanted.has(i / 2)) continue;
+      if (!isTable || !isWanted(i / 2)) continue;
       const tables = found.get(i / 2) ?? { older: new Set(), others: new Set() };
       tables[side].add(at);
       found.set(i / 2, tables);

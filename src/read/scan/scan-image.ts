@@ -3,17 +3,25 @@ import { stoppable } from '../../io/stoppable.js';
 import type { Unread } from '../../image/image.js';
 import type { Candidate } from './candidate.js';
 import { inOrder } from './plausibility.js';
+import type { RemainsContents } from './remains-looks.js';
 import { findDisks } from './find-disks.js';
 import { findOther } from './find-other.js';
 import { findTables } from './find-tables.js';
-import { surveyGround, type GroundOptions } from './ground.js';
+import { surveyGround, type Ground, type GroundOptions } from './ground.js';
 import { lookThrough, type ScanWatch } from './look-through.js';
 
 /** What a scan is told. */
 export interface ScanOptions extends ScanWatch, GroundOptions {}
 
+/** What a scan knows of the image and of its clusters: for `recoveredRanges`, and as long as the source is open. */
+export interface ScanBasis {
+  readonly ground: Ground;
+  readonly contents: RemainsContents;
+}
+
 /** What a scan found. */
 export interface ScanReport {
+  readonly basis: ScanBasis;
   readonly fileSizeBytes: number;
   readonly clusterBytes: number;
   /** What can't be read of the image as it is; `header` where there is none. */
@@ -59,6 +67,7 @@ export async function scanImage(
   const found = [...disks.candidates, ...inOrder([...disks.snapshotTables, ...tables, ...other])];
   const candidates = found.slice(0, CANDIDATES_MAX);
   return {
+    basis: { ground, contents },
     fileSizeBytes: ground.fileSizeBytes,
     clusterBytes: ground.format.geometry.clusterBytes,
     unread: ground.image?.unread ?? [],

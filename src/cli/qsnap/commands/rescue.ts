@@ -3,6 +3,7 @@ import {
   openForReading,
   planRescue,
   writeRescued,
+  type RebuiltPart,
   type RescuedDisk,
   type RescuePlan,
   type RescueReport,
@@ -30,6 +31,8 @@ export interface RescueFlags {
   readonly map?: string;
   readonly clusterSize?: number;
   readonly diskSize?: number;
+  /** Of `recover --rebuild`. */
+  readonly rebuild?: readonly RebuiltPart[];
   readonly force?: boolean;
 }
 
@@ -56,6 +59,7 @@ async function rescueFrom(
   const plan = await planRescue(source, {
     clusterBytes: flags.clusterSize,
     diskSizeBytes: flags.diskSize,
+    rebuild: flags.rebuild,
     onProgress: progress.update,
     signal,
   });

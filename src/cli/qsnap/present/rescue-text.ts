@@ -1,4 +1,4 @@
-import { type RescuedDisk, type RescuePlan } from '../../../index.js';
+import type { RebuiltPart, RescuedDisk, RescuePlan, Sureness } from '../../../index.js';
 import { printable, printableText } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, sizeText } from '../../text.js';
@@ -22,6 +22,15 @@ const FOUND_BY: Readonly<Record<RescuedDisk['origin'], string>> = {
   'old-table': 'a snapshot table',
   unnamed: 'its L1 table alone',
   rebuilt: 'its L2 tables alone',
+};
+
+/** How sure an L1 table is that was found so. */
+const SURE_BY: Readonly<Record<RescuedDisk['origin'], Sureness>> = {
+  named: 'certain',
+  'one-bit': 'likely',
+  'old-table': 'likely',
+  unnamed: 'likely',
+  rebuilt: 'guess',
 };
 
 const HEADER_TEXT: Readonly<Record<RescuePlan['evidence']['head']['from'], string>> = {
@@ -49,6 +58,7 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
   return [
     `${printableText(path)}: ${countText(plan.disks.length, 'disk')} found`,
     `  ${HEADER_TEXT[head.from]}; clusters of ${cluster}`,
+    ...rebuiltLines(plan, disks),
     ...headerLines(head),
     ...clusterSizeLines(plan),
     ...(snapshotsLost > 0 ? [`  ${countText(snapshotsLost, 'snapshot')} left no entry`] : []),
@@ -62,6 +72,29 @@ export function rescuePlanLines({ path, plan, disks }: Rescued): readonly string
     ),
     ...plan.disks.flatMap(({ id, hint }) => (hint === undefined ? [] : [`${id}: ${hint}`])),
   ];
+}
+
+/** How sure each part is that was made anew because somebody asked for it. */
+function rebuiltLines(
+  { evidence, disks: found }: RescuePlan,
+  disks: readonly RescuedDisk[],
+): readonly string[] {
+  const snapshots = disks.filter(({ root }) => root.snapshot !== undefined).length;
+  const origins = (Object.keys(FOUND_BY) as RescuedDisk['origin'][]).flatMap((one) => {
+    const count = found.filter(({ origin }) => origin === one).length;
+    return count === 0 ? [] : [`${count} by ${FOUND_BY[one]} (${SURE_BY[one]})`];
+  });
+  const text: Readonly<Record<RebuiltPart, string>> = {
+    header: {
+      header: 'header: as it is',
+      'old-header': 'header: from an older one that was found (likely)',
+      none: 'header: made from what the tables tell (likely); what it said besides is lost',
+    }[evidence.head.from],
+    snapshots: `snapshot table: ${countText(snapshots, 'entry', 'entries')} of tables that were found (likely)`,
+    l1: `L1 tables: ${origins.join(', ')}`,
+    refcounts: 'refcounts: counted anew from the tables (certain)',
+  };
+  return evidence.rebuilt.map((part) => `  ${text[part]}`);
 }
 
 /** What the header says that can't be so. */
