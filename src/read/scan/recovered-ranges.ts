@@ -18,7 +18,7 @@ import type { ScanBasis } from './scan-image.js';
 export type RecoveredState = 'candidate' | 'unknown' | 'reused' | 'none';
 
 /** Why a range is in its state: the fate of its clusters, or of the L2 table that names them. */
-export type RecoveredWhy = Fate | 'table-reused' | 'table-empty';
+export type RecoveredWhy = Fate | 'table-shared' | 'table-reused' | 'table-empty';
 
 /** Guest bytes from `start` on. */
 export interface RecoveredRange {
@@ -36,6 +36,7 @@ const STATE: Readonly<Record<RecoveredWhy, RecoveredState>> = {
   empty: 'unknown',
   reused: 'reused',
   wrong: 'reused',
+  'table-shared': 'unknown',
   'table-reused': 'reused',
   'table-empty': 'unknown',
 };
@@ -101,7 +102,9 @@ async function fatesBehind(
   if ((high | low) === 0) return 'none';
   const table = offsetOf(high, low);
   if (table === 0 || judgeL1Entry(high, low, format) !== undefined) return 'wrong';
-  if (!inUse.older.has(table) && !inUse.others.has(table)) {
+  // It may be another table by now, in the place of the one that was freed.
+  if (!inUse.older.has(table) && inUse.others.has(table)) return 'table-shared';
+  if (!inUse.older.has(table)) {
     const cluster = table / format.geometry.clusterBytes;
     if (claimed.has(cluster)) return 'table-reused';
     if (contents.isZero.has(cluster)) return 'table-empty';
