@@ -1,4 +1,5 @@
 /** Deletions as they are where nothing gives freed clusters back: on a medium without holes, or by a machine without discard. */
+import { executePlan, memoryDevice, openImage, planDelete } from '../../src/index.js';
 import { layoutOf, refcountOf } from './image-builder-layout.js';
 
 /**
@@ -20,4 +21,17 @@ export function unpunched(before: Uint8Array, after: Uint8Array): Uint8Array {
       bytes.set(before.subarray(at, stop), at);
   }
   return bytes;
+}
+
+/** The image with snapshots deleted by qsnap, one after the other, as where nothing is punched. */
+export async function deletedUnpunched(bytes: Uint8Array, ...names: string[]): Promise<Uint8Array> {
+  let left = bytes;
+  for (const name of names) {
+    const device = memoryDevice(left.slice(), 'image', { growable: true });
+    const image = await openImage(device);
+    const snapshot = image.snapshots.find((one) => one.name === name)!;
+    await executePlan(await planDelete(image, [snapshot]));
+    left = unpunched(left, device.snapshotBytes());
+  }
+  return left;
 }

@@ -13,7 +13,9 @@ export function warnOfUnread(path: string, { unread }: ReadableImage, context: C
 }
 
 /** The `unread` member, where something is missing. docs/schema/unread.json. */
-export function unreadJson({ unread }: ReadableImage): { readonly unread?: readonly object[] } {
+export function unreadJson({ unread }: Pick<ReadableImage, 'unread'>): {
+  readonly unread?: readonly object[];
+} {
   if (unread.length === 0) return {};
   return {
     unread: unread.map(({ structure, snapshot, reason }) => ({

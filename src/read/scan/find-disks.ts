@@ -37,7 +37,14 @@ export async function findDisks(
     const entry = entries[i];
     return entry === undefined ? unnamedDisk(one, ground) : namedDisk(entry, one, ground);
   });
-  return { candidates: inOrder(candidates), snapshotTables: tables, explained };
+  const isNamed = ({ kind }: Unnumbered): boolean => kind === 'snapshot';
+  return {
+    candidates: [
+      ...inOrder(candidates.filter(isNamed)),
+      ...inOrder(candidates.filter((one) => !isNamed(one))),
+    ],
+    ...{ snapshotTables: tables, explained },
+  };
 }
 
 /** L1 tables that look like it, as long as the active one at most. */

@@ -1,10 +1,10 @@
 import { throwIfAborted } from '../../base/abort.js';
-import { clustersToHold } from '../../base/units.js';
 import { wordsInPlace } from '../../base/words.js';
 import { judgeL1Entry, offsetOf } from '../../l1l2/entry.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { readTable } from '../../refs/tables.js';
+import { ClusterSet } from '../../refcount/cluster-set.js';
 import type { FateCounts } from './candidate.js';
 import { FATE, fatesOf, type FateGround } from './fates.js';
 import type { Ground } from './ground.js';
@@ -13,10 +13,8 @@ import type { RemainsContents } from './remains-looks.js';
 
 /** L1 tables of candidates that are looked into; each has an upper bound of its own, and all have one together. */
 export const DISKS_MAX = 1024;
-/** So many L2 tables are read for all candidates. Ours. */
-const TABLES_MAX = 2 ** 18;
 /** So many L1 entries are kept for all candidates. Ours. */
-const ENTRIES_MAX = 2 ** 23;
+const ENTRIES_MAX = 2 ** 22;
 
 /** What was found out about an L1 table that a disk may have had. */
 export interface JudgedL1 {
@@ -55,7 +53,7 @@ export class DiskJudge {
   readonly #live: ReadonlyMap<number, LiveTables>;
   /** By L1 index and host offset. */
   readonly #known = new Map<string, FateCounts>();
-  #tablesLeft = TABLES_MAX;
+  readonly #budget: TableBudget;
 
   private constructor(
     ground: Ground,
@@ -65,6 +63,7 @@ export class DiskJudge {
     this.#ground = ground;
     this.#contents = contents;
     this.#live = live;
+    this.#budget = new TableBudget(ground);
   }
 
   /** Reads L1 tables and judges them, in order. Those that lie outside the file are judged as if they were empty. */
@@ -75,20 +74,17 @@ export class DiskJudge {
     signal?: AbortSignal,
   ): Promise<readonly JudgedL1[]> {
     const words = await readL1s(refs, ground);
-    const wanted = new Set<number>();
-    for (const table of words) {
-      for (let i = 0; i < table.length; i += 2) {
-        if ((table[i]! | table[i + 1]!) !== 0) wanted.add(i / 2);
-      }
-    }
+    const wanted = wantedIndexes(words);
     const live = await liveTables(ground, (index) => wanted.has(index));
     const judge = new DiskJudge(ground, contents, live);
-    const judged: JudgedL1[] = [];
+    const judged = new Map<string, JudgedL1>();
+    const keyOf = ({ at, entries }: L1Ref): string => `${at} ${entries}`;
     for (const [i, ref] of refs.entries()) {
       throwIfAborted(signal, 'the scan');
-      judged.push(await judge.#judgeOne(ref, words[i]!));
+      if (judged.has(keyOf(ref))) continue;
+      judged.set(keyOf(ref), await judge.#judgeOne(ref, words[i]!));
     }
-    return judged;
+    return refs.map((ref) => judged.get(keyOf(ref))!);
   }
 
   async #judgeOne(ref: L1Ref, words: Uint32Array): Promise<JudgedL1> {
@@ -103,7 +99,8 @@ export class DiskJudge {
       if ((high | low) === 0) continue;
       pointers += 1;
       const at = offsetOf(high, low);
-      if (at === 0 || judgeL1Entry(high, low, format) !== undefined) {
+      // No table serves two places.
+      if (at === 0 || tables.has(at) || judgeL1Entry(high, low, format) !== undefined) {
         wrong += 1;
         continue;
       }
@@ -129,8 +126,7 @@ export class DiskJudge {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const beside = [...(this.#live.get(index)?.others ?? [])];
-    if (this.#tablesLeft < beside.length + 1) return undefined;
-    this.#tablesLeft -= beside.length + 1;
+    if (!this.#budget.take(beside.length + 1)) return undefined;
     const [words, ...others] = await readL2s([at, ...beside], this.#ground);
     const counts = countsOf(fatesOf(words!, { older: [], others }, this.fateGround));
     this.#known.set(key, counts);
@@ -140,6 +136,33 @@ export class DiskJudge {
   get fateGround(): FateGround {
     const { scan, claimed } = this.#ground;
     return { scan, claimed, isZero: this.#contents.isZero };
+  }
+}
+
+function wantedIndexes(tables: readonly Uint32Array[]): ClusterSet {
+  const longest = tables.reduce((most, { length }) => Math.max(most, length / 2), 0);
+  const wanted = new ClusterSet(longest);
+  for (const words of tables) {
+    for (let i = 0; i < words.length; i += 2) {
+      if ((words[i]! | words[i + 1]!) !== 0) wanted.add(i / 2);
+    }
+  }
+  return wanted;
+}
+
+/** How many L2 tables are read: a crafted file may name the same ones any number of times. */
+export class TableBudget {
+  #left: number;
+
+  constructor({ format }: Pick<Ground, 'format'>) {
+    this.#left = 4096 + 4 * format.fileClusters;
+  }
+
+  /** Whether so many more may be read. */
+  take(tables: number): boolean {
+    if (this.#left < tables) return false;
+    this.#left -= tables;
+    return true;
   }
 }
 
@@ -183,9 +206,4 @@ async function readL1s(refs: readonly L1Ref[], ground: Ground): Promise<readonly
     tables.push(await readTable(source, at, taken));
   }
   return tables;
-}
-
-/** Clusters of an L1 table. */
-export function l1Clusters({ entries }: L1Ref, { format }: Pick<Ground, 'format'>): number {
-  return clustersToHold(entries * 8, format.geometry.clusterBytes);
 }

@@ -3,7 +3,7 @@ import { judgeL1Entry, offsetOf } from '../../l1l2/entry.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { FATES, fatesOf, type Fate } from './fates.js';
-import { readL2s } from './judge-disks.js';
+import { readL2s, TableBudget } from './judge-disks.js';
 import { liveTables, type LiveTables } from './live-tables.js';
 import type { ScanBasis } from './scan-image.js';
 
@@ -65,6 +65,8 @@ export async function* recoveredRanges(
   );
   const diskEntries = l1EntriesFor(disk.diskSizeBytes, format.geometry);
   const joined = new JoinedRanges();
+  const seen = new Set<number>();
+  const budget = new TableBudget(basis.ground);
   for (let index = 0; index < tables; index += 1) {
     const start = index * l2CoverageBytes;
     // The last table of the disk maps more than the disk has.
@@ -72,12 +74,12 @@ export async function* recoveredRanges(
     const end = isOfDisk
       ? Math.min(start + l2CoverageBytes, disk.diskSizeBytes)
       : start + l2CoverageBytes;
-    const fates = await fatesBehind(
-      words[2 * index]!,
-      words[2 * index + 1]!,
-      live.get(index),
-      basis,
-    );
+    const [high, low] = [words[2 * index]!, words[2 * index + 1]!];
+    const table = offsetOf(high, low);
+    // No table serves two places.
+    const isTwice = table !== 0 && seen.has(table);
+    seen.add(table);
+    const fates = isTwice ? 'wrong' : await fatesBehind(high, low, live.get(index), basis, budget);
     if (typeof fates === 'string') {
       yield* joined.add(start, end, fates);
       continue;
@@ -97,6 +99,7 @@ async function fatesBehind(
   low: number,
   inUse: LiveTables = NO_TABLES,
   { ground, contents }: ScanBasis,
+  budget: TableBudget,
 ): Promise<RecoveredWhy | Uint8Array> {
   const { format, claimed, scan } = ground;
   if ((high | low) === 0) return 'none';
@@ -110,6 +113,8 @@ async function fatesBehind(
     if (contents.isZero.has(cluster)) return 'table-empty';
   }
   const older = [...inUse.older];
+  // Of a file that was made to take for ever the rest is not known.
+  if (!budget.take(1 + older.length + inUse.others.size)) return 'table-shared';
   const [words, ...others] = await readL2s([table, ...older, ...inUse.others], ground);
   const besides = { older: others.slice(0, older.length), others: others.slice(older.length) };
   return fatesOf(words!, besides, { scan, claimed, isZero: contents.isZero });

@@ -33,7 +33,7 @@ export interface ScanReport {
   readonly holeBytes: number;
   /** Of those, in clusters that are not zeros. */
   readonly dataBytes: number;
-  /** Disks first; the most plausible first. */
+  /** Snapshots first, then L1 tables, then what is no disk; of each the most plausible first. */
   readonly candidates: readonly Candidate[];
   /** Candidates that were left out, since there were too many. */
   readonly candidatesLeftOut: number;

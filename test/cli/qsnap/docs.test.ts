@@ -7,6 +7,7 @@ import { REPAIR_SENTENCES, STATE_SENTENCES } from '../../../src/cli/qsnap/report
 import { loadFixture } from '../../support/fixture.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { layoutOf } from '../../support/image-builder.js';
+import { deletedUnpunched } from '../../support/unpunched.js';
 import { expectSound, qsnap } from './harness.js';
 
 const PAGE = fileURLToPath(new URL('../../../docs/cli.md', import.meta.url));
@@ -62,6 +63,8 @@ test('the page prints what the commands print', async () => {
   writeFileSync('branches.qcow2', loadFixture('applied-and-deleted'));
   writeFileSync('leaking.qcow2', loadFixture('refcount-leaks'));
   writeFileSync('damaged.qcow2', loadFixture('refcount-too-low'));
+  const kept = await deletedUnpunched(loadFixture('five-snapshots'), 'release candidate');
+  writeFileSync('emptied.qcow2', kept);
   writeFileSync('lost.qcow2', withoutActiveL1(loadFixture('five-snapshots')));
   writeGroup();
   let rendered = '';

@@ -1,5 +1,6 @@
 import type { Candidate } from '../../../index.js';
 import { utcTimeText } from '../../text.js';
+import { unreadJson } from '../unread.js';
 import type { Scanned } from './scanned.js';
 
 /** What a scan found. docs/schema/scan.json. */
@@ -15,7 +16,7 @@ export function scanJson({
     'file-size': report.fileSizeBytes,
     'cluster-size': report.clusterBytes,
     header: report.hasHeader,
-    unread: report.unread.map(({ structure, reason }) => ({ structure, error: reason.toJSON() })),
+    ...unreadJson(report),
     'unreferenced-bytes': report.unreferencedBytes,
     'hole-bytes': report.holeBytes,
     'data-bytes': report.dataBytes,

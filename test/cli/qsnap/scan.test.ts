@@ -1,0 +1,197 @@
+/** `scan` and `recover`: what is left of deleted snapshots, and their disks in new files. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../support/directories.js';
+import { loadFixture } from '../../support/fixture.js';
+import { deletedUnpunched } from '../../support/unpunched.js';
+import { expectSound, imageOf, parsed, qsnap } from './harness.js';
+
+interface Scan {
+  readonly candidates: readonly {
+    readonly number: number;
+    readonly kind: string;
+    readonly offset: number;
+    readonly plausibility: number;
+    readonly snapshot?: { readonly name: string };
+    readonly carved?: string;
+  }[];
+  readonly 'candidates-less-plausible': number;
+  readonly 'data-bytes': number;
+}
+interface Recovery {
+  readonly 'candidate-bytes': number;
+  readonly 'unknown-bytes': number;
+  readonly 'reused-bytes': number;
+  readonly output: string;
+}
+
+const NAME = 'before database migration';
+
+/** An image that has lost a snapshot, and what the snapshot's disk was. */
+async function emptied(): Promise<{ image: string; folder: string; was: Buffer }> {
+  const whole = imageOf('five-snapshots');
+  const folder = temporaryDirectory();
+  const raw = path.join(folder, 'was.raw');
+  expect((await qsnap(['export', whole, NAME, '-o', raw])).code).toBe(0);
+  const image = path.join(folder, 'emptied.qcow2');
+  writeFileSync(image, await deletedUnpunched(loadFixture('five-snapshots'), NAME));
+  return { image, folder, was: readFileSync(raw) };
+}
+
+async function scanned(image: string, ...argv: string[]): Promise<Scan> {
+  const { stdout, code } = await qsnap(['scan', '--json', image, ...argv]);
+  expect(code).toBe(0);
+  return parsed('scan', stdout) as Scan;
+}
+
+test('a deleted snapshot is the first candidate; nothing is written', async () => {
+  const { image } = await emptied();
+  const before = { bytes: readFileSync(image), mtime: statSync(image).mtimeMs };
+  const { candidates } = await scanned(image);
+  expect(candidates[0]).toMatchObject({ number: 1, kind: 'snapshot', snapshot: { name: NAME } });
+  expect(candidates[0]!.plausibility).toBeGreaterThan(80);
+  expect(readFileSync(image).equals(before.bytes)).toBe(true);
+  expect(statSync(image).mtimeMs).toBe(before.mtime);
+  const { stdout } = await qsnap(['scan', image]);
+  expect(stdout).toContain(`3 "${NAME}" of 2023-11-16 22:13:20, 4 MiB`);
+  expect(stdout).toContain('--candidate 1 -o FILE');
+});
+
+test('what is hardly plausible is counted, and printed when asked for', async () => {
+  const { image } = await emptied();
+  const usual = await scanned(image);
+  const all = await scanned(image, '--min', '0');
+  expect(all.candidates.length).toBe(usual.candidates.length + usual['candidates-less-plausible']);
+  expect(all['candidates-less-plausible']).toBe(0);
+  // A number is the same whatever is printed.
+  for (const { number, offset } of usual.candidates) {
+    expect(all.candidates.find((one) => one.number === number)!.offset).toBe(offset);
+  }
+});
+
+test('an image that lost nothing has no candidates, and one that was punched says so', async () => {
+  const { candidates } = await scanned(imageOf('no-snapshots'));
+  expect(candidates).toEqual([]);
+  const image = imageOf('five-snapshots');
+  expect((await qsnap(['delete', image, 'id:1', 'id:2'])).code).toBe(0);
+  const { stdout } = await qsnap(['scan', image]);
+  expect(stdout).toContain('nothing can be had: what was freed was given back to the host');
+});
+
+test('--carve writes the bytes of each to a new folder', async () => {
+  const { image, folder } = await emptied();
+  const carved = path.join(folder, 'carved');
+  const { candidates } = await scanned(image, '--carve', carved);
+  expect(readdirSync(carved).sort()).toEqual(candidates.map((one) => one.carved).sort());
+  const bytes = readFileSync(image);
+  for (const { carved: name, offset } of candidates) {
+    const piece = readFileSync(path.join(carved, name!));
+    expect(piece.equals(bytes.subarray(offset, offset + piece.length)), name).toBe(true);
+  }
+  const again = await qsnap(['scan', image, '--carve', carved]);
+  expect(again.code).toBe(1);
+  expect(again.stderr).toContain('exists');
+});
+
+test('its disk comes back, with a map of what is sure', async () => {
+  const { image, folder, was } = await emptied();
+  const [raw, map] = [path.join(folder, 'old.raw'), path.join(folder, 'old.jsonl')];
+  const argv = ['recover', '--json', image, '--candidate', '1', '-o', raw, '--map', map];
+  const { stdout, code } = await qsnap(argv);
+  const done = parsed('recover', stdout) as Recovery;
+  expect(readFileSync(raw).equals(was)).toBe(true);
+  expect(done['candidate-bytes']).toBeGreaterThan(0);
+  expect(done['reused-bytes']).toBe(0);
+  // What the active disk alone has in common with it may have changed since.
+  expect(code).toBe(done['unknown-bytes'] === 0 ? 0 : 2);
+  const lines = readFileSync(map, 'utf8').trim().split('\n');
+  let end = 0;
+  for (const line of lines) {
+    const { start, length } = parsed('recover', line) as { start: number; length: number };
+    expect(start).toBe(end);
+    end = start + length;
+  }
+  expect(end).toBe(was.length);
+  const qcow2 = path.join(folder, 'old.qcow2');
+  await qsnap(['recover', image, '--candidate', '1', '-o', qcow2]);
+  const compared = await qsnap(['compare', qcow2, raw]);
+  expect(compared.code, compared.stderr).toBe(0);
+  await expectSound(qcow2);
+});
+
+test('--into brings it back into a copy, and the other snapshots stay', async () => {
+  const { image, folder, was } = await emptied();
+  const copy = path.join(folder, 'copy.qcow2');
+  const { stderr } = await qsnap(['recover', image, '--candidate', '1', '--into', copy]);
+  expect(stderr).toBe('');
+  const { stdout } = await qsnap(['list', copy]);
+  expect(stdout).toContain(NAME);
+  expect(stdout.match(/ 4 MiB /g)).toHaveLength(5);
+  const raw = path.join(folder, 'again.raw');
+  await qsnap(['export', copy, NAME, '-o', raw]);
+  expect(readFileSync(raw).equals(was)).toBe(true);
+  for (const id of ['1', '2', '4', '5']) {
+    const compared = await qsnap(['compare', copy, image, '-s', `id:${id}`, '-w', `id:${id}`]);
+    expect(compared.code, id).toBe(0);
+  }
+  await expectSound(copy);
+});
+
+test('--rebuild makes a copy without what is not to be believed', async () => {
+  const image = imageOf('five-snapshots');
+  const folder = temporaryDirectory();
+  for (const part of ['header', 'snapshots', 'l1', 'refcounts']) {
+    const copy = path.join(folder, `${part}.qcow2`);
+    const { stdout, stderr } = await qsnap(['recover', image, '--rebuild', part, '-o', copy]);
+    expect(stderr, part).toBe('');
+    expect(stdout).toMatch(/\((certain|likely)\)/);
+    const compared = await qsnap(['compare', copy, image]);
+    expect(compared.code, part).toBe(0);
+    await expectSound(copy);
+  }
+});
+
+test('what does not go together is refused before anything is made', async () => {
+  const { image, folder } = await emptied();
+  const out = path.join(folder, 'x.raw');
+  const cases: readonly (readonly [argv: readonly string[], what: string])[] = [
+    [[], 'name a --candidate'],
+    [['--candidate', '1'], 'name one new file'],
+    [['--candidate', '1', '-o', out, '--into', out], 'name one new file'],
+    [['--candidate', '0', '-o', out], 'Write the number'],
+    [['--rebuild', 'header'], '--output'],
+    [['--rebuild', 'header', '--candidate', '1', '-o', out], 'no candidate'],
+    [['--candidate', '99', '-o', out], 'there is no candidate 99'],
+    [['--candidate', '1', '-o', image], 'is read'],
+  ];
+  for (const [argv, what] of cases) {
+    const { code, stderr } = await qsnap(['recover', image, ...argv]);
+    expect(code, argv.join(' ')).not.toBe(0);
+    expect(stderr, argv.join(' ')).toContain(what);
+    expect(existsSync(out)).toBe(false);
+  }
+  const table = (await scanned(image)).candidates.find(({ kind }) => kind === 'snapshot-table')!;
+  const { stderr } = await qsnap(['recover', image, '--candidate', `${table.number}`, '-o', out]);
+  expect(stderr).toContain('is no disk');
+  mkdirSync(path.join(folder, 'there'));
+});
+
+test('without a header tables are found all the same', async () => {
+  const { image } = await emptied();
+  const bytes = readFileSync(image);
+  bytes.fill(0, 0, 512);
+  writeFileSync(image, bytes);
+  const { candidates } = await scanned(image);
+  expect(candidates.filter(({ kind }) => kind === 'snapshot').length).toBeGreaterThanOrEqual(5);
+  const { code, stderr } = await qsnap([
+    'recover',
+    image,
+    '--candidate',
+    '1',
+    '-o',
+    `${image}.raw`,
+  ]);
+  expect(code).toBe(1);
+  expect(stderr).toContain('qsnap rescue');
+});
