@@ -30,7 +30,7 @@ const LARGEST_BYTES = 1.5 * 2 ** 20;
 /** QEMU opens backing files to check, and asks for keys: nothing to compare there. */
 const NOT_FOR_QEMU = /^(aes|backing-(json|missing)|feature-incompatible|luks|qcow-version)/;
 /** Kinds that say the same of every image are tried on some. */
-const DAMAGE_SHARE = 6;
+const DAMAGE_SHARE = 15;
 
 type Totals = Readonly<Record<string, number>>;
 
@@ -162,7 +162,7 @@ describeWithQemu('live QEMU', () => {
     const directory = memoryDirectory();
     copyCompanions(name, directory);
     const victim = victimOf(bytes);
-    for (let round = 0; round < rounds * (IS_PLAIN ? 3 : 5); round++) {
+    for (let round = 0; round < rounds * (IS_PLAIN ? 1 : 5); round++) {
       const mutant = mutate(victim, seededRandom(seed + round));
       await compare(directory, mutant.bytes, `${name}, seed ${seed + round}`, mutant.description);
     }
@@ -170,6 +170,6 @@ describeWithQemu('live QEMU', () => {
 
   afterAll(() => {
     console.log(`QSNAP_SEED=${seed}: ${compared} damaged images, ${reported} with a report`);
-    expect(reported).toBeGreaterThan(IS_PLAIN ? 200 : 300);
+    expect(reported).toBeGreaterThan(IS_PLAIN ? 80 : 300);
   });
 });

@@ -31,7 +31,7 @@ import { contentHash, describeWithQemu, expectClean, qemuIo } from '../support/q
 import type { BlockDevice } from '../../src/io/device.js';
 
 const seed = seedOf() + 1;
-const rounds = roundsOf(6);
+const rounds = roundsOf(3);
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 
 /** The operations, each with the names that it leaves. */
