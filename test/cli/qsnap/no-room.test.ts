@@ -32,6 +32,7 @@ import {
 } from '../../support/image-builder-layout.js';
 import { randomFrom, roundsOf, seedOf } from '../../support/model-random.js';
 import { use } from '../../support/made-images.js';
+import { oneIn } from '../../support/left-out.js';
 import { describeWithQemu } from '../../support/qemu.js';
 import { withSmallFileSystem } from '../../support/small-file-system.js';
 import { expectSound } from './harness.js';
@@ -167,11 +168,14 @@ describeWithQemu('a file that may not become longer', () => {
   });
 
   describe.each(KINDS)('$name', (kind) => {
-    test.each(Object.entries(EDITS))('%s says how much is missing', async (_, argvOf) => {
-      const image = await imageOf(kind);
-      const argv = argvOf(image, kind);
-      await expectDoneWith(expectNoRoom(image, argv, '--dry-run'), image, argv);
-    });
+    test.each(oneIn(2, Object.entries(EDITS), KINDS.indexOf(kind)))(
+      '%s says how much is missing',
+      async (_, argvOf) => {
+        const image = await imageOf(kind);
+        const argv = argvOf(image, kind);
+        await expectDoneWith(expectNoRoom(image, argv, '--dry-run'), image, argv);
+      },
+    );
 
     test(`edits use what is free inside (seed ${seed})`, async () => {
       const random = randomFrom(seed + ALL_KINDS.indexOf(kind));
