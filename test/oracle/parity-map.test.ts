@@ -13,7 +13,7 @@ const REFUSED = new Set(['qcow-version-1', 'backing-json-name']);
 const READABLE = fixtureNames().filter((name) => !REFUSED.has(name));
 
 describeWithQemu('map of every fixture', () => {
-  test.each(oneIn(4, READABLE))('%s', async (name) => {
+  test.each(oneIn(6, READABLE))('%s', async (name) => {
     const directory = temporaryDirectory();
     copyFixture(name, directory);
     copyCompanions(name, directory);

@@ -145,7 +145,7 @@ async function fault(
 }
 
 describeWithQemu('the damages of QEMU’s own tests', () => {
-  test.each(oneIn(4, Object.entries(SUITE_DAMAGES)))(
+  test.each(oneIn(6, Object.entries(SUITE_DAMAGES)))(
     '%s',
     { timeout: 120_000 },
     async (_, damage) => {
