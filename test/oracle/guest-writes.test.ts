@@ -26,7 +26,7 @@ import {
 import { randomFrom, roundsOf, seedOf } from '../support/model-random.js';
 import { edit, guestCommands } from '../support/model-twin.js';
 import { oneInWithEach } from '../support/left-out.js';
-import { temporaryDirectory } from '../support/directories.js';
+import { memoryDirectory } from '../support/directories.js';
 import { makeImage } from '../support/made-images.js';
 import { contentHash, describeWithQemu, expectClean, qemuIo } from '../support/qemu.js';
 import type { BlockDevice } from '../../src/io/device.js';
@@ -98,7 +98,7 @@ describeWithQemu('guest writes after every operation', () => {
 /** All operations on one image, four sessions of guest writes after each. */
 async function writeAfterEach(options: ImageOptions, own: number): Promise<void> {
   const random = randomFrom(own);
-  const image = path.join(temporaryDirectory(), 'image.qcow2');
+  const image = path.join(memoryDirectory(), 'image.qcow2');
   const size = diskBytesOf(options);
   await makeImage(image, String(size), createArgument(options));
   const write = async (): Promise<void> => {

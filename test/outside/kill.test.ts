@@ -10,7 +10,7 @@ import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-rand
 import { DOUBTED, FULL_COUNTS, OUTSIDE_EDITS, type OutsideEdit } from '../support/outside-edits.js';
 import { killCase, killsAtCalls, type Kill, type KillCase } from '../support/outside-kills.js';
 import { killed, type Leftover } from '../support/outside-leftovers.js';
-import { temporaryDirectory } from '../support/directories.js';
+import { memoryDirectory } from '../support/directories.js';
 import { describeWithQemu } from '../support/qemu.js';
 import { describeWithStrace } from '../support/strace.js';
 import { IS_PLAIN, oneInWithEach } from '../support/left-out.js';
@@ -97,7 +97,7 @@ function counted({ killed: wasKilled, state, leaks, short }: Leftover, kill: Kil
 
 async function tryEdit(edit: OutsideEdit, fixture: string): Promise<void> {
   const random = randomFrom(seed + OUTSIDE_EDITS.indexOf(edit) * 1000 + FIXTURES.indexOf(fixture));
-  const one = await killCase(edit, fixture, { root: temporaryDirectory(), seed });
+  const one = await killCase(edit, fixture, { root: memoryDirectory(), seed });
   const kills = killsOf(one, random);
   total.edits += 1;
   const short: string[] = [];

@@ -82,7 +82,7 @@ describeWithQemu('a copy that lost the end of its snapshot table', () => {
   test.each(oneIn(4, onEach(Object.keys(CUTS) as (keyof typeof CUTS)[])))(
     '%s (%s)',
     async (what, shape) => {
-      const image = await newImage('64M', shape);
+      const image = await newImage('8M', shape);
       for (const n of [1, 2, 3]) await use(image, `write -P ${n} 0 2M`, `snapshot s${n}`);
       const [whole, left] = CUTS[what];
       const active = await exported(image);

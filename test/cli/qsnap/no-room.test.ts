@@ -23,7 +23,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { breakImage, newImage } from '../../support/broken-images.js';
 import { sameContents } from '../../support/crash-judge-edits.js';
 import { contentsOf, type Contents } from '../../support/crash-judge.js';
-import { temporaryDirectory } from '../../support/directories.js';
+import { memoryDirectory } from '../../support/directories.js';
 import {
   blockAt,
   blockEntries,
@@ -115,7 +115,7 @@ async function makeMaster({ options, snapshots }: Kind): Promise<string> {
 
 /** A copy without a free cluster, or after a guest has discarded so many. */
 async function imageOf(kind: Kind, free = 0): Promise<string> {
-  const image = path.join(temporaryDirectory(), 'disk.qcow2');
+  const image = path.join(memoryDirectory(), 'disk.qcow2');
   copyFileSync(masters.get(kind)!, image);
   if (free > 0) {
     const bytes = free * kind.clusterBytes;

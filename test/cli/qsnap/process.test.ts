@@ -301,6 +301,15 @@ describe.each(SIGNALS)('%s', (signal) => {
 });
 
 describe('a signal while an image is still read', () => {
+  let image = '';
+  let before: Buffer;
+  beforeAll(() => {
+    // Its tables are so large that they are not read at once.
+    image = imageOf('cluster-2m');
+    expect(runBin(['create', image, 'one']).status).toBe(0);
+    before = readFileSync(image);
+  });
+
   test.each([
     ['create', ['new'], 'planning'],
     ['create', ['--verify', 'new'], 'planning'],
@@ -309,11 +318,7 @@ describe('a signal while an image is still read', () => {
     ['delete', ['--in-place', 'one'], 'planning'],
     ['rename', ['one', 'other'], 'planning'],
     ['repair', ['all'], 'proposal of a repair'],
-  ])('%s %j: nothing is written, and the process dies of it', async (command, words, what) => {
-    // Its tables are so large that they are not read at once.
-    const image = imageOf('cluster-2m');
-    expect(runBin(['create', image, 'one']).status).toBe(0);
-    const before = readFileSync(image);
+  ])('%s %j: nothing is written, and the process dies of it', (command, words, what) => {
     const done = runSignalledAt('read', 'SIGINT', 1, BIN, [command, image, ...words]);
     expect(done.signal).toBe('SIGINT');
     expect(done.stdout).toBe('');
@@ -321,7 +326,6 @@ describe('a signal while an image is still read', () => {
       `qsnap: ${image}: the ${what} was stopped before it was complete\nThe image is unchanged.\n`,
     );
     expect(readFileSync(image).equals(before)).toBe(true);
-    await expectSound(image);
   });
 });
 
