@@ -107,7 +107,7 @@ describeWithQemu('a check and all edits agree about what disks and copies do to 
       campaign.close();
     });
     const found: string[] = [];
-    for (let index = 0; index < KINDS.size * ROUNDS; index++) {
+    for (const index of oneIn(3, [...Array(KINDS.size * ROUNDS).keys()])) {
       const { sound, kind, where, bytes } = specimenOf(SEED, index, campaign.anatomies);
       const name = `seed ${SEED}, index ${index}, ${sound.image.name}, ${kind}, ${where}`;
       found.push(...(await faults(name, over(bytes))));

@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { run } from '../../../src/cli/qsnap/run.js';
 import type { CliOutput } from '../../../src/cli/streams.js';
 import { copyFixture } from '../../support/fixture.js';
-import { memoryDirectory } from '../../support/directories.js';
+import { temporaryDirectory } from '../../support/directories.js';
 import { expectClean, judgedByQemu } from '../../support/qemu.js';
 import { uninterrupted } from '../../../src/cli/interruption.js';
 
@@ -68,7 +68,7 @@ export async function qsnap(argv: readonly string[], options: RunOptions = {}): 
 
 /** Path of a fresh copy of a fixture that goes away with the test. */
 export function imageOf(fixture: string): string {
-  return copyFixture(fixture, memoryDirectory());
+  return copyFixture(fixture, temporaryDirectory());
 }
 
 /** Output with the throw-away folder taken out of it. */
