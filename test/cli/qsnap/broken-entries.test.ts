@@ -180,8 +180,8 @@ describeWithQemu('leaks', () => {
   );
 
   test('all of 1,500 are in --json, and as many as are asked for in the text', async () => {
-    const image = await newImage('1G', { options: 'cluster_size=16k' });
-    await use(image, 'write -P 1 0 25M');
+    const image = await newImage('1G', 'version 3');
+    await use(image, 'write -P 1 0 100M');
     change(image, (broken) => {
       const from = l2EntryAt(broken, 0);
       broken.bytes.fill(0, from, from + 8 * 1500);
