@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { copyFixture, loadFixture } from '../support/fixture.js';
+import { oneIn } from '../support/left-out.js';
 import { temporaryDirectory } from '../support/directories.js';
 
 const QSNAP = fileURLToPath(new URL('../../bin/qsnap.js', import.meta.url));
@@ -98,7 +99,7 @@ describe.each(Object.keys(BAD))('%s', (name) => {
     const path = join(temporaryDirectory(), 'disk.qcow2');
     await BAD[name]!(path);
     const before = bytesOf(path);
-    for (const argv of commandsOn(path)) {
+    for (const argv of oneIn(3, commandsOn(path), Object.keys(BAD).indexOf(name))) {
       // What needs no snapshot table is printed even where the table is cut off by qemu-img.
       const isQemuInfo = argv[0] === QSNAP_IMG && argv[1] === 'info';
       if (isQemuInfo && name === 'an image cut before its snapshot table') continue;

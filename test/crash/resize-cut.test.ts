@@ -131,13 +131,15 @@ async function tryResize(
 describe('a power cut during a resize leaves the old size or the new one', () => {
   describe.each(FIXTURES)('%s', (fixture) => {
     const bytes = loadFixture(fixture);
-    const resizes = oneIn(2, RESIZES, FIXTURES.indexOf(fixture));
+    const resizes = oneIn(3, RESIZES, FIXTURES.indexOf(fixture));
     test.each(resizes)('$name', (resize) => tryResize(fixture, bytes, resize));
   });
 
   describe('a refcount table that has to grow', () => {
     const bytes = withFullRefcountTable(loadFixture('refcount-many-blocks'));
-    test.each(RESIZES)('$name', (resize) => tryResize('refcount-many-blocks', bytes, resize));
+    test.each(oneIn(3, RESIZES))('$name', (resize) =>
+      tryResize('refcount-many-blocks', bytes, resize),
+    );
   });
 
   afterAll(() => {
@@ -145,7 +147,7 @@ describe('a power cut during a resize leaves the old size or the new one', () =>
       `seed ${SEED}: ${total.states} crash states of ${total.edits} resizes judged, ` +
         `${total.short} fell short; ${total.again} made again on one; ${total.refused} refused`,
     );
-    expect(total.edits).toBeGreaterThan(IS_PLAIN ? 40 : 80);
+    expect(total.edits).toBeGreaterThan(IS_PLAIN ? 25 : 80);
   });
 });
 

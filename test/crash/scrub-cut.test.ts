@@ -75,7 +75,7 @@ async function cut(
 }
 
 describe('a power cut while bytes are scrubbed leaves the image as it was, scrubbed further or not', () => {
-  test.each(FIXTURES)('%s', async (fixture) => {
+  test.each(oneIn(2, FIXTURES, 1))('%s', async (fixture) => {
     const before = await plantedIn(fixture);
     for (const punch of oneIn(2, [false, true], FIXTURES.indexOf(fixture))) {
       const { short, right } = await cut(before, { punch });

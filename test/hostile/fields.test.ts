@@ -58,7 +58,7 @@ async function tryAll(name: string, layout: Layout, base: number, least = 4): Pr
   const faults: string[] = [];
   let opened = 0;
   // Of a short structure few values keep the image from being opened, so all are tried.
-  const share = Object.keys(layout).length > 4 ? 2 : 1;
+  const share = Object.keys(layout).length > 4 ? 4 : 1;
   for (const [row, [key, field]] of Object.entries(layout).entries()) {
     const at = base + field.at;
     const was = read(bytes, at, field);

@@ -29,7 +29,7 @@ import { temporaryDirectory } from '../support/directories.js';
 import { describeWithQemu } from '../support/qemu.js';
 
 const seed = seedOf() + 5;
-const rounds = roundsOf(6);
+const rounds = roundsOf(3);
 const KINDS = Object.entries({
   ...HARMLESS_DAMAGE,
   ...UNREADABLE_DAMAGE,

@@ -21,7 +21,7 @@ import {
 import { roundsOf, seedOf } from '../support/model-random.js';
 import { mutate, seededRandom, victimOf } from '../support/mutate.js';
 import { memoryDirectory } from '../support/directories.js';
-import { leaveOut, IS_PLAIN } from '../support/left-out.js';
+import { IS_PLAIN, leaveOut, oneIn } from '../support/left-out.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf();
@@ -30,7 +30,7 @@ const LARGEST_BYTES = 1.5 * 2 ** 20;
 /** QEMU opens backing files to check, and asks for keys: nothing to compare there. */
 const NOT_FOR_QEMU = /^(aes|backing-(json|missing)|feature-incompatible|luks|qcow-version)/;
 /** Kinds that say the same of every image are tried on some. */
-const DAMAGE_SHARE = 6;
+const DAMAGE_SHARE = 10;
 
 type Totals = Readonly<Record<string, number>>;
 
@@ -140,36 +140,44 @@ describeWithQemu('live QEMU', () => {
     ...TABLE_DAMAGE,
   });
 
-  test.each(images)('$name, damaged in one way', { timeout: 120_000 }, async ({ name, bytes }) => {
-    const directory = memoryDirectory();
-    copyCompanions(name, directory);
-    const offset = images.findIndex((image) => image.name === name);
-    for (const [index, [kind, damage]] of kinds.entries()) {
-      if (rounds === 1 && (index + offset) % DAMAGE_SHARE !== 0) {
-        leaveOut('kinds of damage to an image that QSNAP_ROUNDS=2 tries');
-        continue;
+  test.each(oneIn(2, images, 0))(
+    '$name, damaged in one way',
+    { timeout: 120_000 },
+    async ({ name, bytes }) => {
+      const directory = memoryDirectory();
+      copyCompanions(name, directory);
+      const offset = images.findIndex((image) => image.name === name);
+      for (const [index, [kind, damage]] of kinds.entries()) {
+        if (rounds === 1 && (index + offset) % DAMAGE_SHARE !== 0) {
+          leaveOut('kinds of damage to an image that QSNAP_ROUNDS=2 tries');
+          continue;
+        }
+        for (let round = 0; round < rounds; round++) {
+          const patient = patientOf(bytes);
+          const done = damage(patient, seededRandom(seed + index * 1000 + round));
+          const which = `${name}, ${kind}, seed ${seed + index * 1000 + round}`;
+          if (done !== undefined) await compare(directory, patient.bytes, which, done);
+        }
       }
-      for (let round = 0; round < rounds; round++) {
-        const patient = patientOf(bytes);
-        const done = damage(patient, seededRandom(seed + index * 1000 + round));
-        const which = `${name}, ${kind}, seed ${seed + index * 1000 + round}`;
-        if (done !== undefined) await compare(directory, patient.bytes, which, done);
-      }
-    }
-  });
+    },
+  );
 
-  test.each(images)('$name, damaged anyhow', { timeout: 120_000 }, async ({ name, bytes }) => {
-    const directory = memoryDirectory();
-    copyCompanions(name, directory);
-    const victim = victimOf(bytes);
-    for (let round = 0; round < rounds * (IS_PLAIN ? 3 : 5); round++) {
-      const mutant = mutate(victim, seededRandom(seed + round));
-      await compare(directory, mutant.bytes, `${name}, seed ${seed + round}`, mutant.description);
-    }
-  });
+  test.each(oneIn(2, images, 1))(
+    '$name, damaged anyhow',
+    { timeout: 120_000 },
+    async ({ name, bytes }) => {
+      const directory = memoryDirectory();
+      copyCompanions(name, directory);
+      const victim = victimOf(bytes);
+      for (let round = 0; round < rounds * (IS_PLAIN ? 1 : 5); round++) {
+        const mutant = mutate(victim, seededRandom(seed + round));
+        await compare(directory, mutant.bytes, `${name}, seed ${seed + round}`, mutant.description);
+      }
+    },
+  );
 
   afterAll(() => {
     console.log(`QSNAP_SEED=${seed}: ${compared} damaged images, ${reported} with a report`);
-    expect(reported).toBeGreaterThan(IS_PLAIN ? 200 : 300);
+    expect(reported).toBeGreaterThan(IS_PLAIN ? 50 : 300);
   });
 });

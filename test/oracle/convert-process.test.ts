@@ -59,7 +59,7 @@ describeWithQemu('convert', () => {
     const source = noisyDisk(folder);
     const random = randomFrom(seed);
     let cut = 0;
-    for (let round = 0; round < roundsOf(8); round++) {
+    for (let round = 0; round < roundsOf(3); round++) {
       const out = path.join(folder, `out-${round}.qcow2`);
       const child = spawn(process.execPath, [BIN, 'convert', '-c', '-O', 'qcow2', source, out]);
       const ended = new Promise<NodeJS.Signals | null>((resolve) => {

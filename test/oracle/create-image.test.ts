@@ -14,7 +14,7 @@ import {
 import { memoryDirectory } from '../support/directories.js';
 import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { PLAIN } from '../support/new-image.js';
-import { oneIn } from '../support/left-out.js';
+import { oneIn, oneInWithEach } from '../support/left-out.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -143,10 +143,18 @@ const isLong = process.env['QSNAP_ROUNDS'] !== undefined;
 const titled = (sets: readonly Changes[]) =>
   sets.map((changes) => ({ changes, title: JSON.stringify(changes).slice(0, 110) }));
 
+/** Options with their values, but for sizes, of which there are as many as sets. */
+const optionsOf = ({ diskSizeBytes: _, ...changes }: Changes): readonly string[] =>
+  Object.entries(changes).map((option) => JSON.stringify(option));
+
 describeWithQemu('new empty images', () => {
-  test.each(titled(oneIn(2, SETS)))('$title', ({ changes }) => expectSameBytes(changes));
-  test.each(titled(oneIn(4, PREALLOCATED)))('$title', ({ changes }) => expectSameBytes(changes));
-  test.each(titled(LARGE))('large: $title', ({ changes }) => expectSameBytes(changes));
+  test.each(titled(oneInWithEach(5, SETS, optionsOf)))('$title', ({ changes }) =>
+    expectSameBytes(changes),
+  );
+  test.each(titled(oneInWithEach(10, PREALLOCATED, optionsOf)))('$title', ({ changes }) =>
+    expectSameBytes(changes),
+  );
+  test.each(titled(oneIn(3, LARGE, 2)))('large: $title', ({ changes }) => expectSameBytes(changes));
   const slow = isLong ? SLOW : [];
   console.log(`${slow.length} of ${SLOW.length} slow images (QSNAP_ROUNDS=1 makes all)`);
   if (isLong) {

@@ -33,7 +33,7 @@ import { partBytesOf, plainDiff } from '../support/plain-diff.js';
 import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf();
-const rounds = roundsOf(5);
+const rounds = roundsOf(3);
 
 /** A disk of the image, and its bytes as QEMU read them when it was the active one. */
 interface KnownDisk {

@@ -42,7 +42,7 @@ import { describeWithQemu } from '../support/qemu.js';
 import type { BlockDevice } from '../../src/io/device.js';
 
 const seed = seedOf();
-const rounds = roundsOf(6);
+const rounds = roundsOf(3);
 const date = { seconds: 1_700_000_000, nanoseconds: 0 };
 
 /** What has been done so far; the twin's names stay as they were, since qemu-img can't rename. */

@@ -46,7 +46,7 @@ async function made(words: string): Promise<{ file: string; raw: Uint8Array }> {
 }
 
 describeWithQemu('LUKS', () => {
-  test.each(oneIn(2, CIPHERS))('%s', async (words) => {
+  test.each(oneIn(3, CIPHERS))('%s', async (words) => {
     const { file, raw } = await made(words);
     const source = await openFile(file);
     const passphrase = new TextEncoder().encode('open sesame');

@@ -23,7 +23,7 @@ import { describeWithQemu } from '../support/qemu.js';
 import { readBoth } from './parity.js';
 
 const seed = seedOf();
-const rounds = roundsOf(8);
+const rounds = roundsOf(4);
 const random = randomFrom(seed);
 
 async function opened<T>(

@@ -2,10 +2,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { copyFileSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { lockForEdit, lockForRead } from '../../src/node/files/lock.js';
 import { openFile } from '../../src/node/files/open.js';
 import { openFileForEdit } from '../../src/node/files/open-for-edit.js';
@@ -15,12 +16,17 @@ import { makeImage } from '../support/made-images.js';
 import { describeWithQemu, expectClean, qemuAvailable, qemuImg, qemuIo } from '../support/qemu.js';
 
 const children: ChildProcess[] = [];
+const made = path.join(temporaryDirectory(), 'made.qcow2');
 let image = '';
 
-beforeEach(async () => {
+beforeAll(async () => {
+  if (qemuAvailable) await makeImage(made, '64M', '', 'write -P 7 0 1M');
+});
+
+beforeEach(() => {
   if (!qemuAvailable) return;
   image = path.join(temporaryDirectory(), 'image.qcow2');
-  await makeImage(image, '64M', '', 'write -P 7 0 32M');
+  copyFileSync(made, image);
 });
 
 afterEach(async () => {
@@ -57,7 +63,8 @@ function holdWithQsnap(mode: 'read' | 'edit'): Promise<ChildProcess> {
 }
 
 /** A conversion at 1 MiB a second keeps its source open for half a minute. */
-function holdWithConvert(): Promise<ChildProcess> {
+async function holdWithConvert(): Promise<ChildProcess> {
+  await qemuIo(image, ['write -P 7 0 32M']);
   const target = path.join(path.dirname(image), 'out.raw');
   const args = ['convert', '-p', '-r', '1M', '-O', 'raw', image, target];
   return hold('qemu-img', args, '(');

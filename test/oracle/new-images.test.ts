@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../support/directories.js';
 import { describeWithQemu, expectClean, qemuImg } from '../support/qemu.js';
 
 const SEED = seedOf();
-const ROUNDS = roundsOf(24);
+const ROUNDS = roundsOf(10);
 
 interface MapEntry {
   readonly start: number;

@@ -24,7 +24,7 @@ const OVER: readonly (readonly string[])[] = [Q, [...Q, '-S', '0'], [...Q, '-c']
 
 describeWithQemu('convert -p', () => {
   const seed = seedOf();
-  const rounds = roundsOf(3);
+  const rounds = roundsOf(1);
   test(
     `the same percentages of seeded chains (seed ${seed})`,
     { timeout: rounds * 20_000 },

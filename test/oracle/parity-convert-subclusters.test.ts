@@ -145,7 +145,7 @@ async function mapOf(image: string): Promise<MapEntry[]> {
 }
 
 describeWithQemu(`convert to subclusters (seed ${seed})`, () => {
-  test.each(Array.from({ length: roundsOf(10) }, (_, round) => ({ round })))(
+  test.each(Array.from({ length: roundsOf(4) }, (_, round) => ({ round })))(
     'round $round',
     async ({ round }) => {
       const template = memoryDirectory();

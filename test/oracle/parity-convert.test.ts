@@ -397,7 +397,7 @@ describeWithQemu('convert', () => {
 });
 
 describeWithQemu('convert, on every fixture', () => {
-  test.each(oneIn(2, fixtureNames()))('%s', async (name) => {
+  test.each(oneIn(5, fixtureNames()))('%s', async (name) => {
     const makeFixture = (directory: string): void => {
       copyFixture(name, directory);
       copyCompanions(name, directory);

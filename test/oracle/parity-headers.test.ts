@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { loadFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
+import { oneIn } from '../support/left-out.js';
 import { describeWithQemu } from '../support/qemu.js';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import { readBoth } from './parity.js';
@@ -93,7 +94,7 @@ describeWithQemu('headers that are not as they should be', () => {
     return directory;
   };
 
-  test.each(Object.entries(EQUAL))('equal: %s', async (_, patch) => {
+  test.each(oneIn(2, Object.entries(EQUAL)))('equal: %s', async (_, patch) => {
     const directory = write(patch);
     for (const command of commandsFor(patch)) {
       const { ours, qemu } = await readBoth([...command, 'disk.qcow2'], directory);

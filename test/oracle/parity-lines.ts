@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { differencesOf, type DifferenceName } from './parity-differences.js';
 import type { Pair } from './parity.js';
-import { oneIn } from '../support/left-out.js';
+import { oneInWithEach } from '../support/left-out.js';
 
 /** A command line on which the tools differ, and by what. */
 export type DifferentLine = readonly [DifferenceName, ...(readonly string[])];
@@ -13,7 +13,8 @@ export function testEqual<Ran extends Pair>(
   run: (argv: readonly string[]) => Promise<Ran>,
   also?: (ran: Ran, argv: readonly string[]) => void | Promise<void>,
 ): void {
-  test.each(oneIn(2, lines).map((argv) => ({ argv, title: JSON.stringify(argv).slice(0, 90) })))(
+  const cases = oneInWithEach(5, lines, optionsOf);
+  test.each(cases.map((argv) => ({ argv, title: JSON.stringify(argv).slice(0, 90) })))(
     'equal: $title',
     async ({ argv }) => {
       const ran = await run(argv);
@@ -21,6 +22,14 @@ export function testEqual<Ran extends Pair>(
       await also?.(ran, argv);
     },
   );
+}
+
+/** The options of a command line, and those of images in their values: `-o`, `cluster_size`. */
+function optionsOf(argv: readonly string[]): readonly string[] {
+  return argv.flatMap((word) => [
+    ...(/^--?[A-Za-z][\w-]*/.exec(word) ?? []),
+    ...(word.match(/[\w.-]+(?==)/g) ?? []),
+  ]);
 }
 
 /** @param also what else has to be so, after they differed by that and nothing else. */

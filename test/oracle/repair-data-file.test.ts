@@ -51,7 +51,7 @@ describeWithQemu('images with an external data file', () => {
       dataBefore = readFileSync(data);
     });
 
-    test.each(oneIn(2, DAMAGES, row))('%s', { timeout: 60_000 }, async (_name, damage) => {
+    test.each(oneIn(4, DAMAGES, row))('%s', { timeout: 60_000 }, async (_name, damage) => {
       const bytes = damage.make(patientOf(sound));
       if (bytes === undefined) {
         leaveOut('kinds of damage that an image has no place for');

@@ -16,7 +16,7 @@ import { layoutOf, snapshotsOf } from '../support/image-builder.js';
 import { flipBit, offsetAt } from '../support/image-builder-layout.js';
 import { makeImage, use } from '../support/made-images.js';
 import { contentHash, describeWithQemu, expectClean } from '../support/qemu.js';
-import { oneIn } from '../support/left-out.js';
+import { oneInWithEach } from '../support/left-out.js';
 
 /** What is made of an image, and of which disks all has to come back. */
 interface Kind {
@@ -147,7 +147,8 @@ describeWithQemu('what a rescue brings back', () => {
   afterAll(removeDirectories);
 
   const cases = Object.keys(IMAGES).flatMap((image) => KINDS.map((kind) => ({ image, kind })));
-  test.each(oneIn(2, cases))('$image: $kind.name', async ({ image, kind }) => {
+  const kindsOf = ({ image, kind }: (typeof cases)[number]) => [image, kind.name];
+  test.each(oneInWithEach(8, cases, kindsOf))('$image: $kind.name', async ({ image, kind }) => {
     const whole = made.get(image)!;
     const before = path.join(directory, 'before.qcow2');
     await promises.writeFile(before, whole);

@@ -32,7 +32,7 @@ import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.
 import { scrubbedPlainly, withSecrets } from '../support/unreferenced.js';
 
 const seed = seedOf();
-const rounds = roundsOf(5);
+const rounds = roundsOf(3);
 const total = { images: 0, freeBytes: 0, tailBytes: 0, slackBytes: 0, punchedBytes: 0 };
 
 async function scrubFile(file: string, punch: boolean): Promise<ScrubReport> {

@@ -28,7 +28,7 @@ import {
 import { describeWithQemu } from '../support/qemu.js';
 
 const seed = seedOf();
-const rounds = roundsOf(5);
+const rounds = roundsOf(3);
 const total = { images: 0, moving: 0, movedBytes: 0, shortenedBytes: 0 };
 
 async function trimFile(file: string, relocate: boolean, stepBytes: number): Promise<TrimReport> {

@@ -28,7 +28,7 @@ import { guest, guestCommands, makeTwins } from '../support/model-twin.js';
 import { describeWithQemu, expectClean, qemuImg, snapshotList } from '../support/qemu.js';
 
 const seed = seedOf();
-const rounds = roundsOf(5);
+const rounds = roundsOf(3);
 
 /** Host clusters that the active disk of a file maps, as QEMU tells. */
 async function hostClusters(file: string, clusterBytes: number): Promise<ReadonlySet<number>> {

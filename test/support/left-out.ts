@@ -23,10 +23,44 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
  */
 export function oneIn<T>(share: number, cases: readonly T[], row = 0): readonly T[] {
   if (!IS_PLAIN) return cases;
-  const some = cases.filter((_, i) => (i * GOLDEN + row * Math.SQRT2) % 1 < 1 / share);
+  const some = sliceOf(share, cases, row);
   const chosen = some.length > 0 ? some : cases.slice(row % cases.length).slice(0, 1);
-  for (let i = chosen.length; i < cases.length; i++) leaveOut('cases that QSNAP_ROUNDS=1 tries');
+  leaveOutOthers(cases, chosen);
   return chosen;
+}
+
+/**
+ * One in so many of some cases, and of each kind at least one: beside the slice, which is that of `oneIn`, the first
+ * cases of kinds that it lacks.
+ *
+ * @param kindsOf what a case has part in, such as the options of a command line.
+ */
+export function oneInWithEach<T>(
+  share: number,
+  cases: readonly T[],
+  kindsOf: (one: T) => readonly string[],
+  row = 0,
+): readonly T[] {
+  if (!IS_PLAIN) return cases;
+  const chosen = new Set(sliceOf(share, cases, row));
+  const seen = new Set([...chosen].flatMap(kindsOf));
+  for (const one of cases) {
+    const kinds = kindsOf(one);
+    if (kinds.every((kind) => seen.has(kind))) continue;
+    chosen.add(one);
+    for (const kind of kinds) seen.add(kind);
+  }
+  const all = cases.filter((one) => chosen.has(one));
+  leaveOutOthers(cases, all);
+  return all;
+}
+
+function sliceOf<T>(share: number, cases: readonly T[], row: number): readonly T[] {
+  return cases.filter((_, i) => (i * GOLDEN + row * Math.SQRT2) % 1 < 1 / share);
+}
+
+function leaveOutOthers<T>(cases: readonly T[], chosen: readonly T[]): void {
+  for (let i = chosen.length; i < cases.length; i++) leaveOut('cases that QSNAP_ROUNDS=1 tries');
 }
 
 /** Tells what was left out since it was last told. Called after the last test of every file. */

@@ -77,7 +77,9 @@ class ToolShell {
     const there = `if cd ${quoted(cwd)}; then ${command}; else (exit ${SHELLS_OWN}); fi`;
     const [stdout, stderr] = [`${output}.out`, `${output}.err`];
     const redirected = `</dev/null >${quoted(stdout)} 2>${quoted(stderr)}`;
-    this.#shell.stdin.write(`{ { ${there}; } ${redirected}; echo ${id} $?; } &\n`);
+    // To be asked for its jobs makes the shell take leave of those that ended: they were zombies until its own end.
+    const reaped = 'jobs >/dev/null';
+    this.#shell.stdin.write(`${reaped}; { { ${there}; } ${redirected}; echo ${id} $?; } &\n`);
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, (code) => {
         const ended = { code, stdout: takeBytes(stdout), stderr: takeBytes(stderr) };

@@ -65,7 +65,7 @@ function expectPrintable(text: string): void {
   expect(text).not.toMatch(/[^\P{Cc}\n]|\p{Cf}|[\p{Zl}\p{Zp}]/u);
 }
 
-describe.each(oneIn(2, fixtureNames()))('%s', (name) => {
+describe.each(oneIn(4, fixtureNames()))('%s', (name) => {
   const qemu = expectedJson(name, 'info.json') as QemuInfo | null;
 
   test('list says what QEMU says', async () => {

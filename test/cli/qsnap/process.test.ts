@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
 import { layoutOf } from '../../support/image-builder.js';
+import { oneIn } from '../../support/left-out.js';
 import { expectSound, imageOf, parsed } from './harness.js';
 
 const BIN = fileURLToPath(new URL('../../../bin/qsnap.js', import.meta.url));
@@ -263,15 +264,18 @@ function runSignalledAt(
   return spawnSync(process.execPath, args, { env, encoding: 'utf8' });
 }
 
-describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const STOPPED = [
+  [BIN, (image: string) => ['create', image, 'new']],
+  [BIN, (image: string) => ['apply', '--discard-changes', image, 'id:2']],
+  [IMG_BIN, (image: string) => ['snapshot', '-c', 'new', image]],
+  [IMG_BIN, (image: string) => ['resize', image, '64M']],
+] as const;
+
+describe.each(SIGNALS)('%s', (signal) => {
   test('in stage 1 ends an edit in the old state, with the file as long as it was', async () => {
     const before = readFileSync(imageOf('five-snapshots'));
-    for (const [bin, argv] of [
-      [BIN, (image: string) => ['create', image, 'new']],
-      [BIN, (image: string) => ['apply', '--discard-changes', image, 'id:2']],
-      [IMG_BIN, (image: string) => ['snapshot', '-c', 'new', image]],
-      [IMG_BIN, (image: string) => ['resize', image, '64M']],
-    ] as const) {
+    for (const [bin, argv] of oneIn(3, STOPPED, SIGNALS.indexOf(signal))) {
       const image = imageOf('five-snapshots');
       const done = runSignalled(signal, 2, bin, argv(image));
       expect(done.signal).toBe(signal);
@@ -297,6 +301,15 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
 });
 
 describe('a signal while an image is still read', () => {
+  let image = '';
+  let before: Buffer;
+  beforeAll(() => {
+    // Its tables are so large that they are not read at once.
+    image = imageOf('cluster-2m');
+    expect(runBin(['create', image, 'one']).status).toBe(0);
+    before = readFileSync(image);
+  });
+
   test.each([
     ['create', ['new'], 'planning'],
     ['create', ['--verify', 'new'], 'planning'],
@@ -305,11 +318,7 @@ describe('a signal while an image is still read', () => {
     ['delete', ['--in-place', 'one'], 'planning'],
     ['rename', ['one', 'other'], 'planning'],
     ['repair', ['all'], 'proposal of a repair'],
-  ])('%s %j: nothing is written, and the process dies of it', async (command, words, what) => {
-    // Its tables are so large that they are not read at once.
-    const image = imageOf('cluster-2m');
-    expect(runBin(['create', image, 'one']).status).toBe(0);
-    const before = readFileSync(image);
+  ])('%s %j: nothing is written, and the process dies of it', (command, words, what) => {
     const done = runSignalledAt('read', 'SIGINT', 1, BIN, [command, image, ...words]);
     expect(done.signal).toBe('SIGINT');
     expect(done.stdout).toBe('');
@@ -317,7 +326,6 @@ describe('a signal while an image is still read', () => {
       `qsnap: ${image}: the ${what} was stopped before it was complete\nThe image is unchanged.\n`,
     );
     expect(readFileSync(image).equals(before)).toBe(true);
-    await expectSound(image);
   });
 });
 

@@ -197,7 +197,7 @@ function expectPunched(made: EditPlan, before: PlainImage, after: PlainImage): v
 }
 
 describe.each(FIXTURES)('%s', (name) => {
-  test.each(OPERATIONS)(
+  test.each(oneIn(3, OPERATIONS, FIXTURES.indexOf(name)))(
     'S9, H3, H5, R1-R8, R12, A6-A10, A15, A16: %s is planned and carried out safely',
     async (op) => {
       const bytes = loadFixture(name);
@@ -236,7 +236,7 @@ const JUDGED = FIXTURES.filter((name) => {
 });
 
 describeWithQemu('QEMU finds every edited fixture sound', () => {
-  test.each(oneIn(2, JUDGED))('%s', async (name) => {
+  test.each(oneIn(5, JUDGED))('%s', async (name) => {
     const device = memoryDevice(loadFixture(name));
     for (const operation of ['create', 'rename', 'apply', 'delete'] as const) {
       const image = await openImage(device);

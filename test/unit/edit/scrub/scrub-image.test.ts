@@ -14,7 +14,7 @@ import type { ByteRange } from '../../../../src/io/device.js';
 import { memoryDevice, type MemoryDevice } from '../../../../src/io/memory.js';
 import { checkPlain, contentsOf } from '../../../support/crash-judge.js';
 import { fixtureNames, loadFixture } from '../../../support/fixture.js';
-import { leaveOut } from '../../../support/left-out.js';
+import { leaveOut, oneIn } from '../../../support/left-out.js';
 import { recordingDevice } from '../../../support/recording-device.js';
 import {
   scrubbedPlainly,
@@ -60,7 +60,7 @@ function waysFor(fixture: string): readonly boolean[] {
   return [true];
 }
 
-describe.each(FIXTURES)('%s', (fixture) => {
+describe.each(oneIn(3, FIXTURES))('%s', (fixture) => {
   test.each(waysFor(fixture))(
     'no secret is left, and all else is as it was; punch: %s',
     async (punch) => {
