@@ -118,6 +118,8 @@ export type HintCode =
   | 'rescue-by-cluster-size'
   | 'list-rescued'
   | 'take-guesses'
+  | 'rescue-without-header'
+  | 'recover-disk-alone'
   | 'name-repairs'
   | 'drop-snapshots'
   | 'drop-unread-snapshots'

@@ -26,6 +26,8 @@ const HINTS: Readonly<Record<HintCode, string>> = {
     'if it was an image, a rescue that is given its cluster size looks for tables of that size',
   'list-rescued': 'the plan of the rescue lists what was found',
   'take-guesses': 'what was found is a guess: choose it by its id, or choose everything',
+  'rescue-without-header': 'a rescue makes a new image of what is left',
+  'recover-disk-alone': 'its disk can be read all the same',
   'name-repairs': 'name a class of repairs, or a finding by its code, or by its code and offset',
   'drop-snapshots': 'a repair drops them if it is told to',
   'drop-unread-snapshots':

@@ -24,6 +24,8 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'rescue-by-cluster-size': 'if it was an image, --cluster-size SIZE looks for tables of that size',
   'list-rescued': '`qsnap rescue --plan` shows what was found',
   'take-guesses': 'what was found is a guess: name it with --take, or take everything with --all',
+  'rescue-without-header': '`qsnap rescue IMAGE -o NEW` makes a new image of what is left',
+  'recover-disk-alone': '--output writes what its disk has',
   'name-repairs': `write ${REPAIR_CLASSES.join(', ')}, or a finding as \`qsnap check\` prints it`,
   'drop-snapshots': '--drop-snapshot drops them',
   'drop-unread-snapshots':

@@ -12,13 +12,13 @@ import { createOutputFile, newSha256, type OutputFileOptions } from '../../node/
 import { sent } from './sent.js';
 import type { CliOutput } from '../streams.js';
 import { printWarning, type Context } from './context.js';
-import { formatOf, type ExportFormat } from './export-format.js';
+import type { ExportFormat } from './export-format.js';
 
 /** What the output is to be. */
 export interface TargetOptions {
   /** A path, or `-` for stdout. */
   readonly output: string;
-  readonly format?: ExportFormat;
+  readonly format: ExportFormat;
   readonly compress?: CompressionType;
   readonly clusterSize?: number;
   readonly force?: boolean;
@@ -68,7 +68,7 @@ export async function openTarget(
       const shown = printableText(options.output);
       printWarning(context, `removed what an export that was cut off had left of ${shown}`);
     }
-    const format = formatOf(options);
+    const { format } = options;
     const { device } = file;
     const diskBytes = await disk.sizeBytes();
     const writer = await writerOf(device, diskBytes, format, options);

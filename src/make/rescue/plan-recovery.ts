@@ -1,3 +1,4 @@
+import { hinted } from '../../base/hints.js';
 import { QsnapError } from '../../errors.js';
 import type { BlockSource } from '../../io/device.js';
 import type { Candidate } from '../../read/scan/candidate.js';
@@ -20,6 +21,14 @@ export interface RecoveryPlan {
  * Plans a copy of an image with a deleted snapshot back in it. What the image has used for something else since reads as
  * zeros in that snapshot.
  *
+ * ```ts
+ * const { candidates } = await scanImage(device);
+ * const { plan, disks } = await planRecovery(device, candidates[0]!, []);
+ * const copy = await createNewFile('copy.qcow2');
+ * await writeRescued(plan, disks, copy);
+ * await copy.close();
+ * ```
+ *
  * @param candidate of a scan of the same source.
  * @param reused ranges of its disk that hold something else now, and of the tables that name them.
  * @throws QsnapError CANDIDATE_INVALID where a rescue makes no disk of it; and what `planRescue` throws.
@@ -36,7 +45,7 @@ export async function planRecovery(
     throw new QsnapError(
       'CANDIDATE_INVALID',
       `nothing of candidate ${candidate.number} can be put into an image`,
-      { at: candidate.at, hint: '--output writes what its disk has' },
+      { at: candidate.at, ...hinted('recover-disk-alone') },
     );
   }
   const { recovered, givenUp } = withoutReused(found, reused, plan);

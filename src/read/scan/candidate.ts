@@ -110,7 +110,14 @@ export const NO_DETAILS = {
 /** A candidate before all are put in order. */
 export type Unnumbered = Omit<Candidate, 'number'>;
 
-/** Kinds of candidates that are a disk, which can be recovered. */
+/**
+ * Whether a candidate is a disk, which can be recovered.
+ *
+ * ```ts
+ * const { candidates } = await scanImage(device);
+ * for (const { number, snapshot } of candidates.filter(isDiskCandidate)) console.log(number, snapshot?.name);
+ * ```
+ */
 export function isDiskCandidate({ kind }: Pick<Candidate, 'kind'>): boolean {
   return kind === 'snapshot' || kind === 'l1-table';
 }

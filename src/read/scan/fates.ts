@@ -17,6 +17,7 @@ import { isSoundL2 } from './table-contents.js';
  */
 export const FATES = ['none', 'kept', 'held', 'shared', 'reused', 'empty', 'wrong'] as const;
 
+/** One of `FATES`. */
 export type Fate = (typeof FATES)[number];
 
 /** Index of a fate in `FATES`. */

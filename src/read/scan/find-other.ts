@@ -14,7 +14,7 @@ import type { RemainsContents } from './remains-looks.js';
 
 /** Refcount blocks that are compared with those in use. Ours. */
 const BLOCKS_MAX = 256;
-/** Refcounts of a block that are compared: spread over it. */
+/** Refcounts of a block that are compared: the first ones, which a small image has alone, and as many spread over it. */
 const SAMPLES = 512;
 /** Headers and streams that are looked into. Ours. */
 const PLACES_MAX = 4096;
@@ -45,7 +45,7 @@ async function refcountBlocks(
   const places = Float64Array.from(found.slice(0, BLOCKS_MAX));
   if (image === undefined || places.length === 0) return [];
   const step = Math.max(1, Math.floor(refcountBlockEntries / SAMPLES));
-  const sampled = (counts: Uint32Array): Uint32Array => counts.filter((_, i) => i % step === 0);
+  const sampled = (counts: Uint32Array): Uint32Array => counts.filter((_, i) => i < SAMPLES || i % step === 0);
   const counts = new Uint32Array(refcountBlockEntries);
   const live: Uint32Array[] = [];
   await visitRefcountBlocks(image, blocks, [0, blocks.length], (_, stored) => {

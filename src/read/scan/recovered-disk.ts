@@ -1,4 +1,5 @@
 import { utf8Bytes } from '../../base/text.js';
+import { hinted } from '../../base/hints.js';
 import { QsnapError } from '../../errors.js';
 import type { ByteRange, ReadRequest } from '../../io/device.js';
 import { viewOf } from '../../io/view.js';
@@ -18,6 +19,12 @@ export interface ImageWithCandidate {
 /**
  * The image as if its only snapshot were a candidate, so that the disk of the candidate can be read as any other.
  *
+ * ```ts
+ * const { basis, candidates } = await scanImage(device);
+ * const { image, snapshot } = imageWithCandidate(basis, candidates[0]!);
+ * const disk = await openGuestDisk(image, { snapshot, onLost: () => undefined });
+ * ```
+ *
  * @throws QsnapError CANDIDATE_INVALID for a candidate that is no disk, and where the image has no header to read it by.
  */
 export function imageWithCandidate(
@@ -32,7 +39,7 @@ export function imageWithCandidate(
   }
   if (image === undefined) {
     throw new QsnapError('CANDIDATE_INVALID', 'without a header no candidate can be read', {
-      hint: '`qsnap rescue` writes a new image of what is left',
+      ...hinted('rescue-without-header'),
     });
   }
   const snapshot = { ...(candidate.snapshot ?? unnamed(candidate, image)), index: 0, l1 };
@@ -60,6 +67,16 @@ function unnamed({ number, at, l1 }: Candidate, { header }: OpenImage): Snapshot
 /**
  * The same disk with zeros where the image has used its clusters for something else since: what is there now was never
  * on it.
+ *
+ * ```ts
+ * const { basis, candidates } = await scanImage(device);
+ * const { image, snapshot } = imageWithCandidate(basis, candidates[0]!);
+ * const reused: { at: number; length: number }[] = [];
+ * for await (const { start, length, state } of recoveredRanges(basis, snapshot)) {
+ *   if (state === 'reused') reused.push({ at: start, length });
+ * }
+ * const disk = withoutReused(await openGuestDisk(image, { snapshot }), reused);
+ * ```
  *
  * @param reused guest ranges, ascending.
  */

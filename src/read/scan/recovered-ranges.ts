@@ -45,6 +45,14 @@ const STATE: Readonly<Record<RecoveredWhy, RecoveredState>> = {
  * What became of each part of the disk of a deleted snapshot, from its first byte to its last, without gaps. Behind the
  * end of the disk comes its VM state.
  *
+ * ```ts
+ * const { basis, candidates } = await scanImage(device);
+ * const { snapshot } = imageWithCandidate(basis, candidates[0]!);
+ * for await (const { start, length, state } of recoveredRanges(basis, snapshot, candidates[0]!.beside)) {
+ *   console.log(start, length, state);
+ * }
+ * ```
+ *
  * @param beside of the candidate: snapshots that were there together with it.
  * @throws QsnapError READ_FAILED.
  */

@@ -29,7 +29,7 @@ import { besideFinished, newTextFile, type NewTextFile } from '../text-file.js';
 /** Flags of `export`. */
 export interface ExportFlags extends GuestFlags {
   readonly output: string;
-  readonly format?: ExportFormat;
+  readonly format: ExportFormat;
   readonly compress?: 'zlib' | 'zstd';
   readonly clusterSize?: number;
   readonly manifest?: string;

@@ -165,7 +165,7 @@ async function writeDisk(job: Job): Promise<Written> {
   try {
     const inputs = [open.source, ...filesOf(disk)];
     const mode = await open.source.permissions?.();
-    const options = { ...flags, output: flags.output! };
+    const options = { output: flags.output!, format: flags.format!, force: flags.force === true };
     const made = { inputs, ...(mode !== undefined && { mode }) };
     const target = await openTarget(disk, options, made, context);
     try {

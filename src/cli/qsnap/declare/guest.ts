@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CompareFlags } from '../commands/compare.js';
 import type { ExportFlags } from '../commands/export.js';
-import { formatOf } from '../export-format.js';
+import { formatOf, type ExportFormat } from '../export-format.js';
 import { SELECTOR_HELP } from '../help-texts.js';
 import { newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
@@ -89,7 +89,8 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
         const { exportDisk } = await import('../commands/export.js');
         const { compress, ...rest } = flags;
         const type = compress === true ? 'zlib' : compress;
-        const wanted = { ...rest, ...(type !== undefined && { compress: type }) };
+        const format = formatOf(rest);
+        const wanted = { ...rest, format, ...(type !== undefined && { compress: type }) };
         const context = contextFor(command);
         refuseContradictions(wanted, command, context.json, context.io.stdout.isTerminal);
         settle(await exportDisk(image, selector, wanted, context));
@@ -97,7 +98,8 @@ export function addExport(program: Command, contextFor: ContextFor, settle: Sett
     );
 }
 
-type ParsedExportFlags = Omit<ExportFlags, 'compress'> & {
+type ParsedExportFlags = Omit<ExportFlags, 'compress' | 'format'> & {
+  readonly format?: ExportFormat;
   readonly compress?: true | 'zlib' | 'zstd';
 };
 
@@ -110,7 +112,7 @@ function refuseContradictions(
 ): void {
   const { output, compress, clusterSize, salvage, salvageMap } = flags;
   const toStdout = output === '-';
-  const isQcow2 = formatOf(flags) === 'qcow2';
+  const isQcow2 = flags.format === 'qcow2';
   if (toStdout && isQcow2) {
     command.error('error: a qcow2 image is written in no order, so stdout takes only raw disks');
   }

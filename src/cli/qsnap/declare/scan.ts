@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { RecoverFlags } from '../commands/recover.js';
 import type { ScanFlags } from '../commands/scan.js';
 import { backingOption, clusterSizeOf, formatOption, passphraseOption } from './guest.js';
+import { formatOf } from '../export-format.js';
 import { newFileOf, subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** Adds `scan`. */
@@ -47,7 +48,10 @@ export function addRecover(program: Command, contextFor: ContextFor, settle: Set
       const problem = problemOf(flags);
       if (problem !== undefined) command.error(`error: ${problem}`);
       const { recover } = await import('../commands/recover.js');
-      settle(await recover(image, flags, contextFor(command)));
+      const { output } = flags;
+      const format = output === undefined ? undefined : formatOf({ ...flags, output });
+      const given = { ...flags, ...(format !== undefined && { format }) };
+      settle(await recover(image, given, contextFor(command)));
     });
 }
 
