@@ -1,9 +1,8 @@
 /** What commands say of two images by their tables, to be compared. */
-import { printable, utf8Bytes } from '../../src/base/text.js';
+import { hexOfBytes, printable } from '../../src/base/text.js';
+import { openForReading, type ReadableImage } from '../../src/image/open-for-reading.js';
+import { openFile } from '../../src/node/index.js';
 import { qsnap } from '../cli/qsnap/harness.js';
-
-/** What the host tells of a file, not the image. */
-const OF_THE_HOST = new Set(['actual-size', 'allocated-bytes', 'filename']);
 
 /** Runs commands on both images; names of the first one are given as those of the second one. */
 export async function compared(
@@ -31,64 +30,70 @@ async function said(image: string): Promise<unknown> {
   return answers;
 }
 
-interface ListedSnapshot {
-  readonly id: string;
-  readonly name: string;
-  /** Of a name that is no UTF-8, in hex. */
-  readonly 'name-bytes'?: string;
-}
-
-interface Listed {
-  readonly images: readonly { readonly snapshots?: readonly ListedSnapshot[] }[];
-}
-
-async function snapshotsOf(image: string): Promise<readonly ListedSnapshot[]> {
-  const { stdout } = await qsnap(['list', '--json', image]);
-  return (JSON.parse(stdout) as Listed).images[0]?.snapshots ?? [];
-}
-
 /** Pairs grow with the square of the disks: of many the first and the last ones. */
 const DISKS_MOST = 7;
 
 async function disksOf(image: string): Promise<readonly string[]> {
-  const snapshots = (await snapshotsOf(image)).map((_, index) => `#${index}`);
+  const snapshots = (await readOf(image)).snapshots.map((_, index) => `#${index}`);
   const last = snapshots.slice(DISKS_MOST - 2).slice(-1);
   return ['active', ...snapshots.slice(0, DISKS_MOST - 2), ...last];
 }
 
-/** What stands for names in JSON and in messages. */
-async function namesOf(image: string): Promise<readonly string[]> {
-  return (await snapshotsOf(image)).flatMap(({ id, name, 'name-bytes': hex }) => {
-    const bytes = hex === undefined ? utf8Bytes(name) : Buffer.from(hex, 'hex');
-    return [id, name, hex ?? '', printable(bytes)];
-  });
+async function readOf(image: string): Promise<ReadableImage> {
+  const source = await openFile(image);
+  try {
+    return await openForReading(source);
+  } finally {
+    await source.close();
+  }
 }
+
+/** What stands for names in JSON and in messages. */
+async function namesOf(image: string): Promise<Names> {
+  const { snapshots, bitmaps } = await readOf(image);
+  return {
+    ids: snapshots.map(({ id }) => id),
+    names: [...snapshots, ...bitmaps].flatMap(({ name, nameBytes }) => {
+      return [name, hexOfBytes(nameBytes), printable(nameBytes)];
+    }),
+  };
+}
+
+interface Names {
+  readonly ids: readonly string[];
+  readonly names: readonly string[];
+}
+
+/** What the host tells of a file, and what was found in clusters that nothing refers to. */
+const LEFT_OUT = new Set(['actual-size', 'allocated-bytes', 'filename', 'unreferenced']);
 
 function plain(value: unknown, image: string): unknown {
   if (typeof value === 'string') return value.replaceAll(image, 'IMAGE');
   if (Array.isArray(value)) return value.map((one) => plain(one, image));
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(([key]) => !OF_THE_HOST.has(key));
+  const entries = Object.entries(value).filter(([key]) => !LEFT_OUT.has(key));
   return Object.fromEntries(entries.map(([key, one]) => [key, plain(one, image)]));
 }
 
-/** Keys under which names stand, and texts that have them in quotes. */
-const NAME_KEY = /(^|-)(name|name-bytes|id)$/;
-
-function renamed(
-  value: unknown,
-  from: readonly string[],
-  to: readonly string[],
-  key = '',
-): unknown {
+function renamed(value: unknown, from: Names, to: Names, key = ''): unknown {
   if (Array.isArray(value)) return value.map((one) => renamed(one, from, to, key));
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).map(([own, one]) => [own, renamed(one, from, to, own)]);
     return Object.fromEntries(entries) as unknown;
   }
   if (typeof value !== 'string') return value;
-  if (NAME_KEY.test(key) && from.includes(value)) return to[from.indexOf(value)];
-  return from.reduce((text, name, i) => {
-    return name === '' ? text : text.replaceAll(`"${name}"`, `"${to[i]!}"`);
-  }, value);
+  if (/(^|-)id$/.test(key)) return otherOf(value, from.ids, to.ids);
+  if (/(^|-)name(-bytes)?$/.test(key)) return otherOf(value, from.names, to.names);
+  return key === 'message' ? renamedText(value, from, to) : value;
+}
+
+function otherOf(value: string, from: readonly string[], to: readonly string[]): string {
+  return to[from.indexOf(value)] ?? value;
+}
+
+/** A message has names in quotes. */
+function renamedText(text: string, from: Names, to: Names): string {
+  return from.names.reduce((left, name, i) => {
+    return name === '' ? left : left.replaceAll(`"${name}"`, `"${to.names[i]!}"`);
+  }, text);
 }

@@ -2,6 +2,7 @@ import type { OpenImage } from '../../image/image.js';
 import type { BlockDevice } from '../../io/device.js';
 import { copyImage, publish } from './copy-image.js';
 import type { DehydrateOptions, DehydrateReport } from './dehydrate-options.js';
+import { endPacked } from './end-packed.js';
 import { KEPT_NAMES, replacedNames } from './names.js';
 
 /**
@@ -27,11 +28,12 @@ import { KEPT_NAMES, replacedNames } from './names.js';
 export async function dehydrateImage(
   image: OpenImage,
   device: BlockDevice,
-  { keepNames = false, signal, onProgress }: DehydrateOptions = {},
+  { keepNames = false, compressor, signal, onProgress }: DehydrateOptions = {},
 ): Promise<DehydrateReport> {
   const names = keepNames ? KEPT_NAMES : replacedNames();
   const what = 'a copy without guest data';
   const copy = await copyImage(image, device, { names, what, signal, onProgress });
+  if (compressor !== undefined) await endPacked(copy.parts, device, compressor);
   await publish(device, copy);
   return copy.report;
 }

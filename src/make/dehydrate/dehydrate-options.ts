@@ -6,6 +6,10 @@ import type { LeftOutReason } from './copy-metadata.js';
 export interface DehydrateOptions {
   /** Names of snapshots, bitmaps and files stay as they are, and bytes whose meaning is not known. */
   readonly keepNames?: boolean | undefined;
+  /**
+   * Needed where the file ends within compressed data: without it a check takes the copy for one that was cut off there.
+   */
+  readonly compressor?: Compressor | undefined;
   /** Called with the bytes of tables that were copied so far, and in all. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -40,7 +44,7 @@ export interface DehydrateReport {
 }
 
 /** How the clusters of a copy are filled. */
-export interface RehydrateOptions extends Omit<DehydrateOptions, 'keepNames' | 'onProgress'> {
+export interface RehydrateOptions extends Pick<DehydrateOptions, 'signal'> {
   /** Without it compressed clusters are left as zeros. */
   readonly compressor?: Compressor | undefined;
   /** Called with the bytes of guest data that were written so far, and in all. */

@@ -1,8 +1,8 @@
 import { MiB } from '../../base/units.js';
 import type { BlockDevice } from '../../io/device.js';
 import type { Compressor } from '../../read/guest/platform.js';
-import type { ClusterSet } from '../../refcount/cluster-set.js';
 import type { ImageParts } from './find-parts.js';
+import { packedRooms } from './packed-rooms.js';
 import { packedPattern } from './pattern.js';
 
 /** Bytes of clusters that are packed at a time. */
@@ -10,28 +10,21 @@ const BATCH_BYTES = 4 * MiB;
 /** What fills a cluster in whose room the pattern does not fit. */
 const PLAIN = 0x71;
 
-/** Room for the packed data of a cluster. */
-interface Room {
-  readonly at: number;
-  readonly bytes: number;
-}
-
 /** How many compressed clusters were filled, and how many not. */
 export interface FilledPacked {
   readonly filled: number;
   readonly leftOut: number;
 }
 
-/** Writes packed patterns to where compressed clusters lie. @param fillable clusters that may be written. */
+/** Writes packed patterns to where compressed clusters lie. */
 export async function fillPacked(
   parts: ImageParts,
-  fillable: ClusterSet,
   device: BlockDevice,
   compressor: Compressor | undefined,
 ): Promise<FilledPacked> {
   const { header, geometry } = parts.image;
   const { clusterBytes } = geometry;
-  const rooms = roomsOf(parts, fillable);
+  const rooms = packedRooms(parts);
   if (compressor === undefined) return { filled: 0, leftOut: parts.packed.size };
   const pack = (clusters: Uint8Array[]): ReturnType<Compressor['compress']> =>
     compressor.compress(header.compressionType, clusters);
@@ -49,17 +42,4 @@ export async function fillPacked(
     filled += writes.length;
   }
   return { filled, leftOut: parts.packed.size - filled };
-}
-
-/** From the start of each to that of the next one, or to the end of its sectors. */
-function roomsOf({ packed, image }: ImageParts, fillable: ClusterSet): readonly Room[] {
-  const starts = Float64Array.from(packed.keys()).sort();
-  const { clusterBytes } = image.geometry;
-  return Array.from(starts, (at, i) => {
-    const end = Math.min(packed.get(at)!, starts[i + 1] ?? Infinity, image.fileSizeBytes);
-    return { at, bytes: end - at };
-  }).filter(({ at, bytes }) => {
-    const last = Math.floor((at + bytes - 1) / clusterBytes);
-    return fillable.nextMissing(Math.floor(at / clusterBytes), last + 1) > last;
-  });
 }

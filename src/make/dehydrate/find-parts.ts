@@ -84,6 +84,12 @@ export async function findParts(image: OpenImage): Promise<ImageParts> {
   return { image, data, keys, named, tables, limits, packed, misalignedTables };
 }
 
+/** Whether a cluster holds guest data or VM state, and nothing else. */
+export function isDataAlone({ data, keys, named, tables }: ImageParts, cluster: number): boolean {
+  if (!data.has(cluster) || keys.has(cluster) || named.has(cluster)) return false;
+  return !TABLE_KINDS.some((kind) => tables[kind].has(cluster));
+}
+
 /** The L2 tables that lie in the file, where a table can. */
 async function findL2Tables(
   image: OpenImage,

@@ -37,7 +37,8 @@ export function replacedNames(): Names {
     bitmap: (name, index) => bitmaps!.of(name, index + 1),
     inHeader: (name) => header!.of(name, header!.count + 1),
     unknown: (bytes) => new Uint8Array(bytes.length),
-    replaced: () => [snapshots!, ids!, bitmaps!, header!].reduce((sum, { count }) => sum + count, 0),
+    replaced: () =>
+      [snapshots!, ids!, bitmaps!, header!].reduce((sum, { count }) => sum + count, 0),
   };
 }
 

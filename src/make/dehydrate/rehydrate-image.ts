@@ -7,9 +7,8 @@ import { EarlyFlushes } from '../../io/early-flushes.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { copyImage, publish } from './copy-image.js';
 import type { RehydrateOptions, RehydrateReport } from './dehydrate-options.js';
-import type { ImageParts } from './find-parts.js';
+import { isDataAlone, type ImageParts } from './find-parts.js';
 import { fillPacked } from './fill-packed.js';
-import { TABLE_KINDS } from './looks-wrong.js';
 import { KEPT_NAMES } from './names.js';
 import { fillWithPlaces } from './pattern.js';
 
@@ -43,19 +42,18 @@ export async function rehydrateImage(
   const copy = await copyImage(image, device, { names: KEPT_NAMES, what: WHAT, signal });
   const fillable = fillableOf(copy.parts);
   const filledBytes = await fill(copy.parts, fillable, device, { signal, onProgress });
-  const { filled, leftOut } = await fillPacked(copy.parts, fillable, device, compressor);
+  const { filled, leftOut } = await fillPacked(copy.parts, device, compressor);
   await publish(device, copy);
   const { replacedNames: _, ...report } = copy.report;
   return { ...report, filledBytes, packedClusters: filled, packedLeftOut: leftOut };
 }
 
 /** Clusters that hold nothing but guest data and VM states. */
-function fillableOf({ data, keys, named, tables }: ImageParts): ClusterSet {
+function fillableOf(parts: ImageParts): ClusterSet {
+  const { data } = parts;
   const fillable = new ClusterSet(data.clusters);
   for (let at = data.next(0); at < data.clusters; at = data.next(at + 1)) {
-    const isMetadata =
-      keys.has(at) || named.has(at) || TABLE_KINDS.some((kind) => tables[kind].has(at));
-    if (!isMetadata) fillable.add(at);
+    if (isDataAlone(parts, at)) fillable.add(at);
   }
   return fillable;
 }

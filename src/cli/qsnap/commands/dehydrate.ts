@@ -29,8 +29,8 @@ export function dehydrate(
   const { keepNames } = flags;
   return newImage(path, flags, context, async ({ image, progress }, device, signal) => {
     progress.phase(`copying the metadata of ${path}`);
-    const onProgress = progress.update;
-    const report = await dehydrateImage(image, device, { keepNames, signal, onProgress });
+    const options = { compressor: nodeCompressor(), onProgress: progress.update };
+    const report = await dehydrateImage(image, device, { ...options, keepNames, signal });
     return { operation: 'dehydrate', report };
   });
 }
@@ -50,7 +50,11 @@ export function rehydrate(
   });
 }
 
-type Write = (open: OpenedImage, device: BlockDevice, signal: AbortSignal) => Promise<WrittenReport>;
+type Write = (
+  open: OpenedImage,
+  device: BlockDevice,
+  signal: AbortSignal,
+) => Promise<WrittenReport>;
 
 function newImage(
   path: string,
@@ -60,9 +64,11 @@ function newImage(
 ): Promise<ExitCode> {
   return context.io.interruptible(async (signal) => {
     try {
-      await withImage(path, context, (open) => writeFrom(open, flags, context, (device) => {
-        return write(open, device, signal);
-      }));
+      await withImage(path, context, (open) =>
+        writeFrom(open, flags, context, (device) => {
+          return write(open, device, signal);
+        }),
+      );
       return EXIT_CODES.done.code;
     } catch (error) {
       reportFailure(error, path, 'read', context);
