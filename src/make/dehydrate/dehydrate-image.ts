@@ -19,7 +19,7 @@ import { KEPT_NAMES, replacedNames } from './names.js';
  * await copy.close();
  * ```
  *
- * Memory: 3 bytes for each cluster of the file, at most, and 100 for each compressed cluster.
+ * Memory: at most 6 bytes for each cluster of the file, and some 100 for each compressed cluster.
  *
  * @param device an empty file.
  * @throws QsnapError OUTPUT_EXISTS, OUTPUT_IS_INPUT, IMAGE_CHANGED, LIMIT_EXCEEDED, READ_FAILED, WRITE_FAILED, NO_SPACE,

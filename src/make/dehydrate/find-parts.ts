@@ -7,7 +7,7 @@ import { ClusterSet } from '../../refcount/cluster-set.js';
 import { plausibleMost } from '../../read/check/lost-blocks.js';
 import { ownersBehind } from '../../refs/owners.js';
 import type { Pointers } from '../../refs/pointers.js';
-import { readPlausibleBlocks } from '../../refs/refcount-table.js';
+import { readRefcountTable } from '../../refs/refcount-table.js';
 import { metadataRegions, regionClusters, type RegionOwner } from '../../refs/regions.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import { TABLE_KINDS, type TableKind, type TableLimits } from './looks-wrong.js';
@@ -51,7 +51,11 @@ export async function findParts(image: OpenImage): Promise<ImageParts> {
   const [data, keys, named] = sets as [ClusterSet, ClusterSet, ClusterSet];
   const entries = TABLE_KINDS.map((kind) => [kind, new TableExtents(fileClusters, clusterBytes)]);
   const tables = Object.fromEntries(entries) as Record<TableKind, TableExtents>;
-  for (const region of metadataRegions(image, await readPlausibleBlocks(image))) {
+  // A check follows a pointer that has stray bits, too.
+  const blocks = await readRefcountTable(image, ({ offset }) =>
+    offset % clusterBytes === 0 ? offset : 0,
+  );
+  for (const region of metadataRegions(image, blocks)) {
     const kind = KIND_OF[region.owner];
     if (kind !== undefined) {
       tables[kind].add(region.at, region.bytes);
