@@ -5,20 +5,19 @@ import type { Dehydrated } from './dehydrated.js';
 
 /** What is said when the new image has its name. */
 export function dehydratedLines(dehydrated: Dehydrated): readonly string[] {
-  const { path, output, allocatedBytes, operation, report } = dehydrated;
+  const { path, output, operation, report } = dehydrated;
   const [from, to] = [path, output].map(printableText);
-  const taken = allocatedBytes === undefined ? '' : `, ${sizeText(allocatedBytes)} on the host`;
   const metadata = `${sizeText(report.metadataBytes)} of metadata`;
   if (operation === 'rehydrate') {
     const packed = countText(report.packedClusters, 'compressed cluster');
     return [
-      `Wrote ${metadata} of ${from} to ${to}, and a pattern to ${sizeText(report.filledBytes)} of guest data${taken}.`,
+      `Wrote ${metadata} of ${from} to ${to}, and a pattern to ${sizeText(report.filledBytes)} of guest data.`,
       ...(report.packedClusters > 0 ? [`  packed: ${packed}`] : []),
     ];
   }
   const names = countText(report.replacedNames, 'name');
   return [
-    `Wrote ${metadata} of ${from} to ${to}${taken}.`,
+    `Wrote ${metadata} of ${from} to ${to}, a file of ${sizeText(report.fileSizeBytes)}.`,
     `  left out: ${sizeText(report.dataBytes)} of guest data and VM states`,
     ...(report.replacedNames > 0 ? [`  replaced: ${names}`] : []),
   ];
