@@ -22,7 +22,8 @@ async function dehydrated(bytes: Uint8Array, options: DehydrateOptions = {}): Pr
   return copy.snapshotBytes();
 }
 
-const holds = (bytes: Uint8Array, part: Uint8Array): boolean => Buffer.from(bytes).includes(part);
+const holds = (bytes: Uint8Array, part: Uint8Array): boolean =>
+  Buffer.from(bytes).includes(Buffer.from(part));
 
 test.each(FIXTURES)('%s: what is planted beside metadata is not there', async (name) => {
   const bytes = loadFixture(name);

@@ -15,7 +15,7 @@ const SEED = Number(process.env['QSNAP_SEED'] ?? 20_261_130);
 const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 300);
 const LARGEST_BYTES = 600_000;
 const LONGEST_MS = 10_000;
-const SECRET = new TextEncoder().encode('S3CR3T-of-a-guest');
+const SECRET = Buffer.from('S3CR3T-of-a-guest');
 /** Damaged from the start, so that plain code can't tell what is metadata. */
 const LEFT_OUT = /^(qcow-version-1|feature-incompatible.*|l2-past-end|l2-unaligned)$/;
 
