@@ -3,11 +3,13 @@ import { expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
 import { openForReading } from '../../src/image/open-for-reading.js';
 import type { OpenImage } from '../../src/image/image.js';
+import type { BlockDevice, BlockSource } from '../../src/io/device.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { dehydrateImage } from '../../src/make/dehydrate/dehydrate-image.js';
 import { rehydrateImage } from '../../src/make/dehydrate/rehydrate-image.js';
 import { nodeCompressor } from '../../src/node/index.js';
 import { fixtureNames, loadFixture } from '../support/fixture.js';
+import { putU32 } from '../support/image-builder-layout.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
 import { metadataMask } from '../support/plain-metadata.js';
 
@@ -76,3 +78,64 @@ test(`${MUTANTS} mutants (QSNAP_SEED=${SEED})`, async () => {
   }
   expect(copied).toBeGreaterThan(MUTANTS / 2);
 });
+
+/** A file that is zeros for as far as it goes, but for some bytes at its start. */
+function sparseSource(bytes: Uint8Array, sizeBytes: number): BlockSource {
+  return {
+    label: 'sparse',
+    sizeBytes: () => Promise.resolve(sizeBytes),
+    readBatch: (requests) => {
+      for (const { at, into } of requests) {
+        const there = bytes.subarray(Math.min(at, bytes.length), at + into.length);
+        into.set(there);
+        into.fill(0, there.length);
+      }
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** An empty file that keeps nothing: a terabyte has no room in memory. */
+function forgetful(): BlockDevice & { readonly writtenBytes: () => number } {
+  let writtenBytes = 0;
+  return {
+    ...sparseSource(new Uint8Array(0), 0),
+    growable: true,
+    writeBatch: (requests) => {
+      for (const { bytes } of requests) writtenBytes += bytes.length;
+      return Promise.resolve();
+    },
+    flush: () => Promise.resolve(),
+    truncate: () => Promise.resolve(),
+    punchBatch: () => Promise.resolve(0),
+    writtenBytes: () => writtenBytes,
+  };
+}
+
+const L1_ENTRIES_AT = 36;
+/** The fixture has 1 MiB of metadata. */
+const MOST_WRITTEN_BYTES = 2 ** 21;
+
+test.each([
+  [
+    'an L1 table of 32 MiB',
+    2 ** 40,
+    (bytes: Uint8Array) => {
+      putU32(bytes, L1_ENTRIES_AT, 4 * 2 ** 20);
+    },
+  ],
+  ['a file of 16 TiB', 2 ** 44, () => undefined],
+] as const)(
+  '%s: zeros are not written, and it takes no longer than it should',
+  async (_, size, lie) => {
+    const bytes = loadFixture('five-snapshots');
+    lie(bytes);
+    const started = performance.now();
+    const device = forgetful();
+    const report = await dehydrateImage(await openForReading(sparseSource(bytes, size)), device);
+    expect(report.fileSizeBytes).toBe(size);
+    expect(device.writtenBytes()).toBeLessThan(MOST_WRITTEN_BYTES);
+    expect(performance.now() - started).toBeLessThan(LONGEST_MS);
+  },
+);
