@@ -117,8 +117,10 @@ export class MetadataCopy {
   }
 
   async #copyBitmapDirectory(): Promise<void> {
-    const { header, extensions } = this.#parts.image;
-    if (!header.bitmapsConsistent) return;
+    const { header, extensions, unread } = this.#parts.image;
+    // What can't be read may be anything.
+    const isUnread = unread?.some(({ structure }) => structure === 'bitmap directory') === true;
+    if (!header.bitmapsConsistent || isUnread) return;
     for (const extension of extensions) {
       if (extension.kind !== 'bitmaps') continue;
       const { directoryAt, directoryBytes } = extension.bitmaps;

@@ -11,6 +11,7 @@ import type {
   RehydrateReport,
 } from '../../../../src/make/dehydrate/dehydrate-options.js';
 import { rehydrateImage } from '../../../../src/make/dehydrate/rehydrate-image.js';
+import type { BitmapsExtension } from '../../../../src/qcow2/extensions.js';
 import { nodeCompressor } from '../../../../src/node/index.js';
 import {
   buildImage,
@@ -124,6 +125,17 @@ describe('without guest data', () => {
     const before = await findVmState(await openImage(memoryDevice(state)));
     expect(sizes).toEqual(before.map(({ dataBytes }) => dataBytes));
     expect((await dehydrated(loadFixture('luks'))).report.keyBytes).toBeGreaterThan(0);
+  });
+
+  test('a bitmap directory that can not be read may be anything, and is a hole', async () => {
+    const bytes = loadFixture('bitmaps-snapshots');
+    const opened = await openImage(memoryDevice(bytes));
+    const found = opened.extensions.find(({ kind }) => kind === 'bitmaps');
+    const { directoryAt, directoryBytes } = (found as { bitmaps: BitmapsExtension }).bitmaps;
+    bytes.fill(CONTENT, directoryAt, directoryAt + directoryBytes);
+    const { bytes: made, report } = await dehydrated(bytes);
+    expect(report.unread.map(({ structure }) => structure)).toEqual(['bitmap directory']);
+    expect(made.subarray(directoryAt, directoryAt + directoryBytes).includes(CONTENT)).toBe(false);
   });
 
   test('where the file ends within packed data, a check says the same if it is given a compressor', async () => {
