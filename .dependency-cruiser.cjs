@@ -126,6 +126,11 @@ module.exports = {
       'compact writes the disks of a sound image to a new one.',
     ),
     layer(
+      'make/dehydrate',
+      [...IMAGE, 'read/check', 'read/guest'],
+      'dehydrate writes the metadata of an image to a new one, and a pattern where data lay.',
+    ),
+    layer(
       'audit',
       [...IMAGE, 'read/check', 'read/guest'],
       'audit judges an image by a policy; it never writes, and opens no file that the image names.',

@@ -251,6 +251,16 @@ export type { ByteSink } from './make/new/raw-writer.js';
 export type { GuestWrite, ImageWriter, NewImageOptions } from './make/new/image-writer.js';
 export { compactImage } from './make/compact/compact-image.js';
 export type { CompactDisk, CompactOptions, CompactReport } from './make/compact/compact-options.js';
+export type { LeftOutReason } from './make/dehydrate/copy-metadata.js';
+export { dehydrateImage } from './make/dehydrate/dehydrate-image.js';
+export type {
+  DehydrateOptions,
+  DehydrateReport,
+  LeftOutClusters,
+  RehydrateOptions,
+  RehydrateReport,
+} from './make/dehydrate/dehydrate-options.js';
+export { rehydrateImage } from './make/dehydrate/rehydrate-image.js';
 export type { ChosenFinding, EmptiedL1, RepairChoice } from './edit/repair/choice.js';
 export { isDiskCandidate } from './read/scan/candidate.js';
 export type {

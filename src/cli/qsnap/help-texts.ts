@@ -182,6 +182,13 @@ export const EXAMPLES = {
     ['qsnap rescue disk.qcow2 -o new.qcow2', 'all but what is a guess'],
     ['qsnap rescue disk.qcow2 -o new.qcow2 --all', 'guesses as well'],
   ]),
+  dehydrate: examples([
+    ['qsnap dehydrate disk.qcow2 -o report.qcow2', 'the structure alone, to pass on'],
+    ['qsnap dehydrate --keep-names disk.qcow2 -o report.qcow2', 'with its names'],
+  ]),
+  rehydrate: examples([
+    ['qsnap rehydrate report.qcow2 -o filled.qcow2', 'every sector tells its place'],
+  ]),
   rename: examples([
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],

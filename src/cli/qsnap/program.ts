@@ -4,6 +4,7 @@ import { contextOf, type Context, type GlobalOptions } from './context.js';
 import { addApply, addCreate, addDelete, addRename } from './declare/edit.js';
 import { addAudit } from './declare/audit.js';
 import { addCompact } from './declare/compact.js';
+import { addDehydrate, addRehydrate } from './declare/dehydrate.js';
 import { addDump } from './declare/dump.js';
 import { addDiff } from './declare/diff.js';
 import { addHash, addTimeline } from './declare/evidence.js';
@@ -48,6 +49,8 @@ const READING: Readonly<Record<string, Add>> = {
   rescue: addRescue,
   scan: addScan,
   recover: addRecover,
+  dehydrate: addDehydrate,
+  rehydrate: addRehydrate,
 };
 
 const EDITING: Readonly<Record<string, Add>> = {

@@ -105,7 +105,8 @@ const SCHEMAS = [
     'locate',
   ] as const),
   ...(['group-edit', 'group-list', 'catalog-query', 'vmstate'] as const),
-  ...(['scan', 'recover', 'edit', 'repair', 'rescue', 'undo', 'compact', 'trim', 'scrub'] as const),
+  ...(['scan', 'recover', 'edit', 'repair', 'rescue', 'undo', 'compact', 'dehydrate'] as const),
+  ...(['trim', 'scrub'] as const),
   ...(['manifest', 'export', 'compare', 'diff', 'changed-blocks', 'evidence'] as const),
 ];
 const ajv = new Ajv2020({ strict: true, strictRequired: false, allErrors: true });
