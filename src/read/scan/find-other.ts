@@ -45,7 +45,8 @@ async function refcountBlocks(
   const places = Float64Array.from(found.slice(0, BLOCKS_MAX));
   if (image === undefined || places.length === 0) return [];
   const step = Math.max(1, Math.floor(refcountBlockEntries / SAMPLES));
-  const sampled = (counts: Uint32Array): Uint32Array => counts.filter((_, i) => i < SAMPLES || i % step === 0);
+  const sampled = (counts: Uint32Array): Uint32Array =>
+    counts.filter((_, i) => i < SAMPLES || i % step === 0);
   const counts = new Uint32Array(refcountBlockEntries);
   const live: Uint32Array[] = [];
   await visitRefcountBlocks(image, blocks, [0, blocks.length], (_, stored) => {
