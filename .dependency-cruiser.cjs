@@ -37,7 +37,11 @@ module.exports = {
       [...IMAGE, 'read/diff', 'read/guest'],
       'sharing tells what disks have in common; it never writes.',
     ),
-    layer('read/dump', IMAGE, 'dump shows what is stored, right or wrong; it never writes.'),
+    layer(
+      'read/dump',
+      [...IMAGE, 'read/check', 'read/locate'],
+      'dump shows what is stored, right or wrong; it never writes.',
+    ),
     layer(
       'read/locate',
       [...IMAGE, 'read/check', 'read/guest'],

@@ -60,6 +60,7 @@ export const ERROR_CODES = {
   REPAIR_CHOICE_INVALID: 'request',
   RESCUE_CHOICE_INVALID: 'request',
   CANDIDATE_INVALID: 'request',
+  PARTITION_NOT_FOUND: 'request',
   BACKING_REFUSED: 'request',
   DATA_FILE_REFUSED: 'request',
   ENCRYPTED: 'request',

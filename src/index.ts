@@ -262,6 +262,8 @@ export type {
 } from './make/dehydrate/dehydrate-options.js';
 export { rehydrateImage } from './make/dehydrate/rehydrate-image.js';
 export type { ChosenFinding, EmptiedL1, RepairChoice } from './edit/repair/choice.js';
+export { partitionAt, partitionNumbered, readPartitions } from './read/guest/partition-table.js';
+export type { Partition, PartitionTable } from './read/guest/partition-table.js';
 export { isDiskCandidate } from './read/scan/candidate.js';
 export type {
   Candidate,

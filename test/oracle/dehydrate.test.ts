@@ -15,12 +15,13 @@ import {
   nameOfOptions,
   type ImageOptions,
 } from '../support/model-options.js';
+import { oneIn } from '../support/left-out.js';
 import { randomFrom, roundsOf, seedOf, type Random } from '../support/model-random.js';
 import { guest, guestCommands, makeTwins, onImage, type Twins } from '../support/model-twin.js';
 import { describeWithQemu, qemuImg, qemuIo } from '../support/qemu.js';
 
 const seed = seedOf();
-const rounds = roundsOf(6);
+const rounds = roundsOf(4);
 
 /** Keys are left out of a copy, so that QEMU opens none; others it never opens. */
 const LEFT_OUT = /^(luks|qcow-version-1|feature-incompatible.*)$/;
@@ -41,7 +42,7 @@ async function told(file: string, ...argv: readonly string[]): Promise<unknown> 
 
 describeWithQemu('fixtures without guest data', () => {
   const fixtures = fixtureNames().filter((name) => !LEFT_OUT.test(name));
-  test.each(fixtures)('%s', async (name) => {
+  test.each(oneIn(3, fixtures))('%s', async (name) => {
     const directory = memoryDirectory();
     const image = copyFixture(name, directory);
     copyCompanions(name, directory);

@@ -28,7 +28,7 @@ import { roundsOf, seedOf } from '../support/model-random.js';
 import { describeWithQemu } from '../support/qemu.js';
 import { SUITE_DAMAGES } from '../support/suite-damages.js';
 import type { SuiteDamage } from '../support/suite-places.js';
-import { oneIn } from '../support/left-out.js';
+import { IS_PLAIN, oneIn } from '../support/left-out.js';
 
 const IMAGES = [
   'version-3',
@@ -166,6 +166,7 @@ describeWithQemu('the damages of QEMU’s own tests', () => {
 
   afterAll(() => {
     console.log(JSON.stringify(total));
-    expect(total.soundByQemu).toBeGreaterThan(total.made / 2);
+    // A slice may have none but damages of which QEMU does not speak.
+    expect(total.soundByQemu).toBeGreaterThan(IS_PLAIN ? 0 : total.made / 2);
   });
 });

@@ -56,10 +56,10 @@ export function oneInWithEach<T>(
 }
 
 /** How many times thinner slices are: a gate that many changes pass has less time than whoever makes one. */
-const THINNER = Number(process.env['QSNAP_THINNER'] ?? 1);
+export const THINNER = Number(process.env['QSNAP_THINNER'] ?? 1);
 
 function sliceOf<T>(share: number, cases: readonly T[], row: number): readonly T[] {
-  const part = 1 / (share * THINNER);
+  const part = share === 1 ? 1 : 1 / (share * THINNER);
   return cases.filter((_, i) => (i * GOLDEN + row * Math.SQRT2) % 1 < part);
 }
 

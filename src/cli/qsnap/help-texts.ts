@@ -56,6 +56,7 @@ export const EXAMPLES = {
     ['qsnap dump disk.qcow2', 'header, extensions, features, snapshots'],
     ['qsnap dump disk.qcow2 l1 l2 -s nightly', 'the tables of a snapshot'],
     ['qsnap dump --jsonl --every disk.qcow2 all', 'each entry of each table, for programs'],
+    ['qsnap dump disk.qcow2 cluster 5', 'who has it, and its bytes'],
     ['qsnap dump --offset 0x100000 dd.raw', 'an image inside a larger file'],
     ['cat evidence.gz.* | qsnap dump -', 'pieces of a file, packed or not'],
   ]),

@@ -7,6 +7,7 @@ import { extensionFields, type DumpedExtensions } from './extension-fields.js';
 import { featureFields } from './feature-fields.js';
 import { headerFields } from './header-fields.js';
 import { DUMP_PARTS, type DumpPart } from './parts.js';
+import { dumpCluster } from './dump-cluster.js';
 import { dumpBitmaps } from './dump-bitmaps.js';
 import { dumpEncryption } from './dump-encryption.js';
 import { dumpL1Tables, dumpL2Tables, type DumpedDisk } from './dump-disks.js';
@@ -19,6 +20,8 @@ export interface DumpOptions extends Stoppable {
   readonly parts?: readonly DumpPart[];
   /** Whose L1 and L2 tables: those of the active disk, of the snapshot at this index, or of all disks (the default). */
   readonly disk?: 'active' | number | 'all';
+  /** Host clusters by their numbers, behind the parts: who refers to each, and its bytes. */
+  readonly clusters?: readonly number[];
   /** Whether each entry of a table is told by itself, and not with those that go on from it. */
   readonly every?: boolean;
 }
@@ -44,6 +47,11 @@ export async function* dumpImage(
   const image = stoppableImage(opened, signal, 'the dump');
   for (const part of DUMP_PARTS.filter((one) => parts.includes(one))) {
     for await (const fields of partOf(image, part, options)) {
+      if (fields.length > 0) yield fields;
+    }
+  }
+  for (const cluster of options.clusters ?? []) {
+    for await (const fields of dumpCluster(image, cluster, options.every === true)) {
       if (fields.length > 0) yield fields;
     }
   }

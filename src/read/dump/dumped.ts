@@ -2,7 +2,7 @@ import type { DumpPart } from './parts.js';
 
 /** A field of an image as it is stored, or entries of a table in a row that are of one kind and go on from each other. */
 export interface DumpedField {
-  readonly part: DumpPart;
+  readonly part: DumpPart | 'cluster';
   /** What it is a field of: "header", "snapshot 3", "L2 table at 0x50000". */
   readonly structure: string;
   /** The name that the specification or QEMU's source has for it. */

@@ -144,3 +144,49 @@ describe('stdin', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 });
+
+test('clusters by their numbers: who has them, and their bytes', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  const { stdout } = await qsnap([
+    'dump',
+    '--json',
+    '--every',
+    image,
+    'cluster',
+    '0',
+    'cluster',
+    '3',
+  ]);
+  const { fields } = parsed('dump', stdout) as Dump;
+  expect(new Set(fields.map(({ part }) => part))).toEqual(new Set(['cluster']));
+  const data = fields.filter(({ name }) => name === 'data');
+  const stored = Buffer.from(data.map(({ hex }) => hex).join(''), 'hex');
+  const clusters = [bytes.subarray(0, 65_536), bytes.subarray(3 * 65_536, 4 * 65_536)];
+  expect(stored.equals(Buffer.concat(clusters))).toBe(true);
+  expect(fields.filter(({ name }) => name === 'main-header')).toHaveLength(1);
+  expect(fields.filter(({ name }) => name === 'active-l1')).toHaveLength(1);
+  // Lines that repeat are one.
+  const text = await qsnap(['dump', image, 'cluster', '0']);
+  expect(text.code).toBe(0);
+  expect(text.stdout).toMatch(/51 46 49 fb 00 00 00 03 .* QFI/);
+  expect(text.stdout.split('\n').length).toBeLessThan(60);
+});
+
+test('a cluster behind the end of the file, and one of an image without a header', async () => {
+  const image = imageOf('five-snapshots');
+  const { code, stdout } = await qsnap(['dump', image, 'cluster', '100000']);
+  expect(code).toBe(1);
+  expect(stdout).toContain('the file ends at');
+  const bytes = readFileSync(image);
+  bytes.fill(0xff, 0, 8);
+  writeFileSync(image, bytes);
+  const lost = await qsnap(['dump', image, 'cluster', '3']);
+  expect(lost.code).toBe(1);
+  expect(lost.stdout).toContain('what refers to it is not known');
+  for (const argv of [['cluster'], ['cluster', 'x'], ['clusters'], ['cluster', '1', '2']]) {
+    const refused = await qsnap(['dump', image, ...argv]);
+    expect(refused.code, argv.join(' ')).toBe(1);
+    expect(refused.stdout).toBe('');
+  }
+});

@@ -72,9 +72,51 @@ test.each([
   [['--host', '0', '--all'], 'are for --guest'],
   [['--guest', '0', '--all', '-s', '1'], 'cannot be used with'],
   [['--guest', '-1'], 'offset'],
+  [['--host', '0', '--partition'], 'is for --guest'],
+  [['--guest', '0', '--partition', 'x'], 'number of a partition'],
   [['--cluster', 'x'], 'number of a cluster'],
 ])('%j is refused', async (argv, message) => {
   const { code, stdout, stderr } = await qsnap(['locate', imageOf('never-written'), ...argv]);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toContain(message);
+});
+
+/** An image whose active disk has an MBR with one partition of Linux from 1 MiB on. */
+async function partitioned(): Promise<string> {
+  const image = imageOf('five-snapshots');
+  const { disks } = (await located(image, '--guest', '0')) as Guest;
+  const bytes = readFileSync(image);
+  const at = disks[0]!['host-offset']!;
+  bytes.fill(0, at + 446, at + 510);
+  bytes.writeUInt8(0x83, at + 446 + 4);
+  bytes.writeUInt32LE(2048, at + 446 + 8);
+  bytes.writeUInt32LE(4096, at + 446 + 12);
+  bytes.writeUInt16BE(0x55aa, at + 510);
+  writeFileSync(image, bytes);
+  return image;
+}
+
+test('offsets in partitions, there and back', async () => {
+  const image = await partitioned();
+  const there = (await located(image, '--guest', '0x1200', '--partition', '1')) as Guest;
+  expect(there.disks).toMatchObject([
+    {
+      'guest-offset': 0x101200,
+      'partition-table': 'mbr',
+      partition: { number: 1, type: '83', start: 2 ** 20, length: 2 ** 21, offset: 0x1200 },
+    },
+  ]);
+  const back = (await located(image, '--guest', '0x101200', '--partition')) as Guest;
+  expect(back.disks).toEqual(there.disks);
+  const { stdout } = await qsnap(['locate', image, '--guest', '0x101200', '--partition']);
+  expect(stdout).toContain(
+    'in partition 1 of the mbr, type 83, from 0x100000: 0x1200 into it, its sector 9',
+  );
+  const outside = await qsnap(['locate', image, '--guest', '0', '--partition']);
+  expect(outside.stdout).toContain('in no partition of the mbr');
+  const missing = await qsnap(['locate', image, '--guest', '0', '--partition', '2']);
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toContain('the disk has no partition 2');
+  const plain = await qsnap(['locate', imageOf('cluster-4k'), '--guest', '0', '--partition']);
+  expect(plain.stdout).toContain('the disk has no partition table');
 });

@@ -21,7 +21,10 @@ import { withStdinCopy } from '../stdin-copy.js';
 import { StreamedJson } from '../streamed-json.js';
 
 /** A part, as it is written on the command line. */
-export type DumpWord = DumpPart | 'all';
+export type DumpWord = DumpPart | 'all' | 'cluster';
+
+/** Words, and the number of a cluster behind each `cluster`. */
+export type DumpWords = readonly (DumpWord | number)[];
 
 /** Flags of `dump`. */
 export interface DumpFlags {
@@ -36,7 +39,7 @@ const USUAL: readonly DumpPart[] = ['header', 'extensions', 'features', 'snapsho
 /** `qsnap dump IMAGE [PART…]` */
 export async function dump(
   location: string,
-  words: readonly DumpWord[],
+  words: DumpWords,
   flags: DumpFlags,
   context: Context,
 ): Promise<ExitCode> {
@@ -85,14 +88,16 @@ function withEvidence<T>(
 
 function optionsOf(
   { snapshots }: DumpableImage,
-  words: readonly DumpWord[],
+  words: DumpWords,
   { snapshot, every }: DumpFlags,
 ): DumpOptions {
   const isAll = words.includes('all');
   const named = DUMP_PARTS.filter((part) => isAll || words.includes(part));
   const disk = isAll ? 'all' : 'active';
+  const clusters = words.filter((word) => typeof word === 'number');
   return {
-    parts: named.length === 0 ? USUAL : named,
+    parts: named.length === 0 && clusters.length === 0 ? USUAL : named,
+    clusters,
     disk: snapshot === undefined ? disk : selectSnapshot({ snapshots }, snapshot).index,
     every: every === true,
   };

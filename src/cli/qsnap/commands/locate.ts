@@ -1,19 +1,31 @@
-import { locateClusters, locateGuest } from '../../../index.js';
+import {
+  locateClusters,
+  locateGuest,
+  openGuestDisk,
+  partitionNumbered,
+  readPartitions,
+  type LocatedGuest,
+  type PartitionTable,
+  type Snapshot,
+} from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
-import { clusterJson, guestJson } from '../present/locate-json.js';
-import { clusterLines, guestLines } from '../present/locate-text.js';
+import { guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
+import { clusterJson, guestJson, partitionJson } from '../present/locate-json.js';
+import { clusterLines, guestLines, partitionLines } from '../present/locate-text.js';
 import { tellOfImage, withImage, type OpenedImage, type Told } from '../reading.js';
 import { selectSnapshot } from '../selection.js';
 import { unreadJson } from '../unread.js';
 
 /** Flags of `locate`; one of the first three. */
-export interface LocateFlags {
+export interface LocateFlags extends GuestFlags {
   readonly guest?: number;
   readonly host?: number;
   readonly cluster?: number;
   readonly snapshot?: string;
   readonly all?: boolean;
+  /** True: tell the partition; a number: the guest offset counts from its start. */
+  readonly partition?: true | number;
 }
 
 /** `qsnap locate IMAGE --guest OFFSET | --host OFFSET | --cluster N` */
@@ -27,17 +39,20 @@ export async function locate(
       withImage(path, context, (open) =>
         flags.guest === undefined
           ? tellOfCluster(open, flags, signal)
-          : tellOfGuest(open, flags.guest, flags),
+          : tellOfGuest(open, flags.guest, flags, context),
       ),
     ),
   );
 }
 
 async function tellOfGuest(
-  { path, image }: OpenedImage,
+  open: OpenedImage,
   guestOffset: number,
-  { snapshot, all }: LocateFlags,
+  flags: LocateFlags,
+  context: Context,
 ): Promise<Told> {
+  const { path, image } = open;
+  const { snapshot, all } = flags;
   const readable = image.snapshots.filter(
     ({ index }) => !image.unread.some((one) => one.snapshot === index),
   );
@@ -47,18 +62,60 @@ async function tellOfGuest(
     all === true
       ? [...active, ...readable]
       : [snapshot === undefined ? undefined : selectSnapshot(image, snapshot)];
-  const located = await locateGuest(image, guestOffset, disks);
+  const located: PlacedGuest[] = [];
+  for (const disk of disks) {
+    located.push(await locatedOn(open, guestOffset, disk, flags, context));
+  }
   const isExternal = image.header.externalDataFile;
   return {
     json: {
       filename: path,
       ...unreadJson(image),
       'guest-offset': guestOffset,
-      disks: located.map((one) => guestJson(one, isExternal)),
+      disks: located.map(({ guest, place }) => ({
+        ...guestJson(guest, isExternal),
+        ...partitionJson(guest, place),
+      })),
     },
-    lines: located.flatMap((one) => guestLines(one, isExternal)),
-    isWhole: located.every(({ l1, l2 }) => (l1?.problem ?? l2?.problem) === undefined),
+    lines: located.flatMap(({ guest, place }) => [
+      ...guestLines(guest, isExternal),
+      ...partitionLines(guest, place),
+    ]),
+    isWhole: located.every(({ guest: { l1, l2 } }) => (l1?.problem ?? l2?.problem) === undefined),
   };
+}
+
+/** Where a guest offset of a disk lies, and the partition table of the disk if it was asked for. */
+interface PlacedGuest {
+  readonly guest: LocatedGuest;
+  readonly place: PartitionTable | 'none' | undefined;
+}
+
+async function locatedOn(
+  { image }: OpenedImage,
+  offset: number,
+  snapshot: Snapshot | undefined,
+  flags: LocateFlags,
+  context: Context,
+): Promise<PlacedGuest> {
+  const { partition } = flags;
+  if (partition === undefined) {
+    const [guest] = await locateGuest(image, offset, [snapshot]);
+    return { guest: guest!, place: undefined };
+  }
+  refuseWithoutBacking(image, flags);
+  const disk = await openGuestDisk(image, { ...guestOptions(flags, context), snapshot });
+  try {
+    const place = (await readPartitions(disk)) ?? 'none';
+    const from =
+      partition === true
+        ? 0
+        : partitionNumbered(place === 'none' ? undefined : place, partition).start;
+    const [guest] = await locateGuest(image, from + offset, [snapshot]);
+    return { guest: guest!, place };
+  } finally {
+    await disk.close();
+  }
 }
 
 async function tellOfCluster(

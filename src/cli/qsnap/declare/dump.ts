@@ -1,7 +1,7 @@
 /** The command that shows what is stored. */
 import { Argument, InvalidArgumentError, type Command } from 'commander';
 import { parseOffset } from '../../text.js';
-import type { DumpFlags, DumpWord } from '../commands/dump.js';
+import type { DumpFlags, DumpWord, DumpWords } from '../commands/dump.js';
 import { subcommand, type ContextFor, type Settle } from '../subcommand.js';
 
 /** As `DUMP_PARTS` has them, whose module would be one more to load at each start. */
@@ -15,20 +15,34 @@ export function addDump(program: Command, contextFor: ContextFor, settle: Settle
   subcommand(program, 'dump', 'Print every field as it is stored, with its place.')
     .argument('<image>', 'a qcow2 image, whatever is left of it; - for stdin')
     .addArgument(
-      new Argument('[part...]', 'header, extensions, features, snapshots').choices(PARTS),
+      new Argument(
+        '[part...]',
+        `${PARTS.join(', ')}, or cluster N; without it the first four`,
+      ).argParser(partsWith),
     )
     .option('-s, --snapshot <snapshot>', 'whose L1 and L2 tables are meant')
     .option('--every', 'each entry of a table in a line of its own')
     .option('--offset <offset>', 'where the image begins in the file: 0x100000, 1M', offsetOf)
     .option('--jsonl', 'print a JSON object for each line')
-    .action(async (image: string, parts: DumpWord[], flags: DumpFlags, command: Command) => {
+    .action(async (image: string, words: DumpWords, flags: DumpFlags, command: Command) => {
       const context = contextFor(command);
       if (flags.jsonl === true && context.json) {
         command.error("error: option '--jsonl' cannot be used with option '--json'");
       }
       const { dump } = await import('../commands/dump.js');
-      settle(await dump(image, parts, flags, context));
+      if (words.at(-1) === 'cluster') command.error('error: cluster wants its number: cluster 5');
+      settle(await dump(image, words, flags, context));
     });
+}
+
+/** The words before and one more: a part, `cluster`, or the number that follows it. @throws InvalidArgumentError. */
+function partsWith(word: string, before: DumpWords = []): DumpWords {
+  if (before.at(-1) === 'cluster') {
+    if (/^\d{1,12}$/.test(word)) return [...before, Number(word)];
+    throw new InvalidArgumentError('Write the number of a cluster behind the word.');
+  }
+  if (word === 'cluster' || PARTS.includes(word)) return [...before, word as DumpWord];
+  throw new InvalidArgumentError(`Allowed choices are ${PARTS.join(', ')}, cluster.`);
 }
 
 /** @throws InvalidArgumentError for what is no offset. */

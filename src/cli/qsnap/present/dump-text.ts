@@ -6,6 +6,7 @@ import { hexText } from '../../text.js';
 /** Bytes that are shown in a line. */
 const BYTES_SHOWN = 8;
 const WIDTHS = [12, 9, 26, 26] as const;
+const DATA_WIDTHS = [12, 9, 5, 52] as const;
 
 /** Lines of a dump, with a heading for each structure. */
 export class DumpText {
@@ -29,11 +30,17 @@ export class DumpText {
     return [`${isFirst ? '' : '\n'}${printableText(structure)}\n`];
   }
 
-  #lineOf({ name, at, length, bytes, text, problem }: DumpedField): string {
-    const shown = hexOfBytes(bytes.subarray(0, BYTES_SHOWN)).replace(/..(?=.)/g, '$& ');
-    const more = length > BYTES_SHOWN && bytes.length > 0 ? ' …' : '';
+  #lineOf({ part, name, at, length, bytes, text, problem }: DumpedField): string {
+    // Of a cluster a line has all of its bytes.
+    const isData = part === 'cluster' && name === 'data';
+    const shown = hexOfBytes(isData ? bytes : bytes.subarray(0, BYTES_SHOWN)).replace(
+      /..(?=.)/g,
+      '$& ',
+    );
+    const more = length > (isData ? bytes.length : BYTES_SHOWN) && bytes.length > 0 ? ' …' : '';
     const cells = [hexText(at), String(length), name, shown + more];
-    const row = cells.map((cell, i) => `${cell.padEnd(WIDTHS[i]! - 1)} `).join('');
+    const widths = isData ? DATA_WIDTHS : WIDTHS;
+    const row = cells.map((cell, i) => `${cell.padEnd(widths[i]! - 1)} `).join('');
     const wrong =
       problem === undefined ? '' : `  ${this.#style.error(`wrong: expected ${problem.expected}`)}`;
     return `  ${row}${text}${wrong}`;

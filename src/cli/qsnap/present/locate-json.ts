@@ -1,4 +1,11 @@
-import type { Image, LocatedCluster, LocatedEntry, LocatedGuest } from '../../../index.js';
+import {
+  partitionAt,
+  type Image,
+  type LocatedCluster,
+  type LocatedEntry,
+  type LocatedGuest,
+  type PartitionTable,
+} from '../../../index.js';
 
 /** Where a guest offset of one disk lies. docs/schema/locate.json. */
 export function guestJson(located: LocatedGuest, isExternal: boolean): Record<string, unknown> {
@@ -47,5 +54,28 @@ export function clusterJson(
       ...(guestOffset !== undefined && { 'guest-offset': guestOffset }),
     })),
     'owners-left-out': found.ownersLeftOut,
+  };
+}
+
+/** Which partition a guest offset lies in, where that was asked for. docs/schema/locate.json. */
+export function partitionJson(
+  { guestOffset }: LocatedGuest,
+  table: PartitionTable | 'none' | undefined,
+): Record<string, unknown> {
+  if (table === undefined) return {};
+  const found = table === 'none' ? undefined : partitionAt(table, guestOffset);
+  return {
+    'guest-offset': guestOffset,
+    'partition-table': table === 'none' ? 'none' : table.scheme,
+    ...(found !== undefined && {
+      partition: {
+        number: found.number,
+        type: found.type,
+        ...(found.name !== undefined && { name: found.name }),
+        start: found.start,
+        length: found.length,
+        offset: guestOffset - found.start,
+      },
+    }),
   };
 }

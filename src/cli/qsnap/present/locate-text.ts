@@ -1,12 +1,14 @@
-import type {
-  Image,
-  LocatedCluster,
-  LocatedEntry,
-  LocatedGuest,
-  Owner,
-  Snapshot,
+import {
+  partitionAt,
+  type Image,
+  type LocatedCluster,
+  type LocatedEntry,
+  type LocatedGuest,
+  type Owner,
+  type PartitionTable,
+  type Snapshot,
 } from '../../../index.js';
-import { describeSnapshot } from '../../../internal.js';
+import { describeSnapshot, printableText } from '../../../internal.js';
 import { countText, hexText } from '../../text.js';
 
 function diskText(snapshot: Snapshot | undefined): string {
@@ -21,6 +23,25 @@ export function guestLines(located: LocatedGuest, isExternal: boolean): readonly
     `${diskText(snapshot)}, guest ${hexText(guestOffset)}${behind}: ${contentText(located, isExternal)}`,
     ...(l1 === undefined ? [] : [entryLine('L1', l1)]),
     ...(l2 === undefined ? [] : [entryLine('L2', l2)]),
+  ];
+}
+
+/** Which partition a guest offset lies in, where that was asked for. */
+export function partitionLines(
+  { guestOffset }: LocatedGuest,
+  table: PartitionTable | 'none' | undefined,
+): readonly string[] {
+  if (table === undefined) return [];
+  if (table === 'none') return ['  the disk has no partition table'];
+  const found = partitionAt(table, guestOffset);
+  if (found === undefined) return [`  in no partition of the ${table.scheme}`];
+  const { number, type, name, start } = found;
+  const named = name === undefined ? '' : ` "${printableText(name)}"`;
+  const offset = guestOffset - start;
+  const sector = Math.floor(offset / table.sectorBytes);
+  return [
+    `  in partition ${number}${named} of the ${table.scheme}, type ${type}, from ${hexText(start)}: ` +
+      `${hexText(offset)} into it, its sector ${sector}`,
   ];
 }
 

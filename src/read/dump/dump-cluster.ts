@@ -1,0 +1,101 @@
+import { isQsnapError } from '../../errors.js';
+import { openForReading } from '../../image/open-for-reading.js';
+import { hex } from '../../base/words.js';
+import { sameBytes } from '../../base/text.js';
+import { locateClusters } from '../locate/locate-clusters.js';
+import type { Owner } from '../check/finding-parts.js';
+import { readPiece, type DumpableImage } from './dumpable.js';
+import { cutOff } from './piece.js';
+import type { DumpedField } from './dumped.js';
+
+/** Bytes of a line. */
+const LINE_BYTES = 16;
+
+/**
+ * The refcount of a host cluster, all that refers to it, and its bytes. Lines that repeat are one.
+ *
+ * @param every whether each line is told by itself.
+ */
+export async function* dumpCluster(
+  image: DumpableImage,
+  cluster: number,
+  every: boolean,
+): AsyncGenerator<readonly DumpedField[]> {
+  const { geometry, source, fileSizeBytes } = image;
+  const of = { part: 'cluster', structure: `cluster ${cluster}` } as const;
+  const none = new Uint8Array(0);
+  if (geometry === undefined) {
+    const problem = { expected: 'cluster_bits and refcount_order that can be right' };
+    const text = 'how long a cluster is, is not known';
+    yield [{ ...of, name: 'cluster', at: 0, length: 0, bytes: none, text, problem }];
+    return;
+  }
+  const { clusterBytes } = geometry;
+  const at = cluster * clusterBytes;
+  yield await ownerFields(image, cluster);
+  const bytes = await readPiece(source, fileSizeBytes, at, clusterBytes);
+  const { length } = bytes;
+  if (length < clusterBytes) {
+    yield [cutOff({ ...of, name: 'data', at, length: clusterBytes, bytes: none })];
+  }
+  const lines: DumpedField[] = [];
+  for (let from = 0; from < length;) {
+    const line = bytes.slice(from, from + LINE_BYTES);
+    let end = from + line.length;
+    while (!every && end < length && sameBytes(line, bytes.subarray(end, end + LINE_BYTES))) {
+      end += LINE_BYTES;
+    }
+    const text = textOf(line);
+    lines.push({ ...of, name: 'data', at: at + from, length: end - from, bytes: line, text });
+    from = end;
+  }
+  yield lines;
+}
+
+async function ownerFields(
+  { source, geometry }: DumpableImage,
+  cluster: number,
+): Promise<readonly DumpedField[]> {
+  const of = { part: 'cluster', structure: `cluster ${cluster}` } as const;
+  const none = new Uint8Array(0);
+  try {
+    const opened = await openForReading(source);
+    const [found] = await locateClusters(opened, [cluster]);
+    const { refcount, refcountAt = 0, references, owners, ownersLeftOut } = found!;
+    const length = Math.ceil(geometry!.refcountBits / 8);
+    const isRight = refcount === references;
+    const problem = isRight ? {} : { problem: { expected: String(references) } };
+    const name = 'refcount';
+    const text = `${refcount}, referred to ${references} times`;
+    const counted = { ...of, name, at: refcountAt, length, bytes: none, value: refcount, text };
+    const more = `and ${ownersLeftOut} more`;
+    return [
+      { ...counted, ...problem },
+      ...owners.map((owner): DumpedField => {
+        const place = { at: owner.at, length: 8, bytes: none, text: ownerText(owner) };
+        return { ...of, name: owner.kind, ...place };
+      }),
+      ...(ownersLeftOut === 0
+        ? []
+        : [{ ...of, name: 'owners', at: 0, length: 0, bytes: none, text: more }]),
+    ];
+  } catch (error) {
+    // Of an image that can't be read so far nothing but the bytes is known.
+    if (!isQsnapError(error) || error.kind !== 'image') throw error;
+    const problem = { expected: 'a header that can be read' };
+    const text = 'what refers to it is not known';
+    return [{ ...of, name: 'owners', at: 0, length: 0, bytes: none, text, problem }];
+  }
+}
+
+function ownerText({ snapshot, guestOffset }: Owner): string {
+  const disk = snapshot === undefined ? 'active disk' : `snapshot ${snapshot}`;
+  return guestOffset === undefined ? `by ${disk}` : `guest ${hex(guestOffset)} of ${disk}`;
+}
+
+/** What of bytes can be printed, as hex dumps have it. */
+function textOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) =>
+    byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.',
+  ).join('');
+}
