@@ -90,7 +90,8 @@ async function ownerFields(
 
 function ownerText({ snapshot, guestOffset }: Owner): string {
   const disk = snapshot === undefined ? 'active disk' : `snapshot ${snapshot}`;
-  return guestOffset === undefined ? `by ${disk}` : `guest ${hex(guestOffset)} of ${disk}`;
+  if (guestOffset !== undefined) return `guest ${hex(guestOffset)} of ${disk}`;
+  return snapshot === undefined ? 'of the image' : `of ${disk}`;
 }
 
 /** What of bytes can be printed, as hex dumps have it. */
