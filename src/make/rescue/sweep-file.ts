@@ -2,6 +2,7 @@ import { newIoBytes } from '../../base/io-bytes.js';
 import { MiB, roundUp } from '../../base/units.js';
 import { throwIfAborted } from '../../base/abort.js';
 import type { BlockSource } from '../../io/device.js';
+import { readAhead } from '../../io/read-ahead.js';
 import type { Scan } from '../../l1l2/scan.js';
 import { ClusterLooks, type ClusterContents } from '../../read/scan/cluster-looks.js';
 
@@ -26,28 +27,27 @@ export async function sweepFile(
   options: SweepOptions = {},
 ): Promise<ClusterContents> {
   const looks = new ClusterLooks(scan, fileSizeBytes);
-  const { clusterBytes } = scan.format.geometry;
-  const batchBytes = Math.min(BATCH_BYTES, roundUp(fileSizeBytes, clusterBytes));
-  const buffers = [0, 1].map(() => newIoBytes(batchBytes));
-  const read = async (at: number): Promise<Uint8Array> => {
-    const length = Math.min(batchBytes, roundUp(fileSizeBytes - at, clusterBytes));
-    const into = buffers[(at / batchBytes) % 2]!.subarray(0, length);
-    await source.readBatch([{ at, into }]);
-    return into;
-  };
-  let next = fileSizeBytes > 0 ? read(0) : undefined;
-  try {
-    for (let at = 0; next !== undefined; at += batchBytes) {
-      const bytes = await next;
-      throwIfAborted(options.signal, 'the scan');
-      next = at + batchBytes < fileSizeBytes ? read(at + batchBytes) : undefined;
-      // Whoever waits for it gets its error: the next round, or nobody.
-      next?.catch(() => undefined);
-      looks.lookAt(bytes, at);
-      options.onProgress?.(Math.min(at + batchBytes, fileSizeBytes), fileSizeBytes);
-    }
-  } finally {
-    await next?.catch(() => undefined);
+  for await (const { at, bytes } of readAhead(batchesOf(source, fileSizeBytes, scan))) {
+    throwIfAborted(options.signal, 'the scan');
+    looks.lookAt(bytes, at);
+    options.onProgress?.(Math.min(at + bytes.length, fileSizeBytes), fileSizeBytes);
   }
   return looks.finish();
+}
+
+/** Whole clusters of a file, many at a time. Two buffers take turns: the bytes last until the next but one. */
+async function* batchesOf(
+  source: BlockSource,
+  fileSizeBytes: number,
+  { format }: Scan,
+): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
+  const { clusterBytes } = format.geometry;
+  const batchBytes = Math.min(BATCH_BYTES, roundUp(fileSizeBytes, clusterBytes));
+  const buffers: Uint8Array[] = [];
+  for (let at = 0, turn = 0; at < fileSizeBytes; at += batchBytes, turn = 1 - turn) {
+    const buffer = (buffers[turn] ??= newIoBytes(batchBytes));
+    const bytes = buffer.subarray(0, roundUp(fileSizeBytes - at, clusterBytes));
+    await source.readBatch([{ at, into: bytes }]);
+    yield { at, bytes };
+  }
 }
