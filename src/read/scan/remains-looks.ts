@@ -1,3 +1,4 @@
+import { storedWords } from '../../base/words.js';
 import { SECTION, STREAM_MAGIC, STREAM_VERSION } from '../../vmstate/stream.js';
 import { decodeRefcounts } from '../../refcount/block.js';
 import type { Scan } from '../../l1l2/scan.js';
@@ -6,7 +7,7 @@ import { ClusterLooks, type ClusterContents } from './cluster-looks.js';
 /** Of each kind of place that only a scan looks for, no more are kept. */
 const PLACES_MAX = 65_536;
 /** A refcount of old blocks is at most so high, or the cluster is taken for guest data. */
-const REFCOUNT_LIKELY_MAX = 4096;
+const REFCOUNT_LIKELY_MAX = 255;
 /** A block with fewer clusters in use tells nothing. */
 const REFCOUNTS_MIN = 4;
 /** How the description of devices begins at the end of a stream, behind its first brace. */
@@ -34,6 +35,8 @@ export class RemainsLooks {
   readonly #descriptions: number[] = [];
   readonly #refcountBlocks: number[] = [];
   readonly #counts: Uint32Array;
+  /** By the parity of a word: its bytes that are not the lowest of a refcount. */
+  readonly #highBytes: Uint32Array;
   #dataBytes = 0;
 
   constructor(scan: Scan, fileSizeBytes: number) {
@@ -42,17 +45,23 @@ export class RemainsLooks {
     this.#clusterBytes = clusterBytes;
     this.#refcountBits = refcountBits;
     this.#counts = new Uint32Array(refcountBlockEntries);
+    const high = Uint8Array.from({ length: 8 }, (_, i) =>
+      (i + 1) % (refcountBits / 8) === 0 ? 0 : 0xff,
+    );
+    this.#highBytes = storedWords(high);
   }
 
   /** @param bytes whole clusters from `at` on. */
   lookAt(bytes: Uint8Array, at: number): void {
     this.#looks.lookAt(bytes, at);
+    const stored = storedWords(bytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let offset = 0; offset < bytes.length; offset += this.#clusterBytes) {
       if (this.#looks.isZero((at + offset) / this.#clusterBytes)) continue;
       this.#dataBytes += this.#clusterBytes;
       if (isStream(view, offset)) add(this.#streams, at + offset);
-      else if (this.#mayHoldRefcounts(bytes, offset)) add(this.#refcountBlocks, at + offset);
+      else if (this.#mayHoldRefcounts(stored, bytes, offset))
+        add(this.#refcountBlocks, at + offset);
     }
     this.#lookForDescriptions(bytes, at);
   }
@@ -73,11 +82,10 @@ export class RemainsLooks {
   }
 
   /** Whether all of a cluster are refcounts that an image may have. */
-  #mayHoldRefcounts(bytes: Uint8Array, offset: number): boolean {
+  #mayHoldRefcounts(stored: Uint32Array, bytes: Uint8Array, offset: number): boolean {
     // Packed refcounts can't be told from anything else by their values.
     if (this.#refcountBits < 8) return false;
-    // The first bytes of refcounts of 16 bits and more are zeros nearly always.
-    if (this.#refcountBits > 8 && bytes[offset]! > REFCOUNT_LIKELY_MAX >>> 8) return false;
+    if (!this.#areLow(stored, offset / 4)) return false;
     const cluster = bytes.subarray(offset, offset + this.#clusterBytes);
     const counts = this.#counts;
     decodeRefcounts(cluster, this.#refcountBits, counts);
@@ -88,6 +96,14 @@ export class RemainsLooks {
       used += 1;
     }
     return used >= REFCOUNTS_MIN;
+  }
+
+  /** Whether no refcount of a cluster is above 255: all of its other bytes are zeros. Most guest data ends it soon. */
+  #areLow(stored: Uint32Array, from: number): boolean {
+    const mask = this.#highBytes;
+    const end = from + this.#clusterBytes / 4;
+    for (let i = from; i < end; i += 1) if ((stored[i]! & mask[i & 1]!) !== 0) return false;
+    return true;
   }
 
   #lookForDescriptions(bytes: Uint8Array, at: number): void {
