@@ -22,12 +22,10 @@ export interface TableLimits {
   readonly refcountMost: number;
 }
 
-/** One wrong entry is a damaged table; more wrong ones than right ones are something else. */
-const WRONG_LEAST = 2;
-
 /**
  * Whether some bytes are most likely not what the pointer to them says: a pointer that is wrong may lead to what a guest
- * wrote. Of the bits of a bitmap nobody can tell.
+ * wrote. One wrong entry among right ones is a damaged table; more wrong ones than right ones are something else. Of the
+ * bits of a bitmap nobody can tell.
  *
  * @param stored a piece of a table, big-endian.
  */
@@ -47,7 +45,7 @@ export function looksWrong(kind: TableKind, stored: Uint32Array, limits: TableLi
     if (isOdd) wrong += 1;
     else right += 1;
   }
-  return wrong >= WRONG_LEAST && wrong > right;
+  return wrong > right;
 }
 
 function areRefcountsWrong(stored: Uint32Array, { format, refcountMost }: TableLimits): boolean {
@@ -60,5 +58,5 @@ function areRefcountsWrong(stored: Uint32Array, { format, refcountMost }: TableL
     if (count > refcountMost) wrong += 1;
     else if (count > 0) right += 1;
   }
-  return wrong >= WRONG_LEAST && wrong > right;
+  return wrong > right;
 }

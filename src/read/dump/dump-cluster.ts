@@ -1,11 +1,10 @@
 import { isQsnapError } from '../../errors.js';
 import { openForReading } from '../../image/open-for-reading.js';
 import { hex } from '../../base/words.js';
-import { sameBytes } from '../../base/text.js';
+import { counted, sameBytes } from '../../base/text.js';
 import { locateClusters } from '../locate/locate-clusters.js';
 import type { Owner } from '../check/finding-parts.js';
 import { readPiece, type DumpableImage } from './dumpable.js';
-import { cutOff } from './piece.js';
 import type { DumpedField } from './dumped.js';
 
 /** Bytes of a line. */
@@ -36,7 +35,9 @@ export async function* dumpCluster(
   const bytes = await readPiece(source, fileSizeBytes, at, clusterBytes);
   const { length } = bytes;
   if (length < clusterBytes) {
-    yield [cutOff({ ...of, name: 'data', at, length: clusterBytes, bytes: none })];
+    const text = `the file ends at ${hex(fileSizeBytes)}`;
+    const problem = { expected: `${clusterBytes} bytes` };
+    yield [{ ...of, name: 'data', at, length: 0, bytes: none, text, problem }];
   }
   const lines: DumpedField[] = [];
   for (let from = 0; from < length;) {
@@ -62,15 +63,17 @@ async function ownerFields(
     const opened = await openForReading(source);
     const [found] = await locateClusters(opened, [cluster]);
     const { refcount, refcountAt = 0, references, owners, ownersLeftOut } = found!;
-    const length = Math.ceil(geometry!.refcountBits / 8);
+    const length = refcountAt === 0 ? 0 : Math.ceil(geometry!.refcountBits / 8);
+    const bytes = new Uint8Array(length);
+    if (length > 0) await source.readBatch([{ at: refcountAt, into: bytes }]);
     const isRight = refcount === references;
     const problem = isRight ? {} : { problem: { expected: String(references) } };
     const name = 'refcount';
-    const text = `${refcount}, referred to ${references} times`;
-    const counted = { ...of, name, at: refcountAt, length, bytes: none, value: refcount, text };
+    const text = `${refcount}, for ${counted(references, 'reference')}`;
+    const stored = { ...of, name, at: refcountAt, length, bytes, value: refcount, text };
     const more = `and ${ownersLeftOut} more`;
     return [
-      { ...counted, ...problem },
+      { ...stored, ...problem },
       ...owners.map((owner): DumpedField => {
         const place = { at: owner.at, length: 8, bytes: none, text: ownerText(owner) };
         return { ...of, name: owner.kind, ...place };

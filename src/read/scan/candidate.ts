@@ -37,6 +37,7 @@ export type ReasonCode =
   | 'tables-reused'
   | 'data-kept'
   | 'data-shared'
+  | 'data-doubtful'
   | 'data-reused'
   | 'data-empty'
   | 'entries-wrong'

@@ -11,11 +11,22 @@ import { isSoundL2 } from './table-contents.js';
  * - `held`: a snapshot that was there together with the old table has it at the same place of its disk, so that nobody wrote
  *   to it;
  * - `shared`: another disk has it at the same place: it holds what it held, or what was written there since;
+ * - `doubtful`: nothing refers to it, but the refcounts call it used, or it looks like a table of the image: who had it last
+ *   is not known;
  * - `reused`: the image uses it for something else now;
  * - `empty`: it reads as zeros: they were its content, or it was given back to the host;
  * - `wrong`: the entry can't be right.
  */
-export const FATES = ['none', 'kept', 'held', 'shared', 'reused', 'empty', 'wrong'] as const;
+export const FATES = [
+  'none',
+  'kept',
+  'held',
+  'shared',
+  'doubtful',
+  'reused',
+  'empty',
+  'wrong',
+] as const;
 
 /** One of `FATES`. */
 export type Fate = (typeof FATES)[number];
@@ -26,9 +37,10 @@ export const FATE = {
   kept: 1,
   held: 2,
   shared: 3,
-  reused: 4,
-  empty: 5,
-  wrong: 6,
+  doubtful: 4,
+  reused: 5,
+  empty: 6,
+  wrong: 7,
 } as const satisfies Record<Fate, number>;
 
 /** What fates are told by. */
@@ -36,8 +48,12 @@ export interface FateGround {
   readonly scan: Scan;
   /** Clusters that the image refers to now. */
   readonly claimed: ClusterSet;
+  /** Clusters that the refcounts call used. */
+  readonly counted: ClusterSet;
   /** Clusters that nothing refers to, and that read as zeros. */
   readonly isZero: ClusterSet;
+  /** Clusters that nothing refers to, and that look like tables. */
+  readonly isTable: ClusterSet;
 }
 
 /** L2 tables for the same part of the disk that the image uses now, in host order. */
@@ -67,7 +83,7 @@ function fateOf(
   words: Uint32Array,
   i: number,
   { older, others }: TablesBeside,
-  { scan, claimed, isZero }: FateGround,
+  { scan, claimed, counted, isZero, isTable }: FateGround,
 ): number {
   if (!isSoundL2(words, i, scan)) return FATE.wrong;
   const clusters = clustersOf(words[i]!, words[i + 1]!, scan);
@@ -75,13 +91,16 @@ function fateOf(
   const [first, last] = clusters;
   const lies = (other: Uint32Array): boolean => namesTheSame(words, other, i);
   let zeros = 0;
+  let isDoubtful = false;
   for (let cluster = first; cluster <= last; cluster += 1) {
     if (claimed.has(cluster)) {
       if (older.some(lies)) return FATE.held;
       return others.some(lies) ? FATE.shared : FATE.reused;
     }
     if (isZero.has(cluster)) zeros += 1;
+    isDoubtful ||= counted.has(cluster) || isTable.has(cluster);
   }
+  if (isDoubtful) return FATE.doubtful;
   return zeros === last - first + 1 ? FATE.empty : FATE.kept;
 }
 

@@ -5,7 +5,7 @@ import { bareCandidate } from './bare-candidate.js';
 import { fatesOf } from './fates.js';
 import type { FoundDisks } from './find-disks.js';
 import type { Ground } from './ground.js';
-import { countsOf, readL2s } from './judge-disks.js';
+import { countsOf, fateGroundOf, readL2s } from './judge-disks.js';
 import { fateReasons, namedClusters, reason, tablePlausibility } from './plausibility.js';
 import type { RemainsContents } from './remains-looks.js';
 import { votedTables, type VotedTable } from './table-votes.js';
@@ -74,12 +74,12 @@ async function l2Table(
   words: Uint32Array,
   beside: ReadonlyMap<number, readonly number[]>,
   ground: Ground,
-  { isZero }: RemainsContents,
+  contents: RemainsContents,
 ): Promise<Unnumbered> {
-  const { scan, claimed } = ground;
+  const { scan } = ground;
   const like = index === undefined ? [] : (beside.get(index) ?? []);
   const others = await readL2s(like.slice(0, BATCH_TABLES), ground);
-  const fates = countsOf(fatesOf(words, { older: [], others }, { scan, claimed, isZero }));
+  const fates = countsOf(fatesOf(words, { older: [], others }, fateGroundOf(ground, contents)));
   const [ascending, pairs] = inOrderPairs(words, scan.stride);
   const share = pairs === 0 ? 0 : ascending / pairs;
   const isFew = namedClusters(fates) < 4;

@@ -41,6 +41,7 @@ export const NO_FATES: FateCounts = {
   kept: 0,
   held: 0,
   shared: 0,
+  doubtful: 0,
   reused: 0,
   empty: 0,
   wrong: 0,
@@ -134,8 +135,7 @@ export class DiskJudge {
   }
 
   get fateGround(): FateGround {
-    const { scan, claimed } = this.#ground;
-    return { scan, claimed, isZero: this.#contents.isZero };
+    return fateGroundOf(this.#ground, this.#contents);
   }
 }
 
@@ -176,6 +176,14 @@ export async function readL2s(
   return tables.map(({ into }) => wordsInPlace(into));
 }
 
+/** What fates are told by. */
+export function fateGroundOf(
+  { scan, claimed, counted }: Ground,
+  { isZero, isTable }: RemainsContents,
+): FateGround {
+  return { scan, claimed, counted, isZero, isTable };
+}
+
 /** How often each fate occurs. */
 export function countsOf(fates: Uint8Array): FateCounts {
   const counts = new Uint32Array(Object.keys(FATE).length);
@@ -184,6 +192,7 @@ export function countsOf(fates: Uint8Array): FateCounts {
     kept: counts[FATE.kept]!,
     held: counts[FATE.held]!,
     shared: counts[FATE.shared]!,
+    doubtful: counts[FATE.doubtful]!,
     reused: counts[FATE.reused]!,
     empty: counts[FATE.empty]!,
     wrong: counts[FATE.wrong]!,

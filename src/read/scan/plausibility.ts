@@ -18,7 +18,7 @@ export function keptClusters({ kept, held, shared }: FateCounts): number {
 
 /** All clusters that were named. */
 export function namedClusters(fates: FateCounts): number {
-  return keptClusters(fates) + fates.reused + fates.empty + fates.wrong;
+  return keptClusters(fates) + fates.doubtful + fates.reused + fates.empty + fates.wrong;
 }
 
 export function reason(code: ReasonCode, found: number, all = found): Reason {
@@ -31,6 +31,7 @@ export function fateReasons(fates: FateCounts): readonly Reason[] {
   const reasons = [
     reason('data-kept', fates.kept, all),
     reason('data-shared', fates.held + fates.shared, all),
+    reason('data-doubtful', fates.doubtful, all),
     reason('data-reused', fates.reused, all),
     reason('data-empty', fates.empty, all),
     reason('entries-wrong', fates.wrong, all),

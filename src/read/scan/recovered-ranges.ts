@@ -2,8 +2,8 @@ import { readTable } from '../../refs/tables.js';
 import { judgeL1Entry, offsetOf } from '../../l1l2/entry.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
-import { FATES, fatesOf, type Fate } from './fates.js';
-import { readL2s, TableBudget } from './judge-disks.js';
+import { FATE, FATES, fatesOf, type Fate } from './fates.js';
+import { fateGroundOf, readL2s, TableBudget } from './judge-disks.js';
 import { liveTables, type LiveTables } from './live-tables.js';
 import type { ScanBasis } from './scan-image.js';
 
@@ -33,6 +33,7 @@ const STATE: Readonly<Record<RecoveredWhy, RecoveredState>> = {
   kept: 'candidate',
   held: 'candidate',
   shared: 'unknown',
+  doubtful: 'unknown',
   empty: 'unknown',
   reused: 'reused',
   wrong: 'reused',
@@ -87,7 +88,9 @@ export async function* recoveredRanges(
     // No table serves two places.
     const isTwice = table !== 0 && seen.has(table);
     seen.add(table);
-    const fates = isTwice ? 'wrong' : await fatesBehind(high, low, live.get(index), basis, budget);
+    const l1Fate = fateOfL1(at + index * 8, basis);
+    const fates =
+      l1Fate ?? (isTwice ? 'wrong' : await fatesBehind(high, low, live.get(index), basis, budget));
     if (typeof fates === 'string') {
       yield* joined.add(start, end, fates);
       continue;
@@ -109,7 +112,7 @@ async function fatesBehind(
   { ground, contents }: ScanBasis,
   budget: TableBudget,
 ): Promise<RecoveredWhy | Uint8Array> {
-  const { format, claimed, scan } = ground;
+  const { format, claimed } = ground;
   if ((high | low) === 0) return 'none';
   const table = offsetOf(high, low);
   if (table === 0 || judgeL1Entry(high, low, format) !== undefined) return 'wrong';
@@ -119,13 +122,28 @@ async function fatesBehind(
     const cluster = table / format.geometry.clusterBytes;
     if (claimed.has(cluster)) return 'table-reused';
     if (contents.isZero.has(cluster)) return 'table-empty';
+    // Something else was written there, and freed since.
+    if (!contents.isTable.has(cluster)) return 'table-reused';
   }
   const older = [...inUse.older];
   // Of a file that was made to take for ever the rest is not known.
   if (!budget.take(1 + older.length + inUse.others.size)) return 'table-shared';
   const [words, ...others] = await readL2s([table, ...older, ...inUse.others], ground);
   const besides = { older: others.slice(0, older.length), others: others.slice(older.length) };
-  return fatesOf(words!, besides, { scan, claimed, isZero: contents.isZero });
+  const fates = fatesOf(words!, besides, fateGroundOf(ground, contents));
+  const isDamaged = ground.image === undefined || ground.image.unread.length > 0;
+  // With an entry that can't be right the table is not what it was; of a damaged image nobody knows who has a cluster.
+  return isDamaged || fates.includes(FATE.wrong) ? fates.map(withDoubt) : fates;
+}
+
+const withDoubt = (fate: number): number =>
+  fate === FATE.kept || fate === FATE.held ? FATE.doubtful : fate;
+
+/** What became of the cluster of the L1 table that an entry lies in; undefined where it is there. */
+function fateOfL1(at: number, { ground, contents }: ScanBasis): RecoveredWhy | undefined {
+  const cluster = Math.floor(at / ground.format.geometry.clusterBytes);
+  if (ground.claimed.has(cluster)) return 'table-reused';
+  return contents.isZero.has(cluster) ? 'table-empty' : undefined;
 }
 
 const NO_TABLES: LiveTables = { older: new Set(), others: new Set() };

@@ -31,6 +31,7 @@ export class RemainsLooks {
   readonly #looks: ClusterLooks;
   readonly #clusterBytes: number;
   readonly #refcountBits: number;
+  readonly #fileSizeBytes: number;
   readonly #streams: number[] = [];
   readonly #descriptions: number[] = [];
   readonly #refcountBlocks: number[] = [];
@@ -43,6 +44,7 @@ export class RemainsLooks {
     const { clusterBytes, refcountBits, refcountBlockEntries } = scan.format.geometry;
     this.#looks = new ClusterLooks(scan, fileSizeBytes);
     this.#clusterBytes = clusterBytes;
+    this.#fileSizeBytes = fileSizeBytes;
     this.#refcountBits = refcountBits;
     this.#counts = new Uint32Array(refcountBlockEntries);
     const high = Uint8Array.from({ length: 8 }, (_, i) =>
@@ -58,7 +60,7 @@ export class RemainsLooks {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let offset = 0; offset < bytes.length; offset += this.#clusterBytes) {
       if (this.#looks.isZero((at + offset) / this.#clusterBytes)) continue;
-      this.#dataBytes += this.#clusterBytes;
+      this.#dataBytes += Math.min(this.#clusterBytes, this.#fileSizeBytes - at - offset);
       if (isStream(view, offset)) add(this.#streams, at + offset);
       else if (this.#mayHoldRefcounts(stored, bytes, offset))
         add(this.#refcountBlocks, at + offset);

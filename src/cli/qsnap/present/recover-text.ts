@@ -16,8 +16,8 @@ export function recoverLines(done: Recovered): readonly string[] {
   ];
   if (bytes.unknown > 0) {
     lines.push(
-      `  ${sizeText(bytes.unknown)} nobody knows: another disk has them, too, and may have written to them since,` +
-        ' or they read as zeros',
+      `  ${sizeText(bytes.unknown)} nobody knows: something else may have been written there since, or they read as` +
+        ' zeros',
     );
   }
   if (bytes.reused > 0) {

@@ -24,6 +24,7 @@ const REASON_TEXT: Readonly<Record<ReasonCode, (found: number, all: number) => s
   'tables-reused': (found, all) => `${found} of ${countText(all, 'L2 table')} overwritten`,
   'data-kept': (found, all) => `${found} of ${countText(all, 'cluster')} kept`,
   'data-shared': (found, all) => `${found} of ${all} in use at the same place`,
+  'data-doubtful': (found, all) => `${found} of ${all} of which the last owner is not known`,
   'data-reused': (found, all) => `${found} of ${all} overwritten`,
   'data-empty': (found, all) => `${found} of ${all} read as zeros`,
   'entries-wrong': (found, all) => `${found} of ${all} can't be right`,
@@ -60,7 +61,9 @@ export function scanLines({ path, report, candidates, min, carved }: Scanned): r
       ? [`${countText(less, 'candidate')} below a plausibility of ${min}: --min 0 prints them`]
       : []),
     ...(carved === undefined ? [] : [`Wrote ${countText(carved.size, 'file')}.`]),
-    ...advice(path, candidates),
+    ...(report.hasHeader
+      ? advice(path, candidates)
+      : [`\`qsnap rescue ${printableText(path)} -o NEW\` makes a new image of what is left.`]),
   ];
 }
 
@@ -68,7 +71,7 @@ export function scanLines({ path, report, candidates, min, carved }: Scanned): r
 function nothingLine(unreferencedBytes: number, dataBytes: number): readonly string[] {
   if (dataBytes > 0) return [];
   return unreferencedBytes === 0
-    ? ['  every cluster is in use: what was deleted was overwritten']
+    ? ['  every cluster is in use: nothing is left of what was deleted, if anything was']
     : ['  nothing can be had: what was freed was given back to the host, or was never written'];
 }
 

@@ -18,7 +18,13 @@ import {
 import { carvedRange } from '../../../../src/read/scan/carved-range.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { layoutOf } from '../../../support/image-builder.js';
-import { blockAt, putU32, putU64 } from '../../../support/image-builder-layout.js';
+import {
+  blockAt,
+  putRefcountAt,
+  putU32,
+  putU64,
+  refcountOf,
+} from '../../../support/image-builder-layout.js';
 import { deletedUnpunched } from '../../../support/unpunched.js';
 
 const NAME = 'clean install';
@@ -226,4 +232,45 @@ test('what is no disk can not be recovered', async () => {
   await expect(planRecovery(memoryDevice(bytes), table, [])).rejects.toMatchObject({
     code: 'CANDIDATE_INVALID',
   });
+});
+
+test('of a cluster that counts as used and that nothing refers to nobody knows who had it last', async () => {
+  const bytes = await emptied();
+  const layout = layoutOf(bytes);
+  for (let cluster = 0; cluster < bytes.length / CLUSTER; cluster += 1) {
+    const isFree = refcountOf(bytes, layout, cluster) === 0n;
+    if (isFree) putRefcountAt(bytes, blockAt(bytes, layout, cluster), 16, cluster, 1n);
+  }
+  const report = await scanned(bytes);
+  expect(report.candidates[0]!.where).toBe('leaked');
+  const ranges = await rangesOf(report, report.candidates[0]!);
+  expect(ranges.some(({ state, why }) => state === 'unknown' && why === 'doubtful')).toBe(true);
+  expect(ranges.some(({ why }) => why === 'kept')).toBe(false);
+});
+
+test('what was written over its tables is never taken for its disk', async () => {
+  const whole = await emptied();
+  const found = (await scanned(whole)).candidates[0]!;
+  const l2At = Number(new DataView(whole.buffer).getBigUint64(found.l1!.at) % 2n ** 56n);
+  const text = whole.slice();
+  text.set(new TextEncoder().encode('a letter'.repeat(100)), l2At);
+  const lost = await scanned(text);
+  const [first] = await rangesOf(lost, lost.candidates[0]!);
+  expect(first).toMatchObject({ state: 'reused', why: 'table-reused', length: 4 * 2 ** 20 });
+  // One entry that can't be right puts the whole table in doubt.
+  const odd = whole.slice();
+  odd.set([0xff], l2At);
+  const doubted = await scanned(odd);
+  const states = (await rangesOf(doubted, doubted.candidates[0]!)).map(({ state }) => state);
+  expect(states).not.toContain('candidate');
+  // So does an L1 table in the place of which the image has something else.
+  const l1Reused = whole.slice();
+  putU64(l1Reused, layoutOf(whole).l1At + 8, BigInt(found.l1!.at) | (1n << 63n));
+  putU32(l1Reused, 36, 2);
+  const reused = await scanned(l1Reused);
+  const candidate = reused.candidates.find(({ snapshot }) => snapshot?.name === NAME)!;
+  expect(candidate.plausibility).toBeLessThanOrEqual(10);
+  expect(new Set((await rangesOf(reused, candidate)).map(({ state }) => state))).toEqual(
+    new Set(['reused']),
+  );
 });
