@@ -176,11 +176,12 @@ function doneLines(
       `${printableText(place)}: ${countText(found, 'image')}; ` +
       `${added} new, ${changed} to read again, ${gone} gone`,
   );
-  if (read !== undefined) lines.push(`${countText(read, 'image')} read`);
+  if (read !== undefined) lines.push(`${countText(read, 'image')} looked into`);
   if ((states['waiting'] ?? 0) > 0) lines.push(`${countText(states['waiting']!, 'image')} waiting`);
   if ((states['failed'] ?? 0) > 0) {
     lines.push(
-      `${countText(states['failed']!, 'image')} could not be read: \`qsnap catalog query --failed\` says why`,
+      `${countText(states['failed']!, 'image')} of the catalogue could not be read: ` +
+        '`qsnap catalog query --failed` says why',
     );
   }
   return lines;
