@@ -32,7 +32,7 @@ export function worker(flags: WorkerFlags, context: Context): Promise<ExitCode> 
           : await work(database, queue, flags, context, false, watch);
       if (read === undefined) return EXIT_CODES.notDone.code;
       if (context.json) printJson(context, { read });
-      else if (!context.quiet) printLines(context, [`${countText(read, 'image')} read`]);
+      else if (!context.quiet) printLines(context, [`${countText(read, 'image')} looked into`]);
       return EXIT_CODES.done.code;
     } finally {
       await metrics?.close();
