@@ -5,9 +5,8 @@ import { openForCheck } from '../../image/open-for-check.js';
 import { metadataRegions } from '../../refs/regions.js';
 import type { BlockSource } from '../../io/device.js';
 import { scanOf } from '../../l1l2/scan.js';
-import { clustersToHold } from '../../base/units.js';
 import { offsetOf, type TableFormat } from '../../l1l2/entry.js';
-import { LIMITS } from '../../qcow2/limits.js';
+import { formatInFile } from '../../image/table-format.js';
 import { refuseNamedDataFile } from './data-file.js';
 import type { Evidence, RebuiltPart } from './evidence.js';
 import { guessGeometry } from '../../read/scan/guess-geometry.js';
@@ -58,7 +57,8 @@ async function swept(
   options: RescueOptions,
 ): Promise<Evidence> {
   refuseNamedDataFile(head);
-  const format = formatOf(head, fileSizeBytes);
+  const { geometry, version } = head.header;
+  const format = formatInFile(geometry, version, fileSizeBytes);
   const scan = scanOf(format);
   const file = await sweepFile(source, fileSizeBytes, scan, options);
   return withHead({ source, fileSizeBytes, format, scan }, file, head, options);
@@ -71,7 +71,8 @@ async function withHead(
   options: RescueOptions,
 ): Promise<Evidence> {
   const { source, fileSizeBytes, scan } = rest;
-  const format = formatOf(head, fileSizeBytes);
+  const { geometry, version } = head.header;
+  const format = formatInFile(geometry, version, fileSizeBytes);
   const { diskSizeBytes, rebuild = [] } = options;
   const pointers = isRebuilt('refcounts', options) ? undefined : head.pointers;
   const refcounts = await readRefcountHints(source, pointers, format, fileSizeBytes);
@@ -93,17 +94,6 @@ async function withHead(
 
 const isRebuilt = (part: RebuiltPart, { rebuild = [] }: RescueOptions): boolean =>
   rebuild.includes(part);
-
-function formatOf({ header }: RescueHead, fileSizeBytes: number): TableFormat {
-  const { geometry, version } = header;
-  const fileClusters = clustersToHold(fileSizeBytes, geometry.clusterBytes);
-  if (fileClusters > LIMITS.hostClustersMax.value) {
-    throw new QsnapError('LIMIT_EXCEEDED', `the file has ${fileClusters} clusters`, {
-      expected: `at most ${LIMITS.hostClustersMax.value}`,
-    });
-  }
-  return { geometry, version, fileClusters };
-}
 
 /** Where persistent bitmaps lie, as far as they can be read: the copy has none, but they are known. */
 async function bitmapRegions(

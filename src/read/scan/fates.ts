@@ -32,16 +32,7 @@ export const FATES = [
 export type Fate = (typeof FATES)[number];
 
 /** Index of a fate in `FATES`. */
-export const FATE = {
-  none: 0,
-  kept: 1,
-  held: 2,
-  shared: 3,
-  doubtful: 4,
-  reused: 5,
-  empty: 6,
-  wrong: 7,
-} as const satisfies Record<Fate, number>;
+export const FATE = Object.fromEntries(FATES.map((fate, i) => [fate, i])) as Record<Fate, number>;
 
 /** What fates are told by. */
 export interface FateGround {
@@ -59,7 +50,7 @@ export interface FateGround {
 /** L2 tables for the same part of the disk that the image uses now, in host order. */
 export interface TablesBeside {
   /** Of snapshots that were there together with the old table. */
-  readonly older: readonly Uint32Array[];
+  readonly together: readonly Uint32Array[];
   readonly others: readonly Uint32Array[];
 }
 
@@ -82,7 +73,7 @@ export function fatesOf(words: Uint32Array, beside: TablesBeside, ground: FateGr
 function fateOf(
   words: Uint32Array,
   i: number,
-  { older, others }: TablesBeside,
+  { together, others }: TablesBeside,
   { scan, claimed, counted, isZero, isTable }: FateGround,
 ): number {
   if (!isSoundL2(words, i, scan)) return FATE.wrong;
@@ -94,7 +85,7 @@ function fateOf(
   let isDoubtful = false;
   for (let cluster = first; cluster <= last; cluster += 1) {
     if (claimed.has(cluster)) {
-      if (older.some(lies)) return FATE.held;
+      if (together.some(lies)) return FATE.held;
       return others.some(lies) ? FATE.shared : FATE.reused;
     }
     if (isZero.has(cluster)) zeros += 1;

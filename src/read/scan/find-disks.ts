@@ -1,6 +1,7 @@
 import { clustersToHold } from '../../base/units.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { L1Ref } from '../../qcow2/header.js';
+import { ClusterSet } from '../../refcount/cluster-set.js';
 import { NO_DETAILS, type Reason, type Unnumbered } from './candidate.js';
 import { findOldEntries, type OldEntry } from './find-entries.js';
 import { findL1s } from './find-l1s.js';
@@ -16,8 +17,8 @@ const BASE_OF_ENTRY = 40;
 export interface FoundDisks {
   readonly candidates: readonly Unnumbered[];
   readonly snapshotTables: readonly Unnumbered[];
-  /** Host offsets of the tables that were explained by them: L1 tables, and the L2 tables that they lead to. */
-  readonly explained: ReadonlySet<number>;
+  /** Clusters of the tables that are explained by them: L1 tables, and the L2 tables that they lead to. */
+  readonly explained: ClusterSet;
 }
 
 /** Finds L1 tables, by the entries of old snapshot tables and by themselves, and judges what they lead to. */
@@ -31,7 +32,7 @@ export async function findDisks(
   const unnamed = (await unnamedL1s(ground, contents)).filter(({ at }) => !named.has(at));
   const refs = [...entries.map(({ snapshot }) => snapshot.l1), ...unnamed].slice(0, DISKS_MAX);
   const judged = await DiskJudge.judge(refs, ground, contents, signal);
-  const explained = new Set<number>();
+  const explained = new ClusterSet(ground.format.fileClusters);
   const candidates = judged.map((one, i) => {
     addExplained(one, ground, explained);
     const entry = entries[i];
@@ -73,15 +74,14 @@ async function unnamedL1s(ground: Ground, contents: RemainsContents): Promise<re
 function addExplained(
   { ref, isReused, tables }: JudgedL1,
   { format }: Ground,
-  explained: Set<number>,
+  explained: ClusterSet,
 ): void {
   if (isReused) return;
   const { clusterBytes } = format.geometry;
-  const clusters = clustersToHold(ref.entries * 8, clusterBytes);
-  for (let i = 0; i < Math.min(clusters, format.fileClusters); i += 1) {
-    explained.add(ref.at + i * clusterBytes);
-  }
-  for (const at of tables) explained.add(at);
+  const first = Math.floor(ref.at / clusterBytes);
+  const end = first + clustersToHold(ref.entries * 8, clusterBytes);
+  explained.addRange(first, Math.min(end, format.fileClusters));
+  for (const at of tables) explained.add(at / clusterBytes);
 }
 
 function namedDisk(

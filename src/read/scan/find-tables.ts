@@ -21,8 +21,10 @@ export async function findTables(
   contents: RemainsContents,
   { explained }: FoundDisks,
 ): Promise<readonly Unnumbered[]> {
-  const { format } = ground;
-  const places = contents.tables.filter((at) => !explained.has(at)).slice(0, TABLES_MAX);
+  const { clusterBytes } = ground.format.geometry;
+  const places = contents.tables
+    .filter((at) => !explained.has(at / clusterBytes))
+    .slice(0, TABLES_MAX);
   if (places.length === 0) return [];
   const indexes = await walkL1Indexes(ground);
   const beside = new Map<number, number[]>();
@@ -45,7 +47,7 @@ export async function findTables(
       found.push(candidate);
     }
   }
-  return found.filter(({ plausibility }) => plausibility > 0 && format.fileClusters > 0);
+  return found.filter(({ plausibility }) => plausibility > 0);
 }
 
 /** A refcount table has pointers to refcount blocks, and nothing else. */
@@ -79,7 +81,7 @@ async function l2Table(
   const { scan } = ground;
   const like = index === undefined ? [] : (beside.get(index) ?? []);
   const others = await readL2s(like.slice(0, BATCH_TABLES), ground);
-  const fates = countsOf(fatesOf(words, { older: [], others }, fateGroundOf(ground, contents)));
+  const fates = countsOf(fatesOf(words, { together: [], others }, fateGroundOf(ground, contents)));
   const [ascending, pairs] = inOrderPairs(words, scan.stride);
   const share = pairs === 0 ? 0 : ascending / pairs;
   const isFew = namedClusters(fates) < 4;

@@ -1,12 +1,10 @@
-import { clustersToHold } from '../../base/units.js';
-import { isQsnapError, QsnapError } from '../../errors.js';
-import { tableFormat } from '../../image/table-format.js';
+import { isQsnapError, type QsnapError } from '../../errors.js';
+import { formatInFile, tableFormat } from '../../image/table-format.js';
 import { openForReading, type ReadableImage } from '../../image/open-for-reading.js';
 import type { BlockSource } from '../../io/device.js';
 import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf, type Scan } from '../../l1l2/scan.js';
 import { geometryOf } from '../../qcow2/geometry.js';
-import { LIMITS } from '../../qcow2/limits.js';
 import { REFCOUNT_ORDER_V2 } from '../../qcow2/spec.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { claimedClusters } from '../../refs/claimed-clusters.js';
@@ -92,18 +90,12 @@ async function groundWithout(
   const clusterBits = clusterBytes === undefined ? guess?.clusterBits : Math.log2(clusterBytes);
   if (clusterBits === undefined) throw error!;
   const geometry = geometryOf(clusterBits, REFCOUNT_ORDER_V2, guess?.extendedL2 ?? false);
-  const fileClusters = clustersToHold(fileSizeBytes, geometry.clusterBytes);
-  if (fileClusters > LIMITS.hostClustersMax.value) {
-    throw new QsnapError('LIMIT_EXCEEDED', `the file has ${fileClusters} clusters`, {
-      expected: `at most ${LIMITS.hostClustersMax.value}`,
-    });
-  }
-  const format: TableFormat = { geometry, version: 3, fileClusters };
+  const format = formatInFile(geometry, 3, fileSizeBytes);
   return {
     ...{ source, fileSizeBytes, format, image: undefined, pointers: undefined },
     scan: scanOf(format),
-    claimed: new ClusterSet(fileClusters),
-    counted: new ClusterSet(fileClusters),
+    claimed: new ClusterSet(format.fileClusters),
+    counted: new ClusterSet(format.fileClusters),
     endInUse: 0,
     blocks: new Float64Array(0),
   };

@@ -129,7 +129,7 @@ export class DiskJudge {
     const beside = [...(this.#live.get(index)?.others ?? [])];
     if (!this.#budget.take(beside.length + 1)) return undefined;
     const [words, ...others] = await readL2s([at, ...beside], this.#ground);
-    const counts = countsOf(fatesOf(words!, { older: [], others }, this.fateGround));
+    const counts = countsOf(fatesOf(words!, { together: [], others }, this.fateGround));
     this.#known.set(key, counts);
     return counts;
   }

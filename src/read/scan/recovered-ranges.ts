@@ -117,19 +117,22 @@ async function fatesBehind(
   const table = offsetOf(high, low);
   if (table === 0 || judgeL1Entry(high, low, format) !== undefined) return 'wrong';
   // It may be another table by now, in the place of the one that was freed.
-  if (!inUse.older.has(table) && inUse.others.has(table)) return 'table-shared';
-  if (!inUse.older.has(table)) {
+  if (!inUse.together.has(table) && inUse.others.has(table)) return 'table-shared';
+  if (!inUse.together.has(table)) {
     const cluster = table / format.geometry.clusterBytes;
     if (claimed.has(cluster)) return 'table-reused';
     if (contents.isZero.has(cluster)) return 'table-empty';
     // Something else was written there, and freed since.
     if (!contents.isTable.has(cluster)) return 'table-reused';
   }
-  const older = [...inUse.older];
+  const together = [...inUse.together];
   // Of a file that was made to take for ever the rest is not known.
-  if (!budget.take(1 + older.length + inUse.others.size)) return 'table-shared';
-  const [words, ...others] = await readL2s([table, ...older, ...inUse.others], ground);
-  const besides = { older: others.slice(0, older.length), others: others.slice(older.length) };
+  if (!budget.take(1 + together.length + inUse.others.size)) return 'table-shared';
+  const [words, ...others] = await readL2s([table, ...together, ...inUse.others], ground);
+  const besides = {
+    together: others.slice(0, together.length),
+    others: others.slice(together.length),
+  };
   const fates = fatesOf(words!, besides, fateGroundOf(ground, contents));
   const isDamaged = ground.image === undefined || ground.image.unread.length > 0;
   // With an entry that can't be right the table is not what it was; of a damaged image nobody knows who has a cluster.
@@ -146,7 +149,7 @@ function fateOfL1(at: number, { ground, contents }: ScanBasis): RecoveredWhy | u
   return contents.isZero.has(cluster) ? 'table-empty' : undefined;
 }
 
-const NO_TABLES: LiveTables = { older: new Set(), others: new Set() };
+const NO_TABLES: LiveTables = { together: new Set(), others: new Set() };
 
 function isBefore(a: Snapshot['date'], b: Snapshot['date']): boolean {
   return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanoseconds < b.nanoseconds);

@@ -6,8 +6,6 @@ import { ClusterLooks, type ClusterContents } from './cluster-looks.js';
 
 /** Of each kind of place that only a scan looks for, no more are kept. */
 const PLACES_MAX = 65_536;
-/** A refcount of old blocks is at most so high, or the cluster is taken for guest data. */
-const REFCOUNT_LIKELY_MAX = 255;
 /** A block with fewer clusters in use tells nothing. */
 const REFCOUNTS_MIN = 4;
 /** How the description of devices begins at the end of a stream, behind its first brace. */
@@ -91,16 +89,13 @@ export class RemainsLooks {
     const cluster = bytes.subarray(offset, offset + this.#clusterBytes);
     const counts = this.#counts;
     decodeRefcounts(cluster, this.#refcountBits, counts);
-    let used = 0;
-    for (const count of counts) {
-      if (count === 0) continue;
-      if (count > REFCOUNT_LIKELY_MAX) return false;
-      used += 1;
-    }
-    return used >= REFCOUNTS_MIN;
+    return counts.reduce((used, count) => used + (count === 0 ? 0 : 1), 0) >= REFCOUNTS_MIN;
   }
 
-  /** Whether no refcount of a cluster is above 255: all of its other bytes are zeros. Most guest data ends it soon. */
+  /**
+   * Whether no refcount of a cluster is above 255, as hardly one is in an image: all of its other bytes are zeros. Most
+   * guest data ends it soon.
+   */
   #areLow(stored: Uint32Array, from: number): boolean {
     const mask = this.#highBytes;
     const end = from + this.#clusterBytes / 4;
