@@ -162,6 +162,9 @@ test('what does not go together is refused before anything is made', async () =>
     [['--candidate', '0', '-o', out], 'Write the number'],
     [['--rebuild', 'header'], '--output'],
     [['--rebuild', 'header', '--candidate', '1', '-o', out], 'no candidate'],
+    [['--candidate', '1', '--into', out, '-f', 'raw'], '--format is for --output'],
+    [['--candidate', '1', '-o', out, '--map', out], 'can not be one file'],
+    [['--candidate', '1', '-o', out, '--cluster-size', '4k'], 'is for --rebuild'],
     [['--candidate', '99', '-o', out], 'there is no candidate 99'],
     [['--candidate', '1', '-o', image], 'is read'],
   ];

@@ -37,6 +37,7 @@ export interface RecoverFlags extends GuestFlags {
   readonly map?: string;
   readonly format?: ExportFormat;
   readonly rebuild?: readonly RebuiltPart[];
+  readonly clusterSize?: number;
   readonly force?: boolean;
 }
 
@@ -48,8 +49,10 @@ export async function recover(
 ): Promise<ExitCode> {
   if (flags.rebuild !== undefined) {
     const { rescue } = await import('./rescue.js');
-    const { output, rebuild, force } = flags;
-    return rescue(path, { output: output!, rebuild, force: force === true }, context);
+    const { output, rebuild, force, clusterSize } = flags;
+    const given = clusterSize === undefined ? {} : { clusterSize };
+    const wanted = { output: output!, rebuild, force: force === true, ...given };
+    return rescue(path, wanted, context);
   }
   return context.io.interruptible(async (signal) => {
     try {
@@ -170,13 +173,13 @@ async function writeDisk(job: Job): Promise<Written> {
     const target = await openTarget(disk, options, made, context);
     try {
       open.progress.phase(`writing ${flags.output!}`);
-      const recovered = withoutReused(disk, ranges.reused.map(asRange));
+      const reused = ranges.reused.map(asRange);
+      const recovered = withoutReused(disk, reused);
       const onProgress = open.progress.update;
       await copyDisk(recovered, target.writer, { onProgress, signal });
       await target.writer.finish();
       const fileSizeBytes = await target.fileSizeBytes();
       await target.commit();
-      const reused = ranges.reused.map(asRange);
       const unreadableBytes = bytesOutside(losses, reused);
       return { diskSizeBytes: snapshot.diskSizeBytes, fileSizeBytes, unreadableBytes };
     } finally {
@@ -191,10 +194,12 @@ function asRange({ start, length }: RecoveredRange): ByteRange {
   return { at: start, length };
 }
 
-/** Bytes that were lost and are not known to be overwritten. */
+/** Bytes that were lost and are not known to be overwritten. Both lists ascend. */
 function bytesOutside(losses: LossList, reused: readonly ByteRange[]): number {
+  let next = 0;
   return losses.sorted().reduce((sum, { start, length }) => {
-    const isReused = reused.some(({ at, length: bytes }) => start >= at && start < at + bytes);
+    while (next < reused.length && reused[next]!.at + reused[next]!.length <= start) next += 1;
+    const isReused = next < reused.length && reused[next]!.at <= start;
     return isReused ? sum : sum + length;
   }, 0);
 }

@@ -41,6 +41,12 @@ export function addRecover(program: Command, contextFor: ContextFor, settle: Set
         'with --output: a copy in which these are made anew from what else is left',
       ).choices(PARTS),
     )
+    .addOption(
+      new Option(
+        '--cluster-size <size>',
+        'with --rebuild: where the header does not say it: 512 to 2M',
+      ).argParser(clusterSizeOf),
+    )
     .addOption(backingOption())
     .addOption(passphraseOption())
     .option('--force', 'replace files that are there')
@@ -56,7 +62,8 @@ export function addRecover(program: Command, contextFor: ContextFor, settle: Set
 }
 
 /** Why options do not go together; undefined where they do. */
-function problemOf({ candidate, output, into, map, rebuild }: RecoverFlags): string | undefined {
+function problemOf(flags: RecoverFlags): string | undefined {
+  const { candidate, output, into, map, rebuild, format, clusterSize } = flags;
   if (rebuild !== undefined) {
     if (candidate !== undefined) return '--rebuild makes a copy of all disks, and no candidate';
     if (map !== undefined) return '--map is for --candidate';
@@ -64,9 +71,14 @@ function problemOf({ candidate, output, into, map, rebuild }: RecoverFlags): str
       ? 'name the copy that --rebuild makes with --output'
       : undefined;
   }
+  if (clusterSize !== undefined) return '--cluster-size is for --rebuild';
   if (candidate === undefined) return 'name a --candidate of `qsnap scan`, or a part to --rebuild';
   if ((output === undefined) === (into === undefined)) {
     return 'name one new file: --output for the disk, --into for a copy of the image with it';
+  }
+  if (into !== undefined && format !== undefined) return '--format is for --output';
+  if (map !== undefined && (map === output || map === into)) {
+    return '--map and the output can not be one file';
   }
   return undefined;
 }
