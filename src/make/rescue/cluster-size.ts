@@ -8,7 +8,7 @@ import type { RawHeader } from '../../qcow2/raw-header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { MAGIC } from '../../qcow2/spec.js';
 import { guessGeometry, LowestBits } from '../../read/scan/guess-geometry.js';
-import type { SweepOptions } from './sweep-file.js';
+import type { ScanWatch } from '../../read/scan/look-through.js';
 
 /** Cluster sizes that an image may have, where what its header says is in doubt. */
 export interface ClusterSizes {
@@ -33,7 +33,7 @@ const SECTOR_BYTES = 512;
 export async function clusterSizesInDoubt(
   source: BlockSource,
   fileSizeBytes: number,
-  options: SweepOptions,
+  options: ScanWatch,
 ): Promise<ClusterSizes | undefined> {
   const bytes = newIoBytes(SECTOR_BYTES);
   await source.readBatch([{ at: 0, into: bytes }]);

@@ -13,11 +13,12 @@ import { guessGeometry } from '../../read/scan/guess-geometry.js';
 import { headWithout, readRescueHead, type RescueHead } from './head.js';
 import { findOldHead } from './old-header.js';
 import type { ClusterContents } from '../../read/scan/cluster-looks.js';
-import { sweepFile, type SweepOptions } from './sweep-file.js';
+import type { ScanWatch } from '../../read/scan/look-through.js';
+import { sweepFile } from './sweep-file.js';
 import { readRefcountHints } from './stored-refcounts.js';
 
 /** How a rescue is told what can't be found out. */
-export interface RescueOptions extends SweepOptions {
+export interface RescueOptions extends ScanWatch {
   /** Bytes of a cluster, where the header does not say it or is not to be believed. */
   readonly clusterBytes?: number | undefined;
   /** Bytes of the active disk, where the header does not say it or is not to be believed. */

@@ -5,15 +5,10 @@ import type { BlockSource } from '../../io/device.js';
 import { readAhead } from '../../io/read-ahead.js';
 import type { Scan } from '../../l1l2/scan.js';
 import { ClusterLooks, type ClusterContents } from '../../read/scan/cluster-looks.js';
+import type { ScanWatch } from '../../read/scan/look-through.js';
 
 /** Bytes that are read at a time; the next ones are on their way meanwhile. */
 const BATCH_BYTES = 4 * MiB;
-
-/** How a sweep is watched and ended. */
-export interface SweepOptions {
-  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * Looks once at every cluster of a file, in order.
@@ -24,7 +19,7 @@ export async function sweepFile(
   source: BlockSource,
   fileSizeBytes: number,
   scan: Scan,
-  options: SweepOptions = {},
+  options: ScanWatch = {},
 ): Promise<ClusterContents> {
   const looks = new ClusterLooks(scan, fileSizeBytes);
   for await (const { at, bytes } of readAhead(batchesOf(source, fileSizeBytes, scan))) {

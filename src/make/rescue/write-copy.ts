@@ -13,7 +13,7 @@ import { BlockGroups } from '../../refcount/block-groups.js';
 import { encodeCopyHeader, encodeCopySnapshots, snapshotEntries } from './copy-header.js';
 import { l1WordsOf, layOut, type CopyLayout } from './layout.js';
 import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
-import type { SweepOptions } from './sweep-file.js';
+import type { ScanWatch } from '../../read/scan/look-through.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
 
 /** Bytes of guest data that are read at a time. */
@@ -46,7 +46,7 @@ export async function writeRescued(
   plan: RescuePlan,
   disks: readonly RescuedDisk[],
   device: BlockDevice,
-  options: SweepOptions = {},
+  options: ScanWatch = {},
 ): Promise<RescueReport> {
   await refuseOneDevice(plan.evidence.source, device);
   await refuseUsedFile(device, 'a rescued image');
@@ -97,7 +97,7 @@ type Write = (requests: readonly WriteRequest[]) => Promise<void>;
 async function copyData(
   { plan, counts, dataClusters, geometry }: CopyLayout,
   write: Write,
-  { onProgress }: SweepOptions,
+  { onProgress }: ScanWatch,
 ): Promise<number> {
   const { source } = plan.evidence;
   const { clusterBytes } = geometry;
