@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
-import { loadFixture } from '../../support/fixture.js';
+import { copyCompanions, loadFixture } from '../../support/fixture.js';
 import { deletedUnpunched } from '../../support/unpunched.js';
 import { expectSound, imageOf, parsed, qsnap } from './harness.js';
 
@@ -197,4 +197,23 @@ test('without a header tables are found all the same', async () => {
   ]);
   expect(code).toBe(1);
   expect(stderr).toContain('qsnap rescue');
+});
+
+test('no file that the image names is replaced, --force or not', async () => {
+  const folder = temporaryDirectory();
+  const image = path.join(folder, 'overlay.qcow2');
+  writeFileSync(image, await deletedUnpunched(loadFixture('backing'), 'first'));
+  copyCompanions('backing', folder);
+  const base = path.join(folder, 'base.raw');
+  const before = readFileSync(base);
+  for (const argv of [
+    ['--backing', '-o', base],
+    ['--into', base],
+    ['-o', path.join(folder, 'new.raw'), '--backing', '--map', base],
+  ]) {
+    const { code, stderr } = await qsnap(['recover', image, '--candidate', '1', '--force', ...argv]);
+    expect(code, argv.join(' ')).toBe(1);
+    expect(stderr, argv.join(' ')).toMatch(/read|names/);
+    expect(readFileSync(base).equals(before), argv.join(' ')).toBe(true);
+  }
 });

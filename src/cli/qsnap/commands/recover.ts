@@ -16,13 +16,14 @@ import {
   type ScanReport,
 } from '../../../index.js';
 import { LossList, refuseUnsound } from '../../../internal.js';
-import { createOutputFile } from '../../../node/index.js';
+import { createOutputFile, type InputFile } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
 import type { ExportFormat } from '../export-format.js';
 import { openTarget } from '../export-target.js';
 import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
 import { newLinesFile, type LinesFile } from '../lines-file.js';
+import { namedFiles } from '../named-files.js';
 import { rangeJson, recoverJson } from '../present/recover-json.js';
 import { recoverLines } from '../present/recover-text.js';
 import type { Recovered } from '../present/recovered.js';
@@ -85,7 +86,8 @@ async function recoverFrom(
   progress.phase(`looking through ${path}`);
   const report = await scanImage(source, { onProgress: progress.update, signal });
   const candidate = candidateOf(report, flags.candidate!);
-  const inputs = [source];
+  const { image } = imageWithCandidate(report.basis, candidate);
+  const inputs = [source, ...namedFiles(image, path)];
   const map =
     flags.map === undefined
       ? undefined
@@ -93,7 +95,16 @@ async function recoverFrom(
   try {
     const ranges = await judged(report, candidate, map);
     const write = flags.into === undefined ? writeDisk : writeCopy;
-    const written = await write({ ...{ open, report, candidate, ranges, flags, signal, context } });
+    const written = await write({
+      open,
+      report,
+      candidate,
+      ranges,
+      inputs,
+      flags,
+      signal,
+      context,
+    });
     await map?.commit();
     progress.stop();
     return {
@@ -145,6 +156,8 @@ interface Job {
   readonly report: ScanReport;
   readonly candidate: Candidate;
   readonly ranges: JudgedRanges;
+  /** Files that no output may replace: what is read, and what the image names. */
+  readonly inputs: readonly InputFile[];
   readonly flags: RecoverFlags;
   readonly signal: AbortSignal;
   readonly context: Context;
@@ -154,7 +167,7 @@ type Written = Pick<Recovered, 'diskSizeBytes' | 'fileSizeBytes' | 'unreadableBy
 
 /** Writes the disk of the candidate to a file of its own. */
 async function writeDisk(job: Job): Promise<Written> {
-  const { open, report, candidate, ranges, flags, signal, context } = job;
+  const { open, report, candidate, ranges, inputs, flags, signal, context } = job;
   const { image, snapshot } = imageWithCandidate(report.basis, candidate);
   refuseWithoutBacking(image, flags);
   const losses = new LossList();
@@ -166,10 +179,9 @@ async function writeDisk(job: Job): Promise<Written> {
     },
   });
   try {
-    const inputs = [open.source, ...filesOf(disk)];
     const mode = await open.source.permissions?.();
     const options = { output: flags.output!, format: flags.format!, force: flags.force === true };
-    const made = { inputs, ...(mode !== undefined && { mode }) };
+    const made = { inputs: [...inputs, ...filesOf(disk)], ...(mode !== undefined && { mode }) };
     const target = await openTarget(disk, options, made, context);
     try {
       open.progress.phase(`writing ${flags.output!}`);
@@ -206,7 +218,7 @@ function bytesOutside(losses: LossList, reused: readonly ByteRange[]): number {
 
 /** Writes a copy of the image with the candidate as a snapshot. */
 async function writeCopy(job: Job): Promise<Written> {
-  const { open, candidate, ranges, flags, signal } = job;
+  const { open, candidate, ranges, inputs, flags, signal } = job;
   const { source, progress } = open;
   const onProgress = progress.update;
   const { plan, disks, recovered } = await planRecovery(source, candidate, ranges.reused, {
@@ -214,7 +226,7 @@ async function writeCopy(job: Job): Promise<Written> {
   });
   const mode = await source.permissions?.();
   const file = await createOutputFile(flags.into!, {
-    ...{ replace: flags.force === true, inputs: [source] },
+    ...{ replace: flags.force === true, inputs },
     ...(mode !== undefined && { mode }),
   });
   try {
