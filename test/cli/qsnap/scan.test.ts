@@ -211,7 +211,14 @@ test('no file that the image names is replaced, --force or not', async () => {
     ['--into', base],
     ['-o', path.join(folder, 'new.raw'), '--backing', '--map', base],
   ]) {
-    const { code, stderr } = await qsnap(['recover', image, '--candidate', '1', '--force', ...argv]);
+    const { code, stderr } = await qsnap([
+      'recover',
+      image,
+      '--candidate',
+      '1',
+      '--force',
+      ...argv,
+    ]);
     expect(code, argv.join(' ')).toBe(1);
     expect(stderr, argv.join(' ')).toMatch(/read|names/);
     expect(readFileSync(base).equals(before), argv.join(' ')).toBe(true);
