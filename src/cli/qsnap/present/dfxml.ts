@@ -2,7 +2,10 @@
 import { oneSafeLine } from '../../text.js';
 import { escapedXml } from './svg.js';
 
-/** The schema that the documents keep to: the order of elements is that of its types. */
+/**
+ * The schema that the documents keep to: the order of elements is that of its types. Those of qsnap's own come last in a
+ * file object, which 1.1.1, 1.2.0 and 2.0.0-beta.0 all allow.
+ */
 const DFXML_VERSION = '1.1.1';
 
 const NAMESPACES = [

@@ -21,8 +21,8 @@ export async function writeHashDfxml(
         element('filename', printableText(name)),
         element('error', error?.message),
         element('filesize', snapshot.vmStateBytes),
-        element('qsnap:index', snapshot.index),
         element('hashdigest', digest, { type: manifest.algorithm }),
+        element('qsnap:index', snapshot.index),
       ]),
     );
   }
@@ -38,6 +38,8 @@ function diskObject(
     element('filename', printableText(name)),
     element('error', error?.message),
     element('filesize', sizeBytes),
+    runs.length === 0 ? '' : parent('byte_runs', runs),
+    element('hashdigest', digest, { type: algorithm }),
     ...(snapshot === undefined
       ? []
       : [
@@ -50,8 +52,6 @@ function diskObject(
     ...pieces.map(({ at, length, digest: hash }) =>
       element('qsnap:piece', hash, { offset: at, len: length, type: algorithm }),
     ),
-    runs.length === 0 ? '' : parent('byte_runs', runs),
-    element('hashdigest', digest, { type: algorithm }),
   ]);
 }
 
