@@ -1,8 +1,9 @@
-import { clustersToHold } from '../base/units.js';
+import { clustersToHold, roundUp } from '../base/units.js';
 import { hex } from '../base/words.js';
 import { ClusterSet } from '../refcount/cluster-set.js';
 import { damaged } from '../image/damage.js';
 import type { Image } from '../image/image.js';
+import type { ByteRange } from '../io/device.js';
 
 /**
  * Who a metadata cluster belongs to, by the names that QEMU's overlap checks use. LUKS headers and
@@ -58,6 +59,20 @@ export function metadataRegions(image: Image, refcountBlocks: Float64Array): rea
     regions.push({ owner: 'bitmap-table', at: table.at, bytes: table.entries * 8 });
   }
   return regions.filter((region) => region.bytes > 0);
+}
+
+const WITH_SLACK: ReadonlySet<RegionOwner> = new Set([
+  ...(['snapshot-table', 'active-l1', 'inactive-l1'] as const),
+]);
+
+/** What the snapshot table and the L1 tables leave of their last clusters. Ranges may have no length. */
+export function tableSlack(regions: readonly Region[], clusterBytes: number): readonly ByteRange[] {
+  return regions
+    .filter(({ owner }) => WITH_SLACK.has(owner))
+    .map(({ at, bytes }) => {
+      const end = at + bytes;
+      return { at: end, length: roundUp(end, clusterBytes) - end };
+    });
 }
 
 /** First cluster of a region and the one after its last. */

@@ -69,7 +69,7 @@ export interface Candidate {
   /** Byte offset in the file: of an entry, or of the first cluster. */
   readonly at: number;
   readonly bytes: number;
-  /** `slack`: in a cluster that is in use, behind its content. */
+  /** `slack`: in the last cluster of a table that is in use, behind its end. */
   readonly where: Whereabouts | 'slack';
   /** From 0 to 100. */
   readonly plausibility: number;

@@ -1,13 +1,18 @@
-import { readBehindTable } from '../../image/unlisted.js';
+import { isZero } from '../../base/bytes.js';
+import { MiB, roundUp } from '../../base/units.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import { metadataRegions, tableSlack } from '../../refs/regions.js';
 import { NO_DETAILS, type Unnumbered } from './candidate.js';
 import { whereaboutsOf, type Ground } from './ground.js';
 import { reason } from './plausibility.js';
 import { readEntries } from './read-entries.js';
+import { findEntries } from './snapshot-entries.js';
 import type { RemainsContents } from './remains-looks.js';
 
 /** Entries of old snapshot tables that are kept. Ours. */
 const ENTRIES_MAX = 65_536;
+/** Slack of tables that is looked through. Ours: of 1,024 snapshots with clusters of 64 KiB. */
+const SLACK_BYTES_MAX = 64 * MiB;
 /** An entry that parses is hardly one by chance: an aligned place in the file, an id and a name of text, a date. */
 const TABLE_PLAUSIBILITY = 70;
 
@@ -28,7 +33,7 @@ export interface OldEntries {
   readonly tables: readonly Unnumbered[];
 }
 
-/** Reads what looks like old snapshot tables, and what lies behind the end of the image's own. */
+/** Reads what looks like old snapshot tables, and what lies behind the end of tables that are in use. */
 export async function findOldEntries(
   ground: Ground,
   contents: RemainsContents,
@@ -60,12 +65,37 @@ export async function findOldEntries(
     for (const snapshot of snapshots) take(snapshot, where, still);
     tables.push(tableOf(at, bytes, where, snapshots.length, still.length));
   }
-  if (image !== undefined && image.header.snapshotTable.count > 0) {
-    const { header, snapshotTableBytes } = image;
-    const behind = await readBehindTable(source, header, snapshotTableBytes, fileSizeBytes);
-    for (const snapshot of behind) take(snapshot, 'slack', []);
-  }
+  for (const snapshot of await entriesInSlack(ground)) take(snapshot, 'slack', []);
   return { entries: [...entries.values()], tables };
+}
+
+/** What old tables left behind the end of those that took their clusters. */
+async function entriesInSlack({
+  source,
+  image,
+  blocks,
+  fileSizeBytes,
+}: Ground): Promise<readonly Snapshot[]> {
+  if (image === undefined) return [];
+  const { clusterBytes } = image.geometry;
+  const found: Snapshot[] = [];
+  const seen = new Set<number>();
+  let looked = 0;
+  for (const { at, length } of tableSlack(metadataRegions(image, blocks), clusterBytes)) {
+    const isIn = at >= 0 && at < fileSizeBytes;
+    if (!isIn || length === 0 || seen.has(at) || looked + length > SLACK_BYTES_MAX) continue;
+    seen.add(at);
+    looked += length;
+    // Entries begin at multiples of 8. Spec: Snapshots.
+    const from = roundUp(at, 8);
+    const bytes = new Uint8Array(at + length - from);
+    await source.readBatch([{ at: from, into: bytes }]);
+    if (isZero(bytes)) continue;
+    const { diskSizeBytes } = image.header;
+    const context = { at: from, clusterBytes, fileSizeBytes, diskSizeBytes, isNamed: false };
+    found.push(...findEntries(bytes, context).snapshots);
+  }
+  return found;
 }
 
 function tableOf(

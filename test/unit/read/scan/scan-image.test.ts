@@ -132,6 +132,20 @@ test('what the image has taken for something else is given up, table by table', 
   expect((await planRecovery(source, found, lost)).recovered.tablesLost).toBe(1);
 });
 
+test('entries that an L1 table left of an old snapshot table are found behind its end', async () => {
+  const bytes = await emptied();
+  const old = (await scanned(bytes)).candidates[0]!;
+  const entry = bytes.slice(old.at, old.at + Math.ceil(old.bytes / 8) * 8);
+  // Where it lay before nothing is left of it.
+  bytes.fill(0, old.at, old.at + entry.length);
+  const { l1At, l1Entries } = layoutOf(bytes);
+  const at = l1At + l1Entries * 8 + 16;
+  bytes.set(entry, at);
+  const found = ofKind(await scanned(bytes), 'snapshot');
+  expect(found).toMatchObject([{ at, where: 'slack', snapshot: { name: NAME } }]);
+  expect(found[0]!.plausibility).toBeGreaterThan(60);
+});
+
 test('older states of the image leave L1, L2 and refcount tables', async () => {
   const report = await scanned(await emptied('release candidate'));
   expect(ofKind(report, 'l1-table').length + ofKind(report, 'l2-table').length).toBeGreaterThan(0);
