@@ -99,6 +99,11 @@ module.exports = {
       'resize says what the new state is; edit/plan plans it.',
     ),
     layer(
+      'edit/strip',
+      [...IMAGE, 'read/vmstate', 'edit/tables', 'edit/tx', 'edit/plan', 'edit/snapshot'],
+      'strip says which VM state stays; read/vmstate tells where a stream ends.',
+    ),
+    layer(
       'edit/trim',
       [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
       'trim says what may go and what moves; edit/plan plans it.',

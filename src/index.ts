@@ -34,6 +34,7 @@ export type {
   ScrubbingOptions,
   SnapshotChoice,
   StreamOptions,
+  StrippingOptions,
   TrimmingOptions,
   WorkOptions,
 } from './api/options.js';
@@ -83,6 +84,9 @@ export type {
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
 export { planResize } from './edit/resize/plan-resize.js';
+export { planStrip } from './edit/strip/plan-strip.js';
+export type { StripPlan } from './edit/strip/plan-strip.js';
+export type { StripOptions, StrippedDisk } from './edit/strip/disks-to-strip.js';
 export { executeTrim } from './edit/trim/execute-trim.js';
 export { planTrim } from './edit/trim/plan-trim.js';
 export type { TrimFacts, TrimPlan } from './edit/trim/plan-trim.js';

@@ -13,16 +13,18 @@ import type {
   DeletingOptions,
   EditOptions,
   NewSnapshotOptions,
+  OpenQcowOptions,
   ProgressOptions,
   RepairingOptions,
   RepairTarget,
   ResizingOptions,
   ScrubbingOptions,
   SnapshotChoice,
+  StrippingOptions,
   TrimmingOptions,
   WorkOptions,
 } from './options.js';
-import { applying, chosen, creating, deleting, renaming, resizing } from './planners.js';
+import { applying, chosen, creating, deleting, renaming, resizing, stripping } from './planners.js';
 import type { DoneEdit, DoneSnapshotEdit, PlannedEdit, Planner } from './planned-edit.js';
 import { choosing } from './repair-choice.js';
 import { Repairs } from './repairs.js';
@@ -34,9 +36,12 @@ export class EditableImage {
   readonly #edits: Edits;
   readonly #repairs: Repairs;
   readonly #work: ImageWork;
+  readonly #platform: OpenQcowOptions;
 
-  constructor(work: ImageWork) {
+  /** @param platform what the image was opened with. */
+  constructor(work: ImageWork, platform: OpenQcowOptions) {
     this.#work = work;
+    this.#platform = platform;
     this.#edits = new Edits(work);
     this.#repairs = new Repairs(work);
   }
@@ -182,6 +187,27 @@ export class EditableImage {
     options: ResizingOptions & ProgressOptions = {},
   ): Promise<PlannedEdit> {
     return this.#edits.plan(resizing(diskSizeBytes, options), options);
+  }
+
+  /**
+   * Takes VM state out of snapshots and the active disk, of which all guest data stays. Without `whole` that is what no
+   * snapshot entry tells of: QEMU loads what it loaded before.
+   *
+   * ```ts
+   * await image.strip();
+   * await image.strip({ snapshots: ['nightly'], whole: true });
+   * ```
+   *
+   * @throws QsnapError VM_STATE_INVALID and VM_STATE_NOT_FOUND where nobody can tell which part QEMU loads,
+   *   SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, SNAPSHOT_STALE, WRONG_PASSPHRASE, and what every edit throws: see `create`.
+   */
+  async strip(options: StrippingOptions & EditOptions = {}): Promise<DoneEdit> {
+    return (await this.#edits.edit(stripping(options, this.#platform), options)).done;
+  }
+
+  /** The plan of `strip`, to look at. */
+  async planStrip(options: StrippingOptions & ProgressOptions = {}): Promise<PlannedEdit> {
+    return this.#edits.plan(stripping(options, this.#platform), options);
   }
 
   /**

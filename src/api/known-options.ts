@@ -19,6 +19,7 @@ import type {
   ScrubbingOptions,
   SnapshotChoice,
   StreamOptions,
+  StrippingOptions,
   TrimmingOptions,
   WorkOptions,
 } from './options.js';
@@ -117,6 +118,12 @@ export const RESIZE: KnownOptions<ResizingOptions & EditOptions> = {
   ...EDIT,
   shrink: FLAG,
   preallocation: wordOf(['off', 'metadata', 'falloc', 'full']),
+};
+export const STRIP: KnownOptions<StrippingOptions & EditOptions> = {
+  ...EDIT,
+  snapshots: CHOICES,
+  whole: FLAG,
+  passphrase: BYTES_OR_TEXT,
 };
 export const TRIM: KnownOptions<TrimmingOptions & EditOptions> = { ...EDIT, relocate: FLAG };
 export const SCRUB: KnownOptions<ScrubbingOptions & EditOptions> = { ...EDIT, punch: FLAG };

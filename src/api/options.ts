@@ -90,6 +90,16 @@ export interface ResizingOptions {
   readonly preallocation?: Preallocation | undefined;
 }
 
+/** Which VM state is taken out. */
+export interface StrippingOptions {
+  /** Of which snapshots; default: all, and the active disk. */
+  readonly snapshots?: readonly SnapshotChoice[] | undefined;
+  /** All of it, so that QEMU loads none of it any more. Default: what no snapshot entry tells of. */
+  readonly whole?: boolean | undefined;
+  /** For an encrypted image, whose VM state has to be read to its end. */
+  readonly passphrase?: string | Uint8Array | undefined;
+}
+
 /** How an image is trimmed. */
 export interface TrimmingOptions {
   /** Move what lies at the end of the file into free clusters in front, so that the file gets shorter. */

@@ -1,3 +1,4 @@
+import { utf8Bytes } from '../base/text.js';
 import type { Image } from '../image/image.js';
 import { findSnapshot } from '../edit/snapshot/find.js';
 import { planApply } from '../edit/snapshot/apply.js';
@@ -5,6 +6,7 @@ import { planCreate } from '../edit/snapshot/create.js';
 import { planDelete, planDeleteInPlace } from '../edit/snapshot/delete.js';
 import { planRename } from '../edit/snapshot/rename.js';
 import { planResize } from '../edit/resize/plan-resize.js';
+import { planStrip } from '../edit/strip/plan-strip.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import {
   APPLY,
@@ -17,6 +19,7 @@ import {
   refuseNoName,
   refuseWrong,
   RESIZE,
+  STRIP,
 } from './known-options.js';
 import { snapshotDate } from './now.js';
 import type {
@@ -24,8 +27,10 @@ import type {
   DeletingOptions,
   EditOptions,
   NewSnapshotOptions,
+  OpenQcowOptions,
   ResizingOptions,
   SnapshotChoice,
+  StrippingOptions,
 } from './options.js';
 import type { Planner } from './planned-edit.js';
 
@@ -96,4 +101,23 @@ export function resizing(diskSizeBytes: number, wanted: ResizingOptions): Planne
     ...(preallocation !== undefined && { preallocation }),
   };
   return (image, planning) => planResize(image, options, planning);
+}
+
+/** What `strip` does, with what the image was opened with. */
+export function stripping(
+  wanted: StrippingOptions,
+  { decompressor, cryptography }: OpenQcowOptions,
+): Planner {
+  refuseWrong(wanted, STRIP);
+  const { snapshots, whole, passphrase } = wanted;
+  return async (image, planning) => {
+    const options = {
+      snapshots: snapshots?.map((choice) => chosen(image, choice)),
+      whole: whole === true,
+      ...(decompressor !== undefined && { decompressor }),
+      ...(cryptography !== undefined && { cryptography }),
+      passphrase: typeof passphrase === 'string' ? utf8Bytes(passphrase) : passphrase,
+    };
+    return planStrip(image, options, planning);
+  };
 }

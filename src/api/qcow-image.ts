@@ -46,7 +46,7 @@ export class QcowImage extends EditableImage implements AsyncDisposable {
   /** Images come from `openQcow`. */
   constructor(image: ReadableImage, options: OpenQcowOptions) {
     const work = new ImageWork(image);
-    super(work);
+    super(work, options);
     this.source = image.source;
     this.#work = work;
     this.#disks = new OpenDisks(options);

@@ -320,6 +320,13 @@ export function extraDataOf(diskSizeBytes: number, icount: bigint = ICOUNT_DISAB
   return bytes;
 }
 
+/** The entry with no VM state; everything else stays byte for byte. */
+export function entryWithoutVmState<Entry extends Omit<SnapshotEntry, 'l1'>>(entry: Entry): Entry {
+  const extraData = entry.extraData.slice();
+  extraData.fill(0, SNAPSHOT_EXTRA.vmStateBytes.at, SNAPSHOT_EXTRA.diskSizeBytes.at);
+  return { ...entry, vmStateBytes32: 0, extraData };
+}
+
 /**
  * The entry as a rewritten table of this version must hold it. Version 3 requires the 64-bit VM
  * state size and the disk size; an entry that lacks them gets the values that their absence means.

@@ -49,16 +49,27 @@ interface Tail {
  * @returns a disk that maps none is left out.
  * @throws QsnapError READ_FAILED, LIMIT_EXCEEDED, SNAPSHOT_STALE.
  */
-export async function findVmState(
+export function findVmState(
   image: OpenImage,
   snapshots?: readonly Snapshot[],
+): Promise<readonly MappedVmState[]> {
+  return findBehind(image, snapshots, ({ vmStateBytes }) => vmStateBytes);
+}
+
+/** As `findVmState`, but `toldBytes` tells how much VM state each snapshot has. */
+export async function findBehind(
+  image: OpenImage,
+  snapshots: readonly Snapshot[] | undefined,
+  toldBytes: (snapshot: Snapshot) => number,
 ): Promise<readonly MappedVmState[]> {
   const format = tableFormat(image);
   const indexes = snapshots && new Set(snapshots.map((one) => ownSnapshot(image, one).index));
   const disks = disksOf(image).filter(
     ({ snapshot }) => indexes?.has(snapshot?.index ?? -1) ?? true,
   );
-  const tails = disks.map((disk) => tailOf(image, disk)).filter(({ entries }) => entries > 0);
+  const tails = disks
+    .map((disk) => tailOf(image, disk, toldBytes))
+    .filter(({ entries }) => entries > 0);
   /** By the host offsets of L2 tables: entries with data. */
   const dataOf = new Map<number, number>();
   /** By host offsets of L2 tables: the disks whose told VM state ends in it. */
@@ -109,14 +120,18 @@ export async function findVmState(
     }));
 }
 
-function tailOf({ header, geometry }: OpenImage, disk: WalkedDisk): Tail {
+function tailOf(
+  { header, geometry }: OpenImage,
+  disk: WalkedDisk,
+  toldBytes: (snapshot: Snapshot) => number,
+): Tail {
   const { l1, snapshot } = disk;
   const first = l1EntriesFor(snapshot?.diskSizeBytes ?? header.diskSizeBytes, geometry);
   return {
     disk,
     at: l1.at + first * 8,
     entries: l1.entries - first,
-    toldClusters: clustersToHold(snapshot?.vmStateBytes ?? 0, geometry.clusterBytes),
+    toldClusters: clustersToHold(snapshot ? toldBytes(snapshot) : 0, geometry.clusterBytes),
   };
 }
 

@@ -117,6 +117,7 @@ describe('public names', () => {
         "planRescue",
         "planResize",
         "planScrub",
+        "planStrip",
         "planTrim",
         "profileOf",
         "proposeRepair",

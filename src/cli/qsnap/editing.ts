@@ -42,6 +42,8 @@ export interface Edit {
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
   /** Said after the plan of a dry run. */
   plannedLines?(image: Image): readonly string[];
+  /** What the document of `--json` has besides. */
+  moreJson?(): Readonly<Record<string, unknown>>;
   /** Takes the document of `--json`; without it the document is printed. */
   emitJson?(document: unknown): void;
   /** What to do where there is no room. */
@@ -108,8 +110,10 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
       const { plan, image } = await planWithinRoom(source, (how) => opened(what, source, how));
       const refusal = await source.refusalToWrite();
       progress.stop();
-      if (context.json) emitJson(what, dryRunJson(what.path, plan, image, refusal), context);
-      else {
+      if (context.json) {
+        const planned = dryRunJson(what.path, plan, image, refusal);
+        emitJson(what, { ...planned, ...what.moreJson?.() }, context);
+      } else {
         const more = what.plannedLines?.(image) ?? [];
         printLines(context, [...dryRunLines(what.path, plan, image), ...more]);
       }
@@ -172,8 +176,10 @@ function planAndExecute(
 
 function tell(what: Edit, { plan, image, report }: DoneEdit, context: Context): void {
   const verified = what.flags.verify === true;
-  if (context.json) emitJson(what, doneJson(what.path, plan, report, image, verified), context);
-  else if (!context.quiet) {
+  if (context.json) {
+    const done = doneJson(what.path, plan, report, image, verified);
+    emitJson(what, { ...done, ...what.moreJson?.() }, context);
+  } else if (!context.quiet) {
     printLines(context, [...what.doneLines(plan, report, image), ...mendedLines(plan)]);
     if (verified) printLines(context, [VERIFIED]);
   }

@@ -132,6 +132,11 @@ export const EXAMPLES = {
     ['qsnap resize disk.qcow2 +512M', 'by 512 MiB more'],
     ['qsnap resize --shrink disk.qcow2 -1G', 'by 1 GiB less; what lay there is lost'],
   ]),
+  strip: examples([
+    ['qsnap strip disk.qcow2', 'what no list shows: left from snapshots that were applied'],
+    ['qsnap strip --dry-run disk.qcow2', 'how much that is'],
+    ['qsnap strip --whole disk.qcow2 nightly', 'the memory of a guest, but not its disk'],
+  ]),
   trim: examples([
     ['qsnap trim disk.qcow2', 'free clusters take no room any more'],
     ['qsnap trim --relocate disk.qcow2', 'and the file gets as short as it can'],

@@ -18,6 +18,7 @@ import { addResize } from './declare/resize.js';
 import { addRecover, addScan } from './declare/scan.js';
 import { addScrub } from './declare/scrub.js';
 import { addTree, addUsage } from './declare/sharing.js';
+import { addStrip } from './declare/strip.js';
 import { addTrim } from './declare/trim.js';
 import type { Evidence } from './evidence/evidence.js';
 import { addVmState } from './declare/vmstate.js';
@@ -60,6 +61,7 @@ const EDITING: Readonly<Record<string, Add>> = {
   rename: addRename,
   prune: addPrune,
   resize: addResize,
+  strip: addStrip,
   trim: addTrim,
   scrub: addScrub,
   repair: addRepair,

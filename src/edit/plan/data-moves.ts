@@ -66,9 +66,10 @@ export class DataMoves {
     this.#firstCopied[index] = runs.copied[0]!;
   }
 
-  /** Whether a single L1 points at the table, one that the edit writes: then its flags mean something. */
+  /** Whether the new active L1 points at the table, and no other does: then its flags mean something. */
   isAlone(index: number): boolean {
-    return this.#tally.written[index] === 1 && this.#tally.kept[index] === 0;
+    const { written, writtenActive, kept } = this.#tally;
+    return writtenActive[index] === 1 && written[index] === 1 && kept[index] === 0;
   }
 
   /**

@@ -15,7 +15,7 @@ export interface NextState {
    */
   readonly activeL1: Uint32Array | undefined;
   readonly snapshots: readonly NextSnapshot[];
-  /** L2 tables that the new active L1 gets besides those that it points at. */
+  /** L2 tables that new L1 tables get besides those that they point at. */
   readonly newL2Tables?: readonly NewL2Table[];
   /** Clusters for what these tables map. */
   readonly newData?: NewData | undefined;

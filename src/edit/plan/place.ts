@@ -49,16 +49,20 @@ export function placeTables(
     content: { ...flaggedTables(edit, copied), moved },
   });
   const relocate = countL2Tables(edit, copied, copies, ledger);
-  const pointers = tables.map(({ l1Index }, i) => ({ l1Index, at: newPlaces[i]! }));
+  const pointersOf = new Map<number | undefined, Pointer[]>();
+  for (const [i, { snapshot, l1Index }] of tables.entries()) {
+    const pointers = pointersOf.get(snapshot) ?? [];
+    pointersOf.set(snapshot, pointers);
+    pointers.push({ l1Index, at: newPlaces[i]! });
+  }
+  const pointers = pointersOf.get(undefined) ?? [];
   const activeL1 = placeActiveL1(edit, { relocate, pointers }, ledger);
-  const refs = edit.next.snapshots.map(({ l1 }) =>
-    l1.kind === 'kept'
-      ? l1.ref
-      : ledger.placeL1(
-          'inactive L1',
-          relocatedL1(l1.words, relocate, () => false),
-        ),
-  );
+  const refs = edit.next.snapshots.map(({ l1 }, position) => {
+    if (l1.kind === 'kept') return l1.ref;
+    const words = relocatedL1(l1.words, relocate, () => false);
+    for (const pointer of pointersOf.get(position) ?? []) setPointer(words, pointer, 0);
+    return ledger.placeL1('inactive L1', words);
+  });
   if (listed !== undefined) return { activeL1, snapshotTable: listed };
   releaseDroppedL1s(edit, ledger);
   const snapshotTable = placeSnapshotTable(edit, refs, ledger);
@@ -106,7 +110,13 @@ export function flaggedTables(
 /** What the active L1 points at: tables that were there before, and new ones. */
 interface ActivePointers {
   readonly relocate: Relocate;
-  readonly pointers: readonly { readonly l1Index: number; readonly at: number }[];
+  readonly pointers: readonly Pointer[];
+}
+
+/** An L1 entry, and the host offset of the L2 table that it is to point at. */
+interface Pointer {
+  readonly l1Index: number;
+  readonly at: number;
 }
 
 function placeActiveL1(
@@ -120,10 +130,7 @@ function placeActiveL1(
   const words = relocatedL1(next.activeL1, relocate, (offset) => {
     return ledger.counts.get(offset / clusterBytes) === 1;
   });
-  for (const { l1Index, at } of pointers) {
-    words[2 * l1Index] = Math.floor(at / HIGH_WORD) | COPIED;
-    words[2 * l1Index + 1] = at & OFFSET_LOW;
-  }
+  for (const pointer of pointers) setPointer(words, pointer, COPIED);
   if (sameWords(words, activeL1) && !mustGo(old.at, old.entries * 8, next)) return old;
   const ref = ledger.placeL1('active L1', words);
   ledger.release(old.at, old.entries * 8);
@@ -141,10 +148,14 @@ export function relocatedL1(
     const offset = offsetOf(entries[i]!, entries[i + 1]!);
     if (offset === 0) continue;
     const at = relocate(offset);
-    words[i] = Math.floor(at / HIGH_WORD) | (isCopied(at) ? COPIED : 0);
-    words[i + 1] = at & OFFSET_LOW;
+    setPointer(words, { l1Index: i / 2, at }, isCopied(at) ? COPIED : 0);
   }
   return words;
+}
+
+function setPointer(words: Uint32Array, { l1Index, at }: Pointer, flag: number): void {
+  words[2 * l1Index] = Math.floor(at / HIGH_WORD) | flag;
+  words[2 * l1Index + 1] = at & OFFSET_LOW;
 }
 
 /** Releases the L1 tables of snapshots that the new state no longer has. */

@@ -54,7 +54,9 @@ async function place(edit: AuditedEdit, ledger: Ledger): Promise<PlacedEdit> {
   const copied = next.activeL1 === undefined ? [] : await tablesToCopy(edit, moved);
   const tables = placeTables(edit, { copied, added }, ledger);
   const before = { table: image.header.refcountTable, blocks: refcountBlocks };
-  const refcountTable = placeRefcounts(image.geometry, before, ledger);
+  // Where no count changes, the refcounts stay where they are.
+  const isMoved = ledger.counts.touched.includes(1);
+  const refcountTable = isMoved ? placeRefcounts(image.geometry, before, ledger) : before.table;
   ledger.seal();
   return planOf(edit, { ...tables, refcountTable }, ledger);
 }

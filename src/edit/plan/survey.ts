@@ -23,8 +23,8 @@ export interface Survey {
   /** Which L1 tables point at which L2 tables. */
   readonly pointers: Pointers;
   readonly activeL1: Uint32Array;
-  /** The L1 of the snapshot that was asked for; empty where none was. */
-  readonly snapshotL1: Uint32Array;
+  /** The L1 tables of the snapshots that were asked for. */
+  readonly snapshotL1s: ReadonlyMap<Snapshot, Uint32Array>;
 }
 
 /** What an edit is called, and the new state that it wants of what a survey found. */
@@ -32,8 +32,8 @@ export interface EditRequest<Next extends NextState = NextState> extends Pick<
   DescribedPlan,
   'operation' | 'summary' | 'created'
 > {
-  /** Whose L1 `next` needs, besides the active one. */
-  readonly l1Of?: Snapshot;
+  /** Whose L1 tables `next` needs, besides the active one. */
+  readonly l1sOf?: readonly Snapshot[];
   readonly next: (survey: Survey) => Next | Promise<Next>;
 }
 
@@ -50,15 +50,15 @@ export interface SurveyedEdit<Next extends NextState = NextState> extends Survey
  */
 export async function surveyEdit<Next extends NextState>(
   image: OpenImage,
-  request: Pick<EditRequest<Next>, 'l1Of' | 'next'>,
+  request: Pick<EditRequest<Next>, 'l1sOf' | 'next'>,
 ): Promise<SurveyedEdit<Next>> {
-  const survey = await takeSurvey(image, request.l1Of);
+  const survey = await takeSurvey(image, request.l1sOf ?? []);
   const next = await request.next(survey);
   return { ...survey, next, tally: editTallyOf(survey.pointers, next) };
 }
 
 /** Reads the refcount table and all L1 tables and refuses what can't be right in them. */
-async function takeSurvey(image: OpenImage, l1Of: Snapshot | undefined): Promise<Survey> {
+async function takeSurvey(image: OpenImage, l1sOf: readonly Snapshot[]): Promise<Survey> {
   const format = tableFormat(image);
   const { clusterBytes } = image.geometry;
   const refcountBlocks = await readSoundRefcountTable(image);
@@ -66,12 +66,13 @@ async function takeSurvey(image: OpenImage, l1Of: Snapshot | undefined): Promise
   const claimed = claimRegions(regions, clusterBytes, format.fileClusters);
 
   let activeL1: Uint32Array = new Uint32Array(0);
-  let snapshotL1 = activeL1;
+  const wanted = new Set(l1sOf);
+  const snapshotL1s = new Map<Snapshot, Uint32Array>();
   const pointers = await walkL1Tables(image, disksOf(image), (disk, words, to) => {
-    const isActive = disk.snapshot === undefined;
-    checkL1Table(isActive ? 'active-l1' : 'inactive-l1', disk.l1, words, format);
-    if (isActive) activeL1 = words;
-    else if (disk.snapshot === l1Of) snapshotL1 = words;
+    const { snapshot, l1 } = disk;
+    checkL1Table(snapshot === undefined ? 'active-l1' : 'inactive-l1', l1, words, format);
+    if (snapshot === undefined) activeL1 = words;
+    else if (wanted.has(snapshot)) snapshotL1s.set(snapshot, words);
     to.addTable(disk.number, words);
   });
   for (const offset of pointers.offsets) {
@@ -82,5 +83,5 @@ async function takeSurvey(image: OpenImage, l1Of: Snapshot | undefined): Promise
       message: `an L1 entry points at ${hex(offset)}, where other metadata lies`,
     });
   }
-  return { image, format, regions, refcountBlocks, pointers, activeL1, snapshotL1 };
+  return { image, format, regions, refcountBlocks, pointers, activeL1, snapshotL1s };
 }

@@ -18,9 +18,9 @@ export function moveDataRefcounts({ image, moves, counts }: AuditedEdit): void {
 
 /**
  * Indexes in the tally of L2 tables that need a new copy because a COPIED flag in them is to
- * change. A table that two L1s point at has no flag set; one that a single L1 points at has them
- * by the refcounts. Tables that only untouched L1s point at keep theirs: flags of inactive tables
- * mean nothing. Spec: L2 table entry, bit 63.
+ * change. A table that two L1s point at has no flag set; one that only the active L1 points at has
+ * them by the refcounts. Tables that only one inactive L1 points at keep theirs: flags of inactive
+ * tables mean nothing. Spec: L2 table entry, bit 63.
  *
  * @param moved whether refcounts of guest data have changed.
  */

@@ -19,6 +19,8 @@ export interface EditTally {
   readonly kept: Uint32Array;
   /** Pointers from L1 tables that the edit writes. */
   readonly written: Uint32Array;
+  /** Those of them that are the new active L1's. */
+  readonly writtenActive: Uint32Array;
 }
 
 /** Counts pointers before and after an edit. The L1 tables of the new state point at no tables but those there are. */
@@ -36,6 +38,7 @@ export function editTallyOf(pointers: Pointers, next: NextState): EditTally {
     }
   };
   if (next.activeL1 !== undefined) add(next.activeL1);
+  const writtenActive = written.slice();
   for (const { l1 } of next.snapshots) if (l1.kind === 'new') add(l1.words);
   return {
     offsets,
@@ -43,5 +46,6 @@ export function editTallyOf(pointers: Pointers, next: NextState): EditTally {
     active: countPointers(pointers, (disk) => disk === ACTIVE_DISK),
     kept: countPointers(pointers, (disk) => kept.has(disk)),
     written,
+    writtenActive,
   };
 }

@@ -58,10 +58,10 @@ export async function planApply<Source extends BlockSource>(
     operation: 'apply',
     summary: `${saving.join('')}apply snapshot ${describeSnapshot(snapshot)}`,
     created: saved.map(namesOf),
-    l1Of: snapshot,
-    next: ({ activeL1, snapshotL1 }) => ({
+    l1sOf: [snapshot],
+    next: ({ activeL1, snapshotL1s }) => ({
       diskSizeBytes,
-      activeL1: diskRange(snapshotL1, diskSizeBytes, image.geometry),
+      activeL1: diskRange(snapshotL1s.get(snapshot)!, diskSizeBytes, image.geometry),
       snapshots: [
         ...keptSnapshots(image),
         ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image) })),

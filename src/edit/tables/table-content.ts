@@ -37,7 +37,7 @@ export interface FlaggedTables {
   readonly moved?: MovedClusters | undefined;
 }
 
-/** L2 tables that an edit makes anew, for the active disk alone. */
+/** L2 tables that an edit makes anew, each for one disk. */
 export interface NewTables {
   readonly kind: 'new';
   readonly tables: readonly NewL2Table[];
@@ -49,7 +49,9 @@ export interface NewTables {
 
 /** What one of them holds, COPIED flags aside. */
 export interface NewL2Table {
-  /** Which entry of the active L1 points at it; that entry is 0 in the new L1. */
+  /** Whose L1 gets it, by the position in the new snapshot table; undefined: the active disk's. */
+  readonly snapshot?: number;
+  /** Which entry of that L1 points at it; the entry is 0 in the new L1. */
   readonly l1Index: number;
   /** Entries as host-order words; undefined: all of them are 0. */
   readonly words: Uint32Array | undefined;

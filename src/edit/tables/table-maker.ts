@@ -34,9 +34,12 @@ export function tableMaker(content: TableContent): TableMaker {
     case 'new':
       return (index, table) => {
         const words = wordsInPlace(table);
-        setNewEntries(words, content.tables[index]!, content.dataAt, content.scan.format.geometry);
-        setCopied(words, content.scan, content.counts);
+        const made = content.tables[index]!;
+        setNewEntries(words, made, content.dataAt, content.scan.format.geometry);
+        if (made.snapshot === undefined) setCopied(words, content.scan, content.counts);
         swapWords(words);
+        // The flag means something in the active disk's tables alone.
+        if (made.snapshot !== undefined) clearStoredCopied(table, content.scan);
       };
     case 'mended':
       return (index, table) => {

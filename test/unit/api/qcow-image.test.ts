@@ -135,12 +135,31 @@ test('plans of all kinds can be looked at, and write nothing', async () => {
     await image.planDelete('#0', { inPlace: true }),
     await image.planRename('#0', 'other'),
     await image.planResize(image.diskSizeBytes * 2),
+    await image.planStrip({ whole: true }),
   ];
   expect(plans.map(({ operation }) => operation)).toEqual([
-    ...['create', 'apply', 'delete', 'delete', 'rename', 'resize'],
+    ...['create', 'apply', 'delete', 'delete', 'rename', 'resize', 'strip'],
   ]);
   expect(plans[1]!.created).toEqual([{ id: expect.any(String) as string, name: 'kept' }]);
   expectSame(device.snapshotBytes(), before);
+});
+
+test('strip: the VM state of a snapshot goes, and its disk stays', async () => {
+  const on = await opened('vm-state');
+  await on.image.strip();
+  expect(on.image.snapshots.map(({ vmStateBytes }) => vmStateBytes > 0)).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  const done = await on.image.strip({ snapshots: ['booted'], whole: true, passphrase: '' });
+  expect(done.summary).toBe('take VM state out of snapshot 1 "booted"');
+  expect(on.image.snapshots.map(({ vmStateBytes }) => vmStateBytes > 0)).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  await closedSound(on);
 });
 
 test('execute: the plan that was looked at; no other is good after it', async () => {

@@ -26,6 +26,8 @@ const CALLS: Readonly<Record<string, (image: Untyped) => Promise<unknown>>> = {
   'apply: an unknown option': (image) => image['apply']!('id:1', { force: true }),
   'rename: an unknown option': (image) => image['rename']!('id:1', 'x', { dryRun: true }),
   'resize: an unknown option': (image) => image['resize']!(2 ** 30, { grow: true }),
+  'strip: an unknown option': (image) => image['strip']!({ all: true }),
+  'strip: snapshots that are no list': (image) => image['strip']!({ snapshots: 'id:1' }),
   'trim: an unknown option': (image) => image['trim']!({ move: true }),
   'scrub: an unknown option': (image) => image['scrub']!({ mode: 'punch' }),
   'trim: a flag that is a text': (image) => image['trim']!({ relocate: 'yes' }),

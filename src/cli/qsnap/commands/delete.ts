@@ -1,16 +1,15 @@
 import {
-  findVmState,
   planDelete,
   planDeleteInPlace,
   type MappedVmState,
-  type OpenImage,
   type Snapshot,
 } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
 import type { Context } from '../context.js';
 import { edit, type EditFlags } from '../editing.js';
-import { deletedLines, stayingLines } from '../present/edit-text.js';
+import { deletedLines } from '../present/edit-text.js';
 import { selectSnapshot } from '../selection.js';
+import { stayingJson, stayingLines, stayingVmState } from '../staying-vm-state.js';
 
 /** Flags of `delete`. */
 export interface DeleteFlags extends EditFlags {
@@ -49,19 +48,8 @@ export function deleteSnapshots(
         ...stayingLines(staying),
       ],
       plannedLines: () => stayingLines(staying),
+      moreJson: () => stayingJson(staying),
     },
     context,
   );
-}
-
-/** Where VM state goes with what is deleted: that which other disks map, and no entry tells of. */
-async function stayingVmState(
-  image: OpenImage,
-  doomed: readonly Snapshot[],
-): Promise<readonly MappedVmState[]> {
-  const mapped = await findVmState(image);
-  const isDoomed = ({ snapshot }: MappedVmState): boolean =>
-    snapshot !== undefined && doomed.includes(snapshot);
-  if (!mapped.some(isDoomed)) return [];
-  return mapped.filter((one) => !isDoomed(one) && one.behindBytes > 0);
 }

@@ -4,6 +4,7 @@ import {
   measureUsage,
   openImage,
   planDelete,
+  type MappedVmState,
   type PruneChoice,
   type Snapshot,
 } from '../../../index.js';
@@ -19,6 +20,7 @@ import { choiceJson } from '../present/prune-json.js';
 import { choiceLines } from '../present/prune-text.js';
 import { deletedLines } from '../present/edit-text.js';
 import { errorJson, reportFailure } from '../report.js';
+import { stayingJson, stayingLines, stayingVmState } from '../staying-vm-state.js';
 
 /** Flags of `prune`. */
 export interface PruneFlags extends EditFlags, PruneRuleFlags {
@@ -75,13 +77,22 @@ async function pruneOne(
     documents.push({ ...document, declined: true });
     return EXIT_CODES.notDone.code;
   }
+  let staying: readonly MappedVmState[] = [];
   return edit(
     {
       path,
       flags,
       // A snapshot that is not as it was when it was chosen is refused by its own name.
-      plan: (image, planning) => planDelete(image, doomed, planning),
-      doneLines: (plan, report, image) => deletedLines(path, doomed, plan, report, image),
+      plan: async (image, planning) => {
+        staying = await stayingVmState(image, doomed);
+        return planDelete(image, doomed, planning);
+      },
+      doneLines: (plan, report, image) => [
+        ...deletedLines(path, doomed, plan, report, image),
+        ...stayingLines(staying),
+      ],
+      plannedLines: () => stayingLines(staying),
+      moreJson: () => stayingJson(staying),
       emitJson: (made) => {
         documents.push({ ...document, edit: made });
       },

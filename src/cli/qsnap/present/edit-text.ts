@@ -1,6 +1,6 @@
-import type { EditFacts, ExecuteReport, Image, MappedVmState, Snapshot } from '../../../index.js';
+import type { EditFacts, ExecuteReport, Image, Snapshot } from '../../../index.js';
 import { describeSnapshot, printableText } from '../../../internal.js';
-import { countText, exactSizeText } from '../../text.js';
+import { countText } from '../../text.js';
 import type { AnyEdit } from './any-edit.js';
 import { freedText, givenBackLines, netFreedBytes } from './plan-text.js';
 
@@ -44,16 +44,6 @@ export function deletedLines(
     `Deleted ${what} from ${printableText(path)}; freed ${freedText(plan, image)}.`,
     ...givenBackLines(plan, report),
   ];
-}
-
-/** VM state that stays when a snapshot with one is deleted, and no list shows. */
-export function stayingLines(staying: readonly MappedVmState[]): string[] {
-  return staying.map(({ snapshot, behindBytes }) => {
-    const disk =
-      snapshot === undefined ? 'the active disk' : `snapshot ${describeSnapshot(snapshot)}`;
-    const size = exactSizeText(behindBytes);
-    return `Memory of a guest stays in the image: ${disk} maps ${size} of VM state that no entry tells of.`;
-  });
 }
 
 const MENDED: Readonly<Record<NonNullable<EditFacts['mends']>[number], string>> = {

@@ -44,6 +44,7 @@ test('A7, A15: moves what each table passes on, and knows which flags are wrong'
         offsets: Float64Array.from(made, (_, i) => i),
         ...{ before: column('before'), kept: column('kept'), written: column('written') },
         active: new Uint32Array(made.length),
+        writtenActive: column('written'),
       };
       const moves = new DataMoves(tally, scan, CLUSTERS);
       const runs = newRuns(scan);
