@@ -13,6 +13,7 @@ export const PHRASES: readonly (readonly [ofEngine: string, here: string])[] = [
   ],
   ['what the image lists may tell more', 'qsnap info and list may tell more'],
   ['give it another name', 'qsnap rename gives it another name'],
+  ['stripping the image', '`qsnap strip`'],
 ];
 
 /** What to do about a finding, as this program says it. */

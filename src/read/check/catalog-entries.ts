@@ -151,7 +151,7 @@ export const ENTRY_FINDINGS = {
     message: (told) =>
       `the active L1 maps VM state behind the disk: ${counted(Number(told.found), 'byte')} with data`,
     consequence: "a guest's memory goes into every later snapshot, unseen, and takes room",
-    advice: 'qsnap strip takes it out, and so does applying a snapshot with qsnap',
+    advice: 'stripping the image takes it out, and so does applying a snapshot with qsnap',
   },
   STALE_COPIED_IN_SNAPSHOTS: {
     severity: 'note',

@@ -41,7 +41,7 @@ export const SNAPSHOT_FINDINGS = {
       `that its entry tells of: ${counted(Number(told.found), 'byte')} with data`,
     consequence: "a guest's memory stays in the image where no list shows it, and takes room",
     advice:
-      'QEMU saves so with mapped-ram on, and needs it then; else it is left from a snapshot that was applied before, and qsnap strip takes it out',
+      'QEMU saves so with mapped-ram on, and needs it then; else it is left from a snapshot that was applied before, and stripping the image takes it out',
   },
   SNAPSHOT_EXTRA_TOO_LONG: {
     severity: 'check-error',
