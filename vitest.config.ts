@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const kinds = [
@@ -30,7 +31,8 @@ export default defineConfig({
     // Images are made before the tests of a file: on a busy machine that takes as long as a test.
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // Tests of programs wait for them a third of the time.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     setupFiles: ['test/support/setup.ts'],
     coverage: {
       provider: 'custom',

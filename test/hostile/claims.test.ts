@@ -1,3 +1,4 @@
+import { cpuMilliseconds } from '../support/cpu-time.js';
 import { describe, expect, test } from 'vitest';
 import { isQsnapError } from '../../src/errors.js';
 import { openImage } from '../../src/image/open.js';
@@ -58,14 +59,14 @@ async function endure(source: () => BlockSource): Promise<void> {
 
 async function within<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
   const memoryBefore = process.resourceUsage().maxRSS * 1024;
-  const started = performance.now();
+  const started = cpuMilliseconds();
   try {
     return await work();
   } catch (error) {
     if (isQsnapError(error) && error.kind !== 'internal') return undefined;
     throw new Error(`${name}: ${String(error)}`, { cause: error });
   } finally {
-    expect(performance.now() - started, `${name}, in ms`).toBeLessThan(LONGEST_MS);
+    expect(cpuMilliseconds() - started, `${name}, in ms`).toBeLessThan(LONGEST_MS);
     const grown = process.resourceUsage().maxRSS * 1024 - memoryBefore;
     expect(grown, `${name}, bytes of memory`).toBeLessThan(MOST_MEMORY_BYTES);
   }

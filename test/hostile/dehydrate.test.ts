@@ -12,6 +12,7 @@ import { fixtureNames, loadFixture } from '../support/fixture.js';
 import { putU32 } from '../support/image-builder-layout.js';
 import { mutate, pick, seededRandom, victimOf } from '../support/mutate.js';
 import { metadataMask } from '../support/plain-metadata.js';
+import { cpuMilliseconds } from '../support/cpu-time.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 20_261_130);
 const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 300);
@@ -39,7 +40,7 @@ function isInMetadata(bytes: Uint8Array, mask: Uint8Array): boolean {
 
 async function putThrough(bytes: Uint8Array, mayBeBits: boolean): Promise<string[]> {
   const faults: string[] = [];
-  const started = performance.now();
+  const started = cpuMilliseconds();
   try {
     const open = (): Promise<OpenImage> => openForReading(memoryDevice(bytes));
     const [dry, again, wet] = [memoryDevice(), memoryDevice(), memoryDevice()];
@@ -57,7 +58,7 @@ async function putThrough(bytes: Uint8Array, mayBeBits: boolean): Promise<string
     const isFault = !isQsnapError(error) || error.kind === 'internal';
     if (isFault) faults.push(String((error as Error).stack));
   }
-  const took = performance.now() - started;
+  const took = cpuMilliseconds() - started;
   if (took > LONGEST_MS) faults.push(`took ${Math.round(took)} ms`);
   return faults;
 }
@@ -131,11 +132,11 @@ test.each([
   async (_, size, lie) => {
     const bytes = loadFixture('five-snapshots');
     lie(bytes);
-    const started = performance.now();
+    const started = cpuMilliseconds();
     const device = forgetful();
     const report = await dehydrateImage(await openForReading(sparseSource(bytes, size)), device);
     expect(report.fileSizeBytes).toBe(size);
     expect(device.writtenBytes()).toBeLessThan(MOST_WRITTEN_BYTES);
-    expect(performance.now() - started).toBeLessThan(LONGEST_MS);
+    expect(cpuMilliseconds() - started).toBeLessThan(LONGEST_MS);
   },
 );

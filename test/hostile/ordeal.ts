@@ -10,6 +10,7 @@ import { executePlan } from '../../src/edit/tx/execute.js';
 import { checkPlain, contentsOf, type Contents, type Verdict } from '../support/crash-judge.js';
 import { EDITS, shortcomings, type Edit } from '../support/crash-judge-edits.js';
 import { madeOn } from '../support/plans.js';
+import { cpuMilliseconds } from '../support/cpu-time.js';
 
 /** An operation on a hostile image takes no longer than this, in milliseconds. */
 export const LONGEST_MS = 2_000;
@@ -65,7 +66,7 @@ class Ordeal {
     device: MeteredDevice,
     work: () => Promise<T>,
   ): Promise<T | undefined> {
-    const started = performance.now();
+    const started = cpuMilliseconds();
     const readBefore = device.readBytes();
     try {
       return await work();
@@ -75,7 +76,7 @@ class Ordeal {
       else this.refusals.push(error.code);
       return undefined;
     } finally {
-      const took = performance.now() - started;
+      const took = cpuMilliseconds() - started;
       if (took > LONGEST_MS) this.faults.push(`${name}: took ${Math.round(took)} ms`);
       const read = device.readBytes() - readBefore;
       if (read > MOST_READ_BYTES) this.faults.push(`${name}: read ${read} bytes`);

@@ -17,6 +17,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { sameContents } from '../support/crash-judge-edits.js';
+import { THINNER } from '../support/left-out.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { alike } from '../support/group-cuts.js';
 import { randomFrom, seedOf, type Random } from '../support/model-random.js';
@@ -32,7 +33,7 @@ import {
 } from '../support/strace.js';
 
 const IS_THOROUGH = process.env['QSNAP_THOROUGH'] === '1';
-const CALLS_IN_A_SLICE = 5;
+const CALLS_IN_A_SLICE = THINNER > 1 ? 3 : 5;
 const LANES = 2;
 const ONE_THREAD = { UV_THREADPOOL_SIZE: '1' };
 const seed = seedOf();

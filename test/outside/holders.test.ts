@@ -10,6 +10,7 @@ import { parsed, qsnap } from '../cli/qsnap/harness.js';
 import { ourOutcome, qemuOutcome } from '../oracle/parity.js';
 import { copyFixture } from '../support/fixture.js';
 import { describeHolders, endHolders, hold, type Holder } from '../support/outside-holders.js';
+import { THINNER } from '../support/left-out.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { expectClean, qemuAvailable } from '../support/qemu.js';
 
@@ -31,9 +32,11 @@ afterEach(endHolders);
 
 const IS_THOROUGH = process.env['QSNAP_THOROUGH'] === '1';
 
-/** Every third, another third for the next holder. */
+/** One in so many, another one for the next holder. */
+const SHARE = THINNER > 1 ? 6 : 3;
+
 function slice<T>(commands: readonly T[]): readonly T[] {
-  return commands.filter((_, i) => IS_THOROUGH || i % 3 === total.holders % 3);
+  return commands.filter((_, i) => IS_THOROUGH || i % SHARE === total.holders % SHARE);
 }
 
 const total = { holders: 0, reads: 0, edits: 0 };

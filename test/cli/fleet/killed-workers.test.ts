@@ -9,11 +9,11 @@ import { differences } from '../../fleet/differences.js';
 import { writeImages } from '../../fleet/images.js';
 import { start } from '../../fleet/programs.js';
 import { temporaryDirectory } from '../../support/directories.js';
-import { describeUnless, IS_PLAIN } from '../../support/left-out.js';
+import { describeUnless, IS_PLAIN, THINNER } from '../../support/left-out.js';
 import { randomFrom, seedOf } from '../../support/model-random.js';
 import { lackOfPostgres, startPostgres, type Postgres } from '../../support/postgres.js';
 
-const IMAGES = IS_PLAIN ? 30 : 60;
+const IMAGES = THINNER > 1 ? 16 : IS_PLAIN ? 30 : 60;
 const KILLS = IS_PLAIN ? 2 : 3;
 const DISTURBED = 2 * KILLS;
 
