@@ -17,7 +17,19 @@ const kinds = [
 ];
 
 /** Their files share the modules of a worker: nothing in them looks at what another one left. */
-const shared = new Set(['unit', 'oracle', 'crash', 'model', 'golden', 'damage', 'hostile', 'cli']);
+const shared = new Set([
+  'unit',
+  'contract',
+  'outside',
+  'package',
+  'oracle',
+  'crash',
+  'model',
+  'golden',
+  'damage',
+  'hostile',
+  'cli',
+]);
 
 /** These put other modules in the place of some, so that they need their own: a project beside that of their kind. */
 const SWAPPING = 'test/cli/**/{failing,swapped}-files.test.ts';

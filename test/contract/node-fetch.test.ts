@@ -1,4 +1,5 @@
 /** `nodeFetch` against servers that send byte by byte what a test says. */
+import { once } from 'node:events';
 import http from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -215,12 +216,15 @@ describe('an error', () => {
   });
 
   test('what comes without a request ends the connection', async () => {
+    const ends: Promise<unknown>[] = [];
     const { asked, ask } = await known((socket) => {
+      ends.push(once(socket, 'close'));
       socket.write(`${OK}Content-Length: 3\r\n\r\nabc`);
       setTimeout(() => socket.write('more'), 10);
     });
+    await Promise.all(ends);
     expect(await textOf(await ask())).toBe('abc');
-    await sleep(50);
+    await Promise.all(ends);
     expect(await textOf(await ask())).toBe('abc');
     expect(asked.map(({ connection }) => connection)).toEqual([0, 1, 2]);
   });
