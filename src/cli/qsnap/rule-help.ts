@@ -20,7 +20,8 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     example: 'snapshots: { level: error, max: 0 }',
   },
   QS1102: {
-    remedy: 'delete these snapshots with qsnap delete, and what they leave behind with qsnap scrub',
+    remedy:
+      'qsnap strip IMAGE takes out what no entry tells of, qsnap strip --whole IMAGE SNAPSHOT all of one; then qsnap scrub IMAGE',
     example: 'vm-state: error',
   },
   QS1103: {
