@@ -114,6 +114,9 @@ test('offsets in partitions, there and back', async () => {
   );
   const outside = await qsnap(['locate', image, '--guest', '0', '--partition']);
   expect(outside.stdout).toContain('in no partition of the mbr');
+  const behind = await qsnap(['locate', image, '--guest', '0x200000', '--partition', '1']);
+  expect(behind.code).toBe(1);
+  expect(behind.stderr).toContain('partition 1 ends before the offset 0x200000');
   const missing = await qsnap(['locate', image, '--guest', '0', '--partition', '2']);
   expect(missing.code).toBe(1);
   expect(missing.stderr).toContain('the disk has no partition 2');

@@ -3,12 +3,15 @@ import {
   locateGuest,
   openGuestDisk,
   partitionNumbered,
+  QsnapError,
   readPartitions,
   type LocatedGuest,
+  type Partition,
   type PartitionTable,
   type Snapshot,
 } from '../../../index.js';
 import type { ExitCode } from '../../exit-codes.js';
+import { hexText } from '../../text.js';
 import type { Context } from '../context.js';
 import { guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
 import { clusterJson, guestJson, partitionJson } from '../present/locate-json.js';
@@ -107,15 +110,23 @@ async function locatedOn(
   const disk = await openGuestDisk(image, { ...guestOptions(flags, context), snapshot });
   try {
     const place = (await readPartitions(disk)) ?? 'none';
-    const from =
-      partition === true
-        ? 0
-        : partitionNumbered(place === 'none' ? undefined : place, partition).start;
-    const [guest] = await locateGuest(image, from + offset, [snapshot]);
+    const table = place === 'none' ? undefined : place;
+    const at = partition === true ? offset : offsetIn(partitionNumbered(table, partition), offset);
+    const [guest] = await locateGuest(image, at, [snapshot]);
     return { guest: guest!, place };
   } finally {
     await disk.close();
   }
+}
+
+/** The offset on the disk of one that counts from the start of a partition. @throws QsnapError RANGE_INVALID. */
+function offsetIn({ number, start, length }: Partition, offset: number): number {
+  if (offset < length) return start + offset;
+  throw new QsnapError(
+    'RANGE_INVALID',
+    `partition ${number} ends before the offset ${hexText(offset)}`,
+    { structure: 'partition table', expected: `below ${hexText(length)}` },
+  );
 }
 
 async function tellOfCluster(
