@@ -143,6 +143,9 @@ describeWithQemu('VM state that lives on', () => {
     ]);
     expect(code).toBe(0);
     expect(stdout).toContain(`Took VM state out of 2 snapshots of ${image}; freed `);
+    // That of one of them is the active disk's, too.
+    expect(stdout).toContain('Memory of a guest stays in the image: the active disk maps 192 KiB');
+    expect(stdout).toContain('snapshot 4 "inherits" maps 192 KiB');
     expect((await check(image)).code).toBe(0);
     expect(await contentsOf(image)).toEqual(before);
     const { stdout: listed } = await qemuImg(['snapshot', '-l', image]);

@@ -1,4 +1,4 @@
-/** VM state that stays when the snapshot that it was saved with is deleted, and no list shows. */
+/** VM state that stays when the snapshot that it was saved with loses it or is deleted, and no list shows. */
 import { findVmState, type MappedVmState, type OpenImage, type Snapshot } from '../../index.js';
 import { describeSnapshot } from '../../internal.js';
 import { exactSizeText } from '../text.js';

@@ -1,4 +1,4 @@
-import { planStrip, type StrippedDisk } from '../../../index.js';
+import { planStrip, type MappedVmState, type StrippedDisk } from '../../../index.js';
 import { describeSnapshot, printableText } from '../../../internal.js';
 import { nodeCryptography, nodeDecompressor } from '../../../node/index.js';
 import type { ExitCode } from '../../exit-codes.js';
@@ -8,6 +8,7 @@ import { edit, type EditFlags } from '../editing.js';
 import { readPassphrase } from '../passphrase.js';
 import { givenBackLines, freedText } from '../present/plan-text.js';
 import { selectSnapshot } from '../selection.js';
+import { stayingJson, stayingLines, stayingVmState } from '../staying-vm-state.js';
 
 /** Flags of `strip`. */
 export interface StripFlags extends EditFlags {
@@ -23,6 +24,7 @@ export function strip(
   context: Context,
 ): Promise<ExitCode> {
   let disks: readonly StrippedDisk[] = [];
+  let staying: readonly MappedVmState[] = [];
   return edit(
     {
       path,
@@ -36,6 +38,7 @@ export function strip(
           cryptography: nodeCryptography(),
           ...(passphraseFile !== undefined && { passphrase: readPassphrase(passphraseFile) }),
         };
+        if (whole === true) staying = await stayingVmState(image, named);
         const plan = await planStrip(image, options, planning);
         ({ disks } = plan);
         return plan;
@@ -46,7 +49,10 @@ export function strip(
           : [
               `Took VM state out of ${disksText(disks)} of ${printableText(path)}; freed ${freedText(plan, image)}.`,
               ...givenBackLines(plan, report),
+              ...stayingLines(staying),
             ],
+      plannedLines: () => stayingLines(staying),
+      moreJson: () => stayingJson(staying),
     },
     context,
   );
