@@ -30,6 +30,7 @@ import { madeOn } from '../../support/plans.js';
 const INFERRED: ReadonlySet<string> = new Set([
   'CLUSTERS_DOUBTED',
   'REFCOUNTS_CONTRADICT',
+  'SHARED_DATA_UNREFERENCED',
   'TABLE_EMPTIED',
   'TABLE_UNREFERENCED',
 ]);
@@ -189,8 +190,10 @@ function judgeChecks(
   if (before === undefined || after === undefined) return;
   const errors = ({ totals }: CheckReport): number => totals.corruptions + totals.checkErrors;
   // What refcounts that were too high hold back looks like a loss once nothing refers to it.
-  const certain = ({ beyondQemu, findings }: CheckReport): number =>
-    beyondQemu.corruptions - findings.filter(({ code }) => INFERRED.has(code)).length;
+  const certain = ({ beyondQemu, findings, codesLeftOut }: CheckReport): number =>
+    beyondQemu.corruptions -
+    findings.filter(({ code }) => INFERRED.has(code)).length -
+    codesLeftOut.reduce((sum, { code, count }) => sum + (INFERRED.has(code) ? count : 0), 0);
   // Leaks past the end of the file are no leaks to a check until the file has grown past them.
   const leaks = Math.max(before.totals.leaks, facts.leakedClusters);
   // What lies past the end counts nowhere, and once the file has grown past it, it does: then it is
