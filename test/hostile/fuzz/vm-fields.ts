@@ -77,7 +77,7 @@ function addFooter(file: Buffer, at: number, add: AddField): void {
 
 /** The length of a description, and the digits in it: sizes and counts. */
 function addDescription(file: Buffer, at: number, add: AddField): void {
-  if (file[at - 5] !== SECTION.description) return;
+  if (at < 5 || file[at - 5] !== SECTION.description) return;
   add('VM description', at - 4, 4, 'VM description: length');
   const end = Math.min(file.length, at + file.readUInt32BE(at - 4));
   let left = DIGITS_MAX;
