@@ -52,7 +52,7 @@ export interface CampaignOptions {
 
 /** Larger fixtures take the time of many small ones. */
 const LARGEST_SEED_BYTES = 1e6;
-/** Command lines that an input is given to, of some twenty. */
+/** Command lines that an input is given to, of some forty. */
 const COMMANDS = 3;
 
 /** One fuzzing campaign; the same seed and number of inputs make the same one. */

@@ -74,7 +74,10 @@ async function ask(state: VmState, meter: Meter): Promise<void> {
     ['LiME memory', limeMemoryFile],
     ['ELF memory', (one: MemoryMap) => elfMemoryFile(one, cpus ?? [])],
   ] as const) {
-    await meter.use(name, () => Promise.resolve(judgeFile(name, file(map), meter)));
+    await meter.use(name, () => {
+      judgeFile(name, file(map), meter);
+      return Promise.resolve();
+    });
   }
 }
 

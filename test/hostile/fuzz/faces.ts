@@ -80,12 +80,22 @@ function qsnapCommands(
     ['check', '--json', path],
     ['create', '--dry-run', path, 'x'],
     ['repair', '--plan', path],
+    ['dump', path],
+    ['dump', '--json', '--every', path],
+    ['locate', '--host', '0x10000', path],
+    ['locate', '--json', '--guest', '0', '--all', path],
+    ['timeline', path],
+    ['timeline', '--json', path],
+    ['scan', '--min', '0', path],
+    ['scan', '--json', path],
   ];
   if (snapshot !== undefined) {
     const id = `id:${Buffer.from(snapshot.idBytes).toString('utf8')}`;
     commands.push(['show', path, id], ['show', '--json', path, id], ['show', path, 'no such']);
     commands.push(['delete', '--dry-run', path, id], ['rename', '--dry-run', path, id, 'x']);
     commands.push(['apply', '--dry-run', path, id], ['map', path, id]);
+    commands.push(['vmstate', path, id], ['vmstate', '--json', path, id]);
+    commands.push(['vmstate', path, id, 'regs'], ['vmstate', '--text', path, id, 'screen']);
   }
   return commands;
 }
@@ -107,6 +117,11 @@ function qsnapCopies(path: string, copy: string): readonly (readonly string[])[]
     ['compare', path, path],
     ['export', path, '-o', copy],
     ['export', path, '-o', copy, '--format', 'qcow2', '--compress'],
+    ['hash', path],
+    ['hash', '--json', '--piecewise', '64K', path],
+    ['dehydrate', path, '-o', copy],
+    ['recover', path, '--candidate', '1', '-o', copy],
+    ['recover', path, '--candidate', '1', '--into', copy],
   ];
 }
 
