@@ -42,6 +42,10 @@ export class Faces {
     if (image !== undefined && image.header.diskSizeBytes <= PASSED_OVER_BYTES) {
       all.push(...qsnapCopies(path, copy).map((words) => ({ face: 'qsnap', words })));
       all.push(...qemuImgCopies(path, copy).map((words) => ({ face: 'qsnap-img', words })));
+      // These pass over the disks of all snapshots.
+      if (image.snapshots.every(({ diskSizeBytes }) => diskSizeBytes <= PASSED_OVER_BYTES)) {
+        all.push(...qsnapHashes(path).map((words) => ({ face: 'qsnap', words })));
+      }
     }
     const chosen = some && Array.from({ length: some.count }, () => pick(some.random, all));
     for (const { face, words } of chosen ?? all) {
@@ -117,11 +121,15 @@ function qsnapCopies(path: string, copy: string): readonly (readonly string[])[]
     ['compare', path, path],
     ['export', path, '-o', copy],
     ['export', path, '-o', copy, '--format', 'qcow2', '--compress'],
+    ['dehydrate', path, '-o', copy],
+    ['recover', path, '--candidate', '1', '--into', copy],
+  ];
+}
+
+function qsnapHashes(path: string): readonly (readonly string[])[] {
+  return [
     ['hash', path],
     ['hash', '--json', '--piecewise', '64K', path],
-    ['dehydrate', path, '-o', copy],
-    ['recover', path, '--candidate', '1', '-o', copy],
-    ['recover', path, '--candidate', '1', '--into', copy],
   ];
 }
 
