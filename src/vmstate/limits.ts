@@ -19,6 +19,12 @@ export const VMSTATE_LIMITS = {
   descriptionTriesMax: 16,
   /** Bytes between the end of RAM and the description. */
   deviceBytesMax: 256 * MiB,
+  /** Bytes of a device whose fields are read: processors have 20 kB. */
+  readDeviceBytesMax: MiB,
+  /** Processors whose registers are read: QEMU has no machine with more. */
+  cpusMax: 4096,
+  /** Bytes of a screen in video memory: 16 million pixels. */
+  screenBytesMax: 64 * MiB,
   /** A compressed page is no longer than zlib's bound of a page, by far. */
   packedPageBytesMax: 16_384,
   /** Capabilities that the stream says it was saved with. */

@@ -35,6 +35,8 @@ export class RamRecords {
   #last: RamBlock | undefined;
   /** Bytes of blocks that the list has yet to tell. */
   #untold = 0;
+  /** Bytes of blocks that all lists have claimed. */
+  #claimed = 0;
 
   constructor(sink: PageSink) {
     this.#sink = sink;
@@ -64,7 +66,8 @@ export class RamRecords {
         if (typeof end === 'object') return end;
         p = end;
       } else if ((flags & FLAG.blocks) !== 0) {
-        if (offset > VMSTATE_LIMITS.ramBytesMax) {
+        this.#claimed += offset;
+        if (this.#claimed > VMSTATE_LIMITS.ramBytesMax) {
           return wrong(base + p, `the list of RAM blocks claims ${hex(offset)} bytes`);
         }
         this.#untold = offset;

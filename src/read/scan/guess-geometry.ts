@@ -1,8 +1,10 @@
+import { isZero } from '../../base/bytes.js';
 import { newIoBytes } from '../../base/io-bytes.js';
 import { MiB, roundUp } from '../../base/units.js';
 import { storedWords, valueOfStored } from '../../base/words.js';
 import { throwIfAborted } from '../../base/abort.js';
 import type { BlockSource } from '../../io/device.js';
+import { stretchesOf } from '../../io/holes.js';
 import {
   COMPRESSED,
   COPIED,
@@ -44,12 +46,19 @@ export async function guessGeometry(
 ): Promise<GuessedGeometry | undefined> {
   const lowestBits = new LowestBits(fileSizeBytes);
   const buffer = newIoBytes(Math.min(BATCH_BYTES, roundUp(fileSizeBytes, SECTOR_BYTES)));
-  for (let at = 0; at < fileSizeBytes && lowestBits.entries < ENOUGH_ENTRIES; at += buffer.length) {
-    throwIfAborted(signal, 'the scan');
-    const length = Math.min(buffer.length, roundUp(fileSizeBytes - at, SECTOR_BYTES));
-    const bytes = buffer.subarray(0, length);
-    await source.readBatch([{ at, into: bytes }]);
-    lowestBits.lookAtTable(storedWords(bytes));
+  for await (const stretches of stretchesOf(source, 0, fileSizeBytes)) {
+    for (const { at, length, isHole } of stretches) {
+      if (isHole) continue;
+      const end = at + length;
+      // Whole sectors, wherever a hole ends.
+      for (let from = at - (at % SECTOR_BYTES); from < end; from += buffer.length) {
+        throwIfAborted(signal, 'the scan');
+        const bytes = buffer.subarray(0, roundUp(end - from, SECTOR_BYTES));
+        await source.readBatch([{ at: from, into: bytes }]);
+        if (!isZero(bytes)) lowestBits.lookAtTable(storedWords(bytes));
+        if (lowestBits.entries >= ENOUGH_ENTRIES) return lowestBits.guess();
+      }
+    }
   }
   return lowestBits.guess();
 }

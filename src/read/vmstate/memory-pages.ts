@@ -48,13 +48,12 @@ export async function* memoryPages(
     }
   }
   const memory = new Uint8Array(parser.blocks.some(({ mapped }) => mapped) ? MAPPED_BYTES : 0);
-  for (const block of parser.blocks.filter(wanted)) {
-    for await (const { offset, at, length } of mappedRuns(source, block)) {
-      for (let done = 0; done < length; done += MAPPED_BYTES) {
-        const bytes = memory.subarray(0, Math.min(MAPPED_BYTES, length - done));
-        await source.readBatch([{ at: at + done, into: bytes }]);
-        yield [{ block, offset: offset + done, bytes }];
-      }
+  const runs = mappedRuns(source, parser.blocks.filter(wanted));
+  for await (const { block, offset, at, length } of runs) {
+    for (let done = 0; done < length; done += MAPPED_BYTES) {
+      const bytes = memory.subarray(0, Math.min(MAPPED_BYTES, length - done));
+      await source.readBatch([{ at: at + done, into: bytes }]);
+      yield [{ block, offset: offset + done, bytes }];
     }
   }
 }
@@ -153,16 +152,28 @@ async function unpacked(
   });
 }
 
-/** What of runs goes to a file, and where. */
+/** Placements by the position of their block. */
+export function byBlock(placements: readonly Placement[]): ReadonlyMap<number, Placement[]> {
+  const found = new Map<number, Placement[]>();
+  for (const placement of placements) {
+    const { index } = placement.block;
+    const there = found.get(index);
+    if (there === undefined) found.set(index, [placement]);
+    else there.push(placement);
+  }
+  return found;
+}
+
+/** What of runs goes to a file, and where. There may be very many runs, and very many blocks. */
 export function placedRuns(
   runs: readonly PageRun[],
-  placements: readonly Placement[],
+  placementsOf: ReadonlyMap<number, readonly Placement[]>,
 ): { readonly at: number; readonly bytes: Uint8Array }[] {
   return runs.flatMap(({ block, offset, bytes }) => {
-    return placements.flatMap((place) => {
+    return (placementsOf.get(block.index) ?? []).flatMap((place) => {
       const from = Math.max(offset, place.offset);
       const to = Math.min(offset + bytes.length, place.offset + place.bytes);
-      if (place.block.index !== block.index || from >= to) return [];
+      if (from >= to) return [];
       const at = place.fileAt + from - place.offset;
       return [{ at, bytes: bytes.subarray(from - offset, to - offset) }];
     });

@@ -1,6 +1,7 @@
 import { isQsnapError } from '../../errors.js';
 import { parseDescription, type DeviceDescription } from '../../vmstate/description.js';
 import type { Configuration, RamBlock, Section, StreamProblem } from '../../vmstate/stream.js';
+import { VMSTATE_LIMITS } from '../../vmstate/limits.js';
 import { StreamParser } from '../../vmstate/stream-parser.js';
 import { DeviceData } from '../../vmstate/device.js';
 import { findDescription } from './find-description.js';
@@ -49,11 +50,9 @@ export async function surveyVmState(source: VmStateSource): Promise<VmStateSurve
   await parseRam(source, parser);
   const problems: StreamProblem[] = parser.problem === undefined ? [] : [parser.problem];
   const { blocks, position } = parser;
-  for (const block of blocks) {
-    const counts = (pages[block.index] ??= newCounts());
-    for await (const { length } of mappedRuns(source, block)) {
-      counts.data += Math.ceil(length / block.mapped!.pageBytes);
-    }
+  for (const { index } of blocks) pages[index] ??= newCounts();
+  for await (const { block, length } of mappedRuns(source, blocks)) {
+    pages[block.index]!.data += Math.ceil(length / block.mapped!.pageBytes);
   }
   const found = await findDescription(source, position);
   let description;
@@ -77,7 +76,8 @@ export async function surveyVmState(source: VmStateSource): Promise<VmStateSurve
     pageBytes: description?.pageBytes,
     descriptionAt: found?.at,
     streamBytes: isAtEnd || walked.end === undefined ? found?.end : walked.end,
-    parsedTo: isAtEnd ? found.end : walked.parsedTo,
+    // Mapped pages may claim to lie behind all that there is.
+    parsedTo: isAtEnd ? found.end : Math.min(walked.parsedTo, source.mappedBytes),
     problems: [...problems, ...walked.problems],
   };
 }
@@ -110,11 +110,20 @@ export async function readDevice(
     const isNamed = name.startsWith('/') ? one.name.endsWith(name) : one.name === name;
     return one.kind === 'full' && isNamed && (instance ?? one.instance) === one.instance;
   });
-  if (section?.dataBytes === undefined) return undefined;
   const description = survey.devices?.find((device) => {
-    return device.name === section.name && (device.instance | 0) === (section.instance | 0);
+    return device.name === section?.name && (device.instance | 0) === (section.instance | 0);
   });
-  if (description === undefined) return undefined;
+  return readSection(source, section, description);
+}
+
+/** Reads the data of a section by its description; undefined without either, or where it is longer than any device. */
+export async function readSection(
+  source: VmStateSource,
+  section: Section | undefined,
+  description: DeviceDescription | undefined,
+): Promise<DeviceData | undefined> {
+  if (section?.dataBytes === undefined || description === undefined) return undefined;
+  if (section.dataBytes > VMSTATE_LIMITS.readDeviceBytesMax) return undefined;
   const into = new Uint8Array(section.dataBytes);
   await source.readBatch([{ at: section.dataAt, into }]);
   return new DeviceData(into, description);

@@ -5,12 +5,13 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { mapMemory, type MemoryMap } from '../../vmstate/memory-map.js';
 import { rawMemoryFile, type Placement } from '../../vmstate/memory-files.js';
 import { registersOf, type CpuRegisters } from '../../vmstate/registers.js';
-import type { RamBlock } from '../../vmstate/stream.js';
+import { VMSTATE_LIMITS } from '../../vmstate/limits.js';
+import type { RamBlock, Section } from '../../vmstate/stream.js';
 import { pixelPicture, screenBytes, screenMode, textScreen } from '../../vmstate/screen.js';
 import { FONT_PLANE_BYTES, textPicture, type Picture } from '../../vmstate/text-picture.js';
-import { memoryPages, placedRuns } from './memory-pages.js';
+import { byBlock, memoryPages, placedRuns } from './memory-pages.js';
 import { openVmStateSource, type VmStateOptions, type VmStateSource } from './source.js';
-import { readDevice, surveyVmState, type VmStateSurvey } from './survey.js';
+import { readDevice, readSection, surveyVmState, type VmStateSurvey } from './survey.js';
 
 /** Bytes of memory that are read at a time. */
 export const MEMORY_READ_BYTES_MAX = 256 * 2 ** 20;
@@ -66,11 +67,25 @@ export class VmState {
    */
   async registers(): Promise<readonly CpuRegisters[]> {
     const found: CpuRegisters[] = [];
-    const cpus = this.survey.sections.filter(({ kind, name }) => kind === 'full' && name === 'cpu');
-    for (const { instance } of cpus) {
-      const data = await readDevice(this.source, this.survey, 'cpu', instance);
-      const common = await readDevice(this.source, this.survey, 'cpu_common', instance);
-      const registers = data && registersOf(instance, data, common);
+    // There may be very many sections: each is looked up by its name and number.
+    const keyOf = ({ name, instance }: Pick<Section, 'name' | 'instance'>): string =>
+      `${instance | 0} ${name}`;
+    const sections = this.survey.sections.filter(({ kind }) => kind === 'full');
+    const described = new Map(this.survey.devices?.map((one) => [keyOf(one), one]));
+    const commons = new Map(
+      sections.filter(({ name }) => name === 'cpu_common').map((one) => [one.instance, one]),
+    );
+    const cpus = new Map(
+      sections.filter(({ name }) => name === 'cpu').map((one) => [one.instance, one]),
+    );
+    for (const cpu of [...cpus.values()].slice(0, VMSTATE_LIMITS.cpusMax)) {
+      const { instance } = cpu;
+      const common = commons.get(instance);
+      const [data, commonData] = [
+        await readSection(this.source, cpu, described.get(keyOf(cpu))),
+        await readSection(this.source, common, common && described.get(keyOf(common))),
+      ];
+      const registers = data && registersOf(instance, data, commonData);
       if (registers !== undefined) found.push(registers);
     }
     return found;
@@ -81,10 +96,10 @@ export class VmState {
    * to the next batch.
    */
   async *memory(placements: readonly Placement[]): AsyncGenerator<readonly PlacedBytes[]> {
-    const blocks = new Set(placements.map(({ block }) => block.index));
-    const wanted = ({ index }: RamBlock): boolean => blocks.has(index);
+    const placementsOf = byBlock(placements);
+    const wanted = ({ index }: RamBlock): boolean => placementsOf.has(index);
     for await (const runs of memoryPages(this.source, wanted, this.#options.decompressor)) {
-      yield placedRuns(runs, placements);
+      yield placedRuns(runs, placementsOf);
     }
   }
 
@@ -122,7 +137,12 @@ export class VmState {
     if (vga === undefined || block === undefined) throw noScreen('there is no VGA device in it');
     const mode = screenMode(vga);
     if (mode.kind === 'unknown') throw noScreen(mode.reason);
+    // QEMU keeps a picture inside of video memory; text that reaches behind it is blank.
+    if (mode.kind === 'pixels' && !(mode.at + screenBytes(mode) <= block.bytes)) {
+      throw noScreen('it is larger than the video memory');
+    }
     const bytes = Math.max(0, Math.min(screenBytes(mode), block.bytes - mode.at));
+    if (bytes > VMSTATE_LIMITS.screenBytesMax) throw noScreen('it is too large');
     const placement = { block, offset: mode.at, bytes, fileAt: 0 };
     const memory = await this.readMemory([placement], bytes);
     if (mode.kind === 'pixels') return { kind: 'pixels', picture: pixelPicture(mode, memory) };

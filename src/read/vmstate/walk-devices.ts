@@ -39,10 +39,10 @@ export async function walkDevices(
     problems.push({ at: p, text });
     return done();
   };
-  const head = new Uint8Array(SECTION_HEAD_BYTES);
+  const reader = new SectionReader(source, from);
   while (sections.length < VMSTATE_LIMITS.sectionsMax) {
     if (p >= source.mappedBytes) return stop('the stream is cut off here');
-    await source.readBatch([{ at: p, into: head }]);
+    const head = await reader.readHead(p);
     if (head[0] === SECTION.end) return done(p + 1);
     const { length: headBytes, ...named } = readSectionHead(head, 0)!;
     if (head[0] !== SECTION.full || named.name === '') {
@@ -51,11 +51,11 @@ export async function walkDevices(
     const dataAt = p + headBytes;
     const told = lengths.of(named.name, named.instance);
     const isRight =
-      told !== undefined && (!hasFooters || (await isFooter(source, dataAt + told, named.id)));
+      told !== undefined && (!hasFooters || (await isFooter(reader, dataAt + told, named.id)));
     const dataBytes = isRight
       ? told
       : hasFooters
-        ? await lengthByFooter(source, dataAt, named.id)
+        ? await reader.lengthByFooter(dataAt, named.id)
         : undefined;
     if (!isRight && described(description)) {
       problems.push({ at: p, text: 'the section of a device is not as long as described' });
@@ -89,24 +89,53 @@ function keyOf(name: string, instance: number): string {
   return `${instance | 0} ${name}`;
 }
 
-async function isFooter(source: VmStateSource, at: number, id: number): Promise<boolean> {
-  const footer = new Uint8Array(FOOTER_BYTES);
-  await source.readBatch([{ at, into: footer }]);
+async function isFooter(reader: SectionReader, at: number, id: number): Promise<boolean> {
+  const footer = await reader.readFrom(at, FOOTER_BYTES);
   return footer[0] === SECTION.footer && u32At(footer, 1) === id;
 }
 
-async function lengthByFooter(
-  source: VmStateSource,
-  dataAt: number,
-  id: number,
-): Promise<number | undefined> {
-  const windows = new Windows(source, dataAt);
-  let position = dataAt;
-  while (position - dataAt < VMSTATE_LIMITS.deviceBytesMax && (await windows.moveTo(position))) {
-    const { bytes, base } = windows.window;
-    const found = findFooter(bytes, position - base, id);
-    position = base + found.at;
-    if (found.isFound) return position - dataAt;
+/** The stream from one place on. Small sections in a row are read together: there may be very many. */
+class SectionReader {
+  readonly #source: VmStateSource;
+  readonly #windows: Windows;
+
+  constructor(source: VmStateSource, from: number) {
+    this.#source = source;
+    this.#windows = new Windows(source, from);
   }
-  return undefined;
+
+  /** The head of a section; zeros behind the end of the stream. Places must ascend. */
+  async readHead(at: number): Promise<Uint8Array> {
+    if (!this.#has(at, SECTION_HEAD_BYTES)) await this.#windows.moveTo(at);
+    return this.readFrom(at, SECTION_HEAD_BYTES);
+  }
+
+  /** So many bytes, from anywhere. */
+  async readFrom(at: number, length: number): Promise<Uint8Array> {
+    const { bytes, base } = this.#windows.window;
+    if (this.#has(at, length)) return bytes.subarray(at - base, at - base + length);
+    const into = new Uint8Array(length);
+    await this.#source.readBatch([{ at, into }]);
+    return into;
+  }
+
+  #has(at: number, length: number): boolean {
+    const { bytes, base } = this.#windows.window;
+    return at >= base && at + length <= base + bytes.length;
+  }
+
+  /** Bytes from there to the next footer of a section; undefined where there is none. Places must ascend. */
+  async lengthByFooter(dataAt: number, id: number): Promise<number | undefined> {
+    let position = dataAt;
+    for (;;) {
+      const { bytes, base } = this.#windows.window;
+      if (position < base + bytes.length) {
+        const found = findFooter(bytes, position - base, id);
+        position = base + found.at;
+        if (found.isFound) return position - dataAt;
+      }
+      if (position - dataAt >= VMSTATE_LIMITS.deviceBytesMax) return undefined;
+      if (!(await this.#windows.moveTo(position))) return undefined;
+    }
+  }
 }

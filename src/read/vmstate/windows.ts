@@ -11,6 +11,11 @@ const REST_BYTES = 64 * 1024;
 /** A small file may have a stream of some zeros. */
 const LEAST_BYTES_MAX = 64 * MiB;
 
+/** Bytes of a stream that are read: more than the file can hold is none of it. */
+export function streamBudget({ fileSizeBytes }: VmStateSource): number {
+  return Math.max(LEAST_BYTES_MAX, fileSizeBytes * VMSTATE_LIMITS.bytesForEachOfFile);
+}
+
 /** Moves a window over a stream. */
 export class Windows {
   readonly #source: VmStateSource;
@@ -24,10 +29,7 @@ export class Windows {
     this.#base = from;
     const bytes = Math.max(0, Math.min(READ_BYTES + REST_BYTES, source.mappedBytes - from));
     this.#memory = newIoBytes(bytes);
-    this.#budget = Math.max(
-      LEAST_BYTES_MAX,
-      source.fileSizeBytes * VMSTATE_LIMITS.bytesForEachOfFile,
-    );
+    this.#budget = streamBudget(source);
   }
 
   get window(): Window {

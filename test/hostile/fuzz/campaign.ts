@@ -3,6 +3,7 @@ import type { OpenImage } from '../../../src/index.js';
 import { pick, seededRandom } from '../../support/mutate.js';
 import { Coverage } from './coverage.js';
 import { editEverything } from './edits.js';
+import { gatherEvidence } from './evidence.js';
 import { Faces } from './faces.js';
 import { Meter, type Peaks } from './meter.js';
 import { mutated } from './mutations.js';
@@ -51,7 +52,7 @@ export interface CampaignOptions {
 
 /** Larger fixtures take the time of many small ones. */
 const LARGEST_SEED_BYTES = 1e6;
-/** Command lines that an input is given to, of some twenty. */
+/** Command lines that an input is given to, of some forty. */
 const COMMANDS = 3;
 
 /** One fuzzing campaign; the same seed and number of inputs make the same one. */
@@ -157,7 +158,8 @@ export async function putThrough(
   seed: number,
   meter: Meter,
 ): Promise<OpenImage | undefined> {
-  const { image, check } = await readEverything(specimen, meter);
+  const { image, readable, check } = await readEverything(specimen, meter);
+  await gatherEvidence({ specimen, readable, image, check }, meter);
   await editEverything(specimen, image, check, seededRandom(seed), meter);
   return image;
 }

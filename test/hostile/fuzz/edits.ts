@@ -30,6 +30,7 @@ import { madeOn } from '../../support/plans.js';
 const INFERRED: ReadonlySet<string> = new Set([
   'CLUSTERS_DOUBTED',
   'REFCOUNTS_CONTRADICT',
+  'SHARED_DATA_UNREFERENCED',
   'TABLE_EMPTIED',
   'TABLE_UNREFERENCED',
 ]);
@@ -189,21 +190,28 @@ function judgeChecks(
   if (before === undefined || after === undefined) return;
   const errors = ({ totals }: CheckReport): number => totals.corruptions + totals.checkErrors;
   // What refcounts that were too high hold back looks like a loss once nothing refers to it.
-  const certain = ({ beyondQemu, findings }: CheckReport): number =>
-    beyondQemu.corruptions - findings.filter(({ code }) => INFERRED.has(code)).length;
+  const certain = ({ beyondQemu, findings, codesLeftOut }: CheckReport): number =>
+    beyondQemu.corruptions -
+    findings.filter(({ code }) => INFERRED.has(code)).length -
+    codesLeftOut.reduce((sum, { code, count }) => sum + (INFERRED.has(code) ? count : 0), 0);
   // Leaks past the end of the file are no leaks to a check until the file has grown past them.
   const leaks = Math.max(before.totals.leaks, facts.leakedClusters);
   // What lies past the end counts nowhere, and once the file has grown past it, it does: then it is
   // seen what it lies over, and what it names.
   const hid = (codes: RegExp): boolean =>
     name.startsWith('repair') && before.findings.some(({ code }) => codes.test(code));
+  // A repair counts it, so that nothing else comes to lie there; by these refcounts a check takes the file for one that
+  // was cut off.
+  const cutOff = Number(
+    hid(/_PAST_END$/) && after.findings.some(({ code }) => code === 'FILE_CUT_OFF'),
+  );
   const measures: Record<string, readonly [number, number]> = {
     errors: [errors(before), errors(after)],
     ...(!hid(/^METADATA_PAST_END$/) && {
       'errors and leaks': [errors(before) + leaks, errors(after) + after.totals.leaks],
     }),
     ...(!hid(/^METADATA_PAST_END$|^L1_ENTRY_PAST_END$/) && {
-      'corruptions beyond QEMU': [certain(before), certain(after)],
+      'corruptions beyond QEMU': [certain(before) + cutOff, certain(after)],
     }),
   };
   for (const [what, [had, has]] of Object.entries(measures)) {

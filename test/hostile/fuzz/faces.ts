@@ -42,6 +42,10 @@ export class Faces {
     if (image !== undefined && image.header.diskSizeBytes <= PASSED_OVER_BYTES) {
       all.push(...qsnapCopies(path, copy).map((words) => ({ face: 'qsnap', words })));
       all.push(...qemuImgCopies(path, copy).map((words) => ({ face: 'qsnap-img', words })));
+      // These pass over the disks of all snapshots.
+      if (image.snapshots.every(({ diskSizeBytes }) => diskSizeBytes <= PASSED_OVER_BYTES)) {
+        all.push(...qsnapHashes(path).map((words) => ({ face: 'qsnap', words })));
+      }
     }
     const chosen = some && Array.from({ length: some.count }, () => pick(some.random, all));
     for (const { face, words } of chosen ?? all) {
@@ -80,12 +84,22 @@ function qsnapCommands(
     ['check', '--json', path],
     ['create', '--dry-run', path, 'x'],
     ['repair', '--plan', path],
+    ['dump', path],
+    ['dump', '--json', '--every', path],
+    ['locate', '--host', '0x10000', path],
+    ['locate', '--json', '--guest', '0', '--all', path],
+    ['timeline', path],
+    ['timeline', '--json', path],
+    ['scan', '--min', '0', path],
+    ['scan', '--json', path],
   ];
   if (snapshot !== undefined) {
     const id = `id:${Buffer.from(snapshot.idBytes).toString('utf8')}`;
     commands.push(['show', path, id], ['show', '--json', path, id], ['show', path, 'no such']);
     commands.push(['delete', '--dry-run', path, id], ['rename', '--dry-run', path, id, 'x']);
     commands.push(['apply', '--dry-run', path, id], ['map', path, id]);
+    commands.push(['vmstate', path, id], ['vmstate', '--json', path, id]);
+    commands.push(['vmstate', path, id, 'regs'], ['vmstate', '--text', path, id, 'screen']);
   }
   return commands;
 }
@@ -107,6 +121,15 @@ function qsnapCopies(path: string, copy: string): readonly (readonly string[])[]
     ['compare', path, path],
     ['export', path, '-o', copy],
     ['export', path, '-o', copy, '--format', 'qcow2', '--compress'],
+    ['dehydrate', path, '-o', copy],
+    ['recover', path, '--candidate', '1', '--into', copy],
+  ];
+}
+
+function qsnapHashes(path: string): readonly (readonly string[])[] {
+  return [
+    ['hash', path],
+    ['hash', '--json', '--piecewise', '64K', path],
   ];
 }
 

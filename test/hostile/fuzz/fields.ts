@@ -10,6 +10,7 @@ import {
   SNAPSHOT_EXTRA,
 } from '../../../src/qcow2/spec.js';
 import type { Layout } from '../../../src/base/struct.js';
+import { addVmStates } from './vm-fields.js';
 
 /** A number in the file: big-endian, of 1, 2, 4 or 8 bytes. */
 export interface Field {
@@ -102,6 +103,9 @@ export function fieldsOf(bytes: Uint8Array): FieldMap {
   for (const at of [...l2s].slice(0, 16)) map.table('L2', at, clusterBytes / stride, stride);
   const blocks = map.table('refcount table', file.u64(48), (file.u32(56) * clusterBytes) / 8);
   for (const at of blocks.slice(0, 4)) addBlock(map, at, clusterBytes);
+  addVmStates(bytes, (...field) => {
+    map.add(...field);
+  });
   return map.kinds;
 }
 

@@ -1,10 +1,12 @@
 /** The fuzzer itself: what it must not let pass, it does not let pass. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { QsnapError } from '../../../src/errors.js';
+import { checkImage, openForReading } from '../../../src/index.js';
 import { printable } from '../../../src/internal.js';
 import { seededRandom } from '../../support/mutate.js';
 import { loadFixture } from '../../support/fixture.js';
 import { Coverage } from './coverage.js';
+import { gatherEvidence } from './evidence.js';
 import { fieldsOf } from './fields.js';
 import { Meter, boundsOf } from './meter.js';
 import { mutated } from './mutations.js';
@@ -46,6 +48,21 @@ describe('a use of an image', () => {
   });
 });
 
+test('what evidence tells is judged: a copy without data has what a check says of the image', async () => {
+  const device = new SpecimenDevice(specimen);
+  const readable = await openForReading(device);
+  const check = await checkImage(device);
+  const meter = meterOf();
+  await gatherEvidence({ specimen, readable, image: readable, check }, meter);
+  expect(meter.faults).toEqual([]);
+  const other = { ...check, totals: { ...check.totals, leaks: check.totals.leaks + 1 } };
+  await gatherEvidence({ specimen, readable, image: readable, check: other }, meter);
+  expect(meter.faults).toEqual([
+    expect.stringMatching(/^dehydrateImage: a check says/),
+    expect.stringMatching(/^rehydrateImage: a check says/),
+  ]);
+});
+
 describe('coverage', () => {
   let coverage: Coverage | undefined;
   afterEach(() => {
@@ -74,13 +91,14 @@ describe('mutants', () => {
 
   test('come of every kind of field', () => {
     const kinds = new Set(
-      ['bitmaps', 'luks', 'backing', 'extended-l2-16k', 'five-snapshots'].flatMap((name) => [
-        ...fieldsOf(loadFixture(name)).keys(),
-      ]),
+      ['bitmaps', 'luks', 'backing', 'extended-l2-16k', 'five-snapshots', 'vm-state-v2'].flatMap(
+        (name) => [...fieldsOf(loadFixture(name)).keys()],
+      ),
     );
     const expected = ['header', 'extension', 'active L1', 'inactive L1', 'L2', 'refcount table'];
     expected.push('refcount block', 'snapshot', 'snapshot extra', 'snapshot text', 'backing name');
     expected.push('bitmap', 'bitmap table', 'bitmap name', 'LUKS', 'subcluster bitmap');
+    expected.push('VM section', 'VM RAM', 'VM description');
     for (const kind of expected) expect(kinds).toContain(kind);
   });
 });

@@ -101,7 +101,7 @@ export async function openDisk(
 }
 
 /** The part of a disk that is walked over: all of it, unless it claims to be very large. */
-async function walkedBytes(image: Image, disk: GuestDisk): Promise<number> {
+export async function walkedBytes(image: Image, disk: GuestDisk): Promise<number> {
   const { l2CoverageBytes } = image.geometry;
   return Math.min(await disk.sizeBytes(), L2_VISITS * l2CoverageBytes);
 }
@@ -120,6 +120,8 @@ export async function contentOf(disk: GuestDisk): Promise<Content> {
 
 export interface ReadResults {
   readonly image: OpenImage | undefined;
+  /** The image as far as it can be read. */
+  readonly readable: ReadableImage | undefined;
   readonly check: CheckReport | undefined;
 }
 
@@ -134,17 +136,17 @@ export async function readEverything(specimen: Specimen, meter: Meter): Promise<
   const readable = await meter.use('openForReading', () => openForReading(device));
   if (readable !== undefined) await salvageDisks(readable, meter);
   const image = await meter.use('open', () => openImage(device));
-  if (image === undefined) return { image, check };
+  if (image === undefined) return { image, readable, check };
   tell(image, meter);
   await meter.use('snapshotsEqualToActive', () => snapshotsEqualToActive(image));
   await meter.use('computeUnsavedChanges', () => computeUnsavedChanges(image));
   await readDisks(image, meter);
   await measure(image, meter);
   if (device.isWritten) meter.fault('reads', 'something was written');
-  return { image, check };
+  return { image, readable, check };
 }
 
-function judgeText(name: string, text: string, meter: Meter): void {
+export function judgeText(name: string, text: string, meter: Meter): void {
   if (RAW.test(text)) meter.fault(name, `prints raw ${JSON.stringify(text)}`);
 }
 
@@ -223,7 +225,7 @@ async function mapOf(image: Image, disk: GuestDisk): Promise<number> {
 }
 
 /** Only disks of which a walk sees all, and with data that is soon copied. */
-async function isShort(image: Image, disk: GuestDisk): Promise<boolean> {
+export async function isShort(image: Image, disk: GuestDisk): Promise<boolean> {
   const size = await disk.sizeBytes();
   if (size > (await walkedBytes(image, disk))) return false;
   return (await mapOf(image, disk)) <= 4 * READ_BYTES;

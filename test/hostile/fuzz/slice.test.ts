@@ -4,7 +4,7 @@ import { Campaign } from './campaign.js';
 
 const SEED = Number(process.env['QSNAP_SEED'] ?? 4);
 /** Beyond the seeds themselves. `npm run fuzz` goes on for as long as it is told to. */
-const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 40);
+const MUTANTS = Number(process.env['QSNAP_MUTANTS'] ?? 30);
 /** Small ones, so that the slice stays short. */
 const LARGEST_SEED_BYTES = 100_000;
 
