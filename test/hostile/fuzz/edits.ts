@@ -11,6 +11,7 @@ import {
   planDelete,
   planRename,
   planResize,
+  planStrip,
   proposeRepair,
   saveUndo,
   type CheckReport,
@@ -83,6 +84,13 @@ const EDITS: readonly Edit[] = [
     name: 'rename the last',
     needs: 1,
     plan: (image) => planRename(image, image.snapshots.at(-1)!, NEW.name),
+    where: same,
+  },
+  { name: 'strip', needs: 0, plan: (image) => planStrip(image), where: same },
+  {
+    name: 'strip all VM states',
+    needs: 1,
+    plan: (image) => planStrip(image, { snapshots: image.snapshots, whole: true }),
     where: same,
   },
   {
