@@ -2,7 +2,8 @@ import { QsnapError } from '../../errors.js';
 import { hex } from '../../base/words.js';
 import type { OpenImage } from '../../image/image.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
-import { mapMemory, type MemoryMap } from '../../vmstate/memory-map.js';
+import { visibleRanges } from '../../vmstate/legacy-area.js';
+import { mapMemory, type MemoryMap, type MemoryRange } from '../../vmstate/memory-map.js';
 import { rawMemoryFile, type Placement } from '../../vmstate/memory-files.js';
 import { registersOf, type CpuRegisters } from '../../vmstate/registers.js';
 import type { RamBlock } from '../../vmstate/stream.js';
@@ -14,6 +15,13 @@ import { readDevice, surveyVmState, type VmStateSurvey } from './survey.js';
 
 /** Bytes of memory that are read at a time. */
 export const MEMORY_READ_BYTES_MAX = 256 * 2 ** 20;
+
+/** Where bridges have their PAM registers among those of PCI. */
+const PAM_PLACES = [
+  ['/I440FX', 0x59],
+  ['/mch', 0x90],
+] as const;
+const PAM_BYTES = 7;
 
 /** What a video device shows. */
 export type Screen =
@@ -56,7 +64,9 @@ export class VmState {
     const machine = configuration?.machine;
     const video = await this.#videoAddress();
     const cmos = clock?.bytesOf('cmos_data');
-    return mapMemory(blocks, { machine, cmos, video, lowBytes });
+    const mapped = mapMemory(blocks, { machine, cmos, video, lowBytes });
+    const pam = await this.#shadowRegisters();
+    return { ...mapped, visible: visibleRanges(mapped.ranges, blocks, { machine, pam }) };
   }
 
   /**
@@ -140,6 +150,18 @@ export class VmState {
     await this.source.close();
   }
 
+  /** Which firmware the host bridge of an i440FX or a Q35 has put RAM in the place of. */
+  async #shadowRegisters(): Promise<Uint8Array | undefined> {
+    for (const [bridge, at] of PAM_PLACES) {
+      const data = await readDevice(this.source, this.survey, bridge);
+      const config = data?.bytesOf('parent_obj/config[0]') ?? data?.bytesOf('parent_obj/config');
+      if (config !== undefined && config.length >= at + PAM_BYTES) {
+        return config.subarray(at, at + PAM_BYTES);
+      }
+    }
+    return undefined;
+  }
+
   /** The first region of a VGA device of PCI is its memory, once firmware has placed it and switched it on. */
   async #videoAddress(): Promise<{ block: RamBlock; address: number } | undefined> {
     const block = this.survey.blocks.find(({ name }) => name.endsWith('/vga.vram'));
@@ -203,20 +225,26 @@ export async function openVmState(
  * @throws QsnapError RANGE_INVALID where some of them are no RAM.
  */
 export function placesAt(map: MemoryMap, address: number, length: number): readonly Placement[] {
-  const end = address + length;
-  const places = map.ranges.flatMap((range) => {
+  // RAM that nobody but the processor's own mode sees is better than none.
+  for (const ranges of [map.visible, map.ranges]) {
+    const places = placesIn(ranges, address, address + length);
+    if (places.reduce((sum, { bytes }) => sum + bytes, 0) === length) return places;
+  }
+  const end = hex(address + length);
+  throw new QsnapError('RANGE_INVALID', `${hex(address)} to ${end} is not all memory`, {
+    expected: map.ranges
+      .map((one) => `${hex(one.address)} to ${hex(one.address + one.bytes)}`)
+      .join(', '),
+  });
+}
+
+function placesIn(ranges: readonly MemoryRange[], address: number, end: number): Placement[] {
+  return ranges.flatMap((range) => {
     const from = Math.max(address, range.address);
     const to = Math.min(end, range.address + range.bytes);
     if (from >= to) return [];
     const offset = range.offset + from - range.address;
     return [{ block: range.block, offset, bytes: to - from, fileAt: from - address }];
-  });
-  const covered = places.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (covered === length) return places;
-  throw new QsnapError('RANGE_INVALID', `${hex(address)} to ${hex(end)} is not all memory`, {
-    expected: map.ranges
-      .map((one) => `${hex(one.address)} to ${hex(one.address + one.bytes)}`)
-      .join(', '),
   });
 }
 
