@@ -5,7 +5,7 @@
 import { copyFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parsed, qsnap } from '../cli/qsnap/harness.js';
 import { memoryDirectory } from '../support/directories.js';
 import { layoutOf, readGuest, snapshotsOf } from '../support/image-builder.js';
@@ -22,12 +22,14 @@ const SHAPES = {
 
 /** The file's node has no `discard`, as it is unless somebody says more: what is freed stays where it was. */
 function machineWith(image: string, ...more: readonly string[]): Machine {
-  return new Machine([
+  const machine = new Machine([
     ...['-M', 'pc', '-m', '32', '-vga', 'std', ...more],
     ...['-blockdev', `driver=file,filename=${image},node-name=file`],
     ...['-blockdev', 'driver=qcow2,file=file,node-name=disk'],
     ...['-device', 'virtio-blk-pci,drive=disk,id=dev,bootindex=0'],
   ]);
+  onTestFinished(() => machine.end());
+  return machine;
 }
 
 interface Deleted {
@@ -45,7 +47,9 @@ async function deletedByMachine(folder: string, shape: string): Promise<Deleted>
   const before = path.join(folder, 'before.qcow2');
   const machine = machineWith(image);
   const write = (pattern: string): Promise<void> => {
-    return machine.tell(`qemu-io -d dev "write -q -P ${pattern}"`);
+    return machine.tell(
+      `qemu-io -d /machine/peripheral/dev/virtio-backend "write -q -P ${pattern}"`,
+    );
   };
   await machine.untilHalted();
   await machine.run('stop');

@@ -26,6 +26,13 @@ const SMALL: readonly Kind[] = [
     cpus: 2,
   },
   {
+    name: 'pc without a screen',
+    options: ['-M', 'pc', '-m', '24'],
+    devices: ['-device', 'virtio-blk-pci,drive=d'],
+    memoryBytes: 24 * MiB,
+    cpus: 1,
+  },
+  {
     name: 'microvm',
     options: ['-M', 'microvm', '-m', '32'],
     devices: DEVICES_OF_MICROVM,
