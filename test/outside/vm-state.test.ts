@@ -105,8 +105,13 @@ describeUnless(lackOfFirmware(), 'QSNAP_REQUIRE_MACHINES', 'VM state of machines
           const head = Buffer.from(file.heads[0]!.bytes);
           const theirs = beginningOf(saved.core, head.length);
           expect(coreOf(head)).toEqual(coreOf(theirs));
+          // QEMU says that the first header has 8 bytes; it has 64.
+          theirs.writeUInt16LE(64, 52);
+          expect(Buffer.compare(head, theirs)).toBe(0);
           expect(file.fileBytes).toBe(statSync(saved.core).size);
           await compareMemory(state, file, saved.core);
+          const { bytes: tail } = file.heads[1]!;
+          expect(Buffer.compare(endOf(saved.core, tail.length), tail)).toBe(0);
         });
       });
 
