@@ -11,17 +11,11 @@ import { pixelPicture, screenBytes, screenMode, textScreen } from '../../vmstate
 import { FONT_PLANE_BYTES, textPicture, type Picture } from '../../vmstate/text-picture.js';
 import { memoryPages, placedRuns } from './memory-pages.js';
 import { openVmStateSource, type VmStateOptions, type VmStateSource } from './source.js';
+import { shadowRegisters, videoAddress } from './pci-registers.js';
 import { readDevice, surveyVmState, type VmStateSurvey } from './survey.js';
 
 /** Bytes of memory that are read at a time. */
 export const MEMORY_READ_BYTES_MAX = 256 * 2 ** 20;
-
-/** Where bridges have their PAM registers among those of PCI. */
-const PAM_PLACES = [
-  ['/I440FX', 0x59],
-  ['/mch', 0x90],
-] as const;
-const PAM_BYTES = 7;
 
 /** What a video device shows. */
 export type Screen =
@@ -62,10 +56,10 @@ export class VmState {
     const { blocks, configuration } = this.survey;
     const clock = await readDevice(this.source, this.survey, 'mc146818rtc');
     const machine = configuration?.machine;
-    const video = await this.#videoAddress();
+    const video = await videoAddress(this.source, this.survey);
     const cmos = clock?.bytesOf('cmos_data');
     const mapped = mapMemory(blocks, { machine, cmos, video, lowBytes });
-    const pam = await this.#shadowRegisters();
+    const pam = await shadowRegisters(this.source, this.survey);
     return { ...mapped, visible: visibleRanges(mapped.ranges, blocks, { machine, pam }) };
   }
 
@@ -148,30 +142,6 @@ export class VmState {
 
   async close(): Promise<void> {
     await this.source.close();
-  }
-
-  /** Which firmware the host bridge of an i440FX or a Q35 has put RAM in the place of. */
-  async #shadowRegisters(): Promise<Uint8Array | undefined> {
-    for (const [bridge, at] of PAM_PLACES) {
-      const data = await readDevice(this.source, this.survey, bridge);
-      const config = data?.bytesOf('parent_obj/config[0]') ?? data?.bytesOf('parent_obj/config');
-      if (config !== undefined && config.length >= at + PAM_BYTES) {
-        return config.subarray(at, at + PAM_BYTES);
-      }
-    }
-    return undefined;
-  }
-
-  /** The first region of a VGA device of PCI is its memory, once firmware has placed it and switched it on. */
-  async #videoAddress(): Promise<{ block: RamBlock; address: number } | undefined> {
-    const block = this.survey.blocks.find(({ name }) => name.endsWith('/vga.vram'));
-    const vga = await readDevice(this.source, this.survey, '/vga');
-    const config = vga?.bytesOf('dev/config[0]') ?? vga?.bytesOf('dev/config');
-    if (block === undefined || config === undefined || config.length < 0x14) return undefined;
-    const view = new DataView(config.buffer, config.byteOffset, config.length);
-    const answersMemory = (view.getUint16(4, true) & 2) !== 0;
-    const address = (view.getUint32(0x10, true) & ~0xf) >>> 0;
-    return answersMemory && address !== 0 ? { block, address } : undefined;
   }
 }
 
