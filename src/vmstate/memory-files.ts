@@ -1,5 +1,5 @@
 import { elfHead } from './elf-core.js';
-import { withoutVgaWindow, type MemoryMap, type MemoryRange } from './memory-map.js';
+import type { MemoryMap, MemoryRange } from './memory-map.js';
 import type { CpuRegisters } from './registers.js';
 import type { RamBlock } from './stream.js';
 
@@ -54,8 +54,8 @@ export function rawMemoryFile(blocks: readonly RamBlock[]): MemoryFile {
  * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
  * ```
  */
-export function paddedMemoryFile({ ranges }: MemoryMap): MemoryFile {
-  const placements = withoutVgaWindow(ranges).map(({ address, ...range }) => {
+export function paddedMemoryFile({ visible }: MemoryMap): MemoryFile {
+  const placements = visible.map(({ address, ...range }) => {
     return { ...placementOf(range), fileAt: address };
   });
   const last = placements.at(-1);
@@ -72,10 +72,10 @@ export function paddedMemoryFile({ ranges }: MemoryMap): MemoryFile {
  * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
  * ```
  */
-export function limeMemoryFile({ ranges }: MemoryMap): MemoryFile {
+export function limeMemoryFile({ visible }: MemoryMap): MemoryFile {
   let at = 0;
   const heads: { at: number; bytes: Uint8Array }[] = [];
-  const placements = withoutVgaWindow(ranges).map((range) => {
+  const placements = visible.map((range) => {
     const bytes = new Uint8Array(LIME_HEAD_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, LIME_MAGIC, true);
@@ -100,8 +100,8 @@ export function limeMemoryFile({ ranges }: MemoryMap): MemoryFile {
  * for await (const placed of state.memory(memoryFile.placements)) console.log(placed.length);
  * ```
  */
-export function elfMemoryFile({ ranges }: MemoryMap, cpus: readonly CpuRegisters[]): MemoryFile {
-  const segments = withoutVgaWindow(ranges).map(({ address, ...range }) => {
+export function elfMemoryFile({ visible }: MemoryMap, cpus: readonly CpuRegisters[]): MemoryFile {
+  const segments = visible.map(({ address, ...range }) => {
     return { ...placementOf(range), address };
   });
   const { head, tail, memoryAt } = elfHead(segments, cpus);

@@ -12,7 +12,13 @@ export interface MemoryRange {
 }
 
 /** Where RAM blocks lie in the guest's address space. */
-export interface MemoryMap {
+export interface MemoryMap extends MappedBlocks {
+  /** As the guest reads them: without what VGA hides, and with firmware where it lies over RAM. */
+  readonly visible: readonly MemoryRange[];
+}
+
+/** The same, whatever may lie over them below 1 MiB. */
+export interface MappedBlocks {
   /** Blocks of the main RAM, in the order of their addresses. */
   readonly main: readonly RamBlock[];
   /** Ascending, without overlaps. */
@@ -34,8 +40,6 @@ export interface MapFacts {
 
 /** The first address that devices have no part of. */
 export const HIGH_RAM_AT = 4 * GiB;
-/** What main RAM has at these addresses is hidden by the window of VGA: only the processor's own mode sees it. */
-export const VGA_WINDOW = { from: 0xa0000, to: 0xc0000 } as const;
 /** QEMU's slot for the first memory module begins at a multiple of it. */
 const DIMM_ALIGNMENT = GiB;
 const SUBSETS_MAX = 12;
@@ -44,7 +48,7 @@ const SUBSETS_MAX = 12;
  * Tells where the RAM of a PC lies. The stream has no addresses: main RAM is split below 4 GiB as the machine's clock
  * memory says; firmware ends at 4 GiB. Source: QEMU's `hw/i386/pc.c`.
  */
-export function mapMemory(blocks: readonly RamBlock[], facts: MapFacts): MemoryMap {
+export function mapMemory(blocks: readonly RamBlock[], facts: MapFacts): MappedBlocks {
   const doubts: string[] = [];
   const above = facts.cmos && cmosAbove(facts.cmos);
   const total = facts.cmos && cmosLow(facts.cmos) + above!;
@@ -175,22 +179,5 @@ function dimms(blocks: readonly RamBlock[], from: number, doubts: string[]): Mem
     const address = Math.ceil(end / DIMM_ALIGNMENT) * DIMM_ALIGNMENT;
     end = address + block.bytes;
     return { address, block, offset: 0, bytes: block.bytes, kind: 'dimm' };
-  });
-}
-
-/** Ranges without what the window of VGA hides: what the guest, and a dump by QEMU, have there. */
-export function withoutVgaWindow(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
-  return ranges.flatMap((range) => {
-    const { from, to } = VGA_WINDOW;
-    const end = range.address + range.bytes;
-    if (range.address >= to || end <= from) return [range];
-    const parts: MemoryRange[] = [];
-    if (range.address < from) parts.push({ ...range, bytes: from - range.address });
-    if (end > to) {
-      const skipped = to - range.address;
-      const behind = { address: to, offset: range.offset + skipped, bytes: end - to };
-      parts.push({ ...range, ...behind });
-    }
-    return parts;
   });
 }

@@ -7,11 +7,20 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { qemuImg } from './qemu.js';
 
+/** The program that machines run in. `QSNAP_QEMU_SYSTEM` names that of another version. */
+const QEMU_SYSTEM = process.env['QSNAP_QEMU_SYSTEM'] ?? 'qemu-system-x86_64';
+
 /** Why no machine with firmware can be run here; undefined if one can. */
 export function lackOfFirmware(): string | undefined {
-  const ran = spawnSync('qemu-system-x86_64', ['--version'], { stdio: 'ignore' });
-  if (ran.status === 0) return undefined;
-  return 'qemu-system-x86_64 is not installed (Debian: apt install qemu-system-x86 seabios)';
+  if (majorVersion() !== undefined) return undefined;
+  return `${QEMU_SYSTEM} can not be run (Debian: apt install qemu-system-x86 seabios)`;
+}
+
+/** Of QEMU, such as 7; undefined where it can't be run. */
+export function majorVersion(): number | undefined {
+  const ran = spawnSync(QEMU_SYSTEM, ['--version'], { encoding: 'utf8' });
+  const found = /version (\d+)\./.exec(ran.stdout ?? '');
+  return ran.status === 0 && found !== null ? Number(found[1]) : undefined;
 }
 
 /**
@@ -51,6 +60,18 @@ const BOOT_SECTOR = [
   '0000000000000000ffff0000009aaf00ffff00000092cf001700507d0000',
 ].join('');
 
+/** A kind of machine. */
+export interface MachineKind {
+  /** Such as its type and its memory. */
+  readonly options: readonly string[];
+  /** Devices that show the screen and have the drive `d`. Default: those of a PC. */
+  readonly devices?: readonly string[];
+  /** How much of the address space is saved, from 0 on. */
+  readonly memoryBytes: number;
+  /** Pages are saved at fixed places. */
+  readonly isMappedRam?: boolean;
+}
+
 /** What QEMU says of a stopped machine. */
 export interface SavedMachine {
   /** With the snapshot `saved`. */
@@ -58,58 +79,73 @@ export interface SavedMachine {
   readonly registers: string;
   /** Core file of `dump-guest-memory`. */
   readonly core: string;
-  /** `screendump` as PPM. */
-  readonly screen: string;
+  /** `screendump` as PPM; undefined: it has no screen. */
+  readonly screen: string | undefined;
   /** The first bytes of the address space, by `pmemsave`. */
   readonly memory: string;
 }
 
-/** Boots a machine, waits for it to halt, stops and saves it. */
-export async function saveMachine(
-  directory: string,
-  options: readonly string[],
-  memoryBytes: number,
-): Promise<SavedMachine> {
+const DEVICES_OF_PC = ['-vga', 'std', '-device', 'virtio-blk-pci,drive=d,id=disk,bootindex=0'];
+
+/**
+ * Makes an image of 1 MiB with the boot sector.
+ *
+ * @param shape options of qemu-img, such as `cluster_size=4k`.
+ */
+export async function bootableImage(directory: string, shape = 'compat=1.1'): Promise<string> {
   const image = path.join(directory, 'vm.qcow2');
   const raw = path.join(directory, 'boot.raw');
   const disk = Buffer.alloc(2 ** 20);
   disk.write(BOOT_SECTOR, 0, 'hex');
   disk.set([0x55, 0xaa], 510);
   writeFileSync(raw, disk);
-  await qemuImg(['convert', '-f', 'raw', '-O', 'qcow2', raw, image]);
-  const machine = new Machine([
-    ...['-nodefaults', '-display', 'none', '-accel', 'tcg', '-qmp', 'stdio', '-vga', 'std'],
-    ...['-drive', `file=${image},format=qcow2,if=none,id=d`],
-    ...['-device', 'virtio-blk-pci,drive=d,bootindex=0', ...options],
-  ]);
+  await qemuImg(['convert', '-f', 'raw', '-O', 'qcow2', '-o', shape, raw, image]);
+  return image;
+}
+
+/** Boots a machine, waits for it to halt, stops and saves it. */
+export async function saveMachine(directory: string, kind: MachineKind): Promise<SavedMachine> {
+  const image = await bootableImage(directory);
+  const devices = kind.devices ?? DEVICES_OF_PC;
+  const drive = ['-drive', `file=${image},format=qcow2,if=none,id=d`];
+  const machine = new Machine([...drive, ...devices, ...kind.options]);
   try {
-    await machine.run('qmp_capabilities');
     await machine.untilHalted();
     await machine.run('stop');
     const file = (name: string): string => path.join(directory, name);
     const registers = await machine.monitor('info registers -a');
-    const said = await machine.monitor('savevm saved');
-    if (said.trim() !== '') throw new Error(said);
+    if (kind.isMappedRam === true) await machine.tell('migrate_set_capability mapped-ram on');
+    await machine.tell('savevm saved');
     await machine.run('dump-guest-memory', { paging: false, protocol: `file:${file('core')}` });
-    await machine.run('screendump', { filename: file('screen.ppm') });
-    await machine.run('pmemsave', { val: 0, size: memoryBytes, filename: file('memory') });
-    const [core, screen, memory] = [file('core'), file('screen.ppm'), file('memory')];
-    return { image, registers, core, screen, memory };
+    const screen = devices.includes('-vga') ? file('screen.ppm') : undefined;
+    if (screen !== undefined) await machine.run('screendump', { filename: screen });
+    const size = kind.memoryBytes;
+    await machine.run('pmemsave', { val: 0, size, filename: file('memory') });
+    return { image, registers, core: file('core'), screen, memory: file('memory') };
   } finally {
     await machine.end();
   }
 }
 
-class Machine {
+/** A running machine, by its monitors. */
+export class Machine {
   readonly #child;
   readonly #lines;
+  #isGreeted = false;
 
   constructor(options: readonly string[]) {
-    this.#child = spawn('qemu-system-x86_64', options, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const usual = ['-nodefaults', '-display', 'none', '-accel', 'tcg', '-qmp', 'stdio'];
+    this.#child = spawn(QEMU_SYSTEM, [...usual, ...options], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
   async run(command: string, args: object = {}): Promise<unknown> {
+    if (!this.#isGreeted) {
+      this.#isGreeted = true;
+      await this.run('qmp_capabilities');
+    }
     this.#child.stdin.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
     for (;;) {
       const line = await this.#lines.next();
@@ -124,6 +160,12 @@ class Machine {
     return String(await this.run('human-monitor-command', { 'command-line': line }));
   }
 
+  /** A command that says nothing unless it fails. */
+  async tell(line: string): Promise<void> {
+    const said = await this.monitor(line);
+    if (said.trim() !== '') throw new Error(`${line}: ${said}`);
+  }
+
   /** The boot sector's last instruction has r15 = 0xf00d. */
   async untilHalted(): Promise<void> {
     for (let tries = 0; tries < 600; tries += 1) {
@@ -132,6 +174,13 @@ class Machine {
       await wait(100);
     }
     throw new Error('the machine does not come to its end');
+  }
+
+  /** Lets it write what it has not written yet, and waits until it is gone. */
+  async quit(): Promise<void> {
+    const gone = once(this.#child, 'exit');
+    await this.run('quit');
+    await gone;
   }
 
   async end(): Promise<void> {

@@ -2,7 +2,8 @@ import { QsnapError } from '../../errors.js';
 import { hex } from '../../base/words.js';
 import type { OpenImage } from '../../image/image.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
-import { mapMemory, type MemoryMap } from '../../vmstate/memory-map.js';
+import { visibleRanges } from '../../vmstate/legacy-area.js';
+import { mapMemory, type MemoryMap, type MemoryRange } from '../../vmstate/memory-map.js';
 import { rawMemoryFile, type Placement } from '../../vmstate/memory-files.js';
 import { registersOf, type CpuRegisters } from '../../vmstate/registers.js';
 import { VMSTATE_LIMITS } from '../../vmstate/limits.js';
@@ -11,6 +12,7 @@ import { pixelPicture, screenBytes, screenMode, textScreen } from '../../vmstate
 import { FONT_PLANE_BYTES, textPicture, type Picture } from '../../vmstate/text-picture.js';
 import { byBlock, memoryPages, placedRuns } from './memory-pages.js';
 import { openVmStateSource, type VmStateOptions, type VmStateSource } from './source.js';
+import { shadowRegisters, videoAddress } from './pci-registers.js';
 import { readDevice, readSection, surveyVmState, type VmStateSurvey } from './survey.js';
 
 /** Bytes of memory that are read at a time. */
@@ -55,9 +57,11 @@ export class VmState {
     const { blocks, configuration } = this.survey;
     const clock = await readDevice(this.source, this.survey, 'mc146818rtc');
     const machine = configuration?.machine;
-    const video = await this.#videoAddress();
+    const video = await videoAddress(this.source, this.survey);
     const cmos = clock?.bytesOf('cmos_data');
-    return mapMemory(blocks, { machine, cmos, video, lowBytes });
+    const mapped = mapMemory(blocks, { machine, cmos, video, lowBytes });
+    const pam = await shadowRegisters(this.source, this.survey);
+    return { ...mapped, visible: visibleRanges(mapped.ranges, blocks, { machine, pam }) };
   }
 
   /**
@@ -159,18 +163,6 @@ export class VmState {
   async close(): Promise<void> {
     await this.source.close();
   }
-
-  /** The first region of a VGA device of PCI is its memory, once firmware has placed it and switched it on. */
-  async #videoAddress(): Promise<{ block: RamBlock; address: number } | undefined> {
-    const block = this.survey.blocks.find(({ name }) => name.endsWith('/vga.vram'));
-    const vga = await readDevice(this.source, this.survey, '/vga');
-    const config = vga?.bytesOf('dev/config[0]') ?? vga?.bytesOf('dev/config');
-    if (block === undefined || config === undefined || config.length < 0x14) return undefined;
-    const view = new DataView(config.buffer, config.byteOffset, config.length);
-    const answersMemory = (view.getUint16(4, true) & 2) !== 0;
-    const address = (view.getUint32(0x10, true) & ~0xf) >>> 0;
-    return answersMemory && address !== 0 ? { block, address } : undefined;
-  }
 }
 
 function noScreen(reason: string): QsnapError {
@@ -223,20 +215,26 @@ export async function openVmState(
  * @throws QsnapError RANGE_INVALID where some of them are no RAM.
  */
 export function placesAt(map: MemoryMap, address: number, length: number): readonly Placement[] {
-  const end = address + length;
-  const places = map.ranges.flatMap((range) => {
+  // RAM that nobody but the processor's own mode sees is better than none.
+  for (const ranges of [map.visible, map.ranges]) {
+    const places = placesIn(ranges, address, address + length);
+    if (places.reduce((sum, { bytes }) => sum + bytes, 0) === length) return places;
+  }
+  const end = hex(address + length);
+  throw new QsnapError('RANGE_INVALID', `${hex(address)} to ${end} is not all memory`, {
+    expected: map.ranges
+      .map((one) => `${hex(one.address)} to ${hex(one.address + one.bytes)}`)
+      .join(', '),
+  });
+}
+
+function placesIn(ranges: readonly MemoryRange[], address: number, end: number): Placement[] {
+  return ranges.flatMap((range) => {
     const from = Math.max(address, range.address);
     const to = Math.min(end, range.address + range.bytes);
     if (from >= to) return [];
     const offset = range.offset + from - range.address;
     return [{ block: range.block, offset, bytes: to - from, fileAt: from - address }];
-  });
-  const covered = places.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (covered === length) return places;
-  throw new QsnapError('RANGE_INVALID', `${hex(address)} to ${hex(end)} is not all memory`, {
-    expected: map.ranges
-      .map((one) => `${hex(one.address)} to ${hex(one.address + one.bytes)}`)
-      .join(', '),
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mapMemory, withoutVgaWindow } from '../../../src/vmstate/memory-map.js';
+import { mapMemory } from '../../../src/vmstate/memory-map.js';
 import type { RamBlock } from '../../../src/vmstate/stream.js';
 
 const GiB = 2 ** 30;
@@ -138,17 +138,4 @@ test.each(CASES)('where RAM lies: $what', ({ blocks, cmos, machine, lowBytes, ra
     map.ranges.map(({ address, block, offset, bytes }) => [address, block.name, offset, bytes]),
   ).toEqual(ranges);
   expect(map.doubts).toHaveLength(doubts ?? 0);
-});
-
-test('what the window of VGA hides is left out, and nothing else', () => {
-  const map = mapMemory(blocksOf(['pc.ram', 32 * MiB]), {
-    cmos: cmosOf(32 * MiB, 0),
-    machine: undefined,
-    video: undefined,
-  });
-  const ranges = withoutVgaWindow(map.ranges);
-  expect(ranges.map(({ address, offset, bytes }) => [address, offset, bytes])).toEqual([
-    [0, 0, 0xa0000],
-    [0xc0000, 0xc0000, 32 * MiB - 0xc0000],
-  ]);
 });

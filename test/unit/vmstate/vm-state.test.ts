@@ -55,14 +55,14 @@ test('a machine that QEMU saved: registers, memory and what a core file has of b
   await expect(state.screen()).rejects.toMatchObject({ code: 'VM_STATE_NOT_FOUND' });
   const elf = elfMemoryFile(map, cpus);
   const head = new DataView(elf.heads[0]!.bytes.buffer);
-  // A note and three segments; rip is the 17th word of the notes' first registers.
-  expect(head.getUint16(56, true)).toBe(4);
-  const notesAt = 192 + 4 * 56;
+  // A note and six segments; rip is the 17th word of the notes' first registers.
+  expect(head.getUint16(56, true)).toBe(7);
+  const notesAt = 192 + 7 * 56;
   expect(head.getBigUint64(notesAt + 20 + 112 + 16 * 8, true)).toBe(0xfff1n);
-  const memory = rawMemoryFile([ram!]).fileBytes - 0x20000 + bios!.bytes;
+  const memory = rawMemoryFile([ram!]).fileBytes + bios!.bytes;
   expect(elf.fileBytes).toBe(elf.heads[0]!.bytes.length + memory + 11);
   expect(paddedMemoryFile(map).fileBytes).toBe(2 ** 32);
-  expect(limeMemoryFile(map).fileBytes).toBe(3 * 32 + memory);
+  expect(limeMemoryFile(map).fileBytes).toBe(6 * 32 + memory);
   await state.close();
 });
 
