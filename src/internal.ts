@@ -8,6 +8,7 @@ export { ForeignJson } from './base/foreign-json.js';
 export { printedBytes } from './base/printed.js';
 export { hexOfBytes, printable, printableText, utf8Text } from './base/text.js';
 export { newIoBytes } from './base/io-bytes.js';
+export { readAhead } from './io/read-ahead.js';
 export { tailOf } from './io/view.js';
 export { urlLabel } from './io/url-label.js';
 export type { Fetch } from './io/http-range.js';

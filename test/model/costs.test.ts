@@ -129,8 +129,8 @@ describe('an edit asks the medium for', () => {
         "punches": 0,
         "readKiB": 238,
         "reads": 11,
-        "writes": 5,
-        "writtenKiB": 12.140625,
+        "writes": 2,
+        "writtenKiB": 0.140625,
       }
     `);
   });

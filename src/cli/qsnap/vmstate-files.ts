@@ -10,7 +10,7 @@ import {
   type Screen,
   type VmState,
 } from '../../index.js';
-import { isZero, printableText, throwIfAborted } from '../../internal.js';
+import { isZero, newIoBytes, printableText, readAhead, throwIfAborted } from '../../internal.js';
 import { createOutputFile, type OutputFile, type OutputFileOptions } from '../../node/index.js';
 import type { OpenedState } from './vmstate-opened.js';
 import { printWarning, type Context } from './context.js';
@@ -37,7 +37,7 @@ export async function writeStream(opened: OpenedState, output: VmStateOutput): P
   }
   return withOutput(opened, output, async ({ device }) => {
     await device.truncate(bytes);
-    for await (const piece of streamPieces(opened, bytes)) {
+    for await (const piece of readAhead(streamPieces(opened, bytes))) {
       // Between the pages of mapped-ram there are long stretches of nothing.
       if (!isZero(piece.bytes)) await device.writeBatch([piece]);
     }
@@ -45,13 +45,15 @@ export async function writeStream(opened: OpenedState, output: VmStateOutput): P
   });
 }
 
+/** A piece is valid up to the next but one. */
 async function* streamPieces(
   { state, signal }: OpenedState,
   end: number,
 ): AsyncGenerator<{ at: number; bytes: Uint8Array }> {
-  const memory = new Uint8Array(COPY_BYTES);
+  const memories = [newIoBytes(COPY_BYTES), newIoBytes(COPY_BYTES)] as const;
   for (let at = 0; at < end; at += COPY_BYTES) {
     throwIfAborted(signal, 'the copy');
+    const memory = memories[(at / COPY_BYTES) & 1]!;
     const bytes = memory.subarray(0, Math.min(COPY_BYTES, end - at));
     await state.source.readBatch([{ at, into: bytes }]);
     yield { at, bytes };
@@ -93,7 +95,7 @@ export async function writeMemory(
   return withOutput(opened, output, async ({ device }) => {
     await device.truncate(file.fileBytes);
     await device.writeBatch(file.heads);
-    for await (const placed of state.memory(file.placements)) {
+    for await (const placed of readAhead(state.memory(file.placements))) {
       throwIfAborted(signal, 'the copy');
       if (placed.length > 0) await device.writeBatch(placed);
     }

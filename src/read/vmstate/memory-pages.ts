@@ -26,7 +26,7 @@ const ZLIB_HEAD_BYTES = 2;
 
 /**
  * The pages of a VM state that are not zeros, in the order of the stream, in batches. Their bytes are valid up to the
- * next batch. Where the stream can't be parsed any more, it ends: `surveyVmState` tells why.
+ * next batch but one, so that one is read while the one before is written. Where the stream can't be parsed any more, it ends: `surveyVmState` tells why.
  *
  * @param wanted whether pages of a block are asked for.
  * @throws QsnapError VM_STATE_INVALID for a compressed page that can't be unpacked; UNSUPPORTED_COMPRESSION.
@@ -47,10 +47,13 @@ export async function* memoryPages(
       yield await unpacked(taken.packed.slice(i, i + PACKED_PAGES), decompressor);
     }
   }
-  const memory = new Uint8Array(parser.blocks.some(({ mapped }) => mapped) ? MAPPED_BYTES : 0);
+  const memories: Uint8Array[] = [];
+  let turn = 0;
   const runs = mappedRuns(source, parser.blocks.filter(wanted));
   for await (const { block, offset, at, length } of runs) {
     for (let done = 0; done < length; done += MAPPED_BYTES) {
+      const memory = (memories[turn] ??= new Uint8Array(MAPPED_BYTES));
+      turn = 1 - turn;
       const bytes = memory.subarray(0, Math.min(MAPPED_BYTES, length - done));
       await source.readBatch([{ at: at + done, into: bytes }]);
       yield [{ block, offset: offset + done, bytes }];

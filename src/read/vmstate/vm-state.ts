@@ -97,7 +97,7 @@ export class VmState {
 
   /**
    * What memory has for these places, in the order of the stream. What nothing comes for is zeros. The bytes are valid up
-   * to the next batch.
+   * to the next batch but one.
    */
   async *memory(placements: readonly Placement[]): AsyncGenerator<readonly PlacedBytes[]> {
     const placementsOf = byBlock(placements);

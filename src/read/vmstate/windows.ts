@@ -16,10 +16,11 @@ export function streamBudget({ fileSizeBytes }: VmStateSource): number {
   return Math.max(LEAST_BYTES_MAX, fileSizeBytes * VMSTATE_LIMITS.bytesForEachOfFile);
 }
 
-/** Moves a window over a stream. */
+/** Moves a window over a stream. The bytes of the window before stay as they are until it moves once more. */
 export class Windows {
   readonly #source: VmStateSource;
-  readonly #memory: Uint8Array;
+  #memory: Uint8Array;
+  #other: Uint8Array | undefined;
   #base: number;
   #filled = 0;
   #budget: number;
@@ -44,7 +45,12 @@ export class Windows {
    */
   async moveTo(position: number): Promise<boolean> {
     const kept = Math.max(0, this.#base + this.#filled - position);
-    this.#memory.copyWithin(0, this.#filled - kept, this.#filled);
+    if (this.#filled > 0) {
+      const before = this.#memory;
+      this.#memory = this.#other ?? newIoBytes(before.length);
+      this.#other = before;
+      this.#memory.set(before.subarray(this.#filled - kept, this.#filled));
+    }
     this.#base = position;
     this.#filled = kept;
     const left = this.#source.mappedBytes - position - kept;
