@@ -10,7 +10,10 @@ const PLACES_MAX = 65_536;
 const REFCOUNTS_MIN = 4;
 /** How the description of devices begins at the end of a stream, behind its first brace. */
 const DESCRIPTION = new TextEncoder().encode('"page_size": ');
-const QUOTE = DESCRIPTION[0]!;
+const LAST = DESCRIPTION.length - 1;
+/** By the byte where these words may end: how much further they may end next. Most bytes are in none of them. */
+const SKIPS = new Uint8Array(256).fill(DESCRIPTION.length);
+for (const [i, byte] of DESCRIPTION.subarray(0, LAST).entries()) SKIPS[byte] = LAST - i;
 
 /** What clusters hold that nothing refers to. */
 export interface RemainsContents extends ClusterContents {
@@ -104,14 +107,21 @@ export class RemainsLooks {
   }
 
   #lookForDescriptions(bytes: Uint8Array, at: number): void {
-    for (let p = bytes.indexOf(QUOTE); p !== -1; p = bytes.indexOf(QUOTE, p + 1)) {
-      if (DESCRIPTION.every((byte, i) => bytes[p + i] === byte)) add(this.#descriptions, at + p);
+    const end = DESCRIPTION[LAST]!;
+    for (let p = LAST; p < bytes.length;) {
+      const byte = bytes[p]!;
+      if (byte === end && isDescription(bytes, p - LAST)) add(this.#descriptions, at + p - LAST);
+      p += SKIPS[byte]!;
     }
   }
 }
 
 function add(places: number[], at: number): void {
   if (places.length < PLACES_MAX) places.push(at);
+}
+
+function isDescription(bytes: Uint8Array, at: number): boolean {
+  return DESCRIPTION.every((byte, i) => bytes[at + i] === byte);
 }
 
 function isStream(view: DataView, offset: number): boolean {
