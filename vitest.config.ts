@@ -35,8 +35,9 @@ const shared = new Set([
 /** These put other modules in the place of some, so that they need their own: a project beside that of their kind. */
 const SWAPPING = 'test/cli/**/{failing,swapped}-files.test.ts';
 
-/** Kinds with many files that are alike in what they try: where turns are taken, each gets every other file of theirs. */
-const inTurns = ['oracle', 'outside', 'hostile', 'crash', 'damage'];
+/** Folders of many files that are alike in what they try: where turns are taken, each gets one in three of theirs. */
+const inTurns = ['oracle', 'outside', 'hostile', 'crash', 'damage', 'cli/fleet'];
+const TURNS = 3;
 
 /** `QSNAP_TURN`, a number: which turn it is. Without it all files are run. */
 const turn = process.env['QSNAP_TURN'];
@@ -46,7 +47,7 @@ const ofOtherTurns = inTurns.flatMap((kind) => {
   if (turn === undefined) return [];
   const names = readdirSync(`test/${kind}`, { recursive: true, encoding: 'utf8' });
   const files = names.filter((name) => name.endsWith('.test.ts')).sort();
-  const others = files.filter((_, i) => (i + Number(turn)) % 2 !== 0);
+  const others = files.filter((_, i) => (i + Number(turn)) % TURNS !== 0);
   return others.map((name) => `test/${kind}/${name}`);
 });
 
