@@ -3,6 +3,7 @@ import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { VmStateOptions } from '../../read/vmstate/source.js';
 import { openVmState } from '../../read/vmstate/vm-state.js';
 import { findBehind, findVmState } from '../../refs/vm-state.js';
@@ -32,6 +33,9 @@ export async function disksToStrip(
 ): Promise<readonly StrippedDisk[]> {
   const { snapshots, whole = false } = options;
   const mapped = await findVmState(image, snapshots);
+  for (const { snapshot, behindBytes } of mapped) {
+    if (snapshot !== undefined && (whole || behindBytes > 0)) refuseUnknownSize(snapshot);
+  }
   if (whole) {
     const told = (snapshots ?? image.snapshots).filter(({ vmStateBytes }) => vmStateBytes > 0);
     const disks = new Set([...mapped.map(({ snapshot }) => snapshot), ...told]);
@@ -50,6 +54,25 @@ export async function disksToStrip(
   return left
     .filter(({ behindBytes }) => behindBytes > 0)
     .map(({ snapshot }) => ({ snapshot, keptBytes: snapshot ? told(snapshot) : 0 }));
+}
+
+/**
+ * Refuses a snapshot of which nobody knows where its disk ends: version 2 need not say it, and if the active disk had
+ * another size then, guest data would be taken for VM state.
+ */
+function refuseUnknownSize(snapshot: Snapshot): void {
+  if (snapshot.extraData.length >= SNAPSHOT_EXTRA_BYTES_V3) return;
+  throw new QsnapError(
+    'VM_STATE_INVALID',
+    'the entry of the snapshot does not tell how large its disk is, nor so where its VM state begins',
+    {
+      structure: 'snapshot table',
+      at: snapshot.at,
+      expected: `at least ${SNAPSHOT_EXTRA_BYTES_V3} bytes of extra data`,
+      actual: `${snapshot.extraData.length}`,
+      hint: 'name other snapshots',
+    },
+  );
 }
 
 /**

@@ -134,3 +134,16 @@ test('a stream without an end is left alone', async () => {
   const damaged = await openImage(memoryDevice(left));
   expect(await codeOf(planStrip(damaged))).toBe('VM_STATE_INVALID');
 });
+
+test.each([false, true])(
+  'H12: a snapshot that does not tell where its disk ends is left alone, whole: %s',
+  async (whole) => {
+    const image = await openImage(memoryDevice(withTold(loadFixture('vm-state-v2'), 0, 0)));
+    const [first, ...others] = image.snapshots;
+    // Version 2 need not say it: then it is taken to be as large as the active disk.
+    const older = { ...image, snapshots: [{ ...first!, extraData: new Uint8Array(0) }, ...others] };
+    expect(await codeOf(planStrip(older, { whole }))).toBe('VM_STATE_INVALID');
+    const named = { whole, snapshots: older.snapshots.slice(1) };
+    expect(await codeOf(planStrip(older, named))).toBe('done');
+  },
+);
