@@ -72,7 +72,7 @@ test('the page prints what the commands print', async () => {
     rendered += part.startsWith('$ ') ? await replayed(part, page) : part;
   }
   await expect(rendered).toMatchFileSnapshot(PAGE);
-  for (const image of ['disk.qcow2', 'leaking.qcow2', 'vm.qcow2', 'nvram.qcow2']) {
+  for (const image of ['disk.qcow2', 'saved.qcow2', 'leaking.qcow2', 'vm.qcow2', 'nvram.qcow2']) {
     await expectSound(image);
   }
 });
