@@ -64,13 +64,11 @@ function refuseUnknownSize(snapshot: Snapshot): void {
   if (snapshot.extraData.length >= SNAPSHOT_EXTRA_BYTES_V3) return;
   throw new QsnapError(
     'VM_STATE_INVALID',
-    'the entry of the snapshot does not tell how large its disk is, nor so where its VM state begins',
+    'the entry of the snapshot does not tell where its VM state begins',
     {
       structure: 'snapshot table',
       at: snapshot.at,
-      expected: `at least ${SNAPSHOT_EXTRA_BYTES_V3} bytes of extra data`,
-      actual: `${snapshot.extraData.length}`,
-      hint: 'name other snapshots',
+      expected: 'extra data with the size of its disk',
     },
   );
 }
