@@ -6,7 +6,7 @@ import type { HashLimits } from '../../src/cli/fleet/examine/pieces.js';
 import { keepPlace } from '../../src/cli/fleet/places/keep-place.js';
 import { syncPlace } from '../../src/cli/fleet/places/sync-place.js';
 import type { Job, Queue } from '../../src/cli/fleet/queue/queue.js';
-import { doJob, type Finished } from '../../src/cli/fleet/worker/do-job.js';
+import { doJob, withPlaces, type Finished } from '../../src/cli/fleet/worker/do-job.js';
 import { runWorker, type WorkerWatch } from '../../src/cli/fleet/worker/run-worker.js';
 import { storeFinished, type StoredCounts } from '../../src/cli/fleet/worker/store-finished.js';
 import { doTask } from '../../src/cli/pool/tasks.js';
@@ -76,7 +76,8 @@ export class RangesWorld {
 
   /** Does a job as a worker does it, and stores nothing yet. */
   async do(job: Job): Promise<Finished> {
-    return doJob(job, {
+    const [taken] = await withPlaces(this.database, [job]);
+    return doJob(taken!, {
       database: this.database,
       pool: this.pool,
       hashLimits: SMALL_LIMITS,

@@ -144,9 +144,12 @@ async function replaceRows(
   hadSome: boolean,
 ): Promise<void> {
   if (hadSome) {
-    for (const table of ['disks', 'shares', 'findings']) {
-      await sql.query(`delete from qsnap.${table} where image_id = $1`, [image]);
-    }
+    await sql.query(
+      `with disks as (delete from qsnap.disks where image_id = $1),
+        shares as (delete from qsnap.shares where image_id = $1)
+      delete from qsnap.findings where image_id = $1`,
+      [image],
+    );
   }
   await insertAll(
     sql,

@@ -30,14 +30,14 @@ const jobOf = (i: number): Job => ({
 function worldOf(count: number) {
   const waiting = Array.from({ length: count }, (_, i) => jobOf(i));
   const ended: string[] = [];
-  const answers: Record<string, unknown[]> = {
-    'select places': [{ policy: { rules: [], exceptions: [] }, hashes: false, force_share: false }],
-    'select 1': [],
-  };
+  const place = { policy: { rules: [], exceptions: [] }, hashes: false, force_share: false };
   const sql: Sql = {
-    query: (text) => {
-      const known = Object.entries(answers).find(([start]) => text.startsWith(start));
-      return Promise.resolve({ columns: [], rows: (known?.[1] ?? []) as never[] });
+    query: (text, [images] = []) => {
+      const isWanted = text.startsWith('select 1 from qsnap.hash_ranges');
+      const rows = text.startsWith('select images.id')
+        ? (images as number[]).map((id) => ({ id, ...place }))
+        : [];
+      return Promise.resolve({ columns: [], rows: (isWanted ? [{}] : rows) as never[] });
     },
   };
   const database = { ...sql, transaction: (work: (sql: Sql) => unknown) => work(sql) };

@@ -31,11 +31,41 @@ export interface Means {
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
+/** How the images of a place are read. */
+interface PlaceRow {
+  readonly policy: KeptPolicy;
+  readonly hashes: boolean;
+  readonly force_share: boolean;
+}
+
+/** A job, with how the place of its image wants it read. */
+export interface TakenJob {
+  readonly job: Job;
+  /** Undefined where the image is in the catalogue no more. */
+  readonly place: PlaceRow | undefined;
+}
+
+/** Asks how the images of jobs are read: once for all of them. */
+export async function withPlaces(
+  database: Database,
+  jobs: readonly Job[],
+): Promise<readonly TakenJob[]> {
+  if (jobs.length === 0) return [];
+  const { rows } = await database.query<PlaceRow & { readonly id: number }>(
+    `select images.id, places.policy, places.hashes, places.force_share
+    from qsnap.images join qsnap.places on places.location = images.place
+    where images.id = any($1)`,
+    [jobs.map(({ image }) => image)],
+  );
+  const byImage = new Map(rows.map((row) => [row.id, row]));
+  return jobs.map((job) => ({ job, place: byImage.get(job.image) }));
+}
+
 /** Does a job in a thread; one that is lost with an image costs no other one. */
-export async function doJob(job: Job, means: Means): Promise<Finished> {
+export async function doJob({ job, place }: TakenJob, means: Means): Promise<Finished> {
   return job.kind === 'image'
-    ? { job, record: await examine(job, means) }
-    : { job, range: await hash(job, means) };
+    ? { job, record: await examine(job, place, means) }
+    : { job, range: await hash(job, place, means) };
 }
 
 /** A job that is given up. */
@@ -44,9 +74,12 @@ export function givenUp(job: Job): Finished {
   return job.kind === 'image' ? { job, record } : { job, range: { kind: 'failed', record } };
 }
 
-async function examine(job: ImageJob, means: Means): Promise<ImageRecord> {
+async function examine(
+  job: ImageJob,
+  place: PlaceRow | undefined,
+  means: Means,
+): Promise<ImageRecord> {
   const { database, pool, hashLimits, patiently } = means;
-  const place = await patiently(() => placeOf(database, job));
   if (place === undefined) return failedRecord('GIVEN_UP', 'it is in the catalogue no more');
   const ready = place.hashes ? await patiently(() => readyDigests(database, job)) : undefined;
   try {
@@ -67,10 +100,15 @@ async function examine(job: ImageJob, means: Means): Promise<ImageRecord> {
   }
 }
 
-async function hash(job: RangeJob, means: Means): Promise<RangeResult> {
+async function hash(
+  job: RangeJob,
+  place: PlaceRow | undefined,
+  means: Means,
+): Promise<RangeResult> {
   const { database, pool, hashLimits, patiently } = means;
-  const place = await patiently(() => placeOfRange(database, job));
-  if (place === undefined) return { kind: 'stale' };
+  if (place === undefined || !(await patiently(() => isWanted(database, job)))) {
+    return { kind: 'stale' };
+  }
   const { location, version, position, firstPiece, pieces } = job;
   try {
     return await pool.run('hash', {
@@ -96,35 +134,18 @@ function lostWith(error: unknown): ImageRecord {
   return failedRecord(error.reason === 'timeout' ? 'TIMED_OUT' : 'GIVEN_UP', error.message);
 }
 
-interface PlaceRow {
-  readonly policy: KeptPolicy;
-  readonly hashes: boolean;
-  readonly force_share: boolean;
-}
-
-async function placeOf(database: Database, { image }: ImageJob): Promise<PlaceRow | undefined> {
-  const { rows } = await database.query<PlaceRow>(
-    `select places.policy, places.hashes, places.force_share
-    from qsnap.images join qsnap.places on places.location = images.place where images.id = $1`,
-    [image],
-  );
-  return rows[0];
-}
-
-/** @returns undefined where nobody wants the range any more: what others found of the image decided. */
-async function placeOfRange(
+/** Whether anybody still wants the range: what others found of the image decides. */
+async function isWanted(
   database: Database,
   { image, reading, version, position, firstPiece }: RangeJob,
-): Promise<Pick<PlaceRow, 'force_share'> | undefined> {
-  const { rows } = await database.query<Pick<PlaceRow, 'force_share'>>(
-    `select places.force_share
-    from qsnap.hash_ranges join qsnap.images on images.id = image_id
-      join qsnap.places on places.location = images.place
+): Promise<boolean> {
+  const { rows } = await database.query(
+    `select 1 from qsnap.hash_ranges join qsnap.images on images.id = image_id
     where image_id = $1 and position = $2 and first_piece = $3 and digests is null
       and reading = $4 and wanted = $4 and have < $4 and version = $5`,
     [image, position, firstPiece, reading, version],
   );
-  return rows[0];
+  return rows.length > 0;
 }
 
 /** What was read of the large disks of an image, once all of it was. */

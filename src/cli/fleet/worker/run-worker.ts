@@ -3,7 +3,7 @@ import type { ThreadPool } from '../../pool/thread-pool.js';
 import type { Database } from '../database/database.js';
 import { HASH_LIMITS, type HashLimits } from '../examine/pieces.js';
 import { HEARTBEAT_SECONDS, type Job, type Queue } from '../queue/queue.js';
-import { doJob, givenUp, type Finished, type Means } from './do-job.js';
+import { doJob, givenUp, withPlaces, type Finished, type Means, type TakenJob } from './do-job.js';
 import { Places, type StoreLimits } from './limits.js';
 import { patiently } from './patience.js';
 import { storeFinished, type StoredCounts } from './store-finished.js';
@@ -34,6 +34,9 @@ export interface WorkerWatch {
 /** Results that are stored by one transaction at most, and how long one waits for others. */
 const STORE_AT_ONCE = 25;
 const STORE_AFTER_MS = 200;
+/** A worker takes jobs for about as long ahead, and not many: they are lost for a while with a worker that dies. */
+const AHEAD_SECONDS = 0.5;
+const AHEAD_MAX = 8;
 /** How long a worker without jobs waits before it asks again. */
 const ASK_AGAIN_MS = 300;
 const KEEP_EVERY_MS = (HEARTBEAT_SECONDS * 1000) / 3;
@@ -61,11 +64,13 @@ class Working {
   readonly #means: Means;
   /** Jobs that this worker has, by id: waiting, running or finished and not stored. */
   readonly #held = new Map<string, Job>();
-  #backlog: Job[] = [];
+  #backlog: readonly TakenJob[] = [];
   #running = 0;
   #finished: Finished[] = [];
   #oldestFinished = 0;
   #stored = 0;
+  /** What the last job took. */
+  #secondsEach = Infinity;
   #wake: () => void = () => undefined;
   #bug: Error | undefined;
 
@@ -107,8 +112,10 @@ class Working {
     const { signal, images, once } = this.#options;
     while (!signal.aborted) {
       if (this.#bug !== undefined) throw this.#bug;
-      const room = 2 * images - this.#backlog.length - this.#running;
-      const taken = room > images / 2 ? await this.#take(room) : 0;
+      this.#begin();
+      const ahead = this.#ahead();
+      const room = images + ahead - this.#backlog.length - this.#running;
+      const taken = room > ahead / 2 ? await this.#take(room) : 0;
       this.#begin();
       if (this.#isTimeToStore()) await this.#store();
       if (this.#running > 0) await this.#untilWoken();
@@ -121,33 +128,45 @@ class Working {
     }
   }
 
+  /** How many jobs wait here for a thread at most. */
+  #ahead(): number {
+    const { images } = this.#options;
+    const atOnce = Math.floor((images * AHEAD_SECONDS) / this.#secondsEach);
+    return Math.max(images, Math.min(atOnce, AHEAD_MAX));
+  }
+
   async #take(count: number): Promise<number> {
     const jobs = await this.#patiently(() => this.#queue.take(count, this.#places.full()));
     for (const job of jobs) this.#held.set(job.id, job);
-    this.#backlog.push(...jobs);
+    const taken = await this.#patiently(() => withPlaces(this.#database, jobs));
+    this.#backlog = [...this.#backlog, ...taken];
     return jobs.length;
   }
 
   #begin(): void {
-    const later: Job[] = [];
-    for (const job of this.#backlog) {
-      if (this.#running >= this.#options.images || this.#places.isFull(job.store)) later.push(job);
-      else this.#start(job);
+    const later: TakenJob[] = [];
+    for (const taken of this.#backlog) {
+      const isFull = this.#places.isFull(taken.job.store);
+      if (isFull || this.#running >= this.#options.images) later.push(taken);
+      else this.#start(taken);
     }
     this.#backlog = later;
   }
 
-  #start(job: Job): void {
+  #start(taken: TakenJob): void {
+    const { job } = taken;
     this.#running += 1;
     this.#places.begin(job.store);
     this.#options.watch?.onBegun?.(job);
     const begun = performance.now();
-    doJob(job, this.#means)
+    doJob(taken, this.#means)
       .then(
         (finished) => {
+          const seconds = (performance.now() - begun) / 1000;
+          this.#secondsEach = seconds;
           if (this.#finished.length === 0) this.#oldestFinished = performance.now();
           this.#finished.push(finished);
-          this.#options.watch?.onDone?.(finished, (performance.now() - begun) / 1000);
+          this.#options.watch?.onDone?.(finished, seconds);
         },
         (error: unknown) => {
           // A stopped worker's threads are lost; its jobs go back.
