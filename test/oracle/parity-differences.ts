@@ -44,7 +44,7 @@ export const DIFFERENCES = {
   },
   'own-help': {
     shows: ({ qemu, ours }: Pair) =>
-      qemu.code === 0 && ours.code === 0 && /^qemu-img version /.test(ours.stdout),
+      qemu.code === 0 && ours.code === 0 && /^Usage:\n|\(qsnap /.test(ours.stdout),
   },
   'dirty-refused': ourSentence('was not closed properly'),
   'no-repair-on-open': {
@@ -134,7 +134,6 @@ export const OTHER_DIFFERENCES = [
   'create-keeps-file',
   'left-tables-hidden',
   'luks-header-missing',
-  'program-name',
   'snapshot-own-size',
   'packed-over-backing',
   'terminal-escapes',

@@ -1,7 +1,8 @@
 /** What needs processes: the built program, bytes in argv, locks, images made on the spot. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { mkdtempSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -10,10 +11,13 @@ import { temporaryDirectory } from '../support/directories.js';
 import { makeImage, use } from '../support/made-images.js';
 import { oneIn } from '../support/left-out.js';
 import { describeWithQemu, expectClean, qemuImg, qemuIo } from '../support/qemu.js';
-import { readBoth, underOneName, type Outcome } from './parity.js';
+import { QEMU_IMG, qemuVersion, readBoth, type Outcome } from './parity.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/qsnap-img.js', import.meta.url));
-const ENV = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+/** The program's own name decides how it calls itself. */
+const LINK = path.join(mkdtempSync(path.join(tmpdir(), 'qsnap-link-')), 'qemu-img');
+symlinkSync(PROGRAM, LINK);
+const ENV = { ...process.env, LC_ALL: 'C', TZ: 'UTC', QSNAP_QEMU_VERSION: qemuVersion() };
 
 function finished(program: string, argv: readonly string[], cwd: string): Outcome {
   const { status, stdout, stderr } = spawnSync(program, argv, {
@@ -24,9 +28,9 @@ function finished(program: string, argv: readonly string[], cwd: string): Outcom
   return { code: status ?? 128, stdout, stderr };
 }
 
-const qemu = (argv: readonly string[], cwd: string) => finished('qemu-img', argv, cwd);
+const qemu = (argv: readonly string[], cwd: string) => finished(QEMU_IMG, argv, cwd);
 const ours = (argv: readonly string[], cwd: string) =>
-  underOneName(finished(process.execPath, [PROGRAM, ...argv], cwd));
+  finished(process.execPath, [LINK, ...argv], cwd);
 
 describeWithQemu('the built program', () => {
   test('prints and ends as qemu-img does', () => {

@@ -1,7 +1,9 @@
 /** The same command line given to qemu-img and to qsnap-img, and what came of it. */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '../../src/cli/qemu-img/run.js';
+import { versionPrinted, type Version } from '../../src/cli/qemu-img/behaviour.js';
 import { byteStringOfText } from '../../src/cli/qemu-img/bytes.js';
 import type { QemuImgStreams } from '../../src/cli/qemu-img/io.js';
 import { runProgram } from '../support/tool-shell.js';
@@ -14,11 +16,23 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Of both tools, the program's name made equal. */
+/** Of both tools. */
 export interface Pair {
   readonly qemu: Outcome;
   readonly ours: Outcome;
 }
+
+/** The tool to be equal to: the installed one, or `QSNAP_QEMU_IMG`. */
+export const QEMU_IMG = process.env['QSNAP_QEMU_IMG'] ?? 'qemu-img';
+
+/** The version whose behaviour is expected: that of the tool. */
+export function qemuVersion(): Version {
+  version ??= versionPrinted(spawnSync(QEMU_IMG, ['--version'], { encoding: 'utf8' }).stdout);
+  if (version === undefined) throw new Error(`${QEMU_IMG} does not tell its version`);
+  return version;
+}
+
+let version: Version | undefined;
 
 const ENV = { LC_ALL: 'C', TZ: 'UTC' };
 
@@ -38,7 +52,7 @@ export async function qemuOutcome(
 ): Promise<Outcome> {
   const { code, stdout, stderr } = await runProgram({
     program: 'timeout',
-    args: ['--signal=KILL', '20', 'qemu-img', ...argv],
+    args: ['--signal=KILL', '20', QEMU_IMG, ...argv],
     cwd,
     env: { ...ENV, ...options.env },
   });
@@ -66,6 +80,8 @@ export async function ourOutcome(
     stdout: output('stdout'),
     stderr: output('stderr'),
     env,
+    program: 'qemu-img',
+    installedVersion: () => Promise.resolve(qemuVersion()),
     interruptible: uninterrupted,
     now: () => ({ seconds: Math.floor(Date.now() / 1000), nanoseconds: 123_456_000 }),
   };
@@ -81,15 +97,6 @@ export async function ourOutcome(
   }
 }
 
-/** The only difference that is always there: each tool calls itself by its name. */
-export function underOneName(outcome: Outcome): Outcome {
-  return {
-    code: outcome.code,
-    stdout: outcome.stdout.replaceAll('qsnap-img', 'qemu-img'),
-    stderr: outcome.stderr.replaceAll('qsnap-img', 'qemu-img'),
-  };
-}
-
 /** Runs a command that changes nothing with both tools on the same files. */
 export async function readBoth(
   argv: readonly string[],
@@ -98,7 +105,7 @@ export async function readBoth(
 ): Promise<Pair> {
   const qemu = await qemuOutcome(argv, cwd, options);
   const ours = await ourOutcome(argv, cwd, options);
-  return { qemu, ours: underOneName(ours) };
+  return { qemu, ours };
 }
 
 export interface EditedPair extends Pair {
@@ -135,5 +142,5 @@ export async function editBoth(
   };
   const [qemu, qemuDirectory] = await made('by-qemu', qemuOutcome);
   const [ours, ourDirectory] = await made('by-qsnap', ourOutcome);
-  return { qemu, ours: underOneName(ours), qemuDirectory, ourDirectory };
+  return { qemu, ours, qemuDirectory, ourDirectory };
 }

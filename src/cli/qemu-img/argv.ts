@@ -1,6 +1,8 @@
 /** What all commands share of the command line. */
 import { getopt, type Grammar } from './getopt.js';
-import { USAGE, usageError } from './messages.js';
+import type { Behaviour } from './behaviour.js';
+import { isJsonOutput, USAGE, wrongOption } from './messages.js';
+import { UsageError } from './refusal.js';
 import { acceptObject, type Secrets } from './option-strings.js';
 
 /** The image that a command names, and how to open it. */
@@ -14,19 +16,12 @@ export interface FileRequest {
 export interface ArgvContext {
   /** Options end at the first operand, as POSIX has it. */
   readonly posixlyCorrect: boolean;
+  readonly behaviour: Behaviour;
   readonly warn: (text: string) => void;
 }
 
 /** The options of one command; `stopAtOperand` is the context's. */
 export type CommandGrammar = Omit<Grammar, 'stopAtOperand'>;
-
-/** Long options of every command that opens an image. */
-export const FILE_LONG = {
-  help: false,
-  object: true,
-  'image-opts': false,
-  'force-share': false,
-} as const;
 
 export interface GivenOption {
   readonly name: string;
@@ -37,6 +32,7 @@ export interface GivenOption {
 export function* optionsOf(
   argv: readonly string[],
   grammar: Grammar,
+  behaviour: Behaviour,
 ): Generator<GivenOption, string[]> {
   const found = getopt(argv, grammar);
   for (;;) {
@@ -44,8 +40,7 @@ export function* optionsOf(
     if (next.done === true) return next.value;
     const item = next.value;
     if (item.kind === 'option') yield item;
-    else if (item.kind === 'missing-value') throw usageError(USAGE.missingValue(item.argument));
-    else throw usageError(USAGE.unrecognized(item.argument));
+    else throw wrongOption(behaviour, item);
   }
 }
 
@@ -71,13 +66,15 @@ export function eachOption(
   take: (option: GivenOption) => void,
   secrets: Secrets = new Map(),
 ): string[] | undefined {
-  const found = optionsOf(argv, { ...grammar, stopAtOperand: context.posixlyCorrect });
+  const { posixlyCorrect, behaviour } = context;
+  const found = optionsOf(argv, { ...grammar, stopAtOperand: posixlyCorrect }, behaviour);
   for (;;) {
     const next = found.next();
     if (next.done === true) return next.value;
     const { name: typed, value } = next.value;
     const name = LONG_NAMES[typed] ?? typed;
     if (name === 'help') return undefined;
+    if (name === 'output' && behaviour.namedOptions) isJsonOutput(value, behaviour);
     if (name === 'object') acceptObject(value, secrets);
     else take({ name, value });
   }
@@ -85,7 +82,7 @@ export function eachOption(
 
 export function oneOperand(operands: readonly string[]): string {
   const [operand] = operands;
-  if (operand === undefined || operands.length !== 1) throw usageError(USAGE.oneFile);
+  if (operand === undefined || operands.length !== 1) throw new UsageError(USAGE.oneFile);
   return operand;
 }
 

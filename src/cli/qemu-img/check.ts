@@ -13,14 +13,8 @@ import {
   type RepairClass,
 } from '../../index.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
-import {
-  eachOption,
-  FILE_LONG,
-  fileRequest,
-  oneOperand,
-  type ArgvContext,
-  type FileRequest,
-} from './argv.js';
+import { eachOption, fileRequest, oneOperand, type ArgvContext, type FileRequest } from './argv.js';
+import { grammarOf } from './command-options.js';
 import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText, type Tree } from './json.js';
@@ -30,11 +24,11 @@ import {
   guessedRawWarning,
   INCONSISTENT_BITMAPS_WARNING,
   OPEN_REASONS,
+  isJsonOutput,
   USAGE,
-  usageError,
 } from './messages.js';
 import { openingReason, withUnreadImage, type EditableFile, type UnreadFile } from './opened.js';
-import { Refusal } from './refusal.js';
+import { Refusal, UsageError } from './refusal.js';
 import { targetOf, type Target } from './target.js';
 
 interface CheckRequest extends FileRequest {
@@ -43,11 +37,6 @@ interface CheckRequest extends FileRequest {
   readonly quiet: boolean;
   readonly repair: 'leaks' | 'all' | undefined;
 }
-
-const GRAMMAR = {
-  short: { h: false, f: true, r: true, T: true, U: false, q: false },
-  long: { ...FILE_LONG, format: true, repair: true, output: true },
-};
 
 /** How QEMU may cache the file, which is none of our business. */
 const CACHE_MODES = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
@@ -63,24 +52,29 @@ const CLASSES: Readonly<Record<'leaks' | 'all', readonly RepairClass[]>> = {
 /** Parses the arguments of `check`. */
 export function parseCheck(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
-  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
-    const long = name === 'r' ? 'repair' : name;
-    if (long === 'repair' && value !== 'leaks' && value !== 'all') {
-      throw usageError(CHECK.repairValue(value));
-    }
-    if (name === 'T' && !CACHE_MODES.includes(value)) {
-      throw new Refusal(CHECK.sourceCache(value));
-    }
-    values.set(long, value);
-  });
+  const operands = eachOption(
+    argv,
+    grammarOf('check', context.behaviour),
+    context,
+    ({ name, value }) => {
+      const long = name === 'r' ? 'repair' : name;
+      if (long === 'repair' && value !== 'leaks' && value !== 'all') {
+        throw new UsageError(CHECK.repairValue(value, context.behaviour));
+      }
+      if (name === 'T' && !CACHE_MODES.includes(value)) {
+        throw new Refusal(CHECK.sourceCache(value));
+      }
+      values.set(long, value);
+    },
+  );
   if (operands === undefined) return undefined;
   const file = fileRequest(oneOperand(operands), values);
   const output = values.get('output') ?? 'human';
-  if (output !== 'json' && output !== 'human') throw new Refusal(USAGE.outputFormat);
+  const json = isJsonOutput(output, context.behaviour);
   const format = values.get('format');
   if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   const repair = values.get('repair') as CheckRequest['repair'];
-  const request = { ...file, format, json: output === 'json', quiet: values.has('q'), repair };
+  const request = { ...file, format, json, quiet: values.has('q'), repair };
   return (io) => runCheck(request, io);
 }
 

@@ -1,15 +1,16 @@
 /** `compare`: whether two disks hold the same. */
-import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
+import { eachOption, type ArgvContext } from './argv.js';
+import { grammarOf } from './command-options.js';
 import { isCacheMode } from './cache-mode.js';
 import type { Run } from './run-command.js';
 import { comparePair, compareWithZeros, type Side, type Verdict } from './compare-walk.js';
 import type { QemuImgIo } from './io.js';
 import { COMPARE } from './messages-compare.js';
-import { isUsageError, systemText, USAGE, usageError } from './messages.js';
+import { systemText, USAGE } from './messages.js';
 import type { Secrets } from './option-strings.js';
 import { percentLines, type PercentLines } from './percent-lines.js';
 import { corruptionLine } from './messages-map.js';
-import { Refusal } from './refusal.js';
+import { Refusal, UsageError } from './refusal.js';
 import { withSourceDisk, type SourceDisk, type SourceRequest } from './source-disk.js';
 
 interface CompareRequest {
@@ -26,11 +27,6 @@ const NOT_OPENED = 2;
 const STATUS_FAILED = 3;
 const READ_FAILED = 4;
 
-const GRAMMAR = {
-  short: { h: false, f: true, F: true, T: true, p: false, q: false, s: false, U: false },
-  long: FILE_LONG,
-};
-
 /** How many per cent go by between two lines. */
 const PROGRESS_STEP = 2;
 
@@ -41,7 +37,7 @@ export function parseCompare(argv: readonly string[], context: ArgvContext): Run
   const operands = orNotOpened(() =>
     eachOption(
       argv,
-      GRAMMAR,
+      grammarOf('compare', context.behaviour),
       context,
       ({ name, value }) => {
         values.set(name, value);
@@ -52,7 +48,7 @@ export function parseCompare(argv: readonly string[], context: ArgvContext): Run
   if (operands === undefined) return undefined;
   const [first, second] = operands;
   if (first === undefined || second === undefined || operands.length !== 2) {
-    throw usageError(COMPARE.twoFiles);
+    throw new UsageError(COMPARE.twoFiles);
   }
   const sourceOf = (operand: string, format: string | undefined): SourceRequest => ({
     operand,
@@ -81,7 +77,8 @@ function orNotOpened<Result>(work: () => Result): Result {
 }
 
 function notOpened(error: unknown): unknown {
-  if (!(error instanceof Refusal) || error.exitCode !== 1 || isUsageError(error)) return error;
+  if (!(error instanceof Refusal) || error.exitCode !== 1 || error instanceof UsageError)
+    return error;
   return new Refusal(error.text, error.before, NOT_OPENED);
 }
 

@@ -1,11 +1,11 @@
 /** The command line of `convert`. */
-import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
-import { BYTES_REASONS, CONVERT } from './messages-convert.js';
-import { SIZE_REASONS } from './messages.js';
+import { eachOption, type ArgvContext } from './argv.js';
+import { grammarOf } from './command-options.js';
+import { CONVERT } from './messages-convert.js';
 import type { Secrets } from './option-strings.js';
 import { checkOptionList } from './new-image-options.js';
 import { Refusal } from './refusal.js';
-import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
+import { byteCountOf } from './size-argument.js';
 import { SNAPSHOT_KEYS, parseSnapshotKeys, type SnapshotChoice } from './snapshot-choice.js';
 
 export interface ConvertRequest {
@@ -41,37 +41,6 @@ export interface ConvertRequest {
   readonly progress: boolean;
 }
 
-const GRAMMAR = {
-  short: {
-    h: false,
-    f: true,
-    O: true,
-    B: true,
-    C: false,
-    c: false,
-    F: true,
-    o: true,
-    l: true,
-    S: true,
-    p: false,
-    t: true,
-    T: true,
-    q: false,
-    n: false,
-    m: true,
-    W: false,
-    U: false,
-    r: true,
-  },
-  long: {
-    ...FILE_LONG,
-    'target-image-opts': false,
-    salvage: false,
-    'target-is-zero': false,
-    bitmaps: false,
-  },
-} as const;
-
 const SECTOR_BYTES = 512;
 const DEFAULT_SPARSE_BYTES = 4096;
 const MAX_SPARSE_BYTES = 16 * 1024 * 1024;
@@ -104,19 +73,21 @@ const JUDGED_AT_ONCE: Readonly<
     if (!value.startsWith(SNAPSHOT_KEYS)) return;
     given.snapshotByKeys = parseSnapshotKeys(value, given.snapshotIds, warn);
   },
-  S: (value, given, { warn }) => {
-    const bytes = byteCount(value, CONVERT.sparseName, warn);
+  S: (value, given, context) => {
+    const bytes = Number(byteCountOf(value, CONVERT.sparseName, context));
     if (bytes % SECTOR_BYTES !== 0 || bytes > MAX_SPARSE_BYTES) {
       throw new Refusal(CONVERT.sparseBytes);
     }
     given.sparseBytes = bytes;
   },
-  r: (value, _, { warn }) => {
-    byteCount(value, CONVERT.rateName, warn);
+  r: (value, _, context) => {
+    byteCountOf(value, CONVERT.rateName, context);
   },
-  m: (value) => {
+  m: (value, _, { behaviour }) => {
     const count = wholeNumber(value);
-    if (!(count >= 1 && count <= MAX_COROUTINES)) throw new Refusal(CONVERT.coroutines);
+    if (!(count >= 1 && count <= MAX_COROUTINES)) {
+      throw new Refusal(CONVERT.coroutines(value, isNaN(count), behaviour));
+    }
   },
 };
 
@@ -130,10 +101,17 @@ export function parseConvertArguments(
 ): ConvertRequest | undefined {
   const given = new Given();
   const take = ({ name, value }: { name: string; value: string }): void => {
-    given.values.set(name, value);
+    // What 10.1 calls -b was -B before.
+    given.values.set(name === 'b' ? 'B' : name, value);
     JUDGED_AT_ONCE[name]?.(value, given, context);
   };
-  const operands = eachOption(argv, GRAMMAR, context, take, given.secrets);
+  const operands = eachOption(
+    argv,
+    grammarOf('convert', context.behaviour),
+    context,
+    take,
+    given.secrets,
+  );
   if (operands === undefined) return undefined;
   refuseContradictions(given);
   return requestOf(operands, given, context);
@@ -186,17 +164,6 @@ function requestOf(
     sparseBytes: given.sparseBytes ?? DEFAULT_SPARSE_BYTES,
     progress: given.has('p') && !given.has('q'),
   };
-}
-
-/** @throws Refusal for what is no number of bytes up to 2^63 - 1. */
-function byteCount(text: string, name: string, warn: (text: string) => void): number {
-  const size = parseSizeArgument(text);
-  if (size === 'invalid') throw new Refusal(BYTES_REASONS.invalid(name));
-  if (size === 'out of range' || size >= 1n << 63n) {
-    throw new Refusal(BYTES_REASONS.outOfRange(name));
-  }
-  if (hasHexSuffix(text)) warn(SIZE_REASONS.hexSuffix(text));
-  return Number(size);
 }
 
 /** As the C library reads one: `0x` and a leading zero tell the base. NaN where it is none. */

@@ -8,11 +8,12 @@ import {
 import { checkCreateOptions } from '../../internal.js';
 import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node/index.js';
 import { eachOption, type ArgvContext } from './argv.js';
+import { grammarOf } from './command-options.js';
 import { byteString, textOf } from './bytes.js';
 import type { Run } from './run-command.js';
 import { isOtherFormat, isOtherProtocol } from './formats.js';
 import type { QemuImgIo } from './io.js';
-import { OPEN_REASONS, sentenceOf, systemText, usageError } from './messages.js';
+import { OPEN_REASONS, sentenceOf, systemText } from './messages.js';
 import { NEW_IMAGE, optionHelp } from './messages-create.js';
 import { ignoredHints, qcow2Options, refuseEncryption } from './new-image.js';
 import {
@@ -23,10 +24,11 @@ import {
   type GivenOptions,
   type NewFormat,
 } from './new-image-options.js';
-import { imageSizeOf, newBacking } from './new-image-size.js';
+import { newBacking } from './new-image-size.js';
+import { byteCountOf } from './size-argument.js';
 import { fillRaw } from './new-raw.js';
 import { openingReason } from './opened.js';
-import { Refusal } from './refusal.js';
+import { Refusal, UsageError } from './refusal.js';
 import { warnAboutLock } from './snapshot.js';
 import { fullBackingName, protocolOf } from './target.js';
 
@@ -43,29 +45,30 @@ interface CreateRequest {
   readonly warn: (text: string) => void;
 }
 
-const GRAMMAR = {
-  short: { F: true, b: true, f: true, h: false, o: true, q: false, u: false },
-  long: { help: false, object: true },
-};
-
 /** Parses the arguments of `create`. */
 export function parseCreate(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
   const options: string[] = [];
-  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
-    if (name !== 'o') values.set(name, value);
-    else {
-      checkOptionList(value);
-      options.push(value);
-    }
-  });
+  const operands = eachOption(
+    argv,
+    grammarOf('create', context.behaviour),
+    context,
+    ({ name, value }) => {
+      // What 10.1 calls -B was -F before, and is still taken.
+      if (name !== 'o') values.set(name === 'B' ? 'F' : name, value);
+      else {
+        checkOptionList(value);
+        options.push(value);
+      }
+    },
+  );
   if (operands === undefined) return undefined;
   const format = values.get('format') ?? 'raw';
   const isHelp = options.some((text) => asksForHelp(text));
   const [name, size, unexpected] = operands;
-  if (name === undefined && !isHelp) throw usageError(NEW_IMAGE.noFileName);
-  const parsedSize = size === undefined ? undefined : imageSizeOf(size, context);
-  if (unexpected !== undefined) throw usageError(NEW_IMAGE.unexpected(unexpected));
+  if (name === undefined && !isHelp) throw new UsageError(NEW_IMAGE.noFileName);
+  const parsedSize = size === undefined ? undefined : byteCountOf(size, 'image size', context);
+  if (unexpected !== undefined) throw new UsageError(NEW_IMAGE.unexpected(unexpected));
   if (isHelp) return (io) => printOptionHelp(format, name, io);
   const request: CreateRequest = {
     name: name!,

@@ -6,16 +6,23 @@
 export interface Grammar {
   /** Short options; true for those that take a value. */
   readonly short: Readonly<Record<string, boolean>>;
-  /** Long options; true for those that take a value. */
-  readonly long: Readonly<Record<string, boolean>>;
+  /** Long options; true for those that take a value, the name of another option for those that stand for it. */
+  readonly long: Readonly<Record<string, boolean | string>>;
   /** Options end at the first operand. */
   readonly stopAtOperand: boolean;
 }
 
 export type Found =
   | { readonly kind: 'option'; readonly name: string; readonly value: string }
-  /** `argument` is the one that messages name: the last one that was taken. */
-  | { readonly kind: 'unrecognized' | 'missing-value'; readonly argument: string };
+  | {
+      readonly kind: 'unrecognized' | 'missing-value' | 'unwanted-value' | 'ambiguous';
+      /** The last argument that was taken. */
+      readonly argument: string;
+      /** The letter, or the long option; with its value where the name is not known. */
+      readonly option: string;
+      /** Long names that begin so, where it is ambiguous. */
+      readonly candidates: readonly string[];
+    };
 
 /**
  * Yields what it finds, from left to right; returns the operands. An option's name is the letter
@@ -92,7 +99,7 @@ function* shortOptions(
     const isLast = i + 1 === bundle.length;
     const takesValue = Object.hasOwn(grammar.short, name) ? grammar.short[name] : undefined;
     if (takesValue === undefined) {
-      yield { kind: 'unrecognized', argument: args[isLast ? at : at - 1]! };
+      yield wrong('unrecognized', args[isLast ? at : at - 1]!, name);
     } else if (!takesValue) {
       yield { kind: 'option', name, value: '' };
     } else if (!isLast) {
@@ -102,7 +109,7 @@ function* shortOptions(
       yield { kind: 'option', name, value: args[at + 1]! };
       return at + 2;
     } else {
-      yield { kind: 'missing-value', argument: bundle };
+      yield wrong('missing-value', bundle, name);
     }
   }
   return at + 1;
@@ -116,24 +123,39 @@ function* longOption(
   const argument = args[at]!;
   const equals = argument.indexOf('=');
   const typed = argument.slice(2, equals === -1 ? undefined : equals);
-  const names = Object.keys(grammar.long).filter((name) => name.startsWith(typed));
-  const name = names.length === 1 ? names[0]! : names.find((candidate) => candidate === typed);
-  if (name === undefined || (equals !== -1 && grammar.long[name] === false)) {
-    yield { kind: 'unrecognized', argument };
+  const candidates = Object.keys(grammar.long).filter((name) => name.startsWith(typed));
+  const name = candidates.length === 1 ? candidates[0]! : candidates.find((one) => one === typed);
+  if (name === undefined) {
+    const kind = candidates.length > 1 ? 'ambiguous' : 'unrecognized';
+    yield wrong(kind, argument, argument, candidates);
     return at + 1;
   }
-  if (grammar.long[name] === false) {
-    yield { kind: 'option', name, value: '' };
+  const known = grammar.long[name]!;
+  const stands = typeof known === 'string' ? known : name;
+  const takesValue = (grammar.short[stands] ?? grammar.long[stands]) === true;
+  const option = { kind: 'option', name: stands } as const;
+  if (!takesValue) {
+    if (equals === -1) yield { ...option, value: '' };
+    else yield wrong('unwanted-value', argument, `--${name}`);
     return at + 1;
   }
   if (equals !== -1) {
-    yield { kind: 'option', name, value: argument.slice(equals + 1) };
+    yield { ...option, value: argument.slice(equals + 1) };
     return at + 1;
   }
   if (at + 1 === args.length) {
-    yield { kind: 'missing-value', argument };
+    yield wrong('missing-value', argument, `--${name}`);
     return at + 1;
   }
-  yield { kind: 'option', name, value: args[at + 1]! };
+  yield { ...option, value: args[at + 1]! };
   return at + 2;
+}
+
+function wrong(
+  kind: Exclude<Found['kind'], 'option'>,
+  argument: string,
+  option: string,
+  candidates: readonly string[] = [],
+): Found {
+  return { kind, argument, option, candidates };
 }

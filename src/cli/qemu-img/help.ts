@@ -1,75 +1,194 @@
 /** Texts of --help and --version. */
 import { VERSION } from '../version.js';
+import type { Behaviour, Version } from './behaviour.js';
+import { grammarOf } from './command-options.js';
 
-export const VERSION_TEXT = `qsnap-img version ${VERSION} (takes the arguments of qemu-img 7.2 for: check, compare, convert, create, info, map, measure, resize, snapshot)`;
+/** The number that is printed for a version: the last one that was measured, else the first of its line. */
+const NUMBERS: Readonly<Record<Version, string>> = {
+  '7.2': '7.2.22',
+  '8.2': '8.2.0',
+  '9.0': '9.0.0',
+  '10.0': '10.0.0',
+  'debian-10.0': '10.0.13',
+  '10.1': '10.1.0',
+  '11.1': '11.1.3',
+};
 
-export const HELP_TEXT = `${VERSION_TEXT}
-usage: qsnap-img [standard options] command [command options]
-Checks, copies and edits qcow2 images and their snapshots, with qemu-img's arguments, output and exit codes
+/** What scripts read for a version, and whose it is. */
+export function versionText({ version }: Behaviour): string {
+  return `qemu-img version ${NUMBERS[version]} (qsnap ${VERSION})`;
+}
 
-    '-h', '--help'       display this help and exit
-    '-V', '--version'    output version information and exit
-    '-T', '--trace'      accepted and ignored
+export function helpText(program: string, behaviour: Behaviour): string {
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name} - ${summary}`);
+  const formats = behaviour.namedOptions
+    ? 'Supported image formats:\n\n  qcow2 raw'
+    : 'Supported formats: qcow2 raw';
+  return `${versionText(behaviour)}
+Checks, copies and edits qcow2 images and their snapshots, with the arguments,
+output and exit codes of qemu-img.  Usage:
 
-Command syntax:
-  check [--object objectdef] [--image-opts] [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-T src_cache] [-U] filename
-  compare [--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] [-s] [-U] filename1 filename2
-  convert [--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] [-U] [-C] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] [-r rate_limit] [-m num_coroutines] [-W] [--salvage] filename [filename2 [...]] output_filename
-  create [--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]
-  info [--object objectdef] [--image-opts] [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename
-  map [--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename
-  measure [--output=ofmt] [-O output_fmt] [-o options] [--size N | [--object objectdef] [--image-opts] [-f fmt] [-l snapshot_param] filename]
-  resize [--object objectdef] [--image-opts] [-f fmt] [--preallocation=prealloc] [-q] [--shrink] filename [+ | -]size
-  snapshot [--object objectdef] [--image-opts] [-U] [-q] [-l | -a snapshot | -c snapshot | -d snapshot] filename
+  ${program} [standard options] COMMAND [--help | command options]
 
-Command parameters:
-  'filename' is a qcow2 image, or a raw disk for all but check and snapshot; with --image-opts it is
-    driver=qcow2,file.filename=PATH
-  'objectdef' is a secret: commands that read the disk decrypt with it, others accept it
-  'fmt' is qcow2 or raw. It is guessed in most cases
-  'ofmt' is human (default) or json
-  '-U' reads an image although another process may be writing to it
-  '-q' prints nothing but errors and findings
-  '--backing-chain' works for images without a backing file. compare, convert, map
-    and measure open backing files, other commands never do
+Standard options:
+  -h, --help
+     print this help and exit
+  -V, --version
+     print the version and exit
+  -T, --trace TRACE
+     accepted and ignored
+  --qemu-version VERSION
+     do as this version of qemu-img does, such as 7.2 or 11.1 (default:
+     QSNAP_QEMU_VERSION, else the installed one, else the newest known)
 
-Parameters to check subcommand:
-  '-r leaks' repairs leaks and refcounts that are too low, '-r all' all that loses
-       no data; no snapshot is ever dropped
-  'src_cache' is accepted and changes nothing
+Commands (${program} COMMAND --help tells more):
 
-Parameters to convert subcommand:
-  '-c' compresses clusters (qcow2 only); '-S' sets how long zeros must be to be left out
-  '-l' copies a snapshot instead of the active disk, at the size that it had
-  '-B' names a backing file: what it holds is not copied
-  '-n' writes to a raw disk, or to a qcow2 image that is empty
-  '-p' shows progress; '-C', '-W', '-m', '-r', '-t' and '-T' change nothing about
-       the result
+${commands.join('\n')}
 
-Parameters to compare subcommand:
-  '-s' is strict: sizes and allocation must be the same, too
-
-Parameters to resize subcommand:
-  'size' is in bytes, or with one of the suffixes k, M, G, T, P and E
-  '--shrink' allows a smaller size; what lies past the new end is lost
-  'prealloc' is off (default), metadata, falloc or full
-
-Parameters to snapshot subcommand:
-  'snapshot' is the name of the snapshot to create, apply or delete
-  '-a' applies a snapshot (the disk goes back to the saved state); an ID is
-       taken before a name
-  '-c' creates a snapshot
-  '-d' deletes a snapshot, by its name alone
-  '-l' lists all snapshots in the given image
-
-Supported formats: qcow2 raw
+${formats}
 
 What differs from qemu-img is listed in docs/parity.md. 'qsnap' does the same
-with more care for people, and more.
+with more care for people, and more.`;
+}
 
-Examples:
-  qsnap-img snapshot -c before-upgrade disk.qcow2
-  qsnap-img snapshot -l disk.qcow2
-  qsnap-img info --output=json disk.qcow2
-  qsnap-img check disk.qcow2
-  qsnap-img convert -O raw -l before-upgrade disk.qcow2 disk.raw`;
+/** What `--help` of a command says: its options are those of the version that is followed. */
+export function commandHelp(program: string, command: string, behaviour: Behaviour): string {
+  const { operands, summary, options = {} } = COMMANDS[command]!;
+  const { short, long } = grammarOf(command, behaviour);
+  const lines = [...Object.keys(short), ...Object.keys(long)].flatMap((name) => {
+    if (typeof long[name] === 'string') return [];
+    const [value, text] = options[name] ?? COMMON[name] ?? ['', ''];
+    const longNames = Object.keys(long).filter((other) => long[other] === name);
+    const own = short[name] === undefined ? `--${name}` : `-${name}`;
+    const names = [own, ...longNames.map((other) => `--${other}`)].join(', ');
+    return [`  ${names}${value === '' ? '' : ` ${value}`}`, `     ${text}`];
+  });
+  const usage = `Usage:\n  ${program} ${command} [options] ${operands}`;
+  return [usage, '', `${summary}.`, '', 'Options:', ...lines].join('\n');
+}
+
+type OptionHelp = readonly [value: string, text: string];
+
+interface CommandHelp {
+  readonly operands: string;
+  readonly summary: string;
+  /** Those that mean something else here than elsewhere, or are only here. */
+  readonly options?: Readonly<Record<string, OptionHelp>>;
+}
+
+/** Options that mean the same in several commands. */
+const COMMON: Readonly<Record<string, OptionHelp>> = {
+  f: ['FMT', 'qcow2 or raw (default: found out)'],
+  h: ['', 'print this help and exit'],
+  q: ['', 'print nothing but errors and findings'],
+  p: ['', 'show progress'],
+  s: ['', ''],
+  t: ['CACHE', 'accepted, and changes nothing'],
+  T: ['CACHE', 'accepted, and changes nothing'],
+  U: ['', 'read the image although another process may be writing to it'],
+  o: ['OPTIONS', 'options of the new image (-o help lists them)'],
+  O: ['FMT', 'format of the new image: qcow2 or raw (default)'],
+  object: ['OBJECT', 'a secret: commands that read the disk decrypt with it'],
+  output: ['FORMAT', 'human (default) or json'],
+  'image-opts': ['', 'FILE is driver=qcow2,file.filename=PATH'],
+};
+
+const FILE = 'FILE';
+
+const COMMANDS: Readonly<Record<string, CommandHelp>> = {
+  check: {
+    operands: FILE,
+    summary: 'Counts all references of an image, and repairs what it is told to',
+    options: {
+      r: [
+        'leaks|all',
+        'leaks and refcounts too low, or all that loses no data: no snapshot is dropped',
+      ],
+    },
+  },
+  compare: {
+    operands: 'FILE1 FILE2',
+    summary: 'Tells whether two disks hold the same',
+    options: {
+      f: ['FMT', 'format of FILE1 (default: found out)'],
+      F: ['FMT', 'format of FILE2 (default: found out)'],
+      s: ['', 'sizes and allocation must be the same, too'],
+    },
+  },
+  convert: {
+    operands: 'FILE [FILE…] TARGET',
+    summary: 'Copies disks, one behind the other, to another image',
+    options: {
+      b: ['FILE', 'the backing file of TARGET: what it holds is not copied'],
+      B: ['FILE', 'the backing file of TARGET: what it holds is not copied'],
+      F: ['FMT', 'format of the backing file'],
+      c: ['', 'compress clusters (qcow2 only)'],
+      l: ['SNAPSHOT', 'copy this snapshot, at the size that it had'],
+      m: ['COUNT', 'accepted, and changes nothing'],
+      n: ['', 'TARGET is there: a raw disk, or an empty qcow2 image'],
+      r: ['RATE', 'accepted, and changes nothing'],
+      C: ['', 'accepted, and changes nothing'],
+      S: ['SIZE', 'how long zeros must be to be left out (default: 4k; 0: none are)'],
+      W: ['', 'accepted, and changes nothing'],
+      'target-image-opts': ['', 'TARGET is driver=qcow2,file.filename=PATH'],
+      'target-is-zero': ['', 'TARGET holds zeros already'],
+      salvage: ['', 'take what can not be read for zeros'],
+      bitmaps: ['', 'refused: bitmaps are not copied'],
+      'skip-broken-bitmaps': ['', 'only with --bitmaps'],
+    },
+  },
+  create: {
+    operands: 'FILE [SIZE]',
+    summary: 'Makes a new image',
+    options: {
+      b: ['FILE', 'the backing file'],
+      B: ['FMT', 'format of the backing file'],
+      F: ['FMT', 'format of the backing file'],
+      f: ['FMT', 'format of the new image: qcow2 or raw (default)'],
+      u: ['', 'do not look at the backing file'],
+    },
+  },
+  info: {
+    operands: FILE,
+    summary: 'Tells what an image says of itself',
+    options: {
+      'backing-chain': ['', 'tell of the backing files, too'],
+      limits: ['', 'tell how the file wants to be read and written'],
+    },
+  },
+  map: {
+    operands: FILE,
+    summary: 'Tells where in which file the guest data lies',
+    options: {
+      s: ['OFFSET', 'begin here, not at the start'],
+      l: ['LENGTH', 'end after so many bytes'],
+    },
+  },
+  measure: {
+    operands: '(--size SIZE | FILE)',
+    summary: 'Tells how long the file of a new image becomes',
+    options: {
+      l: ['SNAPSHOT', 'measure this snapshot, at the size that it had'],
+      s: ['SIZE', 'measure an empty disk of this size'],
+      size: ['SIZE', 'measure an empty disk of this size'],
+    },
+  },
+  resize: {
+    operands: 'FILE [+-]SIZE',
+    summary: 'Gives a disk another size, in bytes or with one of k, M, G, T, P and E',
+    options: {
+      preallocation: ['MODE', 'off (default), metadata, falloc or full'],
+      shrink: ['', 'take a smaller size, too: what lies behind the new end is lost'],
+    },
+  },
+  snapshot: {
+    operands: FILE,
+    summary: 'Lists, creates, applies and deletes snapshots',
+    options: {
+      a: ['SNAPSHOT', 'apply this one: the disk goes back to it; an ID comes before a name'],
+      c: ['NAME', 'create one'],
+      d: ['NAME', 'delete this one, by its name alone'],
+      l: ['', 'list all'],
+    },
+  },
+};

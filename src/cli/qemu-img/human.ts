@@ -44,11 +44,12 @@ export function dateText(seconds: number): string {
 }
 
 /** Hours are not bounded. */
-export function clockText(nanoseconds: bigint): string {
+export function clockText(nanoseconds: bigint, hourDigits: number): string {
   const milliseconds = nanoseconds / 1_000_000n;
   const seconds = Number(milliseconds / 1000n);
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  return `${parts.map(two).join(':')}.${String(milliseconds % 1000n).padStart(3, '0')}`;
+  const hours = String(Math.floor(seconds / 3600)).padStart(hourDigits, '0');
+  const rest = [Math.floor(seconds / 60) % 60, seconds % 60].map(two).join(':');
+  return `${hours}:${rest}.${String(milliseconds % 1000n).padStart(3, '0')}`;
 }
 
 /**

@@ -2,9 +2,14 @@
 import type { SnapshotDate } from '../../index.js';
 import type { Interruptible } from '../interruption.js';
 import type { CliOutput } from '../streams.js';
+import type { Behaviour, Version } from './behaviour.js';
 import { byteString, bytesOf, terminalLines, terminalSafe } from './bytes.js';
 
 export interface QemuImgStreams {
+  /** What the program was called as. */
+  readonly program: string;
+  /** The version of the qemu-img that is installed, or of the newest one that is known. */
+  installedVersion(): Promise<Version>;
   readonly stdout: CliOutput;
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -17,6 +22,7 @@ export interface QemuImgStreams {
 }
 
 export interface QemuImgIo {
+  readonly behaviour: Behaviour;
   readonly now: () => SnapshotDate;
   /** Says that images will be read. */
   readonly expectImages: () => void;
@@ -35,10 +41,11 @@ export interface QemuImgIo {
   readonly tell: (text: string) => string;
 }
 
-export const PROGRAM = 'qsnap-img';
+/** What a process prints with, before it is known which version it follows. */
+export type Printer = Omit<QemuImgIo, 'behaviour'>;
 
-export function printerOf(streams: QemuImgStreams): QemuImgIo {
-  const { stdout, stderr } = streams;
+export function printerOf(streams: QemuImgStreams): Printer {
+  const { program, stdout, stderr } = streams;
   const printError = (text: string) => {
     stderr.write(bytesOf(stderr.isTerminal ? terminalLines(text) : text));
   };
@@ -54,7 +61,7 @@ export function printerOf(streams: QemuImgStreams): QemuImgIo {
     },
     printError,
     warn: (text, end = '\n') => {
-      printError(`${PROGRAM}: ${text}${end}`);
+      printError(`${program}: ${text}${end}`);
     },
     show: stdout.isTerminal ? terminalSafe : (text) => text,
     tell: (text) => (stderr.isTerminal ? text.replaceAll('\n', '\\n') : text),

@@ -3,7 +3,9 @@ import { performance } from 'node:perf_hooks';
 import type { SnapshotDate } from '../../index.js';
 import { processStreams } from '../streams.js';
 import { useThreads } from '../threads.js';
+import type { Version } from './behaviour.js';
 import { exactArguments } from './io.js';
+import { programName } from './program-name.js';
 import { run } from './run.js';
 
 function now(): SnapshotDate {
@@ -15,6 +17,10 @@ function now(): SnapshotDate {
 }
 
 useThreads(process.env);
+const [, script = ''] = process.argv;
 const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/self/cmdline'));
 const streams = processStreams();
-void run(argv, { ...streams, now }).then(streams.exit);
+const program = programName(process.argv0, process.execPath, script);
+const installed = async (): Promise<Version> =>
+  (await import('./installed-version.js')).installedVersion(process.env, script);
+void run(argv, { ...streams, now, program, installedVersion: installed }).then(streams.exit);

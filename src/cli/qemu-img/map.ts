@@ -1,13 +1,14 @@
 /** `map`: where in which file the guest data lies. */
 import { isQsnapError, type Extent } from '../../index.js';
-import { eachOption, FILE_LONG, fileRequest, oneOperand, type ArgvContext } from './argv.js';
+import { eachOption, fileRequest, oneOperand, type ArgvContext } from './argv.js';
+import { grammarOf } from './command-options.js';
 import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
-import { SIZE_REASONS, USAGE } from './messages.js';
+import { isJsonOutput, USAGE } from './messages.js';
 import { corruptionLine, MAP } from './messages-map.js';
 import type { Secrets } from './option-strings.js';
 import { Refusal } from './refusal.js';
-import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
+import { byteCountOf } from './size-argument.js';
 import { withSourceDisk, type SourceDisk, type SourceRequest } from './source-disk.js';
 
 interface MapRequest extends SourceRequest {
@@ -16,17 +17,6 @@ interface MapRequest extends SourceRequest {
   readonly maxLength: bigint | undefined;
 }
 
-const GRAMMAR = {
-  short: { h: false, f: true, s: true, l: true, U: false },
-  long: {
-    ...FILE_LONG,
-    format: true,
-    output: true,
-    'start-offset': true,
-    'max-length': true,
-  },
-};
-
 /** Parses the arguments of `map`. */
 export function parseMap(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
@@ -34,37 +24,25 @@ export function parseMap(argv: readonly string[], context: ArgvContext): Run | u
   let startOffset = 0n;
   let maxLength: bigint | undefined;
   const take = ({ name, value }: { name: string; value: string }): void => {
-    if (name === 's' || name === 'start-offset')
-      startOffset = offsetOf('start offset', value, context);
-    else if (name === 'l' || name === 'max-length')
-      maxLength = offsetOf('max length', value, context);
+    if (name === 's') startOffset = byteCountOf(value, 'start offset', context);
+    else if (name === 'l') maxLength = byteCountOf(value, 'max length', context);
     else values.set(name, value);
   };
-  const operands = eachOption(argv, GRAMMAR, context, take, secrets);
+  const operands = eachOption(argv, grammarOf('map', context.behaviour), context, take, secrets);
   if (operands === undefined) return undefined;
   const file = fileRequest(oneOperand(operands), values);
   const output = values.get('output') ?? 'human';
-  if (output !== 'json' && output !== 'human') throw new Refusal(USAGE.outputFormat);
+  const json = isJsonOutput(output, context.behaviour);
   const format = values.get('format');
   if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
-  const json = output === 'json';
   const request = { ...file, format, secrets, json, startOffset, maxLength };
   return (io) => runMap(request, io);
-}
-
-const OFFSET_END = 1n << 63n;
-
-function offsetOf(what: string, text: string, context: ArgvContext): bigint {
-  if (hasHexSuffix(text)) context.warn(SIZE_REASONS.hexSuffix(text));
-  const size = parseSizeArgument(text);
-  if (size === 'invalid') throw new Refusal(MAP.noNumber(what));
-  if (size === 'out of range' || size >= OFFSET_END) throw new Refusal(MAP.outOfRange(what));
-  return size;
 }
 
 async function runMap(request: MapRequest, io: QemuImgIo): Promise<number> {
   return withSourceDisk(request, io, async (source) => {
     const { startOffset: from, maxLength, json } = request;
+    const { compressedInMap } = io.behaviour;
     const size = BigInt(source.sizeBytes);
     const to = maxLength === undefined || from + maxLength > size ? size : from + maxLength;
     if (!json) io.printLines([MAP.header]);
@@ -72,7 +50,12 @@ async function runMap(request: MapRequest, io: QemuImgIo): Promise<number> {
     if (to <= from) printer.end({ ...NOTHING, start: from });
     else {
       try {
-        const last = await eachEntry(source, Number(from), Number(to), printer.print);
+        const last = await eachEntry(
+          source,
+          [Number(from), Number(to)],
+          compressedInMap,
+          printer.print,
+        );
         printer.end(last);
       } catch (error) {
         if (!isQsnapError(error)) throw error;
@@ -92,10 +75,19 @@ interface Entry {
   readonly present: boolean;
   readonly zero: boolean;
   readonly data: boolean;
+  readonly compressed: boolean;
   readonly at: number | undefined;
 }
 
-const NOTHING = { start: 0, length: 0, depth: 0, present: false, zero: false, data: false };
+const NOTHING = {
+  start: 0,
+  length: 0,
+  depth: 0,
+  present: false,
+  zero: false,
+  data: false,
+  compressed: false,
+};
 
 interface Printer {
   readonly print: (entries: readonly Entry[]) => void;
@@ -105,8 +97,8 @@ interface Printer {
 /** Hands over all entries but the last, which is the result. */
 async function eachEntry(
   { disk }: SourceDisk,
-  from: number,
-  to: number,
+  [from, to]: readonly [from: number, to: number],
+  tellsCompressed: boolean,
   print: (entries: readonly Entry[]) => void,
 ): Promise<Entry> {
   const encrypted = [disk, ...disk.chain].map((layer) => layer.encrypted);
@@ -114,7 +106,7 @@ async function eachEntry(
   for await (const extents of disk.extents(from, to)) {
     const done: Entry[] = [];
     for (const extent of extents) {
-      const entry = entryOf(extent, encrypted[extent.depth]!);
+      const entry = entryOf(extent, encrypted[extent.depth]!, tellsCompressed);
       if (open !== undefined && goesOn(open, entry)) {
         open = { ...open, length: open.length + entry.length };
       } else {
@@ -127,11 +119,16 @@ async function eachEntry(
   return open!;
 }
 
-function entryOf({ kind, start, length, depth, at }: Extent, encrypted: boolean): Entry {
+function entryOf(
+  { kind, start, length, depth, at }: Extent,
+  encrypted: boolean,
+  tellsCompressed: boolean,
+): Entry {
   const data = kind === 'data' || kind === 'compressed' || kind === 'preallocated';
   const zero = kind !== 'data' && kind !== 'compressed';
   const present = kind !== 'unallocated';
-  return { start, length, depth, present, zero, data, at: encrypted ? undefined : at };
+  const compressed = tellsCompressed && kind === 'compressed';
+  return { start, length, depth, present, zero, data, compressed, at: encrypted ? undefined : at };
 }
 
 /** The engine has joined what it can; to QEMU some of its kinds are one. */
@@ -141,18 +138,21 @@ function goesOn(before: Entry, after: Entry): boolean {
     before.present === after.present &&
     before.zero === after.zero &&
     before.data === after.data &&
+    before.compressed === after.compressed &&
     (before.at === undefined ? after.at === undefined : before.at + before.length === after.at)
   );
 }
 
 function jsonPrinter(io: QemuImgIo): Printer {
+  const { compressedInMap } = io.behaviour;
   let open = '[';
   const line = (entry: Parameters<Printer['end']>[0]): string => {
     const { start, length, depth, present, zero, data, at } = entry;
     const offset = at === undefined ? '' : `, "offset": ${at}`;
+    const compressed = compressedInMap ? `, "compressed": ${entry.compressed}` : '';
     return (
       `{ "start": ${start}, "length": ${length}, "depth": ${depth}, "present": ${present}, ` +
-      `"zero": ${zero}, "data": ${data}${offset}}`
+      `"zero": ${zero}, "data": ${data}${compressed}${offset}}`
     );
   };
   return {

@@ -7,12 +7,13 @@ import {
   type Snapshot,
 } from '../../index.js';
 import { measureBitmaps, measuredDataBytes } from '../../internal.js';
-import { eachOption, FILE_LONG, type ArgvContext } from './argv.js';
+import { eachOption, type ArgvContext } from './argv.js';
+import { grammarOf } from './command-options.js';
 import type { Run } from './run-command.js';
 import { isOtherFormat } from './formats.js';
-import { PROGRAM, type QemuImgIo } from './io.js';
+import type { QemuImgIo } from './io.js';
 import { jsonText } from './json.js';
-import { USAGE } from './messages.js';
+import { isJsonOutput, USAGE } from './messages.js';
 import { NEW_IMAGE, OPTION_CONFLICTS } from './messages-create.js';
 import { MEASURE } from './messages-measure.js';
 import { refuseHuge } from './new-image.js';
@@ -24,7 +25,7 @@ import {
   type GivenOptions,
   type NewFormat,
 } from './new-image-options.js';
-import { imageSizeOf } from './new-image-size.js';
+import { byteCountOf } from './size-argument.js';
 import type { Secrets } from './option-strings.js';
 import { Refusal } from './refusal.js';
 import {
@@ -49,11 +50,6 @@ interface MeasureRequest {
   readonly warn: (text: string) => void;
 }
 
-const GRAMMAR = {
-  short: { h: false, f: true, l: true, o: true, O: true, U: false },
-  long: { ...FILE_LONG, size: true, output: true },
-};
-
 /** Parses the arguments of `measure`. */
 export function parseMeasure(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
@@ -63,19 +59,25 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
   let snapshotByKeys: SnapshotChoice | undefined;
   let size: bigint | undefined;
   const take = ({ name, value }: { name: string; value: string }): void => {
-    if (name === 'size') size = imageSizeOf(value, context);
+    if (name === 'size' || name === 's') size = byteCountOf(value, 'image size', context);
     else if (name === 'o') {
       checkOptionList(value);
       options.push(value);
     } else {
-      if (name === 'output') checkOutput(value);
+      if (name === 'output') isJsonOutput(value, context.behaviour);
       if (name === 'l' && value.startsWith(SNAPSHOT_KEYS)) {
         snapshotByKeys = parseSnapshotKeys(value, snapshotIds, context.warn);
       }
       values.set(name, value);
     }
   };
-  const operands = eachOption(argv, GRAMMAR, context, take, secrets);
+  const operands = eachOption(
+    argv,
+    grammarOf('measure', context.behaviour),
+    context,
+    take,
+    secrets,
+  );
   if (operands === undefined) return undefined;
   const [operand] = operands;
   if (operands.length > 1) throw new Refusal(MEASURE.oneFile);
@@ -101,10 +103,6 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
     warn: context.warn,
   };
   return (io) => runMeasure(request, io);
-}
-
-function checkOutput(value: string): void {
-  if (value !== 'json' && value !== 'human') throw new Refusal(USAGE.outputFormat);
 }
 
 async function runMeasure(request: MeasureRequest, io: QemuImgIo): Promise<number> {
@@ -152,7 +150,7 @@ function judged({ outputFormat: format, options, warn }: MeasureRequest): Judged
     );
   }
   const fail = (reason: string): Refusal =>
-    new Refusal(MEASURE.invalidOptions(format), [`${PROGRAM}: ${reason}\n`]);
+    new Refusal(MEASURE.invalidOptions(format), [{ named: reason }]);
   const given = parseNewImageOptions(options, format, { warn }, fail);
   const luks = given.get('encrypt.format') === 'luks' ? 'encrypt.format' : undefined;
   if (luks !== undefined) throw new Refusal(NEW_IMAGE.encryption(luks));

@@ -1,11 +1,15 @@
 /** Texts of `check`: QEMU's words for what it finds. */
 import type { Finding, FindingCode } from '../../index.js';
+import type { Behaviour } from './behaviour.js';
 import { byteStringOfText, bytesOfPrintable } from './bytes.js';
 
 /** `check`. */
 export const CHECK = {
-  repairValue: (value: string) =>
-    `Unknown option value for -r (expecting 'leaks' or 'all'): ${value}`,
+  repairValue: (value: string, { namedOptions, version }: Behaviour) => {
+    if (!namedOptions) return `Unknown option value for -r (expecting 'leaks' or 'all'): ${value}`;
+    const comma = version === 'debian-10.0' ? '' : ',';
+    return `--repair (-r) expects 'leaks' or 'all'${comma} not '${value}'`;
+  },
   unsupportedFormat: 'This image format does not support checks',
   sourceCache: (mode: string) => `Invalid source cache option: ${mode}`,
   failed: (error: string) => `Check failed: ${error}`,

@@ -1,14 +1,5 @@
 /** What `convert` says. As in `messages.ts`: what qemu-img 7.2 was seen to print. */
-
-const MAX_INT64 = '9223372036854775807';
-
-/** What is wrong with a number of bytes. `name` is what QEMU calls it. */
-export const BYTES_REASONS = {
-  invalid: (name: string) =>
-    `Invalid ${name} specified. You may use k, M, G, T, P or E suffixes for\n` +
-    'qsnap-img: kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.',
-  outOfRange: (name: string) => `Invalid ${name} specified. Must be between 0 and ${MAX_INT64}.`,
-} as const;
+import type { Behaviour } from './behaviour.js';
 
 export const CONVERT = {
   snapshotKey: (key: string) => `Invalid parameter '${key}'`,
@@ -21,7 +12,15 @@ export const CONVERT = {
   sparseBytes:
     'Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to ' +
     '16777216. Select 0 to disable sparse detection (fully allocates output).',
-  coroutines: 'Invalid number of coroutines. Allowed number of coroutines is between 1 and 16',
+  coroutines: (text: string, isNone: boolean, { strictByteCounts, version }: Behaviour) => {
+    if (!strictByteCounts) {
+      return 'Invalid number of coroutines. Allowed number of coroutines is between 1 and 16';
+    }
+    const stop = version === 'debian-10.0' ? '.' : '';
+    return isNone
+      ? `Invalid number of coroutines specified: '${text}'${stop}`
+      : 'Invalid number of coroutines specified. Must be between 1 and 16.';
+  },
   offloadAndCompress: 'Cannot enable copy offloading when -c is used',
   offloadAndSparse: 'Cannot enable copy offloading when -S is used',
   offloadAndSalvage: 'Cannot use copy offloading in salvaging mode',

@@ -10,15 +10,6 @@ export const SIZE_PARAMETER = {
     `Value '${text}' is out of range for parameter '${name}'`,
 } as const;
 
-/** A size given as an operand, or to `--size`. */
-export const IMAGE_SIZE = {
-  invalid: [
-    'Invalid image size specified. You may use k, M, G, T, P or E suffixes for',
-    'kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.',
-  ],
-  outOfRange: 'Invalid image size specified. Must be between 0 and 9223372036854775807.',
-} as const;
-
 const needsV3 = '(use version=v3 or greater)';
 
 export const NEW_IMAGE = {

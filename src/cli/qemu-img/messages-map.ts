@@ -5,12 +5,6 @@ export const MAP = {
   header: 'Offset          Length          Mapped to       File',
   notPlain: 'File contains external, encrypted or compressed clusters.',
   failed: 'Could not read file metadata: Input/output error',
-  /** @param what "start offset" or "max length". */
-  noNumber: (what: string) =>
-    `Invalid ${what} specified. You may use k, M, G, T, P or E suffixes for\n` +
-    'qsnap-img: kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.',
-  outOfRange: (what: string) =>
-    `Invalid ${what} specified. Must be between 0 and 9223372036854775807.`,
 } as const;
 
 const OFFSET_MASK = 0x00ff_ffff_ffff_fe00n;

@@ -6,17 +6,14 @@
 import type { QsnapError } from '../../index.js';
 import { hintOf } from '../hints.js';
 import { byteStringOfText } from './bytes.js';
-import { Refusal } from './refusal.js';
+import { VERSIONS, type Behaviour } from './behaviour.js';
+import type { Found } from './getopt.js';
+import { Refusal, UsageError } from './refusal.js';
 
-const TRY_HELP = "Try 'qsnap-img --help' for more information";
-
-/** Wrong usage: the sentence and where help is. */
-export function usageError(text: string): Refusal {
-  return new Refusal(`${text}\n${TRY_HELP}`);
-}
-
-export function isUsageError({ text }: Refusal): boolean {
-  return text.endsWith(TRY_HELP);
+/** Where help is. */
+export function helpHint({ version }: Behaviour, words: readonly string[]): string {
+  const end = version === 'debian-10.0' ? 'info' : 'information';
+  return `Try '${words.join(' ')} --help' for more ${end}`;
 }
 
 export const USAGE = {
@@ -24,14 +21,54 @@ export const USAGE = {
   unknownCommand: (name: string) => `Command not found: ${name}`,
   unsupportedCommand: (name: string) =>
     `Command '${name}' is not supported here: use qemu-img for it`,
-  unrecognized: (argument: string) => `unrecognized option '${argument}'`,
-  missingValue: (argument: string) => `missing argument for option '${argument}'`,
+  unknownVersion: (text: string) =>
+    `'${text}' is no version of qemu-img that is known here: use one of ${VERSIONS.join(', ')}`,
   oneFile: 'Expecting one image file name',
+  extraArguments: 'Extra argument(s) in command line',
   fileAndSize: 'Expecting image file name and size',
   mixedActions: "Cannot mix '-l', '-a', '-c', '-d'",
-  outputFormat: '--output must be used with human or json as argument.',
   imageOptsAndFormat: '--image-opts and --format are mutually exclusive',
 } as const;
+
+/** What is wrong with an option, as qemu-img says it and, since 10.1, the C library. */
+export function wrongOption(
+  { namedOptions }: Behaviour,
+  wrong: Exclude<Found, { readonly kind: 'option' }>,
+): UsageError {
+  const { kind, argument, option } = wrong;
+  if (namedOptions) return new UsageError(LIBRARY_WORDS[kind](option, wrong.candidates), true);
+  return new UsageError(
+    kind === 'missing-value'
+      ? `missing argument for option '${argument}'`
+      : `unrecognized option '${argument}'`,
+  );
+}
+
+const LIBRARY_WORDS: Readonly<
+  Record<
+    Exclude<Found['kind'], 'option'>,
+    (option: string, candidates: readonly string[]) => string
+  >
+> = {
+  unrecognized: (option) =>
+    option.startsWith('--') ? `unrecognized option '${option}'` : `invalid option -- '${option}'`,
+  'missing-value': (option) =>
+    option.startsWith('--')
+      ? `option '${option}' requires an argument`
+      : `option requires an argument -- '${option}'`,
+  'unwanted-value': (option) => `option '${option}' doesn't allow an argument`,
+  ambiguous: (option, candidates) =>
+    `option '${option}' is ambiguous; possibilities: ` +
+    candidates.map((name) => `'--${name}'`).join(' '),
+};
+
+/** @throws Refusal for what is no format of output. */
+export function isJsonOutput(value: string, { namedOptions, version }: Behaviour): boolean {
+  if (value === 'json' || value === 'human') return value === 'json';
+  if (!namedOptions) throw new Refusal('--output must be used with human or json as argument.');
+  const comma = version === 'debian-10.0' ? '' : ',';
+  throw new UsageError(`--output expects 'human' or 'json'${comma} not '${value}'`);
+}
 
 /** What `--object` and `--image-opts` are refused with. */
 export const OPTION_STRINGS = {
@@ -91,9 +128,10 @@ export const INCONSISTENT_BITMAPS_WARNING =
   "considered inconsistent\nSome clusters may be leaked, run 'qemu-img check -r' on the image " +
   'file to fix.';
 
-export const BACKING_CHAIN_REFUSED =
-  '--backing-chain is not supported for an image with a backing file, which qsnap-img never ' +
-  'opens: use qemu-img for it';
+export const INFO = {
+  cache: (mode: string) => `Invalid cache option: ${mode}`,
+  loop: (name: string) => `Backing file '${name}' creates an infinite loop.`,
+} as const;
 
 /** The C library's words for what may go wrong with a file. */
 const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
@@ -273,7 +311,6 @@ export const ACTION_REASONS = {
   notFoundToApply: 'Failed to load snapshot: No such file or directory',
   bitmaps: 'Device has active dirty bitmaps',
   noSnapshots: 'Block driver does not support snapshots',
-  createUnsupported: '-95 (Operation not supported)',
   applyUnsupported: 'Failed to load snapshot: Operation not supported',
 } as const;
 
@@ -288,25 +325,60 @@ const EDIT_ERRNO: Partial<Record<QsnapError['code'], readonly [number, string]>>
   WRITE_FAILED: [5, 'Input/output error'],
 };
 
+function createFailed(
+  name: string,
+  number: number,
+  text: string,
+  { unnumberedErrors }: Behaviour,
+): Refusal {
+  return actionFailed('create', name, unnumberedErrors ? text : `-${number} (${text})`);
+}
+
+/** Of what can have no snapshots. */
+export function createUnsupported(name: string, behaviour: Behaviour): Refusal {
+  return createFailed(name, ...EDIT_ERRNO.EXTERNAL_DATA_FILE!, behaviour);
+}
+
 /** An edit's failure in QEMU's words, or in the engine's where QEMU has none. */
-export function editFailed(action: Action, name: string, error: QsnapError): Refusal {
+export function editFailed(
+  action: Action,
+  name: string,
+  error: QsnapError,
+  behaviour: Behaviour,
+): Refusal {
   if (action === 'apply' && error.code === 'BITMAPS_PRESENT') {
     return actionFailed(action, name, ACTION_REASONS.bitmaps);
   }
   const known = EDIT_ERRNO[error.code];
   if (known === undefined) return actionFailed(action, name, sentenceOf(error));
   const [number, text] = known;
-  if (action === 'create') return actionFailed(action, name, `-${number} (${text})`);
+  if (action === 'create') return createFailed(name, number, text, behaviour);
   if (action === 'delete') return actionFailed(action, name, text);
   const before =
     error.code === 'SIZE_DIFFERS_IN_V2'
-      ? ["qsnap-img: Can't resize a v2 image which has snapshots\n"]
+      ? [{ named: "Can't resize a v2 image which has snapshots" }]
       : [];
   return new Refusal(
     `Could not apply snapshot '${name}': Failed to load snapshot: ${text}`,
     before,
   );
 }
+
+/** What is wrong with a number of bytes. */
+export const BYTE_COUNT = {
+  invalid: (what: string, text: string, { strictByteCounts, version }: Behaviour): Refusal => {
+    if (strictByteCounts) {
+      const stop = version === 'debian-10.0' ? '.' : '';
+      return new Refusal(`Invalid ${what} specified: '${text}'${stop}`);
+    }
+    const named = `Invalid ${what} specified. You may use k, M, G, T, P or E suffixes for`;
+    return new Refusal('kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.', [
+      { named },
+    ]);
+  },
+  outOfRange: (what: string) =>
+    `Invalid ${what} specified. Must be between 0 and 9223372036854775807.`,
+} as const;
 
 /** What is wrong with a size or what goes with it. */
 export const SIZE_REASONS = {

@@ -1,30 +1,15 @@
 /** How large a new image is to be: as typed, or as its backing file says. */
 import { isQsnapError } from '../../index.js';
-import type { ArgvContext } from './argv.js';
 import { isOtherFormat, isOtherProtocol } from './formats.js';
-import { PROGRAM, type QemuImgIo } from './io.js';
+import type { QemuImgIo } from './io.js';
 import { OPEN_REASONS, sentenceOf } from './messages.js';
-import { IMAGE_SIZE, NEW_IMAGE } from './messages-create.js';
+import { NEW_IMAGE } from './messages-create.js';
 import type { GivenOptions } from './new-image-options.js';
 import { withImage, type Opened, type ReadableFile } from './opened.js';
 import { Refusal } from './refusal.js';
-import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
 import { fullBackingName, protocolOf, targetOf } from './target.js';
 
-const SIZE_END = 1n << 63n;
 const SECTOR_BYTES = 512;
-
-/** @throws Refusal for what is no size of an image. */
-export function imageSizeOf(text: string, context: Pick<ArgvContext, 'warn'>): bigint {
-  const size = parseSizeArgument(text);
-  if (size === 'invalid') {
-    const [first, second] = IMAGE_SIZE.invalid;
-    throw new Refusal(second, [`${PROGRAM}: ${first}\n`]);
-  }
-  if (size === 'out of range' || size >= SIZE_END) throw new Refusal(IMAGE_SIZE.outOfRange);
-  if (hasHexSuffix(text)) context.warn(NEW_IMAGE.hexSuffix(text));
-  return size;
-}
 
 /**
  * Looks at the backing file of a new image, unless told not to.
@@ -55,7 +40,7 @@ export async function newBacking(
   if (format !== undefined) return found.bytes;
   io.warn(
     `${request.name}: ${NEW_IMAGE.noBackingFormat}\n${NEW_IMAGE.detectedFormat(found.format)}`,
-    '',
+    io.behaviour.detectedFormatEndsLine ? '\n' : '',
   );
   return 'refused';
 }

@@ -7,12 +7,13 @@ import type { Tree } from './json.js';
 /**
  * Members in the order that QEMU's dictionaries have, as measured; version 2 has few.
  *
+ * @param detachedHeader whether it is told that a LUKS header lies in the image itself.
  * @throws QsnapError EXTENSION_INVALID when the header of an encrypted image is no LUKS1 header.
  */
-export async function qcow2Specific(image: OpenImage): Promise<Tree> {
+export async function qcow2Specific(image: OpenImage, detachedHeader: boolean): Promise<Tree> {
   const { header, geometry, bitmaps } = image;
   const compression = { 'compression-type': header.compressionType };
-  const encrypt = await encryptionTree(image);
+  const encrypt = await encryptionTree(image, detachedHeader);
   if (header.version === 2) {
     return {
       compat: '0.10',
@@ -44,7 +45,10 @@ function bitmapTree(bitmap: PersistentBitmap): Tree {
   };
 }
 
-async function encryptionTree(image: OpenImage): Promise<Tree | undefined> {
+async function encryptionTree(
+  image: OpenImage,
+  detachedHeader: boolean,
+): Promise<Tree | undefined> {
   if (image.header.encryption === 'none') return undefined;
   if (image.header.encryption === 'aes') return { format: 'aes' };
   const pointer = image.extensions.find((extension) => extension.kind === 'encryption-header');
@@ -52,13 +56,14 @@ async function encryptionTree(image: OpenImage): Promise<Tree | undefined> {
   if (pointer === undefined) return { format: 'luks' };
   const bytes = new Uint8Array(LUKS_HEADER_BYTES);
   await image.source.readBatch([{ at: pointer.header.at, into: bytes }]);
-  return luksTree(parseLuksHeader(bytes, pointer.header.at));
+  return luksTree(parseLuksHeader(bytes, pointer.header.at), detachedHeader);
 }
 
-function luksTree(luks: LuksHeader): Tree {
+function luksTree(luks: LuksHeader, detachedHeader: boolean): Tree {
   const { ivHash } = luks;
   return {
     'ivgen-alg': byteStringOfText(luks.ivGenerator),
+    ...(detachedHeader && { 'detached-header': false }),
     'hash-alg': byteStringOfText(luks.hash),
     'cipher-alg': byteStringOfText(cipherAlgorithm(luks)),
     uuid: byteStringOfText(luks.uuid),

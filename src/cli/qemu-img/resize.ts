@@ -12,6 +12,7 @@ import {
   type ResizeOptions,
 } from '../../index.js';
 import { eachOption, type ArgvContext } from './argv.js';
+import { grammarOf } from './command-options.js';
 import { backingSizeOf } from './backing-size.js';
 import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
@@ -21,11 +22,10 @@ import {
   resizeFailed,
   SIZE_REASONS,
   USAGE,
-  usageError,
 } from './messages.js';
 import { firstBlockBytes } from './new-raw.js';
 import { withEditableImage, type EditableFile } from './opened.js';
-import { Refusal } from './refusal.js';
+import { Refusal, UsageError } from './refusal.js';
 import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
 import { refuseUnwritable, warnAboutBitmaps, warnAboutLock } from './snapshot.js';
 import { targetOf } from './target.js';
@@ -41,41 +41,39 @@ interface ResizeRequest {
   readonly preallocation: Preallocation;
 }
 
-const GRAMMAR = {
-  short: { f: true, h: false, q: false },
-  long: {
-    help: false,
-    object: true,
-    'image-opts': false,
-    preallocation: true,
-    shrink: false,
-  },
-};
-
 const PREALLOCATIONS: readonly string[] = ['off', 'metadata', 'falloc', 'full'];
 const SECTOR_BYTES = 512n;
 /** Zeros that a raw disk is given at a time. */
 const ZERO_BATCH_BYTES = 4 * 1024 * 1024;
 
-/** Parses the arguments of `resize`. The last one is the size, whatever it looks like. */
+/** Parses the arguments of `resize`. */
 export function parseResize(argv: readonly string[], context: ArgvContext): Run | undefined {
-  if (argv.length < 3) throw usageError(USAGE.noCommand);
-  const size = argv.at(-1)!;
+  const { behaviour } = context;
+  if (!behaviour.namedOptions && argv.length < 3) throw new UsageError(USAGE.noCommand);
+  const sizeIsLast = !behaviour.namedOptions || /^-\d/.test(argv.at(-1)!);
   const flags = new Set<string>();
   let format: string | undefined;
   let preallocation = 'off';
-  const operands = eachOption(argv.slice(0, -1), GRAMMAR, context, ({ name, value }) => {
-    if (name === 'format') format = value;
-    else if (name === 'preallocation') preallocation = checkedPreallocation(value);
-    else flags.add(name);
-  });
+  const before = sizeIsLast ? argv.slice(0, -1) : argv;
+  const operands = eachOption(
+    before,
+    grammarOf('resize', behaviour),
+    context,
+    ({ name, value }) => {
+      if (name === 'format') format = value;
+      else if (name === 'preallocation') preallocation = checkedPreallocation(value);
+      else flags.add(name);
+    },
+  );
   if (operands === undefined) return undefined;
-  const [operand] = operands;
-  if (operand === undefined || operands.length !== 1) throw usageError(USAGE.fileAndSize);
-  const imageOpts = flags.has('image-opts');
+  const [operand, size, extra] = [...operands, ...(sizeIsLast ? argv.slice(-1) : [])];
+  if (extra !== undefined && behaviour.namedOptions) throw new UsageError(USAGE.extraArguments);
+  if (operand === undefined || size === undefined || extra !== undefined) {
+    throw new UsageError(USAGE.fileAndSize);
+  }
   const request: ResizeRequest = {
     operand,
-    imageOpts,
+    imageOpts: flags.has('image-opts'),
     format,
     size,
     shrink: flags.has('shrink'),

@@ -1,16 +1,16 @@
 /** The whole of qsnap-img as a function. */
 import { isQsnapError } from '../../index.js';
 import { optionsOf, type ArgvContext } from './argv.js';
+import { behaviourOf, versionNamed, type Behaviour, type Version } from './behaviour.js';
 import { COMMANDS, READING, UNSUPPORTED_COMMANDS } from './command.js';
 import type { Grammar } from './getopt.js';
-import { HELP_TEXT, VERSION_TEXT } from './help.js';
-import { PROGRAM, printerOf, type QemuImgIo, type QemuImgStreams } from './io.js';
-import { sentenceOf, USAGE, usageError } from './messages.js';
-import { Refusal } from './refusal.js';
+import { printerOf, type Printer, type QemuImgStreams } from './io.js';
+import { helpHint, sentenceOf, USAGE } from './messages.js';
+import { Refusal, UsageError, type EarlierLine } from './refusal.js';
 
 const MAIN: Grammar = {
   short: { h: false, V: false, T: true },
-  long: { help: false, version: false, trace: true },
+  long: { help: false, version: false, trace: 'T', 'qemu-version': true },
   stopAtOperand: true,
 };
 
@@ -21,62 +21,117 @@ const MAIN: Grammar = {
  * @returns the exit code: 0, what the command says, or 1 for what was not done.
  */
 export async function run(argv: readonly string[], streams: QemuImgStreams): Promise<number> {
-  const io = printerOf(streams);
-  try {
-    return await perform(argv, io, {
-      posixlyCorrect: streams.env['POSIXLY_CORRECT'] !== undefined,
-      warn: io.warn,
-    });
-  } catch (error) {
-    if (error instanceof Refusal) {
-      for (const text of error.before) io.printError(text);
-      io.printError(`${PROGRAM}: ${error.text}\n`);
-      return error.exitCode;
+  return new Program(streams).run(argv);
+}
+
+class Program {
+  readonly #streams: QemuImgStreams;
+  readonly #printer: Printer;
+  readonly #name: string;
+  #behaviour: Behaviour | undefined;
+  /** The command that was called, once it is known. */
+  #command: string | undefined;
+
+  constructor(streams: QemuImgStreams) {
+    this.#streams = streams;
+    this.#printer = printerOf(streams);
+    this.#name = streams.program;
+  }
+
+  async run(argv: readonly string[]): Promise<number> {
+    try {
+      return await this.#perform(argv);
+    } catch (error) {
+      if (error instanceof Refusal) {
+        this.#tell(error);
+        return error.exitCode;
+      }
+      if (!isQsnapError(error)) throw error;
+      this.#printer.warn(sentenceOf(error));
+      return 1;
     }
-    if (!isQsnapError(error)) throw error;
-    io.printError(`${PROGRAM}: ${sentenceOf(error)}\n`);
-    return 1;
   }
-}
 
-async function perform(
-  argv: readonly string[],
-  io: QemuImgIo,
-  context: ArgvContext,
-): Promise<number> {
-  const found = optionsOf([PROGRAM, ...argv], MAIN);
-  for (;;) {
-    const next = found.next();
-    if (next.done === true) return runCommand(next.value, argv.length > 0, io, context);
-    const { name, value } = next.value;
-    if (name === 'h' || name === 'help') return printText(HELP_TEXT, io);
-    if (name === 'V' || name === 'version') return printText(VERSION_TEXT, io);
-    context.warn(`warning: tracing is not supported, '${value}' is ignored`);
+  #tell(refusal: Refusal): void {
+    const { printError, warn } = this.#printer;
+    const earlier = (line: EarlierLine): void => {
+      if (typeof line === 'string') printError(line);
+      else warn(line.named);
+    };
+    for (const line of refusal.before) earlier(line);
+    if (!(refusal instanceof UsageError)) {
+      warn(refusal.text);
+      return;
+    }
+    const behaviour = this.#behaviour!;
+    const words = [this.#name];
+    if (behaviour.namedOptions && this.#command !== undefined) words.push(this.#command);
+    const before = refusal.namesCommand ? words.join(' ') : this.#name;
+    printError(`${before}: ${refusal.text}\n${helpHint(behaviour, words)}\n`);
   }
-}
 
-async function runCommand(
-  operands: readonly string[],
-  hadArguments: boolean,
-  io: QemuImgIo,
-  context: ArgvContext,
-): Promise<number> {
-  const [name] = operands;
-  if (name === undefined) {
-    if (hadArguments) return 0;
-    throw usageError(USAGE.noCommand);
+  async #perform(argv: readonly string[]): Promise<number> {
+    const { env } = this.#streams;
+    const named = env['QSNAP_QEMU_VERSION'];
+    let behaviour = behaviourOf(
+      named === undefined || named === ''
+        ? await this.#streams.installedVersion()
+        : this.#version(named),
+    );
+    this.#behaviour = behaviour;
+    const found = optionsOf([this.#name, ...argv], MAIN, behaviour);
+    for (;;) {
+      const next = found.next();
+      if (next.done === true) return this.#runCommand(next.value, argv.length > 0, behaviour);
+      const { name, value } = next.value;
+      if (name === 'h' || name === 'help') {
+        return this.#print((await import('./help.js')).helpText(this.#name, behaviour));
+      }
+      if (name === 'V' || name === 'version') {
+        return this.#print((await import('./help.js')).versionText(behaviour));
+      }
+      if (name === 'qemu-version') this.#behaviour = behaviour = behaviourOf(this.#version(value));
+      else this.#printer.warn(`warning: tracing is not supported, '${value}' is ignored`);
+    }
   }
-  if (!Object.hasOwn(COMMANDS, name)) {
-    if (UNSUPPORTED_COMMANDS.has(name)) throw new Refusal(USAGE.unsupportedCommand(name));
-    throw usageError(USAGE.unknownCommand(name));
-  }
-  if (READING.has(name)) io.expectImages();
-  const parse = await COMMANDS[name]!();
-  const command = parse(operands, context);
-  return command === undefined ? printText(HELP_TEXT, io) : command(io);
-}
 
-function printText(text: string, io: QemuImgIo): number {
-  io.printLines([text]);
-  return 0;
+  #version(text: string): Version {
+    const version = versionNamed(text);
+    if (version === undefined) throw new Refusal(USAGE.unknownVersion(text));
+    return version;
+  }
+
+  async #runCommand(
+    operands: readonly string[],
+    hadArguments: boolean,
+    behaviour: Behaviour,
+  ): Promise<number> {
+    const [name] = operands;
+    if (name === undefined) {
+      if (hadArguments) return 0;
+      throw new UsageError(USAGE.noCommand);
+    }
+    if (!Object.hasOwn(COMMANDS, name)) {
+      if (UNSUPPORTED_COMMANDS.has(name)) throw new Refusal(USAGE.unsupportedCommand(name));
+      throw new UsageError(USAGE.unknownCommand(name));
+    }
+    this.#command = name;
+    if (READING.has(name)) this.#printer.expectImages();
+    const parse = await COMMANDS[name]!();
+    const context: ArgvContext = {
+      posixlyCorrect: this.#streams.env['POSIXLY_CORRECT'] !== undefined,
+      behaviour,
+      warn: this.#printer.warn,
+    };
+    const command = parse(operands, context);
+    if (command === undefined) {
+      return this.#print((await import('./help.js')).commandHelp(this.#name, name, behaviour));
+    }
+    return command({ ...this.#printer, behaviour });
+  }
+
+  #print(text: string): number {
+    this.#printer.printLines([text]);
+    return 0;
+  }
 }

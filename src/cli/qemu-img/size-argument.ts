@@ -1,4 +1,7 @@
 /** Sizes as qemu-img takes them: `10G`, `1.5M`, `0x1000`. */
+import type { ArgvContext } from './argv.js';
+import { BYTE_COUNT, SIZE_REASONS } from './messages.js';
+import { Refusal } from './refusal.js';
 
 /** What a text means as a size in bytes, below 2^64; or what is wrong with it. */
 export type SizeArgument = bigint | 'invalid' | 'out of range';
@@ -21,6 +24,28 @@ export function parseSizeArgument(text: string): SizeArgument {
 /** Whether a unit follows a hexadecimal number, which QEMU takes with a warning. */
 export function hasHexSuffix(text: string): boolean {
   return (HEX.exec(text)?.[2] ?? '') !== '';
+}
+
+const BYTE_COUNT_END = 1n << 63n;
+
+/**
+ * A number of bytes on the command line, below 2^63.
+ *
+ * @param what QEMU's name of it: `image size`.
+ * @throws Refusal for what is none.
+ */
+export function byteCountOf(text: string, what: string, context: ArgvContext): bigint {
+  const { behaviour, warn } = context;
+  const isNegative = /^\s*-\d/.test(text) && behaviour.strictByteCounts;
+  const size = isNegative ? parseSizeArgument(text.replace('-', '')) : parseSizeArgument(text);
+  if (size === 'invalid' || (behaviour.noHexSuffix && hasHexSuffix(text))) {
+    throw BYTE_COUNT.invalid(what, text, behaviour);
+  }
+  if (isNegative || size === 'out of range' || size >= BYTE_COUNT_END) {
+    throw new Refusal(BYTE_COUNT.outOfRange(what));
+  }
+  if (hasHexSuffix(text)) warn(SIZE_REASONS.hexSuffix(text));
+  return size;
 }
 
 /** QEMU: a fraction is a 64-bit fixed-point number, and halves of a byte go up. */

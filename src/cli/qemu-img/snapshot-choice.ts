@@ -1,7 +1,6 @@
 /** Which snapshot `-l` means. */
 import type { Snapshot } from '../../index.js';
 import { cString } from './bytes.js';
-import { PROGRAM } from './io.js';
 import { CONVERT } from './messages-convert.js';
 import { OPTION_STRINGS } from './messages.js';
 import { IDENTIFIER, itemsOf } from './option-strings.js';
@@ -22,7 +21,7 @@ export function parseSnapshotKeys(
   warn: (text: string) => void,
 ): SnapshotChoice {
   const fail = (reason: string): never => {
-    throw new Refusal(CONVERT.snapshotParameter(text), [`${PROGRAM}: ${reason}\n`]);
+    throw new Refusal(CONVERT.snapshotParameter(text), [{ named: reason }]);
   };
   const items = itemsOf(text);
   const listId = items.find(([key]) => key === 'id')?.[1];

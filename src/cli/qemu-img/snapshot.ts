@@ -16,14 +16,8 @@ import {
   type Snapshot,
   type StagedEdit,
 } from '../../index.js';
-import {
-  eachOption,
-  FILE_LONG,
-  fileRequest,
-  oneOperand,
-  type ArgvContext,
-  type FileRequest,
-} from './argv.js';
+import { eachOption, fileRequest, oneOperand, type ArgvContext, type FileRequest } from './argv.js';
+import { grammarOf } from './command-options.js';
 import { bytesOf, cString } from './bytes.js';
 import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
@@ -33,13 +27,13 @@ import {
   OPEN_REASONS,
   USAGE,
   actionFailed,
+  createUnsupported,
   couldNotOpen,
   editFailed,
   guessedRawWarning,
-  usageError,
 } from './messages.js';
 import { withEditableImage, withImage, type EditableFile, type Opened } from './opened.js';
-import { Refusal } from './refusal.js';
+import { Refusal, UsageError } from './refusal.js';
 import { NAME_ARRAY_BYTES, snapshotName, snapshotTableLines } from './table.js';
 import { targetOf, type Target } from './target.js';
 
@@ -48,13 +42,9 @@ type SnapshotAction =
   | { readonly kind: 'create' | 'apply' | 'delete'; readonly name: string };
 
 interface SnapshotRequest extends FileRequest {
+  readonly format: string | undefined;
   readonly action: SnapshotAction;
 }
-
-const GRAMMAR = {
-  short: { h: false, l: false, a: true, c: true, d: true, q: false, U: false },
-  long: FILE_LONG,
-};
 
 const ACTIONS: Readonly<Record<string, 'apply' | 'create' | 'delete' | 'list'>> = {
   a: 'apply',
@@ -65,17 +55,27 @@ const ACTIONS: Readonly<Record<string, 'apply' | 'create' | 'delete' | 'list'>> 
 
 /** Parses the arguments of `snapshot`. */
 export function parseSnapshot(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const { behaviour } = context;
   const actions: SnapshotAction[] = [];
+  let format: string | undefined;
   const flags = new Set<string>();
-  const operands = eachOption(argv, GRAMMAR, context, ({ name, value }) => {
-    const kind = ACTIONS[name];
-    if (kind === undefined) flags.add(name);
-    else if (actions.length > 0) throw usageError(USAGE.mixedActions);
-    else actions.push(kind === 'list' ? { kind } : { kind, name: value });
-  });
+  const operands = eachOption(
+    argv,
+    grammarOf('snapshot', behaviour),
+    context,
+    ({ name, value }) => {
+      const kind = ACTIONS[name];
+      if (name === 'format') format = value;
+      else if (kind === undefined) flags.add(name);
+      else if (actions.length > 0) throw new UsageError(USAGE.mixedActions);
+      else actions.push(kind === 'list' ? { kind } : { kind, name: value });
+    },
+  );
   if (operands === undefined) return undefined;
   const file = fileRequest(oneOperand(operands), flags);
-  const request = { ...file, action: actions[0] ?? ({ kind: 'none' } as const) };
+  if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
+  const usual = { kind: behaviour.snapshotLists ? 'list' : 'none' } as const;
+  const request = { ...file, format, action: actions[0] ?? usual };
   return (io) => runSnapshot(request, io);
 }
 
@@ -87,7 +87,7 @@ async function runSnapshot(request: SnapshotRequest, io: QemuImgIo): Promise<num
   if (forceShare && action.kind !== 'list') {
     throw couldNotOpen(operand, OPEN_REASONS.forceShareForEdit);
   }
-  const target = targetOf(operand, request.imageOpts);
+  const target = targetOf(operand, request.imageOpts, request.format);
   if (action.kind === 'list') {
     await list(target, forceShare, io);
     return 0;
@@ -112,7 +112,7 @@ async function list(target: Target, forceShare: boolean, io: QemuImgIo): Promise
     if (opened.kind === 'qcow2') {
       refuseWithoutDataFile(opened.image, target);
       warnAboutBitmaps(opened.image, io);
-      io.printLines(snapshotTableLines(listedSnapshots(opened.image), io.show));
+      io.printLines(snapshotTableLines(listedSnapshots(opened.image), io.behaviour, io.show));
     }
     return Promise.resolve();
   });
@@ -161,7 +161,7 @@ function editRaw(
   }
   switch (action.kind) {
     case 'create':
-      throw actionFailed('create', action.name, ACTION_REASONS.createUnsupported);
+      throw createUnsupported(action.name, io.behaviour);
     case 'apply':
       throw actionFailed('apply', action.name, ACTION_REASONS.noSnapshots);
     case 'delete':
@@ -185,7 +185,7 @@ async function edit(action: Edit, device: EditableFile, io: QemuImgIo): Promise<
     });
   } catch (error) {
     if (error instanceof Refusal || !isQsnapError(error)) throw error;
-    throw editFailed(action.kind, action.name, error);
+    throw editFailed(action.kind, action.name, error, io.behaviour);
   }
 }
 
@@ -210,7 +210,7 @@ function planOf(
   switch (action.kind) {
     case 'create':
       if (image.header.externalDataFile) {
-        throw actionFailed('create', action.name, ACTION_REASONS.createUnsupported);
+        throw createUnsupported(action.name, io.behaviour);
       }
       return planCreate(image, {
         name: bytesOf(action.name).subarray(0, NAME_ARRAY_BYTES - 1),

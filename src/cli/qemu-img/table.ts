@@ -1,5 +1,6 @@
-/** The snapshot table of `snapshot -l` and `info`, as qemu-img 7.2 lays it out. */
+/** The snapshot table of `snapshot -l` and `info`. */
 import type { Snapshot } from '../../index.js';
+import type { Behaviour } from './behaviour.js';
 import { cString } from './bytes.js';
 import { clockText, dateText, sizeText } from './human.js';
 
@@ -21,13 +22,41 @@ export function signed(value: bigint): bigint {
 }
 
 /** Columns are counted in bytes, and what is too long moves the rest of its row. */
-function row(id: string, name: string, right: readonly [string, string, string, string]): string {
-  const [size, date, clock, icount] = right;
-  return (
-    `${id.padEnd(9)} ${name.padEnd(16)} ${size.padStart(8)}${date.padStart(20)}` +
-    `${clock.padStart(13)}${icount.padStart(11)}`
-  );
+type Row = readonly [
+  id: string,
+  name: string,
+  size: string,
+  date: string,
+  clock: string,
+  icount: string,
+];
+
+interface Layout {
+  readonly titles: Row;
+  readonly row: (row: Row) => string;
+  /** Two before 9.0. */
+  readonly hourDigits: number;
+  /** Where no icount was recorded. */
+  readonly noIcount: string;
 }
+
+const SPACED: Layout = {
+  titles: ['ID', 'TAG', 'VM SIZE', 'DATE', 'VM CLOCK', 'ICOUNT'],
+  row: ([id, name, size, date, clock, icount]) =>
+    `${id.padEnd(9)} ${name.padEnd(16)} ${size.padStart(8)}${date.padStart(20)}` +
+    `${clock.padStart(13)}${icount.padStart(11)}`,
+  hourDigits: 2,
+  noIcount: '',
+};
+
+const UNDERSCORED: Layout = {
+  titles: ['ID', 'TAG', 'VM_SIZE', 'DATE', 'VM_CLOCK', 'ICOUNT'],
+  row: ([id, name, size, date, clock, icount]) =>
+    `${id.padEnd(7)} ${name.padEnd(16)} ${size.padStart(8)} ${date.padStart(19)} ` +
+    `${clock.padStart(15)} ${icount.padStart(10)}`,
+  hourDigits: 4,
+  noIcount: '--',
+};
 
 /**
  * Headline, column titles and a row for each snapshot; nothing at all without snapshots.
@@ -36,18 +65,22 @@ function row(id: string, name: string, right: readonly [string, string, string, 
  */
 export function snapshotTableLines(
   snapshots: readonly Snapshot[],
+  { underscoredTable }: Behaviour,
   show: (text: string) => string,
 ): string[] {
   if (snapshots.length === 0) return [];
+  const { titles, row, hourDigits, noIcount } = underscoredTable ? UNDERSCORED : SPACED;
   return [
     'Snapshot list:',
-    row('ID', 'TAG', ['VM SIZE', 'DATE', 'VM CLOCK', 'ICOUNT']),
+    row(titles),
     ...snapshots.map((snapshot) =>
-      row(show(snapshotId(snapshot)), show(snapshotName(snapshot)), [
+      row([
+        show(snapshotId(snapshot)),
+        show(snapshotName(snapshot)),
         sizeText(snapshot.vmStateBytes),
         dateText(snapshot.date.seconds),
-        clockText(snapshot.vmClockNanoseconds),
-        snapshot.icount === undefined ? '' : String(signed(snapshot.icount)),
+        clockText(snapshot.vmClockNanoseconds, hourDigits),
+        snapshot.icount === undefined ? noIcount : String(signed(snapshot.icount)),
       ]),
     ),
   ];

@@ -40,7 +40,8 @@ test.each([
   [360_000_000_000_000n, '100:00:00.000'],
   [2n ** 64n - 1n, '5124095:34:33.709'],
 ])('a VM clock of %d ns is %s', (nanoseconds, text) => {
-  expect(clockText(nanoseconds)).toBe(text);
+  expect(clockText(nanoseconds, 2)).toBe(text);
+  expect(clockText(nanoseconds, 4)).toBe(text.padStart(12, '0'));
 });
 
 /** Bytes and what qemu-img 7.2 printed for them. */
@@ -132,7 +133,7 @@ test('arguments that are not UTF-8 come from the command line of the system', ()
 // The pointer is missing from the value alone: docs/parity.md, luks-header-missing.
 test('info of an image that should have a LUKS header and has none gives the format', async () => {
   const image = await openImage(memoryDevice(loadFixture('luks')));
-  expect(await qcow2Specific({ ...image, extensions: [] })).toMatchObject({
+  expect(await qcow2Specific({ ...image, extensions: [] }, false)).toMatchObject({
     encrypt: { format: 'luks' },
   });
 });

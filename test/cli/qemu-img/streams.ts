@@ -28,6 +28,8 @@ export async function runInMemory(
     stdout: output('stdout'),
     stderr: output('stderr'),
     env: options.env ?? {},
+    program: 'qsnap-img',
+    installedVersion: () => Promise.resolve('7.2'),
     interruptible: uninterrupted,
     ...(options.expectImages && { expectImages: options.expectImages }),
     now: () => ({ seconds: 1_700_000_000, nanoseconds: 123_456_000 }),

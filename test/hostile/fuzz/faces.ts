@@ -2,6 +2,7 @@
 import { mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NEWEST } from '../../../src/cli/qemu-img/behaviour.js';
 import { run as runQemuImg } from '../../../src/cli/qemu-img/run.js';
 import { run as runQsnap } from '../../../src/cli/qsnap/run.js';
 import type { Image, Snapshot } from '../../../src/index.js';
@@ -177,7 +178,15 @@ async function qsnap(argv: readonly string[]): Promise<Printed> {
 async function qemuImg(argv: readonly string[]): Promise<Printed> {
   const [stdout, stderr] = [recorder(true), recorder(true)];
   const now = () => ({ seconds: 1_700_000_000, nanoseconds: 0 });
-  await runQemuImg(argv, { stdout, stderr, env: {}, now, interruptible: uninterrupted });
+  await runQemuImg(argv, {
+    program: 'qsnap-img',
+    installedVersion: () => Promise.resolve(NEWEST),
+    stdout,
+    stderr,
+    env: {},
+    now,
+    interruptible: uninterrupted,
+  });
   return { stdout: stdout.text(), stderr: stderr.text() };
 }
 
