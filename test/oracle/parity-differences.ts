@@ -28,7 +28,6 @@ export const DIFFERENCES = {
     shows: ({ qemu, ours }: Pair) =>
       ours.code === 0 && /: Could not open 'guest\.data': /.test(qemu.stderr),
   },
-  'backing-chain-refused': ourSentence('--backing-chain is not supported for an image with'),
   'other-formats': ourSentence("the image format '"),
   'other-protocols': ourSentence("the protocol '"),
   'other-commands': ourSentence('is not supported here: use qemu-img for it'),

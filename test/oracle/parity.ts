@@ -3,7 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '../../src/cli/qemu-img/run.js';
-import { versionPrinted, type Version } from '../../src/cli/qemu-img/behaviour.js';
+import {
+  behaviourOf,
+  versionPrinted,
+  type Behaviour,
+  type Version,
+} from '../../src/cli/qemu-img/behaviour.js';
 import { byteStringOfText } from '../../src/cli/qemu-img/bytes.js';
 import type { QemuImgStreams } from '../../src/cli/qemu-img/io.js';
 import { runProgram } from '../support/tool-shell.js';
@@ -27,12 +32,23 @@ export const QEMU_IMG = process.env['QSNAP_QEMU_IMG'] ?? 'qemu-img';
 
 /** The version whose behaviour is expected: that of the tool. */
 export function qemuVersion(): Version {
-  version ??= versionPrinted(spawnSync(QEMU_IMG, ['--version'], { encoding: 'utf8' }).stdout);
-  if (version === undefined) throw new Error(`${QEMU_IMG} does not tell its version`);
+  version ??= toldVersion();
   return version;
 }
 
 let version: Version | undefined;
+
+function toldVersion(): Version {
+  const { stdout, error } = spawnSync(QEMU_IMG, ['--version'], { encoding: 'utf8' });
+  // Without any QEMU these tests are left out, and say so.
+  if (error !== undefined && process.env['QSNAP_QEMU_IMG'] === undefined) return '7.2';
+  const told = versionPrinted(stdout ?? '');
+  if (told === undefined) throw new Error(`${QEMU_IMG} does not tell its version`);
+  return told;
+}
+
+/** What that version does. */
+export const behaviour = (): Behaviour => behaviourOf(qemuVersion());
 
 const ENV = { LC_ALL: 'C', TZ: 'UTC' };
 

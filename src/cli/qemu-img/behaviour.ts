@@ -29,9 +29,11 @@ const SINCE = {
   /** Numbers of bytes below 0 are out of range, others that are none are told as they were typed. */
   strictByteCounts: 'debian-10.0',
   /** A hexadecimal number takes no unit. */
-  noHexSuffix: 'debian-10.0',
+  noHexSuffix: '10.0',
   /** Long options may stand for letters that take a value everywhere, `-B` names a format in `create` and `rebase`. */
   settledOptions: '10.1',
+  /** A wrong `--object` of `compare` is wrong usage, not a disk that can't be opened. */
+  objectIsUsage: '10.1',
   /** `info --limits` and `info -t`. */
   limits: '11.1',
   /** `create -o keep_data_file`. */

@@ -31,7 +31,7 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
   convert: {
     old:
       'c f: h l: m: n o: p q r: t: B: C F: O: S: T: U W help=h object: image-opts force-share=U ' +
-      'target-image-opts salvage target-is-zero bitmaps',
+      'target-image-opts salvage target-is-zero bitmaps skip-broken-bitmaps',
     early:
       'c f: h l: m: n o: p q r: t: B: C F: O: S: T: U W help=h quiet=q object: image-opts ' +
       'source-image-opts=image-opts source-format=f source-cache=T snapshot=l sparse-size=S ' +

@@ -1,5 +1,5 @@
 /** `compare`: whether two disks hold the same. */
-import { eachOption, type ArgvContext } from './argv.js';
+import { eachOption, type ArgvContext, type GivenOption } from './argv.js';
 import { grammarOf } from './command-options.js';
 import { isCacheMode } from './cache-mode.js';
 import type { Run } from './run-command.js';
@@ -34,17 +34,11 @@ const PROGRESS_STEP = 2;
 export function parseCompare(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
   const secrets: Secrets = new Map();
-  const operands = orNotOpened(() =>
-    eachOption(
-      argv,
-      grammarOf('compare', context.behaviour),
-      context,
-      ({ name, value }) => {
-        values.set(name, value);
-      },
-      secrets,
-    ),
-  );
+  const { behaviour } = context;
+  const grammar = grammarOf('compare', behaviour);
+  const take = ({ name, value }: GivenOption): void => void values.set(name, value);
+  const parse = () => eachOption(argv, grammar, context, take, secrets);
+  const operands = behaviour.objectIsUsage ? parse() : orNotOpened(parse);
   if (operands === undefined) return undefined;
   const [first, second] = operands;
   if (first === undefined || second === undefined || operands.length !== 2) {

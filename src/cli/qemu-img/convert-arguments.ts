@@ -18,7 +18,7 @@ export interface ConvertRequest {
   readonly salvage: boolean;
   readonly quiet: boolean;
   readonly secrets: Secrets;
-  readonly warn: (text: string) => void;
+  readonly context: ArgvContext;
 
   /** Undefined when there is but one operand. */
   readonly output: string | undefined;
@@ -126,6 +126,7 @@ function refuseContradictions(given: Given): void {
     [given.has('target-image-opts') && !given.has('n'), CONVERT.targetOptsNeedN],
     [given.lists.length > 0 && given.has('n'), CONVERT.optionsWithN],
     [given.has('target-is-zero') && !given.has('n'), CONVERT.targetIsZeroNeedsN],
+    [given.has('skip-broken-bitmaps') && !given.has('bitmaps'), CONVERT.skipNeedsBitmaps],
   ];
   const wrong = noSuch.find(([isWrong]) => isWrong);
   if (wrong !== undefined) throw new Refusal(wrong[1]);
@@ -134,7 +135,7 @@ function refuseContradictions(given: Given): void {
 function requestOf(
   operands: readonly string[],
   given: Given,
-  { warn }: ArgvContext,
+  context: ArgvContext,
 ): ConvertRequest {
   const { values } = given;
   const targetImageOpts = given.has('target-image-opts');
@@ -149,7 +150,7 @@ function requestOf(
     salvage: given.has('salvage'),
     quiet: given.has('q'),
     secrets: given.secrets,
-    warn,
+    context,
     output: operands.length > 1 ? operands.at(-1)! : undefined,
     outputFormat: values.get('O') ?? (targetImageOpts ? undefined : 'raw'),
     targetImageOpts,

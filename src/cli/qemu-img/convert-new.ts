@@ -69,8 +69,8 @@ function givenOptions(
   format: 'qcow2' | 'raw',
   diskBytes: number,
 ): GivenOptions {
-  const { options, backing, backingFormat, warn } = request;
-  const given = parseNewImageOptions(options ?? '', format, { warn }, plain);
+  const { options, backing, backingFormat, context } = request;
+  const given = parseNewImageOptions(options ?? '', format, context, plain);
   // The disk is as long as what is copied.
   given.set('size', String(diskBytes));
   if (backing !== undefined) {

@@ -39,7 +39,8 @@ export function parseConvert(argv: readonly string[], context: ArgvContext): Run
   if (request === undefined) return undefined;
   if (request.options !== undefined && asksForHelp(request.options)) {
     return (io) => {
-      io.printLines(optionHelp(knownFormat(request.outputFormat!), request.output !== undefined));
+      const format = knownFormat(request.outputFormat!);
+      io.printLines(optionHelp(format, request.output !== undefined, io.behaviour));
       return Promise.resolve(0);
     };
   }

@@ -6,7 +6,12 @@ import {
   type QsnapError,
 } from '../../index.js';
 import { checkCreateOptions } from '../../internal.js';
-import { fileIdentity, openFileToReplace, type ReplaceableFile } from '../../node/index.js';
+import {
+  fileIdentity,
+  openFileForEdit,
+  openFileToReplace,
+  type ReplaceableFile,
+} from '../../node/index.js';
 import { eachOption, type ArgvContext } from './argv.js';
 import { grammarOf } from './command-options.js';
 import { byteString, textOf } from './bytes.js';
@@ -20,6 +25,7 @@ import {
   asksForHelp,
   checkOptionList,
   formattingLine,
+  isOn,
   parseNewImageOptions,
   type GivenOptions,
   type NewFormat,
@@ -27,7 +33,7 @@ import {
 import { newBacking } from './new-image-size.js';
 import { byteCountOf } from './size-argument.js';
 import { fillRaw } from './new-raw.js';
-import { openingReason } from './opened.js';
+import { openingReason, type EditableFile } from './opened.js';
 import { Refusal, UsageError } from './refusal.js';
 import { warnAboutLock } from './snapshot.js';
 import { fullBackingName, protocolOf } from './target.js';
@@ -42,7 +48,7 @@ interface CreateRequest {
   /** Don't look at the backing file. */
   readonly unsafe: boolean;
   readonly quiet: boolean;
-  readonly warn: (text: string) => void;
+  readonly context: ArgvContext;
 }
 
 /** Parses the arguments of `create`. */
@@ -79,7 +85,7 @@ export function parseCreate(argv: readonly string[], context: ArgvContext): Run 
     backingFormat: values.get('F'),
     unsafe: values.has('u'),
     quiet: values.has('q'),
-    warn: context.warn,
+    context,
   };
   return (io) => runCreate(request, io);
 }
@@ -89,6 +95,7 @@ function printOptionHelp(format: string, name: string | undefined, io: QemuImgIo
     optionHelp(
       knownFormat(format, (reason) => new Refusal(reason)),
       name !== undefined,
+      io.behaviour,
     ),
   );
   return Promise.resolve(0);
@@ -119,7 +126,8 @@ async function runCreate(request: CreateRequest, io: QemuImgIo): Promise<number>
   if (!quiet) io.printLines([formattingLine(name, format, given)]);
   for (const hint of ignoredHints(given)) io.warn(NEW_IMAGE.hintIgnored(hint));
   if (format === 'raw') await makeRaw(path, given, fail, io);
-  else await makeQcow2(path, qcow2Options(given, fail), fail, io);
+  else
+    await makeQcow2(path, qcow2Options(given, fail), isOn(given.get('keep_data_file')), fail, io);
   return 0;
 }
 
@@ -148,13 +156,13 @@ function givenOptions(
   format: NewFormat,
   fail: (reason: string) => Refusal,
 ): GivenOptions {
-  const { size, backingName, backingFormat } = request;
+  const { size, backingName, backingFormat, context } = request;
   const warn = (text: string): void => {
     // QEMU reads the options twice.
-    request.warn(text);
-    request.warn(text);
+    context.warn(text);
+    context.warn(text);
   };
-  const given = parseNewImageOptions(request.options.join(','), format, { warn }, fail);
+  const given = parseNewImageOptions(request.options.join(','), format, { ...context, warn }, fail);
   if (size !== undefined) {
     if (given.has('size')) throw fail(NEW_IMAGE.sizeTwice);
     given.set('size', String(size));
@@ -173,6 +181,7 @@ function givenOptions(
 async function makeQcow2(
   at: NewPath,
   options: CreateImageOptions,
+  keepsData: boolean,
   fail: (reason: string) => Refusal,
   io: QemuImgIo,
 ): Promise<void> {
@@ -192,17 +201,22 @@ async function makeQcow2(
   const found = textOf(fullBackingName(at.shown, data.shown));
   const isOwn = data.path === at.path || found === at.path || (await areOneFile(data, at));
   if (isOwn) throw fail(NEW_IMAGE.ownDataFile);
+  // Where tables point at all of its clusters it has them whole.
+  const isMapped = preallocation !== 'off' || dataFile.raw;
+  const unit = isMapped ? options.clusterBytes : 1;
+  const bytes = Math.ceil(options.diskSizeBytes / unit) * unit;
+  const makeImage = (): Promise<void> =>
+    withNewFile(at, fail, io, (file) => wording(saying, () => createImage(file, options)));
+  if (keepsData) {
+    await withKeptFile(data, fail, async (kept) => {
+      if ((await kept.sizeBytes()) < bytes) await kept.truncate(bytes);
+      await makeImage();
+    });
+    return;
+  }
   await withNewFile(data, fail, io, async (dataDevice) => {
-    await withNewFile(at, fail, io, (file) =>
-      wording(saying, async () => {
-        // Where tables point at all of its clusters it has them whole.
-        const isMapped = preallocation !== 'off' || dataFile.raw;
-        const unit = isMapped ? options.clusterBytes : 1;
-        const bytes = Math.ceil(options.diskSizeBytes / unit) * unit;
-        await fillRaw(dataDevice, bytes, preallocation);
-        await createImage(file, options);
-      }),
-    );
+    await wording(saying, () => fillRaw(dataDevice, bytes, preallocation));
+    await makeImage();
   });
 }
 
@@ -214,6 +228,26 @@ async function wording(
     await work();
   } catch (error) {
     throw isQsnapError(error) ? saying(error) : error;
+  }
+}
+
+/** Opens a file whose content stays. */
+async function withKeptFile(
+  { shown, path }: NewPath,
+  fail: (reason: string) => Refusal,
+  use: (file: EditableFile) => Promise<void>,
+): Promise<void> {
+  let file: EditableFile;
+  try {
+    file = await openFileForEdit(path);
+  } catch (error) {
+    if (!isQsnapError(error)) throw error;
+    throw fail(openingReason(error, { operand: shown, shown, path, format: undefined }, true));
+  }
+  try {
+    await use(file);
+  } finally {
+    await file.close();
   }
 }
 

@@ -47,7 +47,7 @@ interface MeasureRequest {
   readonly outputFormat: string;
   readonly options: string;
   readonly json: boolean;
-  readonly warn: (text: string) => void;
+  readonly context: ArgvContext;
 }
 
 /** Parses the arguments of `measure`. */
@@ -100,7 +100,7 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
     outputFormat: values.get('O') ?? 'raw',
     options: options.join(','),
     json: values.get('output') === 'json',
-    warn: context.warn,
+    context,
   };
   return (io) => runMeasure(request, io);
 }
@@ -143,7 +143,7 @@ interface Judged {
 }
 
 /** The format and its options. Which are judged, QEMU does after it has opened the source. */
-function judged({ outputFormat: format, options, warn }: MeasureRequest): Judged {
+function judged({ outputFormat: format, options, context }: MeasureRequest): Judged {
   if (format !== 'qcow2' && format !== 'raw') {
     throw new Refusal(
       isOtherFormat(format) ? MEASURE.noMeasurement(format) : NEW_IMAGE.unknownFormat(format),
@@ -151,7 +151,7 @@ function judged({ outputFormat: format, options, warn }: MeasureRequest): Judged
   }
   const fail = (reason: string): Refusal =>
     new Refusal(MEASURE.invalidOptions(format), [{ named: reason }]);
-  const given = parseNewImageOptions(options, format, { warn }, fail);
+  const given = parseNewImageOptions(options, format, context, fail);
   const luks = given.get('encrypt.format') === 'luks' ? 'encrypt.format' : undefined;
   if (luks !== undefined) throw new Refusal(NEW_IMAGE.encryption(luks));
   return { format, given };

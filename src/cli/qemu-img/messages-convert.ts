@@ -27,6 +27,7 @@ export const CONVERT = {
   targetOptsNeedN: '--target-image-opts requires use of -n flag',
   optionsWithN: '-o has no effect when skipping image creation',
   targetIsZeroNeedsN: '--target-is-zero requires use of -n flag',
+  skipNeedsBitmaps: 'Use of --skip-broken-bitmaps requires --bitmaps',
   noFile: 'Must specify image file name',
   bitmapsOfOne: 'Copying bitmaps only possible with single source',
   snapshotOfOne: 'No support for concatenating multiple snapshot',

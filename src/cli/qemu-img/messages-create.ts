@@ -1,4 +1,5 @@
 /** QEMU's wording for new images: `create`, `measure`, and `-o`. */
+import type { Behaviour } from './behaviour.js';
 
 /** A size given as the value of an option. */
 export const SIZE_PARAMETER = {
@@ -68,6 +69,13 @@ export const OPTION_CONFLICTS = {
   rawBacking: 'Backing file and data-file-raw cannot be used at the same time',
   dataFileVersion: `External data files are only supported with compatibility level 1.1 and above ${needsV3}`,
   rawAlone: 'data-file-raw requires data-file',
+  keptAlone: "Must not use 'keep_data_file=on' without 'data_file'",
+  keptAndFilled:
+    "Preallocating more than only metadata would overwrite the external data file's content and is " +
+    "therefore incompatible with 'keep_data_file=on'",
+  keptUnseen:
+    "'keep_data_file=on' requires 'preallocation=metadata' or 'data_file_raw=on', or the file contents " +
+    'will not be visible',
   compressionVersion: `Non-zlib compression type is only supported with compatibility level 1.1 and above ${needsV3}`,
 } as const;
 
@@ -95,6 +103,8 @@ const OPTION_HELP: Readonly<Record<string, string>> = {
     "encryption=<bool (on/off)> - Encrypt the image with format 'aes'. (Deprecated in favor of encrypt.format=aes)",
   extended_l2: 'extended_l2=<bool (on/off)> - Extended L2 tables',
   extent_size_hint: 'extent_size_hint=<size> - Extent size hint for the image file, 0 to disable',
+  keep_data_file:
+    'keep_data_file=<bool (on/off)> - Assume the external data file already exists and do not overwrite it',
   lazy_refcounts: 'lazy_refcounts=<bool (on/off)> - Postpone refcount updates',
   nocow: 'nocow=<bool (on/off)>  - Turn off copy-on-write (valid only on btrfs)',
   preallocation:
@@ -110,11 +120,16 @@ const OF_FILES = ['extent_size_hint', 'nocow'];
  *
  * @param hasName whether a file was named: then options of files are among them.
  */
-export function optionHelp(format: 'qcow2' | 'raw', hasName: boolean): string[] {
+export function optionHelp(
+  format: 'qcow2' | 'raw',
+  hasName: boolean,
+  { keepDataFile }: Behaviour,
+): string[] {
   const isRaw = format === 'raw';
   const keys = Object.keys(OPTION_HELP).filter((key) => {
     if (isRaw)
       return key === 'size' || (hasName && (OF_FILES.includes(key) || key === 'preallocation'));
+    if (key === 'keep_data_file') return keepDataFile;
     return hasName || !OF_FILES.includes(key);
   });
   const lines = keys.map((key) => {

@@ -1,5 +1,6 @@
 /** `-o` of the commands that make images: which options there are, and what they may say. */
 import type { ArgvContext } from './argv.js';
+import type { Behaviour } from './behaviour.js';
 import { NEW_IMAGE, SIZE_PARAMETER } from './messages-create.js';
 import { Refusal } from './refusal.js';
 import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
@@ -23,6 +24,7 @@ const QCOW2_OPTIONS: Readonly<Record<string, OptionType>> = {
   extended_l2: 'bool',
   preallocation: 'str',
   compression_type: 'str',
+  keep_data_file: 'bool',
   size: 'size',
   compat: 'str',
   backing_file: 'str',
@@ -56,6 +58,17 @@ const DEFAULTS: Readonly<Record<NewFormat, Readonly<Record<string, string>>>> = 
   raw: {},
 };
 
+type ValueContext = Pick<ArgvContext, 'warn' | 'behaviour'>;
+
+function knownOptions(
+  format: NewFormat,
+  { keepDataFile }: Behaviour,
+): Readonly<Partial<Record<string, OptionType>>> {
+  const { keep_data_file: keep, ...others } = OPTIONS[format] as Record<string, OptionType>;
+  const known = keep !== undefined && keepDataFile ? OPTIONS[format] : others;
+  return Object.assign(Object.create(null) as object, known);
+}
+
 /** What was given, as byte strings; sizes and numbers as their digits, with a sign where QEMU has it. */
 export type GivenOptions = Map<string, string>;
 
@@ -80,7 +93,7 @@ export function asksForHelp(text: string): boolean {
 export function parseNewImageOptions(
   text: string,
   format: NewFormat,
-  context: Pick<ArgvContext, 'warn'>,
+  context: ValueContext,
   fail: (reason: string) => Refusal,
 ): GivenOptions {
   const given: GivenOptions = new Map();
@@ -94,7 +107,7 @@ export function parseNewImageOptions(
       value = 'off';
     }
     if (key === 'id') continue;
-    const type = Object.hasOwn(OPTIONS[format], key) ? OPTIONS[format][key] : undefined;
+    const type = knownOptions(format, context.behaviour)[key];
     if (type === undefined) throw fail(NEW_IMAGE.invalidParameter(key));
     given.set(key, checkedValue(key, value, type, context, fail));
   }
@@ -105,7 +118,7 @@ function checkedValue(
   key: string,
   value: string,
   type: OptionType,
-  context: Pick<ArgvContext, 'warn'>,
+  context: ValueContext,
   fail: (reason: string) => Refusal,
 ): string {
   switch (type) {
@@ -121,7 +134,8 @@ function checkedValue(
     }
     case 'size': {
       const size = parseSizeArgument(value);
-      if (size === 'invalid') throw fail(SIZE_PARAMETER.invalid(key));
+      const refused = context.behaviour.noHexSuffix && hasHexSuffix(value);
+      if (size === 'invalid' || refused) throw fail(SIZE_PARAMETER.invalid(key));
       if (size === 'out of range') throw fail(SIZE_PARAMETER.outOfRange(key, value));
       if (hasHexSuffix(value)) context.warn(NEW_IMAGE.hexSuffix(value));
       return String(BigInt.asIntN(64, size));

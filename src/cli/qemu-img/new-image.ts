@@ -122,6 +122,7 @@ function refuseConflicts({ given, version, ...rest }: Judged, fail: Fail): void 
   const width = BigInt(given.get('refcount_bits') ?? '16');
   const hasBacking = given.has('backing_file');
   const isRaw = isOn(given.get('data_file_raw'));
+  const isKept = isOn(given.get('keep_data_file'));
   const C = OPTION_CONFLICTS;
   const conflicts: readonly (readonly [isThere: boolean, text: string])[] = [
     [isOld && extendedL2, C.extendedL2Version],
@@ -135,6 +136,9 @@ function refuseConflicts({ given, version, ...rest }: Judged, fail: Fail): void 
     [isRaw && hasBacking, C.rawBacking],
     [isOld && given.has('data_file'), C.dataFileVersion],
     [isRaw && !given.has('data_file'), C.rawAlone],
+    [isKept && !given.has('data_file'), C.keptAlone],
+    [isKept && (preallocation === 'falloc' || preallocation === 'full'), C.keptAndFilled],
+    [isKept && !isRaw && preallocation !== 'metadata', C.keptUnseen],
     [isOld && compressionType !== 'zlib', C.compressionVersion],
   ];
   const found = conflicts.find(([isThere]) => isThere);

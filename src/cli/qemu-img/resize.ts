@@ -11,10 +11,11 @@ import {
   type Preallocation,
   type ResizeOptions,
 } from '../../index.js';
-import { eachOption, type ArgvContext } from './argv.js';
+import { eachOption, type ArgvContext, type CommandGrammar } from './argv.js';
 import { grammarOf } from './command-options.js';
 import { backingSizeOf } from './backing-size.js';
 import type { Run } from './run-command.js';
+import { getopt } from './getopt.js';
 import type { QemuImgIo } from './io.js';
 import {
   guessedRawWarning,
@@ -50,23 +51,20 @@ const ZERO_BATCH_BYTES = 4 * 1024 * 1024;
 export function parseResize(argv: readonly string[], context: ArgvContext): Run | undefined {
   const { behaviour } = context;
   if (!behaviour.namedOptions && argv.length < 3) throw new UsageError(USAGE.noCommand);
-  const sizeIsLast = !behaviour.namedOptions || /^-\d/.test(argv.at(-1)!);
+  const grammar = grammarOf('resize', behaviour);
+  const sizeAt = behaviour.namedOptions ? signedSizeAt(argv, grammar) : argv.length - 1;
+  const sizes = sizeAt === undefined ? [] : [argv[sizeAt]!];
   const flags = new Set<string>();
   let format: string | undefined;
   let preallocation = 'off';
-  const before = sizeIsLast ? argv.slice(0, -1) : argv;
-  const operands = eachOption(
-    before,
-    grammarOf('resize', behaviour),
-    context,
-    ({ name, value }) => {
-      if (name === 'format') format = value;
-      else if (name === 'preallocation') preallocation = checkedPreallocation(value);
-      else flags.add(name);
-    },
-  );
+  const others = argv.filter((_, at) => at !== sizeAt);
+  const operands = eachOption(others, grammar, context, ({ name, value }) => {
+    if (name === 'format') format = value;
+    else if (name === 'preallocation') preallocation = checkedPreallocation(value);
+    else flags.add(name);
+  });
   if (operands === undefined) return undefined;
-  const [operand, size, extra] = [...operands, ...(sizeIsLast ? argv.slice(-1) : [])];
+  const [operand, size, extra] = [...operands, ...sizes];
   if (extra !== undefined && behaviour.namedOptions) throw new UsageError(USAGE.extraArguments);
   if (operand === undefined || size === undefined || extra !== undefined) {
     throw new UsageError(USAGE.fileAndSize);
@@ -81,6 +79,18 @@ export function parseResize(argv: readonly string[], context: ArgvContext): Run 
     preallocation: preallocation as Preallocation,
   };
   return (io) => runResize(request, io);
+}
+
+/** Where a size lies that looks as an option, since it has a sign: right behind the file. */
+function signedSizeAt(argv: readonly string[], grammar: CommandGrammar): number | undefined {
+  const found = getopt(argv, { ...grammar, stopAtOperand: true });
+  for (;;) {
+    const next = found.next();
+    if (next.done !== true) continue;
+    const behind = next.value[1];
+    if (behind === undefined || !/^-\d/.test(behind)) return undefined;
+    return argv.length - next.value.length + 1;
+  }
 }
 
 function checkedPreallocation(value: string): string {
@@ -126,7 +136,8 @@ function changeOf(typed: string, io: QemuImgIo): Change {
   const sign = /^[-+]/.exec(typed)?.[0];
   const text = sign === undefined ? typed : typed.slice(1);
   const size = parseSizeArgument(text);
-  if (size === 'invalid') throw new Refusal(SIZE_REASONS.invalid);
+  const refused = io.behaviour.noHexSuffix && hasHexSuffix(text);
+  if (size === 'invalid' || refused) throw new Refusal(SIZE_REASONS.invalid);
   if (size === 'out of range') throw new Refusal(SIZE_REASONS.outOfRange(text));
   if (hasHexSuffix(text)) io.warn(SIZE_REASONS.hexSuffix(text));
   const bytes = BigInt.asIntN(64, size);

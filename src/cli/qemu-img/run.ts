@@ -108,7 +108,7 @@ class Program {
   ): Promise<number> {
     const [name] = operands;
     if (name === undefined) {
-      if (hadArguments) return 0;
+      if (hadArguments && !behaviour.namedOptions) return 0;
       throw new UsageError(USAGE.noCommand);
     }
     if (!Object.hasOwn(COMMANDS, name)) {

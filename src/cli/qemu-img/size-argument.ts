@@ -36,7 +36,7 @@ const BYTE_COUNT_END = 1n << 63n;
  */
 export function byteCountOf(text: string, what: string, context: ArgvContext): bigint {
   const { behaviour, warn } = context;
-  const isNegative = /^\s*-\d/.test(text) && behaviour.strictByteCounts;
+  const isNegative = /^\s*-\d+$/.test(text) && behaviour.strictByteCounts;
   const size = isNegative ? parseSizeArgument(text.replace('-', '')) : parseSizeArgument(text);
   if (size === 'invalid' || (behaviour.noHexSuffix && hasHexSuffix(text))) {
     throw BYTE_COUNT.invalid(what, text, behaviour);

@@ -1,0 +1,30 @@
+/**
+ * Command lines in which versions of qemu-img differ: qsnap-img prints what the installed one does. For another one
+ * `QSNAP_QEMU_IMG` names its program.
+ */
+import { expect, test } from 'vitest';
+import { describeWithQemu } from '../support/qemu.js';
+import { memoryDirectory } from '../support/directories.js';
+import { testEqual } from './parity-lines.js';
+import { differencesOf } from './parity-differences.js';
+import { behaviour, editBoth } from './parity.js';
+import { makeVersionFiles, VERSION_LINES } from './version-lines.js';
+
+describeWithQemu('every version', () => {
+  const run = (argv: readonly string[]) => editBoth(argv, memoryDirectory(), makeVersionFiles);
+  const isUsage = ([command]: readonly string[]): boolean => command === 'measure';
+  testEqual(
+    VERSION_LINES.filter((argv) => !isUsage(argv) || behaviour().namedOptions),
+    run,
+  );
+
+  // QEMU printed its help and ended with 0 before: qsnap-img ends with 1, or does what was meant.
+  test.each(VERSION_LINES.filter((argv) => isUsage(argv) && !behaviour().namedOptions))(
+    'measure %j',
+    async (...argv) => {
+      const pair = await run(argv);
+      expect(['', 'measure-usage']).toContain(differencesOf(pair).join());
+      expect(pair.ours.code === 0).toBe(differencesOf(pair).length === 0 && pair.qemu.code === 0);
+    },
+  );
+});
