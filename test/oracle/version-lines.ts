@@ -263,6 +263,45 @@ create -f qcow2 -o keep_data_file=off out 64k
 create -f qcow2 -o keep_data_file=maybe out 64k
 create -f qcow2 -o data_file=nothing,data_file_raw=on,keep_data_file=on out 64k
 create -f raw -o keep_data_file=on out 64k
+create -q -f qcow2 -o size=.5 out
+create -q -f qcow2 -o size=.5k out
+create -q -f qcow2 -o size=. out
+create -q -f qcow2 -o size=1. out
+create -q -f qcow2 -o size=1.k out
+create -q -f qcow2 -o size=-0 out
+create -q -f qcow2 -o size=-1 out
+create -q -f qcow2 -o size=-1k out
+create -q -f qcow2 -o size=-0.5 out
+create -q -f qcow2 -o size=+.5k out
+create -q -f qcow2 -o size=+5 out
+create -q -f qcow2 -o size=1e3 out
+create -q -f qcow2 -o size=0x out
+create -q -f qcow2 -o size=0X10 out
+create -q -f qcow2 -o size=1.0B out
+create -q -f qcow2 -o size=0.5B out
+create -q -f qcow2 -o size=0.0 out
+create -q -f qcow2 -o size=1.9999999999999999999k out
+create -q -f qcow2 -o size=5kk out
+create -q -f qcow2 -o size=010 out
+create -q -f qcow2 -o size=.0 out
+create -q -f qcow2 -o size=-.5k out
+create -q -f qcow2 -o size=-0x5 out
+create -q -f qcow2 -o size=0x.8k out
+create -q -f qcow2 -o size=8E out
+create -q -f qcow2 -o size=15.999999999999999999999E out
+create -q -f qcow2 -o size=16E out
+create -q -f qcow2 -o size=inf out
+resize empty-disk.qcow2 .5G
+resize empty-disk.qcow2 0x100000k
+resize empty-disk.qcow2 +.5k
+resize empty-disk.qcow2 -.5k
+resize empty-disk.qcow2 1.9999999999999999999G
+measure --size .5k
+measure --size 1.
+measure --size 0x10
+map -l .5k odd
+map -l . odd
+map -l 0x odd
 create out 1M
 create -f qcow2 out 1M extra
 convert --snapshot nope -O raw five-snapshots.qcow2 out

@@ -26,10 +26,10 @@ const SINCE = {
   snapshotLists: 'debian-10.0',
   /** Every option has a long name, every command a `--help` of its own; wrong options are told as the C library does. */
   namedOptions: 'debian-10.0',
-  /** Numbers of bytes below 0 are out of range, others that are none are told as they were typed. */
-  strictByteCounts: 'debian-10.0',
-  /** A hexadecimal number takes no unit. */
-  noHexSuffix: '10.0',
+  /** A size may begin with a point, is out of range below 0, and takes no unit where it is hexadecimal. */
+  newSizes: '8.2',
+  /** A number of bytes that is none is told as it was typed. */
+  quotedByteCounts: 'debian-10.0',
   /** Long options may stand for letters that take a value everywhere, `-B` names a format in `create` and `rebase`. */
   settledOptions: '10.1',
   /** A wrong `--object` of `compare` is wrong usage, not a disk that can't be opened. */

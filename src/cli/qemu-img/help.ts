@@ -116,7 +116,7 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     },
   },
   convert: {
-    operands: 'FILE [FILE…] TARGET',
+    operands: 'FILE [FILE...] TARGET',
     summary: 'Copies disks, one behind the other, to another image',
     options: {
       b: ['FILE', 'the backing file of TARGET: what it holds is not copied'],

@@ -12,8 +12,8 @@ export const CONVERT = {
   sparseBytes:
     'Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to ' +
     '16777216. Select 0 to disable sparse detection (fully allocates output).',
-  coroutines: (text: string, isNone: boolean, { strictByteCounts, version }: Behaviour) => {
-    if (!strictByteCounts) {
+  coroutines: (text: string, isNone: boolean, { quotedByteCounts, version }: Behaviour) => {
+    if (!quotedByteCounts) {
       return 'Invalid number of coroutines. Allowed number of coroutines is between 1 and 16';
     }
     const stop = version === 'debian-10.0' ? '.' : '';

@@ -366,8 +366,8 @@ export function editFailed(
 
 /** What is wrong with a number of bytes. */
 export const BYTE_COUNT = {
-  invalid: (what: string, text: string, { strictByteCounts, version }: Behaviour): Refusal => {
-    if (strictByteCounts) {
+  invalid: (what: string, text: string, { quotedByteCounts, version }: Behaviour): Refusal => {
+    if (quotedByteCounts) {
       const stop = version === 'debian-10.0' ? '.' : '';
       return new Refusal(`Invalid ${what} specified: '${text}'${stop}`);
     }

@@ -133,9 +133,8 @@ function checkedValue(
       return String(number);
     }
     case 'size': {
-      const size = parseSizeArgument(value);
-      const refused = context.behaviour.noHexSuffix && hasHexSuffix(value);
-      if (size === 'invalid' || refused) throw fail(SIZE_PARAMETER.invalid(key));
+      const size = parseSizeArgument(value, context.behaviour);
+      if (size === 'invalid') throw fail(SIZE_PARAMETER.invalid(key));
       if (size === 'out of range') throw fail(SIZE_PARAMETER.outOfRange(key, value));
       if (hasHexSuffix(value)) context.warn(NEW_IMAGE.hexSuffix(value));
       return String(BigInt.asIntN(64, size));

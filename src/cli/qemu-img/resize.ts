@@ -135,9 +135,8 @@ type Change = (current: bigint) => bigint;
 function changeOf(typed: string, io: QemuImgIo): Change {
   const sign = /^[-+]/.exec(typed)?.[0];
   const text = sign === undefined ? typed : typed.slice(1);
-  const size = parseSizeArgument(text);
-  const refused = io.behaviour.noHexSuffix && hasHexSuffix(text);
-  if (size === 'invalid' || refused) throw new Refusal(SIZE_REASONS.invalid);
+  const size = parseSizeArgument(text, io.behaviour);
+  if (size === 'invalid') throw new Refusal(SIZE_REASONS.invalid);
   if (size === 'out of range') throw new Refusal(SIZE_REASONS.outOfRange(text));
   if (hasHexSuffix(text)) io.warn(SIZE_REASONS.hexSuffix(text));
   const bytes = BigInt.asIntN(64, size);
