@@ -189,6 +189,9 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       c: ['NAME', 'create one'],
       d: ['NAME', 'delete this one, by its name alone'],
       l: ['', 'list all'],
+      apply: ['', 'refused: use -a'],
+      create: ['', 'refused: use -c'],
+      delete: ['', 'refused: use -d'],
     },
   },
 };

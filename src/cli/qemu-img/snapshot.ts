@@ -53,6 +53,8 @@ const ACTIONS: Readonly<Record<string, 'apply' | 'create' | 'delete' | 'list'>> 
   l: 'list',
 };
 
+const NAMELESS = ['apply', 'create', 'delete'] as const;
+
 /** Parses the arguments of `snapshot`. */
 export function parseSnapshot(argv: readonly string[], context: ArgvContext): Run | undefined {
   const { behaviour } = context;
@@ -72,6 +74,8 @@ export function parseSnapshot(argv: readonly string[], context: ArgvContext): Ru
     },
   );
   if (operands === undefined) return undefined;
+  // Debian's 10.0 has them without a name, and takes the name for a second file.
+  if (NAMELESS.some((name) => flags.has(name))) throw new UsageError(USAGE.oneFile);
   const file = fileRequest(oneOperand(operands), flags);
   if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   const usual = { kind: behaviour.snapshotLists ? 'list' : 'none' } as const;

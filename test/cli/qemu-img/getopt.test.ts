@@ -48,17 +48,29 @@ test.each([
 });
 
 test.each([
-  ['an abbreviation that fits two', ['--o', 'x'], 'unrecognized', '--o'],
-  ['a value for an option without', ['--image-opts=x'], 'unrecognized', '--image-opts=x'],
-  ['an unknown long option', ['--foo'], 'unrecognized', '--foo'],
-  ['an unknown letter at the end of its argument', ['-lx'], 'unrecognized', '-lx'],
-  ['an unknown letter inside: the argument before it', ['-xl'], 'unrecognized', 'command'],
-  ['the same after operands', ['f', 'g', '-xl'], 'unrecognized', 'g'],
-  ['the same after operands that were moved', ['f', '-q', '-xl'], 'unrecognized', 'f'],
-  ['a missing value', ['f', '-c'], 'missing-value', '-c'],
-  ['a missing value of a long option', ['--obj'], 'missing-value', '--obj'],
-])('%s', (_, args, kind, argument) => {
-  expect(parse(args).found.find((item) => item.kind !== 'option')).toEqual({ kind, argument });
+  ['an abbreviation that fits two', ['--o', 'x'], 'ambiguous', '--o', '--o'],
+  ['the same with a value', ['--o=x'], 'ambiguous', '--o=x', '--o=x'],
+  ['a value for one without', ['--im=x'], 'unwanted-value', '--im=x', '--image-opts'],
+  ['an unknown long option', ['--foo=x'], 'unrecognized', '--foo=x', '--foo=x'],
+  ['an unknown letter at the end of its argument', ['-lx'], 'unrecognized', '-lx', 'x'],
+  ['an unknown letter inside: the argument before it', ['-xl'], 'unrecognized', 'command', 'x'],
+  ['the same after operands', ['f', 'g', '-xl'], 'unrecognized', 'g', 'x'],
+  ['the same after operands that were moved', ['f', '-q', '-xl'], 'unrecognized', 'f', 'x'],
+  ['a missing value', ['f', '-c'], 'missing-value', '-c', 'c'],
+  ['a missing value of a long option', ['--obj'], 'missing-value', '--obj', '--object'],
+])('%s', (_, args, kind, argument, wrong) => {
+  const candidates = kind === 'ambiguous' ? ['object', 'output'] : [];
+  const found = parse(args).found.find((item) => item.kind !== 'option');
+  expect(found).toEqual({ kind, argument, option: wrong, candidates });
+});
+
+test('a long option may stand for a letter', () => {
+  const grammar = { ...GRAMMAR, long: { create: 'c', list: 'l' } };
+  expect(parse(['--create=x', '--cr', 'y', '--list'], grammar).found).toEqual([
+    option('c', 'x'),
+    option('c', 'y'),
+    option('l'),
+  ]);
 });
 
 test('where options end at the first operand', () => {
