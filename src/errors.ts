@@ -132,6 +132,7 @@ export type HintCode =
   | 'lower-refcounts'
   | 'finish-refcounts'
   | 'leaks-left'
+  | 'free-leaks-first'
   | 'resume-group'
   | 'discard-in-resume'
   | 'list-group'

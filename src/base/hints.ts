@@ -52,6 +52,7 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: a repair of the classes all and ' +
     'perhaps-lost frees them',
+  'free-leaks-first': 'a repair of class leaks frees them',
   'resume-group': 'resume the edit of the group: that makes what is left of it',
   'discard-in-resume':
     'allow the changes to be discarded in the resumed edit, or copy the image first; what was allowed before the cut ' +

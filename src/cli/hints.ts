@@ -50,6 +50,7 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'leaks-left':
     'clusters may count as used that nothing refers to, which harms nothing: `qsnap repair IMAGE all perhaps-lost` ' +
     'frees them',
+  'free-leaks-first': '`qsnap repair IMAGE leaks` frees them',
   'resume-group': 'the same command with --resume, and without names, makes what is left of it',
   'discard-in-resume':
     'give them up (--resume --discard-changes), or copy the image first; what the command before the cut was given ' +

@@ -9,6 +9,7 @@ import { placeRefcounts } from './place-refcounts.js';
 import { placeTables } from './place.js';
 import { planOf, type PlacedEdit } from './plan-of.js';
 import { refuseUnfit } from './refuse.js';
+import { refuseNewDoubts } from './refuse-losses.js';
 import { surveyEdit, type EditRequest, type SurveyedEdit } from './survey.js';
 import { moveDataRefcounts, tablesToCopy } from './tables-to-copy.js';
 import { placeWithin } from './within-ledger.js';
@@ -32,6 +33,7 @@ export async function planEdit<Source extends BlockSource>(
   refuseUnfit(image);
   const edit = await surveyEdit(stoppableImage(image, signal, 'the planning'), request);
   const placed = await placeAll(edit, image.mayGrow);
+  await refuseNewDoubts(edit.image, placed);
   const { operation, summary, created } = request;
   return bound({ ...placed, operation, summary, created }, image);
 }

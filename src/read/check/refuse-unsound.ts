@@ -4,7 +4,10 @@ import { checkLate } from './late-check.js';
 import type { CheckOptions, CheckReport, CheckTotals } from './report.js';
 
 /** Flaws that an image may have. */
-export type AllowedFlaws = Pick<CheckTotals, 'corruptions' | 'checkErrors' | 'leaks'>;
+export interface AllowedFlaws extends Pick<CheckTotals, 'corruptions' | 'checkErrors' | 'leaks'> {
+  /** Corruptions that QEMU does not look for; undefined: as many as there are. */
+  readonly beyondQemu?: number;
+}
 
 /**
  * Checks an image that an edit is about to leave: what `executePlan` takes as `verify`.
@@ -13,11 +16,12 @@ export type AllowedFlaws = Pick<CheckTotals, 'corruptions' | 'checkErrors' | 'le
  * @throws QsnapError VERIFY_FAILED with the first finding beyond that.
  */
 export async function refuseUnsound(image: BlockSource, allowed: AllowedFlaws): Promise<void> {
-  const { totals, findings } = await checkLate(image, { owners: false });
+  const { totals, beyondQemu, findings } = await checkLate(image, { owners: false });
   const isWorse =
     totals.corruptions > allowed.corruptions ||
     totals.checkErrors > allowed.checkErrors ||
-    totals.leaks > allowed.leaks;
+    totals.leaks > allowed.leaks ||
+    beyondQemu.corruptions > (allowed.beyondQemu ?? Infinity);
   if (!isWorse) return;
   const first = firstOf(findings);
   throw new QsnapError(
@@ -49,8 +53,8 @@ export async function noWorseThan(
     readBatch: (requests) => source.readBatch(requests),
     close: () => source.close(),
   };
-  const { totals } = await checkLate(old, { ...options, owners: false });
-  return (image) => refuseUnsound(image, totals);
+  const { totals, beyondQemu } = await checkLate(old, { ...options, owners: false });
+  return (image) => refuseUnsound(image, { ...totals, beyondQemu: beyondQemu.corruptions });
 }
 
 function firstOf(findings: CheckReport['findings']): CheckReport['findings'][number] | undefined {

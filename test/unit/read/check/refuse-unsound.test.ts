@@ -3,6 +3,7 @@ import { checkImage } from '../../../../src/read/check/check-image.js';
 import { noWorseThan, refuseUnsound } from '../../../../src/read/check/refuse-unsound.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
 import { fixtureNames, loadFixture } from '../../../support/fixture.js';
+import { damaged, EXAMPLES } from './examples.js';
 
 const NONE = { corruptions: 0, checkErrors: 0, leaks: 0 };
 
@@ -52,4 +53,15 @@ test('a refcount behind the end of the file is no new leak once the file reaches
   await verify(after);
   const tooShort = await noWorseThan(memoryDevice(bytes), bytes.length);
   await expect(tooShort(after)).rejects.toMatchObject({ code: 'VERIFY_FAILED' });
+});
+
+test('what only qsnap looks for counts, too, where it was counted before', async () => {
+  const { bytes } = damaged(EXAMPLES.TABLE_EMPTIED);
+  const device = memoryDevice(bytes);
+  const { totals, beyondQemu } = await checkImage(device);
+  expect(beyondQemu.corruptions).toBeGreaterThan(0);
+  await refuseUnsound(device, totals);
+  await refuseUnsound(device, { ...totals, beyondQemu: beyondQemu.corruptions });
+  const fewer = { ...totals, beyondQemu: beyondQemu.corruptions - 1 };
+  await expect(refuseUnsound(device, fewer)).rejects.toMatchObject({ code: 'VERIFY_FAILED' });
 });
