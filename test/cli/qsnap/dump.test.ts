@@ -3,9 +3,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -171,6 +172,15 @@ test('clusters by their numbers: who has them, and their bytes', async () => {
   expect(text.code).toBe(0);
   expect(text.stdout).toMatch(/51 46 49 fb 00 00 00 03 .* QFI/);
   expect(text.stdout.split('\n').length).toBeLessThan(60);
+});
+
+// It was a refcount of 0, with bytes that the file has not.
+test('of a cluster whose refcount the file ends before it is not told', async () => {
+  const image = imageOf('five-snapshots');
+  truncateSync(image, 0x20003);
+  const { code, stdout } = await qsnap(['dump', image, 'cluster', '1']);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/0x20002 +2 +refcount +past the end of the file, for 1 reference/);
 });
 
 test('a cluster behind the end of the file, and one of an image without a header', async () => {
