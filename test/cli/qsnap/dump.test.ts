@@ -1,4 +1,5 @@
 /** `dump`: for people and for programs, of whole images, of cut-off ones and of evidence on stdin. */
+import { createHash } from 'node:crypto';
 import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -127,6 +128,25 @@ describe('stdin', () => {
     const broken = Buffer.from(packed).fill(0xff, 40, 80);
     expect(fed(broken, folder)).toMatchObject({ status: 1 });
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  // A record named a file called "-", which may even have been there.
+  test('a record of it has the bytes that came', () => {
+    const folder = temporaryDirectory();
+    writeFileSync(join(folder, '-'), 'not what is read');
+    for (const [i, input] of [bytes, gzipSync(bytes)].entries()) {
+      const file = join(folder, `${i}.json`);
+      const argv = [BIN, 'dump', '-', '--evidence', file];
+      const { status } = spawnSync(process.execPath, argv, { input, cwd: folder });
+      expect(status).toBe(0);
+      const before = {
+        size: input.length,
+        sha256: createHash('sha256').update(input).digest('hex'),
+      };
+      expect(parsed('evidence', readFileSync(file, 'utf8'))).toMatchObject({
+        sources: [{ filename: '-', path: '-', before, after: {} }],
+      });
+    }
   });
 
   test('the copy is gone after a signal', async () => {
