@@ -23,10 +23,14 @@ interface Recovery {
   readonly 'candidate-bytes': number;
   readonly 'unknown-bytes': number;
   readonly 'reused-bytes': number;
+  readonly 'empty-bytes': number;
+  readonly 'disk-size': number;
   readonly output: string;
 }
 
 const NAME = 'before database migration';
+/** Guest offset of the VM state in the fixture of that name. */
+const VM_STATE_AT = '0x20000000';
 
 /** An image that has lost a snapshot, and what the snapshot's disk was. */
 async function emptied(): Promise<{ image: string; folder: string; was: Buffer }> {
@@ -118,6 +122,63 @@ test('its disk comes back, with a map of what is sure', async () => {
   const compared = await qsnap(['compare', qcow2, raw]);
   expect(compared.code, compared.stderr).toBe(0);
   await expectSound(qcow2);
+});
+
+// VM state that `-o` does not write was counted, and made the exit code 2 of a disk that is whole.
+test('of what is written alone it is told what became of it', async () => {
+  const whole = imageOf('vm-state');
+  const folder = temporaryDirectory();
+  const bytes = await deletedUnpunched(readFileSync(whole), 'running');
+  const { stdout: located } = await qsnap([
+    'locate',
+    '--json',
+    whole,
+    '--guest',
+    VM_STATE_AT,
+    '-s',
+    'running',
+  ]);
+  const { disks } = parsed('locate', located) as {
+    readonly disks: readonly { readonly 'host-offset': number }[];
+  };
+  bytes.fill(0, disks[0]!['host-offset'], disks[0]!['host-offset'] + 65_536);
+  const image = path.join(folder, 'emptied.qcow2');
+  writeFileSync(image, bytes);
+  const recovered = async (
+    option: string,
+    out: string,
+  ): Promise<Recovery & { code: number; size: number; counted: number }> => {
+    const map = path.join(folder, `${out}.jsonl`);
+    const argv = [
+      'recover',
+      '--json',
+      image,
+      '--candidate',
+      '1',
+      option,
+      path.join(folder, out),
+      '--map',
+      map,
+    ];
+    const { code, stdout, stderr } = await qsnap(argv);
+    expect(stderr).toBe('');
+    const done = parsed('recover', stdout) as Recovery;
+    const counted =
+      done['candidate-bytes'] + done['unknown-bytes'] + done['reused-bytes'] + done['empty-bytes'];
+    const lines = readFileSync(map, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { length: number });
+    expect(lines.reduce((sum, { length }) => sum + length, 0)).toBe(counted);
+    return { ...done, code, size: done['disk-size'], counted };
+  };
+  const disk = await recovered('-o', 'old.raw');
+  expect(disk).toMatchObject({ code: 0, counted: disk.size, 'unknown-bytes': 0 });
+  const copy = await recovered('--into', 'copy.qcow2');
+  expect(copy.code).toBe(2);
+  expect(copy['unknown-bytes']).toBeGreaterThanOrEqual(65_536);
+  expect(copy.counted).toBeGreaterThan(copy.size);
+  await expectSound(path.join(folder, 'copy.qcow2'));
 });
 
 test('--into brings it back into a copy, and the other snapshots stay', async () => {
