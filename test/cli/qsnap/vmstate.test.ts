@@ -164,14 +164,16 @@ test('what there is not is said', async () => {
   const image = imageOf('vm-state');
   const disk = await qsnap(['vmstate', image, 'disk only']);
   expect(disk).toMatchObject({ code: 1, stdout: '' });
-  expect(disk.stderr).toContain('the snapshot has no VM state');
+  expect(disk.stderr).toContain('snapshot 3 "disk only" has no VM state');
   expect((await vmstate(image, 'screen', '--text')).stderr).toContain('there is no VGA device');
   const hole = await vmstate(image, 'memory', '--at', '0x1ffff0', '--length', '0x20');
   expect(hole.stderr).toContain('0x1ffff0 to 0x200010 is not all memory');
   const block = await vmstate(image, 'memory', '--block', 'x', '--at', '0');
   expect(block.stderr).toContain('the VM state has no RAM block x');
   const failed = await qsnap(['--json', 'vmstate', image, 'disk only']);
-  expect(parsed('vmstate', failed.stdout)).toMatchObject({ error: { code: 'VM_STATE_NOT_FOUND' } });
+  expect(parsed('vmstate', failed.stdout)).toMatchObject({
+    error: { code: 'VM_STATE_NOT_FOUND', 'snapshot-id': '3', 'snapshot-name': 'disk only' },
+  });
 });
 
 test('a stream that was overwritten is read as far as it goes, with a warning', async () => {
