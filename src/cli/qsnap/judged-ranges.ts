@@ -16,9 +16,9 @@ export interface JudgedRanges {
 }
 
 /**
- * Tells of each range of a candidate's disk what became of it.
+ * Tells of each range of a candidate's disk what became of it. The map has VM state, too.
  *
- * @param isCopy whether VM state is written, too.
+ * @param isCopy whether VM state is written, and so counts.
  */
 export async function judged(
   report: ScanReport,
@@ -29,26 +29,24 @@ export async function judged(
   const { snapshot } = imageWithCandidate(report.basis, candidate);
   const bytes = { candidate: 0, unknown: 0, reused: 0, none: 0 };
   const reused: RecoveredRange[] = [];
+  const { diskSizeBytes } = snapshot;
   for await (const whole of recoveredRanges(report.basis, snapshot, candidate.beside)) {
-    for (const range of writtenOf(whole, snapshot.diskSizeBytes, isCopy)) {
+    for (const range of partsOf(whole, diskSizeBytes)) {
+      await map?.add(rangeJson(range));
+      if (!isCopy && range.start >= diskSizeBytes) continue;
       bytes[range.state] += range.length;
       if (range.state === 'reused') reused.push(range);
-      await map?.add(rangeJson(range));
     }
   }
   return { bytes, reused };
 }
 
-/** The parts of a range that are written: of the disk, and in a copy what there is of VM state behind it. */
-function writtenOf(
-  range: RecoveredRange,
-  diskSizeBytes: number,
-  isCopy: boolean,
-): readonly RecoveredRange[] {
+/** A range of the disk, and one of VM state behind it; nothing behind the disk is no part of it. */
+function partsOf(range: RecoveredRange, diskSizeBytes: number): readonly RecoveredRange[] {
   const end = range.start + range.length;
-  const from = Math.max(range.start, diskSizeBytes);
+  const behind = Math.max(range.start, diskSizeBytes);
   return [
     { ...range, length: Math.min(end, diskSizeBytes) - range.start },
-    ...(isCopy && range.state !== 'none' ? [{ ...range, start: from, length: end - from }] : []),
+    ...(range.state === 'none' ? [] : [{ ...range, start: behind, length: end - behind }]),
   ].filter(({ length }) => length > 0);
 }

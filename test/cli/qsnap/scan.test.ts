@@ -1,5 +1,13 @@
 /** `scan` and `recover`: what is left of deleted snapshots, and their disks in new files. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
@@ -83,6 +91,28 @@ test('an image that lost nothing has no candidates, and one that was punched say
   expect(stdout).toContain('nothing can be had: what was freed was given back to the host');
 });
 
+// It said that every cluster is in use.
+test('a file that is cut off before its tables says so', async () => {
+  const image = imageOf('five-snapshots');
+  truncateSync(image, 65_536);
+  const { stdout } = await qsnap(['scan', image]);
+  expect(stdout).toContain('the file ends before the tables that its header names');
+  expect(stdout).not.toContain('every cluster is in use');
+  expect((await qsnap(['scan', imageOf('five-snapshots')])).stdout).not.toContain('the file ends');
+});
+
+// The hint had the word IMAGE.
+test('without a header the hint names the image', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  bytes.fill(0, 0, 512);
+  writeFileSync(image, bytes);
+  const out = path.join(temporaryDirectory(), 'x.raw');
+  const { code, stderr } = await qsnap(['recover', image, '--candidate', '1', '-o', out]);
+  expect(code).toBe(1);
+  expect(stderr).toContain(`hint: \`qsnap rescue ${image} -o NEW\` makes a new image`);
+});
+
 test('--carve writes the bytes of each to a new folder', async () => {
   const { image, folder } = await emptied();
   const carved = path.join(folder, 'carved');
@@ -147,7 +177,7 @@ test('of what is written alone it is told what became of it', async () => {
   const recovered = async (
     option: string,
     out: string,
-  ): Promise<Recovery & { code: number; size: number; counted: number }> => {
+  ): Promise<Recovery & { code: number; size: number; counted: number; mapped: number }> => {
     const map = path.join(folder, `${out}.jsonl`);
     const argv = [
       'recover',
@@ -169,8 +199,8 @@ test('of what is written alone it is told what became of it', async () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { length: number });
-    expect(lines.reduce((sum, { length }) => sum + length, 0)).toBe(counted);
-    return { ...done, code, size: done['disk-size'], counted };
+    const mapped = lines.reduce((sum, { length }) => sum + length, 0);
+    return { ...done, code, size: done['disk-size'], counted, mapped };
   };
   const disk = await recovered('-o', 'old.raw');
   expect(disk).toMatchObject({ code: 0, counted: disk.size, 'unknown-bytes': 0 });
@@ -178,6 +208,7 @@ test('of what is written alone it is told what became of it', async () => {
   expect(copy.code).toBe(2);
   expect(copy['unknown-bytes']).toBeGreaterThanOrEqual(65_536);
   expect(copy.counted).toBeGreaterThan(copy.size);
+  expect([disk.mapped, copy.mapped]).toEqual([copy.counted, copy.counted]);
   await expectSound(path.join(folder, 'copy.qcow2'));
 });
 
