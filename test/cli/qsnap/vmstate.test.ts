@@ -149,7 +149,7 @@ test('regs: a machine that halted at its first instruction', async () => {
   const image = imageOf('vm-state');
   const { stdout, code } = await vmstate(image, 'regs');
   expect(code).toBe(0);
-  expect(stdout).toContain('EIP=0000fff1 EFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=1\n');
+  expect(stdout).toMatch(/^EIP=0000fff1 EFL=00000002 \[-{7}\] CPL=0 II=0 A20=1 SMM=0 HLT=1$/m);
   expect(stdout).toContain('CS =f000 ffff0000 0000ffff 00009b00\n');
   const json = await qsnap(['--json', 'vmstate', image, 'running', 'regs', '--cpu', '0']);
   expect(parsed('vmstate', json.stdout)).toMatchObject({
