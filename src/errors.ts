@@ -171,8 +171,10 @@ export interface ErrorDetails {
   readonly entry?: number;
   /** Byte offset of the table that the entry is in, for entries of L1 and L2 tables. */
   readonly tableAt?: number;
-  /** Of the snapshot whose disk it is, for VERIFY_FAILED of a copy; not there: the active disk. */
+  /** Of the snapshot whose disk or VM state it is, for VERIFY_FAILED of a copy and VM states; not there: the active disk. */
   readonly snapshotId?: string;
+  /** Of the same snapshot, for VM states. */
+  readonly snapshotName?: string;
   /** Byte offset on that disk; VM state is numbered as if the disk went on. */
   readonly guestAt?: number;
   /** The path or label of the file. */

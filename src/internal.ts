@@ -16,7 +16,7 @@ export type { HttpResponse } from './io/http-answer.js';
 export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
 export type { LuksHeader } from './qcow2/luks.js';
 export { describeRequest } from './api/group/refuse-unfinished.js';
-export { describeSnapshot } from './edit/snapshot/find.js';
+export { describeSnapshot } from './qcow2/describe-snapshot.js';
 export { placeOfReadable } from './edit/snapshot/unsaved.js';
 export type { ActivePlace } from './edit/snapshot/unsaved.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';

@@ -198,7 +198,7 @@ export class EditableImage {
    * await image.strip({ snapshots: ['nightly'], whole: true });
    * ```
    *
-   * @throws QsnapError VM_STATE_INVALID and VM_STATE_NOT_FOUND where nobody can tell which part QEMU loads,
+   * @throws QsnapError VM_STATE_INVALID where nobody can tell which part QEMU loads,
    *   SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, SNAPSHOT_STALE, WRONG_PASSPHRASE, and what every edit throws: see `create`.
    */
   async strip(options: StrippingOptions & EditOptions = {}): Promise<DoneEdit> {

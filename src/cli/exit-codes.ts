@@ -9,7 +9,8 @@ export const EXIT_CODES = {
   notDone: { code: 1, meaning: 'something was not done: wrong usage, a refusal or a failure' },
   corrupt: {
     code: 2,
-    meaning: 'a check found corruptions, a repair left some, or a rescue lost something',
+    meaning:
+      'a check found corruptions, a repair left some, a rescue lost something, or not all that was recovered is sure',
   },
   leaks: { code: 3, meaning: 'a check found leaks and nothing worse, or a repair left some' },
   violations: { code: 4, meaning: 'an audit found what fails the gate' },

@@ -1,4 +1,5 @@
 import { REPAIR_CLASSES, type HintCode, type QsnapError } from '../index.js';
+import { printableText } from '../internal.js';
 import { resumeCommand } from './resume-command.js';
 
 /** What the engine's hints are with the commands and options of the command lines. */
@@ -61,9 +62,12 @@ const HINTS: Readonly<Record<HintCode, string>> = {
 
 /** What to do about an error, as the command lines say it. */
 export function hintOf({ details }: QsnapError): string | undefined {
-  const { hintCode, unfinished } = details;
+  const { hintCode, unfinished, file } = details;
   if (hintCode === 'resume-group' && unfinished !== undefined) {
     return `\`${resumeCommand(unfinished)}\` brings all images to the edit`;
+  }
+  if (hintCode === 'rescue-without-header' && file !== undefined) {
+    return HINTS[hintCode].replace('IMAGE', () => printableText(file));
   }
   return hintCode === undefined ? details.hint : HINTS[hintCode];
 }

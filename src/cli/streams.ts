@@ -19,6 +19,12 @@ export interface CliStreams {
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
   now(): Date;
+  /** To be told of a file before it is read, where no argument names it. */
+  willRead?(name: string, path: string): Promise<void>;
+  /** To be told what comes on stdin as an image. */
+  hasCome?(bytes: Uint8Array): void;
+  /** The exit code that a command's code becomes, when it is known whether all that was printed arrived. */
+  codeWhenPrinted?(code: number): Promise<number>;
   /** To be told that images will be opened: what the system needs time for begins then. */
   expectImages?(): void;
   /** Runs work that a signal of the system stops. */
@@ -62,6 +68,10 @@ export function processStreams(lost?: LostOutput): ProcessStreams {
     env: process.env,
     now: () => new Date(),
     expectImages: askForLocks,
+    codeWhenPrinted: async (code) => {
+      await stdout.printed();
+      return code === 0 ? codeOfDone : code;
+    },
     interruptible,
     get ask() {
       return process.stdin.isTTY && stderr.isTerminal ? ask : undefined;
@@ -148,6 +158,18 @@ class ProcessOutput implements CliOutput {
           this.#isLost = true;
           reject(error);
         }
+      });
+    });
+  }
+
+  /** Resolves when the bytes of a stream were taken, or can't be. */
+  async printed(): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined || this.#isLost) return;
+    await new Promise<void>((resolve) => {
+      // What went wrong is told to `error` after this.
+      stream.write('', () => {
+        setImmediate(resolve);
       });
     });
   }

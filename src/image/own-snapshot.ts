@@ -1,5 +1,6 @@
-import { printable, sameBytes } from '../base/text.js';
+import { sameBytes } from '../base/text.js';
 import { QsnapError } from '../errors.js';
+import { describeSnapshot } from '../qcow2/describe-snapshot.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { OpenImage } from './image.js';
 
@@ -18,7 +19,7 @@ export function ownSnapshot(
   if (there !== undefined && isSame(there, snapshot)) return there;
   const moved = snapshots.filter((entry) => isSame(entry, snapshot));
   if (moved.length === 1) return moved[0]!;
-  const shown = `${printable(snapshot.idBytes)} "${printable(snapshot.nameBytes)}"`;
+  const shown = describeSnapshot(snapshot);
   throw new QsnapError('SNAPSHOT_STALE', `snapshot ${shown} is not in the image as it is now`, {
     structure: 'snapshot table',
     file: source.label,

@@ -26,7 +26,16 @@ function fail(code: ErrorCode, message: string, details: ErrorDetails): never {
  * @throws QsnapError NOT_QCOW2, QCOW_VERSION_1, UNSUPPORTED_VERSION, IMAGE_TRUNCATED.
  */
 export function checkIdentity(raw: RawHeader, magic: number, fileSizeBytes: number): void {
-  if (raw.magic !== magic || fileSizeBytes < 8) {
+  if (raw.magic === magic && fileSizeBytes < 8) {
+    // Nothing tells of which version it is: a program that looks takes it for a raw disk.
+    const found = `${fileSizeBytes} bytes`;
+    fail('NOT_QCOW2', `not a qcow2 image: the file ends inside its header, after ${found}`, {
+      at: fileSizeBytes,
+      expected: 'a header of at least 72 bytes',
+      actual: found,
+    });
+  }
+  if (raw.magic !== magic) {
     fail('NOT_QCOW2', `not a qcow2 image: it does not start with the magic bytes "QFI\\xfb"`, {
       at: HEADER_V2.magic.at,
       expected: hex(magic),

@@ -14,7 +14,10 @@ export interface CpuRegisters {
   readonly general: Readonly<Record<GeneralRegister, bigint>>;
   readonly rip: bigint;
   readonly rflags: bigint;
+  /** QEMU's own: of the mode that the processor is in. */
   readonly hflags: bigint;
+  /** Address bits that the processor has: bit 20 may be masked out. */
+  readonly a20Mask: bigint;
   readonly segments: Readonly<Record<SegmentName, SegmentRegister>>;
   /** CR0, 2, 3 and 4. */
   readonly control: readonly [bigint, bigint, bigint, bigint];
@@ -32,6 +35,10 @@ export interface CpuRegisters {
   };
   /** XMM0 and on. */
   readonly xmm: readonly bigint[];
+  /** The high halves of YMM0 and on; none where the stream lacks them. */
+  readonly ymmHigh: readonly bigint[];
+  /** Which of the registers the guest has switched on. */
+  readonly xcr0: bigint;
   /** Undefined: the stream does not tell. */
   readonly isHalted: boolean | undefined;
 }
@@ -86,6 +93,7 @@ export function registersOf(
     rip: one('env.eip'),
     rflags: one('env.eflags'),
     hflags: one('env.hflags'),
+    a20Mask: one('env.a20_mask'),
     segments: {
       ...recordOf(SEGMENTS, (_, i) => segment('env.segs', i)),
       ...recordOf(TABLES, (name) => segment(`env.${name}`)),
@@ -96,6 +104,8 @@ export function registersOf(
     kernelGsBase: one('env.kernelgsbase'),
     fpu: fpuOf(data, one),
     xmm: xmmOf(data.bytesOf('env.xmm_regs[0]') ?? data.bytesOf('env.xmm_regs')),
+    ymmHigh: xmmOf(data.bytesOf('env.xmm_regs[1]')),
+    xcr0: one('env.xcr0'),
     isHalted: halted === undefined ? undefined : halted !== 0n,
   };
 }
@@ -117,7 +127,7 @@ function fpuOf(data: DeviceData, one: (path: string) => bigint): CpuRegisters['f
   };
 }
 
-/** The low half of each comes first. */
+/** The low half of each comes first, as it does in the high halves of YMM registers. */
 function xmmOf(saved: Uint8Array | undefined): bigint[] {
   if (saved === undefined) return [];
   return splitBy(saved, XMM_BYTES).map((bytes) => {

@@ -31,6 +31,17 @@ describe('what is no qcow2 image is refused by its nature', () => {
     }
   });
 
+  // It was said that they do not start with the magic.
+  test('a file that ends behind the magic ends inside its header', async () => {
+    for (const length of [4, 5, 6, 7]) {
+      const message = `not a qcow2 image: the file ends inside its header, after ${length} bytes`;
+      await expect(opened(sound.slice(0, length))).rejects.toMatchObject({ message });
+    }
+    await expect(opened(sound.slice(0, 3))).rejects.toMatchObject({
+      message: expect.stringContaining('does not start with the magic') as unknown,
+    });
+  });
+
   test('every other magic', async () => {
     for (let bit = 0; bit < 32; bit++) {
       const bytes = sound.slice();

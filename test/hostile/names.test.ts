@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { printable, printableText } from '../../src/base/text.js';
 import { planCreate } from '../../src/edit/snapshot/create.js';
-import { describeSnapshot } from '../../src/edit/snapshot/find.js';
+import { describeSnapshot } from '../../src/qcow2/describe-snapshot.js';
 import { executePlan } from '../../src/edit/tx/execute.js';
 import { openImage } from '../../src/image/open.js';
 import { memoryDevice } from '../../src/io/memory.js';

@@ -104,6 +104,34 @@ describeWithQemu('VM state that lives on', () => {
     ]);
   });
 
+  // Only deletes of one image said so.
+  test('a deletion from a group says so of each image', async () => {
+    const other = copyFixture('vm-state', temporaryDirectory());
+    const group = ['--group', image, other];
+    const line = 'Memory of a guest stays in the image: snapshot 4 "inherits" maps 192 KiB';
+    const told = { disk: 'snapshot', 'snapshot-id': '4', 'snapshot-name': 'inherits' };
+    const images = [
+      { 'staying-vm-state': [{ ...told, bytes: CLUSTERS * CLUSTER }] },
+      { 'staying-vm-state': [] },
+    ];
+    expect(await qsnap(['apply', image, 'inherits'])).toMatchObject({ code: 0 });
+    const dry = await qsnap(['delete', '--dry-run', 'booted', ...group]);
+    expect(dry.stdout.split('\n').filter((text) => text.startsWith(line))).toHaveLength(1);
+    const planned = await qsnap(['delete', '--dry-run', '--json', 'booted', ...group]);
+    expect(parsed('group-edit', planned.stdout)).toMatchObject({ images });
+    const copies = [image, other].map((file) => `${file}.copy`);
+    for (const copy of copies) copyFileSync(copy.replace(/\.copy$/, ''), copy);
+    const { code, stdout } = await qsnap(['delete', 'booted', ...group]);
+    expect(code).toBe(0);
+    expect(stdout.split('\n').filter((text) => text.startsWith(line))).toHaveLength(1);
+    expect(stdout).toContain('`qsnap strip` takes it out.');
+    const done = await qsnap(['delete', '--json', 'booted', '--group', ...copies]);
+    expect(parsed('group-edit', done.stdout)).toMatchObject({ images });
+    const created = await qsnap(['create', '--json', 'new', ...group]);
+    expect(created.stdout).not.toContain('staying-vm-state');
+    for (const file of [image, other, ...copies]) expect((await check(file)).code).toBe(0);
+  });
+
   test('strip takes it out: QEMU reads what it read before, and the VM state that entries tell of stays', async () => {
     const before = await contentsOf(image);
     const stream = await qsnap(['hash', image]);

@@ -22,6 +22,7 @@ import {
   saveMachine,
   type SavedMachine,
 } from '../support/vm-machines.js';
+import { loadedInMode, shownLines } from '../support/vm-modes.js';
 import { qsnap } from '../cli/qsnap/harness.js';
 
 const MiB = 2 ** 20;
@@ -136,6 +137,8 @@ describeUnless(lackOfFirmware(), 'QSNAP_REQUIRE_MACHINES', 'VM state of machines
         expect(theirs).toHaveLength(cpus);
         expect(theirs[0]!['RBX']).toBe('eeddccbbaa998877');
         for (const [i, one] of theirs.entries()) expect(ours[i]).toMatchObject(one);
+        // To the letter they are those of a machine that was loaded.
+        expect(shownLines(stdout)).toEqual(shownLines(saved.loaded));
       });
 
       test('the screen is that of screendump, but for the cursor', async () => {
@@ -171,4 +174,22 @@ describeUnless(lackOfFirmware(), 'QSNAP_REQUIRE_MACHINES', 'VM state of machines
       });
     });
   }
+
+  // All were printed as those of code of 64 bits, and segments without what their descriptors say.
+  test.each([
+    [0, 'real mode', 'EIP'],
+    [1, '32 bits', 'EIP'],
+    [2, '32 bits in long mode', 'EIP'],
+    [3, '64 bits with YMM registers', 'RIP'],
+  ])(
+    'registers of a processor in mode %i are printed as QEMU does: %s',
+    async (mode, _, pointer) => {
+      const { image, registers } = await loadedInMode(temporaryDirectory(), mode);
+      expect(registers).toContain(`${pointer}=`);
+      const { code, stdout, stderr } = await qsnap(['vmstate', image, 'saved', 'regs']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(shownLines(stdout)).toEqual(shownLines(registers));
+    },
+    60_000,
+  );
 });

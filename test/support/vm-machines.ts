@@ -77,6 +77,8 @@ export interface SavedMachine {
   /** With the snapshot `saved`. */
   readonly image: string;
   readonly registers: string;
+  /** The same after `loadvm`. */
+  readonly loaded: string;
   /** Core file of `dump-guest-memory`. */
   readonly core: string;
   /** `screendump` as PPM; undefined: it has no screen. */
@@ -121,7 +123,9 @@ export async function saveMachine(directory: string, kind: MachineKind): Promise
     if (screen !== undefined) await machine.run('screendump', { filename: screen });
     const size = kind.memoryBytes;
     await machine.run('pmemsave', { val: 0, size, filename: file('memory') });
-    return { image, registers, core: file('core'), screen, memory: file('memory') };
+    await machine.tell('loadvm saved');
+    const loaded = await machine.monitor('info registers -a');
+    return { image, registers, loaded, core: file('core'), screen, memory: file('memory') };
   } finally {
     await machine.end();
   }

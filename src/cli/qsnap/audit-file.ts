@@ -8,7 +8,7 @@ import {
 import { nodeDecompressor } from '../../node/index.js';
 import { shownLocation } from '../remote/location.js';
 import { openSource } from '../remote/open-source.js';
-import { hostGate } from './host-gate.js';
+import { hostGate, type HostGateOptions } from './host-gate.js';
 import { isLike } from './patterns.js';
 import type { AuditResult } from './present/audited.js';
 import { secretFinder } from './secret-finder.js';
@@ -28,12 +28,16 @@ export interface AuditTask {
 }
 
 /** Audits the image in a file or on a server. What keeps it from being read is in the result. */
-export async function auditFile(task: AuditTask, signal?: AbortSignal): Promise<AuditResult> {
+export async function auditFile(
+  task: AuditTask,
+  signal?: AbortSignal,
+  io?: HostGateOptions['io'],
+): Promise<AuditResult> {
   const path = shownLocation(task.path);
   try {
     const source = await openSource(task.file ?? task.path, { forceShare: task.forceShare });
     try {
-      return { path, report: await judgeSource(source, task, signal) };
+      return { path, report: await judgeSource(source, task, signal, io) };
     } finally {
       await source.close();
     }
@@ -48,6 +52,7 @@ export function judgeSource(
   source: BlockSource,
   { path, policy, forceShare, now, backing }: AuditTask,
   signal?: AbortSignal,
+  io?: HostGateOptions['io'],
 ): Promise<AuditReport> {
   return auditImage(source, policy, {
     now,
@@ -55,7 +60,7 @@ export function judgeSource(
     matches: isLike,
     decompressor: nodeDecompressor(),
     findSecrets: secretFinder(policy),
-    gate: backing ? hostGate({ forceShare }) : undefined,
+    gate: backing ? hostGate({ forceShare, io }) : undefined,
     signal,
   });
 }

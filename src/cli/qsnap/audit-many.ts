@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { AUDIT_RULES, type AuditPolicy, type Need } from '../../index.js';
+import type { CliStreams } from '../streams.js';
 import { receivedResult } from '../pool/sent-result.js';
 import { ThreadPool, threadProgram } from '../pool/thread-pool.js';
 import { auditFile, type AuditTask } from './audit-file.js';
@@ -16,11 +17,15 @@ const IMAGES_MIN = 4;
 export async function* auditMany(
   paths: readonly string[],
   task: Omit<AuditTask, 'path' | 'file'>,
+  io: Pick<CliStreams, 'willRead'>,
 ): AsyncGenerator<AuditResult, void, undefined> {
   const program = threadProgram();
   const cores = availableParallelism();
-  if (program === undefined || cores < 2 || paths.length < IMAGES_MIN || !isHeavy(task.policy)) {
-    yield* inOrder(paths, (path) => auditFile({ ...task, path }));
+  const isWorth = cores > 1 && paths.length >= IMAGES_MIN && isHeavy(task.policy);
+  // No thread can tell a record of evidence which files it opens.
+  const isTold = task.backing && io.willRead !== undefined;
+  if (program === undefined || !isWorth || isTold) {
+    yield* inOrder(paths, (path) => auditFile({ ...task, path }, undefined, io));
     return;
   }
   const pool = new ThreadPool({ size: Math.min(cores, paths.length), worker: program });

@@ -214,6 +214,7 @@ async function backingOf(
       },
     );
   }
+  await context.io.willRead?.(backingFile, backingFile);
   const source = await openFile(backingFile, { forceShare: context.forceShare });
   try {
     const format = backingFormat ?? (await probedFormat(source));

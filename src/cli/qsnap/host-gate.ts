@@ -1,23 +1,45 @@
-import { backingName, dataFileName, QsnapError, type Gate, type OpenImage } from '../../index.js';
+import {
+  backingName,
+  dataFileName,
+  QsnapError,
+  type BlockSource,
+  type Gate,
+  type OpenImage,
+} from '../../index.js';
 import { printableText } from '../../internal.js';
 import { fileGate } from '../../node/index.js';
+import type { CliStreams } from '../streams.js';
+
+/** A command's context, as far as it matters here. */
+export interface HostGateOptions {
+  readonly forceShare: boolean;
+  readonly io?: Pick<CliStreams, 'willRead'> | undefined;
+}
 
 /**
  * What `--backing` opens: files of the host that images of the host name. A name in an image on a server is meant for the
- * host that wrote it, or for nobody good.
+ * host that wrote it, or for nobody good. A record of evidence is told of each file.
  */
-export function hostGate({ forceShare }: { readonly forceShare: boolean }): Gate {
+export function hostGate({ forceShare, io }: HostGateOptions): Gate {
   const files = fileGate({ forceShare });
   return {
-    openBacking(image) {
+    async openBacking(image) {
       refuseRemote(image, 'BACKING_REFUSED', 'backing file', backingName(image));
-      return files.openBacking(image);
+      const layer = await files.openBacking(image);
+      await tell(layer.source, io);
+      return layer;
     },
-    openDataFile(image) {
+    async openDataFile(image) {
       refuseRemote(image, 'DATA_FILE_REFUSED', 'data file', dataFileName(image));
-      return files.openDataFile(image);
+      const source = await files.openDataFile(image);
+      await tell(source, io);
+      return source;
     },
   };
+}
+
+async function tell(source: BlockSource, io: HostGateOptions['io']): Promise<void> {
+  await io?.willRead?.(source.label, source.path ?? source.label);
 }
 
 function refuseRemote(

@@ -23,7 +23,8 @@ export async function run(argv: readonly string[], io: CliStreams): Promise<Exit
       ? (await import('../fleet/index.js')).COMMANDS
       : undefined;
     if (argv.some((word) => /^--evidence(=|$)/.test(word))) {
-      evidence = new (await import('./evidence/evidence.js')).Evidence(argv, io, VERSION);
+      const { Evidence: Made } = await import('./evidence/evidence.js');
+      evidence = new Made(argv, io, { version: VERSION, failureCode: failureCode(argv) });
     }
     const program = buildProgram(argv, evidence?.io ?? io, settle, fleet, evidence);
     await program.parseAsync(argv, { from: 'user' });

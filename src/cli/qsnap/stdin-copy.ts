@@ -57,9 +57,17 @@ async function written(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Array
   }
 }
 
+/** A record of evidence is of what came, packed or not. */
+async function* told(chunks: AsyncIterable<Buffer>, { io }: Context): AsyncGenerator<Buffer, void> {
+  for await (const bytes of chunks) {
+    io.hasCome?.(bytes);
+    yield bytes;
+  }
+}
+
 /** The bytes, unpacked where they begin as gzip does. */
 async function* unpacked(stdin: Readable, context: Context): AsyncGenerator<Uint8Array> {
-  const chunks = (stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  const chunks = told(stdin as AsyncIterable<Buffer>, context);
   let first = Buffer.alloc(0);
   while (first.length < GZIP_MAGIC.length) {
     const next = await chunks.next();

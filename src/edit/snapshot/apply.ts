@@ -13,7 +13,7 @@ import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import { copiedL1, diskRange, namesOf, newEntry, type CreateOptions } from './create.js';
-import { describeSnapshot } from './find.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import { computeUnsavedChanges, type UnsavedChanges } from './unsaved.js';
 
 /** What becomes of the active disk when it holds what no snapshot holds. */

@@ -10,7 +10,7 @@ import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { extraDataOf, type SnapshotDate } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import { describeSnapshot } from './find.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import { checkedDate, newId, newName, type NameRules } from './names.js';
 
 type NewEntry = NextSnapshot['entry'];

@@ -10,7 +10,7 @@ import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
 import type { StagedEdit } from '../tx/staged-plan.js';
-import { describeSnapshot } from './find.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 
 /**
  * Plans to delete one or many snapshots in one pass over the refcounts. All others, and the active

@@ -1,6 +1,7 @@
 import { hinted } from '../../base/hints.js';
 import { printable, sameBytes, utf8Bytes } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 
 /**
@@ -65,9 +66,4 @@ function positionOf(selector: string): number | undefined {
 function candidate(snapshot: Snapshot): string {
   const date = new Date(snapshot.date.seconds * 1000).toISOString().slice(0, 19);
   return `#${snapshot.index} ${describeSnapshot(snapshot)} ${date}Z`;
-}
-
-/** A snapshot as messages name it: id and name, printable. */
-export function describeSnapshot(snapshot: Pick<Snapshot, 'idBytes' | 'nameBytes'>): string {
-  return `${printable(snapshot.idBytes)} "${printable(snapshot.nameBytes)}"`;
 }

@@ -8,7 +8,7 @@ import type { BlockSource } from '../../io/device.js';
 import type { Stoppable } from '../../io/stoppable.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import { describeSnapshot } from './find.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import { newName, type NameRules } from './names.js';
 
 /**

@@ -1,12 +1,15 @@
 import { hex } from '../../base/words.js';
-import { QsnapError } from '../../errors.js';
+import { isQsnapError, QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { VmStateOptions } from '../../read/vmstate/source.js';
 import { openVmState } from '../../read/vmstate/vm-state.js';
 import { findBehind, findVmState } from '../../refs/vm-state.js';
+
+const WHOLE_HINT = 'take it out whole, or name other snapshots';
 
 /** Which VM state is taken out. */
 export interface StripOptions extends Pick<
@@ -64,9 +67,10 @@ function refuseUnknownSize(snapshot: Snapshot): void {
   if (snapshot.extraData.length >= SNAPSHOT_EXTRA_BYTES_V3) return;
   throw new QsnapError(
     'VM_STATE_INVALID',
-    'the entry of the snapshot does not tell where its VM state begins',
+    `the entry of snapshot ${describeSnapshot(snapshot)} does not tell where its VM state begins`,
     {
       structure: 'snapshot table',
+      ...{ snapshotId: snapshot.id, snapshotName: snapshot.name },
       at: snapshot.at,
       expected: 'extra data with the size of its disk',
     },
@@ -85,7 +89,7 @@ async function loadedBytes(
 ): Promise<number> {
   const { geometry } = image;
   const expected = l1EntriesFor(snapshot.diskSizeBytes, geometry) * geometry.l2CoverageBytes;
-  const state = await openVmState(image, snapshot, options);
+  const state = await openedState(image, snapshot, options);
   try {
     const { start } = state.source;
     const { streamBytes, problems } = state.survey;
@@ -95,16 +99,31 @@ async function loadedBytes(
     const [problem] = problems;
     throw new QsnapError(
       'VM_STATE_INVALID',
-      'nobody can tell where the VM state of the snapshot ends, so that none of it is taken out',
+      `nobody can tell where the VM state of snapshot ${describeSnapshot(snapshot)} ends, so that none of it is taken out`,
       {
         structure: 'VM state',
+        ...{ snapshotId: snapshot.id, snapshotName: snapshot.name },
         ...(problem !== undefined && { at: problem.at }),
         expected: `a whole stream at the guest offset ${hex(expected)}`,
         actual: problem?.text ?? `one at ${hex(start)}`,
-        hint: 'take it out whole, or name other snapshots',
+        hint: WHOLE_HINT,
       },
     );
   } finally {
     await state.close();
+  }
+}
+
+async function openedState(
+  image: OpenImage,
+  snapshot: Snapshot,
+  options: StripOptions,
+): ReturnType<typeof openVmState> {
+  try {
+    return await openVmState(image, snapshot, options);
+  } catch (error) {
+    // What does not begin as a stream has no end either.
+    if (!isQsnapError(error) || error.code !== 'VM_STATE_INVALID') throw error;
+    throw error.with({ hint: WHOLE_HINT });
   }
 }

@@ -9,7 +9,7 @@ import { entryWithoutVmState } from '../../qcow2/snapshot-table.js';
 import { keptSnapshots, type NextSnapshot, type NextState } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
 import type { EditRequest, Survey } from '../plan/survey.js';
-import { describeSnapshot } from '../snapshot/find.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import type { NewL2Table } from '../tables/table-content.js';
 import type { EditPlan } from '../tx/plan.js';
 import { cutL1, type CutL1 } from './cut-l1.js';
@@ -33,7 +33,7 @@ export interface StripPlan<Source extends BlockSource = BlockSource> extends Edi
  * await executePlan(await planStrip(image));
  * ```
  *
- * @throws QsnapError SNAPSHOT_STALE, VM_STATE_INVALID and VM_STATE_NOT_FOUND where nobody can tell which part QEMU loads,
+ * @throws QsnapError SNAPSHOT_STALE, VM_STATE_INVALID where nobody can tell which part QEMU loads,
  *   WRONG_PASSPHRASE, LIMIT_EXCEEDED, and what `planEdit` throws.
  */
 export async function planStrip<Source extends BlockSource>(

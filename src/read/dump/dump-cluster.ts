@@ -2,7 +2,9 @@ import { isQsnapError } from '../../errors.js';
 import { openForReading } from '../../image/open-for-reading.js';
 import { hex } from '../../base/words.js';
 import { counted, sameBytes } from '../../base/text.js';
-import { locateClusters } from '../locate/locate-clusters.js';
+import { locateClusters, type LocatedCluster } from '../locate/locate-clusters.js';
+import type { BlockSource } from '../../io/device.js';
+import type { Geometry } from '../../qcow2/geometry.js';
 import type { Owner } from '../check/finding-parts.js';
 import { readPiece, type DumpableImage } from './dumpable.js';
 import type { DumpedField } from './dumped.js';
@@ -62,18 +64,10 @@ async function ownerFields(
   try {
     const opened = await openForReading(source);
     const [found] = await locateClusters(opened, [cluster]);
-    const { refcount, refcountAt = 0, references, owners, ownersLeftOut } = found!;
-    const length = refcountAt === 0 ? 0 : Math.ceil(geometry!.refcountBits / 8);
-    const bytes = new Uint8Array(length);
-    if (length > 0) await source.readBatch([{ at: refcountAt, into: bytes }]);
-    const isRight = refcount === references;
-    const problem = isRight ? {} : { problem: { expected: String(references) } };
-    const name = 'refcount';
-    const text = `${refcount}, for ${counted(references, 'reference')}`;
-    const stored = { ...of, name, at: refcountAt, length, bytes, value: refcount, text };
+    const { owners, ownersLeftOut } = found!;
     const more = `and ${ownersLeftOut} more`;
     return [
-      { ...stored, ...problem },
+      { ...of, ...(await refcountField(found!, source, geometry!)) },
       ...owners.map((owner): DumpedField => {
         const place = { at: owner.at, length: 8, bytes: none, text: ownerText(owner) };
         return { ...of, name: owner.kind, ...place };
@@ -89,6 +83,23 @@ async function ownerFields(
     const text = 'what refers to it is not known';
     return [{ ...of, name: 'owners', at: 0, length: 0, bytes: none, text, problem }];
   }
+}
+
+async function refcountField(
+  { refcount, refcountAt = 0, references }: LocatedCluster,
+  source: BlockSource,
+  { refcountBits }: Geometry,
+): Promise<Omit<DumpedField, 'part' | 'structure'>> {
+  const length = refcountAt === 0 ? 0 : Math.ceil(refcountBits / 8);
+  const bytes = new Uint8Array(refcount === undefined ? 0 : length);
+  if (bytes.length > 0) await source.readBatch([{ at: refcountAt, into: bytes }]);
+  const stored = refcount === undefined ? 'past the end of the file' : String(refcount);
+  return {
+    ...{ name: 'refcount', at: refcountAt, length, bytes },
+    ...(refcount !== undefined && { value: refcount }),
+    text: `${stored}, for ${counted(references, 'reference')}`,
+    ...(refcount !== references && { problem: { expected: String(references) } }),
+  };
 }
 
 function ownerText({ snapshot, guestOffset }: Owner): string {

@@ -15,8 +15,8 @@ export interface LocatedCluster {
   readonly at: number;
   /** Whether any byte of it lies in the file. */
   readonly isInFile: boolean;
-  /** The refcount as stored: 0 where no refcount block counts the cluster. */
-  readonly refcount: number;
+  /** The refcount as stored: 0 where no refcount block counts the cluster; undefined: the file ends before it. */
+  readonly refcount: number | undefined;
   /** Byte offset of the refcount in the file; undefined where no block counts the cluster. */
   readonly refcountAt: number | undefined;
   /** How often it is referred to. */
@@ -70,7 +70,7 @@ export async function locateClusters(
 }
 
 async function storedRefcount(
-  { source, geometry }: OpenImage,
+  { source, geometry, fileSizeBytes }: OpenImage,
   blocks: Float64Array,
   cluster: number,
 ): Promise<Pick<LocatedCluster, 'refcount' | 'refcountAt'>> {
@@ -81,6 +81,7 @@ async function storedRefcount(
   const perByte = Math.max(1, 8 / refcountBits);
   const refcountAt = block + Math.floor((entry * refcountBits) / 8);
   const bytes = new Uint8Array(Math.max(1, refcountBits / 8));
+  if (refcountAt + bytes.length > fileSizeBytes) return { refcount: undefined, refcountAt };
   await source.readBatch([{ at: refcountAt, into: bytes }]);
   const counts = new Uint32Array((entry % perByte) + 1);
   decodeRefcounts(bytes, refcountBits, counts);

@@ -19,8 +19,8 @@ export interface LocatedEntry {
   readonly index: number;
   /** Byte offset in the file. */
   readonly at: number;
-  /** All 64 bits. */
-  readonly stored: bigint;
+  /** All 64 bits; undefined: the file ends before the entry does. */
+  readonly stored: bigint | undefined;
   /** What is wrong with it, in words that complete "the entry …". */
   readonly problem: string | undefined;
 }
@@ -33,6 +33,8 @@ export type GuestKind =
   | 'zero'
   /** Nothing is stored for it: a backing file decides, or it reads as zeros. */
   | 'unallocated'
+  /** An entry that would tell can't be read, or leads to no table. */
+  | 'unreadable'
   /** Behind the disk and behind all VM state. */
   | 'outside';
 
@@ -103,17 +105,23 @@ async function locateOne(
   const of = { snapshot, guestOffset, isVmState, ...NOWHERE };
   const index = Math.floor(guestOffset / l2CoverageBytes);
   if (index >= l1Table.entries) return { ...of, kind: 'outside', l1: undefined, l2: undefined };
-  const format = formatFor(image);
   const l1At = l1Table.at + index * 8;
-  const [high, low] = await wordsAt(image, l1At, 8);
-  const l1Problem = judgeL1Entry(high!, low!, tableFormat(image));
-  const l1 = entryOf(index, l1At, [high!, low!], l1Problem && ENTRY_PROBLEM_TEXT[l1Problem]);
-  const tableAt = offsetOf(high!, low!);
-  const isTable = tableAt !== 0 && tableAt % clusterBytes === 0 && tableAt < fileSizeBytes;
-  if (!isTable) return { ...of, kind: 'unallocated', l1, l2: undefined };
+  const l1Words = await wordsAt(image, l1At, 8);
+  if (l1Words === undefined) {
+    return { ...of, kind: 'unreadable', l1: cutOffEntry(index, l1At), l2: undefined };
+  }
+  const [high, low] = [l1Words[0]!, l1Words[1]!];
+  const l1Problem = judgeL1Entry(high, low, tableFormat(image));
+  const l1 = entryOf(index, l1At, l1Words, l1Problem && ENTRY_PROBLEM_TEXT[l1Problem]);
+  const tableAt = offsetOf(high, low);
+  if (tableAt === 0) return { ...of, kind: 'unallocated', l1, l2: undefined };
+  const isTable = tableAt % clusterBytes === 0 && tableAt < fileSizeBytes;
+  if (!isTable) return { ...of, kind: 'unreadable', l1, l2: undefined };
   const entry = Math.floor((guestOffset % l2CoverageBytes) / clusterBytes);
   const l2At = tableAt + entry * l2EntryBytes;
   const words = await wordsAt(image, l2At, l2EntryBytes);
+  if (words === undefined) return { ...of, kind: 'unreadable', l1, l2: cutOffEntry(entry, l2At) };
+  const format = formatFor(image);
   const problem = judgeL2Entry(words[0]!, words[1]!, format);
   const l2 = entryOf(entry, l2At, words, problem && ENTRY_PROBLEM_TEXT[problem]);
   return { ...of, l1, l2, ...contentOf(words, format, guestOffset, header.externalDataFile) };
@@ -125,10 +133,20 @@ function formatFor(image: OpenImage): TableFormat {
   return image.header.externalDataFile ? { ...format, fileClusters: Infinity } : format;
 }
 
-async function wordsAt({ source }: OpenImage, at: number, length: number): Promise<Uint32Array> {
+/** @returns undefined where the file ends before: a device would give zeros for what is not there. */
+async function wordsAt(
+  { source, fileSizeBytes }: OpenImage,
+  at: number,
+  length: number,
+): Promise<Uint32Array | undefined> {
+  if (at + length > fileSizeBytes) return undefined;
   const bytes = new Uint8Array(length);
   await source.readBatch([{ at, into: bytes }]);
   return wordsInPlace(bytes);
+}
+
+function cutOffEntry(index: number, at: number): LocatedEntry {
+  return { index, at, stored: undefined, problem: 'lies past the end of the file' };
 }
 
 function entryOf(

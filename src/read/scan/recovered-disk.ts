@@ -28,7 +28,7 @@ export interface ImageWithCandidate {
  * @throws QsnapError CANDIDATE_INVALID for a candidate that is no disk, and where the image has no header to read it by.
  */
 export function imageWithCandidate(
-  { ground: { image } }: ScanBasis,
+  { ground: { image, source } }: ScanBasis,
   candidate: Candidate,
 ): ImageWithCandidate {
   const { l1, number, at } = candidate;
@@ -40,6 +40,7 @@ export function imageWithCandidate(
   if (image === undefined) {
     throw new QsnapError('CANDIDATE_INVALID', 'without a header no candidate can be read', {
       ...hinted('rescue-without-header'),
+      file: source.label,
     });
   }
   const snapshot = { ...(candidate.snapshot ?? unnamed(candidate, image)), index: 0, l1 };

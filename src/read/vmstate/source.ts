@@ -4,6 +4,7 @@ import type { OpenImage } from '../../image/image.js';
 import { ownSnapshot } from '../../image/own-snapshot.js';
 import type { BlockSource, ReadRequest } from '../../io/device.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { STREAM_MAGIC } from '../../vmstate/stream.js';
 import { u32At } from '../../vmstate/window.js';
@@ -62,7 +63,8 @@ export class VmStateSource {
 /**
  * Opens the VM state of a snapshot, whatever size its entry tells.
  *
- * @throws QsnapError VM_STATE_NOT_FOUND where nothing behind the disk begins as a VM state; and as `openGuestDisk`.
+ * @throws QsnapError where nothing behind the disk begins as a VM state: VM_STATE_INVALID if the entry tells of one, else
+ *   VM_STATE_NOT_FOUND; and as `openGuestDisk`.
  */
 export async function openVmStateSource(
   image: OpenImage,
@@ -80,16 +82,29 @@ export async function openVmStateSource(
       if (u32At(head.into, 0) !== STREAM_MAGIC) continue;
       return new VmStateSource(disk, head.at, own.vmStateBytes, [end, image.fileSizeBytes]);
     }
-    throw new QsnapError('VM_STATE_NOT_FOUND', 'the snapshot has no VM state', {
-      structure: 'VM state',
-      expected: `"QEVM" at the guest offset ${hex(starts[0] ?? 0)}`,
-      actual: starts.length === 0 ? 'nothing is mapped behind the disk' : 'something else',
-      hint: 'only what QEMU saved with the machine (savevm) has it',
-    });
+    throw noStream(own, starts);
   } catch (error) {
     await disk.close();
     throw error;
   }
+}
+
+function noStream(snapshot: Snapshot, starts: readonly number[]): QsnapError {
+  const shown = describeSnapshot(snapshot);
+  const details = {
+    structure: 'VM state',
+    ...{ snapshotId: snapshot.id, snapshotName: snapshot.name },
+    expected: `"QEVM" at the guest offset ${hex(starts[0] ?? 0)}`,
+    actual: starts.length === 0 ? 'nothing is mapped behind the disk' : 'something else',
+  };
+  if (snapshot.vmStateBytes > 0) {
+    const message = `the VM state of snapshot ${shown} does not begin as QEMU begins one`;
+    return new QsnapError('VM_STATE_INVALID', message, details);
+  }
+  return new QsnapError('VM_STATE_NOT_FOUND', `snapshot ${shown} has no VM state`, {
+    ...details,
+    hint: 'only what QEMU saved with the machine (savevm) has it',
+  });
 }
 
 /**

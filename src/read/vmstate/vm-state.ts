@@ -185,7 +185,7 @@ function noScreen(reason: string): QsnapError {
  * await state.close();
  * ```
  *
- * @throws QsnapError VM_STATE_NOT_FOUND, SNAPSHOT_STALE, READ_FAILED; and as `openGuestDisk`. What is wrong with the
+ * @throws QsnapError VM_STATE_NOT_FOUND, VM_STATE_INVALID, SNAPSHOT_STALE, READ_FAILED; and as `openGuestDisk`. What is wrong with the
  *   stream itself is told in `survey.problems`.
  */
 export async function openVmState(

@@ -1,11 +1,13 @@
 /** `dump`: for people and for programs, of whole images, of cut-off ones and of evidence on stdin. */
+import { createHash } from 'node:crypto';
 import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -128,6 +130,25 @@ describe('stdin', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  // A record named a file called "-", which may even have been there.
+  test('a record of it has the bytes that came', () => {
+    const folder = temporaryDirectory();
+    writeFileSync(join(folder, '-'), 'not what is read');
+    for (const [i, input] of [bytes, gzipSync(bytes)].entries()) {
+      const file = join(folder, `${i}.json`);
+      const argv = [BIN, 'dump', '-', '--evidence', file];
+      const { status } = spawnSync(process.execPath, argv, { input, cwd: folder });
+      expect(status).toBe(0);
+      const before = {
+        size: input.length,
+        sha256: createHash('sha256').update(input).digest('hex'),
+      };
+      expect(parsed('evidence', readFileSync(file, 'utf8'))).toMatchObject({
+        sources: [{ filename: '-', path: '-', before, after: {} }],
+      });
+    }
+  });
+
   test('the copy is gone after a signal', async () => {
     const folder = mkdtempSync(join(temporaryDirectory(), 'tmp-'));
     const env = { ...process.env, TMPDIR: folder };
@@ -171,6 +192,15 @@ test('clusters by their numbers: who has them, and their bytes', async () => {
   expect(text.code).toBe(0);
   expect(text.stdout).toMatch(/51 46 49 fb 00 00 00 03 .* QFI/);
   expect(text.stdout.split('\n').length).toBeLessThan(60);
+});
+
+// It was a refcount of 0, with bytes that the file has not.
+test('of a cluster whose refcount the file ends before it is not told', async () => {
+  const image = imageOf('five-snapshots');
+  truncateSync(image, 0x20003);
+  const { code, stdout } = await qsnap(['dump', image, 'cluster', '1']);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/0x20002 +2 +refcount +past the end of the file, for 1 reference/);
 });
 
 test('a cluster behind the end of the file, and one of an image without a header', async () => {

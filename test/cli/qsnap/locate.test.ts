@@ -1,11 +1,18 @@
 /** `locate`: where a guest offset lies, and who has a host cluster. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { layoutOf } from '../../support/image-builder.js';
 import { imageOf, parsed, qsnap } from './harness.js';
 
 interface Guest {
   readonly disks: readonly { readonly kind: string; readonly 'host-offset'?: number }[];
+}
+interface Located {
+  readonly disks: readonly {
+    readonly kind: string;
+    readonly 'l1-entry'?: { readonly offset: number };
+    readonly 'l2-entry'?: { readonly offset: number };
+  }[];
 }
 interface Cluster {
   readonly cluster: number;
@@ -64,6 +71,50 @@ test('an entry that can not be right makes the exit code 1', async () => {
   const { code, stdout } = await qsnap(['locate', image, '--guest', '0']);
   expect(code).toBe(1);
   expect(stdout).toMatch(/L1 entry 0 at 0x30000: \w{16} {2}wrong: it has reserved bits set/);
+});
+
+// Entries behind the end were zeros, and so unallocated with exit code 0, where `map` says unreadable.
+test.each([
+  ['L1', 0, 0],
+  ['L1', 0, 4],
+  ['L2', 0, 4],
+  ['L2', 1, 8],
+  ['L2', 1, 15],
+] as const)('of an %s table entry %i lies behind its %i bytes', async (table, index, bytes) => {
+  const guest = `0x${index}0000`;
+  const image = imageOf('five-snapshots');
+  const { l1At } = layoutOf(readFileSync(image));
+  const { disks } = (await located(image, '--guest', '0')) as Located;
+  const at = table === 'L1' ? l1At : disks[0]!['l2-entry']!.offset;
+  truncateSync(image, at + bytes);
+  const { code, stdout } = await qsnap(['locate', image, '--guest', guest]);
+  expect({ code, stdout }).toEqual({
+    code: 1,
+    stdout: expect.stringMatching(/^active disk, guest 0x\d+: unreadable\n/) as unknown,
+  });
+  const entryAt = at + 8 * index;
+  const place = `${table} entry ${index} at 0x${entryAt.toString(16)}`;
+  expect(stdout).toContain(`  ${place} lies past the end of the file\n`);
+  const json = await qsnap(['locate', '--json', image, '--guest', guest]);
+  expect(json.code).toBe(1);
+  const entry = { index, offset: entryAt, problem: 'lies past the end of the file' };
+  const told = (parsed('locate', json.stdout) as Located).disks[0]!;
+  expect(told.kind).toBe('unreadable');
+  expect(table === 'L1' ? told['l1-entry'] : told['l2-entry']).toEqual(entry);
+});
+
+// It was a refcount of 0 where nothing is stored.
+test('a refcount behind the end of the file is not known', async () => {
+  const image = imageOf('five-snapshots');
+  const { 'refcount-offset': at } = (await located(image, '--cluster', '3')) as {
+    readonly 'refcount-offset': number;
+  };
+  truncateSync(image, at + 1);
+  const { code, stdout } = await qsnap(['locate', image, '--cluster', '3']);
+  expect(code).toBe(1);
+  expect(stdout).toContain(`its refcount lies past the end of the file, at 0x${at.toString(16)}, `);
+  const json = await qsnap(['locate', '--json', image, '--cluster', '3']);
+  expect(parsed('locate', json.stdout)).not.toHaveProperty('refcount');
 });
 
 test.each([

@@ -1,5 +1,13 @@
 /** `scan` and `recover`: what is left of deleted snapshots, and their disks in new files. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../../support/directories.js';
@@ -23,10 +31,14 @@ interface Recovery {
   readonly 'candidate-bytes': number;
   readonly 'unknown-bytes': number;
   readonly 'reused-bytes': number;
+  readonly 'empty-bytes': number;
+  readonly 'disk-size': number;
   readonly output: string;
 }
 
 const NAME = 'before database migration';
+/** Guest offset of the VM state in the fixture of that name. */
+const VM_STATE_AT = '0x20000000';
 
 /** An image that has lost a snapshot, and what the snapshot's disk was. */
 async function emptied(): Promise<{ image: string; folder: string; was: Buffer }> {
@@ -79,6 +91,28 @@ test('an image that lost nothing has no candidates, and one that was punched say
   expect(stdout).toContain('nothing can be had: what was freed was given back to the host');
 });
 
+// It said that every cluster is in use.
+test('a file that is cut off before its tables says so', async () => {
+  const image = imageOf('five-snapshots');
+  truncateSync(image, 65_536);
+  const { stdout } = await qsnap(['scan', image]);
+  expect(stdout).toContain('the file ends before the tables that its header names');
+  expect(stdout).not.toContain('every cluster is in use');
+  expect((await qsnap(['scan', imageOf('five-snapshots')])).stdout).not.toContain('the file ends');
+});
+
+// The hint had the word IMAGE.
+test('without a header the hint names the image', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = readFileSync(image);
+  bytes.fill(0, 0, 512);
+  writeFileSync(image, bytes);
+  const out = path.join(temporaryDirectory(), 'x.raw');
+  const { code, stderr } = await qsnap(['recover', image, '--candidate', '1', '-o', out]);
+  expect(code).toBe(1);
+  expect(stderr).toContain(`hint: \`qsnap rescue ${image} -o NEW\` makes a new image`);
+});
+
 test('--carve writes the bytes of each to a new folder', async () => {
   const { image, folder } = await emptied();
   const carved = path.join(folder, 'carved');
@@ -118,6 +152,64 @@ test('its disk comes back, with a map of what is sure', async () => {
   const compared = await qsnap(['compare', qcow2, raw]);
   expect(compared.code, compared.stderr).toBe(0);
   await expectSound(qcow2);
+});
+
+// VM state that `-o` does not write was counted, and made the exit code 2 of a disk that is whole.
+test('of what is written alone it is told what became of it', async () => {
+  const whole = imageOf('vm-state');
+  const folder = temporaryDirectory();
+  const bytes = await deletedUnpunched(readFileSync(whole), 'running');
+  const { stdout: located } = await qsnap([
+    'locate',
+    '--json',
+    whole,
+    '--guest',
+    VM_STATE_AT,
+    '-s',
+    'running',
+  ]);
+  const { disks } = parsed('locate', located) as {
+    readonly disks: readonly { readonly 'host-offset': number }[];
+  };
+  bytes.fill(0, disks[0]!['host-offset'], disks[0]!['host-offset'] + 65_536);
+  const image = path.join(folder, 'emptied.qcow2');
+  writeFileSync(image, bytes);
+  const recovered = async (
+    option: string,
+    out: string,
+  ): Promise<Recovery & { code: number; size: number; counted: number; mapped: number }> => {
+    const map = path.join(folder, `${out}.jsonl`);
+    const argv = [
+      'recover',
+      '--json',
+      image,
+      '--candidate',
+      '1',
+      option,
+      path.join(folder, out),
+      '--map',
+      map,
+    ];
+    const { code, stdout, stderr } = await qsnap(argv);
+    expect(stderr).toBe('');
+    const done = parsed('recover', stdout) as Recovery;
+    const counted =
+      done['candidate-bytes'] + done['unknown-bytes'] + done['reused-bytes'] + done['empty-bytes'];
+    const lines = readFileSync(map, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { length: number });
+    const mapped = lines.reduce((sum, { length }) => sum + length, 0);
+    return { ...done, code, size: done['disk-size'], counted, mapped };
+  };
+  const disk = await recovered('-o', 'old.raw');
+  expect(disk).toMatchObject({ code: 0, counted: disk.size, 'unknown-bytes': 0 });
+  const copy = await recovered('--into', 'copy.qcow2');
+  expect(copy.code).toBe(2);
+  expect(copy['unknown-bytes']).toBeGreaterThanOrEqual(65_536);
+  expect(copy.counted).toBeGreaterThan(copy.size);
+  expect([disk.mapped, copy.mapped]).toEqual([copy.counted, copy.counted]);
+  await expectSound(path.join(folder, 'copy.qcow2'));
 });
 
 test('--into brings it back into a copy, and the other snapshots stay', async () => {

@@ -149,8 +149,8 @@ test('regs: a machine that halted at its first instruction', async () => {
   const image = imageOf('vm-state');
   const { stdout, code } = await vmstate(image, 'regs');
   expect(code).toBe(0);
-  expect(stdout).toContain('RIP=000000000000fff1 RFL=00000002 HLT=1');
-  expect(stdout).toContain('CS =f000 00000000ffff0000 0000ffff 00009b00');
+  expect(stdout).toMatch(/^EIP=0000fff1 EFL=00000002 \[-{7}\] CPL=0 II=0 A20=1 SMM=0 HLT=1$/m);
+  expect(stdout).toContain('CS =f000 ffff0000 0000ffff 00009b00\n');
   const json = await qsnap(['--json', 'vmstate', image, 'running', 'regs', '--cpu', '0']);
   expect(parsed('vmstate', json.stdout)).toMatchObject({
     cpus: [{ cpu: 0, halted: true, rip: '0xfff1', cr0: '0x60000010' }],
@@ -164,14 +164,16 @@ test('what there is not is said', async () => {
   const image = imageOf('vm-state');
   const disk = await qsnap(['vmstate', image, 'disk only']);
   expect(disk).toMatchObject({ code: 1, stdout: '' });
-  expect(disk.stderr).toContain('the snapshot has no VM state');
+  expect(disk.stderr).toContain('snapshot 3 "disk only" has no VM state');
   expect((await vmstate(image, 'screen', '--text')).stderr).toContain('there is no VGA device');
   const hole = await vmstate(image, 'memory', '--at', '0x1ffff0', '--length', '0x20');
   expect(hole.stderr).toContain('0x1ffff0 to 0x200010 is not all memory');
   const block = await vmstate(image, 'memory', '--block', 'x', '--at', '0');
   expect(block.stderr).toContain('the VM state has no RAM block x');
   const failed = await qsnap(['--json', 'vmstate', image, 'disk only']);
-  expect(parsed('vmstate', failed.stdout)).toMatchObject({ error: { code: 'VM_STATE_NOT_FOUND' } });
+  expect(parsed('vmstate', failed.stdout)).toMatchObject({
+    error: { code: 'VM_STATE_NOT_FOUND', 'snapshot-id': '3', 'snapshot-name': 'disk only' },
+  });
 });
 
 test('a stream that was overwritten is read as far as it goes, with a warning', async () => {

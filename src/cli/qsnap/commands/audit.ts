@@ -57,21 +57,26 @@ export async function audit(
       }
       const work = async (image: StagedImage): Promise<AuditResult> => {
         if ('error' in image) return image;
-        return fresh(await auditFile({ ...task, path: image.path, file: image.file }, signal));
+        return fresh(
+          await auditFile({ ...task, path: image.path, file: image.file }, signal, context.io),
+        );
       };
       return tellAll(inOrder(images, work), images.length, flags, context);
     });
   }
   const auditing = {
-    audit: async (path: string) => fresh(await auditFile({ ...task, path })),
+    audit: async (path: string) => fresh(await auditFile({ ...task, path }, undefined, context.io)),
     judge: async (source: BlockSource, path: string) =>
-      withoutKnown({ path, report: await judgeSource(source, { ...task, path }) }, baseline).report,
+      withoutKnown(
+        { path, report: await judgeSource(source, { ...task, path }, undefined, context.io) },
+        baseline,
+      ).report,
     tellsPeople: format === 'text',
   };
   const results =
     flags.fix === true
       ? inTurn(paths, (path) => mend(path, flags, auditing, context))
-      : mapped(auditMany(paths, task), fresh);
+      : mapped(auditMany(paths, task, context.io), fresh);
   return tellAll(results, paths.length, flags, context);
 }
 

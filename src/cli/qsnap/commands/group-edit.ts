@@ -20,6 +20,7 @@ import { groupDoneLines, groupDryRunLines, NOTHING_TO_RESUME } from '../present/
 import { reportFailure } from '../report.js';
 import { reportGroupFailure } from '../group-failure.js';
 import { dateNow } from '../snapshot-date.js';
+import { NOTHING_STAYS, stayingInGroup, type StayingInGroup } from '../staying-vm-state.js';
 
 /** What can be done to a group. */
 export type GroupOperation = 'create' | 'apply' | 'delete';
@@ -93,18 +94,24 @@ async function planOnly(
   progress: Progress,
   context: Context,
 ): Promise<ExitCode> {
+  const stayingIn = await stayingFor(asked, group);
   const planned = await plannedOf(asked, group, {});
   progress.stop();
   if (planned === undefined) return nothingToResume(asked.operation, context);
   const refused = new Map<string, QsnapError | undefined>();
   for (const source of group.sources) refused.set(source.label, await source.refusalToWrite());
-  if (context.json) printJson(context, groupDryRunJson(planned, refused));
-  else printLines(context, groupDryRunLines(planned));
+  if (context.json) printJson(context, groupDryRunJson(planned, refused, stayingIn));
+  else printLines(context, groupDryRunLines(planned, stayingIn));
   for (const [file, refusal] of refused) {
     if (refusal !== undefined) reportFailure(refusal, file, 'read', context);
   }
   const isRefused = [...refused.values()].some((refusal) => refusal !== undefined);
   return isRefused ? EXIT_CODES.notDone.code : EXIT_CODES.done.code;
+}
+
+/** VM state may live on where snapshots are deleted. */
+async function stayingFor({ operation }: Asked, { sources }: OpenGroup): Promise<StayingInGroup> {
+  return operation === 'delete' ? stayingInGroup(sources) : NOTHING_STAYS;
 }
 
 function plannedOf(
@@ -150,13 +157,14 @@ async function carryOut(
   for (const { label, lock } of group.sources) warnOfLock(label, lock.guarantee, context);
   return context.io.interruptible(async (signal) => {
     const verify = asked.flags.verify === true;
+    const stayingIn = await stayingFor(asked, group);
     const onProgress = shownBy(progress, group.sources.length);
     const done = await doneOf(asked, group, { signal, verify, onProgress });
     progress.stop();
     if (done === undefined) return nothingToResume(asked.operation, context);
-    if (context.json) printJson(context, groupDoneJson(done, verify));
+    if (context.json) printJson(context, groupDoneJson(done, verify, stayingIn));
     else if (!context.quiet) {
-      printLines(context, [...groupDoneLines(done), ...(verify ? [VERIFIED] : [])]);
+      printLines(context, [...groupDoneLines(done, stayingIn), ...(verify ? [VERIFIED] : [])]);
     }
     warnOfSignal(asked.flags.group.join(', '), signal, context);
     return EXIT_CODES.done.code;

@@ -148,6 +148,6 @@ async function tellOfCluster(
       ...clusterJson(found!, image),
     },
     lines: clusterLines(found!, offset, image),
-    isWhole: image.unread.length === 0,
+    isWhole: image.unread.length === 0 && found!.refcount !== undefined,
   };
 }

@@ -4,7 +4,6 @@ import {
   openGuestDisk,
   planRecovery,
   QsnapError,
-  recoveredRanges,
   scanImage,
   withoutReused,
   writeRescued,
@@ -12,7 +11,6 @@ import {
   type Candidate,
   type RebuiltPart,
   type RecoveredRange,
-  type RecoveredState,
   type ScanReport,
 } from '../../../index.js';
 import { LossList, refuseUnsound } from '../../../internal.js';
@@ -22,10 +20,11 @@ import { printJson, printLines, type Context } from '../context.js';
 import type { ExportFormat } from '../export-format.js';
 import { openTarget } from '../export-target.js';
 import { filesOf, guestOptions, refuseWithoutBacking, type GuestFlags } from '../guest-options.js';
-import { newLinesFile, type LinesFile } from '../lines-file.js';
+import { newLinesFile } from '../lines-file.js';
 import { namedFiles } from '../named-files.js';
-import { rangeJson, recoverJson } from '../present/recover-json.js';
+import { recoverJson } from '../present/recover-json.js';
 import { recoverLines } from '../present/recover-text.js';
+import { judged, type JudgedRanges } from '../judged-ranges.js';
 import type { Recovered } from '../present/recovered.js';
 import { withSource, type OpenSource } from '../reading.js';
 import { errorJson, reportFailure } from '../report.js';
@@ -93,7 +92,7 @@ async function recoverFrom(
       ? undefined
       : await newLinesFile(flags.map, { replace: flags.force === true, inputs });
   try {
-    const ranges = await judged(report, candidate, map);
+    const ranges = await judged(report, candidate, flags.into !== undefined, map);
     const write = flags.into === undefined ? writeDisk : writeCopy;
     const written = await write({
       open,
@@ -124,31 +123,6 @@ function candidateOf({ candidates }: ScanReport, number: number): Candidate {
     expected: candidates.length === 0 ? 'none was found' : `1 to ${candidates.length}`,
     hint: '`qsnap scan` lists them; their numbers change when the image does',
   });
-}
-
-/** What is known of the ranges of a candidate's disk. */
-interface JudgedRanges {
-  readonly bytes: Readonly<Record<RecoveredState, number>>;
-  readonly reused: readonly RecoveredRange[];
-}
-
-async function judged(
-  report: ScanReport,
-  candidate: Candidate,
-  map: LinesFile | undefined,
-): Promise<JudgedRanges> {
-  const { snapshot } = imageWithCandidate(report.basis, candidate);
-  const bytes = { candidate: 0, unknown: 0, reused: 0, none: 0 };
-  const reused: RecoveredRange[] = [];
-  for await (const range of recoveredRanges(report.basis, snapshot, candidate.beside)) {
-    // Nothing behind the disk is no part of it.
-    const isBehind = range.start >= snapshot.diskSizeBytes;
-    if (isBehind && range.state === 'none') continue;
-    bytes[range.state] += range.length;
-    if (range.state === 'reused') reused.push(range);
-    await map?.add(rangeJson(range));
-  }
-  return { bytes, reused };
 }
 
 interface Job {

@@ -55,6 +55,9 @@ const OPTIONS_OF: Readonly<Record<VmStatePart, readonly string[]>> = {
   screen: ['output', 'force', 'text'],
 };
 
+/** Of every part. */
+const COMMON_OPTIONS: readonly string[] = ['passphraseFile', 'evidence'];
+
 /** What of the options can't go together. */
 function contradictionIn(
   part: VmStatePart,
@@ -64,7 +67,7 @@ function contradictionIn(
 ): string | undefined {
   const { output, at, length, raw, format, block } = flags;
   const foreign = Object.keys(flags).find((name) => {
-    return name !== 'passphraseFile' && !OPTIONS_OF[part].includes(name);
+    return !COMMON_OPTIONS.includes(name) && !OPTIONS_OF[part].includes(name);
   });
   if (foreign !== undefined) return `--${foreign} is not for ${part}`;
   const toStdout = output === '-';

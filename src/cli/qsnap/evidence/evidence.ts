@@ -1,4 +1,5 @@
 /** `--evidence FILE`: a record of what a command read, and that it left it as it was. docs/schema/evidence.json. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isQsnapError } from '../../../index.js';
 import { printableText } from '../../../internal.js';
@@ -9,31 +10,31 @@ import type { CliStreams } from '../../streams.js';
 import { contextOf, type Context } from '../context.js';
 import { reportFailure } from '../report.js';
 import { newTextFile, type NewTextFile } from '../text-file.js';
-import { stateOfSource, type SourceState } from './source-state.js';
+import { Sources } from './sources.js';
 import { tallied } from './tallied-output.js';
+
+/** What a record is made with besides the arguments. */
+export interface EvidenceOptions {
+  /** Of qsnap. */
+  readonly version: string;
+  /** What the command ends with that could not do what was asked for. */
+  readonly failureCode: ExitCode;
+}
 
 /** Makes the record of one command. */
 export class Evidence {
-  /** For the command: what it prints is counted and hashed. */
+  /** For the command: what it prints is counted and hashed, and what it opens is told. */
   readonly io: CliStreams;
   readonly #argv: readonly string[];
-  readonly #version: string;
+  readonly #options: EvidenceOptions;
   readonly #context: Context;
   readonly #stdout: ReturnType<typeof tallied>;
   readonly #stderr: ReturnType<typeof tallied>;
-  #begun:
-    | {
-        readonly at: Date;
-        readonly name: string;
-        readonly file: NewTextFile;
-        readonly sources: readonly string[];
-        readonly before: readonly SourceState[];
-      }
-    | undefined;
+  readonly #sources = new Sources();
+  #begun: { readonly at: Date; readonly name: string; readonly file: NewTextFile } | undefined;
 
-  /** @param version of qsnap. */
-  constructor(argv: readonly string[], io: CliStreams, version: string) {
-    this.#version = version;
+  constructor(argv: readonly string[], io: CliStreams, options: EvidenceOptions) {
+    this.#options = options;
     this.#argv = argv;
     const quiet = argv.includes('--quiet') || argv.includes('-q');
     this.#context = contextOf(io, { color: !argv.includes('--no-color'), quiet });
@@ -42,6 +43,12 @@ export class Evidence {
     this.io = Object.create(io, {
       stdout: { value: this.#stdout.output },
       stderr: { value: this.#stderr.output },
+      willRead: { value: (name: string, path: string) => this.#sources.addOpened(name, path) },
+      hasCome: {
+        value: (bytes: Uint8Array) => {
+          this.#sources.hasCome(bytes);
+        },
+      },
     }) as CliStreams;
   }
 
@@ -57,12 +64,11 @@ export class Evidence {
       readonly group?: readonly string[];
     }>();
     if (name === undefined) return;
+    refuseSameFile(command, name);
     const at = this.#context.io.now();
     try {
-      const file = await newTextFile(name, {});
-      const sources = [...named, ...group];
-      this.#begun = { at, name, file, sources, before: [] };
-      this.#begun = { ...this.#begun, before: await this.#statesOf(sources) };
+      this.#begun = { at, name, file: await newTextFile(name, {}) };
+      await this.#hash([...named, ...group], command.name() === 'dump');
     } catch (error) {
       if (!isQsnapError(error)) throw error;
       command.error(`error: ${error.message}`, { code: 'qsnap.evidence' });
@@ -72,36 +78,39 @@ export class Evidence {
   /** Looks at them again, and writes the record. @returns the code of the command, or why there is no record of it. */
   async end(code: ExitCode): Promise<ExitCode> {
     if (this.#begun === undefined) return code;
-    const { at, name, file, sources: named, before } = this.#begun;
+    const { at, name, file } = this.#begun;
+    const { version, failureCode } = this.#options;
+    const failed = code === EXIT_CODES.done.code ? failureCode : code;
+    const { io } = this.#context;
     try {
-      const after = await this.#statesOf(named);
-      const sources = before.map((state, i) => sourceJson(named[i]!, state, after[i]!));
-      const isUnchanged = sources.every((one) => one['is-unchanged'] !== false);
+      const { sources, isUnchanged } = await this.#seenAgain();
+      const ended = isUnchanged ? code : failed;
       const record = {
         'evidence-version': 1,
-        qsnap: this.#version,
+        qsnap: version,
         runtime: `${process.release.name} ${process.version}`,
         platform: `${process.platform} ${process.arch}`,
         arguments: this.#argv.map(printableText),
         directory: printableText(process.cwd()),
         started: at.toISOString(),
-        ended: this.#context.io.now().toISOString(),
+        ended: io.now().toISOString(),
         sources,
-        'exit-code': code,
+        // That of the process: what was printed may not have arrived.
+        'exit-code': (await io.codeWhenPrinted?.(ended)) ?? ended,
         stdout: this.#stdout.tally(),
         stderr: this.#stderr.tally(),
       };
       await file.write({ ...record, sha256: digestOf(record) });
-      if (isUnchanged) return code;
-      this.#context.io.stderr.write(
-        'qsnap: what was read was changed by another program meanwhile\n',
-      );
+      if (!isUnchanged) {
+        io.stderr.write('qsnap: what was read was changed by another program meanwhile\n');
+      }
+      return ended;
     } catch (error) {
       reportFailure(error, name, 'read', this.#context);
+      return failed;
     } finally {
       await file.discard();
     }
-    return code === EXIT_CODES.done.code ? EXIT_CODES.notDone.code : code;
   }
 
   /** Takes back a record that is not written. */
@@ -109,34 +118,45 @@ export class Evidence {
     await this.#begun?.file.discard();
   }
 
-  async #statesOf(sources: readonly string[]): Promise<readonly SourceState[]> {
+  /** @param takesStdin whether an image called `-` is what comes on stdin. */
+  async #hash(locations: readonly string[], takesStdin: boolean): Promise<void> {
     const progress = startProgress(this.#context.io.stderr, !this.#context.quiet);
     try {
-      const states: SourceState[] = [];
-      for (const source of sources) {
-        progress.phase(`hashing ${source}`);
-        states.push(await stateOfSource(source));
+      for (const location of locations) {
+        progress.phase(`hashing ${location}`);
+        if (takesStdin && location === '-') this.#sources.addStdin();
+        else await this.#sources.add(location, location);
       }
-      return states;
+    } finally {
+      progress.stop();
+    }
+  }
+
+  async #seenAgain(): ReturnType<Sources['seenAgain']> {
+    const progress = startProgress(this.#context.io.stderr, !this.#context.quiet);
+    try {
+      progress.phase('hashing once more');
+      return await this.#sources.seenAgain();
     } finally {
       progress.stop();
     }
   }
 }
 
-function sourceJson(
-  name: string,
-  { path, ...before }: SourceState,
-  { path: _, ...after }: SourceState,
-): Record<string, unknown> {
-  const isKnown = before.sha256 !== undefined;
-  return {
-    filename: printableText(name),
-    path,
-    before,
-    after,
-    ...(isKnown && { 'is-unchanged': JSON.stringify(before) === JSON.stringify(after) }),
-  };
+/** What another option names, as `-o` does, is not there yet, and so would be refused as a file that appeared meanwhile. */
+function refuseSameFile(command: Command, name: string): void {
+  const same = command.options.find((option) => {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    if (option.attributeName() === 'evidence' || !/<(file|copy)>$/.test(option.flags)) return false;
+    return typeof value === 'string' && value !== '-' && resolve(value) === resolve(name);
+  });
+  if (same === undefined) return;
+  command.error(
+    `error: '${same.flags}' and '--evidence <file>' name one file: each needs its own`,
+    {
+      code: 'qsnap.evidence',
+    },
+  );
 }
 
 /** Of the record as JSON without spaces, before this digest is added. */

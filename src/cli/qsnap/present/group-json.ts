@@ -6,6 +6,7 @@ import type {
   PlannedGroupEdit,
   QsnapError,
 } from '../../../index.js';
+import { stayingJson, type StayingInGroup } from '../staying-vm-state.js';
 import { unreadJson } from '../unread.js';
 import { doneJson, dryRunJson } from './plan-json.js';
 import { snapshotJson } from './snapshot-json.js';
@@ -14,12 +15,14 @@ import { snapshotJson } from './snapshot-json.js';
 export function groupDoneJson(
   { request, images, haveIt }: DoneGroupEdit,
   verified: boolean,
+  stayingIn: StayingInGroup,
 ): Record<string, unknown> {
   return {
     operation: request.operation,
-    images: images.map(({ file, plan, report, image }) =>
-      doneJson(file, plan, report, image, verified),
-    ),
+    images: images.map((one) => ({
+      ...doneJson(one.file, one.plan, one.report, one.image, verified),
+      ...groupStayingJson(stayingIn(one)),
+    })),
     'have-it': haveIt,
   };
 }
@@ -28,12 +31,20 @@ export function groupDoneJson(
 export function groupDryRunJson(
   { request, images, haveIt }: PlannedGroupEdit,
   refused: ReadonlyMap<string, QsnapError | undefined>,
+  stayingIn: StayingInGroup,
 ): Record<string, unknown> {
   return {
     operation: request.operation,
-    images: images.map(({ file, plan, image }) => dryRunJson(file, plan, image, refused.get(file))),
+    images: images.map((one) => ({
+      ...dryRunJson(one.file, one.plan, one.image, refused.get(one.file)),
+      ...groupStayingJson(stayingIn(one)),
+    })),
     'have-it': haveIt,
   };
+}
+
+function groupStayingJson(staying: ReturnType<StayingInGroup>): Record<string, unknown> {
+  return staying === undefined ? {} : stayingJson(staying);
 }
 
 /** docs/schema/group-list.json. */

@@ -1,6 +1,7 @@
 import type { DoneGroupEdit, DoneImage, GroupRequest, PlannedGroupEdit } from '../../../index.js';
 import { printableText } from '../../../internal.js';
 import { countText } from '../../text.js';
+import { stayingLines, type StayingInGroup } from '../staying-vm-state.js';
 import { appliedLines, createdLines, deletedLines, mendedLines } from './edit-text.js';
 import { dryRunLines } from './plan-text.js';
 
@@ -8,10 +9,14 @@ import { dryRunLines } from './plan-text.js';
 export const NOTHING_TO_RESUME = 'No edit of this group is unfinished: nothing was done.';
 
 /** What is said when an edit of a group is done: the lines of each image, and their sum. */
-export function groupDoneLines(done: DoneGroupEdit): readonly string[] {
+export function groupDoneLines(done: DoneGroupEdit, stayingIn: StayingInGroup): readonly string[] {
   const { request, images, haveIt } = done;
   return [
-    ...images.flatMap((image) => [...doneLines(request, image), ...mendedLines(image.plan)]),
+    ...images.flatMap((image) => [
+      ...doneLines(request, image),
+      ...stayingLines(stayingIn(image) ?? []),
+      ...mendedLines(image.plan),
+    ]),
     ...haveIt.map((file) => `${printableText(file)} had it already.`),
     sumLine(done),
   ];
@@ -78,8 +83,14 @@ function isSureOf({ request, names, images, haveIt, haveAnew }: DoneGroupEdit): 
 }
 
 /** The plans of an edit of a group, one after the other. */
-export function groupDryRunLines({ images, haveIt }: PlannedGroupEdit): readonly string[] {
-  const plans = images.map(({ file, plan, image }) => dryRunLines(file, plan, image));
+export function groupDryRunLines(
+  { images, haveIt }: PlannedGroupEdit,
+  stayingIn: StayingInGroup,
+): readonly string[] {
+  const plans = images.map((one) => [
+    ...dryRunLines(one.file, one.plan, one.image),
+    ...stayingLines(stayingIn(one) ?? []),
+  ]);
   return [
     ...plans.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines])),
     ...haveIt.map((file) => `${printableText(file)} has it already.`),

@@ -29,7 +29,7 @@ function entryJson({ index, at, stored, problem }: LocatedEntry): Record<string,
   return {
     index,
     offset: at,
-    hex: stored.toString(16).padStart(16, '0'),
+    ...(stored !== undefined && { hex: stored.toString(16).padStart(16, '0') }),
     ...(problem !== undefined && { problem }),
   };
 }
@@ -44,7 +44,7 @@ export function clusterJson(
     cluster,
     'cluster-offset': at,
     'in-file': isInFile,
-    refcount,
+    ...(refcount !== undefined && { refcount }),
     ...(refcountAt !== undefined && { 'refcount-offset': refcountAt }),
     references,
     owners: found.owners.map(({ kind, snapshot, at: entryAt, guestOffset }) => ({

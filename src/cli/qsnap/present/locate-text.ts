@@ -61,9 +61,11 @@ function contentText(located: LocatedGuest, isExternal: boolean): string {
 }
 
 function entryLine(table: string, { index, at, stored, problem }: LocatedEntry): string {
+  const place = `  ${table} entry ${index} at ${hexText(at)}`;
+  if (stored === undefined) return `${place} ${problem ?? ''}`;
   const bits = stored.toString(16).padStart(16, '0');
   const wrong = problem === undefined ? '' : `  wrong: it ${problem}`;
-  return `  ${table} entry ${index} at ${hexText(at)}: ${bits}${wrong}`;
+  return `${place}: ${bits}${wrong}`;
 }
 
 /** Lines of who has a host cluster. */
@@ -75,9 +77,13 @@ export function clusterLines(
   const { cluster, at, isInFile, refcount, refcountAt, references, ownersLeftOut } = found;
   const inCluster = offset - at;
   const where = refcountAt === undefined ? 'no refcount block' : `stored at ${hexText(refcountAt)}`;
+  const count =
+    refcount === undefined
+      ? `its refcount lies past the end of the file, at ${hexText(refcountAt!)}`
+      : `refcount ${refcount} (${where})`;
   return [
     `cluster ${cluster} at ${hexText(at)}${isInFile ? '' : ', past the end of the file'}: ` +
-      `refcount ${refcount} (${where}), ${countText(references, 'reference')}`,
+      `${count}, ${countText(references, 'reference')}`,
     ...found.owners.map((owner) => `  ${ownerText(owner, inCluster, image)}`),
     ...(ownersLeftOut === 0 ? [] : [`  and ${ownersLeftOut} more`]),
   ];

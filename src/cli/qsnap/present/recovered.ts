@@ -9,7 +9,7 @@ export interface Recovered {
   /** The output is a copy of the image, with the disk as a snapshot. */
   readonly isCopy: boolean;
   readonly fileSizeBytes: number;
-  /** Guest bytes by what they are, VM state included where it comes back. */
+  /** Guest bytes that were written by what they are; in a copy, VM state is among them. */
   readonly bytes: Readonly<Record<RecoveredState, number>>;
   /** Guest bytes that are the candidate's, and could not be read. */
   readonly unreadableBytes: number;

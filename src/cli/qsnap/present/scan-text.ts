@@ -1,4 +1,4 @@
-import type { Candidate, Reason, ReasonCode } from '../../../index.js';
+import type { Candidate, Reason, ReasonCode, ScanReport } from '../../../index.js';
 import { printable, printableText } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, hexText, localTimeText, sizeText } from '../../text.js';
@@ -55,7 +55,9 @@ export function scanLines({ path, report, candidates, min, carved }: Scanned): r
       : [
           `  ${sizeText(dataBytes)} hold data, ${sizeText(Math.max(0, zeros))} are zeros, ${sizeText(holeBytes)} are holes`,
         ]),
-    ...nothingLine(unreferencedBytes, dataBytes),
+    ...(isCutOff(report)
+      ? ['  the file ends before the tables that its header names: what lay behind is not here']
+      : nothingLine(unreferencedBytes, dataBytes)),
     ...tableOf(candidates),
     ...(less > 0
       ? [`${countText(less, 'candidate')} below a plausibility of ${min}: --min 0 prints them`]
@@ -65,6 +67,15 @@ export function scanLines({ path, report, candidates, min, carved }: Scanned): r
       ? advice(path, candidates)
       : [`\`qsnap rescue ${printableText(path)} -o NEW\` makes a new image of what is left.`]),
   ];
+}
+
+/** Whether the active L1 table or the refcount table lies behind the end of the file, in part or whole. */
+function isCutOff({ basis, fileSizeBytes }: ScanReport): boolean {
+  const header = basis.ground.image?.header;
+  if (header === undefined) return false;
+  const { activeL1, refcountTable } = header;
+  const ends = [activeL1.at + activeL1.entries * 8, refcountTable.at + 8];
+  return Math.max(...ends) > fileSizeBytes;
 }
 
 /** Why nothing can be had. */

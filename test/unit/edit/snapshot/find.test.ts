@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { describeSnapshot, findSnapshot } from '../../../../src/edit/snapshot/find.js';
+import { findSnapshot } from '../../../../src/edit/snapshot/find.js';
+import { describeSnapshot } from '../../../../src/qcow2/describe-snapshot.js';
 import { outcome, snapshotsNamed } from './snapshots.js';
 
 const SNAPSHOTS = snapshotsNamed(

@@ -132,7 +132,30 @@ test('a stream without an end is left alone', async () => {
     left.fill(0x55, host + (i === 0 ? 8 : 0), host + 65_536);
   }
   const damaged = await openImage(memoryDevice(left));
-  expect(await codeOf(planStrip(damaged))).toBe('VM_STATE_INVALID');
+  await expect(planStrip(damaged)).rejects.toMatchObject({
+    code: 'VM_STATE_INVALID',
+    message: expect.stringContaining('the VM state of snapshot 1 "booted" ends') as unknown,
+    details: { snapshotId: '1', snapshotName: 'booted' },
+  });
+});
+
+// It was said that the snapshot has none, which its entry belies.
+test('a stream that begins wrongly is left alone', async () => {
+  const left = withLeftOver(loadFixture('vm-state'), 1, 1);
+  const { l1At } = snapshotsOf(left).snapshots[1]!;
+  const view = new DataView(left.buffer);
+  const table = Number(view.getBigUint64(l1At + 8) & 0x00ff_ffff_ffff_fe00n);
+  const host = Number(view.getBigUint64(table) & 0x00ff_ffff_ffff_fe00n);
+  left.fill(0x55, host, host + 8);
+  const damaged = await openImage(memoryDevice(left));
+  const { snapshots } = damaged;
+  await expect(planStrip(damaged, { snapshots: [snapshots[1]!] })).rejects.toMatchObject({
+    code: 'VM_STATE_INVALID',
+    message: 'the VM state of snapshot 2 "running" does not begin as QEMU begins one',
+    details: { snapshotId: '2', snapshotName: 'running', hint: expect.any(String) as unknown },
+  });
+  const named = { whole: true, snapshots: [snapshots[1]!] };
+  expect(await codeOf(planStrip(damaged, named))).toBe('done');
 });
 
 test.each([false, true])(
@@ -142,7 +165,11 @@ test.each([false, true])(
     const [first, ...others] = image.snapshots;
     // Version 2 need not say it: then it is taken to be as large as the active disk.
     const older = { ...image, snapshots: [{ ...first!, extraData: new Uint8Array(0) }, ...others] };
-    expect(await codeOf(planStrip(older, { whole }))).toBe('VM_STATE_INVALID');
+    await expect(planStrip(older, { whole })).rejects.toMatchObject({
+      code: 'VM_STATE_INVALID',
+      message: expect.stringContaining('the entry of snapshot 1 "one"') as unknown,
+      details: { snapshotId: '1', snapshotName: 'one' },
+    });
     const named = { whole, snapshots: older.snapshots.slice(1) };
     expect(await codeOf(planStrip(older, named))).toBe('done');
   },

@@ -92,8 +92,8 @@ test.each(oneIn(3, NAMES, 2))(
       image,
       Array.from({ length: clusters }, (_, i) => i),
     );
-    const leaks = located.filter(({ refcount, references }) => refcount > references).length;
-    const lacks = located.filter(({ refcount, references }) => refcount < references).length;
+    const leaks = located.filter(({ refcount = 0, references }) => refcount > references).length;
+    const lacks = located.filter(({ refcount = 0, references }) => refcount < references).length;
     expect(leaks).toBe(report.totals.leaks);
     if (report.totals.corruptions === 0) expect(lacks).toBe(0);
     else if (name === 'refcount-too-low') expect(lacks).toBeGreaterThan(0);
