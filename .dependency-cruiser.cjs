@@ -99,6 +99,11 @@ module.exports = {
       'resize says what the new state is; edit/plan plans it.',
     ),
     layer(
+      'edit/header',
+      [...IMAGE, 'edit/tx', 'edit/plan'],
+      'header changes the first cluster alone; edit/plan says what no edit may touch.',
+    ),
+    layer(
       'edit/strip',
       [...IMAGE, 'read/vmstate', 'edit/tables', 'edit/tx', 'edit/plan', 'edit/snapshot'],
       'strip says which VM state stays; read/vmstate tells where a stream ends.',

@@ -19,6 +19,7 @@ export { describeRequest } from './api/group/refuse-unfinished.js';
 export { describeSnapshot } from './qcow2/describe-snapshot.js';
 export { placeOfReadable } from './edit/snapshot/unsaved.js';
 export type { ActivePlace } from './edit/snapshot/unsaved.js';
+export { setBacking } from './edit/header/set-backing.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';
 export { checkCreateOptions } from './make/new/create-image.js';
 export { measureBitmaps, measuredDataBytes } from './make/new/measure.js';

@@ -2,8 +2,10 @@
  * Command lines in which versions of qemu-img differ: qsnap-img prints what the installed one does. For another one
  * `QSNAP_QEMU_IMG` names its program.
  */
+import { copyFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWithQemu } from '../support/qemu.js';
+import { describeWithQemu, qemuImg } from '../support/qemu.js';
 import { memoryDirectory } from '../support/directories.js';
 import { testEqual } from './parity-lines.js';
 import { differencesOf } from './parity-differences.js';
@@ -27,4 +29,21 @@ describeWithQemu('every version', () => {
       expect(pair.ours.code === 0).toBe(differencesOf(pair).length === 0 && pair.qemu.code === 0);
     },
   );
+
+  test('an image that a key opened has no path as its name', async () => {
+    const folder = memoryDirectory();
+    const luks = ['encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10'];
+    const secret = ['--object', 'secret,id=s,data=pw'];
+    const made = path.join(folder, 'made.qcow2');
+    await qemuImg(['create', '-q', ...secret, '-f', 'qcow2', '-o', ...luks, made, '1M']);
+    const options = 'driver=qcow2,file.filename=disk.qcow2,encrypt.key-secret=s';
+    for (const output of ['human', 'json']) {
+      const argv = ['info', ...secret, `--output=${output}`, '--image-opts', options];
+      const pair = await editBoth(argv, memoryDirectory(), (at) => {
+        copyFileSync(made, path.join(at, 'disk.qcow2'));
+      });
+      expect(pair.ours).toEqual(pair.qemu);
+      expect(pair.ours.stdout).toContain('json:{');
+    }
+  });
 });

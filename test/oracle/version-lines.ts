@@ -157,6 +157,8 @@ info -c five-snapshots.qcow2
 check five-snapshots.qcow2
 check --output=json compressed-zlib.qcow2
 check --output=xml five-snapshots.qcow2
+check --output=json --image-opts driver=qcow2,file.filename=five-snapshots.qcow2
+check --output=json file:five-snapshots.qcow2
 check --cache none five-snapshots.qcow2
 check --cache=bogus five-snapshots.qcow2
 check -T bogus five-snapshots.qcow2

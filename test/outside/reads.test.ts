@@ -85,7 +85,8 @@ async function run(
   const { calls } = await traced(argv, {
     calls: [...CALLS, ...WRITING_CALLS],
     cwd,
-    env: { UV_USE_IO_URING: '0' },
+    // Which qemu-img is installed is asked for once, and kept in a file of the user's.
+    env: { UV_USE_IO_URING: '0', QSNAP_QEMU_VERSION: '7.2' },
   });
   total.commands += 1;
   return calls;

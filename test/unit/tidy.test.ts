@@ -92,6 +92,7 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/read/scan/snapshot-entries.ts':
     'sizes of damaged entries are judged before they are narrowed',
   'src/make/new/first-cluster.ts': '64-bit header fields',
+  'src/edit/header/header-area.ts': '64-bit header fields',
   'src/edit/tx/undo-file.ts': '64-bit fields of the undo file',
   'src/image/open-for-check.ts': 'fields are judged before they are narrowed',
   'src/image/damage.ts': 'a wrong entry is printed in full',

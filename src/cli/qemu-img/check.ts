@@ -247,7 +247,8 @@ function jsonTree(
     ['corruptions-fixed', fixed.corruptions],
     ['leaks-fixed', fixed.leaks],
     ['allocated-clusters', totals.allocatedClusters],
-    ['filename', target.shown],
+    // Options are told as they were given.
+    ['filename', target.byOptions === true ? target.operand : target.shown],
     ['format', 'qcow2'],
     ['fragmented-clusters', totals.fragmentedClusters],
   ];

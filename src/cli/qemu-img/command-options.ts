@@ -82,6 +82,15 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
       'snapshot=l target-format=O target-format-options=o options=o force-share=U output: object: ' +
       'size=s',
   },
+  rebase: {
+    old: 'b: f: h p q t: u F: T: U help=h object: image-opts force-share=U',
+    early:
+      'b: c f: h p q t: u F: T: U help=h quiet=q progress=p object: image-opts force-share=U ' +
+      'format=f cache=t compress=c backing=b backing-format=F backing-cache=T backing-unsafe=u',
+    settled:
+      'b: c f: h p q t: u B: F: T: U help=h format=f image-opts cache=t compress=c backing=b ' +
+      'backing-format=B backing-cache=T backing-unsafe=u force-share=U progress=p quiet=q object:',
+  },
   resize: {
     old: 'f: h q help=h object: image-opts preallocation: shrink',
     early: 'f: h q help=h quiet=q object: format=f image-opts preallocation: shrink',

@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   compare: async () => (await import('./compare.js')).parseCompare,
   convert: async () => (await import('./convert.js')).parseConvert,
   measure: async () => (await import('./measure.js')).parseMeasure,
+  rebase: async () => (await import('./rebase.js')).parseRebase,
   create: async () => (await import('./create.js')).parseCreate,
   resize: async () => (await import('./resize.js')).parseResize,
   check: async () => (await import('./check.js')).parseCheck,
@@ -40,5 +41,4 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'bitmap',
   'commit',
   'dd',
-  'rebase',
 ]);

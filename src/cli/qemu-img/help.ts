@@ -173,6 +173,17 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       size: ['SIZE', 'measure an empty disk of this size'],
     },
   },
+  rebase: {
+    operands: FILE,
+    summary: 'Records another backing file; the content stays as it is stored (-u)',
+    options: {
+      b: ['FILE', 'the backing file; an empty name: none'],
+      B: ['FMT', 'format of the backing file'],
+      c: ['', 'only without -u'],
+      F: ['FMT', 'format of the backing file'],
+      u: ['', 'change the name alone: has to be given'],
+    },
+  },
   resize: {
     operands: 'FILE [+-]SIZE',
     summary: 'Gives a disk another size, in bytes or with one of k, M, G, T, P and E',

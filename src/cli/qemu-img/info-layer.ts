@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import type { Image } from '../../index.js';
 import type { Behaviour } from './behaviour.js';
 import { byteString } from './bytes.js';
-import type { Tree } from './json.js';
+import { jsonText, type Tree } from './json.js';
 import type { Opened, ReadableFile } from './opened.js';
 import { qcow2Specific } from './qcow2-specific.js';
 import { fullBackingName, type Target } from './target.js';
@@ -12,6 +12,8 @@ const SECTOR_BYTES = 512;
 
 export interface Layer {
   readonly target: Target;
+  /** What the image is called: a path, or options without which it can't be opened. */
+  readonly name: string;
   /** Undefined for a raw disk. */
   readonly image: Image | undefined;
   /** What only its format has. */
@@ -61,6 +63,7 @@ export async function layerOf(
   };
   return {
     target,
+    name: nameOf(target),
     image,
     specific:
       opened.kind === 'qcow2' ? await qcow2Specific(opened.image, detachedHeader) : undefined,
@@ -71,6 +74,14 @@ export async function layerOf(
     file: childNodes ? file : undefined,
     limits: limits && formatLimits(image, limits),
   };
+}
+
+/** QEMU: an image that was opened with a key has no path that would do. Members as its dictionaries have them. */
+function nameOf({ shown, keySecret }: Target): string {
+  if (keySecret === undefined) return shown;
+  const [secret, filename] = [keySecret, shown].map((text) => jsonText(text));
+  const file = `{"driver": "file", "filename": ${filename}}`;
+  return `json:{"encrypt.key-secret": ${secret}, "driver": "qcow2", "file": ${file}}`;
 }
 
 const wholeSectors = (bytes: number): number => bytes - (bytes % SECTOR_BYTES);

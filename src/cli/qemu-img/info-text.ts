@@ -13,9 +13,9 @@ export function humanLines(
   behaviour: Behaviour,
   show: (text: string) => string,
 ): string[] {
-  const { target, image, backing, virtualBytes, allocatedBytes } = layer;
+  const { image, backing, virtualBytes, allocatedBytes } = layer;
   const lines = [
-    `image: ${show(target.shown)}`,
+    `image: ${show(layer.name)}`,
     `file format: ${image === undefined ? 'raw' : 'qcow2'}`,
     `virtual size: ${sizeText(virtualBytes)} (${virtualBytes} bytes)`,
     `disk size: ${sizeText(allocatedBytes)}`,
@@ -55,10 +55,10 @@ function fileLines({ file, target, allocatedBytes }: Layer, show: (text: string)
 }
 
 export function jsonTree(layer: Layer): Tree {
-  const { target, image, specific, backing } = layer;
+  const { image, specific, backing } = layer;
   const shared = {
     'virtual-size': layer.virtualBytes,
-    filename: target.shown,
+    filename: layer.name,
   };
   const first = {
     ...(layer.limits !== undefined && { limits: layer.limits }),

@@ -11,6 +11,8 @@ export interface Target {
   readonly shown: string;
   /** The path to open. */
   readonly path: string;
+  /** Whether the operand was options, not a name. */
+  readonly byOptions?: boolean;
   /** The format that was asked for; undefined: to be found out. */
   readonly format: 'qcow2' | 'raw' | undefined;
   /** Id of the secret that opens an encrypted image, where one is named. */
@@ -29,7 +31,8 @@ export function targetOf(operand: string, imageOpts: boolean, format?: string): 
   if (imageOpts) {
     const options = parseImageOptions(operand);
     const { format: named, keySecret, keyFormat } = options;
-    return { operand, ...pathOf(operand, options.path), format: named, keySecret, keyFormat };
+    const path = pathOf(operand, options.path);
+    return { operand, byOptions: true, ...path, format: named, keySecret, keyFormat };
   }
   const asked = askedFormat(operand, format);
   const protocol = protocolOf(operand);

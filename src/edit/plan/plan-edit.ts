@@ -9,7 +9,7 @@ import { placeRefcounts } from './place-refcounts.js';
 import { placeTables } from './place.js';
 import { planOf, type PlacedEdit } from './plan-of.js';
 import { refuseUnfit } from './refuse.js';
-import { refuseNewDoubts } from './refuse-losses.js';
+import { refuseNewDoubts } from './refuse-new-doubts.js';
 import { surveyEdit, type EditRequest, type SurveyedEdit } from './survey.js';
 import { moveDataRefcounts, tablesToCopy } from './tables-to-copy.js';
 import { placeWithin } from './within-ledger.js';

@@ -1,16 +1,12 @@
 import { checkLate } from '../../read/check/late-check.js';
 import type { Finding } from '../../read/check/finding.js';
 import type { CheckReport } from '../../read/check/report.js';
-import { counted } from '../../base/text.js';
-import type { OpenImage } from '../../image/image.js';
-import { previewPlan } from '../tx/preview.js';
 import { behindDiskText, findBehindDisk } from '../../image/behind-disk.js';
 import { damaged } from '../../image/damage.js';
 import type { Counts } from '../../refcount/counts.js';
 import { regionClusters } from '../../refs/regions.js';
 
 import { MENDED_FINDINGS } from './mends.js';
-import type { PlacedEdit } from './plan-of.js';
 import type { SurveyedEdit } from './survey.js';
 
 /** What an audit found that this goes by. */
@@ -42,28 +38,8 @@ export async function refuseLosses(edit: SurveyedEdit & Audited): Promise<void> 
   throw damaged({ structure, at, message });
 }
 
-/**
- * Refuses an edit that would empty a table of an image with leaks: afterwards nobody could tell them from what that table
- * had referred to, and every later edit would be refused.
- *
- * @throws QsnapError IMAGE_DAMAGED.
- */
-export async function refuseNewDoubts(image: OpenImage, plan: PlacedEdit): Promise<void> {
-  const { leakedClusters } = plan.facts;
-  if (leakedClusters === 0) return;
-  const report = await checkLate(previewPlan(image.source, plan), { owners: false });
-  if (!report.findings.some(isLoss)) return;
-  throw damaged({
-    structure: 'refcount table',
-    at: image.header.refcountTable.at,
-    message:
-      `it has ${counted(leakedClusters, 'leaked cluster')}, which would look as what a table had ` +
-      'referred to that this edit empties',
-    hintCode: 'free-leaks-first',
-  });
-}
-
-const isLoss = ({ severity, remedy, code }: Finding): boolean =>
+/** Whether a finding says that something is lost, or may be. */
+export const isLoss = ({ severity, remedy, code }: Finding): boolean =>
   (severity === 'corruption' && !MENDED_FINDINGS.has(code)) || remedy === 'perhaps-lost';
 
 /** Whether there is a loss of which nothing is told, since so much else was found. */

@@ -81,7 +81,7 @@ export interface Bound<Source extends BlockSource = BlockSource> {
 /** A plan with what it means to people. */
 export interface DescribedPlan extends WritePlan {
   readonly operation:
-    'create' | 'apply' | 'delete' | 'rename' | 'repair' | 'resize' | 'strip' | 'relocate';
+    'create' | 'apply' | 'delete' | 'rename' | 'repair' | 'resize' | 'strip' | 'relocate' | 'set';
   /** One sentence without a full stop: what the edit does. */
   readonly summary: string;
   readonly facts: EditFacts;

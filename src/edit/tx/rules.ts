@@ -16,7 +16,9 @@ export const SWITCH_END = 96;
  */
 export function assertSafe(plan: WritePlan): void {
   const { at, bytes } = plan.switch;
-  assert(at >= SWITCH_FROM && at + bytes.length <= SWITCH_END, 'the switch lies in bytes 24 to 95');
+  const isFields = at >= SWITCH_FROM && at + bytes.length <= SWITCH_END;
+  const isSector = at === 0 && bytes.length === SECTOR_BYTES;
+  assert(isFields || isSector, 'the switch is fields in bytes 24 to 95, or the first sector');
   const shadow = plan.shadow.flatMap((write) => [...shadowWriteRanges(write)]);
   for (const range of [...shadow, ...plan.freed, ...plan.punch]) {
     assert(range.at >= SECTOR_BYTES, 'only the switch touches the first sector');
