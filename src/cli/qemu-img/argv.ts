@@ -1,7 +1,7 @@
 /** What all commands share of the command line. */
 import { getopt, type Grammar } from './getopt.js';
 import type { Behaviour } from './behaviour.js';
-import { isJsonOutput, USAGE, wrongOption } from './messages.js';
+import { isJsonOutput, USAGE, wrongOption } from './messages-usage.js';
 import { UsageError } from './refusal.js';
 import { acceptObject, type Secrets } from './option-strings.js';
 

@@ -24,9 +24,8 @@ import {
   guessedRawWarning,
   INCONSISTENT_BITMAPS_WARNING,
   OPEN_REASONS,
-  isJsonOutput,
-  USAGE,
 } from './messages.js';
+import { isJsonOutput, USAGE } from './messages-usage.js';
 import { openingReason, withUnreadImage, type EditableFile, type UnreadFile } from './opened.js';
 import { Refusal, UsageError } from './refusal.js';
 import { targetOf, type Target } from './target.js';

@@ -6,7 +6,8 @@ import { layerOf, type BackingName, type Layer, type LimitsRequest } from './inf
 import { humanLines, jsonTree } from './info-text.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText } from './json.js';
-import { INFO, isJsonOutput, USAGE } from './messages.js';
+import { INFO } from './messages.js';
+import { isJsonOutput, USAGE } from './messages-usage.js';
 import { withImage } from './opened.js';
 import { Refusal } from './refusal.js';
 import type { Run } from './run-command.js';

@@ -4,7 +4,7 @@ import { eachOption, fileRequest, oneOperand, type ArgvContext } from './argv.js
 import { grammarOf } from './command-options.js';
 import type { Run } from './run-command.js';
 import type { QemuImgIo } from './io.js';
-import { isJsonOutput, USAGE } from './messages.js';
+import { isJsonOutput, USAGE } from './messages-usage.js';
 import { corruptionLine, MAP } from './messages-map.js';
 import type { Secrets } from './option-strings.js';
 import { Refusal } from './refusal.js';

@@ -13,7 +13,7 @@ import type { Run } from './run-command.js';
 import { isOtherFormat } from './formats.js';
 import type { QemuImgIo } from './io.js';
 import { jsonText } from './json.js';
-import { isJsonOutput, USAGE } from './messages.js';
+import { isJsonOutput, USAGE } from './messages-usage.js';
 import { NEW_IMAGE, OPTION_CONFLICTS } from './messages-create.js';
 import { MEASURE } from './messages-measure.js';
 import { refuseHuge } from './new-image.js';

@@ -17,13 +17,8 @@ import { backingSizeOf } from './backing-size.js';
 import type { Run } from './run-command.js';
 import { getopt } from './getopt.js';
 import type { QemuImgIo } from './io.js';
-import {
-  guessedRawWarning,
-  RESIZE_REASONS,
-  resizeFailed,
-  SIZE_REASONS,
-  USAGE,
-} from './messages.js';
+import { guessedRawWarning, RESIZE_REASONS, resizeFailed, SIZE_REASONS } from './messages.js';
+import { USAGE } from './messages-usage.js';
 import { firstBlockBytes } from './new-raw.js';
 import { withEditableImage, type EditableFile } from './opened.js';
 import { Refusal, UsageError } from './refusal.js';

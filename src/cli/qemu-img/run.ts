@@ -5,7 +5,8 @@ import { behaviourOf, versionNamed, type Behaviour, type Version } from './behav
 import { COMMANDS, READING, UNSUPPORTED_COMMANDS } from './command.js';
 import type { Grammar } from './getopt.js';
 import { printerOf, type Printer, type QemuImgStreams } from './io.js';
-import { helpHint, sentenceOf, USAGE } from './messages.js';
+import { sentenceOf } from './messages.js';
+import { helpHint, USAGE } from './messages-usage.js';
 import { Refusal, UsageError, type EarlierLine } from './refusal.js';
 
 const MAIN: Grammar = {

@@ -25,13 +25,13 @@ import {
   ACTION_REASONS,
   INCONSISTENT_BITMAPS_WARNING,
   OPEN_REASONS,
-  USAGE,
   actionFailed,
   createUnsupported,
   couldNotOpen,
   editFailed,
   guessedRawWarning,
 } from './messages.js';
+import { USAGE } from './messages-usage.js';
 import { withEditableImage, withImage, type EditableFile, type Opened } from './opened.js';
 import { Refusal, UsageError } from './refusal.js';
 import { NAME_ARRAY_BYTES, snapshotName, snapshotTableLines } from './table.js';

@@ -1,13 +1,11 @@
 import { encodeStruct } from '../../base/struct.js';
 import { roundUp } from '../../base/units.js';
-import type { HeaderExtension } from '../../qcow2/extensions.js';
+import {
+  encodeExtensions,
+  type HeaderExtension,
+  type RawExtension,
+} from '../../qcow2/extensions.js';
 import { EXTENSION_TYPE, HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
-
-/** A header extension as it is stored. */
-export interface RawExtension {
-  readonly type: number;
-  readonly bytes: Uint8Array;
-}
 
 /** What lies in the first cluster behind the header's fields. */
 export interface HeaderArea {
@@ -54,14 +52,7 @@ export function withHeaderArea(
   const place = { backingNameAt: BigInt(name?.at ?? 0), backingNameBytes: name?.bytes.length ?? 0 };
   encodeStruct(HEADER_V2, place, bytes);
   if (autoclear !== undefined) encodeStruct(HEADER_V3, { autoclear }, bytes);
-  const view = new DataView(bytes.buffer);
-  let at = headerBytes;
-  for (const { type, bytes: content } of extensions) {
-    view.setUint32(at, type);
-    view.setUint32(at + 4, content.length);
-    bytes.set(content, at + 8);
-    at += 8 + roundUp(content.length, 8);
-  }
+  encodeExtensions(extensions, bytes, headerBytes);
   if (name !== undefined) bytes.set(name.bytes, name.at);
   return bytes;
 }

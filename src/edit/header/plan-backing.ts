@@ -3,18 +3,13 @@ import { printable } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
+import type { RawExtension } from '../../qcow2/extensions.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { EXTENSION_TYPE } from '../../qcow2/spec.js';
 import { keptAutoclear } from '../plan/autoclear.js';
 import { refuseUnfit } from '../plan/refuse.js';
 import { bound, type EditPlan, type LiteralWrite } from '../tx/plan.js';
-import {
-  endOfExtensions,
-  rawExtension,
-  withHeaderArea,
-  type HeaderArea,
-  type RawExtension,
-} from './header-area.js';
+import { endOfExtensions, rawExtension, withHeaderArea, type HeaderArea } from './header-area.js';
 
 /** The file that an image stands on. */
 export interface NewBacking {

@@ -2,6 +2,7 @@ import { encodeStruct } from '../../base/struct.js';
 import { roundUp } from '../../base/units.js';
 import type { Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
+import { encodeExtensions, type RawExtension } from '../../qcow2/extensions.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import {
   AUTOCLEAR,
@@ -62,14 +63,7 @@ export function encodeFirstCluster(options: NewImageOptions, header: NewHeader):
   }
   const bytes = new Uint8Array(Math.max(end, 512));
   encodeFields(options, header, bytes);
-  const view = new DataView(bytes.buffer);
-  let at = headerBytes;
-  for (const { type, bytes: content } of extensions) {
-    view.setUint32(at, type);
-    view.setUint32(at + 4, content.length);
-    bytes.set(content, at + 8);
-    at += 8 + roundUp(content.length, 8);
-  }
+  encodeExtensions(extensions, bytes, headerBytes);
   if (backingName.length > 0) {
     const place = { backingNameAt: BigInt(nameAt), backingNameBytes: backingName.length };
     encodeStruct(HEADER_V2, place, bytes);
@@ -118,14 +112,9 @@ function bits(...flags: readonly (readonly [isSet: boolean, bit: number])[]): bi
   return flags.reduce((word, [isSet, bit]) => (isSet ? word | (1n << BigInt(bit)) : word), 0n);
 }
 
-interface Extension {
-  readonly type: number;
-  readonly bytes: Uint8Array;
-}
-
-function extensionsOf(options: NewImageOptions, { geometry, dataFile }: NewHeader): Extension[] {
+function extensionsOf(options: NewImageOptions, { geometry, dataFile }: NewHeader): RawExtension[] {
   const { version, backing } = options;
-  const extensions: Extension[] = [];
+  const extensions: RawExtension[] = [];
   if (backing?.format !== undefined) {
     const bytes = new TextEncoder().encode(backing.format);
     extensions.push({ type: EXTENSION_TYPE.backingFormat, bytes });
