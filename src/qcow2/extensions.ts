@@ -1,5 +1,5 @@
 import { decodeStruct } from '../base/struct.js';
-import { isAligned, roundUp } from '../base/units.js';
+import { isAligned } from '../base/units.js';
 import { exactNumber, hex } from '../base/words.js';
 import { QsnapError } from '../errors.js';
 import { decodeFeatureNames, type FeatureName } from './features.js';
@@ -22,12 +22,6 @@ export type HeaderExtension = { readonly at: number; readonly bytes: Uint8Array 
   | { readonly kind: 'data-file-name' }
   | { readonly kind: 'unknown'; readonly type: number }
 );
-
-/** A header extension as it is stored. */
-export interface RawExtension {
-  readonly type: number;
-  readonly bytes: Uint8Array;
-}
 
 /** Where the bitmap directory lies. Spec: Bitmaps extension. */
 export interface BitmapsExtension {
@@ -162,20 +156,4 @@ function decodeEncryption(bytes: Uint8Array, at: number, header: Header): Encryp
     );
   }
   return { at: offset, bytes: length };
-}
-
-/** Writes extensions one behind the other; what lies behind the last one has to be zeros, which end them. */
-export function encodeExtensions(
-  extensions: readonly RawExtension[],
-  into: Uint8Array,
-  from: number,
-): void {
-  const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
-  let at = from;
-  for (const { type, bytes } of extensions) {
-    view.setUint32(at, type);
-    view.setUint32(at + 4, bytes.length);
-    into.set(bytes, at + 8);
-    at += 8 + roundUp(bytes.length, 8);
-  }
 }

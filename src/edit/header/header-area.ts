@@ -1,10 +1,7 @@
 import { encodeStruct } from '../../base/struct.js';
 import { roundUp } from '../../base/units.js';
-import {
-  encodeExtensions,
-  type HeaderExtension,
-  type RawExtension,
-} from '../../qcow2/extensions.js';
+import { encodeExtensions, type RawExtension } from '../../qcow2/encode-extensions.js';
+import type { HeaderExtension } from '../../qcow2/extensions.js';
 import { EXTENSION_TYPE, HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
 
 /** What lies in the first cluster behind the header's fields. */

@@ -3,7 +3,7 @@ import { printable } from '../../base/text.js';
 import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
-import type { RawExtension } from '../../qcow2/extensions.js';
+import type { RawExtension } from '../../qcow2/encode-extensions.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { EXTENSION_TYPE } from '../../qcow2/spec.js';
 import { keptAutoclear } from '../plan/autoclear.js';

@@ -2,7 +2,7 @@ import { encodeStruct } from '../../base/struct.js';
 import { roundUp } from '../../base/units.js';
 import type { Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import { encodeExtensions, type RawExtension } from '../../qcow2/extensions.js';
+import { encodeExtensions, type RawExtension } from '../../qcow2/encode-extensions.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import {
   AUTOCLEAR,
