@@ -6,8 +6,9 @@ export const VERSIONS = ['7.2', '8.2', '9.0', '10.0', 'debian-10.0', '10.1', '11
 export type Version = (typeof VERSIONS)[number];
 
 /**
- * Since when qemu-img does so; of the versions above the first. Measured on 7.2.22, 10.0.13 of Debian and 11.1.3; the
- * others from QEMU's changelogs and manuals.
+ * Since when qemu-img does so; of the versions above the first. Measured on 7.2.22, 10.0.13 of Debian and 11.1.3; between
+ * them from QEMU's changelogs and manuals. Of `newSizes`, `detectedFormatEndsLine` and `objectIsUsage` it is not known in
+ * which version between the measured ones they came.
  */
 const SINCE = {
   /** Failures of `snapshot` without the number of the C library's error. */

@@ -1,5 +1,4 @@
 /** Which qemu-img is installed: asked once, and kept for as long as the program is the same file. */
-import { spawnSync } from 'node:child_process';
 import {
   mkdirSync,
   readFileSync,
@@ -22,13 +21,13 @@ const PATIENCE_MS = 5000;
  *
  * @param ownScript the file that this process runs, whatever its name.
  */
-export function installedVersion(env: Env, ownScript: string): Version {
+export async function installedVersion(env: Env, ownScript: string): Promise<Version> {
   const own = realPath(ownScript);
   for (const folder of (env['PATH'] ?? '').split(path.delimiter)) {
     const program = path.join(folder, 'qemu-img');
     const real = folder === '' ? undefined : realPath(program);
     if (real === undefined || real === own) continue;
-    const version = kept(real, env) ?? NEWEST;
+    const version = (await kept(real, env)) ?? NEWEST;
     // It may be a script that leads back here.
     if (version !== 'our own') return version;
   }
@@ -45,13 +44,13 @@ function realPath(file: string): string | undefined {
 
 type Known = Version | 'our own' | undefined;
 
-function kept(program: string, env: Env): Known {
+async function kept(program: string, env: Env): Promise<Known> {
   const { dev, ino, mtimeMs, size } = statSync(program);
   const key = [program, dev, ino, mtimeMs, size].join(' ');
   const file = path.join(cacheFolder(env), 'qemu-img-version');
   const known = readKept(file, key);
   if (known !== undefined) return known;
-  const asked = ask(program, env);
+  const asked = await ask(program, env);
   if (asked !== undefined) keep(file, `${key}\n${asked}\n`);
   return asked;
 }
@@ -83,7 +82,9 @@ function keep(file: string, text: string): void {
   }
 }
 
-function ask(program: string, env: Env): Known {
+async function ask(program: string, env: Env): Promise<Known> {
+  // Most starts read what is kept, and need no program.
+  const { spawnSync } = await import('node:child_process');
   const { stdout } = spawnSync(program, ['--version'], {
     encoding: 'utf8',
     timeout: PATIENCE_MS,

@@ -78,18 +78,18 @@ describe('the installed version', () => {
   const timesAsked = (folder: string): number =>
     readFileSync(path.join(folder, 'asked'), 'utf8').length / 2;
 
-  test('is asked once, and anew when the program is another one', () => {
+  test('is asked once, and anew when the program is another one', async () => {
     const folder = temporaryDirectory();
     const env = { PATH: `${folder}/bin:/bin:/usr/bin`, XDG_CACHE_HOME: `${folder}/cache` };
     tool(`${folder}/bin`, 'qemu-img version 8.2.2');
-    for (let i = 0; i < 3; i++) expect(installedVersion(env, '/none')).toBe('8.2');
+    for (let i = 0; i < 3; i++) expect(await installedVersion(env, '/none')).toBe('8.2');
     expect(timesAsked(`${folder}/bin`)).toBe(1);
     tool(`${folder}/bin`, 'qemu-img version 11.1.30');
-    expect(installedVersion(env, '/none')).toBe('11.1');
+    expect(await installedVersion(env, '/none')).toBe('11.1');
     expect(timesAsked(`${folder}/bin`)).toBe(2);
   });
 
-  test('is not this program under another name, nor a script that leads back to it', () => {
+  test('is not this program under another name, nor a script that leads back to it', async () => {
     const folder = temporaryDirectory();
     const own = tool(`${folder}/own`, 'never asked');
     mkdirSync(`${folder}/link`);
@@ -98,16 +98,16 @@ describe('the installed version', () => {
     tool(`${folder}/real`, 'qemu-img version 9.0.4');
     const PATH = ['link', 'back', 'real'].map((name) => `${folder}/${name}`).join(':');
     const env = { PATH: `${PATH}:/bin:/usr/bin`, XDG_CACHE_HOME: `${folder}/cache` };
-    expect(installedVersion(env, own)).toBe('9.0');
-    expect(installedVersion({ ...env, PATH: `${folder}/link` }, own)).toBe(NEWEST);
+    expect(await installedVersion(env, own)).toBe('9.0');
+    expect(await installedVersion({ ...env, PATH: `${folder}/link` }, own)).toBe(NEWEST);
   });
 
-  test('is found where nothing can be kept', () => {
+  test('is found where nothing can be kept', async () => {
     const folder = temporaryDirectory();
     tool(`${folder}/bin`, 'qemu-img version 9.0.4');
     writeFileSync(`${folder}/cache`, 'a file');
     const env = { PATH: `${folder}/bin:/bin:/usr/bin`, XDG_CACHE_HOME: `${folder}/cache` };
-    for (let i = 0; i < 2; i++) expect(installedVersion(env, '/none')).toBe('9.0');
+    for (let i = 0; i < 2; i++) expect(await installedVersion(env, '/none')).toBe('9.0');
     expect(timesAsked(`${folder}/bin`)).toBe(2);
   });
 });
