@@ -1,5 +1,6 @@
 /** How much longer the system would let a file become, as far as it says. */
-import { readFile, statfs } from 'node:fs';
+import { readFile, readlink, stat, statfs } from 'node:fs';
+import { basename } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
@@ -15,15 +16,37 @@ export async function hostRoomBytes(path: string, sizeBytes: number): Promise<nu
   return Number.isFinite(room) ? Math.max(0, room) : undefined;
 }
 
-/** What is free on the file system of a path; undefined where it does not say. */
+/** What this process may fill of the file system of a path; undefined where it does not say. */
 export async function hostFreeBytes(path: string): Promise<number | undefined> {
   try {
-    const { blocks, bfree, bavail, bsize } = await promisify(statfs)(path);
+    const { type, blocks, bfree, bavail, bsize } = await promisify(statfs)(path);
     // Some file systems that are not on a disk say nothing by zeros.
     if (blocks === 0) return undefined;
-    return (process.geteuid?.() === 0 ? bfree : bavail) * bsize;
+    if (process.geteuid?.() !== 0) return bavail * bsize;
+    return Math.max(0, bfree - (type === EXT4 ? await ext4OwnBlocks(path, blocks) : 0)) * bsize;
   } catch {
     return undefined;
+  }
+}
+
+/** The type by which statfs tells of ext2, ext3 and ext4. */
+const EXT4 = 0xef53;
+
+/**
+ * Blocks that ext4 keeps for its own tables: they count as free for root, but nobody can fill them. They are at most
+ * 4096, and about a fiftieth of the file system.
+ *
+ * Source: Documentation/ABI/testing/sysfs-fs-ext4 of Linux (reserved_clusters).
+ */
+async function ext4OwnBlocks(path: string, blocks: number): Promise<number> {
+  try {
+    const { dev } = await promisify(stat)(path);
+    const [major, minor] = [(dev >>> 8) & 0xfff, (dev & 0xff) | ((dev >>> 12) & 0xfff00)];
+    const device = await promisify(readlink)(`/sys/dev/block/${major}:${minor}`);
+    const kept = `/sys/fs/ext4/${basename(device)}/reserved_clusters`;
+    return Number(await promisify(readFile)(kept, 'latin1'));
+  } catch {
+    return Math.min(4096, Math.ceil(blocks / 50));
   }
 }
 

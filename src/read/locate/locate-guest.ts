@@ -55,6 +55,8 @@ export interface LocatedGuest {
    * first packed byte. Of zeros where a cluster is kept.
    */
   readonly hostOffset: number | undefined;
+  /** False: the entry is right, but the file was cut off before this byte of its cluster. */
+  readonly isInFile: boolean;
   /** Bytes of all sectors that a compressed cluster's data touches. */
   readonly packedBytes: number | undefined;
   /** With extended L2 entries: which of the 32 subclusters it is. */
@@ -89,6 +91,7 @@ export async function locateGuest(
 const NOWHERE = {
   copied: false,
   hostOffset: undefined,
+  isInFile: true,
   packedBytes: undefined,
   subcluster: undefined,
 } as const;
@@ -124,7 +127,10 @@ async function locateOne(
   const format = formatFor(image);
   const problem = judgeL2Entry(words[0]!, words[1]!, format);
   const l2 = entryOf(entry, l2At, words, problem && ENTRY_PROBLEM_TEXT[problem]);
-  return { ...of, l1, l2, ...contentOf(words, format, guestOffset, header.externalDataFile) };
+  const content = contentOf(words, format, guestOffset, header.externalDataFile);
+  const isStored = content.kind === 'data' || content.kind === 'compressed';
+  const isInFile = !isStored || header.externalDataFile || content.hostOffset! < fileSizeBytes;
+  return { ...of, l1, l2, ...content, isInFile };
 }
 
 /** A data file may be of any length. */
@@ -159,7 +165,10 @@ function entryOf(
   return { index, at, stored, problem };
 }
 
-type Content = Pick<LocatedGuest, 'kind' | 'copied' | 'hostOffset' | 'packedBytes' | 'subcluster'>;
+type Content = Pick<
+  LocatedGuest,
+  'kind' | 'copied' | 'hostOffset' | 'isInFile' | 'packedBytes' | 'subcluster'
+>;
 
 /** What an L2 entry says of a guest offset in its cluster. */
 function contentOf(

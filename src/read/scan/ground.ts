@@ -6,6 +6,7 @@ import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf, type Scan } from '../../l1l2/scan.js';
 import { geometryOf } from '../../qcow2/geometry.js';
 import { REFCOUNT_ORDER_V2 } from '../../qcow2/spec.js';
+import { maskOf, popcount } from '../../refcount/bits.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { claimedClusters } from '../../refs/claimed-clusters.js';
 import type { Pointers } from '../../refs/pointers.js';
@@ -27,6 +28,8 @@ export interface Ground {
   readonly counted: ClusterSet;
   /** The cluster behind the last one that is referred to or counted. */
   readonly endInUse: number;
+  /** Clusters past the end of the file that the refcounts call used: a file that is whole has none. */
+  readonly pastEndClusters: number;
   /** Host offsets of the refcount blocks by index; 0 where there is none. */
   readonly blocks: Float64Array;
   /** Host offsets of the L2 tables that the image refers to, ascending. */
@@ -67,15 +70,19 @@ async function groundOf(image: ReadableImage): Promise<Ground> {
   const pointers = await walkL1Tables(image, disksOf(image));
   const claimed = await claimedClusters(image, pointers, blocks);
   const counted = new ClusterSet(fileClusters);
-  await visitUsedClusters(image, blocks, fileClusters, (from, _, used) => {
-    counted.addWord(from / 32, used);
+  let pastEndClusters = 0;
+  const countedEnd = blocks.length * image.geometry.refcountBlockEntries;
+  await visitUsedClusters(image, blocks, countedEnd, (from, _, used) => {
+    const inFile = used & maskOf(0, Math.max(0, Math.min(32, fileClusters - from)));
+    if (inFile !== 0) counted.addWord(from / 32, inFile);
+    pastEndClusters += popcount(used & ~inFile);
   });
   const endInUse = Math.max(endOf(claimed), endOf(counted));
   const { source, fileSizeBytes } = image;
   const scan = scanOf(format);
   return {
     ...{ source, fileSizeBytes, format, scan, image },
-    ...{ claimed, counted, endInUse, blocks, pointers },
+    ...{ claimed, counted, endInUse, pastEndClusters, blocks, pointers },
   };
 }
 
@@ -97,6 +104,7 @@ async function groundWithout(
     claimed: new ClusterSet(format.fileClusters),
     counted: new ClusterSet(format.fileClusters),
     endInUse: 0,
+    pastEndClusters: 0,
     blocks: new Float64Array(0),
   };
 }

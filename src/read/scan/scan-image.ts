@@ -27,6 +27,8 @@ export interface ScanReport {
   /** What can't be read of the image as it is; `header` where there is none. */
   readonly unread: readonly Unread[];
   readonly hasHeader: boolean;
+  /** Bytes of clusters past the end of the file that the refcounts call used: more than 0 in a file that was cut off. */
+  readonly pastEndBytes: number;
   /** Bytes of clusters that nothing refers to. */
   readonly unreferencedBytes: number;
   /** Of those, in holes of the file: never written, or given back to the host. */
@@ -66,10 +68,12 @@ export async function scanImage(
   const other = await findOther(ground, contents);
   const found = [...disks.candidates, ...inOrder([...disks.snapshotTables, ...tables, ...other])];
   const candidates = found.slice(0, CANDIDATES_MAX);
+  const { clusterBytes } = ground.format.geometry;
   return {
     basis: { ground, contents },
     fileSizeBytes: ground.fileSizeBytes,
-    clusterBytes: ground.format.geometry.clusterBytes,
+    clusterBytes,
+    pastEndBytes: ground.pastEndClusters * clusterBytes,
     unread: ground.image?.unread ?? [],
     hasHeader: ground.image !== undefined,
     unreferencedBytes,

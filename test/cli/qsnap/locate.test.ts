@@ -103,6 +103,25 @@ test.each([
   expect(table === 'L1' ? told['l1-entry'] : told['l2-entry']).toEqual(entry);
 });
 
+// It was told as data, with exit code 0.
+test('a byte of a cluster that the file ends in, before the byte', async () => {
+  const image = imageOf('five-snapshots');
+  const { disks } = (await located(image, '--guest', '0x1ffff')) as Guest;
+  const at = disks[0]!['host-offset']!;
+  const cluster = at - 0xffff;
+  truncateSync(image, cluster + 0x8000);
+  expect((await qsnap(['locate', image, '--guest', '0x17fff'])).code).toBe(0);
+  const { code, stdout } = await qsnap(['locate', image, '--guest', '0x1ffff']);
+  expect(code).toBe(1);
+  const host = `host 0x${at.toString(16)}, past the end of the file`;
+  expect(stdout).toContain(`active disk, guest 0x1ffff: data, ${host}`);
+  const cut = (await located(image, '--guest', '0x1ffff')) as Guest;
+  expect(cut.disks[0]).toMatchObject({ kind: 'data', 'host-offset': at, 'in-file': false });
+  const back = await qsnap(['locate', image, '--host', String(at)]);
+  const end = `in which the file ends at 0x${(cluster + 0x8000).toString(16)}`;
+  expect(back.stdout).toContain(`at 0x${cluster.toString(16)}, ${end}: `);
+});
+
 // It was a refcount of 0 where nothing is stored.
 test('a refcount behind the end of the file is not known', async () => {
   const image = imageOf('five-snapshots');

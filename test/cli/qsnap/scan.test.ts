@@ -95,10 +95,24 @@ test('an image that lost nothing has no candidates, and one that was punched say
 test('a file that is cut off before its tables says so', async () => {
   const image = imageOf('five-snapshots');
   truncateSync(image, 65_536);
-  const { stdout } = await qsnap(['scan', image]);
+  const { code, stdout } = await qsnap(['scan', image]);
+  expect(code).toBe(1);
   expect(stdout).toContain('the file ends before the tables that its header names');
   expect(stdout).not.toContain('every cluster is in use');
   expect((await qsnap(['scan', imageOf('five-snapshots')])).stdout).not.toContain('the file ends');
+});
+
+// It ended with 0, and said that every cluster is in use.
+test('a file that is cut off behind its tables says how much is not here', async () => {
+  const image = imageOf('five-snapshots');
+  const bytes = statSync(image).size;
+  truncateSync(image, bytes - 3 * 65_536);
+  const { code, stdout } = await qsnap(['scan', image]);
+  expect(code).toBe(1);
+  expect(stdout).toContain('the file was cut off: 192 KiB are counted as in use past its end');
+  expect(stdout).not.toContain('every cluster is in use');
+  const { stdout: json } = await qsnap(['scan', '--json', image]);
+  expect(parsed('scan', json)).toMatchObject({ 'cut-off': true, 'past-end-bytes': 196_608 });
 });
 
 // The hint had the word IMAGE.

@@ -84,7 +84,9 @@ async function tellOfGuest(
       ...guestLines(guest, isExternal),
       ...partitionLines(guest, place),
     ]),
-    isWhole: located.every(({ guest: { l1, l2 } }) => (l1?.problem ?? l2?.problem) === undefined),
+    isWhole: located.every(
+      ({ guest: { l1, l2, isInFile } }) => isInFile && (l1?.problem ?? l2?.problem) === undefined,
+    ),
   };
 }
 

@@ -4,6 +4,7 @@ import { carve } from '../carve.js';
 import type { Context } from '../context.js';
 import { scanJson } from '../present/scan-json.js';
 import { scanLines } from '../present/scan-text.js';
+import { isCutOff } from '../present/scanned.js';
 import { tellOfImage, withSource, type OpenSource, type Told } from '../reading.js';
 
 /** Flags of `scan`. */
@@ -41,5 +42,5 @@ async function scanSource(
     folder === undefined ? undefined : await carve(source, report, candidates, folder, signal);
   progress.stop();
   const scanned = { path, report, candidates, min, carved };
-  return { json: scanJson(scanned), lines: scanLines(scanned), isWhole: true };
+  return { json: scanJson(scanned), lines: scanLines(scanned), isWhole: !isCutOff(report) };
 }

@@ -19,6 +19,7 @@ export function guestJson(located: LocatedGuest, isExternal: boolean): Record<st
     ...(l2 !== undefined && { 'l2-entry': entryJson(l2) }),
     ...(hostOffset !== undefined && { 'host-offset': hostOffset }),
     ...(isExternal && hostOffset !== undefined && { 'in-data-file': true }),
+    ...(!located.isInFile && { 'in-file': false }),
     ...(packedBytes !== undefined && { 'packed-bytes': packedBytes }),
     ...(subcluster !== undefined && { subcluster }),
     ...(l2 !== undefined && { copied }),

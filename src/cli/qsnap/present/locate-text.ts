@@ -46,13 +46,14 @@ export function partitionLines(
 }
 
 function contentText(located: LocatedGuest, isExternal: boolean): string {
-  const { kind, hostOffset, packedBytes, subcluster, copied } = located;
+  const { kind, hostOffset, isInFile, packedBytes, subcluster, copied } = located;
   if (kind === 'outside') return 'no L1 entry';
   const parts = [
     kind,
     ...(hostOffset === undefined
       ? []
       : [`host ${hexText(hostOffset)}${isExternal ? ' of the data file' : ''}`]),
+    ...(isInFile ? [] : ['past the end of the file']),
     ...(packedBytes === undefined ? [] : [`in sectors of ${countText(packedBytes, 'byte')}`]),
     ...(subcluster === undefined ? [] : [`subcluster ${subcluster}`]),
     ...(copied ? ['COPIED'] : []),
@@ -72,7 +73,7 @@ function entryLine(table: string, { index, at, stored, problem }: LocatedEntry):
 export function clusterLines(
   found: LocatedCluster,
   offset: number,
-  image: Pick<Image, 'snapshots' | 'geometry'>,
+  image: Pick<Image, 'snapshots' | 'geometry' | 'fileSizeBytes'>,
 ): readonly string[] {
   const { cluster, at, isInFile, refcount, refcountAt, references, ownersLeftOut } = found;
   const inCluster = offset - at;
@@ -81,8 +82,11 @@ export function clusterLines(
     refcount === undefined
       ? `its refcount lies past the end of the file, at ${hexText(refcountAt!)}`
       : `refcount ${refcount} (${where})`;
+  const end = isInFile
+    ? `, in which the file ends at ${hexText(image.fileSizeBytes)}`
+    : ', past the end of the file';
   return [
-    `cluster ${cluster} at ${hexText(at)}${isInFile ? '' : ', past the end of the file'}: ` +
+    `cluster ${cluster} at ${hexText(at)}${offset < image.fileSizeBytes ? '' : end}: ` +
       `${count}, ${countText(references, 'reference')}`,
     ...found.owners.map((owner) => `  ${ownerText(owner, inCluster, image)}`),
     ...(ownersLeftOut === 0 ? [] : [`  and ${ownersLeftOut} more`]),

@@ -1,7 +1,7 @@
 import type { Candidate } from '../../../index.js';
 import { utcTimeText } from '../../text.js';
 import { unreadJson } from '../unread.js';
-import type { Scanned } from './scanned.js';
+import { isCutOff, type Scanned } from './scanned.js';
 
 /** What a scan found. docs/schema/scan.json. */
 export function scanJson({
@@ -17,6 +17,8 @@ export function scanJson({
     'cluster-size': report.clusterBytes,
     header: report.hasHeader,
     ...unreadJson(report),
+    'cut-off': isCutOff(report),
+    'past-end-bytes': report.pastEndBytes,
     'unreferenced-bytes': report.unreferencedBytes,
     'hole-bytes': report.holeBytes,
     'data-bytes': report.dataBytes,

@@ -2,7 +2,7 @@ import type { Candidate, Reason, ReasonCode, ScanReport } from '../../../index.j
 import { printable, printableText } from '../../../internal.js';
 import { tableLines, type Column } from '../../columns.js';
 import { countText, hexText, localTimeText, sizeText } from '../../text.js';
-import type { Scanned } from './scanned.js';
+import { isCutOff, type Scanned } from './scanned.js';
 
 const COLUMNS: readonly Column[] = [
   { title: 'N', align: 'right' },
@@ -55,9 +55,7 @@ export function scanLines({ path, report, candidates, min, carved }: Scanned): r
       : [
           `  ${sizeText(dataBytes)} hold data, ${sizeText(Math.max(0, zeros))} are zeros, ${sizeText(holeBytes)} are holes`,
         ]),
-    ...(isCutOff(report)
-      ? ['  the file ends before the tables that its header names: what lay behind is not here']
-      : nothingLine(unreferencedBytes, dataBytes)),
+    ...(isCutOff(report) ? [cutOffLine(report)] : nothingLine(unreferencedBytes, dataBytes)),
     ...tableOf(candidates),
     ...(less > 0
       ? [`${countText(less, 'candidate')} below a plausibility of ${min}: --min 0 prints them`]
@@ -69,13 +67,11 @@ export function scanLines({ path, report, candidates, min, carved }: Scanned): r
   ];
 }
 
-/** Whether the active L1 table or the refcount table lies behind the end of the file, in part or whole. */
-function isCutOff({ basis, fileSizeBytes }: ScanReport): boolean {
-  const header = basis.ground.image?.header;
-  if (header === undefined) return false;
-  const { activeL1, refcountTable } = header;
-  const ends = [activeL1.at + activeL1.entries * 8, refcountTable.at + 8];
-  return Math.max(...ends) > fileSizeBytes;
+function cutOffLine({ pastEndBytes }: ScanReport): string {
+  if (pastEndBytes === 0) {
+    return '  the file ends before the tables that its header names: what lay behind is not here';
+  }
+  return `  the file was cut off: ${sizeText(pastEndBytes)} are counted as in use past its end, and are not here`;
 }
 
 /** Why nothing can be had. */
