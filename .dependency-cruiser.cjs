@@ -99,6 +99,11 @@ module.exports = {
       'resize says what the new state is; edit/plan plans it.',
     ),
     layer(
+      'edit/write',
+      [...IMAGE, 'edit/tables', 'edit/tx', 'edit/plan'],
+      'write says what the tables become; edit/plan finds the places, and what is read comes from the caller.',
+    ),
+    layer(
       'edit/header',
       [...IMAGE, 'edit/tx', 'edit/plan'],
       'header changes the first cluster alone; edit/plan says what no edit may touch.',

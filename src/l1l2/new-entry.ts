@@ -8,6 +8,18 @@ export const ALL_SUBCLUSTERS = 0xffff_ffff;
 /** How a guest cluster is kept: `reserved-zero` has a host cluster and reads as zeros. */
 export type NewEntryKind = 'zero' | 'data' | 'reserved-zero';
 
+/** Gives an L2 entry in host-order words its host cluster. Bits that tell of subclusters stay. */
+export function setPlace(
+  words: Uint32Array,
+  index: number,
+  at: number,
+  { l2EntryBytes }: Pick<Geometry, 'l2EntryBytes'>,
+): void {
+  const first = index * (l2EntryBytes / 4);
+  words[first] = Math.floor(at / HIGH_WORD);
+  words[first + 1] = at & OFFSET_LOW;
+}
+
 /**
  * Sets an L2 entry, in host-order words. The COPIED flag is left to the caller, who knows the refcounts.
  *
@@ -23,8 +35,7 @@ export function setNewEntry(
 ): void {
   const stride = l2EntryBytes / 4;
   const first = index * stride;
-  words[first] = Math.floor(at / HIGH_WORD);
-  words[first + 1] = at & OFFSET_LOW;
+  setPlace(words, index, at, { l2EntryBytes });
   if (stride === 2) {
     if (kind !== 'data') words[first + 1]! |= ZERO_FLAG;
     return;

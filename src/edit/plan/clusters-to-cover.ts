@@ -15,7 +15,10 @@ export function clustersToCover({ image, format, tally, next }: SurveyedEdit): n
   const copies = tally.written.reduce((sum, pointers) => sum + Math.min(pointers, 1), 0);
   const tables = [...newL1Bytes(next), snapshotTableBytes(next)];
   const placed = tables.reduce((sum, bytes) => sum + clustersToHold(bytes, clusterBytes), copies);
-  const fresh = (next.newL2Tables?.length ?? 0) + (next.newData?.clusters ?? 0);
+  const fresh =
+    (next.newL2Tables?.length ?? 0) +
+    (next.newData?.clusters ?? 0) +
+    (next.newClusters?.guestOffsets.length ?? 0);
   const withoutRefcounts = format.fileClusters + placed + fresh + header.refcountTable.clusters;
 
   // More clusters take more refcount blocks, which are clusters that have to be counted too.

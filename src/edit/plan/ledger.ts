@@ -121,6 +121,16 @@ export class Ledger {
     return first * this.#clusterBytes;
   }
 
+  /**
+   * Finds a cluster for each of so many pieces of guest data. The references that tables will have to them are not
+   * counted here. Returns their host offsets, ascending.
+   */
+  takeDataClusters(count: number): Float64Array {
+    const taken = count === 0 ? new Float64Array(0) : this.#allocator.takeScattered(count);
+    if (taken === undefined) throw new OutOfClusters(count);
+    return taken.map((cluster) => cluster * this.#clusterBytes);
+  }
+
   /** Takes a free cluster; the references that tables will have to it are not counted here. */
   take(cluster: number): void {
     assert(this.free.has(cluster), 'a cluster that is taken is free');

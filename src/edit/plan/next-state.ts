@@ -1,4 +1,5 @@
 import type { Image } from '../../image/image.js';
+import type { BlockSource } from '../../io/device.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { conformingEntry, type SnapshotEntry } from '../../qcow2/snapshot-table.js';
 import type { NewL2Table } from '../tables/table-content.js';
@@ -19,6 +20,8 @@ export interface NextState {
   readonly newL2Tables?: readonly NewL2Table[];
   /** Clusters for what these tables map. */
   readonly newData?: NewData | undefined;
+  /** Clusters for what entries of these tables get anew, each where it is free. */
+  readonly newClusters?: NewClusters | undefined;
   /** Tables above the L2 level that reach behind this host offset get another place, even if they stay as they are. */
   readonly clearFrom?: number;
 }
@@ -30,6 +33,23 @@ export interface NewData {
   readonly first: Uint8Array | undefined;
   /** Write the zeros too, so that the medium has room for them. */
   readonly written: boolean;
+}
+
+/** Guest data that an edit writes, a cluster at a time. */
+export interface NewClusters {
+  /** Guest offsets of the clusters, ascending, in the order in which entries of kind `placed` get them. */
+  readonly guestOffsets: Float64Array;
+  /** What they hold, at these offsets. */
+  readonly disk: BlockSource;
+  readonly cipher?: Encryption | undefined;
+}
+
+/** How guest data is encrypted. */
+export interface Encryption {
+  /** Encrypts whole sectors of 512 bytes in place. */
+  readonly encrypt: (bytes: Uint8Array, firstSector: number) => void;
+  /** What numbers the sectors: the place in the file, or the place on the disk. */
+  readonly numberedBy: 'host' | 'guest';
 }
 
 export interface NextSnapshot {

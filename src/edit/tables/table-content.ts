@@ -8,13 +8,21 @@ import type { Counts } from '../../refcount/counts.js';
  * each time gives the same bytes. The counts among them no longer change once a plan is made.
  */
 export type TableContent =
-  AsRead | RefcountBlocks | FlaggedTables | NewTables | MendedTables | SectorsOf;
+  AsRead | EncryptedData | RefcountBlocks | FlaggedTables | NewTables | MendedTables | SectorsOf;
 
 /** Tables as they were read, or zeros where nothing was read. */
 export interface AsRead {
   readonly kind: 'as-read';
   /** What the first table begins with. */
   readonly head?: Uint8Array | undefined;
+}
+
+/** Clusters of guest data that are encrypted as they are written. */
+export interface EncryptedData {
+  readonly kind: 'encrypted';
+  readonly encrypt: (bytes: Uint8Array, firstSector: number) => void;
+  /** By cluster: the offset that numbers its sectors. */
+  readonly places: Float64Array;
 }
 
 /** Refcount blocks, made from counts alone. */
@@ -43,6 +51,8 @@ export interface NewTables {
   readonly tables: readonly NewL2Table[];
   /** Host offset of the first cluster of new guest data. */
   readonly dataAt: number;
+  /** Host offsets of the clusters that entries of kind `placed` get. */
+  readonly places: Float64Array;
   readonly scan: Scan;
   readonly counts: Counts;
 }
@@ -63,8 +73,11 @@ export interface NewL2Table {
 export interface NewEntries {
   readonly first: number;
   readonly count: number;
-  readonly kind: NewEntryKind;
-  /** Which cluster of the new guest data the first entry maps; 0 for `zero`. */
+  readonly kind: NewEntryKind | 'placed';
+  /**
+   * Which cluster of the new guest data the first entry maps; 0 for `zero`. For `placed` which of the places: each entry
+   * has one.
+   */
   readonly dataCluster: number;
 }
 

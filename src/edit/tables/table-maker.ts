@@ -1,15 +1,15 @@
 import { storedWords, swapWords, wordsInPlace } from '../../base/words.js';
-import { setNewEntry } from '../../l1l2/new-entry.js';
+import { setNewEntry, setPlace } from '../../l1l2/new-entry.js';
 import { moveEntries } from '../../l1l2/moved.js';
 import { newRuns } from '../../l1l2/runs.js';
 import { setCopied, setCopiedOfAll } from '../../l1l2/scan.js';
 import { clearStoredCopied, setStoredCopied } from '../../l1l2/stored-scan.js';
-import type { Geometry } from '../../qcow2/geometry.js';
 import { BlockGroups } from '../../refcount/block-groups.js';
 import type {
   FlaggedTables,
   MendedTables,
   NewL2Table,
+  NewTables,
   RefcountBlocks,
   TableContent,
 } from './table-content.js';
@@ -20,12 +20,18 @@ import type {
  */
 export type TableMaker = (index: number, part: Uint8Array, from?: number) => void;
 
+const SECTOR_BYTES = 512;
+
 /** The function that makes tables of this content. It has working memory of its own, and no state. */
 export function tableMaker(content: TableContent): TableMaker {
   switch (content.kind) {
     case 'as-read':
       return (index, table) => {
         if (index === 0 && content.head !== undefined) table.set(content.head);
+      };
+    case 'encrypted':
+      return (index, cluster) => {
+        content.encrypt(cluster, content.places[index]! / SECTOR_BYTES);
       };
     case 'refcounts':
       return blockMaker(content);
@@ -35,7 +41,7 @@ export function tableMaker(content: TableContent): TableMaker {
       return (index, table) => {
         const words = wordsInPlace(table);
         const made = content.tables[index]!;
-        setNewEntries(words, made, content.dataAt, content.scan.format.geometry);
+        setNewEntries(words, made, content);
         if (made.snapshot === undefined) setCopied(words, content.scan, content.counts);
         swapWords(words);
         // The flag means something in the active disk's tables alone.
@@ -81,14 +87,18 @@ function flagMaker({ scan, counts, isShared, moved }: FlaggedTables): TableMaker
 export function setNewEntries(
   words: Uint32Array,
   { words: known, runs }: NewL2Table,
-  dataAt: number,
-  geometry: Geometry,
+  { dataAt, places, scan }: Pick<NewTables, 'dataAt' | 'places' | 'scan'>,
 ): void {
+  const { geometry } = scan.format;
   if (known !== undefined) words.set(known);
   for (const { first, count, kind, dataCluster } of runs) {
     for (let i = 0; i < count; i++) {
-      const at = kind === 'zero' ? 0 : dataAt + (dataCluster + i) * geometry.clusterBytes;
-      setNewEntry(words, first + i, kind, at, geometry);
+      const cluster = dataCluster + i;
+      if (kind === 'placed') setPlace(words, first + i, places[cluster]!, geometry);
+      else {
+        const at = kind === 'zero' ? 0 : dataAt + cluster * geometry.clusterBytes;
+        setNewEntry(words, first + i, kind, at, geometry);
+      }
     }
   }
 }

@@ -24,8 +24,10 @@ export interface TableWrites {
   readonly tableBytes: number;
   /** Where the tables go: host offsets, ascending. */
   readonly targets: Float64Array;
-  /** Host offsets of the tables that the new ones are made from; undefined: made from nothing. */
+  /** Offsets of the tables that the new ones are made from; undefined: made from nothing. */
   readonly sources: Float64Array | undefined;
+  /** What these lie in; undefined: the file itself. */
+  readonly from?: BlockSource;
   /** What is made of each: values, from which `tableMaker` makes the bytes. */
   readonly content: TableContent;
 }
@@ -81,7 +83,16 @@ export interface Bound<Source extends BlockSource = BlockSource> {
 /** A plan with what it means to people. */
 export interface DescribedPlan extends WritePlan {
   readonly operation:
-    'create' | 'apply' | 'delete' | 'rename' | 'repair' | 'resize' | 'strip' | 'relocate' | 'set';
+    | 'create'
+    | 'apply'
+    | 'delete'
+    | 'rename'
+    | 'repair'
+    | 'resize'
+    | 'strip'
+    | 'relocate'
+    | 'set'
+    | 'write';
   /** One sentence without a full stop: what the edit does. */
   readonly summary: string;
   readonly facts: EditFacts;

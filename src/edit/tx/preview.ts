@@ -59,7 +59,7 @@ async function overlay(
 ): Promise<void> {
   const made = new Map<Piece, Uint8Array>();
   const hits: [ReadRequest, Piece][] = [];
-  const reads: ReadRequest[] = [];
+  const reads = new Map<BlockSource, ReadRequest[]>();
   for (const request of requests) {
     for (let i = firstReaching(pieces, request.at); i < pieces.length; i++) {
       const piece = pieces[i]!;
@@ -69,10 +69,14 @@ async function overlay(
       const into = new Uint8Array(piece.write.tableBytes);
       made.set(piece, into);
       const from = piece.write.sources?.[piece.index];
-      if (from !== undefined) reads.push({ at: from, into });
+      if (from === undefined) continue;
+      const lender = piece.write.from ?? source;
+      const asked = reads.get(lender) ?? [];
+      reads.set(lender, asked);
+      asked.push({ at: from, into });
     }
   }
-  if (reads.length > 0) await source.readBatch(reads);
+  for (const [lender, asked] of reads) await lender.readBatch(asked);
   for (const [{ index, make }, table] of made) make(index, table);
   for (const [request, piece] of hits) {
     copyInto(request, piece.at, made.get(piece) ?? (piece.write as LiteralWrite).bytes);

@@ -43,7 +43,9 @@ async function makeTables(
 ): Promise<readonly WriteRequest[]> {
   const { sources } = write;
   if (sources !== undefined) {
-    await source.readBatch(tableReads(sources, first, end, write.tableBytes, memory));
+    await (write.from ?? source).readBatch(
+      tableReads(sources, first, end, write.tableBytes, memory),
+    );
   }
   return Array.from({ length: end - first }, (_, i) => {
     const bytes = memory.subarray(i * write.tableBytes, (i + 1) * write.tableBytes);
