@@ -150,6 +150,11 @@ module.exports = {
       'dehydrate writes the metadata of an image to a new one, and a pattern where data lay.',
     ),
     layer(
+      'chain',
+      [...IMAGE, 'read/guest', 'edit'],
+      'chain moves guest data between the files of a chain; edit writes it.',
+    ),
+    layer(
       'audit',
       [...IMAGE, 'read/check', 'read/guest'],
       'audit judges an image by a policy; it never writes, and opens no file that the image names.',

@@ -2,7 +2,7 @@ import { HIGH_WORD } from '../base/words.js';
 import type { OpenImage } from '../image/image.js';
 import { readTable, walkStoredTables } from './tables.js';
 import { offsetOf } from '../l1l2/entry.js';
-import { maskOf } from '../refcount/bits.js';
+import { maskOf, popcount } from '../refcount/bits.js';
 import { BlockGroups } from '../refcount/block-groups.js';
 import type { Counts } from '../refcount/counts.js';
 
@@ -109,6 +109,28 @@ export async function visitUsedClusters(
       visit(from, inside, groups.used() & inside);
     }
   });
+}
+
+/** How many clusters from `first` on the refcounts of these blocks call used. Where there is no block, none is. */
+export async function countUsedFrom(
+  image: OpenImage,
+  blocks: Float64Array,
+  first: number,
+): Promise<number> {
+  const { refcountBlockEntries, refcountBits } = image.geometry;
+  const groups = new BlockGroups(refcountBits);
+  let used = 0;
+  const firstBlock = Math.floor(first / refcountBlockEntries);
+  await visitRefcountBlocks(image, blocks, [firstBlock, blocks.length], (block, stored) => {
+    if (stored === undefined) return;
+    const blockFrom = block * refcountBlockEntries;
+    const start = Math.max(0, first - blockFrom);
+    for (let group = Math.floor(start / GROUP); group < refcountBlockEntries / GROUP; group++) {
+      groups.decode(stored, group);
+      used += popcount(groups.used() & maskOf(Math.max(0, start - group * GROUP), GROUP));
+    }
+  });
+  return used;
 }
 
 /** The offsets of the refcount blocks that entries of the table lead to which can be right; 0 for all others. */

@@ -2,7 +2,7 @@
  * What `checkImage` counts is what QEMU counts: on every fixture, and on damage of every kind and of
  * no kind at all. QSNAP_SEED repeats a run, QSNAP_ROUNDS makes it longer.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { checkImage } from '../../src/read/check/check-image.js';
@@ -22,7 +22,8 @@ import { roundsOf, seedOf } from '../support/model-random.js';
 import { mutate, seededRandom, victimOf } from '../support/mutate.js';
 import { memoryDirectory } from '../support/directories.js';
 import { IS_PLAIN, leaveOut, oneIn, THINNER } from '../support/left-out.js';
-import { describeWithQemu, qemuImg } from '../support/qemu.js';
+import { makeImage } from '../support/made-images.js';
+import { check, describeWithQemu, qemuImg } from '../support/qemu.js';
 
 const seed = seedOf();
 const rounds = roundsOf(1);
@@ -179,5 +180,23 @@ describeWithQemu('live QEMU', () => {
   afterAll(() => {
     console.log(`QSNAP_SEED=${seed}: ${compared} damaged images, ${reported} with a report`);
     expect(reported).toBeGreaterThan(IS_PLAIN ? 40 / THINNER : 300);
+  });
+});
+
+// A packed cluster at the start of a cluster, as long as one, was taken for a plain one that the file has a part of.
+describeWithQemu('a file that ends behind the last packed cluster', () => {
+  test.each(['zlib', 'zstd'])('with clusters of 512 bytes, %s', async (compression) => {
+    for (const at of [0, 512, 4096]) {
+      const image = join(memoryDirectory(), 'packed.qcow2');
+      const options = `cluster_size=512,compression_type=${compression}`;
+      await makeImage(image, '300k', options, `write -c -P 5 ${at} 512`);
+      expect(statSync(image).size % 512).not.toBe(0);
+      expect(await check(image)).toMatchObject({ code: 0 });
+      const { findings } = await checkImage(memoryDevice(readFileSync(image)));
+      expect(findings).toEqual([]);
+      const cut = readFileSync(image).subarray(0, Math.floor(statSync(image).size / 512) * 512 + 2);
+      const { findings: found } = await checkImage(memoryDevice(cut));
+      expect(found.map(({ code }) => code)).toEqual(['FILE_CUT_OFF']);
+    }
   });
 });

@@ -80,6 +80,13 @@ export function eachOption(
   }
 }
 
+/** Takes `--force` out, which qemu-img does not know: written in full, so that shortened options stay what they are. */
+export function withoutForce(argv: readonly string[]): { rest: readonly string[]; force: boolean } {
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  const rest = argv.filter((word, i) => word !== '--force' || i >= end);
+  return { rest, force: rest.length < argv.length };
+}
+
 export function oneOperand(operands: readonly string[]): string {
   const [operand] = operands;
   if (operand === undefined || operands.length !== 1) throw new UsageError(USAGE.oneFile);

@@ -19,6 +19,15 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
       'f: h q r: T: U help=h format=f image-opts cache=T repair=r force-share=U output: quiet=q ' +
       'object:',
   },
+  commit: {
+    old: 'b: d f: h p q r: t: help=h object: image-opts',
+    early:
+      'b: d f: h p q r: t: help=h quiet=q object: format=f image-opts cache=t drop=d base=b ' +
+      'progress=p rate=r',
+    settled:
+      'b: d f: h p q r: t: help=h format=f image-opts cache=t drop=d base=b rate-limit=r ' +
+      'progress=p quiet=q object:',
+  },
   compare: {
     old: 'f: h p q s F: T: U help=h object: image-opts force-share=U',
     early:

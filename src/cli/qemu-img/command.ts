@@ -16,6 +16,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   convert: async () => (await import('./convert.js')).parseConvert,
   measure: async () => (await import('./measure.js')).parseMeasure,
   rebase: async () => (await import('./rebase.js')).parseRebase,
+  commit: async () => (await import('./commit.js')).parseCommit,
   create: async () => (await import('./create.js')).parseCreate,
   resize: async () => (await import('./resize.js')).parseResize,
   check: async () => (await import('./check.js')).parseCheck,
@@ -39,6 +40,5 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'amend',
   'bench',
   'bitmap',
-  'commit',
   'dd',
 ]);

@@ -106,6 +106,15 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       ],
     },
   },
+  commit: {
+    operands: FILE,
+    summary: 'Writes what an overlay says into the file below it, and makes the overlay empty',
+    options: {
+      b: ['BASE', 'into this file of the chain; the overlay stays as it is (default: the next)'],
+      d: ['', 'leave the overlay as it is'],
+      r: ['RATE', 'accepted, and changes nothing'],
+    },
+  },
   compare: {
     operands: 'FILE1 FILE2',
     summary: 'Tells whether two disks hold the same',

@@ -10,6 +10,12 @@ export const REBASE = {
   notSupported: 'Operation not supported',
   invalid: 'Invalid argument',
   noRoom: 'No space left in the file header',
-  unsafeOnly:
-    'only rebase -u is supported, which changes the name alone: use qemu-img to keep the content',
+  newBacking: (name: string, reason: string) =>
+    `Could not open new backing file '${name}': ${reason}`,
+  /** Ours: QEMU copies, and compresses; without `-u` alone. */
+  compressed: 'rebase -c is not supported: what is copied is not compressed',
+  /** Ours: QEMU changes what they show. */
+  snapshots: (image: string, count: number) =>
+    `'${image}' has ${count === 1 ? 'a snapshot' : `${count} snapshots`}, which would show what the ` +
+    'new backing file holds: delete them, or say --force',
 } as const;

@@ -10,6 +10,7 @@ export function helpHint({ version }: Behaviour, words: readonly string[]): stri
 }
 
 export const USAGE = {
+  noBackingName: 'Must specify backing file (-b) or use unsafe mode (-u)',
   noCommand: 'Not enough arguments',
   unknownCommand: (name: string) => `Command not found: ${name}`,
   unsupportedCommand: (name: string) =>

@@ -29,6 +29,8 @@ export interface DiskWrite {
   readonly disk?: BlockSource | undefined;
   /** Encrypts what is written: where the image is encrypted. */
   readonly cipher?: Encryption | undefined;
+  /** Zeros have to be told even where nothing is below: the image is going to get a backing file. */
+  readonly getsBacking?: boolean | undefined;
 }
 
 /**
@@ -108,10 +110,10 @@ function refuseWrite(image: OpenImage, { cipher }: DiskWrite): void {
 
 async function writtenState(
   { image, activeL1 }: Survey,
-  { changes, content, disk, cipher }: DiskWrite,
+  { changes, content, disk, cipher, getsBacking }: DiskWrite,
 ): Promise<NextState> {
   const { l2CoverageBytes, clusterBytes } = image.geometry;
-  const tables = await changedTables(image, activeL1, changes);
+  const tables = await changedTables(image, activeL1, changes, getsBacking === true);
   const words = activeL1.slice();
   const newL2Tables: NewL2Table[] = [];
   const places: number[] = [];
@@ -155,12 +157,13 @@ async function changedTables(
   image: OpenImage,
   activeL1: Uint32Array,
   changes: readonly DiskChange[],
+  getsBacking: boolean,
 ): Promise<ReadonlyMap<number, ChangedTable>> {
   const { source, header, geometry, backingNameBytes } = image;
   const { l2CoverageBytes, clusterBytes } = geometry;
   const rules = {
     format: { geometry, version: header.version, fileClusters: Infinity },
-    hasBacking: backingNameBytes !== undefined,
+    hasBacking: getsBacking || backingNameBytes !== undefined,
   };
   const changed = new Map<number, ChangedTable>();
   const change = (l1Index: number, words: Uint32Array): void => {

@@ -36,6 +36,7 @@ interface Stretch {
   readonly what: string;
   /** For guest data: the offset of the L2 entry that names it. */
   readonly entryAt: number | undefined;
+  readonly isCompressed: boolean;
 }
 
 /** A table or guest data that the file has lost with its end. */
@@ -97,7 +98,9 @@ export class CutOff {
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
     const needed = isData ? Math.min(bytes, Number(facts?.['needed'] ?? bytes)) : bytes;
-    this.#stretches.push({ at, bytes, needed, what, entryAt: isData ? namedAt : undefined });
+    const isCompressed = facts?.['compressed'] === true;
+    const entryAt = isData ? namedAt : undefined;
+    this.#stretches.push({ at, bytes, needed, what, entryAt, isCompressed });
   }
 
   /** The kinds of missing structures. Empty until `judge` has run. */
@@ -127,16 +130,11 @@ export class CutOff {
     else to.add('FILE_CUT_OFF', { structure: 'file', at, facts });
   }
 
-  #isCompressed({ at, bytes, entryAt }: Stretch): boolean {
-    const { clusterBytes } = this.#image.geometry;
-    return entryAt !== undefined && (bytes % clusterBytes !== 0 || at % clusterBytes !== 0);
-  }
-
   /** Whether a compressed cluster has all its bytes, though not all of its last sector is there. */
   async #isWhole(stretch: Stretch): Promise<boolean> {
     const { source, fileSizeBytes: end, geometry, header } = this.#image;
-    const { at, bytes } = stretch;
-    if (!this.#isCompressed(stretch) || at >= end || at + bytes - end >= SECTOR_BYTES) return false;
+    const { at, bytes, isCompressed } = stretch;
+    if (!isCompressed || at >= end || at + bytes - end >= SECTOR_BYTES) return false;
     if (this.#unpacked >= UNPACKED_MAX) return true;
     this.#unpacked += 1;
     const packed = new Uint8Array(end - at);
@@ -146,14 +144,13 @@ export class CutOff {
 
   #missingOf(stretch: Stretch, places: ReadonlyMap<number, readonly GuestPlace[]>): Missing[] {
     const end = this.#image.fileSizeBytes;
-    const { at, bytes, needed: most, what, entryAt } = stretch;
+    const { at, bytes, needed: most, what, entryAt, isCompressed } = stretch;
     const { clusterBytes } = this.#image.geometry;
     const isOfTree = entryAt !== undefined || what === KIND_OF_CODE.L1_ENTRY_PAST_END;
     const isPart = isOfTree && at + bytes <= roundUp(end, clusterBytes);
     if (entryAt === undefined) {
       return [{ what, isPart, bytes: at + bytes - Math.max(at, end), guest: undefined }];
     }
-    const isCompressed = this.#isCompressed(stretch);
     const found = places.get(entryAt) ?? [];
     return found.flatMap(({ snapshot, from, neededBytes }): Missing[] => {
       const needed = isCompressed ? bytes : Math.min(most, neededBytes);

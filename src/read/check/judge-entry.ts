@@ -48,11 +48,15 @@ export function judgeEntry(
   const [zeroBits, allocatedBits] = scan.stride === 4 ? [words[i + 2]!, words[i + 3]!] : [0, 0];
   const { clusterBytes } = scan.format.geometry;
   const where = (): Found & { facts: Facts } => {
-    const isReserve = scan.stride === 2 ? (low & ZERO_FLAG) !== 0 : allocatedBits === 0;
+    // All bits of a packed cluster's entry are its place.
+    const compressed = (high & COMPRESSED) !== 0;
+    const isReserve =
+      !compressed && (scan.stride === 2 ? (low & ZERO_FLAG) !== 0 : allocatedBits === 0);
     // Of a cluster with subclusters only those need to be there that are allocated.
     const used = 32 - Math.clz32(allocatedBits);
-    const needed = scan.stride === 2 ? clusterBytes : (used * clusterBytes) / 32;
-    const facts = { ...factsOf(high, low, scan.clusterBits), index, zero: isReserve, needed };
+    const needed = scan.stride === 2 || compressed ? clusterBytes : (used * clusterBytes) / 32;
+    const entry = factsOf(high, low, scan.clusterBits);
+    const facts = { ...entry, index, zero: isReserve, compressed, needed };
     return { structure, at: tableAt + i * 4, times: pointers, facts };
   };
   const add = (code: FindingCode): void => {

@@ -6,11 +6,10 @@ import type { TableFormat } from '../../l1l2/entry.js';
 import { scanOf, type Scan } from '../../l1l2/scan.js';
 import { geometryOf } from '../../qcow2/geometry.js';
 import { REFCOUNT_ORDER_V2 } from '../../qcow2/spec.js';
-import { maskOf, popcount } from '../../refcount/bits.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { claimedClusters } from '../../refs/claimed-clusters.js';
 import type { Pointers } from '../../refs/pointers.js';
-import { readPlausibleBlocks, visitUsedClusters } from '../../refs/refcount-table.js';
+import { countUsedFrom, readPlausibleBlocks, visitUsedClusters } from '../../refs/refcount-table.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import { guessGeometry } from './guess-geometry.js';
 
@@ -70,13 +69,10 @@ async function groundOf(image: ReadableImage): Promise<Ground> {
   const pointers = await walkL1Tables(image, disksOf(image));
   const claimed = await claimedClusters(image, pointers, blocks);
   const counted = new ClusterSet(fileClusters);
-  let pastEndClusters = 0;
-  const countedEnd = blocks.length * image.geometry.refcountBlockEntries;
-  await visitUsedClusters(image, blocks, countedEnd, (from, _, used) => {
-    const inFile = used & maskOf(0, Math.max(0, Math.min(32, fileClusters - from)));
-    if (inFile !== 0) counted.addWord(from / 32, inFile);
-    pastEndClusters += popcount(used & ~inFile);
+  await visitUsedClusters(image, blocks, fileClusters, (from, _, used) => {
+    counted.addWord(from / 32, used);
   });
+  const pastEndClusters = await countUsedFrom(image, blocks, fileClusters);
   const endInUse = Math.max(endOf(claimed), endOf(counted));
   const { source, fileSizeBytes } = image;
   const scan = scanOf(format);
