@@ -13,7 +13,7 @@ import {
   type OpenOptions,
   type Stoppable,
 } from '../../index.js';
-import { noWorseThan, planWithinRoom, printableText } from '../../internal.js';
+import { completeHeader, noWorseThan, planWithinRoom, printableText } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { hintOf } from '../hints.js';
@@ -170,7 +170,9 @@ function planAndExecute(
       what.flags.verify === true ? await noWorseThan(device, sizeBytes, { signal }) : undefined;
     progress.phase(`writing to ${what.path}`);
     const options = { onProgress: progress.update, verify, signal };
-    return { ...made, report: await execute(made.plan, options) };
+    const report = await execute(made.plan, options);
+    await completeHeader(device, made.plan);
+    return { ...made, report };
   });
 }
 

@@ -5,7 +5,7 @@ import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import type { RawExtension } from '../../qcow2/encode-extensions.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import { EXTENSION_TYPE } from '../../qcow2/spec.js';
+import { EXTENSION_TYPE, HEADER_V3 } from '../../qcow2/spec.js';
 import { keptAutoclear } from '../plan/autoclear.js';
 import { refuseUnfit } from '../plan/refuse.js';
 import { bound, type EditPlan, type LiteralWrite } from '../tx/plan.js';
@@ -41,14 +41,15 @@ const SECTOR_BYTES = 512;
  * ```
  *
  * @param backing undefined: the image stands on nothing, and what it does not hold reads as zeros.
- * @throws QsnapError NAME_INVALID, LIMIT_EXCEEDED where the first sector or cluster has no room, IMAGE_DIRTY,
- *   IMAGE_MARKED_CORRUPT, EXTERNAL_DATA_FILE, IMAGE_DAMAGED.
+ * @throws QsnapError NAME_INVALID, LIMIT_EXCEEDED where the first sector or cluster has no room, EXTERNAL_DATA_FILE
+ *   where a raw data file is the whole disk, IMAGE_DIRTY, IMAGE_MARKED_CORRUPT, IMAGE_DAMAGED.
  */
 export async function planBacking<Source extends BlockSource>(
   image: OpenImage<Source>,
   backing: NewBacking | undefined,
 ): Promise<HeaderPlan<Source>> {
-  refuseUnfit(image);
+  refuseUnfit(image, { keepsData: true });
+  if (backing !== undefined) refuseRawData(image);
   const name = backing && nameBytes(backing.name);
   const format = backing?.format === undefined ? [] : [formatExtension(backing.format)];
   const others = image.extensions.filter(({ kind }) => kind !== 'backing-format').map(rawExtension);
@@ -91,7 +92,7 @@ export async function planFeatureNames<Source extends BlockSource>(
   image: OpenImage<Source>,
   names: Uint8Array | undefined,
 ): Promise<HeaderPlan<Source> | undefined> {
-  refuseUnfit(image);
+  refuseUnfit(image, { keepsData: true });
   const { before, from } = await firstBytes(image);
   const { backingName } = image.header;
   const name = before.slice(backingName.at, backingName.at + backingName.bytes);
@@ -149,8 +150,29 @@ function nameBytes(name: string | Uint8Array): Uint8Array {
   });
 }
 
+/** QEMU opens no image that names a longer format. */
+const FORMAT_BYTES_MAX = 15;
+
 function formatExtension(format: string): RawExtension {
-  return { type: EXTENSION_TYPE.backingFormat, bytes: new TextEncoder().encode(format) };
+  const bytes = new TextEncoder().encode(format);
+  if (bytes.length > 0 && bytes.length <= FORMAT_BYTES_MAX && !bytes.includes(0)) {
+    return { type: EXTENSION_TYPE.backingFormat, bytes };
+  }
+  throw new QsnapError('NAME_INVALID', 'this can be no format of a backing file', {
+    structure: 'backing format',
+    actual: bytes.includes(0) ? 'a zero byte in it' : `${bytes.length} bytes`,
+    expected: `1 to ${FORMAT_BYTES_MAX} bytes, none of them zero`,
+  });
+}
+
+/** A raw data file is the whole disk, so nothing may show through. QEMU: qcow2_change_backing_file. */
+function refuseRawData({ header }: OpenImage): void {
+  if (!header.rawExternalData) return;
+  throw new QsnapError(
+    'EXTERNAL_DATA_FILE',
+    'the external data file is to be readable as a raw disk, so the image can stand on no backing file',
+    { structure: 'header', at: HEADER_V3.autoclear.at },
+  );
 }
 
 function featureNamesOf(extensions: readonly RawExtension[]): Uint8Array | undefined {
