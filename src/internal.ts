@@ -21,6 +21,8 @@ export { placeOfReadable } from './edit/snapshot/unsaved.js';
 export type { ActivePlace } from './edit/snapshot/unsaved.js';
 export { followChain } from './audit/chain.js';
 export { completeHeader, setBacking } from './edit/header/set-backing.js';
+export { planLazyRefcounts } from './edit/header/plan-lazy-refcounts.js';
+export { planVersion } from './edit/version/plan-version.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';
 export { checkCreateOptions } from './make/new/create-image.js';
 export { measureBitmaps, measuredDataBytes } from './make/new/measure.js';

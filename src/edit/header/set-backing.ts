@@ -2,7 +2,8 @@ import { isQsnapError } from '../../errors.js';
 import { openImage } from '../../image/open.js';
 import type { BlockDevice } from '../../io/device.js';
 import { executePlan, type ExecuteOptions } from '../tx/execute.js';
-import { planBacking, planFeatureNames, type HeaderPlan, type NewBacking } from './plan-backing.js';
+import type { HeaderPlan } from './header-plan.js';
+import { planBacking, planFeatureNames, type NewBacking } from './plan-backing.js';
 
 /**
  * Records another backing file, or none: `planBacking`, carried out, and then what it left out put back. A cut leaves the
