@@ -114,7 +114,11 @@ describe.each(IMAGES)('%s', (fixture) => {
     const known = shortcomings(before, allowed);
     const heads = [await headOf(before), await headOf(after)];
     expect(heads[0]).not.toBe(heads[1]);
-    for (const state of crashStates(device.log, before, { seed: SEED, subsetLimit: 6, samples: 24 })) {
+    for (const state of crashStates(device.log, before, {
+      seed: SEED,
+      subsetLimit: 6,
+      samples: 24,
+    })) {
       total.states += 1;
       const told = `seed ${SEED}, ${fixture}: ${state.description}`;
       const found = shortcomings(state.bytes, allowed).filter((one) => !known.includes(one));

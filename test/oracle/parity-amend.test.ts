@@ -5,8 +5,15 @@ import { expect, test } from 'vitest';
 import { memoryDirectory } from '../support/directories.js';
 import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
 import { oneIn } from '../support/left-out.js';
-import { check, describeWithQemu, fileHash, qemuImg, snapshotList } from '../support/qemu.js';
-import { testEqual } from './parity-lines.js';
+import {
+  check,
+  describeWithQemu,
+  fileHash,
+  qemuImg,
+  qemuIo,
+  snapshotList,
+} from '../support/qemu.js';
+import { testDifferent, testEqual } from './parity-lines.js';
 import { editBoth, madeByBoth, qemuOutcome, type EditedPair } from './parity.js';
 
 const FIXTURES = [
@@ -86,16 +93,16 @@ const LINES: readonly (readonly string[])[] = [
   amend('backing_fmt=raw', 'five-snapshots'),
   amend('backing_file=', 'five-snapshots'),
   amend('backing_file=x,compat=1.1', 'version-2'),
-  ...['0', '4M', '8M', '1000', 'x', '-1', '9E', '1.5k', '0x10'].map((size) =>
+  ...['0', '4M', '8M', '1000', 'x', '-1', '9E', '0x10'].map((size) =>
     amend(`size=${size}`, 'five-snapshots'),
   ),
   amend('size=8M', 'version-2'),
   amend('size=64M,compat=0.10', 'zeros'),
-  ...['extended-l2', 'compressed-zstd', 'refcount-8', 'resized-larger', 'data-file', 'zeros'].map(
-    (name) => amend('compat=0.10', name),
+  ...['extended-l2', 'compressed-zstd', 'refcount-8', 'resized-larger', 'data-file'].map((name) =>
+    amend('compat=0.10', name),
   ),
-  ...['five-snapshots', 'cluster-512', 'lazy-refcounts', 'backing-chain', 'vm-state-5gib'].map(
-    (name) => amend('compat=0.10', name),
+  ...['cluster-512', 'lazy-refcounts', 'backing-chain', 'vm-state-5gib'].map((name) =>
+    amend('compat=0.10', name),
   ),
   ...['version-2', 'extra-data-v2', 'backing-v2', 'vm-state'].map((name) =>
     amend('compat=v3', name),
@@ -105,7 +112,7 @@ const LINES: readonly (readonly string[])[] = [
 ].map((words) => ['amend', ...words]);
 
 /** What QEMU tells of an image, but for how much room its file takes, and of its tables. */
-async function told(image: string): Promise<unknown> {
+async function told(image: string): Promise<readonly unknown[]> {
   const folder = path.dirname(image);
   const info = await qemuOutcome(['info', '-U', path.basename(image)], folder);
   const { code, report } = await check(image).catch(() => ({ code: -1, report: undefined }));
@@ -113,11 +120,14 @@ async function told(image: string): Promise<unknown> {
   return [info.stdout.replaceAll(/(disk size|file length): .*/g, '$1'), code, leaks, corruptions];
 }
 
-/** The disk and those of all snapshots, at the size that the active disk has. */
+/** Of an image, and whether QEMU finds it sound. */
+const isSound = ([, code]: readonly unknown[]): boolean => code === 0;
+
+/** The disk and those of the first snapshots, at the size that the active disk has. */
 async function hashes(image: string): Promise<readonly string[]> {
   const raw = path.join(memoryDirectory(), 'content.raw');
   const found: string[] = [];
-  for (const { id } of [{ id: undefined }, ...(await snapshotList(image))]) {
+  for (const { id } of [{ id: undefined }, ...(await snapshotList(image)).slice(0, 6)]) {
     const of = id === undefined ? [] : ['-l', `snapshot.id=${id}`];
     await qemuImg(['convert', '-f', 'qcow2', '-O', 'raw', ...of, image, raw]);
     found.push(await fileHash(raw));
@@ -133,10 +143,13 @@ async function expectAlike(pair: EditedPair, argv: readonly string[]): Promise<v
   }
 }
 
-/** QEMU wants a key for what is not encrypted, and mends on opening what is left here as it is. */
-const OTHERWISE = new Set(['aes', 'luks', 'dirty']);
-/** Their data lies where QEMU runs. */
-const WITHOUT_DATA = new Set(['data-file', 'data-file-raw']);
+/**
+ * QEMU wants a key for what is not encrypted, and mends on opening what is left here as it is. It keeps header fields that it
+ * does not know in version 2, and then can't open the image.
+ */
+const OTHERWISE = new Set(['aes', 'luks', 'dirty', 'lazy-refcounts-dirty', 'header-longer']);
+/** Their data lies where QEMU runs, or can't be read. */
+const WITHOUT_DATA = new Set(['data-file', 'data-file-raw', 'l2-unaligned']);
 
 describeWithQemu('amend', () => {
   testEqual(LINES, (argv) => editBoth(argv, memoryDirectory(), setUp), expectAlike);
@@ -153,11 +166,56 @@ describeWithQemu('amend', () => {
       if (qemu.stderr.includes('Could not open backing file')) continue;
       expect(qemu.code, qemu.stderr).toBe(0);
       const [theirs, mine] = madeByBoth(pair, `${name}.qcow2`);
-      expect(await told(mine), options).toEqual(await told(theirs));
-      if (WITHOUT_DATA.has(name)) continue;
       const folder = memoryDirectory();
       copyWithNamed(name, folder);
-      expect(await hashes(mine), options).toEqual(await hashes(path.join(folder, `${name}.qcow2`)));
+      const before = path.join(folder, `${name}.qcow2`);
+      const [found, expected] = [await told(mine), await told(theirs)];
+      // Where zeros keep a cluster that a snapshot has as data, QEMU writes zeros over it.
+      if (isSound(await told(before)) && !isSound(expected)) expect(isSound(found)).toBe(true);
+      else expect(found, options).toEqual(expected);
+      if (WITHOUT_DATA.has(name)) continue;
+      expect(await hashes(mine), options).toEqual(await hashes(before));
     }
+  });
+
+  testDifferent(
+    [
+      ['amend-shrinks', 'amend', '-o', 'size=1.5k', 'five-snapshots.qcow2'],
+      ['amend-shrinks', 'amend', '-o', 'size=1M', 'five-snapshots.qcow2'],
+      ['amend-options', 'amend', '-o', 'refcount_bits=8', 'five-snapshots.qcow2'],
+      [
+        'amend-options',
+        'amend',
+        '-o',
+        'refcount_bits=64,lazy_refcounts=on',
+        'five-snapshots.qcow2',
+      ],
+      ['amend-bitmaps', 'amend', '-o', 'compat=0.10', 'bitmaps.qcow2'],
+    ],
+    (argv) =>
+      editBoth(argv, memoryDirectory(), (folder) => {
+        setUp(folder);
+        copyFixture('bitmaps', folder);
+      }),
+  );
+
+  test('zeros that keep a cluster of a snapshot: QEMU writes over the snapshot, qsnap-img does not', async () => {
+    const argv = ['amend', '-o', 'compat=0.10', 'shared.qcow2'];
+    const made = async (folder: string): Promise<void> => {
+      const image = path.join(folder, 'shared.qcow2');
+      await qemuImg(['create', '-q', '-f', 'qcow2', image, '1M']);
+      await qemuIo(image, ['write -P 7 0 128k']);
+      await qemuImg(['snapshot', '-c', 's', image]);
+      await qemuIo(image, ['write -z 0 64k']);
+    };
+    const folder = memoryDirectory();
+    await made(folder);
+    const before = await hashes(path.join(folder, 'shared.qcow2'));
+    const pair = await editBoth(argv, memoryDirectory(), made);
+    const [theirs, mine] = madeByBoth(pair, 'shared.qcow2');
+    expect(await hashes(mine)).toEqual(before);
+    expect(isSound(await told(mine))).toBe(true);
+    // When this fails, QEMU has mended it: docs/parity.md says so then.
+    expect(await hashes(theirs)).not.toEqual(before);
   });
 });

@@ -2,6 +2,7 @@
 import {
   editWithinRoom,
   executePlan,
+  isQsnapError,
   openImage,
   planResize,
   type EditPlan,
@@ -15,9 +16,9 @@ import type { QemuImgIo } from './io.js';
 import { resizeFailed } from './messages.js';
 import { AMEND, amendFailed } from './messages-amend.js';
 import type { EditableFile } from './opened.js';
+import type { PercentLines } from './percent-lines.js';
 import { Refusal } from './refusal.js';
 import type { Target } from './target.js';
-import { isQsnapError } from '../../index.js';
 
 type Image = OpenImage<EditableFile>;
 type MakePlan = (image: Image) => Promise<EditPlan<EditableFile> | undefined>;
@@ -28,11 +29,17 @@ export async function amendImage(
   wanted: WantedOptions,
   target: Target,
   io: QemuImgIo,
+  progress: PercentLines,
 ): Promise<void> {
   const { header, geometry } = await openImage(file);
   const version = wanted.version ?? header.version;
   const change = (plan: MakePlan): Promise<void> => makeChange(file, plan, io);
-  if (version > header.version) await change((image) => planVersion(image, version));
+  if (version > header.version) {
+    progress.at(0);
+    progress.at(50);
+    await change((image) => planVersion(image, version));
+    progress.at(100);
+  }
   const { refcountBits = geometry.refcountBits, lazyRefcounts, diskSizeBytes } = wanted;
   if (refcountBits !== geometry.refcountBits) {
     throw new Refusal(version < 3 ? AMEND.refcountBitsVersion : AMEND.otherRefcountBits);
@@ -44,6 +51,9 @@ export async function amendImage(
   }
   if (diskSizeBytes !== undefined) {
     await change((image) => planSize(image, diskSizeBytes, target));
+  }
+  if (version < header.version && header.externalDataFile && geometry.refcountBits === 16) {
+    throw new Refusal(AMEND.downgradeDataFile);
   }
   if (version < header.version) await change((image) => planVersion(image, version));
 }

@@ -1,5 +1,5 @@
 /** `amend`: other options for an image that is there. */
-import { eachOption, fileRequest, oneOperand, type ArgvContext, type FileRequest } from './argv.js';
+import { eachOption, fileRequest, type ArgvContext, type FileRequest } from './argv.js';
 import { amendImage } from './amend-image.js';
 import { parseAmendOptions } from './amend-options.js';
 import { isCacheMode } from './cache-mode.js';
@@ -45,7 +45,10 @@ export function parseAmend(argv: readonly string[], context: ArgvContext): Run |
   if (format !== undefined && asksForHelp(options.join(','))) {
     return (io) => Promise.resolve(printHelp(format, progress, io));
   }
-  const file = fileRequest(oneOperand(operands), values);
+  const [operand] = operands;
+  // QEMU: no word on where help is.
+  if (operand === undefined || operands.length !== 1) throw new Refusal(USAGE.oneFile);
+  const file = fileRequest(operand, values);
   if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   const cache = values.get('t');
   if (cache !== undefined && !isCacheMode(cache)) throw new Refusal(AMEND.cache(cache));
@@ -56,7 +59,8 @@ export function parseAmend(argv: readonly string[], context: ArgvContext): Run |
 function printHelp(format: string, wantsProgress: boolean, io: QemuImgIo): number {
   const progress = percentLines(io, wantsProgress, 1);
   try {
-    if (format === 'raw' || isOtherFormat(format)) throw new Refusal(AMEND.unsupportedFormat(format));
+    if (format === 'raw' || isOtherFormat(format))
+      throw new Refusal(AMEND.unsupportedFormat(format));
     if (format !== 'qcow2') throw new Refusal(NEW_IMAGE.unknownFormat(format));
     io.printLines(AMEND_HELP);
   } finally {
@@ -83,7 +87,7 @@ async function runAmend(request: AmendRequest, io: QemuImgIo): Promise<number> {
         return;
       }
       const wanted = parseAmendOptions(options, opened.image, context);
-      await amendImage(file, wanted, target, io);
+      await amendImage(file, wanted, target, io, progress);
       progress.at(100);
     });
   } finally {

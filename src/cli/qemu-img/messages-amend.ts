@@ -3,13 +3,12 @@ import { isQsnapError, type OpenImage } from '../../index.js';
 import { sentenceOf } from './messages.js';
 import { Refusal } from './refusal.js';
 
-const elsewhere = 'is not supported here: use qemu-img for it';
+const elsewhere = 'is not made here: use qemu-img for it';
 const needsV3 = 'compatibility level 1.1 and above (use compat=1.1 or greater)';
 
 export const AMEND = {
   optionsNeeded: 'Must specify options (-o)',
-  unsupportedFormat: (name: string) =>
-    `Format driver '${name}' does not support option amendment`,
+  unsupportedFormat: (name: string) => `Format driver '${name}' does not support option amendment`,
   onlyForCreation: (key: string) =>
     `Invalid parameter '${key}'\nThis option is only supported for image creation`,
   cache: (mode: string) => `Invalid cache option: ${mode}`,
@@ -26,6 +25,7 @@ export const AMEND = {
   rawDataFile: 'data-file-raw cannot be set on existing images',
   noRawDataFile: `a data file that is no longer raw ${elsewhere}`,
   backingFile: "Cannot amend the backing file\nYou can use 'qemu-img rebase' instead.",
+  downgradeDataFile: 'Cannot downgrade an image with a data file',
   lazyVersion: `Lazy refcounts only supported with ${needsV3}`,
   negativeSize: 'Image size cannot be negative',
   shrinks: (size: bigint, current: number) =>
