@@ -20,7 +20,6 @@ import {
 import type { NewImageOptions } from './image-writer.js';
 import { invalidOption } from './new-image.js';
 
-
 /** What the header of a new image says beside its options. */
 export interface NewHeader {
   readonly geometry: Geometry;
