@@ -13,7 +13,7 @@ import {
   type OpenOptions,
   type Stoppable,
 } from '../../index.js';
-import { completeHeader, noWorseThan, planWithinRoom, printableText } from '../../internal.js';
+import { noWorseThan, planWithinRoom, printableText } from '../../internal.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { hintOf } from '../hints.js';
@@ -40,6 +40,8 @@ export interface Edit {
     planning: Stoppable,
   ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
+  /** What is to be done after the switch. */
+  complete?(device: BlockDevice, plan: AnyEdit): Promise<void>;
   /** Said after the plan of a dry run. */
   plannedLines?(image: Image): readonly string[];
   /** What the document of `--json` has besides. */
@@ -171,7 +173,7 @@ function planAndExecute(
     progress.phase(`writing to ${what.path}`);
     const options = { onProgress: progress.update, verify, signal };
     const report = await execute(made.plan, options);
-    await completeHeader(device, made.plan);
+    await what.complete?.(device, made.plan);
     return { ...made, report };
   });
 }

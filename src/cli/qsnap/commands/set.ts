@@ -5,7 +5,7 @@ import {
   type Image,
   type NewBacking,
 } from '../../../index.js';
-import { printable, printableText } from '../../../internal.js';
+import { completeHeader, printable, printableText } from '../../../internal.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printWarning, type Context } from '../context.js';
 import { edit, type EditFlags } from '../editing.js';
@@ -37,6 +37,7 @@ export async function setHeader(
         warnings = wanted === undefined ? [] : await lookAtBacking(image, wanted, signal);
         return plan;
       },
+      complete: completeHeader,
       doneLines: () => [doneLine(path, wanted, before!)],
       plannedLines: (image) => [`The image ${wasText(image)}.`],
       moreJson: () => ({ before: backingJson(before!), after: newJson(wanted) }),
