@@ -109,6 +109,11 @@ module.exports = {
       'header changes the first cluster alone; edit/plan says what no edit may touch.',
     ),
     layer(
+      'edit/version',
+      [...IMAGE, 'edit/tables', 'edit/tx', 'edit/plan', 'edit/header'],
+      'version says what the new state is; edit/header lays the first cluster, edit/plan plans the rest.',
+    ),
+    layer(
       'edit/strip',
       [...IMAGE, 'read/vmstate', 'edit/tables', 'edit/tx', 'edit/plan', 'edit/snapshot'],
       'strip says which VM state stays; read/vmstate tells where a stream ends.',

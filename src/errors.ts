@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   EXTERNAL_DATA_FILE: 'request',
   BITMAPS_PRESENT: 'request',
   SIZE_DIFFERS_IN_V2: 'request',
+  DOWNGRADE_REFUSED: 'request',
   SIZE_INVALID: 'request',
   SHRINK_NOT_ALLOWED: 'request',
   PRUNE_RULES_INVALID: 'request',

@@ -83,6 +83,9 @@ export type {
 } from './edit/snapshot/prune.js';
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
+export { planBacking } from './edit/header/plan-backing.js';
+export type { HeaderPlan } from './edit/header/header-plan.js';
+export type { NewBacking } from './edit/header/plan-backing.js';
 export { planResize } from './edit/resize/plan-resize.js';
 export { planStrip } from './edit/strip/plan-strip.js';
 export type { StripPlan } from './edit/strip/plan-strip.js';

@@ -2,6 +2,7 @@ import { throwIfAborted } from '../base/abort.js';
 import { openImage } from '../image/open.js';
 import { watchedImage } from '../image/watched-image.js';
 import type { BlockDevice, BlockSource } from '../io/device.js';
+import { completeHeader } from '../edit/header/set-backing.js';
 import { editWithinRoom, planWithinRoom } from '../edit/plan/within-room.js';
 import { executePlan, type ExecuteOptions, type ExecuteReport } from '../edit/tx/execute.js';
 import { bound } from '../edit/tx/plan.js';
@@ -65,6 +66,7 @@ export function carryOut(
       verify: verify === true ? await asBefore(device, plan, options) : undefined,
       onProgress: (done, total) => onProgress?.({ phase: 'writing', done, total }),
     });
+    await completeHeader(device, plan);
     return { plan, report };
   });
 }

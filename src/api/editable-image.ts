@@ -1,4 +1,5 @@
 import { isQsnapError } from '../errors.js';
+import type { NewBacking } from '../edit/header/plan-backing.js';
 import type { ProposedRepair } from '../edit/repair/propose.js';
 import type { ScrubPlan } from '../edit/scrub/plan-scrub.js';
 import type { ScrubReport } from '../edit/scrub/scrub-image.js';
@@ -24,7 +25,16 @@ import type {
   TrimmingOptions,
   WorkOptions,
 } from './options.js';
-import { applying, chosen, creating, deleting, renaming, resizing, stripping } from './planners.js';
+import {
+  applying,
+  chosen,
+  creating,
+  deleting,
+  renaming,
+  resizing,
+  settingBacking,
+  stripping,
+} from './planners.js';
 import type { DoneEdit, DoneSnapshotEdit, PlannedEdit, Planner } from './planned-edit.js';
 import { choosing } from './repair-choice.js';
 import { Repairs } from './repairs.js';
@@ -187,6 +197,31 @@ export class EditableImage {
     options: ResizingOptions & ProgressOptions = {},
   ): Promise<PlannedEdit> {
     return this.#edits.plan(resizing(diskSizeBytes, options), options);
+  }
+
+  /**
+   * Records another backing file, or none. No guest data is looked at or moved: what the disk and its snapshots show
+   * changes where the files differ. The file is not opened; a name that leads back to the image is not refused here.
+   *
+   * ```ts
+   * await image.setBacking({ name: 'base.qcow2', format: 'qcow2' });
+   * await image.setBacking('none');
+   * ```
+   *
+   * @param backing "none": the image stands on nothing, and what it does not hold reads as zeros.
+   * @throws QsnapError NAME_INVALID, LIMIT_EXCEEDED where the header has no room, EXTERNAL_DATA_FILE where a raw data
+   *   file is the whole disk, and what every edit throws: see `create`.
+   */
+  async setBacking(backing: NewBacking | 'none', options: EditOptions = {}): Promise<DoneEdit> {
+    return (await this.#edits.edit(settingBacking(backing, options), options)).done;
+  }
+
+  /** The plan of `setBacking`, to look at. */
+  async planSetBacking(
+    backing: NewBacking | 'none',
+    options: ProgressOptions = {},
+  ): Promise<PlannedEdit> {
+    return this.#edits.plan(settingBacking(backing, options), options);
   }
 
   /**

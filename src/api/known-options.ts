@@ -1,3 +1,4 @@
+import type { NewBacking } from '../edit/header/plan-backing.js';
 import { COMPRESSION_TYPES } from '../qcow2/header.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import type { CheckOptions } from '../read/check/report.js';
@@ -57,6 +58,10 @@ const withMethods = (what: string, ...names: readonly string[]): OptionKind => (
 export const FLAG = ofType('boolean', 'true or false');
 /** What number it may be says whoever takes it. */
 export const NUMBER = ofType('number', 'a number');
+export const OBJECT: OptionKind = {
+  what: 'an object or "none"',
+  takes: (value) => typeof value === 'object' && value !== null,
+};
 const TEXT = ofType('string', 'a text');
 /** Infinity is as good as any number that is large enough. */
 const COUNT: OptionKind = {
@@ -71,7 +76,7 @@ const DATE: OptionKind = {
     return typeof seconds === 'number' && typeof nanoseconds === 'number';
   },
 };
-const BYTES_OR_TEXT: OptionKind = {
+export const BYTES_OR_TEXT: OptionKind = {
   what: 'a text or a Uint8Array',
   takes: (value) => typeof value === 'string' || value instanceof Uint8Array,
 };
@@ -100,6 +105,7 @@ export const APPLY: KnownOptions<ApplyingOptions & EditOptions> = {
   discardChanges: FLAG,
   saveAs: TEXT,
 };
+export const BACKING: KnownOptions<NewBacking> = { name: BYTES_OR_TEXT, format: TEXT };
 export const DELETE: KnownOptions<DeletingOptions & EditOptions> = { ...EDIT, inPlace: FLAG };
 export const CREATE_TOGETHER: KnownOptions<CreatingTogether & EditOptions> = {
   ...EDIT,

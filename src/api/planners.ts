@@ -1,5 +1,6 @@
 import { utf8Bytes } from '../base/text.js';
 import type { Image } from '../image/image.js';
+import { planBacking, type NewBacking } from '../edit/header/plan-backing.js';
 import { findSnapshot } from '../edit/snapshot/find.js';
 import { planApply } from '../edit/snapshot/apply.js';
 import { planCreate } from '../edit/snapshot/create.js';
@@ -10,10 +11,13 @@ import { planStrip } from '../edit/strip/plan-strip.js';
 import type { Snapshot } from '../qcow2/snapshot-table.js';
 import {
   APPLY,
+  BACKING,
+  BYTES_OR_TEXT,
   CREATE,
   DELETE,
   EDIT,
   NUMBER,
+  OBJECT,
   refuseArgument,
   refuseNoChoice,
   refuseNoName,
@@ -88,6 +92,16 @@ export function renaming(choice: SnapshotChoice, name: string, options: EditOpti
   refuseNoName(name);
   refuseWrong(options, EDIT);
   return async (image, planning) => planRename(image, chosen(image, choice), name, {}, planning);
+}
+
+/** What `setBacking` does. An argument that was forgotten must not mean none. */
+export function settingBacking(backing: NewBacking | 'none', options: EditOptions): Planner {
+  refuseWrong(options, EDIT);
+  if (backing === 'none') return (image) => planBacking(image, undefined);
+  refuseArgument('backing file', backing, OBJECT);
+  refuseWrong(backing, BACKING);
+  refuseArgument('name', backing.name, BYTES_OR_TEXT);
+  return (image) => planBacking(image, backing);
 }
 
 /** What `resize` does. */

@@ -33,6 +33,8 @@ export const HEADER_V3 = {
 
 export const HEADER_V2_BYTES = 72;
 export const HEADER_V3_BYTES = 104;
+/** QEMU: with the compression type, and padding to a multiple of 8. */
+export const HEADER_V3_BYTES_WRITTEN = 112;
 /** Spec: Additional fields. The byte is present if the header is longer than 104 bytes. */
 export const COMPRESSION_TYPE_AT = 104;
 

@@ -241,7 +241,6 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['trace-ignored', '-T', 'foo'],
   ['trace-ignored', '-Tfoo', 'foo'],
   ['trace-ignored', '--trace=foo', 'snapshot', '-l', DISK],
-  ['other-commands', 'amend', DISK],
   ['other-commands', 'commit', DISK],
   ['other-formats', 'info', '-f', 'vdi', DISK],
   ['other-formats', 'info', '-f', 'file', DISK],

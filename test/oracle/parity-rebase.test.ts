@@ -5,16 +5,22 @@ import { expect, test } from 'vitest';
 import { openImage } from '../../src/index.js';
 import { memoryDevice } from '../../src/io/memory.js';
 import { memoryDirectory } from '../support/directories.js';
-import { copyFixture, fixtureNames } from '../support/fixture.js';
+import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js';
 import { oneIn } from '../support/left-out.js';
 import { check, describeWithQemu } from '../support/qemu.js';
 import { testEqual } from './parity-lines.js';
 import { behaviour, editBoth, madeByBoth, qemuOutcome, type EditedPair } from './parity.js';
 
-const FIXTURES = ['backing-chain', 'cluster-512', 'version-2', 'five-snapshots', 'everything'];
+const FIXTURES = [
+  ...['backing-chain', 'cluster-512', 'version-2', 'five-snapshots', 'everything'],
+  ...['data-file', 'data-file-raw'],
+];
 
 function setUp(directory: string): void {
-  for (const name of FIXTURES) copyFixture(name, directory);
+  for (const name of FIXTURES) {
+    copyFixture(name, directory);
+    if (name.startsWith('data-file')) copyCompanions(name, directory);
+  }
   writeFileSync(path.join(directory, 'raw'), '');
   truncateSync(path.join(directory, 'raw'), 1024 * 1024);
 }
@@ -55,6 +61,9 @@ const LINES: readonly (readonly string[])[] = [
   ['-u', '--backing', 'o', '--backing-format', 'raw', 'five-snapshots.qcow2'],
   ['--backing-unsafe', '-b', 'o', '-F', 'raw', 'five-snapshots.qcow2'],
   ['-u', '-b', 'o', '-B', 'raw', 'five-snapshots.qcow2'],
+  ['-u', '-b', 'o', '-F', 'raw', 'data-file.qcow2'],
+  ['-u', '-b', 'o', '-F', 'raw', 'data-file-raw.qcow2'],
+  ['-u', 'data-file-raw.qcow2'],
   ['-Z'],
   ['--bogus'],
 ].map((words) => ['rebase', ...words]);
@@ -107,6 +116,7 @@ describeWithQemu('rebase -u', () => {
       const argv = ['rebase', '-u', '-b', backing, '-F', format, `${name}.qcow2`];
       const pair = await editBoth(argv, memoryDirectory(), (folder) => {
         copyFixture(name, folder);
+        if (name.startsWith('data-file')) copyCompanions(name, folder);
       });
       const { qemu, ours } = pair;
       // What no edit may touch is refused here; QEMU goes on with some of it.

@@ -10,6 +10,13 @@ type Form = 'old' | 'early' | 'settled';
  * value; `name=x` is the long form of the letter x.
  */
 const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
+  amend: {
+    old: 'f: h o: p q t: help=h object: image-opts force',
+    early:
+      'f: h o: p q t: help=h quiet=q progress=p object: format=f cache=t options=o image-opts force',
+    settled:
+      'f: h o: p q t: help=h options=o format=f image-opts cache=t force progress=p quiet=q object:',
+  },
   check: {
     old: 'f: h q r: T: U help=h object: image-opts force-share=U format=f repair=r output:',
     early:

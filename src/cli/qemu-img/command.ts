@@ -12,6 +12,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
+  amend: async () => (await import('./amend.js')).parseAmend,
   compare: async () => (await import('./compare.js')).parseCompare,
   convert: async () => (await import('./convert.js')).parseConvert,
   measure: async () => (await import('./measure.js')).parseMeasure,
@@ -37,7 +38,6 @@ export const READING: ReadonlySet<string> = new Set([
 
 /** Commands of qemu-img that qsnap-img has not. */
 export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
-  'amend',
   'bench',
   'bitmap',
   'dd',

@@ -96,6 +96,14 @@ const COMMON: Readonly<Record<string, OptionHelp>> = {
 const FILE = 'FILE';
 
 const COMMANDS: Readonly<Record<string, CommandHelp>> = {
+  amend: {
+    operands: FILE,
+    summary: 'Changes options that an image was made with',
+    options: {
+      o: ['OPTIONS', 'the options, such as compat=1.1: have to be given (-o help lists them)'],
+      force: ['', 'accepted, and changes nothing'],
+    },
+  },
   check: {
     operands: FILE,
     summary: 'Counts all references of an image, and repairs what it is told to',

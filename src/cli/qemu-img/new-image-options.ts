@@ -7,7 +7,7 @@ import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
 
 export type NewFormat = 'qcow2' | 'raw';
 
-type OptionType = 'str' | 'size' | 'bool' | 'num';
+export type OptionType = 'str' | 'size' | 'bool' | 'num';
 
 /** In the order in which QEMU prints them. */
 const QCOW2_OPTIONS: Readonly<Record<string, OptionType>> = {
@@ -60,6 +60,11 @@ const DEFAULTS: Readonly<Record<NewFormat, Readonly<Record<string, string>>>> = 
 
 type ValueContext = Pick<ArgvContext, 'warn' | 'behaviour'>;
 
+/** Options of new images that there are only for these. */
+export function isForCreation(key: string, behaviour: Behaviour): boolean {
+  return key !== 'nocow' && key !== 'extent_size_hint' && key in knownOptions('qcow2', behaviour);
+}
+
 function knownOptions(
   format: NewFormat,
   { keepDataFile }: Behaviour,
@@ -96,6 +101,23 @@ export function parseNewImageOptions(
   context: ValueContext,
   fail: (reason: string) => Refusal,
 ): GivenOptions {
+  const known = knownOptions(format, context.behaviour);
+  const unknown = (key: string): Refusal => fail(NEW_IMAGE.invalidParameter(key));
+  return parseOptionValues(text, known, context, fail, unknown);
+}
+
+/**
+ * The same for any list of options.
+ *
+ * @param unknown what an option becomes that is none.
+ */
+export function parseOptionValues(
+  text: string,
+  known: Readonly<Partial<Record<string, OptionType>>>,
+  context: ValueContext,
+  fail: (reason: string) => Refusal,
+  unknown: (key: string) => Refusal,
+): GivenOptions {
   const given: GivenOptions = new Map();
   for (const item of text.match(/(?:[^,]|,,)+/g) ?? []) {
     const plain = item.replaceAll(',,', ',');
@@ -107,8 +129,8 @@ export function parseNewImageOptions(
       value = 'off';
     }
     if (key === 'id') continue;
-    const type = knownOptions(format, context.behaviour)[key];
-    if (type === undefined) throw fail(NEW_IMAGE.invalidParameter(key));
+    const type = known[key];
+    if (type === undefined) throw unknown(key);
     given.set(key, checkedValue(key, value, type, context, fail));
   }
   return given;

@@ -40,6 +40,8 @@ export interface Edit {
     planning: Stoppable,
   ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
+  /** What is to be done after the switch. */
+  complete?(device: BlockDevice, plan: AnyEdit): Promise<void>;
   /** Said after the plan of a dry run. */
   plannedLines?(image: Image): readonly string[];
   /** What the document of `--json` has besides. */
@@ -170,7 +172,9 @@ function planAndExecute(
       what.flags.verify === true ? await noWorseThan(device, sizeBytes, { signal }) : undefined;
     progress.phase(`writing to ${what.path}`);
     const options = { onProgress: progress.update, verify, signal };
-    return { ...made, report: await execute(made.plan, options) };
+    const report = await execute(made.plan, options);
+    await what.complete?.(device, made.plan);
+    return { ...made, report };
   });
 }
 

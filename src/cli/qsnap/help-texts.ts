@@ -199,6 +199,10 @@ export const EXAMPLES = {
     ['qsnap rename disk.qcow2 nightly "after upgrade"', 'by name or id'],
     ['qsnap rename disk.qcow2 id:3 golden', 'by id only'],
   ]),
+  set: examples([
+    ['qsnap set disk.qcow2 --backing base.qcow2 --backing-format qcow2', 'a file that moved'],
+    ['qsnap set disk.qcow2 --no-backing', 'what it holds is all it shows'],
+  ]),
 } as const;
 
 export type CommandName = Exclude<keyof typeof EXAMPLES, 'qsnap'>;

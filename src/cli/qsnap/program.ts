@@ -17,6 +17,7 @@ import { addRescue } from './declare/rescue.js';
 import { addResize } from './declare/resize.js';
 import { addRecover, addScan } from './declare/scan.js';
 import { addScrub } from './declare/scrub.js';
+import { addSet } from './declare/set.js';
 import { addTree, addUsage } from './declare/sharing.js';
 import { addStrip } from './declare/strip.js';
 import { addTrim } from './declare/trim.js';
@@ -61,6 +62,7 @@ const EDITING: Readonly<Record<string, Add>> = {
   rename: addRename,
   prune: addPrune,
   resize: addResize,
+  set: addSet,
   strip: addStrip,
   trim: addTrim,
   scrub: addScrub,

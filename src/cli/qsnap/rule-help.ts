@@ -47,19 +47,19 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     example: 'data-file: error',
   },
   QS1203: {
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+    remedy: 'qsnap set IMAGE --backing NAME --backing-format FORMAT',
     example: 'absolute-name: warning',
   },
   QS1204: {
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE, or refuse the image',
+    remedy: 'qsnap set IMAGE --backing NAME --backing-format FORMAT, or refuse the image',
     example: 'remote-name: error',
   },
   QS1205: {
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE, or refuse the image',
+    remedy: 'qsnap set IMAGE --backing NAME --backing-format FORMAT, or refuse the image',
     example: 'json-name: error',
   },
   QS1206: {
-    remedy: 'qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+    remedy: 'qsnap set IMAGE --backing NAME --backing-format FORMAT',
     example: 'backing-format: warning',
   },
   QS1207: {
@@ -69,17 +69,17 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
   },
   QS1208: {
     remedy:
-      'qsnap audit --backing IMAGE follows the chain; bring the file back, or say where it lies now: qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+      'qsnap audit --backing IMAGE follows the chain; bring the file back, or say where it lies now: qsnap set IMAGE --backing NAME --backing-format FORMAT',
     example: 'chain-complete: error',
   },
   QS1209: {
     remedy:
-      'qsnap audit --backing IMAGE follows the chain; refuse the image, or name another file: qemu-img rebase -u -b NAME -F FORMAT IMAGE',
+      'qsnap audit --backing IMAGE follows the chain; refuse the image, or name another file: qsnap set IMAGE --backing NAME --backing-format FORMAT',
     example: 'chain-loop: error',
   },
   QS1210: {
     remedy:
-      'qsnap audit --backing IMAGE follows the chain; qemu-img rebase -u -b NAME -F FORMAT on the image that names the file',
+      'qsnap audit --backing IMAGE follows the chain; qsnap set --backing NAME --backing-format FORMAT on the image that names the file',
     example: 'chain-format: error',
   },
   QS1301: {

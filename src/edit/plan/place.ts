@@ -7,7 +7,7 @@ import type { MovedClusters } from '../../l1l2/moved.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { encodeSnapshotTable } from '../../qcow2/snapshot-table.js';
-import type { FlaggedTables, NewTables } from '../tables/table-content.js';
+import type { FlaggedTables, NewTables, WithoutZeros } from '../tables/table-content.js';
 import type { AuditedEdit } from './audit.js';
 import type { Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
@@ -25,6 +25,8 @@ export interface WrittenL2Tables {
   readonly added: NewTables;
   /** Clusters that lie elsewhere; tables that lead to them are among `copied`. */
   readonly moved?: MovedClusters | undefined;
+  /** For the tables of `copied`, in their order. */
+  readonly zeros?: WithoutZeros | undefined;
 }
 
 /** Where an L2 table lies after the edit, for L1 tables that the edit writes. */
@@ -38,7 +40,7 @@ type Relocate = (offset: number) => number;
  */
 export function placeTables(
   edit: AuditedEdit,
-  { copied, added, moved }: WrittenL2Tables,
+  { copied, added, moved, zeros }: WrittenL2Tables,
   ledger: Ledger,
   listed?: Placed['snapshotTable'],
 ): Placed {
@@ -46,7 +48,7 @@ export function placeTables(
   const newPlaces = ledger.placeL2Tables(tables.length, { sources: undefined, content: added });
   const copies = ledger.placeL2Tables(copied.length, {
     sources: Float64Array.from(copied, (index) => edit.tally.offsets[index]!),
-    content: { ...flaggedTables(edit, copied), moved },
+    content: { ...flaggedTables(edit, copied), moved, zeros },
   });
   const relocate = countL2Tables(edit, copied, copies, ledger);
   const pointersOf = new Map<number | undefined, Pointer[]>();

@@ -19,8 +19,9 @@ import { HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
  *   IMAGE_MARKED_CORRUPT, IMAGE_DIRTY; IMAGE_DAMAGED for an image that no QEMU opens, or with a blank or misread entry in
  *   the snapshot table, which an edit would write down as a snapshot. For an image that `openForReading` could read only
  *   in part: the error of the first part that it could not read.
+ * @param keepsData the edit touches nothing that a data file is about.
  */
-export function refuseUnfit(image: OpenImage): void {
+export function refuseUnfit(image: OpenImage, { keepsData = false } = {}): void {
   refuseEdited(image);
   const { header, unread = [], bitmaps } = image;
   if (unread.length > 0) throw unread[0]!.reason;
@@ -47,14 +48,14 @@ export function refuseUnfit(image: OpenImage): void {
     if (fault !== undefined) throw bitmapDamage(bitmap, fault);
   }
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
-  if (header.externalDataFile) {
+  if (header.externalDataFile && !keepsData) {
     throw new QsnapError(
       'EXTERNAL_DATA_FILE',
       'the image keeps its data in an external data file, which rules internal snapshots out',
       { ...where, hint: 'snapshot the data file by other means' },
     );
   }
-  if (header.rawExternalData) {
+  if (header.rawExternalData && !header.externalDataFile) {
     const message = 'the header says that an external data file is raw, and that there is none';
     throw damaged({ structure: 'header', at: HEADER_V3.autoclear.at, message });
   }

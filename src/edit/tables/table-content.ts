@@ -34,7 +34,7 @@ export interface RefcountBlocks {
   readonly firstClusters: Float64Array;
 }
 
-/** L2 tables that are right but for their COPIED flags, and for clusters that lie elsewhere. */
+/** L2 tables that are right but for their COPIED flags, for clusters that lie elsewhere, and for zero flags. */
 export interface FlaggedTables {
   readonly kind: 'flags';
   readonly scan: Scan;
@@ -43,6 +43,16 @@ export interface FlaggedTables {
   /** By table: 1 where no entry has the flag, since two L1 entries point at the table. */
   readonly isShared: Uint8Array;
   readonly moved?: MovedClusters | undefined;
+  readonly zeros?: WithoutZeros | undefined;
+}
+
+/** What becomes of entries with the zero flag, which version 2 has not. */
+export interface WithoutZeros {
+  /**
+   * By table: host offset of the first of as many clusters of zeros as the table has such entries; 0 where they become
+   * unallocated, since nothing lies below.
+   */
+  readonly dataAt: Float64Array;
 }
 
 /** L2 tables that an edit makes anew, each for one disk. */

@@ -1,5 +1,6 @@
 import { storedWords, swapWords, wordsInPlace } from '../../base/words.js';
 import { setNewEntry, setPlace } from '../../l1l2/new-entry.js';
+import { replaceZeros } from '../../l1l2/zero-entries.js';
 import { moveEntries } from '../../l1l2/moved.js';
 import { newRuns } from '../../l1l2/runs.js';
 import { setCopied, setCopiedOfAll } from '../../l1l2/scan.js';
@@ -70,9 +71,14 @@ function blockMaker({ counts, refcountBits, firstClusters }: RefcountBlocks): Ta
 }
 
 /** Each entry gets its flag alone, so that a part of a table is made as a whole one is. */
-function flagMaker({ scan, counts, isShared, moved }: FlaggedTables): TableMaker {
+function flagMaker({ scan, counts, isShared, moved, zeros }: FlaggedTables): TableMaker {
   const runs = newRuns(scan);
   return (index, part) => {
+    if (zeros !== undefined) {
+      const words = wordsInPlace(part);
+      replaceZeros(words, zeros.dataAt[index]!, scan.format.geometry.clusterBytes);
+      swapWords(words);
+    }
     if (moved !== undefined) {
       const words = wordsInPlace(part);
       moveEntries(words, scan, moved);

@@ -3,6 +3,7 @@ import { roundUp } from '../../base/units.js';
 import type { Geometry } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import { encodeExtensions, type RawExtension } from '../../qcow2/encode-extensions.js';
+import { featureNamesFor } from '../../qcow2/encode-feature-names.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import {
   AUTOCLEAR,
@@ -12,17 +13,12 @@ import {
   HEADER_V2,
   HEADER_V2_BYTES,
   HEADER_V3,
+  HEADER_V3_BYTES_WRITTEN,
   INCOMPATIBLE,
   MAGIC,
 } from '../../qcow2/spec.js';
 import type { NewImageOptions } from './image-writer.js';
 import { invalidOption } from './new-image.js';
-
-/** QEMU: with the compression type, and padding to a multiple of 8. */
-const HEADER_V3_BYTES_WRITTEN = 112;
-const NAME_ENTRY_BYTES = 48;
-/** QEMU: smaller clusters have no room for the names of features. */
-const NAMES_FROM_CLUSTER_BYTES = 8192;
 
 /** What the header of a new image says beside its options. */
 export interface NewHeader {
@@ -122,27 +118,6 @@ function extensionsOf(options: NewImageOptions, { geometry, dataFile }: NewHeade
   if (dataFile !== undefined) {
     extensions.push({ type: EXTENSION_TYPE.dataFileName, bytes: dataFile.name });
   }
-  if (version === 3 && geometry.clusterBytes >= NAMES_FROM_CLUSTER_BYTES) {
-    extensions.push({ type: EXTENSION_TYPE.featureNames, bytes: featureNames() });
-  }
+  if (version === 3) extensions.push(...featureNamesFor(geometry.clusterBytes));
   return extensions;
 }
-
-/** Every feature of the specification by its name there. */
-function featureNames(): Uint8Array {
-  const entries = [INCOMPATIBLE_NAMES, COMPATIBLE, AUTOCLEAR].flatMap((features, kind) =>
-    Object.entries(features).map(([name, bit]) => ({ kind, bit, name })),
-  );
-  const bytes = new Uint8Array(entries.length * NAME_ENTRY_BYTES);
-  entries.forEach(({ kind, bit, name }, index) => {
-    const at = index * NAME_ENTRY_BYTES;
-    bytes.set([kind, bit], at);
-    bytes.set(new TextEncoder().encode(name), at + 2);
-  });
-  return bytes;
-}
-
-/** In the table two of them have longer names. */
-const INCOMPATIBLE_NAMES = Object.fromEntries(
-  Object.entries(INCOMPATIBLE).map(([name, bit]) => [bit < 2 ? `${name} bit` : name, bit]),
-);

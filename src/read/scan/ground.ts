@@ -9,7 +9,11 @@ import { REFCOUNT_ORDER_V2 } from '../../qcow2/spec.js';
 import { ClusterSet } from '../../refcount/cluster-set.js';
 import { claimedClusters } from '../../refs/claimed-clusters.js';
 import type { Pointers } from '../../refs/pointers.js';
-import { countUsedFrom, readPlausibleBlocks, visitUsedClusters } from '../../refs/refcount-table.js';
+import {
+  countUsedFrom,
+  readPlausibleBlocks,
+  visitUsedClusters,
+} from '../../refs/refcount-table.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import { guessGeometry } from './guess-geometry.js';
 

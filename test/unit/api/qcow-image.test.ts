@@ -136,12 +136,31 @@ test('plans of all kinds can be looked at, and write nothing', async () => {
     await image.planRename('#0', 'other'),
     await image.planResize(image.diskSizeBytes * 2),
     await image.planStrip({ whole: true }),
+    await image.planSetBacking('none'),
   ];
   expect(plans.map(({ operation }) => operation)).toEqual([
-    ...['create', 'apply', 'delete', 'delete', 'rename', 'resize', 'strip'],
+    ...['create', 'apply', 'delete', 'delete', 'rename', 'resize', 'strip', 'set'],
   ]);
   expect(plans[1]!.created).toEqual([{ id: expect.any(String) as string, name: 'kept' }]);
   expectSame(device.snapshotBytes(), before);
+});
+
+test('setBacking: the image names another file at once, or none, and keeps its feature names', async () => {
+  const on = await opened('five-snapshots');
+  const kinds = () => on.image.header.backingName.bytes;
+  const long = 'n'.repeat(500);
+  const done = await on.image.setBacking({ name: long, format: 'qcow2' }, { verify: true });
+  expect(done.summary).toBe(`stand on the backing file "${long}"`);
+  expect(kinds()).toBe(500);
+  const { extensions } = await openImage(memoryDevice(on.device.snapshotBytes()));
+  expect(extensions.map(({ kind }) => kind)).toEqual(['backing-format', 'feature-names']);
+  const planned = await on.image.planSetBacking('none');
+  await on.image.execute(planned);
+  expect(kinds()).toBe(0);
+  expect(new TextDecoder().decode(on.device.snapshotBytes().subarray(0, 65_536))).not.toContain(
+    'nnn',
+  );
+  await closedSound(on);
 });
 
 test('strip: the VM state of a snapshot goes, and its disk stays', async () => {

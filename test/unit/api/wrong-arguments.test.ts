@@ -26,6 +26,12 @@ const CALLS: Readonly<Record<string, (image: Untyped) => Promise<unknown>>> = {
   'apply: an unknown option': (image) => image['apply']!('id:1', { force: true }),
   'rename: an unknown option': (image) => image['rename']!('id:1', 'x', { dryRun: true }),
   'resize: an unknown option': (image) => image['resize']!(2 ** 30, { grow: true }),
+  'setBacking: nothing': (image) => image['setBacking']!(),
+  'setBacking: a text': (image) => image['setBacking']!('base.qcow2'),
+  'setBacking: without a name': (image) => image['setBacking']!({ format: 'raw' }),
+  'setBacking: a format that is misspelt': (image) =>
+    image['setBacking']!({ name: 'a', fmt: 'raw' }),
+  'setBacking: an unknown option': (image) => image['setBacking']!('none', { dryRun: true }),
   'strip: an unknown option': (image) => image['strip']!({ all: true }),
   'strip: snapshots that are no list': (image) => image['strip']!({ snapshots: 'id:1' }),
   'trim: an unknown option': (image) => image['trim']!({ move: true }),
@@ -81,7 +87,7 @@ test.each(Object.entries(CALLS))('%s', async (_, call) => {
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(TypeError);
-  expect((error as Error).message).toMatch(/option|text|target|snapshot|size|plan/);
+  expect((error as Error).message).toMatch(/option|text|target|snapshot|size|plan|backing/);
   expectSame(on.device.snapshotBytes(), before);
   await closedSound(on);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { withHeaderArea } from '../../../../src/edit/header/header-area.js';
 import { planBacking, planFeatureNames } from '../../../../src/edit/header/plan-backing.js';
 import { setBacking } from '../../../../src/edit/header/set-backing.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
@@ -73,15 +74,22 @@ test.each([
   ['no name', { name: '' }, 'NAME_INVALID'],
   ['a zero byte', { name: 'a\0b' }, 'NAME_INVALID'],
   ['1,024 bytes', { name: 'n'.repeat(1024) }, 'NAME_INVALID'],
-  [
-    'a format that has no place in the first sector',
-    { name: 'n', format: 'f'.repeat(400) },
-    'LIMIT_EXCEEDED',
-  ],
 ])('%s is refused, and the image stays as it is', async (_, backing, code) => {
   const bytes = loadFixture('five-snapshots');
   const device = memoryDevice(bytes.slice());
   await expect(setBacking(device, backing)).rejects.toMatchObject({ code });
+  expectSame(device.snapshotBytes(), bytes);
+});
+
+test('a format that has no place in the first sector is refused, and the image stays as it is', async () => {
+  const bytes = loadFixture('five-snapshots').slice();
+  const { header } = await openImage(memoryDevice(bytes));
+  const extensions = [{ type: 0x12345678, bytes: new Uint8Array(376) }];
+  const area = { extensions, name: undefined };
+  bytes.set(withHeaderArea(bytes.slice(0, 1024), header.headerBytes, area, header.autoclear));
+  const device = memoryDevice(bytes.slice());
+  const backing = { name: 'base', format: 'qcow2' };
+  await expect(setBacking(device, backing)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
   expectSame(device.snapshotBytes(), bytes);
 });
 
@@ -92,4 +100,25 @@ test('a name has no room in a cluster of 512 bytes', async () => {
     code: 'LIMIT_EXCEEDED',
     details: { structure: 'header extensions' },
   });
+});
+
+test.each(['', 'a-very-long-name', 'ra\0w'])('%j is no format', async (format) => {
+  const image = await openImage(memoryDevice(loadFixture('five-snapshots')));
+  await expect(planBacking(image, { name: 'base', format })).rejects.toMatchObject({
+    code: 'NAME_INVALID',
+  });
+});
+
+test('an image with an external data file may stand on another file, but not if that is a raw disk', async () => {
+  const device = memoryDevice(loadFixture('data-file').slice());
+  const before = (await checkImage(device)).totals;
+  await setBacking(device, { name: 'base', format: 'qcow2' });
+  expect(text((await openImage(device)).backingNameBytes)).toBe('base');
+  expect((await checkImage(device)).totals).toEqual(before);
+  const raw = await openImage(memoryDevice(loadFixture('data-file-raw')));
+  await expect(planBacking(raw, { name: 'base' })).rejects.toMatchObject({
+    code: 'EXTERNAL_DATA_FILE',
+    message: expect.stringContaining('can stand on no backing file') as string,
+  });
+  expect((await planBacking(raw, undefined)).summary).toBe('drop the backing file');
 });
