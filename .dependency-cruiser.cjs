@@ -104,6 +104,11 @@ module.exports = {
       'header changes the first cluster alone; edit/plan says what no edit may touch.',
     ),
     layer(
+      'edit/bitmaps',
+      [...IMAGE, 'edit/tx', 'edit/plan', 'edit/header'],
+      'bitmaps says which persistent bitmaps there are to be; edit/plan plans it, edit/header knows the first cluster.',
+    ),
+    layer(
       'edit/strip',
       [...IMAGE, 'read/vmstate', 'edit/tables', 'edit/tx', 'edit/plan', 'edit/snapshot'],
       'strip says which VM state stays; read/vmstate tells where a stream ends.',

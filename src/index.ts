@@ -83,6 +83,11 @@ export type {
 } from './edit/snapshot/prune.js';
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
+export type { BitmapAction } from './edit/bitmaps/bitmap-action.js';
+export { editBitmaps } from './edit/bitmaps/edit-bitmaps.js';
+export { planBitmaps } from './edit/bitmaps/plan-bitmaps.js';
+export type { HeaderPlan } from './edit/header/plan-backing.js';
+export { planFeatureNames } from './edit/header/plan-backing.js';
 export { planResize } from './edit/resize/plan-resize.js';
 export { planStrip } from './edit/strip/plan-strip.js';
 export type { StripPlan } from './edit/strip/plan-strip.js';

@@ -22,7 +22,7 @@ import { HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
  */
 export function refuseUnfit(image: OpenImage): void {
   refuseEdited(image);
-  const { header, unread = [], bitmaps } = image;
+  const { header, unread = [] } = image;
   if (unread.length > 0) throw unread[0]!.reason;
   const blank = image.snapshots.find(isBlankSnapshot);
   if (blank !== undefined) {
@@ -42,10 +42,7 @@ export function refuseUnfit(image: OpenImage): void {
     const where = { structure: 'snapshot table', at: HEADER_V2.snapshotTableAt.at };
     throw damaged({ ...where, message, hintCode: 'check-unopenable' });
   }
-  for (const bitmap of bitmaps) {
-    const fault = judgeBitmap(bitmap, image);
-    if (fault !== undefined) throw bitmapDamage(bitmap, fault);
-  }
+  refuseUnloadableBitmaps(image);
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
   if (header.externalDataFile) {
     throw new QsnapError(
@@ -70,6 +67,14 @@ export function refuseUnfit(image: OpenImage): void {
       'the image was not closed properly, so its refcounts may be wrong',
       { ...where, ...hinted('repair-mark') },
     );
+  }
+}
+
+/** @throws QsnapError IMAGE_DAMAGED for a bitmap that no QEMU loads. */
+export function refuseUnloadableBitmaps(image: Image): void {
+  for (const bitmap of image.bitmaps) {
+    const fault = judgeBitmap(bitmap, image);
+    if (fault !== undefined) throw bitmapDamage(bitmap, fault);
   }
 }
 
