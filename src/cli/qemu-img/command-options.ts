@@ -10,6 +10,17 @@ type Form = 'old' | 'early' | 'settled';
  * value; `name=x` is the long form of the letter x.
  */
 const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
+  bitmap: {
+    old:
+      'b: f: g: h F: help=h object: image-opts add remove clear enable disable merge: ' +
+      'granularity=g source-file=b source-format=F',
+    early:
+      'b: f: g: h F: help=h object: image-opts add remove clear enable disable merge: ' +
+      'granularity=g source-file=b source-format=F',
+    settled:
+      'b: f: g: h F: help=h format=f image-opts add granularity=g remove remove-all clear enable ' +
+      'disable merge: source-file=b source-format=F object:',
+  },
   check: {
     old: 'f: h q r: T: U help=h object: image-opts force-share=U format=f repair=r output:',
     early:

@@ -12,6 +12,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
+  bitmap: async () => (await import('./bitmap.js')).parseBitmap,
   compare: async () => (await import('./compare.js')).parseCompare,
   convert: async () => (await import('./convert.js')).parseConvert,
   measure: async () => (await import('./measure.js')).parseMeasure,
@@ -38,7 +39,6 @@ export const READING: ReadonlySet<string> = new Set([
 export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
   'amend',
   'bench',
-  'bitmap',
   'commit',
   'dd',
 ]);
