@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { memoryDevice, openImage } from '../../src/index.js';
 import { plainBitmaps } from '../support/bitmap-bits.js';
 import { memoryDirectory } from '../support/directories.js';
 import { copyFixture, fixtureNames, loadFixture } from '../support/fixture.js';
@@ -213,7 +214,9 @@ async function told(image: string): Promise<unknown> {
   const { code, report } = await check(image).catch(() => ({ code: -1, report: undefined }));
   const counts = { ...report, filename: '', 'image-end-offset': 0 };
   const text = info.stdout.replaceAll(/(disk size|file length): .*/g, '$1');
-  return [text, code, counts, plainBitmaps(readFileSync(image))];
+  const bytes = readFileSync(image);
+  const { extensions } = await openImage(memoryDevice(bytes));
+  return [text, code, counts, plainBitmaps(bytes), extensions.map(({ kind }) => kind).sort()];
 }
 
 async function took(

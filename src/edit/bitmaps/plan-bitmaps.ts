@@ -42,8 +42,7 @@ export async function planBitmaps<Source extends BlockSource>(
   const before = new Uint8Array(image.geometry.clusterBytes);
   await image.source.readBatch([{ at: 0, into: before }]);
   // Whether there is room does not depend on where the directory will lie.
-  const draft = bitmaps.length === 0 ? undefined : EMPTY;
-  const { leftOut } = firstSectorWith(image, before, draft);
+  let { leftOut } = firstSectorWith(image, before, bitmaps.length === 0 ? undefined : SOMEWHERE);
   const { diskSizeBytes } = image.header;
   const plan = await planEdit(
     image,
@@ -54,9 +53,10 @@ export async function planBitmaps<Source extends BlockSource>(
       next: () => ({ diskSizeBytes, activeL1: undefined, snapshots: keptSnapshots(image) }),
       placeMore: async (ledger) => {
         const placed = await placeBitmaps(image, bitmaps, ledger);
-        const { bytes, behind } = firstSectorWith(image, before, placed);
-        for (const write of behind) ledger.add(write);
-        return { bytes, autoclear: (kept) => withBitmapsBit(kept, placed) };
+        const sector = firstSectorWith(image, before, placed);
+        ({ leftOut } = sector);
+        for (const write of sector.behind) ledger.add(write);
+        return { bytes: sector.bytes, autoclear: (kept) => withBitmapsBit(kept, placed) };
       },
     },
     { signal },
@@ -64,7 +64,7 @@ export async function planBitmaps<Source extends BlockSource>(
   return { ...plan, leftOut };
 }
 
-const EMPTY: BitmapsExtension = { bitmapCount: 0, directoryAt: 0, directoryBytes: 0 };
+const SOMEWHERE: BitmapsExtension = { bitmapCount: 1, directoryAt: 1, directoryBytes: 1 };
 
 /** Set, it says that the extension can be relied on. Spec: Header, autoclear_features. */
 function withBitmapsBit(kept: bigint, placed: BitmapsExtension | undefined): bigint {
