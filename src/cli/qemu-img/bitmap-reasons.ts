@@ -1,5 +1,5 @@
 /** Why a bitmap was not changed, in QEMU's words. */
-import type { BitmapAction, OpenImage, QsnapError } from '../../index.js';
+import type { BitmapAction, ErrorCode, OpenImage, QsnapError } from '../../index.js';
 import { printable } from '../../internal.js';
 import { bytesOf } from './bytes.js';
 import { BITMAP } from './messages-bitmap.js';
@@ -21,36 +21,27 @@ interface Images {
 
 export function refusalOf(error: QsnapError, tried: Tried, images: Images): Refusal {
   const { kind, name } = tried;
-  const reason = reasonOf(error, tried, images);
+  const reason = (REASONS[error.code] ?? sentenceOf)(error, tried, images);
   return new Refusal(
     kind === 'remove-all' ? BITMAP.failedAll(reason) : BITMAP.failed(kind, name, reason),
   );
 }
 
-function reasonOf(error: QsnapError, tried: Tried, { image, source = image }: Images): string {
-  const { name } = tried;
-  switch (error.code) {
-    case 'BITMAP_NOT_FOUND':
-      return BITMAP.notFound(meant(error, tried));
-    case 'BITMAP_INCONSISTENT':
-      return BITMAP.inconsistent(meant(error, tried));
-    case 'BITMAP_GRANULARITY_INVALID':
-      return BITMAP.granularity;
-    case 'BITMAP_SIZES_DIFFER':
-      return BITMAP.otherSize(image.header.diskSizeBytes, source.header.diskSizeBytes);
-    case 'NAME_IN_USE':
-      return BITMAP.exists(name);
-    case 'NAME_INVALID':
-      return name === '' ? BITMAP.noName : BITMAP.notStored(name, BITMAP.longName);
-    case 'BITMAPS_REFUSED':
-      if (image.header.version === 3) return sentenceOf(error);
-      return BITMAP.notStored(name, BITMAP.version2);
-    case 'LIMIT_EXCEEDED':
-      return limitOf(error, name);
-    default:
-      return sentenceOf(error);
-  }
-}
+type ReasonOf = (error: QsnapError, tried: Tried, images: Images) => string;
+
+const REASONS: Partial<Record<ErrorCode, ReasonOf>> = {
+  BITMAP_NOT_FOUND: (error, tried) => BITMAP.notFound(meant(error, tried)),
+  BITMAP_INCONSISTENT: (error, tried) => BITMAP.inconsistent(meant(error, tried)),
+  BITMAP_GRANULARITY_INVALID: () => BITMAP.granularity,
+  BITMAP_SIZES_DIFFER: (_, _tried, { image, source = image }) =>
+    BITMAP.otherSize(image.header.diskSizeBytes, source.header.diskSizeBytes),
+  NAME_IN_USE: (_, { name }) => BITMAP.exists(name),
+  NAME_INVALID: (_, { name }) =>
+    name === '' ? BITMAP.noName : BITMAP.notStored(name, BITMAP.longName),
+  BITMAPS_REFUSED: (error, { name }, { image }) =>
+    image.header.version === 3 ? sentenceOf(error) : BITMAP.notStored(name, BITMAP.version2),
+  LIMIT_EXCEEDED: (error, { name }) => limitOf(error, name),
+};
 
 /** The bitmap that an error is about: the one to change, or the one to merge. */
 function meant({ details }: QsnapError, { kind, name, from }: Tried): string {

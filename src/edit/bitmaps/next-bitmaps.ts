@@ -1,11 +1,11 @@
 import { sameBytes, utf8Bytes } from '../../base/text.js';
 import { isQsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
-import type { PersistentBitmap } from '../../qcow2/bitmap-directory.js';
-import { storedBitmapEntries, type BitmapEntry } from '../../qcow2/encode-bitmaps.js';
+import { storedBitmapEntries } from '../../qcow2/encode-bitmaps.js';
 import { refuseUnloadableBitmaps } from '../plan/refuse.js';
 import type { BitmapAction } from './bitmap-action.js';
 import { BitmapContent } from './bitmap-content.js';
+import type { NextBitmap } from './next-bitmap.js';
 import {
   nameInUse,
   notFound,
@@ -17,19 +17,6 @@ import {
   refuseName,
   refuseOtherSize,
 } from './refuse.js';
-
-/** A bitmap as the edit is to leave it. */
-export interface NextBitmap {
-  readonly nameBytes: Uint8Array;
-  readonly extraData: Uint8Array;
-  readonly granularityBits: number;
-  readonly inUse: boolean;
-  readonly auto: boolean;
-  /** Its entry before the edit, and that as it was read. */
-  readonly stored: { readonly entry: BitmapEntry; readonly bitmap: PersistentBitmap } | undefined;
-  /** The bits that it is to have; undefined: those that are stored, in the table that is there. */
-  readonly content: BitmapContent | undefined;
-}
 
 /** The bitmaps of an image, those that can be relied on. */
 export async function bitmapsOf(image: OpenImage): Promise<readonly NextBitmap[]> {

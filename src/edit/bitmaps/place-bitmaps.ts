@@ -10,7 +10,7 @@ import type { BitmapsExtension } from '../../qcow2/extensions.js';
 import { visitBitmapEntries } from '../../refs/bitmap-tables.js';
 import type { Ledger } from '../plan/ledger.js';
 import type { BitmapContent } from './bitmap-content.js';
-import type { NextBitmap } from './next-bitmaps.js';
+import type { NextBitmap } from './next-bitmap.js';
 
 /**
  * Places a new directory, the tables and bits that are new, and releases what is no longer referred to.

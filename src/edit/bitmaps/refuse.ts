@@ -4,7 +4,7 @@ import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { bitmapEntryBytes } from '../../qcow2/encode-bitmaps.js';
 import { LIMITS } from '../../qcow2/limits.js';
-import type { NextBitmap } from './next-bitmaps.js';
+import type { NextBitmap } from './next-bitmap.js';
 
 /** QEMU: block/qcow2-bitmap.c, BME_MIN_GRANULARITY_BITS and BME_MAX_GRANULARITY_BITS. */
 const GRANULARITY_MIN = 512;

@@ -6,13 +6,7 @@ import { keptAutoclear } from './autoclear.js';
 import { freedRanges } from './freed.js';
 import type { Ledger } from './ledger.js';
 import { mendsOf } from './mends.js';
-
-/** The first sector with other extensions in it, for a switch that writes all of it. */
-export interface OtherFirstSector {
-  readonly bytes: Uint8Array;
-  /** What is made of the autoclear bits that stay as they are. */
-  readonly autoclear: (kept: bigint) => bigint;
-}
+import type { OtherFirstSector } from './other-first-sector.js';
 
 /** A plan without what it is called. */
 export type PlacedEdit = WritePlan & Pick<DescribedPlan, 'facts'>;

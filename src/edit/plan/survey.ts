@@ -12,7 +12,7 @@ import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import type { DescribedPlan } from '../tx/plan.js';
 import type { Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
-import type { OtherFirstSector } from './plan-of.js';
+import type { OtherFirstSector } from './other-first-sector.js';
 import { editTallyOf, type EditTally } from './tally.js';
 
 /** The image's tables above the L2 level. L1 tables are host-order words. */
