@@ -114,6 +114,11 @@ module.exports = {
       'version says what the new state is; edit/header lays the first cluster, edit/plan plans the rest.',
     ),
     layer(
+      'edit/bitmaps',
+      [...IMAGE, 'edit/tx', 'edit/plan', 'edit/header'],
+      'bitmaps says which persistent bitmaps there are to be; edit/plan plans it, edit/header knows the first cluster.',
+    ),
+    layer(
       'edit/strip',
       [...IMAGE, 'read/vmstate', 'edit/tables', 'edit/tx', 'edit/plan', 'edit/snapshot'],
       'strip says which VM state stays; read/vmstate tells where a stream ends.',

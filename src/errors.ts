@@ -31,6 +31,11 @@ export const ERROR_CODES = {
   BACKING_LOOP: 'image',
   EXTERNAL_DATA_FILE: 'request',
   BITMAPS_PRESENT: 'request',
+  BITMAPS_REFUSED: 'request',
+  BITMAP_NOT_FOUND: 'request',
+  BITMAP_INCONSISTENT: 'request',
+  BITMAP_GRANULARITY_INVALID: 'request',
+  BITMAP_SIZES_DIFFER: 'request',
   SIZE_DIFFERS_IN_V2: 'request',
   DOWNGRADE_REFUSED: 'request',
   SIZE_INVALID: 'request',
@@ -170,6 +175,8 @@ export interface ErrorDetails {
   readonly features?: readonly { readonly bit: number; readonly name: string | undefined }[];
   /** Position in the table, for SNAPSHOT_TABLE_INVALID and entries of L1 and L2 tables. */
   readonly entry?: number;
+  /** Position of the action that was refused, for several changes of bitmaps. */
+  readonly action?: number;
   /** Byte offset of the table that the entry is in, for entries of L1 and L2 tables. */
   readonly tableAt?: number;
   /** Of the snapshot whose disk or VM state it is, for VERIFY_FAILED of a copy and VM states; not there: the active disk. */

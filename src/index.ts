@@ -84,8 +84,12 @@ export type {
 export { computeUnsavedChanges, snapshotsEqualToActive } from './edit/snapshot/unsaved.js';
 export type { UnsavedChanges } from './edit/snapshot/unsaved.js';
 export { planBacking } from './edit/header/plan-backing.js';
-export type { HeaderPlan } from './edit/header/header-plan.js';
 export type { NewBacking } from './edit/header/plan-backing.js';
+export type { BitmapAction } from './edit/bitmaps/bitmap-action.js';
+export { editBitmaps } from './edit/bitmaps/edit-bitmaps.js';
+export { planBitmaps } from './edit/bitmaps/plan-bitmaps.js';
+export type { HeaderPlan } from './edit/header/header-plan.js';
+export { planFeatureNames } from './edit/header/plan-backing.js';
 export { planResize } from './edit/resize/plan-resize.js';
 export { planStrip } from './edit/strip/plan-strip.js';
 export type { StripPlan } from './edit/strip/plan-strip.js';

@@ -17,6 +17,17 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
     settled:
       'f: h o: p q t: help=h options=o format=f image-opts cache=t force progress=p quiet=q object:',
   },
+  bitmap: {
+    old:
+      'b: f: g: h F: help=h object: image-opts add remove clear enable disable merge: ' +
+      'granularity=g source-file=b source-format=F',
+    early:
+      'b: f: g: h F: help=h object: image-opts add remove clear enable disable merge: ' +
+      'granularity=g source-file=b source-format=F',
+    settled:
+      'b: f: g: h F: help=h format=f image-opts add granularity=g remove remove-all clear enable ' +
+      'disable merge: source-file=b source-format=F object:',
+  },
   check: {
     old: 'f: h q r: T: U help=h object: image-opts force-share=U format=f repair=r output:',
     early:

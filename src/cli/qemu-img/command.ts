@@ -13,6 +13,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   amend: async () => (await import('./amend.js')).parseAmend,
+  bitmap: async () => (await import('./bitmap.js')).parseBitmap,
   compare: async () => (await import('./compare.js')).parseCompare,
   convert: async () => (await import('./convert.js')).parseConvert,
   measure: async () => (await import('./measure.js')).parseMeasure,
@@ -37,8 +38,4 @@ export const READING: ReadonlySet<string> = new Set([
 ]);
 
 /** Commands of qemu-img that qsnap-img has not. */
-export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set([
-  'bench',
-  'bitmap',
-  'dd',
-]);
+export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(['bench', 'dd']);

@@ -104,6 +104,22 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       force: ['', 'accepted, and changes nothing'],
     },
   },
+  bitmap: {
+    operands: 'FILE BITMAP',
+    summary: 'Changes persistent bitmaps: all that is asked for is done, or nothing',
+    options: {
+      b: ['FILE', 'the image that has the bitmap to merge'],
+      F: ['FMT', 'format of that image (default: found out)'],
+      g: ['SIZE', 'how much of the disk one bit of a new bitmap stands for'],
+      add: ['', 'make BITMAP, which records what is written from now on'],
+      remove: ['', 'remove BITMAP'],
+      'remove-all': ['', 'remove all bitmaps: alone, without BITMAP'],
+      clear: ['', 'forget what BITMAP has recorded'],
+      enable: ['', 'record what is written from now on'],
+      disable: ['', 'record nothing from now on'],
+      merge: ['SOURCE', 'add what the bitmap SOURCE has recorded'],
+    },
+  },
   check: {
     operands: FILE,
     summary: 'Counts all references of an image, and repairs what it is told to',

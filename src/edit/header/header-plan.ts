@@ -57,7 +57,8 @@ const NO_FACTS = {
   leakedClusters: 0,
 } as const;
 
-function changedSectors(before: Uint8Array, after: Uint8Array): LiteralWrite[] {
+/** What has to be written behind the first sector, before it. */
+export function changedSectors(before: Uint8Array, after: Uint8Array): LiteralWrite[] {
   const changed: number[] = [];
   for (let at = SECTOR_BYTES; at < after.length; at += SECTOR_BYTES) {
     const [now, was] = [after, before].map((bytes) => bytes.subarray(at, at + SECTOR_BYTES));

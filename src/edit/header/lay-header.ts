@@ -20,6 +20,8 @@ export interface WantedHeader extends Head {
   readonly extensions: readonly RawExtension[];
   /** The name of the backing file; undefined: there is none. */
   readonly name: Uint8Array | undefined;
+  /** Where the same name lies already, and may stay. */
+  readonly nameAt?: number;
 }
 
 /** A first cluster that one write of its first sector makes the image's. */
@@ -46,16 +48,21 @@ export function keptHead(image: OpenImage): Head {
  * @throws QsnapError LIMIT_EXCEEDED where the first sector or cluster has no room.
  */
 export function layHeader(before: Uint8Array, wanted: WantedHeader): LaidHeader {
-  const { headerBytes: from, extensions: all, name } = wanted;
+  const { headerBytes: from, extensions: all, name, nameAt: oldAt = 0 } = wanted;
   const end = endOfExtensions(from, all);
   // Where all lies in the first sector, old and new, one write changes it.
-  const whole = withHead(before, wanted, areaOf(all, name, end));
-  if (whole !== undefined && sameBehind(whole, before)) return { after: whole, leftOut: undefined };
+  for (const at of oldAt < end ? [end] : [oldAt, end]) {
+    const whole = withHead(before, wanted, areaOf(all, name, at));
+    if (whole !== undefined && sameBehind(whole, before)) {
+      return { after: whole, leftOut: undefined };
+    }
+  }
   const fits = end <= SECTOR_BYTES;
   const kept = fits ? all : all.filter(({ type }) => type !== EXTENSION_TYPE.featureNames);
   const keptEnd = endOfExtensions(from, kept);
   if (keptEnd > SECTOR_BYTES) throw noRoom('the first sector', keptEnd, SECTOR_BYTES);
-  const nameAt = Math.max(SECTOR_BYTES, end, usedBytes(before));
+  const least = Math.max(SECTOR_BYTES, end);
+  const nameAt = oldAt >= least ? oldAt : Math.max(least, usedBytes(before));
   const after = withHead(before, wanted, areaOf(kept, name, nameAt));
   if (after === undefined) {
     throw noRoom('the first cluster', nameAt + (name?.length ?? 0), before.length);

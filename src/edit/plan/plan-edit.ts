@@ -32,14 +32,19 @@ export async function planEdit<Source extends BlockSource>(
 ): Promise<EditPlan<Source>> {
   refuseUnfit(image);
   const edit = await surveyEdit(stoppableImage(image, signal, 'the planning'), request);
-  const placed = await placeAll(edit, image.mayGrow);
+  const placed = await placeAll(edit, request, image.mayGrow);
   await refuseNewDoubts(edit.image, placed);
   const { operation, summary, created } = request;
   return bound({ ...placed, operation, summary, created }, image);
 }
 
 /** @throws QsnapError NO_SPACE with how much longer a medium of fixed length ought to be. */
-async function placeAll(edit: SurveyedEdit, mayGrow: boolean): Promise<PlacedEdit> {
+async function placeAll(
+  edit: SurveyedEdit,
+  { placeMore }: EditRequest,
+  mayGrow: boolean,
+): Promise<PlacedEdit> {
+  const place: Place = (audited, ledger) => placeOnce(audited, ledger, placeMore);
   try {
     return await placeWithin(edit, mayGrow, place);
   } catch (error) {
@@ -48,17 +53,24 @@ async function placeAll(edit: SurveyedEdit, mayGrow: boolean): Promise<PlacedEdi
   }
 }
 
-async function place(edit: AuditedEdit, ledger: Ledger): Promise<PlacedEdit> {
+type Place = (edit: AuditedEdit, ledger: Ledger) => Promise<PlacedEdit>;
+
+async function placeOnce(
+  edit: AuditedEdit,
+  ledger: Ledger,
+  placeMore: EditRequest['placeMore'],
+): Promise<PlacedEdit> {
   const { image, next, refcountBlocks } = edit;
   moveDataRefcounts(edit);
   const added = countNewTables(edit, ledger);
   const moved = edit.moves.any || added.tables.length > 0;
   const copied = next.activeL1 === undefined ? [] : await tablesToCopy(edit, moved);
   const tables = placeTables(edit, { copied, added }, ledger);
+  const sector = await placeMore?.(ledger);
   const before = { table: image.header.refcountTable, blocks: refcountBlocks };
   // Where no count changes, the refcounts stay where they are.
   const isMoved = ledger.counts.touched.includes(1);
   const refcountTable = isMoved ? placeRefcounts(image.geometry, before, ledger) : before.table;
   ledger.seal();
-  return planOf(edit, { ...tables, refcountTable }, ledger);
+  return planOf(edit, { ...tables, refcountTable }, ledger, sector);
 }

@@ -6,6 +6,7 @@ import { keptAutoclear } from './autoclear.js';
 import { freedRanges } from './freed.js';
 import type { Ledger } from './ledger.js';
 import { mendsOf } from './mends.js';
+import type { OtherFirstSector } from './other-first-sector.js';
 
 /** A plan without what it is called. */
 export type PlacedEdit = WritePlan & Pick<DescribedPlan, 'facts'>;
@@ -15,6 +16,7 @@ export function planOf(
   { image, next, leakedClusters, flagsWrong }: AuditedEdit,
   places: Pick<SwitchFields, 'activeL1' | 'snapshotTable' | 'refcountTable'>,
   ledger: Ledger,
+  sector?: OtherFirstSector,
 ): PlacedEdit {
   const { header, headerSector, fileSizeBytes, geometry } = image;
   const shadow = ledger.writes;
@@ -22,12 +24,18 @@ export function planOf(
   const freedBytes = freed.reduce((sum, range) => sum + range.length, 0);
   const freedDataBytes = freedBytes - ledger.freedMetadataClusters * geometry.clusterBytes;
   const { diskSizeBytes } = next;
-  const fields = { ...places, diskSizeBytes, autoclear: keptAutoclear(image) };
+  const kept = keptAutoclear(image);
+  const autoclear = sector === undefined ? kept : sector.autoclear(kept);
+  const fields = { ...places, diskSizeBytes, autoclear };
+  const switched = encodeSwitch(header.version, sector?.bytes ?? headerSector, fields);
   const plan: WritePlan = {
     headerSector,
     fileSizeBytes,
     shadow,
-    switch: { at: SWITCH_FROM, bytes: encodeSwitch(header.version, headerSector, fields) },
+    switch:
+      sector === undefined
+        ? { at: SWITCH_FROM, bytes: switched }
+        : { at: 0, bytes: withFields(sector.bytes, switched) },
     freed,
     // Room that only tables had is what the next edit needs. Ours: docs/decisions/0005.
     punch: freedDataBytes > 0 ? freed : [],
@@ -46,4 +54,10 @@ export function planOf(
       }),
     },
   };
+}
+
+function withFields(sector: Uint8Array, fields: Uint8Array): Uint8Array {
+  const bytes = sector.slice();
+  bytes.set(fields, SWITCH_FROM);
+  return bytes;
 }

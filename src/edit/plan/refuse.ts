@@ -23,7 +23,7 @@ import { HEADER_V2, HEADER_V3 } from '../../qcow2/spec.js';
  */
 export function refuseUnfit(image: OpenImage, { keepsData = false } = {}): void {
   refuseEdited(image);
-  const { header, unread = [], bitmaps } = image;
+  const { header, unread = [] } = image;
   if (unread.length > 0) throw unread[0]!.reason;
   const blank = image.snapshots.find(isBlankSnapshot);
   if (blank !== undefined) {
@@ -43,10 +43,7 @@ export function refuseUnfit(image: OpenImage, { keepsData = false } = {}): void 
     const where = { structure: 'snapshot table', at: HEADER_V2.snapshotTableAt.at };
     throw damaged({ ...where, message, hintCode: 'check-unopenable' });
   }
-  for (const bitmap of bitmaps) {
-    const fault = judgeBitmap(bitmap, image);
-    if (fault !== undefined) throw bitmapDamage(bitmap, fault);
-  }
+  refuseUnloadableBitmaps(image);
   const where = { structure: 'header', at: HEADER_V3.incompatible.at };
   if (header.externalDataFile && !keepsData) {
     throw new QsnapError(
@@ -71,6 +68,14 @@ export function refuseUnfit(image: OpenImage, { keepsData = false } = {}): void 
       'the image was not closed properly, so its refcounts may be wrong',
       { ...where, ...hinted('repair-mark') },
     );
+  }
+}
+
+/** @throws QsnapError IMAGE_DAMAGED for a bitmap that no QEMU loads. */
+export function refuseUnloadableBitmaps(image: Image): void {
+  for (const bitmap of image.bitmaps) {
+    const fault = judgeBitmap(bitmap, image);
+    if (fault !== undefined) throw bitmapDamage(bitmap, fault);
   }
 }
 

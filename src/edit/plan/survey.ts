@@ -10,7 +10,9 @@ import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { Pointers } from '../../refs/pointers.js';
 import { disksOf, walkL1Tables } from '../../refs/walk.js';
 import type { DescribedPlan } from '../tx/plan.js';
+import type { Ledger } from './ledger.js';
 import type { NextState } from './next-state.js';
+import type { OtherFirstSector } from './other-first-sector.js';
 import { editTallyOf, type EditTally } from './tally.js';
 
 /** The image's tables above the L2 level. L1 tables are host-order words. */
@@ -35,6 +37,8 @@ export interface EditRequest<Next extends NextState = NextState> extends Pick<
   /** Whose L1 tables `next` needs, besides the active one. */
   readonly l1sOf?: readonly Snapshot[];
   readonly next: (survey: Survey) => Next | Promise<Next>;
+  /** Places what only this edit knows of, and gives the first sector that leads to it. */
+  readonly placeMore?: (ledger: Ledger) => Promise<OtherFirstSector>;
 }
 
 /** An edit of which the old and the new state are known, and how pointers to L2 tables change between them. */
