@@ -22,7 +22,6 @@ export type { ActivePlace } from './edit/snapshot/unsaved.js';
 export { commitDisk } from './chain/commit-disk.js';
 export type { CommitTarget } from './chain/commit-disk.js';
 export { rebaseDisk } from './chain/rebase-disk.js';
-export { besideEdit } from './edit/write/beside-edit.js';
 export { planEmpty } from './edit/write/plan-empty.js';
 export { zeroSource } from './io/zero-source.js';
 export { followChain } from './audit/chain.js';
