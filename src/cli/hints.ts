@@ -12,6 +12,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'check-image': '`qsnap check` shows all that is wrong',
   'check-before-edit':
     'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',
+  'give-up-perhaps-lost':
+    '`qsnap rescue --plan IMAGE` shows what can be brought back; if nothing is missing, or it may go, `qsnap repair IMAGE ' +
+    'perhaps-lost` frees it',
   'check-unopenable': 'QEMU opens no such image either; `qsnap check` says what mends it',
   'repair-mark': '`qsnap repair` mends it and takes the mark away',
   'allow-shrink': '--shrink allows it',
