@@ -24,9 +24,10 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'resize-by-qemu-or-remove-bitmaps':
     'use `qemu-img resize`, or remove them: `qemu-img bitmap --remove IMAGE NAME`',
   'convert-to-qcow2': 'qemu-img convert -O qcow2 makes a qcow2 image of it',
-  'rescue-if-damaged': 'if this is damage, `qsnap rescue --plan` shows what can be brought back',
+  'rescue-if-damaged':
+    'if this is damage, `qsnap rescue --plan IMAGE` shows what can be brought back',
   'rescue-by-cluster-size': 'if it was an image, --cluster-size SIZE looks for tables of that size',
-  'list-rescued': '`qsnap rescue --plan` shows what was found',
+  'list-rescued': '`qsnap rescue --plan IMAGE` shows what was found',
   'take-guesses': 'what was found is a guess: name it with --take, or take everything with --all',
   'rescue-without-header': '`qsnap rescue IMAGE -o NEW` makes a new image of what is left',
   'recover-disk-alone': '--output writes what its disk has',
@@ -69,7 +70,8 @@ export function hintOf({ details }: QsnapError): string | undefined {
   if (hintCode === 'resume-group' && unfinished !== undefined) {
     return `\`${resumeCommand(unfinished)}\` brings all images to the edit`;
   }
-  if (hintCode === 'rescue-without-header' && file !== undefined) {
+  const namesImage = hintCode === 'rescue-without-header' || hintCode === 'rescue-if-damaged';
+  if (namesImage && file !== undefined) {
     return HINTS[hintCode].replace('IMAGE', () => printableText(file));
   }
   return hintCode === undefined ? details.hint : HINTS[hintCode];
