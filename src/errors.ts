@@ -113,6 +113,7 @@ export type HintCode =
   | 'make-version-3'
   | 'check-image'
   | 'check-before-edit'
+  | 'give-up-perhaps-lost'
   | 'check-unopenable'
   | 'repair-mark'
   | 'allow-shrink'

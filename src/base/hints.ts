@@ -11,6 +11,8 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'check-image': 'a check shows all that is wrong',
   'check-before-edit':
     'an edit could overwrite data that counts as free; a check shows all that is wrong',
+  'give-up-perhaps-lost':
+    'a rescue shows what can be brought back; if nothing is missing, or it may go, a repair of class perhaps-lost frees it',
   'check-unopenable': 'QEMU opens no such image either; a check says what mends it',
   'repair-mark': 'a repair mends it and takes the mark away',
   'allow-shrink': 'allow it if that is meant',

@@ -12,6 +12,9 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'check-image': '`qsnap check` shows all that is wrong',
   'check-before-edit':
     'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',
+  'give-up-perhaps-lost':
+    '`qsnap rescue --plan IMAGE` shows what can be brought back; if nothing is missing, or it may go, `qsnap repair IMAGE ' +
+    'perhaps-lost` frees it',
   'check-unopenable': 'QEMU opens no such image either; `qsnap check` says what mends it',
   'repair-mark': '`qsnap repair` mends it and takes the mark away',
   'allow-shrink': '--shrink allows it',
@@ -21,9 +24,10 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'resize-by-qemu-or-remove-bitmaps':
     'use `qemu-img resize`, or remove them: `qemu-img bitmap --remove IMAGE NAME`',
   'convert-to-qcow2': 'qemu-img convert -O qcow2 makes a qcow2 image of it',
-  'rescue-if-damaged': 'if this is damage, `qsnap rescue --plan` shows what can be brought back',
+  'rescue-if-damaged':
+    'if this is damage, `qsnap rescue --plan IMAGE` shows what can be brought back',
   'rescue-by-cluster-size': 'if it was an image, --cluster-size SIZE looks for tables of that size',
-  'list-rescued': '`qsnap rescue --plan` shows what was found',
+  'list-rescued': '`qsnap rescue --plan IMAGE` shows what was found',
   'take-guesses': 'what was found is a guess: name it with --take, or take everything with --all',
   'rescue-without-header': '`qsnap rescue IMAGE -o NEW` makes a new image of what is left',
   'recover-disk-alone': '--output writes what its disk has',
@@ -66,7 +70,8 @@ export function hintOf({ details }: QsnapError): string | undefined {
   if (hintCode === 'resume-group' && unfinished !== undefined) {
     return `\`${resumeCommand(unfinished)}\` brings all images to the edit`;
   }
-  if (hintCode === 'rescue-without-header' && file !== undefined) {
+  const namesImage = hintCode === 'rescue-without-header' || hintCode === 'rescue-if-damaged';
+  if (namesImage && file !== undefined) {
     return HINTS[hintCode].replace('IMAGE', () => printableText(file));
   }
   return hintCode === undefined ? details.hint : HINTS[hintCode];

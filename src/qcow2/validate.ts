@@ -35,11 +35,19 @@ export function checkIdentity(raw: RawHeader, magic: number, fileSizeBytes: numb
       actual: found,
     });
   }
+  if (fileSizeBytes < 4) {
+    const found = fileSizeBytes === 0 ? 'the file is empty' : `the file has ${fileSizeBytes} bytes`;
+    fail('NOT_QCOW2', `not a qcow2 image: ${found}, and a header has 72 at least`, {
+      at: 0,
+      expected: 'a header of at least 72 bytes',
+      actual: `a file of ${fileSizeBytes} bytes`,
+    });
+  }
   if (raw.magic !== magic) {
     fail('NOT_QCOW2', `not a qcow2 image: it does not start with the magic bytes "QFI\\xfb"`, {
       at: HEADER_V2.magic.at,
       expected: hex(magic),
-      actual: fileSizeBytes < 4 ? `a file of ${fileSizeBytes} bytes` : hex(raw.magic),
+      actual: hex(raw.magic),
     });
   }
   const at = HEADER_V2.version.at;

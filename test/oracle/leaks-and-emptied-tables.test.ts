@@ -60,3 +60,40 @@ describeWithQemu('an edit that empties a table', () => {
     });
   }
 });
+
+/** QEMU lowers no refcounts of the VM state that it cuts off with the end of a disk. */
+describeWithQemu('a disk that QEMU made smaller, with VM state behind it', () => {
+  const SHAPES = ['cluster_size=4k', 'cluster_size=64k', 'extended_l2=on,cluster_size=16k'];
+
+  async function shrunk(shape: string, isShared: boolean): Promise<string> {
+    const image = `${temporaryDirectory()}/disk.qcow2`;
+    await qemuImg(['create', '-q', '-f', 'qcow2', '-o', shape, image, '2G']);
+    await qemuIo(image, ['write -P 1 0 1M', 'write -b -P 7 0 4800k']);
+    if (isShared) await qemuImg(['snapshot', '-c', 'one', image]);
+    await qemuImg(['resize', '-q', '--shrink', image, '8M']);
+    expect((await check(image)).code).toBe(3);
+    return image;
+  }
+
+  test.each(SHAPES)('%s: that a snapshot shares is a leak', async (shape) => {
+    const image = await shrunk(shape, true);
+    expect((await qsnap(['check', image])).code).toBe(3);
+    expect(await qsnap(['rename', image, 'one', 'two'])).toMatchObject({ code: 0 });
+    expect(await qsnap(['repair', image, 'leaks'])).toMatchObject({ code: 0 });
+    await expectClean(image);
+  });
+
+  test('that nothing else has looks as a loss: the refusal names the repair', async () => {
+    const image = await shrunk('cluster_size=4k', false);
+    const { code, stdout } = await qsnap(['check', image]);
+    expect(code).toBe(2);
+    expect(stdout).toContain('TABLE_EMPTIED: QEMU leaves the same, and loses nothing');
+    expect(stdout).toContain('`qsnap repair IMAGE perhaps-lost` gives up all');
+    const edit = await qsnap(['create', image, 'one']);
+    expect(edit.code).toBe(1);
+    expect(edit.stderr).toContain('`qsnap repair IMAGE perhaps-lost` frees it');
+    expect(await qsnap(['repair', image, 'perhaps-lost'])).toMatchObject({ code: 0 });
+    expect(await qsnap(['create', image, 'one'])).toMatchObject({ code: 0 });
+    await expectClean(image);
+  });
+});

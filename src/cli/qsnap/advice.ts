@@ -4,6 +4,7 @@ import type { Finding } from '../../index.js';
 export const PHRASES: readonly (readonly [ofEngine: string, here: string])[] = [
   ['a rescue makes a copy', '`qsnap rescue --disk-size` makes a copy'],
   ['a rescue', '`qsnap rescue`'],
+  ['a repair of class perhaps-lost', '`qsnap repair IMAGE perhaps-lost`'],
   ['a repair that drops bitmaps', 'a repair with --drop-bitmaps'],
   ['a repair that drops unread snapshots', 'a repair with --drop-unread-snapshots'],
   ['a repair that empties the active L1', 'a repair with --empty-l1 active'],

@@ -34,8 +34,9 @@ export async function refuseLosses(edit: SurveyedEdit & Audited): Promise<void> 
   const report = await checkLate(image.source, { owners: false });
   const loss = report.findings.find(isLoss);
   if (loss === undefined && !losesMore(report)) return;
-  const { structure, at, message } = loss ?? report.findings[0]!;
-  throw damaged({ structure, at, message });
+  const { structure, at, message, remedy } = loss ?? report.findings[0]!;
+  const isPerhaps = remedy === 'perhaps-lost';
+  throw damaged({ structure, at, message, ...(isPerhaps && { hintCode: 'give-up-perhaps-lost' }) });
 }
 
 /** Whether a finding says that something is lost, or may be. */

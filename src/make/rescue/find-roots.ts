@@ -1,3 +1,4 @@
+import { sameBytes } from '../../base/text.js';
 import { visitL1Tables } from '../../refs/l1-tables.js';
 import { oneBitNeighbours } from '../../image/one-bit.js';
 import { LIMITS } from '../../qcow2/limits.js';
@@ -5,6 +6,7 @@ import { SNAPSHOT_EXTRA_BYTES_V3 } from '../../qcow2/spec.js';
 import type { L1Ref } from '../../qcow2/header.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
+import type { Candidate } from '../../read/scan/candidate.js';
 import type { L1Candidate } from '../../read/scan/find-l1s.js';
 import { isCutOff, isInUse, isPlace, type Evidence } from './evidence.js';
 import { isSizePossible, L1_ENTRIES_MAX, L1Room } from './l1-room.js';
@@ -21,6 +23,8 @@ import type { FoundSnapshots } from './snapshot-tables.js';
 
 /** Of L1 tables that nobody names no more are looked at. */
 const UNNAMED_MAX = 1000;
+
+const NONE: ReadonlySet<number> = new Set();
 
 const NO_WORDS = new Uint32Array(0);
 
@@ -215,6 +219,40 @@ async function findUnnamed(
 function rank({ at, pointers, copied }: L1Candidate, evidence: Evidence): number {
   const use = { true: 2, undefined: 1, false: 0 }[`${isInUse(at, evidence)}`];
   return use * 2 ** 44 + copied * 2 ** 22 + pointers;
+}
+
+/** A disk that somebody asked for by what a scan found. */
+export type AskedDisk = Pick<Candidate, 'snapshot'> & { readonly l1: L1Ref };
+
+/**
+ * The disks with the one that was asked for among them. The search for disks may have taken its L1 table for none, or for
+ * another's: most of it leads to no tables, or its entry lies where a rescue does not look. Who asks for it has looked.
+ */
+export async function withAskedDisk(
+  roots: readonly Root[],
+  asked: AskedDisk,
+  evidence: Evidence,
+): Promise<readonly Root[]> {
+  const { snapshot, l1 } = asked;
+  const there = roots.find((root) => root.l1At === l1.at);
+  if (there !== undefined && (snapshot === undefined || isDiskOf(there, snapshot))) return roots;
+  // What the image itself names is not what was deleted.
+  if (there?.origin === 'named' || there?.origin === 'one-bit') return roots;
+  const reader = new L1Reader(evidence, NONE, NONE);
+  const facts =
+    snapshot === undefined
+      ? { kind: 'lost' as const, snapshot, diskSizeBytes: evidence.head.diskSizeBytes ?? 0 }
+      : factsOf(snapshot, evidence);
+  const origin = snapshot === undefined ? 'unnamed' : 'old-table';
+  const root = await reader.read({ facts, ref: l1, origin });
+  if (root === undefined) return roots;
+  return [...roots.filter((one) => one !== there), { ...root, sureness: 'guess' }];
+}
+
+/** Whether a root was made of the same entry of a snapshot table, or of a copy of it. */
+function isDiskOf({ snapshot: of }: Root, snapshot: Snapshot): boolean {
+  if (of?.l1.entries !== snapshot.l1.entries) return false;
+  return sameBytes(of.idBytes, snapshot.idBytes) && sameBytes(of.nameBytes, snapshot.nameBytes);
 }
 
 /** Reads L1 tables as long as there is room for them. */

@@ -5,7 +5,7 @@ import type { Candidate } from '../../read/scan/candidate.js';
 import type { RecoveredRange } from '../../read/scan/recovered-ranges.js';
 import { chooseRescued } from './choose.js';
 import type { RescueOptions } from './gather.js';
-import { planRescue } from './plan-rescue.js';
+import { planRescueOf } from './plan-rescue.js';
 import type { RescuedDisk, RescuePlan } from './rescue-plan.js';
 import { lostEntry } from './root.js';
 
@@ -31,7 +31,8 @@ export interface RecoveryPlan {
  *
  * @param candidate of a scan of the same source.
  * @param reused ranges of its disk that hold something else now, and of the tables that name them.
- * @throws QsnapError CANDIDATE_INVALID where a rescue makes no disk of it; and what `planRescue` throws.
+ * @throws QsnapError CANDIDATE_INVALID for a candidate that is no disk, whose L1 table lies where none can, or where the
+ *   header's cluster size is wrong; and what `planRescue` throws.
  */
 export async function planRecovery(
   source: BlockSource,
@@ -39,8 +40,10 @@ export async function planRecovery(
   reused: readonly RecoveredRange[],
   options: RescueOptions = {},
 ): Promise<RecoveryPlan> {
-  const plan = await planRescue(source, options);
-  const found = plan.disks.find(({ root }) => root.l1At === candidate.l1?.at);
+  const { l1, snapshot } = candidate;
+  const asked = l1 === undefined ? undefined : { l1, snapshot };
+  const plan = await planRescueOf(source, options, asked);
+  const found = plan.disks.find(({ root }) => root.l1At === l1?.at);
   if (found === undefined) {
     throw new QsnapError(
       'CANDIDATE_INVALID',
@@ -83,6 +86,7 @@ function withoutReused(
   const recovered = {
     ...found,
     root: { ...found.root, tables },
+    tablesFound: found.tablesFound - tablesLost,
     tablesLost: found.tablesLost + tablesLost,
     lostBytes: Math.max(found.lostBytes, lostBytes),
     lostVmStateBytes: found.lostVmStateBytes,

@@ -9,7 +9,7 @@ import { clusterSizesInDoubt } from './cluster-size.js';
 import { refuseUnnamedDataFile } from './data-file.js';
 import { withBelievedRefcounts } from './believed-refcounts.js';
 import { holdsTable, isZeroAt, l1ClusterCount, type Evidence } from './evidence.js';
-import { findRoots } from './find-roots.js';
+import { findRoots, withAskedDisk, type AskedDisk } from './find-roots.js';
 import { mendPointers, type PointerFindings } from './mend-pointers.js';
 import { addMetadata } from './orphans.js';
 import type { RescueHead } from './head.js';
@@ -40,14 +40,29 @@ export async function planRescue(
   source: BlockSource,
   options: RescueOptions = {},
 ): Promise<RescuePlan> {
-  if (options.clusterBytes !== undefined) return planWith(source, options);
+  return planRescueOf(source, options);
+}
+
+/**
+ * The same, and of disks that are only a guess the one that was asked for is among them in any case.
+ *
+ * @throws QsnapError as `planRescue` does.
+ */
+export async function planRescueOf(
+  source: BlockSource,
+  options: RescueOptions,
+  asked?: AskedDisk,
+): Promise<RescuePlan> {
+  if (options.clusterBytes !== undefined) return planWith(source, options, asked);
   const sizes = await clusterSizesInDoubt(source, await source.sizeBytes(), options);
   let best: RescuePlan | undefined;
   for (const clusterBytes of sizes?.tried ?? []) {
-    const plan = await planIfAny(source, { ...options, clusterBytes });
+    // The scan that found it believed the header.
+    const wanted = clusterBytes === sizes?.storedBytes ? asked : undefined;
+    const plan = await planIfAny(source, { ...options, clusterBytes }, wanted);
     if (plan !== undefined && (best === undefined || bringsBackMore(plan, best))) best = plan;
   }
-  if (best === undefined) return planWith(source, options);
+  if (best === undefined) return planWith(source, options, asked);
   const isStored = best.evidence.format.geometry.clusterBytes === sizes?.storedBytes;
   return { ...best, clusterSizeDoubt: isStored ? 'open' : 'mended' };
 }
@@ -56,9 +71,10 @@ export async function planRescue(
 async function planIfAny(
   source: BlockSource,
   options: RescueOptions,
+  asked: AskedDisk | undefined,
 ): Promise<RescuePlan | undefined> {
   try {
-    return await planWith(source, options);
+    return await planWith(source, options, asked);
   } catch (error) {
     if (isQsnapError(error) && NOT_THIS_SIZE.includes(error.code)) return undefined;
     throw error;
@@ -80,7 +96,11 @@ function bytesBack({ disks }: RescuePlan): number {
 }
 
 /** What is found with the cluster size of the options, or of the header. */
-async function planWith(source: BlockSource, options: RescueOptions): Promise<RescuePlan> {
+async function planWith(
+  source: BlockSource,
+  options: RescueOptions,
+  asked: AskedDisk | undefined,
+): Promise<RescuePlan> {
   const gathered = await gatherEvidence(source, options);
   const snapshots = await findSnapshots(gathered);
   const stored: Evidence = {
@@ -101,7 +121,9 @@ async function planWith(source: BlockSource, options: RescueOptions): Promise<Re
   const named = await findRoots(stored, snapshots, candidates);
   const evidence = await withBelievedRefcounts(stored, named);
   const found = evidence === stored ? named : await findRoots(evidence, snapshots, candidates);
-  const roots = await withSizes(await decideDisks(found, evidence), evidence);
+  const decided = await decideDisks(found, evidence);
+  const disks = asked === undefined ? decided : await withAskedDisk(decided, asked, evidence);
+  const roots = await withSizes(disks, evidence);
   if (roots.length === 0) throw nothingFound(source);
   const metadata = new ClusterSet(format.fileClusters + 1);
   const believed = roots.filter(({ sureness }) => sureness !== 'guess');

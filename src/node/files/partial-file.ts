@@ -8,7 +8,7 @@ import { closeQuietly, openCalls, type FileCalls } from './file-calls.js';
 import { FileDevice } from './file-device.js';
 import { identityAtOnce, identityOf, identityOfName, removeOwnName } from './identity.js';
 import { lockForEdit } from './lock.js';
-import { openFailed, systemCodeOf } from './system-error.js';
+import { makeFailed, openFailed, systemCodeOf } from './system-error.js';
 
 /** A file that is not complete. */
 export interface PartialFile {
@@ -62,7 +62,9 @@ export async function removeLeftover(partial: string): Promise<boolean> {
 export async function createPartial(partial: string, mode: number): Promise<PartialFile> {
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
   const calls = await openCalls(partial, flags, mode & 0o666).catch((error: unknown) => {
-    throw openFailed(partial, error);
+    throw systemCodeOf(error) === 'EEXIST'
+      ? openFailed(partial, error)
+      : makeFailed(partial, error);
   });
   let identity: string | undefined;
   try {

@@ -1,4 +1,5 @@
 /** The system's errors as qsnap's: one plain sentence, the system's own error as cause. */
+import path from 'node:path';
 import { printableText } from '../../base/text.js';
 import { QsnapError, isQsnapError } from '../../errors.js';
 
@@ -41,6 +42,17 @@ export function openFailed(path: string, error: unknown): QsnapError {
     details,
     error,
   );
+}
+
+/** No file can be made in a folder: of its name, which may be a temporary one, nobody has to know. */
+export function makeFailed(file: string, error: unknown): QsnapError {
+  const folder = path.dirname(file);
+  const code = systemCodeOf(error);
+  const reason =
+    code === 'ENOENT' ? 'there is no such folder' : (OPEN_REASONS[code ?? ''] ?? reasonOf(error));
+  const details = { file: folder, ...(code === undefined ? {} : { systemCode: code }) };
+  const message = `Can't make a file in ${printableText(folder)}: ${reason}`;
+  return new QsnapError('OPEN_FAILED', message, details, error);
 }
 
 /** `doing` completes "Can't …", such as "read 512 bytes of a.qcow2 at byte 0". */

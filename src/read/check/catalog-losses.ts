@@ -6,6 +6,9 @@ const KEPT = 'a repair leaves all that nothing refers to as it is, unless it is 
 const notThere = ({ at, facts }: Told): string =>
   `the file ends at ${hex(at)}, and ${counted(Number(facts['bytes']), 'byte')} that it should have ` +
   `are not there: of ${String(facts['what'])}`;
+const SHRUNK =
+  'QEMU leaves the same, and loses nothing, where it makes a disk smaller that has VM state behind it';
+const GIVEN_UP = 'a repair of class perhaps-lost gives up all that nothing refers to, and frees it';
 const RESCUE = 'a rescue shows what can be brought back';
 
 /**
@@ -70,23 +73,23 @@ export const LOSS_FINDINGS = {
     beyondQemu: true,
     losesData: true,
     hidesOwners: 'inferred',
-    remedy: 'manual',
+    remedy: 'perhaps-lost',
     message: (told) =>
       `${theStructure(told)} at ${hex(told.at)} has ${String(told.facts['what'])}, while ` +
       `${counted(Number(told.found), 'cluster')} in use may have been named there`,
     consequence: 'the guest reads zeros where its data may have been',
-    advice: `${KEPT}; ${RESCUE}`,
+    advice: `${SHRUNK}; ${RESCUE}; ${GIVEN_UP}`,
   },
   TABLE_UNREFERENCED: {
     severity: 'corruption',
     beyondQemu: true,
     losesData: true,
     hidesOwners: 'inferred',
-    remedy: 'manual',
+    remedy: 'perhaps-lost',
     message: (told) =>
       `${cluster(told)}, which nothing refers to, looks like ${String(told.facts['what'])}`,
     consequence: 'what referred to it is lost, and with it all that it leads to',
-    advice: `${KEPT}; ${RESCUE}`,
+    advice: `${RESCUE}; ${GIVEN_UP}`,
   },
   REFCOUNTS_CONTRADICT: {
     severity: 'corruption',

@@ -9,6 +9,7 @@ import type { FindingCollector } from './collector.js';
 import type { References } from './count-references.js';
 import { EmptiedSectors, SECTOR_WORDS } from './emptied-sectors.js';
 import type { Excess } from './excess.js';
+import { OvercountedPlaces, type InUse } from './overcounted-places.js';
 import type { Structure } from './finding-parts.js';
 
 /**
@@ -25,22 +26,39 @@ export async function findEmptiedTables(
   const { tally, scan } = references;
   const { offsets, active } = tally;
   const { clusterBytes } = image.geometry;
-  const found = excess.unreferencedClusters + excess.overcountedClusters;
+  const { unreferencedClusters, overcountedClusters } = excess;
+  const found = unreferencedClusters + overcountedClusters;
   const sectors = new EmptiedSectors(scan, excess);
+  const places = new OvercountedPlaces(scan, excess);
   const told = new Set<number>();
+  const undecided = new Set<number>();
+  const judge = (words: Uint32Array, inUse: InUse): string | undefined =>
+    emptiedIn(words, scan.stride, scan.clusterBits, excess, inUse);
+  const tell = (at: number, isActive: boolean, what: string): void => {
+    told.add(at);
+    const structure: Structure = isActive ? 'active-l2' : 'inactive-l2';
+    collector.add('TABLE_EMPTIED', { structure, at, found, facts: { what } });
+  };
   await walkTables(image.source, offsets, clusterBytes, (index, words) => {
     const at = offsets[index]!;
     // What lies off a cluster's start or past the end has a finding of its own.
     if (at === 0 || at % clusterBytes !== 0 || at >= image.fileSizeBytes) return;
-    const what = emptiedIn(words, scan.stride, scan.clusterBits, excess);
-    if (what === undefined) {
-      sectors.add(at, words);
-      return;
-    }
-    told.add(at);
-    const structure: Structure = active[index] === 0 ? 'inactive-l2' : 'active-l2';
-    collector.add('TABLE_EMPTIED', { structure, at, found, facts: { what } });
+    places.add(at, words);
+    const what = judge(words, () => unreferencedClusters);
+    if (what !== undefined) tell(at, active[index] !== 0, what);
+    else if (judge(words, () => found) !== undefined) undecided.add(at);
+    else sectors.add(at, words);
   });
+  if (undecided.size > 0) {
+    const inUseOf = await places.inUseOf(image, undecided);
+    const left = Float64Array.from(undecided).sort();
+    await walkTables(image.source, left, clusterBytes, (index, words) => {
+      const at = left[index]!;
+      const what = judge(words, inUseOf(at));
+      if (what === undefined) sectors.add(at, words);
+      else tell(at, active[offsets.indexOf(at)] !== 0, what);
+    });
+  }
   await sectors.find(image, references, told, collector);
   await findEmptiedL1s(image, references, excess, collector);
 }
@@ -49,16 +67,18 @@ export async function findEmptiedTables(
  * Names the empty part of an L2 table that may have had entries, in words that complete "has …".
  *
  * @param words in host order.
+ * @param inUse how many unexplained clusters a part of it may have named.
  */
-export function emptiedIn(
+function emptiedIn(
   words: Uint32Array,
   stride: number,
   clusterBits: number,
   excess: Excess,
+  inUse: InUse,
 ): string | undefined {
   let first = 0;
   while (first < words.length && isEmpty(words, first, stride)) first += stride;
-  if (first >= words.length) return 'no entry';
+  if (first >= words.length) return inUse(0, words.length) > 0 ? 'no entry' : undefined;
   for (let from = 0; from < words.length;) {
     if (!isEmpty(words, from, stride)) {
       from += stride;
@@ -67,7 +87,7 @@ export function emptiedIn(
     let to = from;
     while (to < words.length && isEmpty(words, to, stride)) to += stride;
     const entries = (to - from) / stride;
-    if (isHole(words, from, to, stride, clusterBits, excess)) {
+    if (isHole(words, from, to, stride, clusterBits, excess, inUse)) {
       return `${counted(entries, 'empty entry', 'empty entries')} in a row`;
     }
     from = to;
@@ -79,7 +99,7 @@ export function emptiedIn(
  * Whether a row of empty entries once had entries. A cluster is "unexplained" here if its refcount is higher than
  * its references. Any one of three signs is enough:
  *
- * - the row is whole sectors, and the image has at least as many unexplained clusters;
+ * - the row is whole sectors, and may have named at least as many unexplained clusters;
  * - the entries before and after the row name clusters with a gap of the same length, all of it unexplained;
  * - the row has a whole sector, and beside the cluster of a neighbouring entry lie clusters of unreferenced data,
  *   at least a sector's worth: as many as make whole sectors, or the row begins or ends at a sector there.
@@ -91,11 +111,11 @@ function isHole(
   stride: number,
   clusterBits: number,
   excess: Excess,
+  inUse: InUse,
 ): boolean {
   const entries = (to - from) / stride;
   const isOfSectors = from % SECTOR_WORDS === 0 && to % SECTOR_WORDS === 0;
-  const inUse = excess.unreferencedClusters + excess.overcountedClusters;
-  if (isOfSectors && inUse >= entries) return true;
+  if (isOfSectors && inUse(from, to) >= entries) return true;
   const before = from === 0 ? undefined : clusterAt(words, from - stride, clusterBits);
   const after = to === words.length ? undefined : clusterAt(words, to, clusterBits);
   if (before !== undefined && after !== undefined && after - before === entries + 1) {
@@ -160,6 +180,9 @@ async function findEmptiedL1s(
     });
   }
   const inUse = excess.unreferencedClusters + excess.overcountedClusters;
+  // The tables that an emptied L1 table named are unexplained themselves.
+  const mayBeEmptied = excess.unreferencedClusters + overcounted.size > 0;
+  if (!mayBeEmptied) return;
   await visitL1Tables(image.source, refs, (position, words) => {
     if (words.length === 0) return;
     const isWhole = isZero(bytesOf(words));

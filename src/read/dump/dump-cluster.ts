@@ -1,3 +1,5 @@
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
+import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import { isQsnapError } from '../../errors.js';
 import { openForReading } from '../../image/open-for-reading.js';
 import { hex } from '../../base/words.js';
@@ -69,7 +71,12 @@ async function ownerFields(
     return [
       { ...of, ...(await refcountField(found!, source, geometry!)) },
       ...owners.map((owner): DumpedField => {
-        const place = { at: owner.at, length: 8, bytes: none, text: ownerText(owner) };
+        const place = {
+          at: owner.at,
+          length: 8,
+          bytes: none,
+          text: ownerText(owner, opened.snapshots),
+        };
         return { ...of, name: owner.kind, ...place };
       }),
       ...(ownersLeftOut === 0
@@ -93,7 +100,8 @@ async function refcountField(
   const length = refcountAt === 0 ? 0 : Math.ceil(refcountBits / 8);
   const bytes = new Uint8Array(refcount === undefined ? 0 : length);
   if (bytes.length > 0) await source.readBatch([{ at: refcountAt, into: bytes }]);
-  const stored = refcount === undefined ? 'past the end of the file' : String(refcount);
+  const inNoBlock = refcountAt === 0 ? ' (it has no refcount block)' : '';
+  const stored = refcount === undefined ? 'past the end of the file' : `${refcount}${inNoBlock}`;
   return {
     ...{ name: 'refcount', at: refcountAt, length, bytes },
     ...(refcount !== undefined && { value: refcount }),
@@ -102,8 +110,9 @@ async function refcountField(
   };
 }
 
-function ownerText({ snapshot, guestOffset }: Owner): string {
-  const disk = snapshot === undefined ? 'active disk' : `snapshot ${snapshot}`;
+function ownerText({ snapshot, guestOffset }: Owner, snapshots: readonly Snapshot[]): string {
+  const named = snapshot === undefined ? undefined : snapshots[snapshot];
+  const disk = named === undefined ? 'active disk' : `snapshot ${describeSnapshot(named)}`;
   if (guestOffset !== undefined) return `guest ${hex(guestOffset)} of ${disk}`;
   return snapshot === undefined ? 'of the image' : `of ${disk}`;
 }

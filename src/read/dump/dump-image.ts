@@ -1,3 +1,4 @@
+import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import { EXTENSION_TYPE } from '../../qcow2/spec.js';
 import { decodeFeatureNames } from '../../qcow2/features.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
@@ -120,10 +121,10 @@ function chosenDisks(
   const active = { name: 'active disk', l1At: raw.l1At, l1Entries: raw.l1Entries };
   const others = snapshots
     .filter(({ index }) => disk === 'all' || disk === index)
-    .map(({ index, l1 }) => ({
-      name: `snapshot ${index}`,
-      l1At: BigInt(l1.at),
-      l1Entries: l1.entries,
+    .map((snapshot) => ({
+      name: `snapshot ${describeSnapshot(snapshot)}`,
+      l1At: BigInt(snapshot.l1.at),
+      l1Entries: snapshot.l1.entries,
     }));
   return typeof disk === 'number' ? others : disk === 'active' ? [active] : [active, ...others];
 }

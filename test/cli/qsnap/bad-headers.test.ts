@@ -32,7 +32,7 @@ test.each(DAMAGES)('%s: a refusal leads to a rescue, which gets through', async 
     const { code, stderr } = await qsnap(argv);
     // What is no image can't be checked, as qemu-img puts it.
     expect(code).toBe(argv[0] === 'check' && at === 0 ? 63 : 1);
-    expect(stderr).toMatch(/\nhint: .*`qsnap rescue --plan` shows what can be brought back\n/);
+    expect(stderr).toMatch(/\nhint: .*`qsnap rescue --plan \S+` shows what can be brought back\n/);
   }
   expect(readFileSync(image).equals(bytes)).toBe(true);
   const { stdout } = await qsnap(['rescue', '--plan', image]);

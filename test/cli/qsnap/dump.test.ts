@@ -77,7 +77,8 @@ test('what can not be right is marked, and makes the exit code 1', async () => {
 test('the tables of one snapshot', async () => {
   const image = imageOf('five-snapshots');
   const { stdout } = await qsnap(['dump', image, 'l1', 'l2', '-s', 'id:2']);
-  expect(stdout).toMatch(/^L1 table of snapshot 1$/m);
+  // By its id, as everywhere.
+  expect(stdout).toMatch(/^L1 table of snapshot 2 "[^"]+"$/m);
   expect(stdout).not.toMatch(/active disk/);
   const none = await qsnap(['dump', image, 'l1', '-s', 'id:99']);
   expect(none).toMatchObject({ code: 1, stdout: '' });
@@ -219,4 +220,9 @@ test('a cluster behind the end of the file, and one of an image without a header
     expect(refused.code, argv.join(' ')).toBe(1);
     expect(refused.stdout).toBe('');
   }
+});
+
+test('what is stored nowhere has no place in the file', async () => {
+  const { stdout } = await qsnap(['dump', imageOf('five-snapshots'), 'cluster', '999999']);
+  expect(stdout).toMatch(/^ {2}- +- +refcount +0 \(it has no refcount block\), for 0 references$/m);
 });

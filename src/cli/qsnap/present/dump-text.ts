@@ -38,7 +38,10 @@ export class DumpText {
       '$& ',
     );
     const more = length > (isData ? bytes.length : BYTES_SHOWN) && bytes.length > 0 ? ' …' : '';
-    const cells = [hexText(at), String(length), name, shown + more];
+    // What is stored nowhere has no place: the first bytes of a file are the header's.
+    const isNowhere = at === 0 && length === 0;
+    const place = isNowhere ? ['-', '-'] : [hexText(at), String(length)];
+    const cells = [...place, name, shown + more];
     const widths = isData ? DATA_WIDTHS : WIDTHS;
     const row = cells.map((cell, i) => `${cell.padEnd(widths[i]! - 1)} `).join('');
     const wrong =

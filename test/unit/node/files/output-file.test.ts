@@ -46,6 +46,14 @@ test('the file gets its name when it is complete, and not before', async () => {
   expect(existsSync(partial)).toBe(false);
 });
 
+test('of a folder that is not there its name is told, and none of ours', async () => {
+  const folder = join(temporaryDirectory(), 'nosuch');
+  await expect(createOutputFile(join(folder, 'e.json'))).rejects.toMatchObject({
+    code: 'OPEN_FAILED',
+    message: `Can't make a file in ${folder}: there is no such folder`,
+  });
+});
+
 test('what is discarded leaves nothing', async () => {
   const { directory, file } = place();
   const output = await createOutputFile(file);
