@@ -21,7 +21,7 @@ import { placeBitmaps } from './place-bitmaps.js';
  * `planFeatureNames` puts them back afterwards. `editBitmaps` does both.
  *
  * ```ts
- * const plan = await planBitmaps(image, [
+ * const plan = await planBitmaps(await openImage(device), [
  *   { kind: 'add', name: 'since-friday' },
  *   { kind: 'merge', name: 'since-friday', from: 'since-monday' },
  * ]);

@@ -28,7 +28,7 @@ export interface NewBacking {
  * nothing depends on, until the switch is done.
  *
  * ```ts
- * const plan = await planBacking(image, { name: 'base.qcow2', format: 'qcow2' });
+ * const plan = await planBacking(await openImage(device), { name: 'base.qcow2', format: 'qcow2' });
  * await executePlan(plan);
  * ```
  *
@@ -54,6 +54,13 @@ export async function planBacking<Source extends BlockSource>(
 
 /**
  * Plans to put a feature name table back that `planBacking` had left out, and to clear what was left behind the header.
+ *
+ * ```ts
+ * const plan = await planBacking(await openImage(device), { name: 'base.qcow2', format: 'qcow2' });
+ * await executePlan(plan);
+ * const completion = await planFeatureNames(await openImage(device), plan.leftOut);
+ * if (completion !== undefined) await executePlan(completion);
+ * ```
  *
  * @returns undefined where there is nothing to do.
  * @throws QsnapError as `planBacking`.

@@ -39,7 +39,7 @@ export interface DiskWrite {
  *
  * ```ts
  * const changes = [{ at: 0, length: 65_536, kind: 'data' as const }];
- * const plan = await planWrite(image, { changes, content: newBytes });
+ * const plan = await planWrite(await openImage(device), { changes, content: newBytes });
  * await executePlan(plan);
  * ```
  *
