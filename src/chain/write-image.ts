@@ -35,6 +35,8 @@ export interface WriteOptions {
   /** Told of guest bytes up to which all is written. */
   readonly onProgress?: ((doneTo: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Clusters that one switch changes at most (default 131,072): what is known of each lies in memory. */
+  readonly clustersAtOnce?: number | undefined;
 }
 
 /** What was written. */
@@ -46,7 +48,6 @@ export interface WriteReport {
   readonly switches: number;
 }
 
-/** Clusters that one switch changes at most: what is known of each lies in memory. */
 const CLUSTERS_MAX = 131_072;
 /** Where the medium has no room for so many, fewer are tried, down to this. */
 const CLUSTERS_MIN = 64;
@@ -63,9 +64,9 @@ export async function writeImage(
   writing: Writing,
   options: WriteOptions,
 ): Promise<WriteReport> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, clustersAtOnce = CLUSTERS_MAX } = options;
   const report = { dataBytes: 0, zeroBytes: 0, switches: 0 };
-  let most = CLUSTERS_MAX;
+  let most = clustersAtOnce;
   for (let from = 0; ;) {
     throwIfAborted(signal, 'the writing');
     try {
