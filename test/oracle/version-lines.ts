@@ -35,13 +35,17 @@ export function makeVersionFiles(folder: string): void {
 const of = (line: string): string[] => line.split(' ').filter((word) => word !== '');
 
 const USAGE = [
+  'amend',
+  'bitmap',
   'check',
+  'commit',
   'compare',
   'convert',
   'create',
   'info',
   'map',
   'measure',
+  'rebase',
   'resize',
   'snapshot',
 ].flatMap((command) => [
@@ -64,6 +68,36 @@ const USAGE = [
 ]);
 
 const LINES = `
+amend -o help five-snapshots.qcow2
+amend --options=lazy_refcounts=on five-snapshots.qcow2
+amend -o lazy_refcounts=bogus five-snapshots.qcow2
+amend -o bogus=1 five-snapshots.qcow2
+amend five-snapshots.qcow2
+amend -o compat=bogus five-snapshots.qcow2
+amend --cache bogus -o compat=1.1 version-2.qcow2
+bitmap --add five-snapshots.qcow2 new
+bitmap --add --granularity 16k five-snapshots.qcow2 new
+bitmap --add five-snapshots.qcow2
+bitmap --remove bitmaps.qcow2 nothing
+bitmap --remove-all bitmaps.qcow2
+bitmap --merge nothing bitmaps.qcow2 new
+bitmap five-snapshots.qcow2 new
+commit --base nothing backing-chain.qcow2
+commit -r bogus backing-chain.qcow2
+commit --cache=bogus backing-chain.qcow2
+commit five-snapshots.qcow2
+commit backing-missing.qcow2
+commit odd
+rebase backing-chain.qcow2
+rebase -u backing-chain.qcow2
+rebase --backing nothing --backing-format qcow2 backing-chain.qcow2
+rebase -b nothing -B qcow2 backing-chain.qcow2
+rebase -b nothing -F qcow2 backing-chain.qcow2
+rebase --backing-unsafe -b nothing -F qcow2 backing-chain.qcow2
+rebase --backing= no-snapshots.qcow2
+rebase -b odd no-snapshots.qcow2
+rebase -b five-snapshots.qcow2 -F bogus no-snapshots.qcow2
+rebase -b five-snapshots.qcow2 -F qcow2 no-snapshots.qcow2
 snapshot -l five-snapshots.qcow2
 snapshot -l vm-state.qcow2
 snapshot -l ids-not-numeric.qcow2

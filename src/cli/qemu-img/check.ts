@@ -247,7 +247,7 @@ function jsonTree(
     ['leaks-fixed', fixed.leaks],
     ['allocated-clusters', totals.allocatedClusters],
     // Options are told as they were given.
-    ['filename', target.byOptions === true ? target.operand : target.shown],
+    ['filename', target.operand],
     ['format', 'qcow2'],
     ['fragmented-clusters', totals.fragmentedClusters],
   ];

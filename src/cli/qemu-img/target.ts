@@ -11,8 +11,6 @@ export interface Target {
   readonly shown: string;
   /** The path to open. */
   readonly path: string;
-  /** Whether the operand was options, not a name. */
-  readonly byOptions?: boolean;
   /** The format that was asked for; undefined: to be found out. */
   readonly format: 'qcow2' | 'raw' | undefined;
   /** Id of the secret that opens an encrypted image, where one is named. */
@@ -32,7 +30,7 @@ export function targetOf(operand: string, imageOpts: boolean, format?: string): 
     const options = parseImageOptions(operand);
     const { format: named, keySecret, keyFormat } = options;
     const path = pathOf(operand, options.path);
-    return { operand, byOptions: true, ...path, format: named, keySecret, keyFormat };
+    return { operand, ...path, format: named, keySecret, keyFormat };
   }
   const asked = askedFormat(operand, format);
   const protocol = protocolOf(operand);
