@@ -46,7 +46,7 @@ export interface DiskWrite {
  * @throws QsnapError RANGE_INVALID; BITMAPS_PRESENT where a bitmap ought to note the change; ENCRYPTED without a cipher;
  *   and what `planEdit` throws.
  */
-export function planWrite<Source extends BlockSource>(
+export async function planWrite<Source extends BlockSource>(
   image: OpenImage<Source>,
   write: DiskWrite,
   planning: Stoppable = {},
