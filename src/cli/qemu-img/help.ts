@@ -158,7 +158,7 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       c: ['', 'compress clusters (qcow2 only)'],
       l: ['SNAPSHOT', 'copy this snapshot, at the size that it had'],
       m: ['COUNT', 'accepted, and changes nothing'],
-      n: ['', 'TARGET is there: a raw disk, or an empty qcow2 image'],
+      n: ['', 'TARGET is there, and keeps its options and snapshots'],
       r: ['RATE', 'accepted, and changes nothing'],
       C: ['', 'accepted, and changes nothing'],
       S: ['SIZE', 'how long zeros must be to be left out (default: 4k; 0: none are)'],
