@@ -181,6 +181,13 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       u: ['', 'do not look at the backing file'],
     },
   },
+  dd: {
+    operands: '[bs=SIZE] [count=BLOCKS] [skip=BLOCKS] if=FILE of=TARGET',
+    summary: 'Copies a disk, or a part of it, to a new image',
+    options: {
+      f: ['FMT', 'format of FILE (default: found out)'],
+    },
+  },
   info: {
     operands: FILE,
     summary: 'Tells what an image says of itself',
