@@ -21,6 +21,7 @@ export { placeOfReadable } from './edit/snapshot/unsaved.js';
 export type { ActivePlace } from './edit/snapshot/unsaved.js';
 export { commitDisk } from './chain/commit-disk.js';
 export type { CommitTarget } from './chain/commit-disk.js';
+export { overwriteDisk } from './chain/overwrite-disk.js';
 export { rebaseDisk } from './chain/rebase-disk.js';
 export { planEmpty } from './edit/write/plan-empty.js';
 export { zeroSource } from './io/zero-source.js';

@@ -119,7 +119,7 @@ export const DIFFERENCES = {
   },
   'other-output-formats': ourSentence("the output format '"),
   'bitmaps-not-copied': ourSentence('--bitmaps is not supported'),
-  'target-must-be-empty': ourSentence('-n writes only to a qcow2 image that is empty'),
+  'packed-into-held': ourSentence('-c with -n is for an empty image'),
   'convert-options-refused': ourSentence('not supported by convert'),
   'packed-end': {
     shows: ({ qemu, ours }: Pair) =>

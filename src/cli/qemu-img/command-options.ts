@@ -81,6 +81,11 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
       'b: f: h o: q u B: F: help=h format=f options=o backing=b backing-format=B ' +
       'backing-unsafe=u quiet=q object:',
   },
+  dd: {
+    old: 'f: h O: U help=h object: image-opts force-share=U',
+    early: 'f: h O: U help=h object: format=f output-format=O image-opts force-share=U',
+    settled: 'f: h O: U help=h format=f image-opts output-format=O force-share=U object:',
+  },
   info: {
     old: 'f: h U help=h object: image-opts force-share=U format=f output: backing-chain',
     early: 'f: h U help=h format=f output: backing-chain object: image-opts force-share=U',

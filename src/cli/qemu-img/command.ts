@@ -16,6 +16,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   bitmap: async () => (await import('./bitmap.js')).parseBitmap,
   compare: async () => (await import('./compare.js')).parseCompare,
   convert: async () => (await import('./convert.js')).parseConvert,
+  dd: async () => (await import('./dd.js')).parseDd,
   measure: async () => (await import('./measure.js')).parseMeasure,
   rebase: async () => (await import('./rebase.js')).parseRebase,
   commit: async () => (await import('./commit.js')).parseCommit,
@@ -32,10 +33,11 @@ export const READING: ReadonlySet<string> = new Set([
   'check',
   'compare',
   'convert',
+  'dd',
   'info',
   'map',
   'measure',
 ]);
 
 /** Commands of qemu-img that qsnap-img has not. */
-export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(['bench', 'dd']);
+export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(['bench']);

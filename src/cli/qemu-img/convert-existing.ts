@@ -9,19 +9,22 @@ import {
   type OpenImage,
   type NewImageOptions,
 } from '../../index.js';
+import { overwriteDisk } from '../../internal.js';
 import { fileIdentity } from '../../node/index.js';
 import { isCacheMode } from './cache-mode.js';
-import type { ConvertTarget } from './convert-target.js';
+import type { UseTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
 import { refuseInputs, type ConvertInput } from './convert-input.js';
 import type { QemuImgIo } from './io.js';
 import { CONVERT, CONVERT_REFUSED } from './messages-convert.js';
 import { couldNotOpen } from './messages.js';
 import { USAGE } from './messages-usage.js';
-import { withEditableImage, type EditableFile } from './opened.js';
+import { withEditableImage, type EditableFile, type Opened } from './opened.js';
 import { Refusal } from './refusal.js';
-import { warnAboutLock } from './snapshot.js';
-import { targetOf } from './target.js';
+import { readSecrets } from './secrets.js';
+import { refuseUnwritable, warnAboutLock } from './snapshot.js';
+import { readingOf, withDiskOf } from './source-disk.js';
+import { targetOf, type Target } from './target.js';
 
 const SECTOR_BYTES = 512;
 
@@ -30,7 +33,7 @@ export async function withExistingTarget(
   request: ConvertRequest,
   input: ConvertInput,
   io: QemuImgIo,
-  use: (target: ConvertTarget) => Promise<void>,
+  use: UseTarget,
 ): Promise<void> {
   const { output, outputFormat, targetImageOpts, targetIsZero, backing, cache } = request;
   if (targetIsZero && backing !== undefined) throw new Refusal(CONVERT.zeroWithBacking);
@@ -51,9 +54,42 @@ export async function withExistingTarget(
       await overRaw(opened.file, request, input, use);
       return;
     }
-    const options = await emptyImageOptions(opened.image, target.shown);
+    const options = await emptyImageOptions(opened.image);
+    if (options === undefined) return overHeld(opened, target, request, input, use, io);
     if (options.diskSizeBytes < input.diskBytes) throw new Refusal(CONVERT.targetTooSmall);
     await overEmpty(opened.file, options, !targetIsZero, use);
+  });
+}
+
+type Held = Extract<Opened<EditableFile>, { kind: 'qcow2' }>;
+
+/** Writes into an image that holds something. That it is zero is not believed: what is in the disk would show. */
+async function overHeld(
+  opened: Held,
+  target: Target,
+  request: ConvertRequest,
+  { diskBytes }: ConvertInput,
+  use: UseTarget,
+  io: QemuImgIo,
+): Promise<void> {
+  const { image, file } = opened;
+  if (image.header.externalDataFile)
+    throw new Refusal(CONVERT_REFUSED.dataFileOfTarget(target.shown));
+  refuseUnwritable(image, target);
+  const how = { forceShare: false, secrets: readSecrets(request.secrets) };
+  // As QEMU does, opens all layers before anything is written.
+  await withDiskOf(opened, target, how, io, async ({ sizeBytes }) => {
+    if (sizeBytes < diskBytes) throw new Refusal(CONVERT.targetTooSmall);
+    if (request.compressed) throw new Refusal(CONVERT_REFUSED.compressedInto(target.shown));
+    const disk = readingOf(image, target, how, io);
+    const everything = request.sparseBytes === 0;
+    await use({
+      overwrite: async (content, onProgress) => {
+        await io.interruptible((signal) =>
+          overwriteDisk(file, content, { disk, everything, onProgress, signal }),
+        );
+      },
+    });
   });
 }
 
@@ -61,7 +97,7 @@ async function overRaw(
   file: EditableFile,
   request: ConvertRequest,
   { diskBytes }: ConvertInput,
-  use: (target: ConvertTarget) => Promise<void>,
+  use: UseTarget,
 ): Promise<void> {
   const fileBytes = Math.ceil((await file.sizeBytes()) / SECTOR_BYTES) * SECTOR_BYTES;
   if (fileBytes < diskBytes) throw new Refusal(CONVERT.targetTooSmall);
@@ -96,7 +132,7 @@ async function overEmpty(
   file: EditableFile,
   options: NewImageOptions,
   explicitZeros: boolean,
-  use: (target: ConvertTarget) => Promise<void>,
+  use: UseTarget,
 ): Promise<void> {
   const { compressionType, diskSizeBytes: diskBytes } = options;
   try {
@@ -115,24 +151,16 @@ async function overEmpty(
   }
 }
 
-/** @throws Refusal for an image that holds something that would be lost. */
-async function emptyImageOptions(image: OpenImage, shown: string): Promise<NewImageOptions> {
+/** @returns undefined for an image that holds something. */
+async function emptyImageOptions(image: OpenImage): Promise<NewImageOptions | undefined> {
   const { header, geometry, snapshots, bitmaps } = image;
   const { diskSizeBytes, version, encryption, externalDataFile } = header;
-  const held: readonly (readonly [isHeld: boolean, what: string])[] = [
-    [snapshots.length > 0, 'snapshots'],
-    [bitmaps.length > 0, 'bitmaps'],
-    [image.backingNameBytes !== undefined, 'a backing file'],
-    [encryption !== 'none', 'encryption'],
-    [externalDataFile, 'an external data file'],
-  ];
-  const found = held.find(([isHeld]) => isHeld);
-  if (found !== undefined) throw new Refusal(CONVERT_REFUSED.targetHolds(shown, found[1]));
+  const hasMore = snapshots.length > 0 || bitmaps.length > 0 || externalDataFile;
+  const isBare = encryption === 'none' && image.backingNameBytes === undefined;
+  if (hasMore || !isBare) return undefined;
   const disk = await openGuestDisk(image);
   for await (const batch of disk.extents(0, diskSizeBytes)) {
-    if (batch.some(({ kind }) => kind !== 'unallocated')) {
-      throw new Refusal(CONVERT_REFUSED.targetHolds(shown, 'data'));
-    }
+    if (batch.some(({ kind }) => kind !== 'unallocated')) return undefined;
   }
   return {
     diskSizeBytes,

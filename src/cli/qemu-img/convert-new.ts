@@ -3,7 +3,7 @@ import { isQsnapError, newQcow2Writer, type CreateImageOptions } from '../../ind
 import { checkCreateOptions } from '../../internal.js';
 import { fileIdentity, type ReplaceableFile } from '../../node/index.js';
 import { isCacheMode } from './cache-mode.js';
-import { knownFormat, type ConvertTarget } from './convert-target.js';
+import { knownFormat, type UseTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
 import { pathOf, qcow2Reason, withNewFile } from './create.js';
 import { refuseInputs, type ConvertInput } from './convert-input.js';
@@ -26,7 +26,7 @@ export async function withNewTarget(
   request: ConvertRequest,
   input: ConvertInput,
   io: QemuImgIo,
-  use: (target: ConvertTarget) => Promise<void>,
+  use: UseTarget,
 ): Promise<void> {
   const output = request.output!;
   const format = knownFormat(request.outputFormat!);

@@ -1,5 +1,5 @@
 /** Where `convert` writes to. */
-import type { CompressionType, ImageWriter } from '../../index.js';
+import type { CompressionType, GuestDisk, ImageWriter } from '../../index.js';
 import { isOtherFormat } from './formats.js';
 import { CONVERT, CONVERT_REFUSED } from './messages-convert.js';
 import { Refusal } from './refusal.js';
@@ -17,6 +17,15 @@ export interface ConvertTarget {
   /** Zeros are recorded as such, since nobody said that the target has none but zeros. */
   readonly explicitZeros?: boolean;
 }
+
+/** An image that keeps all that it has besides its active disk. */
+export interface OverwrittenTarget {
+  /** @param onProgress told of guest bytes that are written. */
+  readonly overwrite: (disk: GuestDisk, onProgress: (doneBytes: number) => void) => Promise<void>;
+}
+
+/** What is done with where a copy goes. */
+export type UseTarget = (target: ConvertTarget | OverwrittenTarget) => Promise<void>;
 
 /** @throws Refusal for a format that no image is made in here. */
 export function knownFormat(format: string): 'qcow2' | 'raw' {

@@ -101,26 +101,45 @@ async function converted(
     if (sources[0]!.image === undefined) throw new Refusal(CONVERT.snapshotOfRaw);
   }
   const joined = await concatenatedDisk(sources.map((source) => cutAsRead(source.disk)));
+  const lost = new Set<number>();
   const onLost = (at: number): void => {
+    // What goes into an image that holds something is read twice.
+    if (lost.size === lost.add(at).size) return;
     if (!request.quiet) io.warn(CONVERT.salvaged(at, systemText('EIO')!));
   };
   const disk = request.salvage ? salvagedDisk(joined, onLost) : joined;
   const diskBytes = await disk.sizeBytes();
   const withTarget = targetExists ? withExistingTarget : withNewTarget;
   await withTarget(request, { sources, diskBytes }, io, async (target) => {
+    if ('overwrite' in target) {
+      await inWords(() => target.overwrite(disk, progressOf(diskBytes, progress)));
+      return;
+    }
     const { backingBytes, writer } = target;
     const copied = backingBytes === undefined ? disk : overlaidDisk(disk, backingBytes);
     const options = copyOptions(request, target);
     const pieces = request.progress ? await piecesOf(sources, target, request) : [];
     const { onProgress, end } = copyProgress(pieces, progress);
-    try {
+    await inWords(async () => {
       await copyDisk(await upToUnit(copied, target), writer, { ...options, onProgress });
       await writer.finish();
-    } catch (error) {
-      throw isQsnapError(error) ? copyFailed(error) : error;
-    }
+    });
     end();
   });
+}
+
+const progressOf =
+  (diskBytes: number, progress: PercentLines) =>
+  (doneBytes: number): void => {
+    progress.at((100 * doneBytes) / Math.max(1, diskBytes));
+  };
+
+async function inWords(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw isQsnapError(error) ? copyFailed(error) : error;
+  }
 }
 
 function piecesOf(

@@ -158,7 +158,7 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       c: ['', 'compress clusters (qcow2 only)'],
       l: ['SNAPSHOT', 'copy this snapshot, at the size that it had'],
       m: ['COUNT', 'accepted, and changes nothing'],
-      n: ['', 'TARGET is there: a raw disk, or an empty qcow2 image'],
+      n: ['', 'TARGET is there, and keeps its options and snapshots'],
       r: ['RATE', 'accepted, and changes nothing'],
       C: ['', 'accepted, and changes nothing'],
       S: ['SIZE', 'how long zeros must be to be left out (default: 4k; 0: none are)'],
@@ -179,6 +179,13 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       F: ['FMT', 'format of the backing file'],
       f: ['FMT', 'format of the new image: qcow2 or raw (default)'],
       u: ['', 'do not look at the backing file'],
+    },
+  },
+  dd: {
+    operands: '[bs=SIZE] [count=BLOCKS] [skip=BLOCKS] if=FILE of=TARGET',
+    summary: 'Copies a disk, or a part of it, to a new image',
+    options: {
+      f: ['FMT', 'format of FILE (default: found out)'],
     },
   },
   info: {

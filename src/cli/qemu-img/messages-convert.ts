@@ -70,9 +70,10 @@ export const CONVERT_REFUSED = {
   preallocation: (mode: string) =>
     `preallocation=${mode} is not supported by convert here: use qemu-img for it`,
   backingOfExisting: '-B with -n is not supported: use qemu-img for it',
-  targetHolds: (shown: string, what: string) =>
-    `'${shown}' has ${what}, and -n writes only to a qcow2 image that is empty: ` +
-    'use qemu-img for it, or convert to a new image',
+  dataFileOfTarget: (shown: string) =>
+    `'${shown}' has an external data file, into which -n does not write here: use qemu-img for it`,
+  compressedInto: (shown: string) =>
+    `-c with -n is for an empty image, and '${shown}' is not empty: leave -c out, or convert to a new image`,
 } as const;
 
 /** How a file that somebody uses, we ourselves among them, is refused. */
