@@ -95,8 +95,11 @@ module.exports = {
     ),
     layer(
       'edit/resize',
-      [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
-      'resize says what the new state is; edit/plan plans it.',
+      [
+        ...[...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
+        ...['edit/header', 'edit/bitmaps'],
+      ],
+      'resize says what the new state is; edit/plan plans it, edit/bitmaps those of the new size.',
     ),
     layer(
       'edit/write',

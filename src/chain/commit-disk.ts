@@ -1,3 +1,4 @@
+import { completeHeader } from '../edit/header/set-backing.js';
 import { editWithinRoom } from '../edit/plan/within-room.js';
 import { planResize } from '../edit/resize/plan-resize.js';
 import { executePlan } from '../edit/tx/execute.js';
@@ -80,6 +81,9 @@ async function grow(
         await disk.close();
       }
     },
-    ({ plan }) => executePlan(plan, { signal }),
+    async ({ plan }) => {
+      await executePlan(plan, { signal });
+      await completeHeader(device, plan);
+    },
   );
 }

@@ -1,20 +1,29 @@
 import { keptSnapshots, type NextState } from '../plan/next-state.js';
 import { planEdit } from '../plan/plan-edit.js';
+import { refuseUnfit } from '../plan/refuse.js';
 import type { EditRequest } from '../plan/survey.js';
 import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
-import type { Stoppable } from '../../io/stoppable.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
+import { bitmapsBeside, type BitmapsBeside } from '../bitmaps/beside.js';
+import { resizedBitmaps } from '../bitmaps/resized-bitmaps.js';
+import type { HeaderPlan } from '../header/header-plan.js';
 import type { EditPlan } from '../tx/plan.js';
 import { growthOf } from './growth.js';
 import { refuseResize } from './refuse.js';
 import { cutTables } from './shrink.js';
 import type { ResizeOptions } from './resize-options.js';
 
+/** Where an image has bitmaps, feature names may be left out: `planFeatureNames` puts them back. */
+export type ResizePlan<Source extends BlockSource = BlockSource> = EditPlan<Source> &
+  Partial<Pick<HeaderPlan, 'leftOut'>>;
+
 /**
  * Plans another size for the active disk. What grows reads as zeros, but for the rest of the
  * cluster in which a disk without backing file ended before. VM state that lies behind the active
- * disk is left out; snapshots keep theirs, and their sizes.
+ * disk is left out; snapshots keep theirs, and their sizes. Bitmaps get the new size by the same switch; what grows is
+ * not noted.
  *
  * ```ts
  * const image = await openImage(device);
@@ -22,21 +31,35 @@ import type { ResizeOptions } from './resize-options.js';
  * ```
  *
  * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
- *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
+ *   BITMAP_INCONSISTENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
  */
 export async function planResize<Source extends BlockSource>(
   image: OpenImage<Source>,
   options: ResizeOptions,
   planning: Stoppable = {},
-): Promise<EditPlan<Source>> {
+): Promise<ResizePlan<Source>> {
   refuseResize(image, options);
+  const beside = await bitmapsOfSize(image, options.diskSizeBytes, planning);
   const request: EditRequest = {
     operation: 'resize',
     summary: `resize the disk from ${image.header.diskSizeBytes} to ${options.diskSizeBytes} bytes`,
     created: [],
     next: ({ activeL1 }) => resized(image, activeL1, options),
+    ...(beside && { placeMore: beside.placeMore }),
   };
-  return planEdit(image, request, planning);
+  const plan = await planEdit(image, request, planning);
+  return beside === undefined ? plan : { ...plan, leftOut: beside.leftOut };
+}
+
+async function bitmapsOfSize(
+  image: OpenImage,
+  diskSizeBytes: number,
+  { signal }: Stoppable,
+): Promise<BitmapsBeside | undefined> {
+  if (image.bitmaps.length === 0) return undefined;
+  refuseUnfit(image);
+  const seen = stoppableImage(image, signal, 'the planning');
+  return bitmapsBeside(seen, await resizedBitmaps(seen, diskSizeBytes));
 }
 
 async function resized(
