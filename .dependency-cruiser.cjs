@@ -103,7 +103,7 @@ module.exports = {
     ),
     layer(
       'edit/write',
-      [...IMAGE, 'edit/tables', 'edit/tx', 'edit/plan'],
+      [...IMAGE, 'edit/tables', 'edit/tx', 'edit/plan', 'edit/header', 'edit/bitmaps'],
       'write says what the tables become; edit/plan finds the places, and what is read comes from the caller.',
     ),
     layer(

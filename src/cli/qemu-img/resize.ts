@@ -7,9 +7,9 @@ import {
   openImage,
   type Image,
   type OpenOptions,
+  type PlanWithBitmaps,
   type Preallocation,
   type ResizeOptions,
-  type ResizePlan,
 } from '../../index.js';
 import { completeHeader } from '../../internal.js';
 import { eachOption, type ArgvContext, type CommandGrammar } from './argv.js';
@@ -168,7 +168,7 @@ async function resizeImage(
   io: QemuImgIo,
 ): Promise<void> {
   try {
-    const make = async (how: OpenOptions): Promise<{ plan: ResizePlan<EditableFile> }> => ({
+    const make = async (how: OpenOptions): Promise<{ plan: PlanWithBitmaps<EditableFile> }> => ({
       plan: await planResize(await openImage(device, how), options),
     });
     await editWithinRoom(device, make, async ({ plan }) => {

@@ -67,6 +67,12 @@ export class BitmapContent {
     return other;
   }
 
+  /** Sets the bits that stand for guest bytes from `at` up to `end`. */
+  async note(at: number, end: number): Promise<void> {
+    const last = Math.min(Math.ceil(end / this.#granularityBytes), this.bits);
+    await this.#set(Math.floor(at / this.#granularityBytes), last);
+  }
+
   /** Sets each bit that stands for guest bytes of which one is set in `from`, which is of a disk as long. */
   async merge(from: BitmapContent): Promise<void> {
     const isAlike =
@@ -98,7 +104,10 @@ export class BitmapContent {
       const index = Math.floor(bit / perCluster);
       const start = index * perCluster;
       const stop = Math.min(end, start + perCluster);
-      fillBits(await this.#changeable(index), bit - start, stop - start);
+      if (stop - bit === perCluster) this.clusters.set(index, 'ones');
+      else if (this.clusters.get(index) !== 'ones') {
+        fillBits(await this.#changeable(index), bit - start, stop - start);
+      }
       bit = stop;
     }
   }

@@ -2,13 +2,11 @@ import { printableText, utf8Text } from '../../base/text.js';
 import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
-import type { HeaderPlan } from '../header/header-plan.js';
 import { keptSnapshots } from '../plan/next-state.js';
-import { planEdit } from '../plan/plan-edit.js';
 import { refuseUnfit } from '../plan/refuse.js';
-import { bitmapsBeside } from './beside.js';
 import type { BitmapAction } from './bitmap-action.js';
 import { applyActions } from './next-bitmaps.js';
+import { planWithBitmaps, type PlanWithBitmaps } from './plan-with-bitmaps.js';
 
 /**
  * Plans changes of persistent bitmaps, one after the other, as one edit: all of them are done, or none. Disks stay as they
@@ -33,23 +31,17 @@ export async function planBitmaps<Source extends BlockSource>(
   image: OpenImage<Source>,
   actions: readonly BitmapAction[],
   { signal }: Stoppable = {},
-): Promise<HeaderPlan<Source>> {
+): Promise<PlanWithBitmaps<Source>> {
   refuseUnfit(image);
   const bitmaps = await applyActions(stoppableImage(image, signal, 'the planning'), actions);
-  const { placeMore, leftOut } = await bitmapsBeside(image, bitmaps);
   const { diskSizeBytes } = image.header;
-  const plan = await planEdit(
-    image,
-    {
-      operation: 'set',
-      summary: summaryOf(actions),
-      created: [],
-      next: () => ({ diskSizeBytes, activeL1: undefined, snapshots: keptSnapshots(image) }),
-      placeMore,
-    },
-    { signal },
-  );
-  return { ...plan, leftOut };
+  const request = {
+    operation: 'set' as const,
+    summary: summaryOf(actions),
+    created: [],
+    next: () => ({ diskSizeBytes, activeL1: undefined, snapshots: keptSnapshots(image) }),
+  };
+  return planWithBitmaps(image, request, bitmaps, { signal });
 }
 
 function summaryOf(actions: readonly BitmapAction[]): string {

@@ -1,23 +1,17 @@
 import { keptSnapshots, type NextState } from '../plan/next-state.js';
-import { planEdit } from '../plan/plan-edit.js';
 import { refuseUnfit } from '../plan/refuse.js';
-import type { EditRequest } from '../plan/survey.js';
+import type { Survey } from '../plan/survey.js';
 import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import { bitmapsBeside, type BitmapsBeside } from '../bitmaps/beside.js';
+import type { NextBitmap } from '../bitmaps/next-bitmap.js';
+import { planWithBitmaps, type PlanWithBitmaps } from '../bitmaps/plan-with-bitmaps.js';
 import { resizedBitmaps } from '../bitmaps/resized-bitmaps.js';
-import type { HeaderPlan } from '../header/header-plan.js';
-import type { EditPlan } from '../tx/plan.js';
 import { growthOf } from './growth.js';
 import { refuseResize } from './refuse.js';
 import { cutTables } from './shrink.js';
 import type { ResizeOptions } from './resize-options.js';
-
-/** Where an image has bitmaps, feature names may be left out: `planFeatureNames` puts them back. */
-export type ResizePlan<Source extends BlockSource = BlockSource> = EditPlan<Source> &
-  Partial<Pick<HeaderPlan, 'leftOut'>>;
 
 /**
  * Plans another size for the active disk. What grows reads as zeros, but for the rest of the
@@ -37,29 +31,26 @@ export async function planResize<Source extends BlockSource>(
   image: OpenImage<Source>,
   options: ResizeOptions,
   planning: Stoppable = {},
-): Promise<ResizePlan<Source>> {
+): Promise<PlanWithBitmaps<Source>> {
   refuseResize(image, options);
-  const beside = await bitmapsOfSize(image, options.diskSizeBytes, planning);
-  const request: EditRequest = {
-    operation: 'resize',
+  const request = {
+    operation: 'resize' as const,
     summary: `resize the disk from ${image.header.diskSizeBytes} to ${options.diskSizeBytes} bytes`,
     created: [],
-    next: ({ activeL1 }) => resized(image, activeL1, options),
-    ...(beside && { placeMore: beside.placeMore }),
+    next: ({ activeL1 }: Survey) => resized(image, activeL1, options),
   };
-  const plan = await planEdit(image, request, planning);
-  return beside === undefined ? plan : { ...plan, leftOut: beside.leftOut };
+  const bitmaps = await bitmapsOfSize(image, options.diskSizeBytes, planning);
+  return planWithBitmaps(image, request, bitmaps, planning);
 }
 
 async function bitmapsOfSize(
   image: OpenImage,
   diskSizeBytes: number,
   { signal }: Stoppable,
-): Promise<BitmapsBeside | undefined> {
+): Promise<readonly NextBitmap[] | undefined> {
   if (image.bitmaps.length === 0) return undefined;
   refuseUnfit(image);
-  const seen = stoppableImage(image, signal, 'the planning');
-  return bitmapsBeside(seen, await resizedBitmaps(seen, diskSizeBytes));
+  return resizedBitmaps(stoppableImage(image, signal, 'the planning'), diskSizeBytes);
 }
 
 async function resized(
