@@ -8,6 +8,7 @@ import { besideEdit } from '../../src/edit/write/beside-edit.js';
 import type { DiskChange } from '../../src/edit/write/disk-change.js';
 import { planWrite } from '../../src/edit/write/plan-write.js';
 import { nodeDecompressor } from '../../src/node/index.js';
+import type { Gate } from '../../src/read/guest/gate.js';
 import { openGuestDisk } from '../../src/read/guest/open-guest-disk.js';
 import { plainBitmaps } from '../support/bitmap-bits.js';
 import { contentsOf } from '../support/crash-judge.js';
@@ -82,10 +83,19 @@ const content: BlockSource = {
   },
 };
 
+/** What is below an image holds zeros. */
+const gate: Gate = {
+  openBacking: () => {
+    const source = memoryDevice(new Uint8Array(512));
+    return Promise.resolve({ source, format: 'raw', identity: 'below' });
+  },
+  openDataFile: () => Promise.reject(new Error('never')),
+};
+
 async function tryWrite(fixture: string, { name, changes }: (typeof WRITES)[number]) {
   const bytes = loadFixture(fixture);
   const plan = async <Source extends BlockSource>(image: OpenImage<Source>) => {
-    const disk = await openGuestDisk(besideEdit(image), { decompressor: nodeDecompressor() });
+    const disk = await openGuestDisk(besideEdit(image), { decompressor: nodeDecompressor(), gate });
     return planWrite(image, { changes: changesOf(image, changes), content, disk });
   };
   const device = memoryDevice(bytes);
