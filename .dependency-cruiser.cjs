@@ -95,13 +95,16 @@ module.exports = {
     ),
     layer(
       'edit/resize',
-      [...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
-      'resize says what the new state is; edit/plan plans it.',
+      [
+        ...[...IMAGE, 'read/check', 'edit/tables', 'edit/tx', 'edit/plan'],
+        ...['edit/header', 'edit/bitmaps'],
+      ],
+      'resize says what the new state is; edit/plan plans it, edit/bitmaps knows the bitmaps that go with it.',
     ),
     layer(
       'edit/write',
-      [...IMAGE, 'edit/tables', 'edit/tx', 'edit/plan'],
-      'write says what the tables become; edit/plan finds the places, and what is read comes from the caller.',
+      [...IMAGE, 'edit/tables', 'edit/tx', 'edit/plan', 'edit/header', 'edit/bitmaps'],
+      'write says what the tables become; edit/plan finds the places, edit/bitmaps notes it, and what is read comes from the caller.',
     ),
     layer(
       'edit/header',

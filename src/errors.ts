@@ -120,7 +120,6 @@ export type HintCode =
   | 'map-disk'
   | 'resize-by-qemu'
   | 'resize-by-qemu-with-content'
-  | 'resize-by-qemu-or-remove-bitmaps'
   | 'convert-to-qcow2'
   | 'rescue-if-damaged'
   | 'rescue-by-cluster-size'

@@ -91,6 +91,7 @@ export { planBitmaps } from './edit/bitmaps/plan-bitmaps.js';
 export type { HeaderPlan } from './edit/header/header-plan.js';
 export { planFeatureNames } from './edit/header/plan-backing.js';
 export { planResize } from './edit/resize/plan-resize.js';
+export type { PlanWithBitmaps } from './edit/bitmaps/plan-with-bitmaps.js';
 export { planStrip } from './edit/strip/plan-strip.js';
 export type { StripPlan } from './edit/strip/plan-strip.js';
 export type { StripOptions, StrippedDisk } from './edit/strip/disks-to-strip.js';

@@ -178,11 +178,12 @@ export class EditableImage {
   }
 
   /**
-   * Gives the active disk another size. What grows reads as zeros; snapshots keep their sizes.
+   * Gives the active disk another size. What grows reads as zeros; snapshots keep their sizes, and bitmaps go with the
+   * disk.
    *
    * @param diskSizeBytes a multiple of 512.
    * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
-   *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what every edit throws: see `create`.
+   *   BITMAP_INCONSISTENT, GROWTH_SHOWS_BACKING, and what every edit throws: see `create`.
    */
   async resize(
     diskSizeBytes: number,

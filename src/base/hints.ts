@@ -20,8 +20,6 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'resize-by-qemu': 'resize it by the tools of QEMU',
   'resize-by-qemu-with-content':
     'resize it by the tools of QEMU, which open the backing file and decrypt',
-  'resize-by-qemu-or-remove-bitmaps':
-    'resize it by the tools of QEMU, or remove the bitmaps by them first',
   'convert-to-qcow2': 'the tools of QEMU make a qcow2 image of it',
   'rescue-if-damaged': 'if this is damage, a rescue shows what can be brought back',
   'rescue-by-cluster-size':

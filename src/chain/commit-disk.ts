@@ -1,3 +1,4 @@
+import { completeHeader } from '../edit/header/set-backing.js';
 import { editWithinRoom } from '../edit/plan/within-room.js';
 import { planResize } from '../edit/resize/plan-resize.js';
 import { executePlan } from '../edit/tx/execute.js';
@@ -43,16 +44,27 @@ export async function commitDisk(
   }
   const { diskSizeBytes } = (await openImage(device)).header;
   if (diskSizeBytes < diskBytes) await grow(device, diskBytes, options);
-  const changesFrom = (_: GuestDisk, from: number): Changes => saidAbove(disk, from, layersAbove);
+  const changesFrom = (_: GuestDisk, from: number): Changes =>
+    saidAbove(disk, from, layersAbove, diskSizeBytes);
   return writeImage(device, { changesFrom, content: disk }, options);
 }
 
-/** What layers above a depth say of a disk: data, or zeros. */
-async function* saidAbove(disk: GuestDisk, from: number, layers: number): Changes {
+/**
+ * What layers above a depth say of a disk: data, or zeros.
+ *
+ * @param zerosFrom where nobody says anything, the target reads as zeros from here on.
+ */
+async function* saidAbove(
+  disk: GuestDisk,
+  from: number,
+  layers: number,
+  zerosFrom = Infinity,
+): Changes {
   for await (const batch of disk.extents(from, await disk.sizeBytes())) {
     const changes: DiskChange[] = [];
-    for (const { start, length, kind, depth } of batch) {
-      if (depth >= layers) continue;
+    for (const { start, length: all, kind, depth } of batch) {
+      const length = kind === 'unallocated' ? Math.min(all, zerosFrom - start) : all;
+      if (depth >= layers || length <= 0) continue;
       // A layer above that ends before shows zeros, whatever the target has.
       const isData = kind === 'data' || kind === 'compressed';
       changes.push({ at: start, length, kind: isData ? 'data' : 'zero' });
@@ -80,6 +92,9 @@ async function grow(
         await disk.close();
       }
     },
-    ({ plan }) => executePlan(plan, { signal }),
+    async ({ plan }) => {
+      await executePlan(plan, { signal });
+      await completeHeader(device, plan);
+    },
   );
 }

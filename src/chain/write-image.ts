@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../base/abort.js';
 import { isQsnapError } from '../errors.js';
+import { completeHeader } from '../edit/header/set-backing.js';
 import { editWithinRoom } from '../edit/plan/within-room.js';
 import { executePlan } from '../edit/tx/execute.js';
 import { besideEdit } from '../edit/write/beside-edit.js';
@@ -108,7 +109,10 @@ function writePortion(
     },
     async ({ disk, changes, plan }) => {
       try {
-        if (plan !== undefined) await executePlan(plan, { signal });
+        if (plan !== undefined) {
+          await executePlan(plan, { signal });
+          await completeHeader(device, plan);
+        }
         return changes;
       } finally {
         await disk.close();

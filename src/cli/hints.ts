@@ -21,8 +21,6 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'map-disk': '`qsnap map` shows where the other guest data lies',
   'resize-by-qemu': 'use `qemu-img resize`',
   'resize-by-qemu-with-content': 'use `qemu-img resize`, which opens the backing file and decrypts',
-  'resize-by-qemu-or-remove-bitmaps':
-    'use `qemu-img resize`, or remove them: `qemu-img bitmap --remove IMAGE NAME`',
   'convert-to-qcow2': 'qemu-img convert -O qcow2 makes a qcow2 image of it',
   'rescue-if-damaged':
     'if this is damage, `qsnap rescue --plan IMAGE` shows what can be brought back',

@@ -6,6 +6,7 @@ import { memoryDevice } from '../../src/io/memory.js';
 import { planResize } from '../../src/edit/resize/plan-resize.js';
 import type { ResizeOptions } from '../../src/edit/resize/resize-options.js';
 import { executePlan } from '../../src/edit/tx/execute.js';
+import { plainBitmaps } from '../support/bitmap-bits.js';
 import { checkPlain, contentsOf } from '../support/crash-judge.js';
 import { cutEverywhere } from '../support/crash-judge-cuts.js';
 import { shortcomings, type Edit } from '../support/crash-judge-edits.js';
@@ -27,12 +28,13 @@ const FIXTURES = [
   ...['extended-l2-16k', 'everything', 'compressed-v2', 'compressed-spanning', 'zeros'],
   ...['version-2', 'backing', 'backing-chain', 'resized-larger', 'resized-smaller'],
   ...['l1-larger-than-needed', 'vm-state-5gib', 'refcount-leaks', 'bitmaps-snapshots', 'aes'],
+  ...['bitmaps', 'bitmaps-in-use'],
   ...['never-written', 'feature-autoclear-unknown'],
 ];
 
 /** Refusals that are right: the image forbids the resize. */
 const RIGHT_REFUSALS = [
-  ...['SIZE_DIFFERS_IN_V2', 'BITMAPS_PRESENT', 'GROWTH_SHOWS_BACKING', 'PREALLOCATION_REFUSED'],
+  ...['SIZE_DIFFERS_IN_V2', 'BITMAP_INCONSISTENT', 'GROWTH_SHOWS_BACKING', 'PREALLOCATION_REFUSED'],
 ];
 
 /** The resizes, by the size that the image has. */
@@ -72,7 +74,7 @@ const total = { edits: 0, states: 0, short: 0, again: 0, refused: 0 };
 async function editOf(
   bytes: Uint8Array,
   { name, wishes }: (typeof RESIZES)[number],
-): Promise<Edit | undefined> {
+): Promise<(Edit & { readonly bitmaps: string }) | undefined> {
   const plan = <Source extends BlockSource>(image: OpenImage<Source>) =>
     planResize(image, wishes(image));
   const device = memoryDevice(bytes);
@@ -86,8 +88,11 @@ async function editOf(
   const after = contentsOf(device.snapshotBytes());
   // What the snapshots hold is none of a resize's business.
   expect(after.snapshots).toEqual(contentsOf(bytes).snapshots);
-  return { name, needs: 0, plan, model: () => after };
+  const bitmaps = bitmapsIn(device.snapshotBytes());
+  return { name, needs: 0, plan, model: () => after, bitmaps };
 }
+
+const bitmapsIn = (bytes: Uint8Array): string => JSON.stringify(plainBitmaps(Buffer.from(bytes)));
 
 async function tryResize(
   fixture: string,
@@ -97,6 +102,7 @@ async function tryResize(
   const edit = await editOf(bytes, resize);
   if (edit === undefined) return;
   const { leaks } = checkPlain(bytes);
+  const bitmapsBefore = bitmapsIn(bytes);
   const old: Uint8Array[] = [];
   let chosen: Uint8Array | undefined;
   let seen = 0;
@@ -105,6 +111,7 @@ async function tryResize(
     subsetLimit: SUBSETS,
     samples: SAMPLES,
     visit: (state, isNew) => {
+      expect(bitmapsIn(state), `seed ${SEED}`).toBe(isNew ? edit.bitmaps : bitmapsBefore);
       if (!isNew) old.splice(0, 1, state.slice());
       seen += 1;
       if (random(seen) === 0) chosen = state;

@@ -8,7 +8,9 @@ import { besideEdit } from '../../src/edit/write/beside-edit.js';
 import type { DiskChange } from '../../src/edit/write/disk-change.js';
 import { planWrite } from '../../src/edit/write/plan-write.js';
 import { nodeDecompressor } from '../../src/node/index.js';
+import type { Gate } from '../../src/read/guest/gate.js';
 import { openGuestDisk } from '../../src/read/guest/open-guest-disk.js';
+import { plainBitmaps } from '../support/bitmap-bits.js';
 import { contentsOf } from '../support/crash-judge.js';
 import { cutEverywhere } from '../support/crash-judge-cuts.js';
 import { judgeByQemu, type SampledState } from '../support/crash-judge-qemu.js';
@@ -27,11 +29,14 @@ const FIXTURES = [
   ...['cluster-512', 'refcount-1', 'refcount-8', 'refcount-64', 'five-snapshots', 'never-written'],
   ...['extended-l2-16k', 'everything', 'compressed-v2', 'compressed-spanning', 'zeros'],
   ...['version-2', 'vm-state', 'refcount-leaks', 'bitmaps-snapshots', 'l1-larger-than-needed'],
+  ...['bitmaps', 'bitmaps-in-use'],
 ];
 
-/** Refusals that are right: a bitmap ought to note it; a table that is emptied beside leaks leaves a doubt. */
+/** A refusal that is right: a table that is emptied beside leaks leaves a doubt. */
 const isRightRefusal = (code: string, fixture: string): boolean =>
-  code === 'BITMAPS_PRESENT' || (code === 'IMAGE_DAMAGED' && fixture === 'refcount-leaks');
+  code === 'IMAGE_DAMAGED' && fixture === 'refcount-leaks';
+
+const bitmapsIn = (bytes: Uint8Array): string => JSON.stringify(plainBitmaps(Buffer.from(bytes)));
 
 /** Writes, by shares of the disk. */
 const WRITES: readonly { readonly name: string; readonly changes: readonly Share[] }[] = [
@@ -78,10 +83,19 @@ const content: BlockSource = {
   },
 };
 
+/** What is below an image holds zeros. */
+const gate: Gate = {
+  openBacking: () => {
+    const source = memoryDevice(new Uint8Array(512));
+    return Promise.resolve({ source, format: 'raw', identity: 'below' });
+  },
+  openDataFile: () => Promise.reject(new Error('never')),
+};
+
 async function tryWrite(fixture: string, { name, changes }: (typeof WRITES)[number]) {
   const bytes = loadFixture(fixture);
   const plan = async <Source extends BlockSource>(image: OpenImage<Source>) => {
-    const disk = await openGuestDisk(besideEdit(image), { decompressor: nodeDecompressor() });
+    const disk = await openGuestDisk(besideEdit(image), { decompressor: nodeDecompressor(), gate });
     return planWrite(image, { changes: changesOf(image, changes), content, disk });
   };
   const device = memoryDevice(bytes);
@@ -94,12 +108,14 @@ async function tryWrite(fixture: string, { name, changes }: (typeof WRITES)[numb
   }
   const [before, after] = [contentsOf(bytes), contentsOf(device.snapshotBytes())];
   expect(after.snapshots).toEqual(before.snapshots);
+  const bitmaps = { before: bitmapsIn(bytes), after: bitmapsIn(device.snapshotBytes()) };
   const edit = { name, needs: 0, plan, model: () => after };
   let chosen: Uint8Array | undefined;
   let seen = 0;
   const { states, short } = await cutEverywhere(bytes, edit, {
     ...{ seed: SEED, subsetLimit: SUBSETS, samples: SAMPLES },
-    visit: (state) => {
+    visit: (state, isNew) => {
+      expect(bitmapsIn(state), `seed ${SEED}`).toBe(isNew ? bitmaps.after : bitmaps.before);
       seen += 1;
       if (random(seen) === 0) chosen = state.slice();
     },

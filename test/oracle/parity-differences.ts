@@ -96,7 +96,12 @@ export const DIFFERENCES = {
       ours.code === 0 && qemu.stderr.includes('Failed to load snapshot: Invalid argument'),
   },
   'backing-content-needed': ourSentence('the disk ends inside a cluster whose rest would show'),
-  'bitmaps-not-resized': ourSentence('which would have to be resized with the disk'),
+  'bitmap-too-long': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.code === 0 &&
+      qemu.stderr.includes('Lost persistent bitmaps') &&
+      ours.stderr.includes('the bitmap takes'),
+  },
   'data-file-not-resized': ourSentence('which would have to be resized with it'),
   'check-line-order': {
     shows: ({ qemu, ours }: Pair) =>
@@ -136,7 +141,7 @@ export const DIFFERENCES = {
   'devices-refused': ourSentence("'file' driver requires"),
   'no-bitmap-of-nothing': {
     shows: ({ qemu, ours }: Pair) =>
-      qemu.stderr.includes('Lost persistent bitmaps') && ours.code === 1,
+      qemu.stderr.includes('Lost persistent bitmaps') && ours.stderr.includes("can't have bitmaps"),
   },
 } as const satisfies Record<string, Difference>;
 

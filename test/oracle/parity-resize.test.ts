@@ -1,10 +1,13 @@
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { memoryDevice, openImage } from '../../src/index.js';
+import { plainBitmaps } from '../support/bitmap-bits.js';
 import { copyFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { createImage } from '../support/made-images.js';
 import { describeWithQemu, expectClean, expectIdentical } from '../support/qemu.js';
+import { runProgram } from '../support/tool-shell.js';
 import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
 import { behaviour, editBoth, type EditedPair, madeByBoth } from './parity.js';
 
@@ -14,8 +17,16 @@ const OLD = 'plain-v2.qcow2';
 /** Every file that the command lines name, made once. */
 const template = temporaryDirectory();
 async function makeTemplate(): Promise<void> {
-  const fixtures = ['version-3', 'version-2', 'bitmaps-snapshots', 'backing-missing', 'data-file'];
-  for (const fixture of [...fixtures, 'corrupt', 'dirty', 'refcount-zero', 'aes']) {
+  const fixtures = ['version-3', 'version-2', 'bitmaps', 'bitmaps-in-use', 'bitmaps-snapshots'];
+  for (const fixture of [
+    ...fixtures,
+    'backing-missing',
+    'data-file',
+    'corrupt',
+    'dirty',
+    'refcount-zero',
+    'aes',
+  ]) {
     copyFixture(fixture, template);
   }
   writeFileSync(path.join(template, 'raw'), Buffer.alloc(5000, 'hello\n'));
@@ -29,6 +40,12 @@ async function makeTemplate(): Promise<void> {
   await create(...over, 'odd', '130k');
   await create(...over, '-o', 'compat=0.10', 'short-v2', '128k');
   await create(...over, '-o', 'compat=0.10', 'whole-v2', '1M');
+  await create('fine-bitmap', '2M');
+  const tool = { cwd: template, env: {} };
+  const add = ['bitmap', '--add', '-g', '512', 'fine-bitmap', 'fine'];
+  const write = ['-c', 'write 0 3k', '-c', 'write 2096640 512', 'fine-bitmap'];
+  await runProgram({ program: 'qemu-img', args: add, ...tool });
+  await runProgram({ program: 'qemu-io', args: write, ...tool });
 }
 
 function setUp(directory: string): void {
@@ -129,6 +146,21 @@ const EQUAL: readonly (readonly string[])[] = [
   ['resize', OLD, '+1M'],
   ['resize', OLD, '--preallocation=metadata', '+1M'],
   ['resize', '--shrink', OLD, '200k'],
+  // Bitmaps go with the disk.
+  ['resize', 'bitmaps.qcow2', '+1M'],
+  ['resize', 'bitmaps.qcow2', '+0'],
+  ['resize', 'bitmaps.qcow2', '3T'],
+  ['resize', '--preallocation=metadata', 'bitmaps.qcow2', '+1M'],
+  ['resize', '--preallocation=full', 'bitmaps.qcow2', '+1M'],
+  ['resize', '--shrink', 'bitmaps.qcow2', '50k'],
+  ['resize', '--shrink', 'bitmaps.qcow2', '512'],
+  ['resize', 'bitmaps-snapshots.qcow2', '+1M'],
+  ['resize', '--shrink', 'bitmaps-snapshots.qcow2', '510464'],
+  ['resize', 'bitmaps-in-use.qcow2', '+1M'],
+  ['resize', '--shrink', 'bitmaps-in-use.qcow2', '1k'],
+  ['resize', 'bitmaps-in-use.qcow2', '+100'],
+  ['resize', 'fine-bitmap', '+64M'],
+  ['resize', '--shrink', 'fine-bitmap', '1M'],
   // Over a backing file: what it holds past the old end must not show.
   ['resize', 'short', '+64k'],
   ['resize', 'short', '10M'],
@@ -173,7 +205,7 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['backing-never-opened', 'resize', 'backing-missing.qcow2', '+1M'],
   ['no-key-needed', 'resize', 'aes.qcow2', '+1M'],
   ['backing-content-needed', 'resize', 'odd', '+64k'],
-  ['bitmaps-not-resized', 'resize', 'bitmaps-snapshots.qcow2', '+1M'],
+  ['bitmap-too-long', 'resize', 'fine-bitmap', '4T'],
   ['data-file-not-resized', 'resize', 'data-file.qcow2', '+1M'],
 ];
 
@@ -192,8 +224,16 @@ async function expectSameFiles(pair: EditedPair, argv: readonly string[]): Promi
     // Strict: the same stretches are allocated. Whether the host has room for them is another matter.
     const strict = argv.includes('--preallocation=metadata') || file === 'short' ? [] : ['-s'];
     await expectIdentical(theirs, ours, strict);
+    expect(await bitmapsOf(ours)).toEqual(await bitmapsOf(theirs));
     await expectClean(ours);
   }
+}
+
+/** The bitmaps of an image, and which header extensions it has. */
+async function bitmapsOf(image: string): Promise<unknown> {
+  const bytes = readFileSync(image);
+  const { extensions } = await openImage(memoryDevice(bytes));
+  return [plainBitmaps(bytes), extensions.map(({ kind }) => kind).sort()];
 }
 
 /** The size that the header says. */

@@ -53,7 +53,7 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/base/words.ts': 'values past 2^53 are printed in full in errors',
   'src/qcow2/bitmap-directory.ts': '64-bit fields as decoded',
   'src/qcow2/encode-bitmaps.ts': '64-bit fields as encoded',
-  'src/edit/bitmaps/plan-bitmaps.ts': 'feature words have 64 bits',
+  'src/edit/bitmaps/plan-with-bitmaps.ts': 'feature words have 64 bits',
   'src/qcow2/features.ts': 'feature words have 64 bits',
   'src/edit/header/plan-lazy-refcounts.ts': 'feature words have 64 bits',
   'src/edit/version/plan-version.ts': 'feature words have 64 bits',

@@ -7,6 +7,7 @@ import type { QsnapError } from '../../index.js';
 import { hintOf } from '../hints.js';
 import { byteStringOfText } from './bytes.js';
 import type { Behaviour } from './behaviour.js';
+import { BITMAP } from './messages-bitmap.js';
 import { Refusal } from './refusal.js';
 
 /** What `--object` and `--image-opts` are refused with. */
@@ -350,6 +351,7 @@ export function resizeFailed(error: QsnapError): Refusal {
 const RESIZE_ERRORS: Partial<Record<Code, (error: QsnapError) => string | undefined>> = {
   SIZE_INVALID: () => 'The new size must be a multiple of 512',
   SIZE_DIFFERS_IN_V2: () => "Can't resize a v2 image which has snapshots",
+  BITMAP_INCONSISTENT: ({ details }) => BITMAP.inconsistent(details.actual ?? ''),
   LIMIT_EXCEEDED: ({ details }) =>
     details.structure === 'active L1' ? 'Failed to grow the L1 table: File too large' : undefined,
   // Version 2 has no zero clusters to hide the backing file with.

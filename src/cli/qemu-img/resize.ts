@@ -5,12 +5,13 @@ import {
   isQsnapError,
   planResize,
   openImage,
-  type EditPlan,
   type Image,
   type OpenOptions,
+  type PlanWithBitmaps,
   type Preallocation,
   type ResizeOptions,
 } from '../../index.js';
+import { completeHeader } from '../../internal.js';
 import { eachOption, type ArgvContext, type CommandGrammar } from './argv.js';
 import { grammarOf } from './command-options.js';
 import { backingSizeOf } from './backing-size.js';
@@ -167,12 +168,13 @@ async function resizeImage(
   io: QemuImgIo,
 ): Promise<void> {
   try {
-    const make = async (how: OpenOptions): Promise<{ plan: EditPlan<EditableFile> }> => ({
+    const make = async (how: OpenOptions): Promise<{ plan: PlanWithBitmaps<EditableFile> }> => ({
       plan: await planResize(await openImage(device, how), options),
     });
-    await editWithinRoom(device, make, ({ plan }) =>
-      io.interruptible((signal) => executePlan(plan, { signal })),
-    );
+    await editWithinRoom(device, make, async ({ plan }) => {
+      await io.interruptible((signal) => executePlan(plan, { signal }));
+      await completeHeader(device, plan);
+    });
   } catch (error) {
     if (!isQsnapError(error)) throw error;
     throw resizeFailed(error);

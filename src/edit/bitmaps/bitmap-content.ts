@@ -1,3 +1,4 @@
+import { isZero } from '../../base/bytes.js';
 import { clustersToHold } from '../../base/units.js';
 import { damagedEntry } from '../../image/damage.js';
 import type { OpenImage } from '../../image/image.js';
@@ -18,11 +19,15 @@ export class BitmapContent {
   readonly #granularityBytes: number;
   readonly #clusterBits: number;
 
-  constructor(image: OpenImage, granularityBytes: number) {
+  constructor(
+    image: OpenImage,
+    granularityBytes: number,
+    diskSizeBytes = image.header.diskSizeBytes,
+  ) {
     this.#image = image;
     this.#granularityBytes = granularityBytes;
     this.#clusterBits = image.geometry.clusterBytes * 8;
-    this.bits = Math.ceil(image.header.diskSizeBytes / granularityBytes);
+    this.bits = Math.ceil(diskSizeBytes / granularityBytes);
   }
 
   /** How many entries the table has. QEMU: bits are kept in words of 64. */
@@ -44,6 +49,28 @@ export class BitmapContent {
       content.clusters.set((at - bitmap.table.at) / 8, offset === 0 ? 'ones' : offset);
     });
     return content;
+  }
+
+  /** The same bits for a disk of another size; those of what it grows by are clear. */
+  async resized(diskSizeBytes: number): Promise<BitmapContent> {
+    const other = new BitmapContent(this.#image, this.#granularityBytes, diskSizeBytes);
+    const bits = Math.min(this.bits, other.bits);
+    const last = Math.floor(bits / this.#clusterBits);
+    for (const [index, cluster] of this.clusters) {
+      if (index < last) other.clusters.set(index, cluster);
+    }
+    const end = bits % this.#clusterBits;
+    if (end === 0 || !this.clusters.has(last)) return other;
+    const bytes = await this.#bytesAt(last);
+    fillBits(bytes, end, this.#clusterBits, false);
+    if (!isZero(bytes)) other.clusters.set(last, bytes);
+    return other;
+  }
+
+  /** Sets the bits that stand for guest bytes from `at` up to `end`. */
+  async note(at: number, end: number): Promise<void> {
+    const last = Math.min(Math.ceil(end / this.#granularityBytes), this.bits);
+    await this.#set(Math.floor(at / this.#granularityBytes), last);
   }
 
   /** Sets each bit that stands for guest bytes of which one is set in `from`, which is of a disk as long. */
@@ -77,7 +104,10 @@ export class BitmapContent {
       const index = Math.floor(bit / perCluster);
       const start = index * perCluster;
       const stop = Math.min(end, start + perCluster);
-      fillBits(await this.#changeable(index), bit - start, stop - start);
+      if (stop - bit === perCluster) this.clusters.set(index, 'ones');
+      else if (this.clusters.get(index) !== 'ones') {
+        fillBits(await this.#changeable(index), bit - start, stop - start);
+      }
       bit = stop;
     }
   }

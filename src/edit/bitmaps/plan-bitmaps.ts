@@ -2,16 +2,11 @@ import { printableText, utf8Text } from '../../base/text.js';
 import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
 import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
-import type { BitmapsExtension } from '../../qcow2/extensions.js';
-import { AUTOCLEAR } from '../../qcow2/spec.js';
-import { readFirstCluster, type HeaderPlan } from '../header/header-plan.js';
 import { keptSnapshots } from '../plan/next-state.js';
-import { planEdit } from '../plan/plan-edit.js';
 import { refuseUnfit } from '../plan/refuse.js';
 import type { BitmapAction } from './bitmap-action.js';
-import { firstSectorWith } from './first-sector.js';
 import { applyActions } from './next-bitmaps.js';
-import { placeBitmaps } from './place-bitmaps.js';
+import { planWithBitmaps, type PlanWithBitmaps } from './plan-with-bitmaps.js';
 
 /**
  * Plans changes of persistent bitmaps, one after the other, as one edit: all of them are done, or none. Disks stay as they
@@ -36,39 +31,17 @@ export async function planBitmaps<Source extends BlockSource>(
   image: OpenImage<Source>,
   actions: readonly BitmapAction[],
   { signal }: Stoppable = {},
-): Promise<HeaderPlan<Source>> {
+): Promise<PlanWithBitmaps<Source>> {
   refuseUnfit(image);
   const bitmaps = await applyActions(stoppableImage(image, signal, 'the planning'), actions);
-  const before = await readFirstCluster(image);
-  // Whether there is room does not depend on where the directory will lie.
-  let { leftOut } = firstSectorWith(image, before, bitmaps.length === 0 ? undefined : SOMEWHERE);
   const { diskSizeBytes } = image.header;
-  const plan = await planEdit(
-    image,
-    {
-      operation: 'set',
-      summary: summaryOf(actions),
-      created: [],
-      next: () => ({ diskSizeBytes, activeL1: undefined, snapshots: keptSnapshots(image) }),
-      placeMore: async (ledger) => {
-        const placed = await placeBitmaps(image, bitmaps, ledger);
-        const sector = firstSectorWith(image, before, placed);
-        ({ leftOut } = sector);
-        for (const write of sector.behind) ledger.add(write);
-        return { bytes: sector.bytes, autoclear: (kept) => withBitmapsBit(kept, placed) };
-      },
-    },
-    { signal },
-  );
-  return { ...plan, leftOut };
-}
-
-const SOMEWHERE: BitmapsExtension = { bitmapCount: 1, directoryAt: 1, directoryBytes: 1 };
-
-/** Set, it says that the extension can be relied on. Spec: Header, autoclear_features. */
-function withBitmapsBit(kept: bigint, placed: BitmapsExtension | undefined): bigint {
-  const bit = 1n << BigInt(AUTOCLEAR.bitmaps);
-  return placed === undefined ? kept & ~bit : kept | bit;
+  const request = {
+    operation: 'set' as const,
+    summary: summaryOf(actions),
+    created: [],
+    next: () => ({ diskSizeBytes, activeL1: undefined, snapshots: keptSnapshots(image) }),
+  };
+  return planWithBitmaps(image, request, bitmaps, { signal });
 }
 
 function summaryOf(actions: readonly BitmapAction[]): string {

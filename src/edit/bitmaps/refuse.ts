@@ -24,7 +24,10 @@ export function notFound(name: Uint8Array): QsnapError {
 }
 
 /** @throws QsnapError BITMAP_INCONSISTENT. */
-export function refuseInconsistent({ nameBytes, inUse }: NextBitmap): void {
+export function refuseInconsistent({
+  nameBytes,
+  inUse,
+}: Pick<NextBitmap, 'nameBytes' | 'inUse'>): void {
   if (!inUse) return;
   const name = printable(nameBytes);
   throw new QsnapError('BITMAP_INCONSISTENT', `bitmap "${name}" was not saved properly`, {

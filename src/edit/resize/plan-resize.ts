@@ -1,11 +1,13 @@
 import { keptSnapshots, type NextState } from '../plan/next-state.js';
-import { planEdit } from '../plan/plan-edit.js';
-import type { EditRequest } from '../plan/survey.js';
+import { refuseUnfit } from '../plan/refuse.js';
+import type { Survey } from '../plan/survey.js';
 import type { Image, OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
-import type { Stoppable } from '../../io/stoppable.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
-import type { EditPlan } from '../tx/plan.js';
+import type { NextBitmap } from '../bitmaps/next-bitmap.js';
+import { planWithBitmaps, type PlanWithBitmaps } from '../bitmaps/plan-with-bitmaps.js';
+import { resizedBitmaps } from '../bitmaps/resized-bitmaps.js';
 import { growthOf } from './growth.js';
 import { refuseResize } from './refuse.js';
 import { cutTables } from './shrink.js';
@@ -14,7 +16,8 @@ import type { ResizeOptions } from './resize-options.js';
 /**
  * Plans another size for the active disk. What grows reads as zeros, but for the rest of the
  * cluster in which a disk without backing file ended before. VM state that lies behind the active
- * disk is left out; snapshots keep theirs, and their sizes.
+ * disk is left out; snapshots keep theirs, and their sizes. Bitmaps get the new size by the same switch; what grows is
+ * not noted.
  *
  * ```ts
  * const image = await openImage(device);
@@ -22,21 +25,32 @@ import type { ResizeOptions } from './resize-options.js';
  * ```
  *
  * @throws QsnapError SIZE_INVALID, SHRINK_NOT_ALLOWED, PREALLOCATION_REFUSED, SIZE_DIFFERS_IN_V2,
- *   BITMAPS_PRESENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
+ *   BITMAP_INCONSISTENT, GROWTH_SHOWS_BACKING, and what `planEdit` throws.
  */
 export async function planResize<Source extends BlockSource>(
   image: OpenImage<Source>,
   options: ResizeOptions,
   planning: Stoppable = {},
-): Promise<EditPlan<Source>> {
+): Promise<PlanWithBitmaps<Source>> {
   refuseResize(image, options);
-  const request: EditRequest = {
-    operation: 'resize',
+  const request = {
+    operation: 'resize' as const,
     summary: `resize the disk from ${image.header.diskSizeBytes} to ${options.diskSizeBytes} bytes`,
     created: [],
-    next: ({ activeL1 }) => resized(image, activeL1, options),
+    next: ({ activeL1 }: Survey) => resized(image, activeL1, options),
   };
-  return planEdit(image, request, planning);
+  const bitmaps = await bitmapsOfSize(image, options.diskSizeBytes, planning);
+  return planWithBitmaps(image, request, bitmaps, planning);
+}
+
+async function bitmapsOfSize(
+  image: OpenImage,
+  diskSizeBytes: number,
+  { signal }: Stoppable,
+): Promise<readonly NextBitmap[] | undefined> {
+  if (image.bitmaps.length === 0) return undefined;
+  refuseUnfit(image);
+  return resizedBitmaps(stoppableImage(image, signal, 'the planning'), diskSizeBytes);
 }
 
 async function resized(

@@ -5,6 +5,7 @@ import { QsnapError } from '../../errors.js';
 import type { Image } from '../../image/image.js';
 import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
+import { refuseInconsistent } from '../bitmaps/refuse.js';
 import type { ResizeOptions } from './resize-options.js';
 
 /** A disk's size is a number of these. QEMU: BDRV_SECTOR_SIZE. */
@@ -82,18 +83,9 @@ function refuseOldVersion({ header, snapshots }: Image): void {
   );
 }
 
-/** A bitmap has as many bits as its disk has room for. */
-function refuseBitmaps(image: Image): void {
-  if (image.bitmaps.length === 0) return;
-  throw new QsnapError(
-    'BITMAPS_PRESENT',
-    `the image has ${counted(image.bitmaps.length, 'persistent bitmap')}, which would have to be ` +
-      'resized with the disk',
-    {
-      structure: 'bitmaps extension',
-      ...hinted('resize-by-qemu-or-remove-bitmaps'),
-    },
-  );
+/** Nobody knows what the bits of such a bitmap would be. QEMU: qcow2_truncate_bitmaps_check. */
+function refuseBitmaps({ bitmaps }: Image): void {
+  for (const bitmap of bitmaps) refuseInconsistent(bitmap);
 }
 
 function refuseDataFile({ header }: Image): void {

@@ -2,19 +2,20 @@ import { roundUp } from '../../base/units.js';
 import { QsnapError } from '../../errors.js';
 import type { OpenImage } from '../../image/image.js';
 import type { BlockSource } from '../../io/device.js';
-import type { Stoppable } from '../../io/stoppable.js';
+import { stoppableImage, type Stoppable } from '../../io/stoppable.js';
 import { offsetOf } from '../../l1l2/entry.js';
 import { walkTables } from '../../refs/tables.js';
+import { notingBitmaps } from '../bitmaps/noting-bitmaps.js';
+import { planWithBitmaps, type PlanWithBitmaps } from '../bitmaps/plan-with-bitmaps.js';
 import {
   keptSnapshots,
   type Encryption,
   type NewClusters,
   type NextState,
 } from '../plan/next-state.js';
-import { planEdit } from '../plan/plan-edit.js';
+import { refuseUnfit } from '../plan/refuse.js';
 import type { Survey } from '../plan/survey.js';
 import type { NewL2Table } from '../tables/table-content.js';
-import type { EditPlan } from '../tx/plan.js';
 import { changedDisk } from './changed-disk.js';
 import { changedTable, type ChangedTable } from './changed-table.js';
 import type { DiskChange } from './disk-change.js';
@@ -35,7 +36,8 @@ export interface DiskWrite {
 
 /**
  * Plans to write into the active disk by one switch: all of it is there afterwards, or nothing. What changes gets new
- * clusters, so snapshots keep what they have, and the file takes as much room more until the old clusters are freed.
+ * clusters, so snapshots keep what they have, and the file takes as much room more until the old clusters are freed. The
+ * bitmaps that note changes have it by the same switch.
  *
  * ```ts
  * const changes = [{ at: 0, length: 65_536, kind: 'data' as const }];
@@ -43,27 +45,26 @@ export interface DiskWrite {
  * await executePlan(plan);
  * ```
  *
- * @throws QsnapError RANGE_INVALID; BITMAPS_PRESENT where a bitmap ought to note the change; ENCRYPTED without a cipher;
- *   and what `planEdit` throws.
+ * @throws QsnapError RANGE_INVALID; ENCRYPTED without a cipher; and what `planEdit` throws.
  */
 export async function planWrite<Source extends BlockSource>(
   image: OpenImage<Source>,
   write: DiskWrite,
   planning: Stoppable = {},
-): Promise<EditPlan<Source>> {
+): Promise<PlanWithBitmaps<Source>> {
   const changes = wholeAtEnd(image, write.changes);
-  refuseWrite(image, write);
+  refuseUnencrypted(image, write);
+  refuseUnfit(image);
   const bytes = write.changes.reduce((sum, { length }) => sum + length, 0);
-  return planEdit(
-    image,
-    {
-      operation: 'write',
-      summary: `write ${bytes} bytes into the disk`,
-      created: [],
-      next: (survey) => writtenState(survey, { ...write, changes }),
-    },
-    planning,
-  );
+  const request = {
+    operation: 'write' as const,
+    summary: `write ${bytes} bytes into the disk`,
+    created: [],
+    next: (survey: Survey) => writtenState(survey, { ...write, changes }),
+  };
+  const seen = stoppableImage(image, planning.signal, 'the planning');
+  const bitmaps = await notingBitmaps(seen, write.changes);
+  return planWithBitmaps(image, request, bitmaps, planning);
 }
 
 /** Behind the end of the disk nothing is kept: a change that reaches it covers its last cluster. */
@@ -89,23 +90,14 @@ function rangeInvalid(at: number, length: number, diskSizeBytes: number): QsnapE
   });
 }
 
-/** QEMU: a bitmap without the flag `auto` notes nothing. Spec: Bitmap directory, flags. */
-function refuseWrite(image: OpenImage, { cipher }: DiskWrite): void {
-  const { encryption } = image.header;
-  if (encryption !== 'none' && cipher === undefined) {
-    throw new QsnapError('ENCRYPTED', 'what is written has to be encrypted', {
-      structure: 'header',
-      actual: encryption,
-      hint: 'give the passphrase',
-    });
-  }
-  const noting = image.bitmaps.find(({ auto }) => auto);
-  if (noting === undefined) return;
-  throw new QsnapError(
-    'BITMAPS_PRESENT',
-    `the bitmap "${noting.name}" notes what changes, and would not have this`,
-    { structure: 'bitmap directory', hint: 'remove the bitmap, or make the change with QEMU' },
-  );
+function refuseUnencrypted({ header }: OpenImage, { cipher }: DiskWrite): void {
+  const { encryption } = header;
+  if (encryption === 'none' || cipher !== undefined) return;
+  throw new QsnapError('ENCRYPTED', 'what is written has to be encrypted', {
+    structure: 'header',
+    actual: encryption,
+    hint: 'give the passphrase',
+  });
 }
 
 async function writtenState(

@@ -1,5 +1,5 @@
 import { planResize, type Image, type Preallocation } from '../../../index.js';
-import { printableText } from '../../../internal.js';
+import { completeHeader, printableText } from '../../../internal.js';
 import type { ExitCode } from '../../exit-codes.js';
 import { countText, exactSizeText, sizeText, type SizeChange } from '../../text.js';
 import type { Context } from '../context.js';
@@ -30,6 +30,7 @@ export function resize(
         const wish = preallocation === undefined ? {} : { preallocation };
         return planResize(image, { ...options, ...wish }, planning);
       },
+      complete: completeHeader,
       doneLines: (_plan, _report, image) => [
         `Resized the disk of ${printableText(path)} from ${sizeText(before)} to ${exactSizeText(after)}.`,
         ...snapshotLines(image, after),

@@ -5,6 +5,7 @@ import { memoryDevice } from '../../../../src/io/memory.js';
 import { planResize } from '../../../../src/edit/resize/plan-resize.js';
 import type { ResizeOptions } from '../../../../src/edit/resize/resize-options.js';
 import { executePlan } from '../../../../src/edit/tx/execute.js';
+import { plainBitmaps } from '../../../support/bitmap-bits.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { checkImage, layoutOf, readGuest, snapshotsOf } from '../../../support/image-builder.js';
 
@@ -45,11 +46,54 @@ describe('a resize is refused', () => {
       { diskSizeBytes: 2 ** 40 },
       'SIZE_DIFFERS_IN_V2',
     ],
-    ['H4: with bitmaps', 'bitmaps', { diskSizeBytes: 2 ** 40 }, 'BITMAPS_PRESENT'],
+    [
+      'H4: with a bitmap that was not saved properly',
+      'bitmaps-in-use',
+      { diskSizeBytes: 2 ** 40 },
+      'BITMAP_INCONSISTENT',
+    ],
+    ['H4: past what a bitmap can note', 'bitmaps', { diskSizeBytes: 2 ** 45 }, 'LIMIT_EXCEEDED'],
     ['H8: with a data file', 'data-file', { diskSizeBytes: 2 ** 40 }, 'EXTERNAL_DATA_FILE'],
     ['past what an L1 can map', 'cluster-512', { diskSizeBytes: 2 ** 50 }, 'LIMIT_EXCEEDED'],
   ] as const)('%s', async (_, fixture, options, code) => {
     expect(await codeOf(fixture, options)).toBe(code);
+  });
+});
+
+describe('H4: bitmaps go with the disk', () => {
+  const before = loadFixture('bitmaps');
+  const setIn = (bytes: Uint8Array): readonly string[] =>
+    plainBitmaps(Buffer.from(bytes)).map(({ set }) => set);
+
+  test.each([
+    ['grows: what is new is not noted', 2 ** 40],
+    ['shrinks: what goes is no longer noted', 20 * 4096 - 512],
+    ['shrinks to what no bit stands for', 512],
+    ['stays', sizeOf('bitmaps')],
+  ])('a disk %s', async (_, diskSizeBytes) => {
+    const after = await resized(before, { diskSizeBytes, shrink: true });
+    expect(checkImage(after)).toEqual({ corruptions: [], leaks: [] });
+    const end = Math.ceil(diskSizeBytes / 4096) - 1;
+    expect(setIn(before)).toEqual(['8-23', '']);
+    expect(setIn(after)).toEqual([end < 8 ? '' : `8-${Math.min(23, end)}`, '']);
+  });
+
+  test('bits behind the end do not come back', async () => {
+    const less = await resized(before, { diskSizeBytes: 10 * 4096, shrink: true });
+    const more = await resized(less, { diskSizeBytes: sizeOf('bitmaps') });
+    expect(setIn(more)).toEqual(['8-9', '']);
+  });
+
+  test('where all bits are set, those of the rest are clear', async () => {
+    const ones = new Uint8Array(before);
+    const [bitmap] = (await openImage(memoryDevice(ones))).bitmaps;
+    // Spec: Bitmap table. The cluster of bits that it had leaks.
+    new DataView(ones.buffer).setBigUint64(bitmap!.table.at, 1n);
+    const bits = Math.ceil(sizeOf('bitmaps') / 4096);
+    expect(setIn(ones)[0]).toBe(`0-${bits - 1}`);
+    const after = await resized(ones, { diskSizeBytes: 2 ** 40 });
+    expect(setIn(after)[0]).toBe(`0-${bits - 1}`);
+    expect(checkImage(after).corruptions).toEqual([]);
   });
 });
 
