@@ -1,6 +1,12 @@
 /** Clusters by their numbers: who has them, and their bytes. */
 import { expect, test } from 'vitest';
-import { dumpImage, memoryDevice, openForDump, type DumpedField } from '../../../../src/index.js';
+import {
+  dumpImage,
+  memoryDevice,
+  openForDump,
+  openImage,
+  type DumpedField,
+} from '../../../../src/index.js';
 import { loadFixture } from '../../../support/fixture.js';
 import { layoutOf } from '../../../support/image-builder.js';
 import { blockAt, putRefcountAt } from '../../../support/image-builder-layout.js';
@@ -27,9 +33,10 @@ test('all that has a cluster is named, with the disks and their offsets', async 
   expect(fields[0]).toMatchObject({ part: 'cluster', name: 'refcount', value: 6 });
   expect(fields[0]!.problem).toBeUndefined();
   const owners = fields.filter(({ name }) => name === 'guest-data');
+  const { snapshots } = await openImage(memoryDevice(loadFixture('five-snapshots')));
   expect(owners.map(({ text }) => text).sort()).toEqual([
     'guest 0x20000 of active disk',
-    ...[0, 1, 2, 3, 4].map((index) => `guest 0x20000 of snapshot ${index}`),
+    ...snapshots.map(({ id, name }) => `guest 0x20000 of snapshot ${id} "${name}"`),
   ]);
   const [header] = (await dumped(loadFixture('five-snapshots'), 0)).slice(1);
   expect(header).toMatchObject({ name: 'main-header', at: 0, text: 'of the image' });
