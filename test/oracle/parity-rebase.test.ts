@@ -9,7 +9,7 @@ import { copyCompanions, copyFixture, fixtureNames } from '../support/fixture.js
 import { oneIn } from '../support/left-out.js';
 import { check, describeWithQemu } from '../support/qemu.js';
 import { testEqual } from './parity-lines.js';
-import { behaviour, editBoth, madeByBoth, qemuOutcome, type EditedPair } from './parity.js';
+import { editBoth, madeByBoth, qemuOutcome, type EditedPair } from './parity.js';
 
 const FIXTURES = [
   ...['backing-chain', 'cluster-512', 'version-2', 'five-snapshots', 'everything'],
@@ -126,12 +126,5 @@ describeWithQemu('rebase -u', () => {
       const [theirs, mine] = madeByBoth(pair, `${name}.qcow2`);
       expect(await told(mine)).toEqual(await told(theirs));
     }
-  });
-
-  test('without -u it is refused by name', async () => {
-    const pair = await editBoth(['rebase', 'version-2.qcow2'], memoryDirectory(), setUp);
-    expect(pair.ours.code).toBe(1);
-    expect(pair.ours.stderr).toContain('only rebase -u is supported');
-    expect(behaviour().version).toBeDefined();
   });
 });
