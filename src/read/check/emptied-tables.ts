@@ -162,7 +162,7 @@ function clusterAt(words: Uint32Array, at: number, clusterBits: number): number 
  */
 async function findEmptiedL1s(
   image: OpenImage,
-  { tally, activeL1 }: References,
+  { tally, activeL1, regions }: References,
   excess: Excess,
   collector: FindingCollector,
 ): Promise<void> {
@@ -180,8 +180,14 @@ async function findEmptiedL1s(
     });
   }
   const inUse = excess.unreferencedClusters + excess.overcountedClusters;
-  // The tables that an emptied L1 table named are unexplained themselves.
-  const mayBeEmptied = excess.unreferencedClusters + overcounted.size > 0;
+  // The tables that an emptied L1 table named are unexplained themselves. Other metadata that counts too high will be
+  // unreferenced once an edit gives it another place.
+  const isMetadataOver = regions.some(({ at, bytes }) => {
+    const end = Math.ceil((at + bytes) / clusterBytes);
+    for (let i = Math.floor(at / clusterBytes); i < end; i++) if (excess.has(i)) return true;
+    return false;
+  });
+  const mayBeEmptied = excess.unreferencedClusters + overcounted.size > 0 || isMetadataOver;
   if (!mayBeEmptied) return;
   await visitL1Tables(image.source, refs, (position, words) => {
     if (words.length === 0) return;
