@@ -173,6 +173,20 @@ describeWithQemu('commit, and rebase that keeps the content', () => {
 
   testEqual(LINES, (argv) => editBoth(argv, memoryDirectory(), setUp), expectAlike);
 
+  test('a file in between with snapshots refuses a commit past it, unless --force is said', async () => {
+    const folder = path.join(memoryDirectory(), 'work');
+    setUp(folder);
+    await qemuImg(['snapshot', '-c', 'between', 'mid.qcow2'], { cwd: folder });
+    const before = await contentHash(path.join(folder, 'base.qcow2'));
+    const argv = ['commit', '-b', 'base.qcow2', 'top.qcow2'];
+    const refused = await ourOutcome(argv, folder);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("'mid.qcow2' has a snapshot, which would show");
+    expect(await contentHash(path.join(folder, 'base.qcow2'))).toBe(before);
+    expect((await ourOutcome([...argv, '--force'], folder)).code).toBe(0);
+    for (const name of images) await expectClean(path.join(folder, name));
+  });
+
   test.each([
     ['commit', 'held.qcow2'],
     ['commit', '-d', 'held.qcow2'],

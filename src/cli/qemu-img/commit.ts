@@ -1,5 +1,5 @@
 /** `commit`: what an overlay says goes into a file below it. */
-import { fileIdentity } from '../../node/index.js';
+import { fileIdentity, openFile } from '../../node/index.js';
 import {
   editWithinRoom,
   executePlan,
@@ -130,6 +130,7 @@ function layerBelow(
     if (depth === undefined) {
       throw new Refusal(COMMIT.notInChain(request.base!, io.tell(target.shown)));
     }
+    if (!request.force) await refuseSnapshotsBetween(depth, source.shownAt, io);
     const layer = chain[depth - 1]!;
     const shown = source.shownAt(depth);
     const path = textOf(shown)!;
@@ -140,6 +141,25 @@ function layerBelow(
       sizeBytes,
     };
   });
+}
+
+/** What lies between the overlay and the file that is written has snapshots that see that file, too. */
+async function refuseSnapshotsBetween(
+  depth: number,
+  shownAt: (depth: number) => string,
+  io: QemuImgIo,
+): Promise<void> {
+  for (let between = 1; between < depth; between++) {
+    const shown = shownAt(between);
+    const file = await openFile(textOf(shown)!, { forceShare: true });
+    try {
+      const { snapshots } = await openImage(file);
+      if (snapshots.length === 0) continue;
+      throw new Refusal(COMMIT.snapshots(io.tell(shown), snapshots.length));
+    } finally {
+      await file.close();
+    }
+  }
 }
 
 /** The depth of the layer that is the file of this name. */

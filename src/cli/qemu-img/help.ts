@@ -63,6 +63,12 @@ export function commandHelp(program: string, command: string, behaviour: Behavio
     const names = [own, ...longNames.map((other) => `--${other}`)].join(', ');
     return [`  ${names}${value === '' ? '' : ` ${value}`}`, `     ${text}`];
   });
+  if (command === 'commit' || command === 'rebase') {
+    lines.push(
+      '  --force',
+      '     although the overlay has snapshots, which will show something else',
+    );
+  }
   const usage = `Usage:\n  ${program} ${command} [options] ${operands}`;
   return [usage, '', `${summary}.`, '', 'Options:', ...lines].join('\n');
 }
