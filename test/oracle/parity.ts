@@ -8,9 +8,9 @@ import {
   versionPrinted,
   type Behaviour,
   type Version,
-} from '../../src/cli/qemu-img/behaviour.js';
-import { byteStringOfText } from '../../src/cli/qemu-img/bytes.js';
-import type { QemuImgStreams } from '../../src/cli/qemu-img/io.js';
+} from '../../src/cli/qemu-img/version/behaviour.js';
+import { byteStringOfText } from '../../src/cli/qemu-img/grammar/bytes.js';
+import type { QemuImgStreams } from '../../src/cli/qemu-img/disks/io.js';
 import { runProgram } from '../support/tool-shell.js';
 import { uninterrupted } from '../../src/cli/interruption.js';
 

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Version } from '../../src/cli/qemu-img/behaviour.js';
+import type { Version } from '../../src/cli/qemu-img/version/behaviour.js';
 import { QEMU_IMG, qemuVersion, type Outcome } from './parity.js';
 import { makeVersionFiles, VERSION_LINES } from './version-lines.js';
 

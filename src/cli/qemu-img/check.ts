@@ -13,22 +13,33 @@ import {
   type RepairClass,
 } from '../../index.js';
 import { openFile, openFileForEdit } from '../../node/index.js';
-import { eachOption, fileRequest, oneOperand, type ArgvContext, type FileRequest } from './argv.js';
-import { grammarOf } from './command-options.js';
+import {
+  eachOption,
+  fileRequest,
+  oneOperand,
+  type ArgvContext,
+  type FileRequest,
+} from './grammar/argv.js';
+import { grammarOf } from './grammar/command-options.js';
 import type { Run } from './run-command.js';
-import type { QemuImgIo } from './io.js';
+import type { QemuImgIo } from './disks/io.js';
 import { jsonText, type Tree } from './json.js';
-import { CHECK, failureText, findingText, openFailureText } from './messages-check.js';
+import { CHECK, failureText, findingText, openFailureText } from './messages/check.js';
 import {
   couldNotOpen,
   guessedRawWarning,
   INCONSISTENT_BITMAPS_WARNING,
   OPEN_REASONS,
 } from './messages.js';
-import { isJsonOutput, USAGE } from './messages-usage.js';
-import { openingReason, withUnreadImage, type EditableFile, type UnreadFile } from './opened.js';
+import { isJsonOutput, USAGE } from './messages/usage.js';
+import {
+  openingReason,
+  withUnreadImage,
+  type EditableFile,
+  type UnreadFile,
+} from './disks/opened.js';
 import { Refusal, UsageError } from './refusal.js';
-import { targetOf, type Target } from './target.js';
+import { targetOf, type Target } from './disks/target.js';
 
 interface CheckRequest extends FileRequest {
   readonly format: string | undefined;

@@ -1,5 +1,5 @@
 /** What a command of qsnap-img is to the program. */
-import type { ArgvContext } from './argv.js';
+import type { ArgvContext } from './grammar/argv.js';
 import type { Run } from './run-command.js';
 
 /**
@@ -12,19 +12,19 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
-  amend: async () => (await import('./amend.js')).parseAmend,
-  bitmap: async () => (await import('./bitmap.js')).parseBitmap,
-  compare: async () => (await import('./compare.js')).parseCompare,
-  convert: async () => (await import('./convert.js')).parseConvert,
-  dd: async () => (await import('./dd.js')).parseDd,
+  amend: async () => (await import('./amend/amend.js')).parseAmend,
+  bitmap: async () => (await import('./bitmap/bitmap.js')).parseBitmap,
+  compare: async () => (await import('./compare/compare.js')).parseCompare,
+  convert: async () => (await import('./convert/convert.js')).parseConvert,
+  dd: async () => (await import('./dd/dd.js')).parseDd,
   measure: async () => (await import('./measure.js')).parseMeasure,
   rebase: async () => (await import('./rebase.js')).parseRebase,
   commit: async () => (await import('./commit.js')).parseCommit,
-  create: async () => (await import('./create.js')).parseCreate,
+  create: async () => (await import('./create/create.js')).parseCreate,
   resize: async () => (await import('./resize.js')).parseResize,
   check: async () => (await import('./check.js')).parseCheck,
-  map: async () => (await import('./map.js')).parseMap,
-  info: async () => (await import('./info.js')).parseInfo,
+  map: async () => (await import('./map/map.js')).parseMap,
+  info: async () => (await import('./info/info.js')).parseInfo,
   snapshot: async () => (await import('./snapshot.js')).parseSnapshot,
 };
 

@@ -16,24 +16,24 @@ import {
   withoutForce,
   type ArgvContext,
   type FileRequest,
-} from './argv.js';
-import { textOf } from './bytes.js';
-import { isCacheMode } from './cache-mode.js';
-import { grammarOf } from './command-options.js';
-import type { QemuImgIo } from './io.js';
+} from './grammar/argv.js';
+import { textOf } from './grammar/bytes.js';
+import { isCacheMode } from './grammar/cache-mode.js';
+import { grammarOf } from './grammar/command-options.js';
+import type { QemuImgIo } from './disks/io.js';
 import { guessedRawWarning, sentenceOf } from './messages.js';
-import { COMMIT } from './messages-commit.js';
-import { USAGE } from './messages-usage.js';
-import { withEditableImage, type EditableFile, type Opened } from './opened.js';
-import type { Secrets } from './option-strings.js';
+import { COMMIT } from './messages/commit.js';
+import { USAGE } from './messages/usage.js';
+import { withEditableImage, type EditableFile, type Opened } from './disks/opened.js';
+import type { Secrets } from './grammar/option-strings.js';
 import { percentLines, type PercentLines } from './percent-lines.js';
 import { Refusal } from './refusal.js';
 import type { Run } from './run-command.js';
-import { readSecrets } from './secrets.js';
-import { byteCountOf } from './size-argument.js';
+import { readSecrets } from './disks/secrets.js';
+import { byteCountOf } from './grammar/size-argument.js';
 import { refuseUnwritable, warnAboutLock } from './snapshot.js';
-import { readingOf, withDiskOf, type DiskRequest } from './source-disk.js';
-import { targetOf, type Target } from './target.js';
+import { readingOf, withDiskOf, type DiskRequest } from './disks/source-disk.js';
+import { targetOf, type Target } from './disks/target.js';
 
 interface CommitRequest extends FileRequest {
   readonly format: string | undefined;

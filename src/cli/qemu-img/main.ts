@@ -3,9 +3,9 @@ import { performance } from 'node:perf_hooks';
 import type { SnapshotDate } from '../../index.js';
 import { processStreams } from '../streams.js';
 import { useThreads } from '../threads.js';
-import type { Version } from './behaviour.js';
-import { exactArguments } from './io.js';
-import { programName } from './program-name.js';
+import type { Version } from './version/behaviour.js';
+import { exactArguments } from './disks/io.js';
+import { programName } from './version/program-name.js';
 import { run } from './run.js';
 
 function now(): SnapshotDate {
@@ -22,5 +22,5 @@ const argv = exactArguments(process.argv.slice(2), () => readFileSync('/proc/sel
 const streams = processStreams();
 const program = programName(process.argv0, process.execPath, script);
 const installed = async (): Promise<Version> =>
-  (await import('./installed-version.js')).installedVersion(process.env, script);
+  (await import('./version/installed-version.js')).installedVersion(process.env, script);
 void run(argv, { ...streams, now, program, installedVersion: installed }).then(streams.exit);

@@ -7,16 +7,16 @@ import {
   type Snapshot,
 } from '../../index.js';
 import { measureBitmaps, measuredDataBytes } from '../../internal.js';
-import { eachOption, type ArgvContext } from './argv.js';
-import { grammarOf } from './command-options.js';
+import { eachOption, type ArgvContext } from './grammar/argv.js';
+import { grammarOf } from './grammar/command-options.js';
 import type { Run } from './run-command.js';
-import { isOtherFormat } from './formats.js';
-import type { QemuImgIo } from './io.js';
+import { isOtherFormat } from './disks/formats.js';
+import type { QemuImgIo } from './disks/io.js';
 import { jsonText } from './json.js';
-import { isJsonOutput, USAGE } from './messages-usage.js';
-import { NEW_IMAGE, OPTION_CONFLICTS } from './messages-create.js';
-import { MEASURE } from './messages-measure.js';
-import { refuseHuge } from './new-image.js';
+import { isJsonOutput, USAGE } from './messages/usage.js';
+import { NEW_IMAGE, OPTION_CONFLICTS } from './messages/create.js';
+import { MEASURE } from './messages/measure.js';
+import { refuseHuge } from './create/new-image.js';
 import {
   checkOptionList,
   isOn,
@@ -24,17 +24,17 @@ import {
   parseNewImageOptions,
   type GivenOptions,
   type NewFormat,
-} from './new-image-options.js';
-import { byteCountOf } from './size-argument.js';
-import type { Secrets } from './option-strings.js';
+} from './create/new-image-options.js';
+import { byteCountOf } from './grammar/size-argument.js';
+import type { Secrets } from './grammar/option-strings.js';
 import { Refusal } from './refusal.js';
 import {
   chosenSnapshot,
   parseSnapshotKeys,
   SNAPSHOT_KEYS,
   type SnapshotChoice,
-} from './snapshot-choice.js';
-import { withSourceDisk, type SourceDisk } from './source-disk.js';
+} from './grammar/snapshot-choice.js';
+import { withSourceDisk, type SourceDisk } from './disks/source-disk.js';
 
 interface MeasureRequest {
   readonly operand: string | undefined;

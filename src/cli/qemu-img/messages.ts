@@ -5,9 +5,9 @@
  */
 import type { QsnapError } from '../../index.js';
 import { hintOf } from '../hints.js';
-import { byteStringOfText } from './bytes.js';
-import type { Behaviour } from './behaviour.js';
-import { BITMAP } from './messages-bitmap.js';
+import { byteStringOfText } from './grammar/bytes.js';
+import type { Behaviour } from './version/behaviour.js';
+import { BITMAP } from './messages/bitmap.js';
 import { Refusal } from './refusal.js';
 
 /** What `--object` and `--image-opts` are refused with. */

@@ -1,5 +1,5 @@
 /** Progress as `-p` prints it: to stdout, whether or not that is a terminal. */
-import type { QemuImgIo } from './io.js';
+import type { QemuImgIo } from './disks/io.js';
 
 export interface PercentLines {
   /** Where the work is, in per cent; printed if it has moved on enough since the last line. */

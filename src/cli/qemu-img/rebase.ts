@@ -9,24 +9,24 @@ import {
   withoutForce,
   type ArgvContext,
   type FileRequest,
-} from './argv.js';
-import { bytesOf, textOf } from './bytes.js';
-import { isCacheMode } from './cache-mode.js';
-import { grammarOf } from './command-options.js';
-import { isOtherFormat } from './formats.js';
-import type { QemuImgIo } from './io.js';
+} from './grammar/argv.js';
+import { bytesOf, textOf } from './grammar/bytes.js';
+import { isCacheMode } from './grammar/cache-mode.js';
+import { grammarOf } from './grammar/command-options.js';
+import { isOtherFormat } from './disks/formats.js';
+import type { QemuImgIo } from './disks/io.js';
 import { couldNotOpen, guessedRawWarning, sentenceOf } from './messages.js';
-import { USAGE } from './messages-usage.js';
-import { REBASE } from './messages-rebase.js';
-import { withEditableImage, type EditableFile, type Opened } from './opened.js';
-import type { Secrets } from './option-strings.js';
+import { USAGE } from './messages/usage.js';
+import { REBASE } from './messages/rebase.js';
+import { withEditableImage, type EditableFile, type Opened } from './disks/opened.js';
+import type { Secrets } from './grammar/option-strings.js';
 import { percentLines, type PercentLines } from './percent-lines.js';
 import { Refusal, UsageError } from './refusal.js';
 import type { Run } from './run-command.js';
-import { readSecrets } from './secrets.js';
+import { readSecrets } from './disks/secrets.js';
 import { refuseUnwritable, warnAboutBitmaps, warnAboutLock } from './snapshot.js';
-import { readingOf, withDiskOf, withSourceDisk } from './source-disk.js';
-import { fullBackingName, targetOf, type Target } from './target.js';
+import { readingOf, withDiskOf, withSourceDisk } from './disks/source-disk.js';
+import { fullBackingName, targetOf, type Target } from './disks/target.js';
 
 interface RebaseRequest extends FileRequest {
   readonly format: string | undefined;

@@ -12,20 +12,20 @@ import {
   type ResizeOptions,
 } from '../../index.js';
 import { completeHeader } from '../../internal.js';
-import { eachOption, type ArgvContext, type CommandGrammar } from './argv.js';
-import { grammarOf } from './command-options.js';
-import { backingSizeOf } from './backing-size.js';
+import { eachOption, type ArgvContext, type CommandGrammar } from './grammar/argv.js';
+import { grammarOf } from './grammar/command-options.js';
+import { backingSizeOf } from './create/backing-size.js';
 import type { Run } from './run-command.js';
-import { getopt } from './getopt.js';
-import type { QemuImgIo } from './io.js';
+import { getopt } from './grammar/getopt.js';
+import type { QemuImgIo } from './disks/io.js';
 import { guessedRawWarning, RESIZE_REASONS, resizeFailed, SIZE_REASONS } from './messages.js';
-import { USAGE } from './messages-usage.js';
-import { firstBlockBytes } from './new-raw.js';
-import { withEditableImage, type EditableFile } from './opened.js';
+import { USAGE } from './messages/usage.js';
+import { firstBlockBytes } from './create/new-raw.js';
+import { withEditableImage, type EditableFile } from './disks/opened.js';
 import { Refusal, UsageError } from './refusal.js';
-import { hasHexSuffix, parseSizeArgument } from './size-argument.js';
+import { hasHexSuffix, parseSizeArgument } from './grammar/size-argument.js';
 import { refuseUnwritable, warnAboutBitmaps, warnAboutLock } from './snapshot.js';
-import { targetOf } from './target.js';
+import { targetOf } from './disks/target.js';
 
 interface ResizeRequest {
   readonly operand: string;

@@ -1,12 +1,12 @@
 /** The whole of qsnap-img as a function. */
 import { isQsnapError } from '../../index.js';
-import { optionsOf, type ArgvContext } from './argv.js';
-import { behaviourOf, versionNamed, type Behaviour, type Version } from './behaviour.js';
+import { optionsOf, type ArgvContext } from './grammar/argv.js';
+import { behaviourOf, versionNamed, type Behaviour, type Version } from './version/behaviour.js';
 import { COMMANDS, READING, UNSUPPORTED_COMMANDS } from './command.js';
-import type { Grammar } from './getopt.js';
-import { printerOf, type Printer, type QemuImgStreams } from './io.js';
+import type { Grammar } from './grammar/getopt.js';
+import { printerOf, type Printer, type QemuImgStreams } from './disks/io.js';
 import { sentenceOf } from './messages.js';
-import { helpHint, USAGE } from './messages-usage.js';
+import { helpHint, USAGE } from './messages/usage.js';
 import { Refusal, UsageError, type EarlierLine } from './refusal.js';
 
 const MAIN: Grammar = {
@@ -86,10 +86,10 @@ class Program {
       if (next.done === true) return this.#runCommand(next.value, argv.length > 0, behaviour);
       const { name, value } = next.value;
       if (name === 'h' || name === 'help') {
-        return this.#print((await import('./help.js')).helpText(this.#name, behaviour));
+        return this.#print((await import('./grammar/help.js')).helpText(this.#name, behaviour));
       }
       if (name === 'V' || name === 'version') {
-        return this.#print((await import('./help.js')).versionText(behaviour));
+        return this.#print((await import('./grammar/help.js')).versionText(behaviour));
       }
       if (name === 'qemu-version') this.#behaviour = behaviour = behaviourOf(this.#version(value));
       else this.#printer.warn(`warning: tracing is not supported, '${value}' is ignored`);
@@ -126,7 +126,9 @@ class Program {
     };
     const command = parse(operands, context);
     if (command === undefined) {
-      return this.#print((await import('./help.js')).commandHelp(this.#name, name, behaviour));
+      return this.#print(
+        (await import('./grammar/help.js')).commandHelp(this.#name, name, behaviour),
+      );
     }
     return command({ ...this.#printer, behaviour });
   }

@@ -16,11 +16,17 @@ import {
   type Snapshot,
   type StagedEdit,
 } from '../../index.js';
-import { eachOption, fileRequest, oneOperand, type ArgvContext, type FileRequest } from './argv.js';
-import { grammarOf } from './command-options.js';
-import { bytesOf, cString } from './bytes.js';
+import {
+  eachOption,
+  fileRequest,
+  oneOperand,
+  type ArgvContext,
+  type FileRequest,
+} from './grammar/argv.js';
+import { grammarOf } from './grammar/command-options.js';
+import { bytesOf, cString } from './grammar/bytes.js';
 import type { Run } from './run-command.js';
-import type { QemuImgIo } from './io.js';
+import type { QemuImgIo } from './disks/io.js';
 import {
   ACTION_REASONS,
   INCONSISTENT_BITMAPS_WARNING,
@@ -31,11 +37,11 @@ import {
   editFailed,
   guessedRawWarning,
 } from './messages.js';
-import { USAGE } from './messages-usage.js';
-import { withEditableImage, withImage, type EditableFile, type Opened } from './opened.js';
+import { USAGE } from './messages/usage.js';
+import { withEditableImage, withImage, type EditableFile, type Opened } from './disks/opened.js';
 import { Refusal, UsageError } from './refusal.js';
 import { NAME_ARRAY_BYTES, snapshotName, snapshotTableLines } from './table.js';
-import { targetOf, type Target } from './target.js';
+import { targetOf, type Target } from './disks/target.js';
 
 type SnapshotAction =
   | { readonly kind: 'none' | 'list' }

@@ -1,8 +1,8 @@
 /** The snapshot table of `snapshot -l` and `info`. */
 import type { Snapshot } from '../../index.js';
-import type { Behaviour } from './behaviour.js';
-import { cString } from './bytes.js';
-import { clockText, dateText, sizeText } from './human.js';
+import type { Behaviour } from './version/behaviour.js';
+import { cString } from './grammar/bytes.js';
+import { clockText, dateText, sizeText } from './info/human.js';
 
 /** QEMU keeps ids and names in arrays of these sizes, and cuts what is longer. */
 export const ID_ARRAY_BYTES = 128;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { getopt, type Found, type Grammar } from '../../../src/cli/qemu-img/getopt.js';
+import { getopt, type Found, type Grammar } from '../../../src/cli/qemu-img/grammar/getopt.js';
 
 const GRAMMAR: Grammar = {
   short: { l: false, q: false, c: true },

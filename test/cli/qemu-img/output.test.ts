@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { byteStringOfText, cString } from '../../../src/cli/qemu-img/bytes.js';
-import { clockText, sizeText, treeLines } from '../../../src/cli/qemu-img/human.js';
-import { exactArguments } from '../../../src/cli/qemu-img/io.js';
+import { byteStringOfText, cString } from '../../../src/cli/qemu-img/grammar/bytes.js';
+import { clockText, sizeText, treeLines } from '../../../src/cli/qemu-img/info/human.js';
+import { exactArguments } from '../../../src/cli/qemu-img/disks/io.js';
 import { jsonText } from '../../../src/cli/qemu-img/json.js';
-import { fullBackingName, protocolOf } from '../../../src/cli/qemu-img/target.js';
-import { qcow2Specific } from '../../../src/cli/qemu-img/qcow2-specific.js';
-import { parseImageOptions } from '../../../src/cli/qemu-img/option-strings.js';
+import { fullBackingName, protocolOf } from '../../../src/cli/qemu-img/disks/target.js';
+import { qcow2Specific } from '../../../src/cli/qemu-img/info/qcow2-specific.js';
+import { parseImageOptions } from '../../../src/cli/qemu-img/grammar/option-strings.js';
 import { memoryDevice, openImage } from '../../../src/index.js';
 import { loadFixture } from '../../support/fixture.js';
 

@@ -2,9 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { byteString, byteStringOfText } from '../../../src/cli/qemu-img/bytes.js';
+import { byteString, byteStringOfText } from '../../../src/cli/qemu-img/grammar/bytes.js';
 import { COMMANDS } from '../../../src/cli/qemu-img/command.js';
-import { VERSIONS } from '../../../src/cli/qemu-img/behaviour.js';
+import { VERSIONS } from '../../../src/cli/qemu-img/version/behaviour.js';
 import {
   copyFixture,
   expectedBytes,

@@ -8,9 +8,9 @@ import {
   versionNamed,
   versionPrinted,
   VERSIONS,
-} from '../../../src/cli/qemu-img/behaviour.js';
-import { installedVersion } from '../../../src/cli/qemu-img/installed-version.js';
-import { programName } from '../../../src/cli/qemu-img/program-name.js';
+} from '../../../src/cli/qemu-img/version/behaviour.js';
+import { installedVersion } from '../../../src/cli/qemu-img/version/installed-version.js';
+import { programName } from '../../../src/cli/qemu-img/version/program-name.js';
 import { temporaryDirectory } from '../../support/directories.js';
 import { runInMemory } from './streams.js';
 

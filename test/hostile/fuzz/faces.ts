@@ -2,7 +2,7 @@
 import { mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NEWEST } from '../../../src/cli/qemu-img/behaviour.js';
+import { NEWEST } from '../../../src/cli/qemu-img/version/behaviour.js';
 import { run as runQemuImg } from '../../../src/cli/qemu-img/run.js';
 import { run as runQsnap } from '../../../src/cli/qsnap/run.js';
 import type { Image, Snapshot } from '../../../src/index.js';

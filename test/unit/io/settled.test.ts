@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { comparePair } from '../../../src/cli/qemu-img/compare-walk.js';
-import { concatenatedDisk } from '../../../src/cli/qemu-img/concatenated-disk.js';
+import { comparePair } from '../../../src/cli/qemu-img/compare/compare-walk.js';
+import { concatenatedDisk } from '../../../src/cli/qemu-img/disks/concatenated-disk.js';
 import {
   chooseRescued,
   copyDisk,

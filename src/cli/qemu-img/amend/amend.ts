@@ -1,0 +1,97 @@
+/** `amend`: other options for an image that is there. */
+import { eachOption, fileRequest, type ArgvContext, type FileRequest } from '../grammar/argv.js';
+import { amendImage } from './amend-image.js';
+import { parseAmendOptions } from './amend-options.js';
+import { isCacheMode } from '../grammar/cache-mode.js';
+import { grammarOf } from '../grammar/command-options.js';
+import { isOtherFormat } from '../disks/formats.js';
+import type { QemuImgIo } from '../disks/io.js';
+import { guessedRawWarning } from '../messages.js';
+import { AMEND, AMEND_HELP } from '../messages/amend.js';
+import { NEW_IMAGE } from '../messages/create.js';
+import { USAGE } from '../messages/usage.js';
+import { asksForHelp, checkOptionList } from '../create/new-image-options.js';
+import { withEditableImage } from '../disks/opened.js';
+import { percentLines } from '../percent-lines.js';
+import { Refusal, UsageError } from '../refusal.js';
+import type { Run } from '../run-command.js';
+import { refuseUnwritable, warnAboutBitmaps, warnAboutLock } from '../snapshot.js';
+import { targetOf } from '../disks/target.js';
+
+interface AmendRequest extends FileRequest {
+  readonly format: string | undefined;
+  /** All of `-o`. */
+  readonly options: string;
+  readonly progress: boolean;
+  readonly context: ArgvContext;
+}
+
+/** Parses the arguments of `amend`. */
+export function parseAmend(argv: readonly string[], context: ArgvContext): Run | undefined {
+  const values = new Map<string, string>();
+  const options: string[] = [];
+  const grammar = grammarOf('amend', context.behaviour);
+  const operands = eachOption(argv, grammar, context, ({ name, value }) => {
+    if (name !== 'o') values.set(name, value);
+    else {
+      checkOptionList(value);
+      options.push(value);
+    }
+  });
+  if (operands === undefined) return undefined;
+  if (options.length === 0) throw new UsageError(AMEND.optionsNeeded);
+  const format = values.get('format');
+  const progress = values.has('p') && !values.has('q');
+  if (format !== undefined && asksForHelp(options.join(','))) {
+    return (io) => Promise.resolve(printHelp(format, progress, io));
+  }
+  const [operand] = operands;
+  // QEMU: no word on where help is.
+  if (operand === undefined || operands.length !== 1) throw new Refusal(USAGE.oneFile);
+  const file = fileRequest(operand, values);
+  if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
+  const cache = values.get('t');
+  if (cache !== undefined && !isCacheMode(cache)) throw new Refusal(AMEND.cache(cache));
+  const request = { ...file, format, options: options.join(','), progress, context };
+  return (io) => runAmend(request, io);
+}
+
+function printHelp(format: string, wantsProgress: boolean, io: QemuImgIo): number {
+  const progress = percentLines(io, wantsProgress, 1);
+  try {
+    if (format === 'raw' || isOtherFormat(format))
+      throw new Refusal(AMEND.unsupportedFormat(format));
+    if (format !== 'qcow2') throw new Refusal(NEW_IMAGE.unknownFormat(format));
+    io.printLines(AMEND_HELP);
+  } finally {
+    progress.end();
+  }
+  return 0;
+}
+
+async function runAmend(request: AmendRequest, io: QemuImgIo): Promise<number> {
+  const { options, context } = request;
+  const target = targetOf(request.operand, request.imageOpts, request.format);
+  const progress = percentLines(io, request.progress, 1);
+  try {
+    await withEditableImage(target, async ({ file, ...opened }) => {
+      warnAboutLock(file, io);
+      if (opened.kind === 'raw') {
+        if (opened.guessed) io.printError(`${guessedRawWarning(target.shown)}\n`);
+        throw new Refusal(AMEND.unsupportedFormat('raw'));
+      }
+      refuseUnwritable(opened.image, target);
+      warnAboutBitmaps(opened.image, io);
+      if (asksForHelp(options)) {
+        io.printLines(AMEND_HELP);
+        return;
+      }
+      const wanted = parseAmendOptions(options, opened.image, context);
+      await amendImage(file, wanted, target, io, progress);
+      progress.at(100);
+    });
+  } finally {
+    progress.end();
+  }
+  return 0;
+}
