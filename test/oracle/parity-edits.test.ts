@@ -172,13 +172,6 @@ describeWithQemu('edits of every fixture end as with qemu-img', () => {
       expect([qemu.stderr.includes(warning), ours.stderr.includes(warning)]).toEqual([false, true]);
       expect(ours.report?.leaks).toBe(qemu.report?.leaks);
     },
-    'vm-state-not-active': async () => {
-      const pair = await editedAlike('vm-state', ['-a', '1']);
-      const { qemu, ours } = await checksOf('vm-state', pair);
-      expect([qemu.code, ours.code]).toEqual([0, 0]);
-      const allocated = [qemu, ours].map(({ report }) => report?.['allocated-clusters'] ?? 0);
-      expect(allocated[1]).toBeLessThan(allocated[0]!);
-    },
   };
 
   test.each(Object.entries(ON_DISK))('on disk: %s', async (_, show) => {

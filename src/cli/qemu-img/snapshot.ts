@@ -229,9 +229,13 @@ function planOf(
         icount: 0n,
         allowDuplicateName: true,
         anyName: true,
+        withVmState: true,
       });
     case 'apply':
-      return planApply(image, snapshotToApply(action.name, image), { discardChanges: true });
+      return planApply(image, snapshotToApply(action.name, image), {
+        discardChanges: true,
+        withVmState: true,
+      });
     case 'delete':
       return planDelete(image, [snapshotToDelete(action.name, image)]);
   }

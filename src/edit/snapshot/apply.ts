@@ -12,7 +12,7 @@ import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import { copiedL1, diskRange, namesOf, newEntry, type CreateOptions } from './create.js';
+import { copiedL1, diskRange, longer, namesOf, newEntry, type CreateOptions } from './create.js';
 import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import { computeUnsavedChanges, type UnsavedChanges } from './unsaved.js';
 
@@ -22,11 +22,13 @@ export interface ApplyOptions {
   readonly discardChanges?: boolean;
   /** Keep the active disk as a new snapshot, in the same edit. */
   readonly saveAs?: CreateOptions;
+  /** Copy the snapshot's VM state behind the active disk too, as QEMU does offline. */
+  readonly withVmState?: boolean;
 }
 
 /**
  * Plans to make a snapshot's disk the active one; its size too. A saved VM state stays with the
- * snapshot, from where QEMU loads it.
+ * snapshot, from where QEMU loads it, unless `withVmState` is set.
  *
  * ```ts
  * const image = await openImage(device);
@@ -59,14 +61,18 @@ export async function planApply<Source extends BlockSource>(
     summary: `${saving.join('')}apply snapshot ${describeSnapshot(snapshot)}`,
     created: saved.map(namesOf),
     l1sOf: [snapshot],
-    next: ({ activeL1, snapshotL1s }) => ({
-      diskSizeBytes,
-      activeL1: diskRange(snapshotL1s.get(snapshot)!, diskSizeBytes, image.geometry),
-      snapshots: [
-        ...keptSnapshots(image),
-        ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image) })),
-      ],
-    }),
+    next: ({ activeL1, snapshotL1s }) => {
+      const whole = snapshotL1s.get(snapshot)!;
+      const disk = diskRange(whole, diskSizeBytes, image.geometry);
+      return {
+        diskSizeBytes,
+        activeL1: options.withVmState === true ? longer(disk, whole) : disk,
+        snapshots: [
+          ...keptSnapshots(image),
+          ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image, options.saveAs!) })),
+        ],
+      };
+    },
   };
   return planEdit(image, request, planning);
 }

@@ -24,10 +24,12 @@ export interface CreateOptions extends NameRules {
   readonly id?: string;
   /** Instruction count to record; default: disabled. */
   readonly icount?: bigint;
+  /** Copy VM state behind the active disk too, as QEMU does offline; by default it is not part of the snapshot. */
+  readonly withVmState?: boolean;
 }
 
 /**
- * Plans a snapshot of the active disk. VM state that lies behind the active disk is not part of it.
+ * Plans a snapshot of the active disk.
  *
  * ```ts
  * const date = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
@@ -53,7 +55,7 @@ export async function planCreate<Source extends BlockSource>(
     next: ({ activeL1 }) => ({
       diskSizeBytes,
       activeL1,
-      snapshots: [...keptSnapshots(image), { entry, l1: copiedL1(activeL1, image) }],
+      snapshots: [...keptSnapshots(image), { entry, l1: copiedL1(activeL1, image, options) }],
     }),
   };
   return planEdit(image, request, planning);
@@ -84,9 +86,18 @@ export function namesOf({ idBytes, nameBytes }: NewEntry): { id: string; name: s
 }
 
 /** The L1 of a new snapshot of the active disk. */
-export function copiedL1(activeL1: Uint32Array, { header, geometry }: Image): NextSnapshot['l1'] {
-  return { kind: 'new', words: diskRange(activeL1, header.diskSizeBytes, geometry) };
+export function copiedL1(
+  activeL1: Uint32Array,
+  { header, geometry }: Image,
+  { withVmState }: Pick<CreateOptions, 'withVmState'> = {},
+): NextSnapshot['l1'] {
+  const disk = diskRange(activeL1, header.diskSizeBytes, geometry);
+  return { kind: 'new', words: withVmState === true ? longer(disk, activeL1) : disk };
 }
+
+/** An L1 that maps the disk, and the VM state behind it where there is any. */
+export const longer = (disk: Uint32Array, whole: Uint32Array): Uint32Array =>
+  whole.length > disk.length ? whole.slice() : disk;
 
 /**
  * The L1 entries that map a disk of `diskSizeBytes`: VM state behind them is left out, missing
