@@ -69,7 +69,7 @@ export async function planApply<Source extends BlockSource>(
         activeL1: options.withVmState === true ? longer(disk, whole) : disk,
         snapshots: [
           ...keptSnapshots(image),
-          ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image, options.saveAs!) })),
+          ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image, options.saveAs) })),
         ],
       };
     },
