@@ -85,7 +85,7 @@ export function backingName(image: Image): string | undefined {
 }
 
 /**
- * The format that the image records for its backing file, or undefined.
+ * The format that the image records for its backing file. Undefined where there is none, or an empty one: QEMU then guesses.
  *
  * ```ts
  * console.log(backingFormat(await openImage(device))); // 'qcow2', 'raw', or any other text
@@ -94,7 +94,8 @@ export function backingName(image: Image): string | undefined {
  * Spec: Header extensions.
  */
 export function backingFormat(image: Image): string | undefined {
-  return extensionText(image, 'backing-format');
+  const format = extensionText(image, 'backing-format');
+  return format === '' ? undefined : format;
 }
 
 /**

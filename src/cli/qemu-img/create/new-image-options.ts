@@ -3,6 +3,7 @@ import type { ArgvContext } from '../grammar/argv.js';
 import type { Behaviour } from '../version/behaviour.js';
 import { NEW_IMAGE, SIZE_PARAMETER } from '../messages/create.js';
 import { Refusal } from '../refusal.js';
+import { optionItemsOf } from '../grammar/option-strings.js';
 import { hasHexSuffix, parseSizeArgument } from '../grammar/size-argument.js';
 
 export type NewFormat = 'qcow2' | 'raw';
@@ -87,7 +88,9 @@ export function checkOptionList(text: string): void {
 
 /** Whether one of the items asks for the list of options. */
 export function asksForHelp(text: string): boolean {
-  return text.split(',').some((item) => item === 'help' || item === '?');
+  return optionItemsOf(text).some(
+    ([key, value]) => value === undefined && (key === 'help' || key === '?'),
+  );
 }
 
 /**
@@ -119,15 +122,10 @@ export function parseOptionValues(
   unknown: (key: string) => Refusal,
 ): GivenOptions {
   const given: GivenOptions = new Map();
-  for (const item of text.match(/(?:[^,]|,,)+/g) ?? []) {
-    const plain = item.replaceAll(',,', ',');
-    const equals = plain.indexOf('=');
-    let key = equals === -1 ? plain : plain.slice(0, equals);
-    let value = equals === -1 ? 'on' : plain.slice(equals + 1);
-    if (equals === -1 && key.startsWith('no') && key !== 'nocow') {
-      key = key.slice(2);
-      value = 'off';
-    }
+  for (const [name, written] of optionItemsOf(text)) {
+    const isOff = written === undefined && name.startsWith('no') && name !== 'nocow';
+    const key = isOff ? name.slice(2) : name;
+    const value = written ?? (isOff ? 'off' : 'on');
     if (key === 'id') continue;
     const type = known[key];
     if (type === undefined) throw unknown(key);

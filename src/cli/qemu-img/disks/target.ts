@@ -36,7 +36,10 @@ export function targetOf(operand: string, imageOpts: boolean, format?: string): 
   const protocol = protocolOf(operand);
   if (protocol === undefined) return { operand, ...pathOf(operand, operand), format: asked };
   if (protocol === 'file') {
-    return { operand, ...pathOf(operand, operand.slice('file:'.length)), format: asked };
+    const name = operand.slice('file:'.length);
+    // A name that begins like a protocol is shown as a path, which means the same file.
+    const plain = protocolOf(name) === undefined ? name : `./${name}`;
+    return { operand, ...pathOf(operand, plain), format: asked };
   }
   const known = isOtherProtocol(protocol);
   throw couldNotOpen(

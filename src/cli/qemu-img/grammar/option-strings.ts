@@ -1,4 +1,4 @@
-/** `key=value,key=value` as in `--object` and `--image-opts`. A comma in a value is doubled. */
+/** `key=value,key=value`. A comma in a value is doubled. */
 import { OPEN_REASONS, OPTION_STRINGS, couldNotOpen } from '../messages.js';
 import { isOtherFormat } from '../disks/formats.js';
 import { Refusal } from '../refusal.js';
@@ -8,6 +8,7 @@ type Item = readonly [key: string, value: string | undefined];
 /** The same out of JSON: of any type. */
 type JsonItem = readonly [key: string, value: unknown];
 
+/** The items of `--object`, `--image-opts` and `-l`, where a doubled comma stands for one in a key, too. */
 export function itemsOf(text: string): Item[] {
   const items = text.match(/(?:[^,]|,,)+/g) ?? [];
   return items.map((item) => {
@@ -15,6 +16,14 @@ export function itemsOf(text: string): Item[] {
     const equals = plain.indexOf('=');
     return equals === -1 ? [plain, undefined] : [plain.slice(0, equals), plain.slice(equals + 1)];
   });
+}
+
+const OPTION = /([^=,]*)(?:=((?:[^,]|,,)*))?(?:,|$)/g;
+
+/** The items of `-o`, where any comma ends a key. */
+export function optionItemsOf(text: string): Item[] {
+  const items = [...text.matchAll(OPTION)].filter(([item]) => item !== '');
+  return items.map(([, key, value]) => [key!, value?.replaceAll(',,', ',')]);
 }
 
 export const IDENTIFIER = /^[A-Za-z][-._A-Za-z0-9]*$/;

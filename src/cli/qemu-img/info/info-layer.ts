@@ -94,7 +94,7 @@ function backingOf(image: Image, target: Target): BackingName | undefined {
   return {
     name,
     full: fullBackingName(target.shown, name),
-    format: format === undefined ? undefined : byteString(format),
+    format: format === undefined || format.length === 0 ? undefined : byteString(format),
   };
 }
 
