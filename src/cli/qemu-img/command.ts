@@ -22,7 +22,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   commit: async () => (await import('./commit.js')).parseCommit,
   create: async () => (await import('./create/create.js')).parseCreate,
   resize: async () => (await import('./resize.js')).parseResize,
-  check: async () => (await import('./check.js')).parseCheck,
+  check: async () => (await import('./check/check.js')).parseCheck,
   map: async () => (await import('./map/map.js')).parseMap,
   info: async () => (await import('./info/info.js')).parseInfo,
   snapshot: async () => (await import('./snapshot.js')).parseSnapshot,

@@ -22,6 +22,9 @@ export const CHECK = {
     '',
     'Double checking the fixed image now...',
   ],
+  /** A finding that was repaired. */
+  repairing: (text: string) => text.replace(/^(?:ERROR|Leaked):?/, 'Repairing'),
+  rebuilding: 'Rebuilding refcount structure',
   noErrors: 'No errors were found on the image.',
   corruptions: (count: number) => [
     '',
