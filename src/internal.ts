@@ -29,6 +29,7 @@ export { followChain } from './audit/chain.js';
 export { completeHeader, setBacking } from './edit/header/set-backing.js';
 export { planLazyRefcounts } from './edit/header/plan-lazy-refcounts.js';
 export { planVersion } from './edit/version/plan-version.js';
+export { judgeBitmap } from './image/judge-bitmaps.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';
 export { checkCreateOptions } from './make/new/create-image.js';
 export { measureBitmaps, measuredDataBytes } from './make/new/measure.js';

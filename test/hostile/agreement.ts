@@ -56,14 +56,16 @@ export type Tally = Record<'planned' | 'refused' | 'noDamage' | 'mended', number
 
 export const newTally = (): Tally => ({ planned: 0, refused: 0, noDamage: 0, mended: 0 });
 
-type Outcome<T> = { readonly value: T } | { readonly code: string; readonly message: string };
+type Outcome<T> =
+  | { readonly value: T }
+  | { readonly code: string; readonly message: string; readonly hintCode: string | undefined };
 
 async function outcomeOf<T>(work: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return { value: await work() };
   } catch (error) {
     if (!isQsnapError(error) || error.kind === 'internal') throw error;
-    return { code: error.code, message: error.message };
+    return { code: error.code, message: error.message, hintCode: error.details.hintCode };
   }
 }
 
@@ -137,8 +139,10 @@ function disagreement(
     seen.refused += 1;
     return undefined;
   }
+  // What would be lost from sight is no damage yet, but for an edit that empties a table beside it.
+  const isDoubt = plan.hintCode === 'free-leaks-first' && isSound && report.value.exitCode === 3;
   const isNoDamage =
-    NO_DAMAGE.has(plan.code) || (edit.startsWith('apply') && NOT_APPLIED.has(plan.code));
+    isDoubt || NO_DAMAGE.has(plan.code) || (edit.startsWith('apply') && NOT_APPLIED.has(plan.code));
   if (!isNoDamage) return `${plan.code}: ${plan.message}, though ${told(report)}`;
   seen.noDamage += 1;
   return undefined;

@@ -57,6 +57,11 @@ const EQUAL: Readonly<Record<string, Patch>> = {
   'disk of 2^63 - 1 bytes': { at: { 24: '7fffffffffffffff' } },
   'refcount table at 0': { at: { 48: '0000000000000000' } },
   'disk of 1 TiB': { at: { 24: '0000010000000000' } },
+  'bitmap of granularity 2^63': { fixture: 'bitmaps', at: { 143377: '3f' } },
+  'bitmap with a flag that nobody knows': { fixture: 'bitmaps', at: { 143372: '00000082' } },
+  'bitmap of another type': { fixture: 'bitmaps', at: { 143376: '02' } },
+  'bitmap with no table': { fixture: 'bitmaps', at: { 143368: '00000000' } },
+  'bitmap with too long a table': { fixture: 'bitmaps', at: { 143368: '00000009' } },
   'bitmaps bit without bitmaps': { at: { 88: '0000000000000001' } },
 };
 

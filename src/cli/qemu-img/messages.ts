@@ -36,6 +36,9 @@ export function couldNotOpen(shown: string, reason: string): Refusal {
 }
 
 export const OPEN_REASONS = {
+  brokenBitmap: (name: string) => `Bitmap '${name}' doesn't satisfy the constraints`,
+  unreadableBitmap: (name: string, error: string) =>
+    `Could not read bitmap '${name}' from image: ${error}`,
   forceShareForEdit: 'force-share=on can only be used with read-only images',
   unknownDriver: (name: string) => `Unknown driver '${name}'`,
   unknownProtocol: (name: string) => `Unknown protocol '${name}'`,
@@ -79,6 +82,7 @@ const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   EBUSY: 'Device or resource busy',
   EDQUOT: 'Disk quota exceeded',
   EFBIG: 'File too large',
+  EINVAL: 'Invalid argument',
   EIO: 'Input/output error',
   EISDIR: 'Is a directory',
   ELOOP: 'Too many levels of symbolic links',

@@ -7,10 +7,11 @@ import {
   type OpenImage,
   type QsnapError,
 } from '../../../index.js';
+import { judgeBitmap } from '../../../internal.js';
 import { openFile, openFileForEdit } from '../../../node/index.js';
 import { byteString } from '../grammar/bytes.js';
 import { PROBE_BYTES, otherFormatOf } from './formats.js';
-import { OPEN_REASONS, couldNotOpen, openReason } from '../messages.js';
+import { OPEN_REASONS, couldNotOpen, openReason, systemText } from '../messages.js';
 import type { Target } from './target.js';
 
 export type ReadableFile = Awaited<ReturnType<typeof openFile>>;
@@ -122,7 +123,9 @@ export async function identify<File extends ReadableFile>(
 ): Promise<Opened<File>> {
   if (target.format === 'raw') return { kind: 'raw', file, guessed: false };
   try {
-    return { kind: 'qcow2', file, image: await opened(file, forEdit) };
+    const image = await opened(file, forEdit);
+    refuseBitmaps(image, target);
+    return { kind: 'qcow2', file, image };
   } catch (error) {
     if (!isQsnapError(error) || target.format === 'qcow2' || !isForeign(error)) throw error;
   }
@@ -146,6 +149,20 @@ async function opened(file: ReadableFile, forEdit: boolean): Promise<OpenImage> 
     const image = await openForReading(file);
     if (image.unread.length > 1) throw error;
     return image;
+  }
+}
+
+/** QEMU loads all bitmaps of an image when it opens it. */
+function refuseBitmaps(image: OpenImage, { operand }: Target): void {
+  for (const bitmap of image.bitmaps) {
+    const fault = judgeBitmap(bitmap, image);
+    if (fault === undefined) continue;
+    // A name from the image makes no line of its own.
+    const name = byteString(bitmap.nameBytes).replaceAll('\n', '\\n');
+    const { brokenBitmap, unreadableBitmap } = OPEN_REASONS;
+    const isBroken = fault.kind === 'unreadable';
+    const reason = isBroken ? brokenBitmap(name) : unreadableBitmap(name, systemText('EINVAL')!);
+    throw couldNotOpen(operand, reason);
   }
 }
 

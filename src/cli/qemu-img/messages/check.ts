@@ -1,6 +1,7 @@
 /** Texts of `check`: QEMU's words for what it finds. */
 import type { Finding, FindingCode } from '../../../index.js';
 import type { Behaviour } from '../version/behaviour.js';
+import { OPEN_REASONS } from '../messages.js';
 import { byteStringOfText, bytesOfPrintable } from '../grammar/bytes.js';
 
 /** `check`. */
@@ -192,10 +193,8 @@ export function openFailureText(
 ): string {
   for (const { code, facts } of findings) {
     const name = tell(bytesOfPrintable(String(facts['name'])));
-    if (code === 'BITMAP_UNREADABLE') return `Bitmap '${name}' doesn't satisfy the constraints`;
-    if (code === 'BITMAP_TABLE_TOO_LONG') {
-      return `Could not read bitmap '${name}' from image: ${error}`;
-    }
+    if (code === 'BITMAP_UNREADABLE') return OPEN_REASONS.brokenBitmap(name);
+    if (code === 'BITMAP_TABLE_TOO_LONG') return OPEN_REASONS.unreadableBitmap(name, error);
     if (code !== 'BITMAP_TABLE_ENTRY_INVALID') continue;
     return `Could not read bitmap_table table from image for bitmap '${name}': ${error}`;
   }
