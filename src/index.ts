@@ -21,6 +21,7 @@ export type {
   DiskDiffOptions,
   DiskExtentOptions,
   DiskOptions,
+  DiskPiece,
   DiskRange,
   EditOptions,
   NewSnapshotOptions,
@@ -90,6 +91,9 @@ export { editBitmaps } from './edit/bitmaps/edit-bitmaps.js';
 export { planBitmaps } from './edit/bitmaps/plan-bitmaps.js';
 export type { HeaderPlan } from './edit/header/header-plan.js';
 export { planFeatureNames } from './edit/header/plan-backing.js';
+export { planWrite } from './edit/write/plan-write.js';
+export type { DiskWrite } from './edit/write/plan-write.js';
+export type { DiskChange } from './edit/write/disk-change.js';
 export { planResize } from './edit/resize/plan-resize.js';
 export type { PlanWithBitmaps } from './edit/bitmaps/plan-with-bitmaps.js';
 export { planStrip } from './edit/strip/plan-strip.js';

@@ -12,6 +12,8 @@ import { EDIT, refuseWrong } from './known-options.js';
 import type {
   ApplyingOptions,
   DeletingOptions,
+  DiskOptions,
+  DiskPiece,
   EditOptions,
   NewSnapshotOptions,
   OpenQcowOptions,
@@ -40,6 +42,7 @@ import { choosing } from './repair-choice.js';
 import { Repairs } from './repairs.js';
 import { plannedScrub, scrubbed } from './scrubs.js';
 import { plannedTrim, trimmed } from './trims.js';
+import { written } from './writes.js';
 
 /** What can be done to an image, and the plans of that. */
 export class EditableImage {
@@ -190,6 +193,26 @@ export class EditableImage {
     options: ResizingOptions & EditOptions = {},
   ): Promise<DoneEdit> {
     return (await this.#edits.edit(resizing(diskSizeBytes, options), options)).done;
+  }
+
+  /**
+   * Writes into the active disk by one switch: all pieces are there afterwards, or none. Snapshots keep what they have.
+   *
+   * ```ts
+   * const bytes = new TextEncoder().encode('hostname');
+   * await image.write([{ at: 1_048_576, bytes }, { at: 2_097_152, zeroBytes: 65_536 }]);
+   * ```
+   *
+   * @param pieces in any order, not over each other.
+   * @param options a disk over a backing file needs `backing` where a piece covers a part of a cluster.
+   * @throws QsnapError RANGE_INVALID, ENCRYPTED, PASSPHRASE_WRONG, BACKING_REFUSED, and what every edit throws: see
+   *   `create`.
+   */
+  async write(
+    pieces: readonly DiskPiece[],
+    options: DiskOptions & EditOptions = {},
+  ): Promise<DoneEdit> {
+    return written(this.#edits, pieces, options, this.#platform);
   }
 
   /** The plan of `resize`, to look at. */

@@ -84,6 +84,15 @@ const CHOICES: OptionKind = {
   what: 'a list of snapshots',
   takes: (value) => Array.isArray(value) && value.every(isChoice),
 };
+export const LIST: OptionKind = { what: 'a list', takes: (value) => Array.isArray(value) };
+export const PIECE: OptionKind = {
+  what: 'an object of `at` and `bytes`, or `at` and `zeroBytes`',
+  takes: (value) => {
+    const { at, bytes, zeroBytes } = Object(value) as Readonly<Record<string, unknown>>;
+    const isContent = bytes instanceof Uint8Array || typeof zeroBytes === 'number';
+    return typeof at === 'number' && isContent;
+  },
+};
 const SIGNAL: OptionKind = {
   what: 'an AbortSignal',
   takes: (value) => typeof (Object(value) as Partial<AbortSignal>).aborted === 'boolean',
@@ -148,6 +157,7 @@ export const CHECK: KnownOptions<CheckOptions> = {
   lookBytes: COUNT,
 };
 export const DISK: KnownOptions<DiskOptions> = { passphrase: BYTES_OR_TEXT, backing: FLAG };
+export const WRITE: KnownOptions<DiskOptions & EditOptions> = { ...EDIT, ...DISK };
 export const DIFF: KnownOptions<DiskDiffOptions> = { ...PROGRESS, ...DISK, content: FLAG };
 const RANGE = { at: NUMBER, length: NUMBER } as const;
 export const STREAM: KnownOptions<StreamOptions> = { ...PROGRESS, ...RANGE, chunkBytes: NUMBER };

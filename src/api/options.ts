@@ -147,6 +147,11 @@ export interface DiskOptions {
   readonly backing?: boolean | undefined;
 }
 
+/** What a stretch of a disk becomes: other bytes, or zeros that no cluster is kept for. In guest bytes. */
+export type DiskPiece =
+  | { readonly at: number; readonly bytes: Uint8Array }
+  | { readonly at: number; readonly zeroBytes: number };
+
 /** What a diff of two disks takes. */
 export interface DiskDiffOptions extends DiskOptions, ProgressOptions {
   /**

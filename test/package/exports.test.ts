@@ -123,6 +123,7 @@ describe('public names', () => {
         "planScrub",
         "planStrip",
         "planTrim",
+        "planWrite",
         "profileOf",
         "proposeRepair",
         "rawDisk",

@@ -26,6 +26,10 @@ const CALLS: Readonly<Record<string, (image: Untyped) => Promise<unknown>>> = {
   'apply: an unknown option': (image) => image['apply']!('id:1', { force: true }),
   'rename: an unknown option': (image) => image['rename']!('id:1', 'x', { dryRun: true }),
   'resize: an unknown option': (image) => image['resize']!(2 ** 30, { grow: true }),
+  'write: one piece': (image) => image['write']!({ at: 0, bytes: new Uint8Array(512) }),
+  'write: a text': (image) => image['write']!([{ at: 0, bytes: 'text' }]),
+  'write: a length that is misspelt': (image) => image['write']!([{ at: 0, length: 512 }]),
+  'write: an unknown option': (image) => image['write']!([], { key: 'x' }),
   'setBacking: nothing': (image) => image['setBacking']!(),
   'setBacking: a text': (image) => image['setBacking']!('base.qcow2'),
   'setBacking: without a name': (image) => image['setBacking']!({ format: 'raw' }),
@@ -87,7 +91,7 @@ test.each(Object.entries(CALLS))('%s', async (_, call) => {
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(TypeError);
-  expect((error as Error).message).toMatch(/option|text|target|snapshot|size|plan|backing/);
+  expect((error as Error).message).toMatch(/option|text|target|snapshot|size|plan|backing|piece/);
   expectSame(on.device.snapshotBytes(), before);
   await closedSound(on);
 });
