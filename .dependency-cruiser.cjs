@@ -74,6 +74,11 @@ module.exports = {
       'diff tells where disks of one image differ; it never writes.',
     ),
     layer(
+      'luks',
+      [...FORMAT, 'read/guest'],
+      'luks makes keys of passphrases, and says what is written in which order; it never writes.',
+    ),
+    layer(
       'edit/tables',
       FORMAT,
       'tables makes tables of values; it knows neither images nor plans.',
@@ -120,6 +125,11 @@ module.exports = {
       'edit/bitmaps',
       [...IMAGE, 'edit/tx', 'edit/plan', 'edit/header'],
       'bitmaps says which persistent bitmaps there are to be; edit/plan plans it, edit/header knows the first cluster.',
+    ),
+    layer(
+      'edit/keys',
+      [...IMAGE, 'edit/tx', 'edit/plan'],
+      'keys writes key slots where they lie, in the order that luks says.',
     ),
     layer(
       'edit/strip',

@@ -264,7 +264,12 @@ export type { Measure, MeasuredExtent, MeasureOptions } from './make/new/measure
 export { newQcow2Writer } from './make/new/qcow2-writer.js';
 export { newRawWriter, newStreamWriter } from './make/new/raw-writer.js';
 export type { ByteSink } from './make/new/raw-writer.js';
-export type { GuestWrite, ImageWriter, NewImageOptions } from './make/new/image-writer.js';
+export type {
+  GuestWrite,
+  ImageWriter,
+  NewEncryption,
+  NewImageOptions,
+} from './make/new/image-writer.js';
 export { compactImage } from './make/compact/compact-image.js';
 export type { CompactDisk, CompactOptions, CompactReport } from './make/compact/compact-options.js';
 export type { LeftOutReason } from './make/dehydrate/copy-metadata.js';

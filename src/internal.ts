@@ -13,6 +13,22 @@ export { tailOf } from './io/view.js';
 export { urlLabel } from './io/url-label.js';
 export type { Fetch } from './io/http-range.js';
 export type { HttpResponse } from './io/http-answer.js';
+export { changeKeys } from './edit/keys/change-keys.js';
+export {
+  eraseSlot,
+  fillSlot,
+  materialBytes,
+  overwriteSlot,
+  refuseOddSlots,
+} from './luks/change-slots.js';
+export type { KeyStep } from './luks/change-slots.js';
+export { sealSlot } from './luks/seal-slot.js';
+export type { SealedSlot } from './luks/seal-slot.js';
+export { openSlot, openSlots, readLuks } from './read/guest/luks-keys.js';
+export type { StoredLuks } from './read/guest/luks-keys.js';
+export { luksBytes, newLuks } from './luks/new-luks.js';
+export type { KeyMaker } from './luks/key-maker.js';
+export { aesCipher } from './read/guest/unlock.js';
 export { LUKS_HEADER_BYTES, parseLuksHeader } from './qcow2/luks.js';
 export type { LuksHeader } from './qcow2/luks.js';
 export { describeRequest } from './api/group/refuse-unfinished.js';

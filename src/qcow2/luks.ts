@@ -71,8 +71,7 @@ export const LUKS_SLOT_COUNT = 8;
 export const LUKS_SLOT_ENABLED = 0x00ac71f3;
 
 /** "LUKS", 0xBA, 0xBE. */
-const MAGIC_HIGH = 0x4c554b53;
-const MAGIC_LOW = 0xbabe;
+export const LUKS_MAGIC = { magicHigh: 0x4c554b53, magicLow: 0xbabe } as const;
 const SECTOR_BYTES = 512;
 
 /** Length of a LUKS1 header without its key material. */
@@ -91,7 +90,7 @@ export function parseLuksHeader(bytes: Uint8Array, at = 0): LuksHeader {
     throw invalid(`the encryption header has ${bytes.length} bytes`, at, `${LUKS_HEADER_BYTES}`);
   }
   const raw = decodeStruct(LUKS_HEADER, bytes);
-  if (raw.magicHigh !== MAGIC_HIGH || raw.magicLow !== MAGIC_LOW) {
+  if (raw.magicHigh !== LUKS_MAGIC.magicHigh || raw.magicLow !== LUKS_MAGIC.magicLow) {
     const found = `${hex(raw.magicHigh)} ${hex(raw.magicLow)}`;
     throw invalid(`the encryption header starts with ${found}`, at, '"LUKS", 0xba, 0xbe');
   }

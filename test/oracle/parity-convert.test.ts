@@ -296,15 +296,6 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['zero-with-backing', '-n', '--target-is-zero', '-B', 'x', ...Q, 'a', 'target'],
   ['bitmaps-not-copied', '--bitmaps', ...Q, 'a', 'out'],
   ['packed-end', '-n', '-c', ...Q, 'odd', 'target'],
-  [
-    'new-not-encrypted',
-    ...SECRET,
-    ...Q,
-    '-o',
-    'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
-    'a',
-    'out',
-  ],
   ['convert-options-refused', ...Q, '-o', 'preallocation=metadata', 'a', 'out'],
   ['convert-options-refused', ...Q, '-o', 'data_file=foo', 'a', 'out'],
 ];

@@ -215,9 +215,6 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['other-protocols', ...q('nbd:foo', '1M')],
   ['other-protocols', ...q('-b', 'nbd:foo', '-F', 'raw', 'x', '1M')],
   ['devices-refused', ...q('/dev/null', '1M')],
-  ['new-not-encrypted', ...o('encrypt.format=foo')],
-  ['new-not-encrypted', ...o('encrypt.format=luks,encrypt.key-secret=s')],
-  ['new-not-encrypted', ...o('encrypt.key-secret=s')],
   ['file-hints-ignored', ...o('nocow=on')],
   ['file-hints-ignored', ...raw('-o', 'extent_size_hint=1M', 'x', '1M')],
 ];

@@ -38,7 +38,7 @@ export const DIFFERENCES = {
   'amend-options': {
     shows: ({ qemu, ours }: Pair) =>
       qemu.code === 0 &&
-      /another width of refcounts|key slots|name of the data file|no longer raw/.test(ours.stderr),
+      /another width of refcounts|name of the data file|no longer raw/.test(ours.stderr),
   },
   'amend-bitmaps': {
     shows: ({ qemu, ours }: Pair) =>
@@ -113,7 +113,10 @@ export const DIFFERENCES = {
       (/^Repairing |^Rebuilding |need to rebuild|Marking image as corrupt/m.test(qemu.stderr) ||
         /-fixed"/.test(ours.stdout)),
   },
-  'new-not-encrypted': ourSentence('new images are not encrypted here'),
+  'ciphers-not-made': {
+    shows: ({ ours }: Pair) => /encryption by \S+ in \S+ mode is not made here/.test(ours.stderr),
+  },
+  'spare-key-slot': ourSentence('is not overwritten while all the others are in use'),
   'file-hints-ignored': {
     shows: ({ qemu, ours }: Pair) =>
       ours.code === qemu.code && ours.stderr.includes('to the file system is not supported'),

@@ -175,7 +175,6 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['own-help', 'measure', '-h'],
   ['other-formats', 'measure', '-O', 'vdi', '--size', '1G'],
   ['other-formats', ...of('-f', 'vdi', V3)],
-  ['new-not-encrypted', ...withOptions('encrypt.format=luks,encrypt.key-secret=s')],
 ];
 
 describeWithQemu('measure', () => {

@@ -16,6 +16,7 @@ import { jsonText } from './json.js';
 import { isJsonOutput, USAGE } from './messages/usage.js';
 import { NEW_IMAGE, OPTION_CONFLICTS } from './messages/create.js';
 import { MEASURE } from './messages/measure.js';
+import { luksBytesOf } from './create/encryption.js';
 import { refuseHuge } from './create/new-image.js';
 import {
   checkOptionList,
@@ -27,6 +28,7 @@ import {
 } from './create/new-image-options.js';
 import { byteCountOf } from './grammar/size-argument.js';
 import type { Secrets } from './grammar/option-strings.js';
+import { readSecrets } from './disks/secrets.js';
 import { Refusal } from './refusal.js';
 import {
   chosenSnapshot,
@@ -108,8 +110,7 @@ export function parseMeasure(argv: readonly string[], context: ArgvContext): Run
 async function runMeasure(request: MeasureRequest, io: QemuImgIo): Promise<number> {
   const { operand, size } = request;
   if (operand === undefined) {
-    const { format, given } = judged(request);
-    print(await measured(format, given, sectorsOf(size!), undefined), request, io);
+    print(await measured(request, judged(request), sectorsOf(size!), undefined), request, io);
     return 0;
   }
   const select = (image: Image): Snapshot | undefined => selected(image, request);
@@ -117,9 +118,9 @@ async function runMeasure(request: MeasureRequest, io: QemuImgIo): Promise<numbe
     if (source.image === undefined && request.snapshot !== undefined) {
       throw new Refusal(MEASURE.snapshotsOfRaw);
     }
-    const { format, given } = judged(request);
+    const format = judged(request);
     const bytes = BigInt(source.image?.header.diskSizeBytes ?? source.sizeBytes);
-    print(await measured(format, given, sectorsOf(bytes), source), request, io);
+    print(await measured(request, format, sectorsOf(bytes), source), request, io);
   });
   return 0;
 }
@@ -152,8 +153,6 @@ function judged({ outputFormat: format, options, context }: MeasureRequest): Jud
   const fail = (reason: string): Refusal =>
     new Refusal(MEASURE.invalidOptions(format), [{ named: reason }]);
   const given = parseNewImageOptions(options, format, context, fail);
-  const luks = given.get('encrypt.format') === 'luks' ? 'encrypt.format' : undefined;
-  if (luks !== undefined) throw new Refusal(NEW_IMAGE.encryption(luks));
   return { format, given };
 }
 
@@ -164,14 +163,19 @@ interface Measured {
 }
 
 async function measured(
-  format: NewFormat,
-  given: GivenOptions,
+  { context, secrets }: MeasureRequest,
+  { format, given }: Judged,
   size: bigint,
   source: SourceDisk | undefined,
 ): Promise<Measured> {
   if (format === 'raw') return { required: size, fullyAllocated: size, bitmaps: undefined };
   const { version, ...options } = qcow2Options(given);
   const { clusterBytes } = options;
+  // What else is said of encryption QEMU does not look at.
+  const keysBytes =
+    given.get('encrypt.format') === 'luks'
+      ? luksBytesOf(given, context.behaviour, readSecrets(secrets), (reason) => new Refusal(reason))
+      : 0;
   try {
     refuseHuge(size, options, MEASURE.tooLarge, (reason) => new Refusal(reason));
     const bytes = Number(size);
@@ -183,7 +187,7 @@ async function measured(
     const hasBitmaps = version === 3 && image?.header.version === 3;
     const bitmaps = hasBitmaps ? measureBitmaps(image.bitmaps, bytes, clusterBytes) : undefined;
     const inImage = source === undefined ? 0 : dataBytes;
-    return { ...measureQcow2(bytes, inImage, options), bitmaps };
+    return { ...measureQcow2(bytes, inImage, { ...options, keysBytes }), bitmaps };
   } catch (error) {
     const isInvalid = isQsnapError(error) && error.code === 'NEW_IMAGE_INVALID';
     throw isInvalid ? new Refusal(MEASURE.tooLarge) : error;

@@ -1,4 +1,4 @@
-import { MiB } from '../../base/units.js';
+import { MiB, roundUp } from '../../base/units.js';
 import { HIGH_WORD, bytesOfWords } from '../../base/words.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
 import { refuseUsedFile } from '../../io/new-device.js';
@@ -84,12 +84,25 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
       clusters: placement.table.clusters,
     },
     dataFile: options.dataFile,
+    keysAt: image.keysCluster * clusterBytes,
   };
   const isZeroed = (options.preallocation ?? 'off') === 'off' || device.growable;
   const mustWrite = options.preallocation === 'falloc' || options.preallocation === 'full';
   if (mustWrite || !isZeroed) await writeZeros(device, image, clusterBytes);
   for (const batch of batched(tableWrites(image, geometry))) await device.writeBatch(batch);
+  const keys = options.encryption?.keys;
+  if (keys !== undefined) {
+    const bytes = padded(keys, clusterBytes);
+    await device.writeBatch([{ at: image.keysCluster * clusterBytes, bytes }]);
+  }
   await publish(device, encodeFirstCluster(options, header), clusterBytes);
+}
+
+/** As long as whole clusters. */
+function padded(bytes: Uint8Array, clusterBytes: number): Uint8Array {
+  const whole = new Uint8Array(roundUp(bytes.length, clusterBytes));
+  whole.set(bytes);
+  return whole;
 }
 
 /** The header's first sector comes last, when all else is on the medium. */

@@ -9,6 +9,8 @@ import {
   AUTOCLEAR,
   COMPATIBLE,
   COMPRESSION_TYPE_AT,
+  ENCRYPTION_POINTER,
+  ENCRYPTION_POINTER_BYTES,
   EXTENSION_TYPE,
   HEADER_V2,
   HEADER_V2_BYTES,
@@ -27,6 +29,8 @@ export interface NewHeader {
   readonly refcountTable: { readonly at: number; readonly clusters: number };
   /** An external data file: its name as bytes, and whether it is a raw disk by itself. */
   readonly dataFile?: { readonly name: Uint8Array; readonly raw: boolean } | undefined;
+  /** Where the keys of an encrypted image begin in the file. */
+  readonly keysAt?: number | undefined;
 }
 
 /**
@@ -75,6 +79,7 @@ function encodeFields(options: NewImageOptions, header: NewHeader, bytes: Uint8A
     {
       magic: MAGIC,
       version: options.version,
+      cryptMethod: { none: 0, aes: 1, luks: 2 }[options.encryption?.method ?? 'none'],
       clusterBits: geometry.clusterBits,
       sizeBytes: BigInt(options.diskSizeBytes),
       l1Entries: activeL1.entries,
@@ -108,8 +113,10 @@ function bits(...flags: readonly (readonly [isSet: boolean, bit: number])[]): bi
   return flags.reduce((word, [isSet, bit]) => (isSet ? word | (1n << BigInt(bit)) : word), 0n);
 }
 
-function extensionsOf(options: NewImageOptions, { geometry, dataFile }: NewHeader): RawExtension[] {
-  const { version, backing } = options;
+function extensionsOf(
+  { version, backing, encryption }: NewImageOptions,
+  { geometry, dataFile, keysAt = 0 }: NewHeader,
+): RawExtension[] {
   const extensions: RawExtension[] = [];
   if (backing?.format !== undefined) {
     const bytes = new TextEncoder().encode(backing.format);
@@ -117,6 +124,12 @@ function extensionsOf(options: NewImageOptions, { geometry, dataFile }: NewHeade
   }
   if (dataFile !== undefined) {
     extensions.push({ type: EXTENSION_TYPE.dataFileName, bytes: dataFile.name });
+  }
+  if (encryption?.keys !== undefined) {
+    const bytes = new Uint8Array(ENCRYPTION_POINTER_BYTES);
+    const place = { at: BigInt(keysAt), bytes: BigInt(encryption.keys.length) };
+    encodeStruct(ENCRYPTION_POINTER, place, bytes);
+    extensions.push({ type: EXTENSION_TYPE.encryptionHeader, bytes });
   }
   if (version === 3) extensions.push(...featureNamesFor(geometry.clusterBytes));
   return extensions;

@@ -11,6 +11,18 @@ export interface NewImageOptions {
   readonly compressionType: CompressionType;
   /** The name as bytes, kept as it is; nothing opens it. */
   readonly backing?: { readonly name: Uint8Array; readonly format: string | undefined };
+  readonly encryption?: NewEncryption | undefined;
+}
+
+/** How the guest data of a new image is encrypted. */
+export interface NewEncryption {
+  readonly method: 'aes' | 'luks';
+  /** What the image keeps of the keys: a LUKS header with its key material. Nothing for AES. */
+  readonly keys: Uint8Array | undefined;
+  /** Encrypts whole sectors of 512 bytes in place. */
+  readonly encrypt: (bytes: Uint8Array, firstSector: number) => void;
+  /** What numbers the sectors: the place in the file, or the place on the disk. */
+  readonly numberedBy: 'host' | 'guest';
 }
 
 /**

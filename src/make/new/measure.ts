@@ -11,6 +11,8 @@ export interface MeasureOptions {
   readonly refcountBits: number;
   readonly extendedL2: boolean;
   readonly preallocation: NewPreallocation;
+  /** Length of what an encrypted image keeps of its keys, such as a LUKS header. Default: 0. */
+  readonly keysBytes?: number;
 }
 
 /** How long files are, in bytes. */
@@ -50,7 +52,7 @@ export function measureQcow2(
   dataBytes: number,
   options: MeasureOptions,
 ): Measure {
-  const { clusterBytes, refcountBits, extendedL2, preallocation } = options;
+  const { clusterBytes, refcountBits, extendedL2, preallocation, keysBytes = 0 } = options;
   const geometry = geometryOf(Math.log2(clusterBytes), Math.log2(refcountBits), extendedL2);
   const wholeBytes = roundUp(diskSizeBytes, clusterBytes);
   const l2Tables = Math.ceil(wholeBytes / geometry.l2CoverageBytes);
@@ -60,7 +62,8 @@ export function measureQcow2(
       hint: 'larger clusters make larger disks possible',
     });
   }
-  const fullyAllocated = wholeBytes + metadataBytes(l2Tables, wholeBytes, geometry);
+  const fullyAllocated =
+    wholeBytes + metadataBytes(l2Tables, wholeBytes, geometry) + roundUp(keysBytes, clusterBytes);
   const isFull = preallocation === 'falloc' || preallocation === 'full';
   const used = isFull ? wholeBytes : dataBytes;
   return { required: fullyAllocated - wholeBytes + used, fullyAllocated };

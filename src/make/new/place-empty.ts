@@ -22,6 +22,8 @@ export interface EmptyImage {
   readonly runs: readonly DataRun[];
   /** Whether the runs lie in this file, and not in an external data file. */
   readonly hasOwnData: boolean;
+  /** First of the clusters for the keys of an encrypted image; 0: there are none. */
+  readonly keysCluster: number;
   /** The file is at least as long; 0: as long as what is written to it. */
   readonly endBytes: number;
   /** Whether a cluster of this file belongs to a run. */
@@ -39,6 +41,19 @@ const REQUEST_BYTES = 2 * GiB - 512;
  * @throws QsnapError LIMIT_EXCEEDED.
  */
 export function placeEmptyImage(geometry: Geometry, options: CreateImageOptions): EmptyImage {
+  const image = placeDisk(geometry, options);
+  const keyBytes = options.encryption?.keys?.length ?? 0;
+  if (keyBytes === 0) return { ...image, keysCluster: 0 };
+  return {
+    ...image,
+    keysCluster: image.placement.take(Math.ceil(keyBytes / geometry.clusterBytes)),
+  };
+}
+
+function placeDisk(
+  geometry: Geometry,
+  options: CreateImageOptions,
+): Omit<EmptyImage, 'keysCluster'> {
   const { diskSizeBytes, dataFile } = options;
   const placement = new QemuPlacement(geometry);
   const l1Entries = l1EntriesFor(diskSizeBytes, geometry);

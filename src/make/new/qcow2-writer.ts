@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.js';
-import { GiB, MiB } from '../../base/units.js';
+import { GiB, MiB, roundUp } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
 import { refuseUsedFile } from '../../io/new-device.js';
@@ -17,6 +17,7 @@ import { WriteQueue } from './write-queue.js';
 
 /** One write of this makes the file an image: the medium takes it whole or not at all. */
 const FIRST_SECTOR_BYTES = 512;
+const SECTOR_BYTES = 512;
 const ZEROS = new Uint8Array(MiB);
 /** A device is given about so much at a time. */
 const BATCH_BYTES = 8 * MiB;
@@ -70,7 +71,7 @@ export async function newQcow2Writer(
 class Qcow2Writer implements ImageWriter {
   readonly clusterBytes: number;
   readonly unitBytes: number;
-  readonly takesCompressed = true;
+  readonly takesCompressed: boolean;
   readonly compressionType: CompressionType;
   readonly #device: BlockDevice;
   readonly #options: NewImageOptions;
@@ -78,6 +79,8 @@ class Qcow2Writer implements ImageWriter {
   /** What is not written reads as zeros: the file had nothing before. */
   readonly #hasHoles: boolean;
   readonly #clusters: HostClusters;
+  /** Where the keys of an encrypted image begin. */
+  readonly #keysAt: number;
   readonly #packing: Packing;
   readonly #queue: WriteQueue;
   /** Pairs of words in host order. */
@@ -97,12 +100,15 @@ class Qcow2Writer implements ImageWriter {
   ) {
     this.clusterBytes = geometry.clusterBytes;
     this.compressionType = options.compressionType;
+    this.takesCompressed = options.encryption === undefined;
     this.#device = device;
     this.#queue = new WriteQueue(device);
     this.#options = options;
     this.#geometry = geometry;
     this.#hasHoles = hasHoles;
     this.#clusters = new HostClusters(geometry, 1);
+    const keyBytes = options.encryption?.keys?.length ?? 0;
+    this.#keysAt = this.#clusters.append(Math.ceil(keyBytes / geometry.clusterBytes));
     this.#packing = new Packing(this.#clusters, geometry.clusterBytes);
     this.#l1 = new Uint32Array(l1EntriesFor(options.diskSizeBytes, geometry) * 2);
     this.#l2 = new NewL2Table(geometry);
@@ -117,7 +123,11 @@ class Qcow2Writer implements ImageWriter {
     assert(!this.#finished, 'an image is finished once');
     this.#finished = true;
     await this.#queue.drain();
-    const requests: WriteRequest[] = [];
+    const requests: WriteRequest[] = padded(
+      this.#keysAt,
+      this.#options.encryption?.keys ?? new Uint8Array(0),
+      this.clusterBytes,
+    );
     this.#endL2Table(requests);
     const { clusterBytes } = this.#geometry;
     const l1Clusters = Math.ceil((this.#l1.length * 4) / clusterBytes);
@@ -132,6 +142,7 @@ class Qcow2Writer implements ImageWriter {
       geometry: this.#geometry,
       activeL1: { at: l1At, entries: this.#l1.length / 2 },
       refcountTable: { at: area.at, clusters: area.tableClusters },
+      keysAt: this.#keysAt,
     });
     await this.#publish(first);
   }
@@ -201,13 +212,13 @@ class Qcow2Writer implements ImageWriter {
       this.#l2.markZeros(from, from + piece.length);
     } else {
       const clusters = Math.ceil(piece.length / this.clusterBytes);
-      this.#writeZeros(this.#map(from / this.clusterBytes, clusters), clusters, requests);
+      this.#writeZeros(this.#map(from / this.clusterBytes, clusters), from, clusters, requests);
     }
   }
 
   /** @param from from the first byte that the current L2 table maps. */
   #placeData(from: number, bytes: Uint8Array, requests: WriteRequest[]): void {
-    const { clusterBytes, unitBytes } = this;
+    const { clusterBytes } = this;
     this.#l2.markData(from, from + bytes.length);
     let cluster = Math.floor(from / clusterBytes);
     let begin = from % clusterBytes;
@@ -215,14 +226,31 @@ class Qcow2Writer implements ImageWriter {
     // Other subclusters of the first cluster may have been written before.
     const host = this.#l2.hostOf(cluster);
     if (host !== 0) {
-      requests.push(...padded(host + begin, bytes.subarray(0, clusterBytes - begin), unitBytes));
+      requests.push(...this.#data(host + begin, from, bytes.subarray(0, clusterBytes - begin)));
       rest = bytes.subarray(clusterBytes - begin);
       cluster += 1;
       begin = 0;
     }
     if (rest.length === 0) return;
     const clusters = Math.ceil((begin + rest.length) / clusterBytes);
-    requests.push(...padded(this.#map(cluster, clusters) + begin, rest, unitBytes));
+    const at = this.#map(cluster, clusters) + begin;
+    requests.push(...this.#data(at, cluster * clusterBytes + begin, rest));
+  }
+
+  /**
+   * Guest data with zeros up to the end of its unit, encrypted where the image is.
+   *
+   * @param from where it begins, from the first byte that the current L2 table maps.
+   */
+  #data(at: number, from: number, bytes: Uint8Array, unitBytes = this.unitBytes): WriteRequest[] {
+    const { encryption } = this.#options;
+    if (encryption === undefined) return padded(at, bytes, unitBytes);
+    const { encrypt, numberedBy } = encryption;
+    const guestAt = this.#l1Index * this.#geometry.l2CoverageBytes + from;
+    const own = new Uint8Array(roundUp(bytes.length, unitBytes));
+    own.set(bytes);
+    encrypt(own, (numberedBy === 'host' ? at : guestAt) / SECTOR_BYTES);
+    return [{ at, bytes: own }];
   }
 
   /** Takes clusters of the file for guest clusters of the current L2 table. */
@@ -232,12 +260,14 @@ class Qcow2Writer implements ImageWriter {
     return host;
   }
 
-  #writeZeros(at: number, clusters: number, requests: WriteRequest[]): void {
-    const end = at + clusters * this.clusterBytes;
+  #writeZeros(at: number, from: number, clusters: number, requests: WriteRequest[]): void {
+    const length = clusters * this.clusterBytes;
     // In a file that had nothing before, the last byte brings all others into being.
-    const from = this.#hasHoles ? end - 1 : at;
-    for (let place = from; place < end; place += ZEROS.length) {
-      requests.push({ at: place, bytes: ZEROS.subarray(0, Math.min(ZEROS.length, end - place)) });
+    const isSparse = this.#hasHoles && this.#options.encryption === undefined;
+    for (let done = isSparse ? length - 1 : 0; done < length; done += ZEROS.length) {
+      const bytes = ZEROS.subarray(0, Math.min(ZEROS.length, length - done));
+      if (isSparse) requests.push({ at: at + done, bytes });
+      else requests.push(...this.#data(at + done, from + done, bytes, SECTOR_BYTES));
     }
   }
 

@@ -19,17 +19,24 @@ import type { EditableFile } from '../disks/opened.js';
 import type { PercentLines } from '../percent-lines.js';
 import { Refusal } from '../refusal.js';
 import type { Target } from '../disks/target.js';
+import { changeKeySlots, type Keyring } from './key-slots.js';
 
 type Image = OpenImage<EditableFile>;
 type MakePlan = (image: Image) => Promise<EditPlan<EditableFile> | undefined>;
+
+/** What an image is amended with. */
+export interface Amending {
+  readonly target: Target;
+  readonly keyring: Keyring;
+  readonly io: QemuImgIo;
+  readonly progress: PercentLines;
+}
 
 /** @throws Refusal at the first change that can't be made: those before it are made. */
 export async function amendImage(
   file: EditableFile,
   wanted: WantedOptions,
-  target: Target,
-  io: QemuImgIo,
-  progress: PercentLines,
+  { target, keyring, io, progress }: Amending,
 ): Promise<void> {
   const { header, geometry } = await openImage(file);
   const version = wanted.version ?? header.version;
@@ -40,6 +47,7 @@ export async function amendImage(
     await change((image) => planVersion(image, version));
     progress.at(100);
   }
+  if (wanted.keySlots !== undefined) await changeKeySlots(file, wanted.keySlots, keyring, io);
   const { refcountBits = geometry.refcountBits, lazyRefcounts, diskSizeBytes } = wanted;
   if (refcountBits !== geometry.refcountBits) {
     throw new Refusal(version < 3 ? AMEND.refcountBitsVersion : AMEND.otherRefcountBits);

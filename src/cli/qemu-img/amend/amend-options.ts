@@ -4,6 +4,7 @@ import type { ArgvContext } from '../grammar/argv.js';
 import { byteString } from '../grammar/bytes.js';
 import { AMEND } from '../messages/amend.js';
 import { NEW_IMAGE } from '../messages/create.js';
+import { KEY_SLOTS } from '../messages/encryption.js';
 import {
   isForCreation,
   isOn,
@@ -13,6 +14,8 @@ import {
   type OptionType,
 } from '../create/new-image-options.js';
 import { Refusal } from '../refusal.js';
+
+import { keySlotOptions, type KeySlotOptions } from './key-slots.js';
 
 const OPTIONS: Readonly<Record<string, OptionType>> = {
   backing_file: 'str',
@@ -33,6 +36,7 @@ const OPTIONS: Readonly<Record<string, OptionType>> = {
 /** What an image is to be; undefined: as it is. */
 export interface WantedOptions {
   readonly version: 2 | 3 | undefined;
+  readonly keySlots: KeySlotOptions | undefined;
   readonly refcountBits: number | undefined;
   readonly changesBacking: boolean;
   readonly lazyRefcounts: boolean | undefined;
@@ -57,12 +61,14 @@ export function parseAmendOptions(
   const level = given.get('compat');
   const version = level === undefined ? undefined : LEVELS.get(level);
   if (level !== undefined && version === undefined) throw fail(AMEND.unknownLevel(level));
-  refuseEncryption(given, image);
+  const keySlots = keySlotOptions(given);
+  if (keySlots !== undefined) refuseOtherEncryption(image);
   const refcountBits = refcountBitsOf(given);
   refuseDataFile(given, image);
   const [lazy, size] = [given.get('lazy_refcounts'), given.get('size')];
   return {
     version,
+    keySlots,
     refcountBits,
     changesBacking: changesBacking(given, image),
     lazyRefcounts: lazy === undefined ? undefined : isOn(lazy),
@@ -78,9 +84,9 @@ const LEVELS: ReadonlyMap<string, 2 | 3> = new Map([
   ['v3', 3],
 ]);
 
-function refuseEncryption(given: GivenOptions, { header }: OpenImage): void {
-  if (![...given.keys()].some((key) => key.startsWith('encrypt.'))) return;
-  throw new Refusal(header.encryption === 'none' ? AMEND.notEncrypted : AMEND.keySlots);
+function refuseOtherEncryption({ header }: OpenImage): void {
+  if (header.encryption === 'none') throw new Refusal(AMEND.notEncrypted);
+  if (header.encryption === 'aes') throw new Refusal(KEY_SLOTS.onlyLuks);
 }
 
 function refcountBitsOf(given: GivenOptions): number | undefined {

@@ -1,5 +1,14 @@
 /** `amend`: other options for an image that is there. */
-import { eachOption, fileRequest, type ArgvContext, type FileRequest } from '../grammar/argv.js';
+import {
+  eachOption,
+  fileRequest,
+  type ArgvContext,
+  type FileRequest,
+  type GivenOption,
+} from '../grammar/argv.js';
+import type { Secrets } from '../grammar/option-strings.js';
+import { readSecrets } from '../disks/secrets.js';
+import { masterKeyOf } from './key-slots.js';
 import { amendImage } from './amend-image.js';
 import { parseAmendOptions } from './amend-options.js';
 import { isCacheMode } from '../grammar/cache-mode.js';
@@ -23,6 +32,8 @@ interface AmendRequest extends FileRequest {
   /** All of `-o`. */
   readonly options: string;
   readonly progress: boolean;
+  readonly secrets: Secrets;
+  readonly force: boolean;
   readonly context: ArgvContext;
 }
 
@@ -30,14 +41,16 @@ interface AmendRequest extends FileRequest {
 export function parseAmend(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
   const options: string[] = [];
+  const secrets: Secrets = new Map();
   const grammar = grammarOf('amend', context.behaviour);
-  const operands = eachOption(argv, grammar, context, ({ name, value }) => {
+  const take = ({ name, value }: GivenOption): void => {
     if (name !== 'o') values.set(name, value);
     else {
       checkOptionList(value);
       options.push(value);
     }
-  });
+  };
+  const operands = eachOption(argv, grammar, context, take, secrets);
   if (operands === undefined) return undefined;
   if (options.length === 0) throw new UsageError(AMEND.optionsNeeded);
   const format = values.get('format');
@@ -52,7 +65,8 @@ export function parseAmend(argv: readonly string[], context: ArgvContext): Run |
   if (file.imageOpts && format !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   const cache = values.get('t');
   if (cache !== undefined && !isCacheMode(cache)) throw new Refusal(AMEND.cache(cache));
-  const request = { ...file, format, options: options.join(','), progress, context };
+  const given = { format, options: options.join(','), progress, secrets };
+  const request = { ...file, ...given, force: values.has('force'), context };
   return (io) => runAmend(request, io);
 }
 
@@ -69,10 +83,14 @@ function printHelp(format: string, wantsProgress: boolean, io: QemuImgIo): numbe
   return 0;
 }
 
+const NO_SECRETS: ReadonlyMap<string, Uint8Array> = new Map();
+
 async function runAmend(request: AmendRequest, io: QemuImgIo): Promise<number> {
   const { options, context } = request;
   const target = targetOf(request.operand, request.imageOpts, request.format);
   const progress = percentLines(io, request.progress, 1);
+  const asksForKeys = options.includes('encrypt.');
+  const secrets = asksForKeys ? readSecrets(request.secrets) : NO_SECRETS;
   try {
     await withEditableImage(target, async ({ file, ...opened }) => {
       warnAboutLock(file, io);
@@ -86,8 +104,10 @@ async function runAmend(request: AmendRequest, io: QemuImgIo): Promise<number> {
         io.printLines(AMEND_HELP);
         return;
       }
+      const masterKey = asksForKeys ? await masterKeyOf(opened.image, target, secrets) : undefined;
       const wanted = parseAmendOptions(options, opened.image, context);
-      await amendImage(file, wanted, target, io, progress);
+      const keyring = { secrets, masterKey, force: request.force };
+      await amendImage(file, wanted, { target, keyring, io, progress });
       progress.at(100);
     });
   } finally {

@@ -1,5 +1,10 @@
 /** The new image that `convert` makes. */
-import { isQsnapError, newQcow2Writer, type CreateImageOptions } from '../../../index.js';
+import {
+  isQsnapError,
+  newQcow2Writer,
+  type CreateImageOptions,
+  type NewEncryption,
+} from '../../../index.js';
 import { checkCreateOptions } from '../../../internal.js';
 import { fileIdentity, type ReplaceableFile } from '../../../node/index.js';
 import { isCacheMode } from '../grammar/cache-mode.js';
@@ -12,12 +17,15 @@ import { CONVERT, CONVERT_REFUSED } from '../messages/convert.js';
 import { NEW_IMAGE } from '../messages/create.js';
 import { BACKING_PREFIX } from '../messages/source.js';
 import { couldNotOpen } from '../messages.js';
-import { ignoredHints, qcow2Options, refuseEncryption } from '../create/new-image.js';
+import { encryptionOf, newEncryption, saysOfEncryption } from '../create/encryption.js';
+import { ignoredHints, qcow2Options } from '../create/new-image.js';
 import { newRawDiskWriter } from '../create/new-raw.js';
 import { parseNewImageOptions, type GivenOptions, isOn } from '../create/new-image-options.js';
 import { Refusal } from '../refusal.js';
 import { withSourceDisk } from '../disks/source-disk.js';
 import { fullBackingName } from '../disks/target.js';
+import { readSecrets } from '../disks/secrets.js';
+import type { Behaviour } from '../version/behaviour.js';
 
 const plain = (reason: string): Refusal => new Refusal(reason);
 
@@ -34,8 +42,7 @@ export async function withNewTarget(
   const given = givenOptions(request, format, input.diskBytes);
   refuseContradictions(request, format, given, input);
   const fail = (reason: string): Refusal => plain(CONVERT.failed(output, format, reason));
-  refuseEncryption(given, fail);
-  const options = format === 'qcow2' ? checkedOptions(given, fail) : undefined;
+  const options = format === 'qcow2' ? checkedOptions(given, io.behaviour, fail) : undefined;
   const preallocation = preallocationOf(format, given, fail);
   await refuseInputs(at.shown, await fileIdentity(at.path), input, fail);
   if (request.bitmaps) throw plain(CONVERT_REFUSED.bitmaps);
@@ -43,6 +50,7 @@ export async function withNewTarget(
   if (cache !== undefined && !isCacheMode(cache)) throw plain(CONVERT.cache(cache));
   if (compressed && format === 'raw') throw plain(CONVERT.compressionOfRaw);
   const backingBytes = await backingBytesOf(request, given, at.path, io);
+  const encryption = await encryptionFor(request, given, io, fail);
   for (const hint of ignoredHints(given)) io.warn(NEW_IMAGE.hintIgnored(hint));
   // Its name may lead to another file by the time it is opened.
   const refuse = async (file: ReplaceableFile): Promise<void> =>
@@ -52,7 +60,7 @@ export async function withNewTarget(
       const writer =
         options === undefined
           ? await newRawDiskWriter(file, input.diskBytes)
-          : await newQcow2Writer(file, options);
+          : await newQcow2Writer(file, { ...options, encryption });
       const compressionType = options?.compressionType ?? 'zlib';
       await use({ writer, compressionType, backingBytes, everything: preallocation !== 'off' });
     } catch (error) {
@@ -111,15 +119,28 @@ function refuseContradictions(
 
 function checkedOptions(
   given: GivenOptions,
+  behaviour: Behaviour,
   fail: (reason: string) => Refusal,
 ): CreateImageOptions {
-  const options = qcow2Options(given, fail);
+  const options = qcow2Options(given, behaviour, fail);
   try {
     checkCreateOptions(options);
   } catch (error) {
     throw isQsnapError(error) ? fail(qcow2Reason(error, options)) : error;
   }
   return options;
+}
+
+/** The keys of an encrypted image. */
+async function encryptionFor(
+  { secrets }: ConvertRequest,
+  given: GivenOptions,
+  { behaviour }: QemuImgIo,
+  fail: (reason: string) => Refusal,
+): Promise<NewEncryption | undefined> {
+  if (!saysOfEncryption(given)) return undefined;
+  const wanted = encryptionOf(given, behaviour, fail);
+  return wanted && newEncryption(wanted, readSecrets(secrets), fail);
 }
 
 /** Room on the medium is taken by writing zeros, too. */

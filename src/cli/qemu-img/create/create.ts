@@ -3,6 +3,7 @@ import {
   createImage,
   isQsnapError,
   type CreateImageOptions,
+  type NewEncryption,
   type QsnapError,
 } from '../../../index.js';
 import { checkCreateOptions } from '../../../internal.js';
@@ -14,13 +15,16 @@ import {
 } from '../../../node/index.js';
 import { eachOption, type ArgvContext } from '../grammar/argv.js';
 import { grammarOf } from '../grammar/command-options.js';
+import type { Secrets } from '../grammar/option-strings.js';
+import { readSecrets } from '../disks/secrets.js';
 import { byteString, textOf } from '../grammar/bytes.js';
 import type { Run } from '../run-command.js';
 import { isOtherFormat, isOtherProtocol } from '../disks/formats.js';
 import type { QemuImgIo } from '../disks/io.js';
 import { OPEN_REASONS, sentenceOf, systemText } from '../messages.js';
 import { NEW_IMAGE, optionHelp } from '../messages/create.js';
-import { ignoredHints, qcow2Options, refuseEncryption } from './new-image.js';
+import { encryptionOf, newEncryption, saysOfEncryption } from './encryption.js';
+import { ignoredHints, qcow2Options } from './new-image.js';
 import {
   asksForHelp,
   checkOptionList,
@@ -48,6 +52,7 @@ interface CreateRequest {
   /** Don't look at the backing file. */
   readonly unsafe: boolean;
   readonly quiet: boolean;
+  readonly secrets: Secrets;
   readonly context: ArgvContext;
 }
 
@@ -55,6 +60,7 @@ interface CreateRequest {
 export function parseCreate(argv: readonly string[], context: ArgvContext): Run | undefined {
   const values = new Map<string, string>();
   const options: string[] = [];
+  const secrets: Secrets = new Map();
   const operands = eachOption(
     argv,
     grammarOf('create', context.behaviour),
@@ -67,6 +73,7 @@ export function parseCreate(argv: readonly string[], context: ArgvContext): Run 
         options.push(value);
       }
     },
+    secrets,
   );
   if (operands === undefined) return undefined;
   const format = values.get('format') ?? 'raw';
@@ -85,6 +92,7 @@ export function parseCreate(argv: readonly string[], context: ArgvContext): Run 
     backingFormat: values.get('F'),
     unsafe: values.has('u'),
     quiet: values.has('q'),
+    secrets,
     context,
   };
   return (io) => runCreate(request, io);
@@ -110,13 +118,15 @@ function knownFormat(format: string, fail: (reason: string) => Refusal): NewForm
   );
 }
 
+const NO_SECRETS: ReadonlyMap<string, Uint8Array> = new Map();
+
 async function runCreate(request: CreateRequest, io: QemuImgIo): Promise<number> {
   const { name, quiet } = request;
   const fail = (reason: string): Refusal => new Refusal(`${name}: ${reason}`);
   const format = knownFormat(request.format, fail);
   const path = pathOf(name, fail);
   const given = givenOptions(request, format, fail);
-  refuseEncryption(given, fail);
+  const secrets = saysOfEncryption(given) ? readSecrets(request.secrets) : NO_SECRETS;
   const backing = await newBacking(request, given, fail, io);
   if (backing === 'refused') return 1;
   if (!given.has('size')) {
@@ -126,8 +136,13 @@ async function runCreate(request: CreateRequest, io: QemuImgIo): Promise<number>
   if (!quiet) io.printLines([formattingLine(name, format, given)]);
   for (const hint of ignoredHints(given)) io.warn(NEW_IMAGE.hintIgnored(hint));
   if (format === 'raw') await makeRaw(path, given, fail, io);
-  else
-    await makeQcow2(path, qcow2Options(given, fail), isOn(given.get('keep_data_file')), fail, io);
+  else {
+    const options = qcow2Options(given, io.behaviour, fail);
+    const wanted = encryptionOf(given, io.behaviour, fail);
+    const encryption = wanted && (() => newEncryption(wanted, secrets, fail));
+    const keepsData = isOn(given.get('keep_data_file'));
+    await makeQcow2(path, options, { encryption, keepsData }, fail, io);
+  }
   return 0;
 }
 
@@ -178,18 +193,27 @@ function givenOptions(
   return given;
 }
 
+/** What a new image takes besides its options. */
+interface MakingQcow2 {
+  /** Makes the keys of an encrypted one, which takes time. */
+  readonly encryption: (() => Promise<NewEncryption>) | undefined;
+  /** What lies in the external data file stays. */
+  readonly keepsData: boolean;
+}
+
 async function makeQcow2(
   at: NewPath,
-  options: CreateImageOptions,
-  keepsData: boolean,
+  asked: CreateImageOptions,
+  { encryption, keepsData }: MakingQcow2,
   fail: (reason: string) => Refusal,
   io: QemuImgIo,
 ): Promise<void> {
-  const saying = (error: QsnapError): Refusal => fail(qcow2Reason(error, options));
+  const saying = (error: QsnapError): Refusal => fail(qcow2Reason(error, asked));
   await wording(saying, () => {
-    checkCreateOptions(options);
+    checkCreateOptions(asked);
     return Promise.resolve();
   });
+  const options = { ...asked, encryption: await encryption?.() };
   const { dataFile, preallocation = 'off' } = options;
   if (dataFile === undefined) {
     await withNewFile(at, fail, io, (file) => wording(saying, () => createImage(file, options)));

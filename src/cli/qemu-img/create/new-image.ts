@@ -3,6 +3,8 @@ import type { CreateImageOptions } from '../../../index.js';
 import { bytesOf, textOf } from '../grammar/bytes.js';
 import { isOtherFormat } from '../disks/formats.js';
 import { NEW_IMAGE, OPTION_CONFLICTS } from '../messages/create.js';
+import type { Behaviour } from '../version/behaviour.js';
+import { encryptionOf, refuseBothNames } from './encryption.js';
 import { isOn, isPowerOfTwo, type GivenOptions } from './new-image-options.js';
 import type { Refusal } from '../refusal.js';
 
@@ -24,25 +26,24 @@ export function ignoredHints(given: GivenOptions): string[] {
   ];
 }
 
-/** @throws Refusal for options that ask for encryption. */
-export function refuseEncryption(given: GivenOptions, fail: Fail): void {
-  for (const [key, value] of given) {
-    const asks = key === 'encryption' ? isOn(value) : key.startsWith('encrypt.');
-    if (asks) throw fail(NEW_IMAGE.encryption(key));
-  }
-}
-
 /**
- * A new qcow2 image by the options as typed; the first that can't be is refused, in QEMU's order.
+ * A new qcow2 image by the options as typed; the first that can't be is refused, in QEMU's order. Of encryption it is judged
+ * alone what is asked for: `newEncryption` makes the keys.
  *
  * @throws Refusal.
  */
-export function qcow2Options(given: GivenOptions, fail: Fail): CreateImageOptions {
+export function qcow2Options(
+  given: GivenOptions,
+  behaviour: Behaviour,
+  fail: Fail,
+): CreateImageOptions {
+  refuseBothNames(given, fail);
   const option = (key: string, byDefault: string): string => given.get(key) ?? byDefault;
   const compat = option('compat', '1.1');
   const version = Object.hasOwn(VERSIONS, compat) ? VERSIONS[compat] : undefined;
   if (version === undefined) throw fail(NEW_IMAGE.notAccepted('version', compat));
   const backing = backingOf(given, fail);
+  encryptionOf(given, behaviour, fail);
   const preallocation = option('preallocation', 'off');
   if (!PREALLOCATIONS.includes(preallocation)) {
     throw fail(NEW_IMAGE.notAccepted('preallocation', preallocation));

@@ -58,7 +58,7 @@ async function copied(source: SourceDisk, request: DdRequest, io: QemuImgIo): Pr
   const write = async (file: ReplaceableFile): Promise<void> => {
     try {
       const window = windowOf(disk, part);
-      const writer = await writerOf(file, format, await window.sizeBytes(), fail);
+      const writer = await writerOf(file, format, await window.sizeBytes(), io, fail);
       if (part.isBehind) io.warn(DD.skipped(request.input));
       await copyDisk(window, writer, { everything: true });
       await writer.finish();
@@ -119,8 +119,12 @@ function writerOf(
   file: ReplaceableFile,
   format: 'qcow2' | 'raw',
   diskSizeBytes: number,
+  { behaviour }: QemuImgIo,
   fail: (reason: string) => Refusal,
 ): Promise<ImageWriter> {
   if (format === 'raw') return newRawDiskWriter(file, diskSizeBytes);
-  return newQcow2Writer(file, qcow2Options(new Map([['size', String(diskSizeBytes)]]), fail));
+  return newQcow2Writer(
+    file,
+    qcow2Options(new Map([['size', String(diskSizeBytes)]]), behaviour, fail),
+  );
 }

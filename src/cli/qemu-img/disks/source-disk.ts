@@ -13,14 +13,13 @@ import {
 } from '../../../index.js';
 import { nodeCryptography, nodeDecompressor } from '../../../node/index.js';
 import type { FileRequest } from '../grammar/argv.js';
-import { byteString, textOf } from '../grammar/bytes.js';
 import type { QemuImgIo } from './io.js';
 import { couldNotOpen } from '../messages.js';
-import { KEY_REASONS, SECRET_REASONS } from '../messages/source.js';
+import { KEY_REASONS } from '../messages/source.js';
 import { OpenedChain, OpenFailure, type ChainOptions } from './opened-chain.js';
 import { openingReason, withImage, type Opened, type ReadableFile } from './opened.js';
 import type { Secrets } from '../grammar/option-strings.js';
-import { readSecrets } from './secrets.js';
+import { passphraseOf, readSecrets } from './secrets.js';
 import { warnAboutBitmaps } from '../snapshot.js';
 import { targetOf, type Target } from './target.js';
 
@@ -131,11 +130,5 @@ function passphraseFor(
   if (keyFormat !== undefined && keyFormat !== encryption) {
     throw new OpenFailure(KEY_REASONS.otherFormat(encryption, keyFormat));
   }
-  if (keySecret === undefined) throw new OpenFailure(KEY_REASONS.required);
-  const secret = secrets.get(keySecret);
-  if (secret === undefined) throw new OpenFailure(SECRET_REASONS.missing(keySecret));
-  if (textOf(byteString(secret)) === undefined) {
-    throw new OpenFailure(SECRET_REASONS.notUtf8(keySecret));
-  }
-  return secret;
+  return passphraseOf(keySecret, secrets, (reason) => new OpenFailure(reason));
 }

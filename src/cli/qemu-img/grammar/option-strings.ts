@@ -45,7 +45,9 @@ export interface SecretDefinition {
   readonly data: string | undefined;
   readonly file: string | undefined;
   readonly format: string | undefined;
+  /** Id of the secret that this one is encrypted with, and the initial vector. */
   readonly keyId: string | undefined;
+  readonly iv: string | undefined;
 }
 
 /** Secrets by their id, in the order of the command line. */
@@ -62,7 +64,7 @@ export function acceptObject(text: string, secrets: Secrets): void {
   const invalid = items.find(([key]) => !IDENTIFIER.test(key));
   if (invalid !== undefined) throw new Refusal(OPTION_STRINGS.invalidKey(invalid[0]));
   const value = (key: string): string | undefined => {
-    const given = items.find(([candidate]) => candidate === key)?.[1];
+    const given = items.findLast(([candidate]) => candidate === key)?.[1];
     if (given === undefined || typeof given === 'string') return given;
     throw new Refusal(OPTION_STRINGS.notText(key));
   };
@@ -71,14 +73,14 @@ export function acceptObject(text: string, secrets: Secrets): void {
   if (type !== 'secret') throw new Refusal(OPTION_STRINGS.typeUnknown(type));
   const id = value('id');
   if (id === undefined) throw new Refusal(OPTION_STRINGS.idMissing);
-  const [format, keyId, , data, file] = ['format', 'keyid', 'iv', 'data', 'file'].map(value);
+  const [format, keyId, iv, data, file] = ['format', 'keyid', 'iv', 'data', 'file'].map(value);
   const unexpected = items.find(([key]) => !SECRET_KEYS.has(key));
   if (unexpected !== undefined) throw new Refusal(OPTION_STRINGS.unexpected(unexpected[0]));
   if (!IDENTIFIER.test(id)) throw new Refusal(OPTION_STRINGS.idInvalid);
   if (data === undefined && file === undefined) throw new Refusal(OPTION_STRINGS.noSecret);
   if (data !== undefined && file !== undefined) throw new Refusal(OPTION_STRINGS.twoSecrets);
   if (secrets.has(id)) throw new Refusal(OPTION_STRINGS.idTwice(id));
-  secrets.set(id, { id, data, file, format, keyId });
+  secrets.set(id, { id, data, file, format, keyId, iv });
 }
 
 /** The first item may be the type alone. */

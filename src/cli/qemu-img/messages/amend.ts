@@ -14,7 +14,6 @@ export const AMEND = {
   cache: (mode: string) => `Invalid cache option: ${mode}`,
   unknownLevel: (level: string) => `Unknown compatibility level ${level}`,
   notEncrypted: "Can't amend encryption options - encryption not present",
-  keySlots: `a change of key slots ${elsewhere}`,
   refcountBits: 'Refcount width must be a power of two and may not exceed 64 bits',
   refcountBitsVersion:
     'Refcount widths other than 16 bits require compatibility level 1.1 or above (use compat=1.1 ' +

@@ -35,6 +35,7 @@ export const NEW_IMAGE = {
   backingNotOpened: 'Could not open backing image.',
   notCreated: (name: string, reason: string) => `Could not create '${name}': ${reason}`,
   ownDataFile: 'the image and its data file would be the same file',
+  missing: (key: string) => `Parameter '${key}' is missing`,
   notAccepted: (key: string, value: string) =>
     `Parameter '${key}' does not accept value '${value}'`,
   invalidValue: (value: string) => `invalid parameter value: ${value}`,
@@ -48,8 +49,6 @@ export const NEW_IMAGE = {
   backingNameTooLong: (name: string, format: string, bytes: number) =>
     `Could not assign backing file '${name}' with format '${format}': ` +
     (bytes > 1023 ? 'Invalid argument' : 'No space left on device'),
-  encryption: (key: string) =>
-    `the option '${key}' is not supported, new images are not encrypted here: use qemu-img for it`,
   hintIgnored: (key: string) =>
     `warning: the hint '${key}' to the file system is not supported, and ignored`,
 } as const;

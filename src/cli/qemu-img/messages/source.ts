@@ -14,8 +14,13 @@ export const SECRET_REASONS = {
     `Unable to read ${file}: ` +
     `${byteStringOfText('Error reading file “')}${file}${byteStringOfText('”: ')}${reason}`,
   notUtf8: (id: string) => `Data from secret ${id} is not valid UTF-8`,
-  encrypted: (id: string) =>
-    `the secret '${id}' is encrypted itself, which is not supported: use qemu-img for it`,
+  keyBytes: (bytes: number) => `Key should be ${bytes} bytes in length`,
+  noIv: 'IV is required to decrypt secret',
+  ivBytes: (bytes: number, given: number) => `IV should be ${bytes} bytes in length not ${given}`,
+  noBlocks: (bytes: number, block: number) =>
+    `Length ${bytes} must be a multiple of block size ${block}`,
+  padding: (bytes: number) =>
+    `Incorrect number of padding bytes (${bytes}) found on decrypted data`,
 } as const;
 
 export const KEY_REASONS = {

@@ -25,6 +25,10 @@ const SINCE = {
   detectedFormatEndsLine: '9.0',
   /** `snapshot FILE` lists, and opens the image for reading. */
   snapshotLists: 'debian-10.0',
+  /** A LUKS header may name SM4 as its cipher. */
+  sm4: '9.0',
+  /** The same for the hash SM3. */
+  sm3: '10.0',
   /** Every option has a long name, every command a `--help` of its own; wrong options are told as the C library does. */
   namedOptions: 'debian-10.0',
   /** A size may begin with a point, is out of range below 0, and takes no unit where it is hexadecimal. */
