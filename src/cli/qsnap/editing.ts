@@ -19,6 +19,7 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { hintOf } from '../hints.js';
 import { startProgress, type Progress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';
+import { warnOfNames, type Renamed } from './name-warnings.js';
 import { isStaged, type AnyEdit } from './present/any-edit.js';
 import { mendedLines } from './present/edit-text.js';
 import { doneJson, dryRunJson } from './present/plan-json.js';
@@ -40,6 +41,8 @@ export interface Edit {
     planning: Stoppable,
   ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
+  /** What gets another name. */
+  renamed?(): Renamed;
   /** What is to be done after the switch. */
   complete?(device: BlockDevice, plan: AnyEdit): Promise<void>;
   /** Said after the plan of a dry run. */
@@ -112,6 +115,7 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
       const { plan, image } = await planWithinRoom(source, (how) => opened(what, source, how));
       const refusal = await source.refusalToWrite();
       progress.stop();
+      warnOfNames(what.path, plan, image, what.renamed?.(), context);
       if (context.json) {
         const planned = dryRunJson(what.path, plan, image, refusal);
         emitJson(what, { ...planned, ...what.moreJson?.() }, context);
@@ -180,6 +184,7 @@ function planAndExecute(
 
 function tell(what: Edit, { plan, image, report }: DoneEdit, context: Context): void {
   const verified = what.flags.verify === true;
+  warnOfNames(what.path, plan, image, what.renamed?.(), context);
   if (context.json) {
     const done = doneJson(what.path, plan, report, image, verified);
     emitJson(what, { ...done, ...what.moreJson?.() }, context);

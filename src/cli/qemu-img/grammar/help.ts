@@ -242,7 +242,10 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     operands: FILE,
     summary: 'Lists, creates, applies and deletes snapshots',
     options: {
-      a: ['SNAPSHOT', 'apply this one: the disk goes back to it; an ID comes before a name'],
+      a: [
+        'SNAPSHOT',
+        'apply this one: the disk goes back to it; ID, name, snapshot.id=… or snapshot.name=…',
+      ],
       c: ['NAME', 'create one'],
       d: ['NAME', 'delete this one, by its name alone'],
       l: ['', 'list all'],
