@@ -14,7 +14,10 @@ import { startProgress, type Progress } from '../../progress.js';
 import { countText } from '../../text.js';
 import { printJson, printLines, type Context } from '../context.js';
 import type { DateValue } from '../date-option.js';
-import { VERIFIED, warnOfLock, warnOfSignal, type EditFlags } from '../editing.js';
+import { VERIFIED, warnOfLock, warnOfSignal } from '../editing.js';
+import type { EditFlags } from '../editing.js';
+import { doneInGroup } from '../libvirt/done-edit.js';
+import { tellOfLibvirt } from '../libvirt/tell-libvirt.js';
 import { warnOfNames } from '../name-warnings.js';
 import { groupDoneJson, groupDryRunJson } from '../present/group-json.js';
 import { groupDoneLines, groupDryRunLines, NOTHING_TO_RESUME } from '../present/group-text.js';
@@ -170,6 +173,7 @@ async function carryOut(
       printLines(context, [...groupDoneLines(done, stayingIn), ...(verify ? [VERIFIED] : [])]);
     }
     warnOfSignal(asked.flags.group.join(', '), signal, context);
+    await tellOfLibvirt(doneInGroup(done, asked.date), context);
     return EXIT_CODES.done.code;
   });
 }
