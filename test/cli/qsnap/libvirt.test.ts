@@ -224,7 +224,9 @@ test('an edit is done whatever lies in the folder', async () => {
   const image = imageOf('five-snapshots');
   define('web', [image], FIVE);
   const folder = path.join(libvirt, 'snapshot', 'web');
-  const bad = (name: string, text: string): void => { writeFileSync(path.join(folder, name), text); };
+  const bad = (name: string, text: string): void => {
+    writeFileSync(path.join(folder, name), text);
+  };
   bad('no-xml.xml', `<domainsnapshot><name>${image}`);
   bad('no-name.xml', `<domainsnapshot><!-- ${image} --></domainsnapshot>`);
   bad('other.xml', `<volume>${image}</volume>`);
