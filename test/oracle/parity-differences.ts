@@ -146,6 +146,15 @@ export const DIFFERENCES = {
     shows: ({ qemu, ours }: Pair) =>
       qemu.stderr.includes('Lost persistent bitmaps') && ours.stderr.includes("can't have bitmaps"),
   },
+  'two-meanings-refused': ourSentence(': say snapshot.id='),
+  'two-meanings-warned': {
+    shows: ({ qemu, ours }: Pair) =>
+      qemu.stderr === '' && /^\S+: warning: '.*' is the id of snapshot /.test(ours.stderr),
+  },
+  'apply-by-keys': {
+    shows: ({ qemu, ours }: Pair) =>
+      ours.code === 0 && qemu.stderr.startsWith("qemu-img: Could not apply snapshot 'snapshot."),
+  },
 } as const satisfies Record<string, Difference>;
 
 /** Seen only on disk, after a command that both did alike. */

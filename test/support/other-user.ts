@@ -2,7 +2,7 @@
 import { chownSync } from 'node:fs';
 
 /** Debian and most others: the user "nobody". */
-const NOBODY = 65534;
+export const NOBODY = 65534;
 
 /**
  * Hands the folder to another user, and does the work as that one. Whoever is not root does it as

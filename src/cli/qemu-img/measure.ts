@@ -17,6 +17,7 @@ import { isJsonOutput, USAGE } from './messages/usage.js';
 import { NEW_IMAGE, OPTION_CONFLICTS } from './messages/create.js';
 import { MEASURE } from './messages/measure.js';
 import { luksBytesOf } from './create/encryption.js';
+import { LOAD_REASONS, loadFailed } from './messages/snapshot.js';
 import { refuseHuge } from './create/new-image.js';
 import {
   checkOptionList,
@@ -116,7 +117,7 @@ async function runMeasure(request: MeasureRequest, io: QemuImgIo): Promise<numbe
   const select = (image: Image): Snapshot | undefined => selected(image, request);
   await withSourceDisk({ ...request, operand, select }, io, async (source) => {
     if (source.image === undefined && request.snapshot !== undefined) {
-      throw new Refusal(MEASURE.snapshotsOfRaw);
+      throw loadFailed(LOAD_REASONS.raw);
     }
     const format = judged(request);
     const bytes = BigInt(source.image?.header.diskSizeBytes ?? source.sizeBytes);
@@ -133,8 +134,8 @@ function sectorsOf(bytes: bigint): bigint {
 
 function selected(image: Image, { snapshot }: MeasureRequest): Snapshot | undefined {
   if (snapshot === undefined) return undefined;
-  const found = chosenSnapshot(image.snapshots, snapshot);
-  if (found === undefined) throw new Refusal(MEASURE.snapshotMissing);
+  const found = chosenSnapshot(image.snapshots, snapshot, loadFailed);
+  if (found === undefined) throw loadFailed(LOAD_REASONS.notFound);
   return found;
 }
 

@@ -24,7 +24,8 @@ import {
   type FileRequest,
 } from './grammar/argv.js';
 import { grammarOf } from './grammar/command-options.js';
-import { bytesOf, cString } from './grammar/bytes.js';
+import { bytesOf } from './grammar/bytes.js';
+import { appliedSnapshot, newlyMeantTwice } from './grammar/snapshot-choice.js';
 import type { Run } from './run-command.js';
 import type { QemuImgIo } from './disks/io.js';
 import {
@@ -184,12 +185,14 @@ function editRaw(
 
 async function edit(action: Edit, device: EditableFile, io: QemuImgIo): Promise<void> {
   try {
-    const make = async (how: OpenOptions): Promise<{ plan: EditPlan<EditableFile> }> => ({
-      plan: await planOf(action, await openImage(device, how), io),
-    });
-    await editWithinRoom(device, make, ({ plan }) =>
-      io.interruptible((signal) => executePlan(plan, { signal })),
-    ).catch(async (error: unknown) => {
+    const make = async (how: OpenOptions): Promise<Planned> => {
+      const image = await openImage(device, how);
+      return { image, plan: await planOf(action, image, io) };
+    };
+    await editWithinRoom(device, make, async ({ plan, image }) => {
+      await io.interruptible((signal) => executePlan(plan, { signal }));
+      warnAboutNames(plan, image, io);
+    }).catch(async (error: unknown) => {
       if (action.kind !== 'delete' || !isFull(error)) throw error;
       await deleteInPlace(action.name, device, io);
     });
@@ -197,6 +200,17 @@ async function edit(action: Edit, device: EditableFile, io: QemuImgIo): Promise<
     if (error instanceof Refusal || !isQsnapError(error)) throw error;
     throw editFailed(action.kind, action.name, error, io.behaviour);
   }
+}
+
+interface Planned {
+  readonly image: OpenImage<EditableFile>;
+  readonly plan: EditPlan<EditableFile>;
+}
+
+/** Ours: QEMU makes a snapshot by which the next `-a` means another one than libvirt. */
+function warnAboutNames({ created }: EditPlan, { snapshots }: Image, io: QemuImgIo): void {
+  const reasons = created.flatMap((fresh) => newlyMeantTwice(snapshots, fresh));
+  for (const reason of reasons) io.warn(`warning: ${reason}`);
 }
 
 const isFull = (error: unknown): boolean => isQsnapError(error) && error.code === 'NO_SPACE';
@@ -241,16 +255,14 @@ function planOf(
   }
 }
 
-/** By id, else by name; the first in the table wins. */
 function snapshotToApply(name: string, image: Image): Snapshot {
   if (image.bitmaps.length > 0) throw actionFailed('apply', name, ACTION_REASONS.bitmaps);
   if (image.header.externalDataFile) {
     throw actionFailed('apply', name, ACTION_REASONS.applyUnsupported);
   }
-  const { snapshots } = image;
-  const found =
-    snapshots.find((snapshot) => cString(snapshot.idBytes) === name) ??
-    snapshots.find((snapshot) => cString(snapshot.nameBytes) === name);
+  const found = appliedSnapshot(image.snapshots, name, (reason) =>
+    actionFailed('apply', name, reason),
+  );
   if (found === undefined) throw actionFailed('apply', name, ACTION_REASONS.notFoundToApply);
   return found;
 }

@@ -19,6 +19,9 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { hintOf } from '../hints.js';
 import { startProgress, type Progress } from '../progress.js';
 import { printJson, printLines, printWarning, type Context } from './context.js';
+import type { Touched } from './libvirt/done-edit.js';
+import { tellOfLibvirt } from './libvirt/tell-libvirt.js';
+import { warnOfNames } from './name-warnings.js';
 import { isStaged, type AnyEdit } from './present/any-edit.js';
 import { mendedLines } from './present/edit-text.js';
 import { doneJson, dryRunJson } from './present/plan-json.js';
@@ -40,6 +43,8 @@ export interface Edit {
     planning: Stoppable,
   ): Promise<AnyEdit<Source>>;
   doneLines(plan: AnyEdit, report: ExecuteReport, image: Image): readonly string[];
+  /** The snapshots that it is about, once it is planned. */
+  touched?(): Touched;
   /** What is to be done after the switch. */
   complete?(device: BlockDevice, plan: AnyEdit): Promise<void>;
   /** Said after the plan of a dry run. */
@@ -59,7 +64,12 @@ export interface Edit {
 export async function edit(what: Edit, context: Context): Promise<ExitCode> {
   try {
     if (what.flags.dryRun === true) return await planOnly(what, context);
-    await carryOut(what, context);
+    const { image, plan } = await carryOut(what, context);
+    const touched = what.touched?.();
+    if (touched !== undefined) {
+      const { path } = what;
+      await tellOfLibvirt([{ ...touched, path, image, created: plan.created }], context);
+    }
     return EXIT_CODES.done.code;
   } catch (error) {
     const told = withNoRoomHint(error, what.noRoomHint);
@@ -112,6 +122,7 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
       const { plan, image } = await planWithinRoom(source, (how) => opened(what, source, how));
       const refusal = await source.refusalToWrite();
       progress.stop();
+      warnOfNames(what.path, plan, image, what.touched?.().renamed, context);
       if (context.json) {
         const planned = dryRunJson(what.path, plan, image, refusal);
         emitJson(what, { ...planned, ...what.moreJson?.() }, context);
@@ -129,7 +140,7 @@ async function planOnly(what: Edit, context: Context): Promise<ExitCode> {
   }
 }
 
-async function carryOut(what: Edit, context: Context): Promise<void> {
+async function carryOut(what: Edit, context: Context): Promise<DoneEdit> {
   const progress = startProgress(context.io.stderr, !context.quiet);
   progress.phase(`planning the edit of ${what.path}`);
   const edited = { isDone: false };
@@ -137,12 +148,13 @@ async function carryOut(what: Edit, context: Context): Promise<void> {
     const device = await openFileForEdit(what.path);
     try {
       warnOfLock(what.path, device.lock.guarantee, context);
-      await context.io.interruptible(async (signal) => {
+      return await context.io.interruptible(async (signal) => {
         const done = await planAndExecute(what, device, progress, signal);
         edited.isDone = true;
         progress.stop();
         tell(what, done, context);
         warnOfSignal(what.path, signal, context);
+        return done;
       });
     } finally {
       await device.close();
@@ -180,6 +192,7 @@ function planAndExecute(
 
 function tell(what: Edit, { plan, image, report }: DoneEdit, context: Context): void {
   const verified = what.flags.verify === true;
+  warnOfNames(what.path, plan, image, what.touched?.().renamed, context);
   if (context.json) {
     const done = doneJson(what.path, plan, report, image, verified);
     emitJson(what, { ...done, ...what.moreJson?.() }, context);
@@ -188,7 +201,6 @@ function tell(what: Edit, { plan, image, report }: DoneEdit, context: Context): 
     if (verified) printLines(context, [VERIFIED]);
   }
 }
-
 /** Says of a signal that came too late to stop an edit that the edit is complete. */
 export function warnOfSignal(path: string, signal: AbortSignal, context: Context): void {
   if (!signal.aborted) return;

@@ -1,5 +1,6 @@
 import { findSnapshot, isQsnapError, type Image, type Snapshot } from '../../index.js';
 import { printable } from '../../internal.js';
+import { shellWord } from '../resume-command.js';
 import { localTimeText } from '../text.js';
 import { isUtf8 } from './present/bytes.js';
 
@@ -54,20 +55,15 @@ function listed(candidates: readonly Snapshot[], all: readonly Snapshot[]): read
 /** What to type to mean this snapshot and no other. */
 function selectorOf(snapshot: Snapshot, snapshots: readonly Snapshot[]): string {
   const sameId = snapshots.filter(({ id }) => id === snapshot.id);
-  if (sameId.length === 1 && isTypable(snapshot.idBytes)) return quoted(`id:${snapshot.id}`);
+  if (sameId.length === 1 && isTypable(snapshot.idBytes)) return shellWord(`id:${snapshot.id}`);
   const sameName = snapshots.filter(({ name }) => name === snapshot.name);
   if (sameName.length === 1 && isTypable(snapshot.nameBytes)) {
-    return quoted(`name:${snapshot.name}`);
+    return shellWord(`name:${snapshot.name}`);
   }
-  return quoted(`#${snapshot.index}`);
+  return shellWord(`#${snapshot.index}`);
 }
 
 /** Whether a person can type it: what is shown is then what is stored. */
 function isTypable(bytes: Uint8Array): boolean {
   return isUtf8(bytes) && new TextDecoder().decode(bytes) === printable(bytes);
-}
-
-/** As a shell takes it. */
-function quoted(text: string): string {
-  return /^[\w:.,+@%/-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -23,6 +23,7 @@ import type { QemuImgIo } from '../disks/io.js';
 import { CONVERT } from '../messages/convert.js';
 import { optionHelp } from '../messages/create.js';
 import { sentenceOf, systemText } from '../messages.js';
+import { LOAD_REASONS, loadFailed } from '../messages/snapshot.js';
 import { USAGE } from '../messages/usage.js';
 import { asksForHelp } from '../create/new-image-options.js';
 import { overlaidDisk } from '../disks/overlaid-disk.js';
@@ -84,8 +85,8 @@ async function withSources(
 
 function selected(image: Image, { snapshot, sources }: ConvertRequest): Snapshot | undefined {
   if (snapshot === undefined || ('word' in snapshot && sources.length > 1)) return undefined;
-  const found = chosenSnapshot(image.snapshots, snapshot);
-  if (found === undefined) throw new Refusal(CONVERT.snapshotNotFound);
+  const found = chosenSnapshot(image.snapshots, snapshot, loadFailed);
+  if (found === undefined) throw loadFailed(LOAD_REASONS.notFound);
   return found;
 }
 
@@ -98,7 +99,7 @@ async function converted(
   const { snapshot, targetExists } = request;
   if (snapshot !== undefined) {
     if ('word' in snapshot && sources.length > 1) throw new Refusal(CONVERT.snapshotOfOne);
-    if (sources[0]!.image === undefined) throw new Refusal(CONVERT.snapshotOfRaw);
+    if (sources[0]!.image === undefined) throw loadFailed(LOAD_REASONS.raw);
   }
   const joined = await concatenatedDisk(sources.map((source) => cutAsRead(source.disk)));
   const lost = new Set<number>();

@@ -20,7 +20,9 @@ export function versionText({ version }: Behaviour): string {
 }
 
 export function helpText(program: string, behaviour: Behaviour): string {
-  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name} - ${summary}`);
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) =>
+    behaviour.namedOptions ? `  ${name} - ${summary}` : usageLine(name, behaviour),
+  );
   const formats = behaviour.namedOptions
     ? 'Supported image formats:\n\n  qcow2 raw'
     : 'Supported formats: qcow2 raw';
@@ -49,6 +51,17 @@ ${formats}
 
 What differs from qemu-img is listed in docs/parity.md. 'qsnap' does the same
 with more care for people, and more.`;
+}
+
+/** All options of a command in a line: before 10.1 scripts look into the help for what qemu-img can do. */
+function usageLine(command: string, behaviour: Behaviour): string {
+  const { short, long } = grammarOf(command, behaviour);
+  const options = [
+    ...Object.keys(short).map((letter) => `-${letter}`),
+    ...Object.keys(long).flatMap((name) => (typeof long[name] === 'string' ? [] : `--${name}`)),
+  ].map((name) => `[${name}]`);
+  const operands = COMMANDS[command]!.operands.replaceAll(/\bFILE\b/g, 'filename').toLowerCase();
+  return `  ${command} ${options.join(' ')} ${operands}`;
 }
 
 /** What `--help` of a command says: its options are those of the version that is followed. */
@@ -242,7 +255,10 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     operands: FILE,
     summary: 'Lists, creates, applies and deletes snapshots',
     options: {
-      a: ['SNAPSHOT', 'apply this one: the disk goes back to it; an ID comes before a name'],
+      a: [
+        'SNAPSHOT',
+        'apply this one: the disk goes back to it; ID, name, snapshot.id=… or snapshot.name=…',
+      ],
       c: ['NAME', 'create one'],
       d: ['NAME', 'delete this one, by its name alone'],
       l: ['', 'list all'],

@@ -31,10 +31,6 @@ export const CONVERT = {
   noFile: 'Must specify image file name',
   bitmapsOfOne: 'Copying bitmaps only possible with single source',
   snapshotOfOne: 'No support for concatenating multiple snapshot',
-  snapshotNotFound: "Failed to load snapshot: Can't find snapshot",
-  snapshotOfRaw:
-    "Failed to load snapshot: Block format 'raw' used by device '' does not support temporarily " +
-    'loading internal snapshots',
   unknownFormat: (name: string) => `Unknown file format '${name}'`,
   unknownProtocol: (name: string) => `Unknown protocol '${name}'`,
   noCreation: (name: string) => `Format driver '${name}' does not support image creation`,

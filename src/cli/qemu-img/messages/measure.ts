@@ -12,10 +12,6 @@ export const MEASURE = {
   tooLarge: 'The image size is too large (try using a larger cluster size)',
   noMeasurement: (format: string) =>
     `measuring the image format '${format}' is not supported, only qcow2 and raw are: use qemu-img for it`,
-  snapshotMissing: "Failed to load snapshot: Can't find snapshot",
-  snapshotsOfRaw:
-    "Failed to load snapshot: Block format 'raw' used by device '' does not support temporarily " +
-    'loading internal snapshots',
   lines: (required: number | bigint, fullyAllocated: number | bigint) => [
     `required size: ${required}`,
     `fully allocated size: ${fullyAllocated}`,

@@ -33,6 +33,7 @@ export function apply(
         };
         return planApply(image, applied, options, planning);
       },
+      touched: () => ({ applied, date }),
       doneLines: (plan, report, image) => appliedLines(path, applied!, plan, report, image),
     },
     context,

@@ -29,6 +29,7 @@ export function create(
           { name, date, ...(flags.id !== undefined && { id: flags.id }) },
           planning,
         ),
+      touched: () => ({ date }),
       doneLines: (plan) => createdLines(path, plan),
     },
     context,

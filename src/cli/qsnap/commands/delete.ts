@@ -42,6 +42,7 @@ export function deleteSnapshots(
           ? planDeleteInPlace(image, doomed, planning)
           : planDelete(image, doomed, planning);
       },
+      touched: () => ({ deleted: doomed }),
       noRoomHint: flags.inPlace === true ? NO_LIST_HINT : NO_ROOM_HINT,
       doneLines: (plan, report, image) => [
         ...deletedLines(path, doomed, plan, report, image),

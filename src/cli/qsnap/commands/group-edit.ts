@@ -14,7 +14,11 @@ import { startProgress, type Progress } from '../../progress.js';
 import { countText } from '../../text.js';
 import { printJson, printLines, type Context } from '../context.js';
 import type { DateValue } from '../date-option.js';
-import { VERIFIED, warnOfLock, warnOfSignal, type EditFlags } from '../editing.js';
+import { VERIFIED, warnOfLock, warnOfSignal } from '../editing.js';
+import type { EditFlags } from '../editing.js';
+import { doneInGroup } from '../libvirt/done-edit.js';
+import { tellOfLibvirt } from '../libvirt/tell-libvirt.js';
+import { warnOfNames } from '../name-warnings.js';
 import { groupDoneJson, groupDryRunJson } from '../present/group-json.js';
 import { groupDoneLines, groupDryRunLines, NOTHING_TO_RESUME } from '../present/group-text.js';
 import { reportFailure } from '../report.js';
@@ -100,6 +104,7 @@ async function planOnly(
   if (planned === undefined) return nothingToResume(asked.operation, context);
   const refused = new Map<string, QsnapError | undefined>();
   for (const source of group.sources) refused.set(source.label, await source.refusalToWrite());
+  warnOfNewNames(planned, context);
   if (context.json) printJson(context, groupDryRunJson(planned, refused, stayingIn));
   else printLines(context, groupDryRunLines(planned, stayingIn));
   for (const [file, refusal] of refused) {
@@ -162,13 +167,19 @@ async function carryOut(
     const done = await doneOf(asked, group, { signal, verify, onProgress });
     progress.stop();
     if (done === undefined) return nothingToResume(asked.operation, context);
+    warnOfNewNames(done, context);
     if (context.json) printJson(context, groupDoneJson(done, verify, stayingIn));
     else if (!context.quiet) {
       printLines(context, [...groupDoneLines(done, stayingIn), ...(verify ? [VERIFIED] : [])]);
     }
     warnOfSignal(asked.flags.group.join(', '), signal, context);
+    await tellOfLibvirt(doneInGroup(done, asked.date), context);
     return EXIT_CODES.done.code;
   });
+}
+
+function warnOfNewNames({ images }: PlannedGroupEdit, context: Context): void {
+  for (const { file, plan, image } of images) warnOfNames(file, plan, image, undefined, context);
 }
 
 /** A script may resume in any case, and is told that there was nothing to do. */

@@ -87,6 +87,7 @@ async function pruneOne(
         staying = await stayingVmState(image, doomed);
         return planDelete(image, doomed, planning);
       },
+      touched: () => ({ deleted: doomed }),
       doneLines: (plan, report, image) => [
         ...deletedLines(path, doomed, plan, report, image),
         ...stayingLines(staying),

@@ -22,6 +22,7 @@ export function rename(
         renamed = selectSnapshot(image, selector);
         return planRename(image, renamed, newName, {}, planning);
       },
+      touched: () => ({ renamed: { snapshot: renamed!, name: newName } }),
       doneLines: () => renamedLines(path, renamed!, newName),
     },
     context,

@@ -23,7 +23,8 @@ import {
 } from '../../../node/index.js';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.js';
 import { printJson, printLines, type Context } from '../context.js';
-import { VERIFIED, warnOfLock, warnOfSignal, withNoRoomHint } from '../editing.js';
+import { VERIFIED, warnOfLock, warnOfSignal } from '../editing.js';
+import { withNoRoomHint } from '../editing.js';
 import { repairDoneJson, repairPlanJson } from '../present/repair-json.js';
 import { repairDoneLines, repairPlanLines } from '../present/repair-text.js';
 import { errorJson, reportFailure } from '../report.js';

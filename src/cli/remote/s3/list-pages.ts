@@ -7,7 +7,7 @@ import { bodyText } from './body-text.js';
 import { s3Access, type S3Access } from './s3-access.js';
 import { failureOf, s3Fetch } from './s3-fetch.js';
 import { parseS3Location, type S3Location } from './s3-location.js';
-import { elementsIn, parseXml, textIn } from './xml.js';
+import { elementsIn, parseXml, textIn } from '../../xml.js';
 
 /** A page has 1,000 objects, with names of 1,024 bytes at most. */
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { parseXml, textIn } from './xml.js';
+import { parseXml, textIn } from '../../xml.js';
 
 /** What a server of objects says of a failure. */
 export interface S3Error {
