@@ -30,7 +30,7 @@ export { completeHeader, setBacking } from './edit/header/set-backing.js';
 export { planLazyRefcounts } from './edit/header/plan-lazy-refcounts.js';
 export { planVersion } from './edit/version/plan-version.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';
-export { checkCreateOptions } from './make/new/create-image.js';
+export { checkCreateOptions } from './make/new/create-options.js';
 export { measureBitmaps, measuredDataBytes } from './make/new/measure.js';
 export { parseRepairWords } from './edit/repair/choice.js';
 export { carvedRange } from './read/scan/carved-range.js';

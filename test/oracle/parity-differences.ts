@@ -123,9 +123,11 @@ export const DIFFERENCES = {
       /^measure: /.test(qemu.stderr) && qemu.code === 0 && ours.code === 1,
   },
   'other-output-formats': ourSentence("the output format '"),
-  'bitmaps-not-copied': ourSentence('--bitmaps is not supported'),
+  'bitmaps-beside': ourSentence('--bitmaps does not go with an external data file here'),
+  'bitmaps-of-snapshot': ourSentence('--bitmaps would copy those of the disk as it is now'),
   'packed-into-held': ourSentence('-c with -n is for an empty image'),
-  'convert-options-refused': ourSentence('not supported by convert'),
+  'packed-beside': ourSentence('-c has no place in an external data file'),
+  'own-data-file': ourSentence('the image and its data file would be the same file'),
   'packed-end': {
     shows: ({ qemu, ours }: Pair) =>
       qemu.stderr.includes('error while writing at byte') && qemu.code === 1 && ours.code === 0,
@@ -156,10 +158,13 @@ export const ON_DISK_DIFFERENCES = [
 export const OTHER_DIFFERENCES = [
   'amend-keeps-snapshots',
   'bitmap-all-or-nothing',
+  'bitmaps-before-the-disk',
   'create-keeps-file',
   'direct-limits',
+  'kept-data-file-zeros',
   'left-tables-hidden',
   'luks-header-missing',
+  'preallocation-kept',
   'snapshot-own-size',
   'packed-over-backing',
   'terminal-escapes',

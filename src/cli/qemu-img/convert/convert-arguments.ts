@@ -40,6 +40,8 @@ export interface ConvertRequest {
 
   readonly compressed: boolean;
   readonly bitmaps: boolean;
+  /** Bitmaps that were not saved properly are left out, not refused. */
+  readonly skipBroken: boolean;
   /** Zeros at least this long are left out; 0: everything is written. */
   readonly sparseBytes: number;
   readonly progress: boolean;
@@ -166,6 +168,7 @@ function requestOf(
     options: given.lists.length === 0 ? undefined : given.lists.join(','),
     compressed: given.has('c'),
     bitmaps: given.has('bitmaps'),
+    skipBroken: given.has('skip-broken-bitmaps'),
     sparseBytes: given.sparseBytes ?? DEFAULT_SPARSE_BYTES,
     progress: given.has('p') && !given.has('q'),
   };

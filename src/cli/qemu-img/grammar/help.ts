@@ -172,8 +172,8 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       'target-image-opts': ['', 'TARGET is driver=qcow2,file.filename=PATH'],
       'target-is-zero': ['', 'TARGET holds zeros already'],
       salvage: ['', 'take what can not be read for zeros'],
-      bitmaps: ['', 'refused: bitmaps are not copied'],
-      'skip-broken-bitmaps': ['', 'only with --bitmaps'],
+      bitmaps: ['', 'copy the bitmaps of the disk, too: not with -l'],
+      'skip-broken-bitmaps': ['', 'leave out those that were not saved properly'],
     },
   },
   create: {
