@@ -27,6 +27,7 @@ export { planEmpty } from './edit/write/plan-empty.js';
 export { zeroSource } from './io/zero-source.js';
 export { followChain } from './audit/chain.js';
 export { completeHeader, setBacking } from './edit/header/set-backing.js';
+export { planDataFile } from './edit/header/plan-data-file.js';
 export { planLazyRefcounts } from './edit/header/plan-lazy-refcounts.js';
 export { planVersion } from './edit/version/plan-version.js';
 export { noWorseThan, refuseUnsound } from './read/check/refuse-unsound.js';

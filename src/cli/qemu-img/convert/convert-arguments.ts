@@ -11,6 +11,7 @@ import {
   parseSnapshotKeys,
   type SnapshotChoice,
 } from '../grammar/snapshot-choice.js';
+import { wholeNumber } from '../grammar/whole-number.js';
 
 export interface ConvertRequest {
   readonly sources: readonly string[];
@@ -172,14 +173,4 @@ function requestOf(
     sparseBytes: given.sparseBytes ?? DEFAULT_SPARSE_BYTES,
     progress: given.has('p') && !given.has('q'),
   };
-}
-
-/** As the C library reads one: `0x` and a leading zero tell the base. NaN where it is none. */
-function wholeNumber(text: string): number {
-  const [, sign, digits] = /^\s*([-+]?)(0[xX][0-9a-fA-F]+|\d+)$/.exec(text) ?? [];
-  if (digits === undefined) return NaN;
-  const isOctal = /^0\d/.test(digits);
-  if (isOctal && /[89]/.test(digits)) return NaN;
-  const value = isOctal ? parseInt(digits, 8) : Number(digits);
-  return sign === '-' ? -value : value;
 }
