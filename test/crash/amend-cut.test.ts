@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
+import { planDataFile } from '../../src/edit/header/plan-data-file.js';
 import { planLazyRefcounts } from '../../src/edit/header/plan-lazy-refcounts.js';
 import { completeHeader, setBacking } from '../../src/edit/header/set-backing.js';
 import { executePlan } from '../../src/edit/tx/execute.js';
@@ -30,6 +31,8 @@ const CHANGES = {
   'version 2': (image: OpenImage<BlockDevice>) => planVersion(image, 2),
   'version 3': (image: OpenImage<BlockDevice>) => planVersion(image, 3),
   'lazy refcounts': (image: OpenImage<BlockDevice>) => planLazyRefcounts(image, true),
+  'another data file': (image: OpenImage<BlockDevice>) =>
+    planDataFile(image, { name: Buffer.from('a/longer/name/than/before.raw'), raw: false }),
   'no lazy refcounts': (image: OpenImage<BlockDevice>) => planLazyRefcounts(image, false),
 } as const;
 
@@ -37,8 +40,10 @@ const CHANGES = {
 async function headOf(bytes: Uint8Array): Promise<string> {
   const { header, backingNameBytes, extensions } = await openImage(memoryDevice(bytes));
   const kinds = extensions.filter(({ kind }) => kind !== 'feature-names').map(({ kind }) => kind);
-  const { version, lazyRefcounts, diskSizeBytes } = header;
-  return JSON.stringify([version, lazyRefcounts, diskSizeBytes, String(backingNameBytes), kinds]);
+  const { version, lazyRefcounts, rawExternalData, diskSizeBytes } = header;
+  const dataFile = extensions.find(({ kind }) => kind === 'data-file-name')?.bytes;
+  const names = [backingNameBytes, dataFile].map(String);
+  return JSON.stringify([version, lazyRefcounts, rawExternalData, diskSizeBytes, names, kinds]);
 }
 
 /** What lies below an image that stands on something: nowhere zeros. */
@@ -75,7 +80,8 @@ async function guestHashes(bytes: Uint8Array): Promise<readonly string[]> {
 
 /** In what entries of their own have zeros: these are cut in every run. */
 const ALWAYS = ['zeros', 'backing-chain', 'five-snapshots', 'extra-data-v2', 'version-2'];
-const NAMES = [...new Set([...ALWAYS, ...oneIn(8, fixtureNames())])];
+const BESIDE = ['data-file', 'data-file-raw'];
+const NAMES = [...new Set([...ALWAYS, ...BESIDE, ...oneIn(8, fixtureNames())])];
 
 /** The images, and those with zeros once more on top of a file that shows where these are lost. */
 const IMAGES = [...NAMES, 'zeros over a file', 'five-snapshots over a file'];

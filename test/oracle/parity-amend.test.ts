@@ -85,6 +85,18 @@ const LINES: readonly (readonly string[])[] = [
   ...['lazy_refcounts', 'lazy_refcounts=maybe', 'lazy_refcounts=off', 'nolazy_refcounts'].map(
     (text) => amend(text, 'five-snapshots'),
   ),
+  ...[
+    'data_file=other',
+    'data_file=guest.data',
+    'data_file=a/longer/name,lazy_refcounts=on',
+  ].flatMap((text) => [amend(text, 'data-file'), amend(text, 'data-file-raw')]),
+  amend('data_file_raw=off', 'data-file-raw'),
+  amend('data_file=other,data_file_raw=off', 'data-file-raw'),
+  amend('data_file=other,data_file_raw=on', 'data-file-raw'),
+  amend('data_file=other,data_file_raw=on', 'data-file'),
+  amend('data_file=other,backing_file=x,backing_fmt=raw', 'data-file'),
+  amend('data_file=other,compat=0.10', 'data-file'),
+  amend('data_file=other,encrypt.state=active', 'data-file'),
   amend('lazy_refcounts=off', 'lazy-refcounts'),
   amend('lazy_refcounts=on', 'version-2'),
   amend('compat=0.10,lazy_refcounts=on', 'five-snapshots'),
@@ -191,6 +203,7 @@ describeWithQemu('amend', () => {
         'five-snapshots.qcow2',
       ],
       ['amend-bitmaps', 'amend', '-o', 'compat=0.10', 'bitmaps.qcow2'],
+      ['amend-nameless', 'amend', '-o', 'data_file=', 'data-file.qcow2'],
     ],
     (argv) =>
       editBoth(argv, memoryDirectory(), (folder) => {

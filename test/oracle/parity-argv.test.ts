@@ -241,7 +241,6 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['trace-ignored', '-T', 'foo'],
   ['trace-ignored', '-Tfoo', 'foo'],
   ['trace-ignored', '--trace=foo', 'snapshot', '-l', DISK],
-  ['other-commands', 'bench', DISK],
   ['other-formats', 'info', '-f', 'vdi', DISK],
   ['other-formats', 'info', '-f', 'file', DISK],
   ['other-formats', 'info', '--image-opts', `driver=file,filename=${DISK}`],

@@ -294,10 +294,7 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['other-protocols', 'a', 'nbd:foo'],
   ['devices-refused', 'a', '/dev/null'],
   ['zero-with-backing', '-n', '--target-is-zero', '-B', 'x', ...Q, 'a', 'target'],
-  ['bitmaps-not-copied', '--bitmaps', ...Q, 'a', 'out'],
   ['packed-end', '-n', '-c', ...Q, 'odd', 'target'],
-  ['convert-options-refused', ...Q, '-o', 'preallocation=metadata', 'a', 'out'],
-  ['convert-options-refused', ...Q, '-o', 'data_file=foo', 'a', 'out'],
 ];
 
 /** What a command line was to write; undefined where it names no file. */

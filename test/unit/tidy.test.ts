@@ -55,6 +55,7 @@ const BIGINT_ALLOWED: Readonly<Record<string, string>> = {
   'src/qcow2/encode-bitmaps.ts': '64-bit fields as encoded',
   'src/edit/bitmaps/plan-with-bitmaps.ts': 'feature words have 64 bits',
   'src/qcow2/features.ts': 'feature words have 64 bits',
+  'src/edit/header/plan-data-file.ts': 'feature words have 64 bits',
   'src/edit/header/plan-lazy-refcounts.ts': 'feature words have 64 bits',
   'src/edit/version/plan-version.ts': 'feature words have 64 bits',
   'src/edit/version/refuse-downgrade.ts': 'feature words have 64 bits',

@@ -13,6 +13,7 @@ export type ParseCommand = (argv: readonly string[], context: ArgvContext) => Ru
 /** The commands, each loaded when it is called. */
 export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
   amend: async () => (await import('./amend/amend.js')).parseAmend,
+  bench: async () => (await import('./bench.js')).parseBench,
   bitmap: async () => (await import('./bitmap/bitmap.js')).parseBitmap,
   compare: async () => (await import('./compare/compare.js')).parseCompare,
   convert: async () => (await import('./convert/convert.js')).parseConvert,
@@ -30,6 +31,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<ParseCommand>>> = {
 
 /** Commands that look who else uses the images that they open. */
 export const READING: ReadonlySet<string> = new Set([
+  'bench',
   'check',
   'compare',
   'convert',
@@ -38,6 +40,3 @@ export const READING: ReadonlySet<string> = new Set([
   'map',
   'measure',
 ]);
-
-/** Commands of qemu-img that qsnap-img has not. */
-export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(['bench']);

@@ -2,7 +2,7 @@
 import { isQsnapError } from '../../index.js';
 import { optionsOf, type ArgvContext } from './grammar/argv.js';
 import { behaviourOf, versionNamed, type Behaviour, type Version } from './version/behaviour.js';
-import { COMMANDS, READING, UNSUPPORTED_COMMANDS } from './command.js';
+import { COMMANDS, READING } from './command.js';
 import type { Grammar } from './grammar/getopt.js';
 import { printerOf, type Printer, type QemuImgStreams } from './disks/io.js';
 import { sentenceOf } from './messages.js';
@@ -112,10 +112,7 @@ class Program {
       if (hadArguments && !behaviour.namedOptions) return 0;
       throw new UsageError(USAGE.noCommand);
     }
-    if (!Object.hasOwn(COMMANDS, name)) {
-      if (UNSUPPORTED_COMMANDS.has(name)) throw new Refusal(USAGE.unsupportedCommand(name));
-      throw new UsageError(USAGE.unknownCommand(name));
-    }
+    if (!Object.hasOwn(COMMANDS, name)) throw new UsageError(USAGE.unknownCommand(name));
     this.#command = name;
     if (READING.has(name)) this.#printer.expectImages();
     const parse = await COMMANDS[name]!();

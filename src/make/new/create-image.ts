@@ -1,45 +1,18 @@
-import { MiB, roundUp } from '../../base/units.js';
 import { HIGH_WORD, bytesOfWords } from '../../base/words.js';
+import { batched } from '../../io/batched.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
 import { refuseUsedFile } from '../../io/new-device.js';
 import { COPIED } from '../../l1l2/entry.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { encodeRefcounts } from '../../refcount/block.js';
 import { encodeFirstCluster, type NewHeader } from './first-cluster.js';
-import { geometryOfNew, invalidOption } from './new-image.js';
+import { padded, zerosAt } from './guest-pieces.js';
+import { geometryOfNew } from './new-image.js';
 import { placeEmptyImage, type DataRun, type EmptyImage } from './place-empty.js';
 import type { QemuPlacement } from './qemu-placement.js';
-import type { CreateImageOptions } from './create-options.js';
+import { checkCreateOptions, type CreateImageOptions } from './create-options.js';
 
 const FIRST_SECTOR_BYTES = 512;
-const BATCH_BYTES = 8 * MiB;
-const ZEROS = new Uint8Array(MiB);
-
-/**
- * Refuses options that no image can have, before a file is touched.
- *
- * @throws QsnapError NEW_IMAGE_INVALID.
- */
-export function checkCreateOptions(options: CreateImageOptions): void {
-  const { version, backing, dataFile, extendedL2 } = options;
-  const geometry = geometryOfNew(options);
-  if (dataFile !== undefined && version === 2) {
-    throw invalidOption('data file', "an image of version 2 can't have an external data file", {
-      expected: 'an image of version 3',
-    });
-  }
-  if (dataFile?.raw === true && backing !== undefined) {
-    const message = "a data file that is a raw disk by itself can't lie over a backing file";
-    throw invalidOption('data file', message);
-  }
-  if (backing !== undefined && (options.preallocation ?? 'off') !== 'off' && !extendedL2) {
-    const message = 'clusters that are there already hide the backing file';
-    const hint = 'with extended L2 entries both are possible';
-    throw invalidOption('preallocation', message, { hint });
-  }
-  const nowhere = { activeL1: { at: 0, entries: 0 }, dataFile };
-  encodeFirstCluster(options, { ...nowhere, geometry, refcountTable: { at: 0, clusters: 0 } });
-}
 
 /**
  * Makes an empty image, with the bytes that `qemu-img create` of QEMU 7.2 writes. The header comes
@@ -90,19 +63,9 @@ export async function createImage(device: BlockDevice, options: CreateImageOptio
   const mustWrite = options.preallocation === 'falloc' || options.preallocation === 'full';
   if (mustWrite || !isZeroed) await writeZeros(device, image, clusterBytes);
   for (const batch of batched(tableWrites(image, geometry))) await device.writeBatch(batch);
-  const keys = options.encryption?.keys;
-  if (keys !== undefined) {
-    const bytes = padded(keys, clusterBytes);
-    await device.writeBatch([{ at: image.keysCluster * clusterBytes, bytes }]);
-  }
+  const keys = options.encryption?.keys ?? new Uint8Array(0);
+  await device.writeBatch(padded(image.keysCluster * clusterBytes, keys, clusterBytes));
   await publish(device, encodeFirstCluster(options, header), clusterBytes);
-}
-
-/** As long as whole clusters. */
-function padded(bytes: Uint8Array, clusterBytes: number): Uint8Array {
-  const whole = new Uint8Array(roundUp(bytes.length, clusterBytes));
-  whole.set(bytes);
-  return whole;
 }
 
 /** The header's first sector comes last, when all else is on the medium. */
@@ -131,27 +94,10 @@ async function writeZeros(
   if (!hasOwnData) return;
   const requests = function* (): Generator<WriteRequest> {
     for (const { host, clusters } of runs) {
-      const end = (host + clusters) * clusterBytes;
-      for (let at = host * clusterBytes; at < end; at += ZEROS.length) {
-        yield { at, bytes: ZEROS.subarray(0, Math.min(ZEROS.length, end - at)) };
-      }
+      yield* zerosAt(host * clusterBytes, (host + clusters) * clusterBytes);
     }
   };
   for (const batch of batched(requests())) await device.writeBatch(batch);
-}
-
-function* batched(requests: Iterable<WriteRequest>): Generator<WriteRequest[]> {
-  let batch: WriteRequest[] = [];
-  let bytes = 0;
-  for (const request of requests) {
-    batch.push(request);
-    bytes += request.bytes.length;
-    if (bytes < BATCH_BYTES) continue;
-    yield batch;
-    batch = [];
-    bytes = 0;
-  }
-  if (batch.length > 0) yield batch;
 }
 
 function* tableWrites(image: EmptyImage, geometry: Geometry): Generator<WriteRequest> {

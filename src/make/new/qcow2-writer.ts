@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.js';
-import { GiB, MiB, roundUp } from '../../base/units.js';
+import { roundUp } from '../../base/units.js';
 import { bytesOfWords, HIGH_WORD } from '../../base/words.js';
+import { batched } from '../../io/batched.js';
 import type { BlockDevice, WriteRequest } from '../../io/device.js';
 import { refuseUsedFile } from '../../io/new-device.js';
 import { COPIED } from '../../l1l2/entry.js';
@@ -8,21 +9,21 @@ import type { CompressionType } from '../../qcow2/header.js';
 import { l1EntriesFor, type Geometry } from '../../qcow2/geometry.js';
 import { encodeFirstCluster } from './first-cluster.js';
 import { HostClusters } from './host-clusters.js';
-import type { GuestWrite, ImageWriter, NewImageOptions } from './image-writer.js';
+import { checkCreateOptions, type CreateImageOptions } from './create-options.js';
+import { padded, piecesOf, lengthOf, zerosAt } from './guest-pieces.js';
+import type { GuestWrite, ImageWriter } from './image-writer.js';
 import { geometryOfNew } from './new-image.js';
 import { NewL2Table } from './new-l2-table.js';
 import { compressedEntry, Packing } from './packing.js';
 import { appendRefcountArea, refcountWrites } from './refcount-area.js';
+import { TablePlaces } from './table-places.js';
+import { withDataFile } from './with-data-file.js';
 import { WriteQueue } from './write-queue.js';
 
 /** One write of this makes the file an image: the medium takes it whole or not at all. */
 const FIRST_SECTOR_BYTES = 512;
+/** What a cipher numbers. */
 const SECTOR_BYTES = 512;
-const ZEROS = new Uint8Array(MiB);
-/** A device is given about so much at a time. */
-const BATCH_BYTES = 8 * MiB;
-/** The longest stretch that is placed at once: a multiple of every cluster size. */
-const PIECE_BYTES = GiB;
 
 /**
  * Makes a qcow2 image of guest data that comes in ascending order. Clusters are appended to the
@@ -46,26 +47,27 @@ const PIECE_BYTES = GiB;
  * ```
  *
  * @param device empty, or a block device of fixed size: what lies in it is lost.
+ * @param dataDevice what `dataFile` names, which is for the caller to open and to make as long as it shall be. It reads as
+ *   zeros wherever the disk shall and nothing is written. Not closed.
  * @throws QsnapError NEW_IMAGE_INVALID; OUTPUT_EXISTS for a file that is not empty; WRITE_FAILED, NO_SPACE.
  */
 export async function newQcow2Writer(
   device: BlockDevice,
-  options: NewImageOptions,
+  options: CreateImageOptions,
+  dataDevice?: BlockDevice,
 ): Promise<ImageWriter> {
-  const geometry = geometryOfNew(options);
   // Fails now, and not after hours of copying, if the names don't fit.
-  encodeFirstCluster(options, {
-    geometry,
-    activeL1: { at: 0, entries: 0 },
-    refcountTable: { at: 0, clusters: 0 },
-  });
+  checkCreateOptions(options);
+  const hasDataFile = options.dataFile !== undefined;
+  assert(hasDataFile === (dataDevice !== undefined), 'guest data has one place to go');
   await refuseUsedFile(device, 'a new image');
   const wasEmpty = (await device.sizeBytes()) === 0;
   if (!wasEmpty) {
     await device.writeBatch([{ at: 0, bytes: new Uint8Array(FIRST_SECTOR_BYTES) }]);
     await device.flush();
   }
-  return new Qcow2Writer(device, options, geometry, wasEmpty);
+  const dataEndsEarly = dataDevice?.growable === false;
+  return new Qcow2Writer(withDataFile(device, dataDevice), options, wasEmpty, dataEndsEarly);
 }
 
 class Qcow2Writer implements ImageWriter {
@@ -74,33 +76,39 @@ class Qcow2Writer implements ImageWriter {
   readonly takesCompressed: boolean;
   readonly compressionType: CompressionType;
   readonly #device: BlockDevice;
-  readonly #options: NewImageOptions;
+  readonly #options: CreateImageOptions;
   readonly #geometry: Geometry;
   /** What is not written reads as zeros: the file had nothing before. */
   readonly #hasHoles: boolean;
+  /** What is written of the disk's last unit: all of it, unless the medium may end with the disk. */
+  readonly #paddedBytes: number;
   readonly #clusters: HostClusters;
   /** Where the keys of an encrypted image begin. */
   readonly #keysAt: number;
   readonly #packing: Packing;
+  readonly #places: TablePlaces;
   readonly #queue: WriteQueue;
   /** Pairs of words in host order. */
   readonly #l1: Uint32Array;
   /** The L2 table that is being filled, and its index; -1 while there is none. */
   readonly #l2: NewL2Table;
   #l1Index = -1;
+  /** Of the L2 tables that are there whatever is written, the next. */
+  #nextTable = 0;
   /** Guest offset up to which everything has been given. */
   #givenTo = 0;
   #finished = false;
 
   constructor(
     device: BlockDevice,
-    options: NewImageOptions,
-    geometry: Geometry,
+    options: CreateImageOptions,
     hasHoles: boolean,
+    dataEndsEarly: boolean,
   ) {
+    const geometry = geometryOfNew(options);
     this.clusterBytes = geometry.clusterBytes;
     this.compressionType = options.compressionType;
-    this.takesCompressed = options.encryption === undefined;
+    this.takesCompressed = options.dataFile === undefined && options.encryption === undefined;
     this.#device = device;
     this.#queue = new WriteQueue(device);
     this.#options = options;
@@ -113,27 +121,25 @@ class Qcow2Writer implements ImageWriter {
     this.#l1 = new Uint32Array(l1EntriesFor(options.diskSizeBytes, geometry) * 2);
     this.#l2 = new NewL2Table(geometry);
     this.unitBytes = this.#l2.unitBytes;
+    this.#paddedBytes = dataEndsEarly ? 1 : this.unitBytes;
+    const how = { hasHoles, unitBytes: this.unitBytes };
+    this.#places = new TablePlaces(this.#clusters, geometry, options, how);
   }
 
   async writeBatch(writes: readonly GuestWrite[]): Promise<void> {
-    await this.#queue.inTurn(this.#batches(writes));
+    await this.#queue.inTurn(batched(this.#requests(writes)));
   }
 
   async finish(): Promise<void> {
     assert(!this.#finished, 'an image is finished once');
     this.#finished = true;
     await this.#queue.drain();
-    const requests: WriteRequest[] = padded(
-      this.#keysAt,
-      this.#options.encryption?.keys ?? new Uint8Array(0),
-      this.clusterBytes,
-    );
-    this.#endL2Table(requests);
-    const { clusterBytes } = this.#geometry;
-    const l1Clusters = Math.ceil((this.#l1.length * 4) / clusterBytes);
-    const l1At = l1Clusters === 0 ? 0 : this.#clusters.append(l1Clusters);
-    requests.push(...padded(l1At, bytesOfWords(this.#l1), clusterBytes));
-    await this.#device.writeBatch(requests);
+    const keys = this.#options.encryption?.keys ?? new Uint8Array(0);
+    await this.#device.writeBatch(padded(this.#keysAt, keys, this.clusterBytes));
+    for (const batch of batched(this.#lastTables())) await this.#device.writeBatch(batch);
+    const l1Bytes = this.#l1.length * 4;
+    const l1At = l1Bytes === 0 ? 0 : this.#clusters.append(Math.ceil(l1Bytes / this.clusterBytes));
+    await this.#device.writeBatch(padded(l1At, bytesOfWords(this.#l1), this.clusterBytes));
     const area = appendRefcountArea(this.#clusters, this.#geometry);
     for (const batch of refcountWrites(area, this.#clusters.counts, this.#geometry)) {
       await this.#device.writeBatch(batch);
@@ -142,6 +148,7 @@ class Qcow2Writer implements ImageWriter {
       geometry: this.#geometry,
       activeL1: { at: l1At, entries: this.#l1.length / 2 },
       refcountTable: { at: area.at, clusters: area.tableClusters },
+      dataFile: this.#options.dataFile,
       keysAt: this.#keysAt,
     });
     await this.#publish(first);
@@ -161,22 +168,13 @@ class Qcow2Writer implements ImageWriter {
     await this.#device.flush();
   }
 
-  /** What the writes come to, in batches that are worth a call. Gives places while it goes on. */
-  *#batches(writes: readonly GuestWrite[]): Generator<WriteRequest[]> {
-    let requests: WriteRequest[] = [];
-    let bytes = 0;
+  /** What the writes come to. Gives places while it goes on. */
+  *#requests(writes: readonly GuestWrite[]): Generator<WriteRequest> {
     for (const write of writes) {
       for (const piece of piecesOf(this.#checked(write), this.#geometry.l2CoverageBytes)) {
-        const before = requests.length;
-        this.#place(piece, requests);
-        for (const request of requests.slice(before)) bytes += request.bytes.length;
-        if (bytes < BATCH_BYTES) continue;
-        yield requests;
-        requests = [];
-        bytes = 0;
+        yield* this.#place(piece);
       }
     }
-    if (requests.length > 0) yield requests;
   }
 
   #checked(write: GuestWrite): GuestWrite {
@@ -195,30 +193,34 @@ class Qcow2Writer implements ImageWriter {
   }
 
   /** A piece lies in the guest range of one L2 table. */
-  #place(piece: GuestWrite, requests: WriteRequest[]): void {
+  *#place(piece: GuestWrite): Generator<WriteRequest> {
     const { version, backing } = this.#options;
     // Nothing is there that would have to be hidden, and no flag to do it with.
     if (piece.kind === 'zero' && version === 2 && backing === undefined) return;
     const { l2CoverageBytes } = this.#geometry;
     const l1Index = Math.floor(piece.at / l2CoverageBytes);
-    if (l1Index !== this.#l1Index) this.#endL2Table(requests);
-    this.#l1Index = l1Index;
+    if (l1Index !== this.#l1Index) yield* this.#turnTo(l1Index);
     const from = piece.at - l1Index * l2CoverageBytes;
     if (piece.kind === 'compressed') {
-      requests.push(this.#placeCompressed(from / this.clusterBytes, piece.packed));
+      yield this.#placeCompressed(from / this.clusterBytes, piece.packed);
     } else if (piece.kind === 'data') {
-      this.#placeData(from, piece.bytes, requests);
+      yield* this.#placeData(from, piece.bytes);
+    } else if (this.#places.zerosAreData) {
+      for (const { at, bytes } of zerosAt(from, from + piece.length)) {
+        yield* this.#placeData(at, bytes);
+      }
     } else if (version === 3) {
       this.#l2.markZeros(from, from + piece.length);
     } else {
       const clusters = Math.ceil(piece.length / this.clusterBytes);
-      this.#writeZeros(this.#map(from / this.clusterBytes, clusters), from, clusters, requests);
+      yield* this.#writeZeros(this.#map(from / this.clusterBytes, clusters), from, clusters);
     }
   }
 
   /** @param from from the first byte that the current L2 table maps. */
-  #placeData(from: number, bytes: Uint8Array, requests: WriteRequest[]): void {
+  *#placeData(from: number, bytes: Uint8Array): Generator<WriteRequest> {
     const { clusterBytes } = this;
+    yield* this.#filling(this.#places.filled(from, bytes.length));
     this.#l2.markData(from, from + bytes.length);
     let cluster = Math.floor(from / clusterBytes);
     let begin = from % clusterBytes;
@@ -226,7 +228,7 @@ class Qcow2Writer implements ImageWriter {
     // Other subclusters of the first cluster may have been written before.
     const host = this.#l2.hostOf(cluster);
     if (host !== 0) {
-      requests.push(...this.#data(host + begin, from, bytes.subarray(0, clusterBytes - begin)));
+      yield* this.#data(host + begin, from, bytes.subarray(0, clusterBytes - begin));
       rest = bytes.subarray(clusterBytes - begin);
       cluster += 1;
       begin = 0;
@@ -234,7 +236,7 @@ class Qcow2Writer implements ImageWriter {
     if (rest.length === 0) return;
     const clusters = Math.ceil((begin + rest.length) / clusterBytes);
     const at = this.#map(cluster, clusters) + begin;
-    requests.push(...this.#data(at, cluster * clusterBytes + begin, rest));
+    yield* this.#data(at, cluster * clusterBytes + begin, rest);
   }
 
   /**
@@ -242,32 +244,47 @@ class Qcow2Writer implements ImageWriter {
    *
    * @param from where it begins, from the first byte that the current L2 table maps.
    */
-  #data(at: number, from: number, bytes: Uint8Array, unitBytes = this.unitBytes): WriteRequest[] {
+  *#data(
+    at: number,
+    from: number,
+    bytes: Uint8Array,
+    unitBytes = this.#paddedBytes,
+  ): Generator<WriteRequest> {
+    const { guest } = this.#places;
     const { encryption } = this.#options;
-    if (encryption === undefined) return padded(at, bytes, unitBytes);
+    if (encryption === undefined) {
+      for (const request of padded(at, bytes, unitBytes)) yield guest(request);
+      return;
+    }
     const { encrypt, numberedBy } = encryption;
     const guestAt = this.#l1Index * this.#geometry.l2CoverageBytes + from;
-    const own = new Uint8Array(roundUp(bytes.length, unitBytes));
+    const own = new Uint8Array(roundUp(bytes.length, Math.max(unitBytes, SECTOR_BYTES)));
     own.set(bytes);
     encrypt(own, (numberedBy === 'host' ? at : guestAt) / SECTOR_BYTES);
-    return [{ at, bytes: own }];
+    yield guest({ at, bytes: own });
+  }
+
+  /** Zeros where nothing is written: where the disk is encrypted, they are, too. */
+  *#filling(zeros: Iterable<WriteRequest>): Generator<WriteRequest> {
+    const first = this.#places.hostOf(0) ?? 0;
+    for (const { at, bytes } of zeros) yield* this.#data(at, at - first, bytes, SECTOR_BYTES);
   }
 
   /** Takes clusters of the file for guest clusters of the current L2 table. */
   #map(firstCluster: number, clusters: number): number {
-    const host = this.#clusters.append(clusters);
+    const host = this.#places.hostOf(firstCluster) ?? this.#clusters.append(clusters);
     this.#l2.map(firstCluster, clusters, host);
     return host;
   }
 
-  #writeZeros(at: number, from: number, clusters: number, requests: WriteRequest[]): void {
-    const length = clusters * this.clusterBytes;
+  *#writeZeros(at: number, from: number, clusters: number): Generator<WriteRequest> {
+    const end = at + clusters * this.clusterBytes;
     // In a file that had nothing before, the last byte brings all others into being.
-    const isSparse = this.#hasHoles && this.#options.encryption === undefined;
-    for (let done = isSparse ? length - 1 : 0; done < length; done += ZEROS.length) {
-      const bytes = ZEROS.subarray(0, Math.min(ZEROS.length, length - done));
-      if (isSparse) requests.push({ at: at + done, bytes });
-      else requests.push(...this.#data(at + done, from + done, bytes, SECTOR_BYTES));
+    if (this.#hasHoles && this.#options.encryption === undefined) yield* zerosAt(end - 1, end);
+    else {
+      for (const zeros of zerosAt(at, end)) {
+        yield* this.#data(zeros.at, from + zeros.at - at, zeros.bytes, SECTOR_BYTES);
+      }
     }
   }
 
@@ -279,51 +296,38 @@ class Qcow2Writer implements ImageWriter {
     return { at, bytes: packed };
   }
 
+  /** Ends the table that was being filled, and begins another one; with all between them that have to be there. */
+  *#turnTo(l1Index: number): Generator<WriteRequest> {
+    yield* this.#endL2Table();
+    for (; this.#places.mapsAll && this.#nextTable < l1Index; this.#nextTable += 1) {
+      this.#beginL2Table(this.#nextTable);
+      yield* this.#endL2Table();
+    }
+    this.#beginL2Table(l1Index);
+    this.#nextTable = l1Index + 1;
+  }
+
+  *#lastTables(): Generator<WriteRequest> {
+    const last = this.#l1.length / 2 - 1;
+    if (this.#places.mapsAll && this.#l1Index < last) yield* this.#turnTo(last);
+    yield* this.#endL2Table();
+  }
+
+  #beginL2Table(l1Index: number): void {
+    this.#l1Index = l1Index;
+    const clusters = this.#places.begin(l1Index);
+    if (this.#places.mapsAll) this.#map(0, clusters);
+  }
+
   /** The table that was being filled goes behind what it maps; a new one is empty. */
-  #endL2Table(requests: WriteRequest[]): void {
+  *#endL2Table(): Generator<WriteRequest> {
     if (this.#l1Index === -1) return;
+    yield* this.#filling(this.#places.filledToEnd());
     const at = this.#clusters.append(1);
     this.#l1[2 * this.#l1Index] = (COPIED | Math.floor(at / HIGH_WORD)) >>> 0;
     this.#l1[2 * this.#l1Index + 1] = at >>> 0;
-    requests.push({ at, bytes: bytesOfWords(this.#l2.words) });
+    yield { at, bytes: bytesOfWords(this.#l2.words) };
     this.#l2.clear();
     this.#l1Index = -1;
   }
-}
-
-/** Guest bytes that a write is about; a compressed one is a cluster, told apart by its caller. */
-function lengthOf(write: GuestWrite): number {
-  if (write.kind === 'data') return write.bytes.length;
-  return write.kind === 'zero' ? write.length : 1;
-}
-
-/** The same write cut at the borders of L2 tables, and where a piece would be very long. */
-function* piecesOf(write: GuestWrite, l2CoverageBytes: number): Generator<GuestWrite> {
-  const step = Math.min(l2CoverageBytes, PIECE_BYTES);
-  const { at } = write;
-  const end = at + lengthOf(write);
-  if (Math.floor(at / step) === Math.floor((end - 1) / step)) {
-    if (end > at) yield write;
-    return;
-  }
-  for (let from = at; from < end;) {
-    const to = Math.min(end, (Math.floor(from / step) + 1) * step);
-    if (write.kind === 'data') {
-      yield { kind: 'data', at: from, bytes: write.bytes.subarray(from - at, to - at) };
-    } else {
-      yield { kind: 'zero', at: from, length: to - from };
-    }
-    from = to;
-  }
-}
-
-/** The bytes at their place, with zeros up to the end of the unit. */
-function padded(at: number, bytes: Uint8Array, unitBytes: number): WriteRequest[] {
-  if (bytes.length === 0) return [];
-  const missing = (unitBytes - (bytes.length % unitBytes)) % unitBytes;
-  if (missing === 0) return [{ at, bytes }];
-  return [
-    { at, bytes },
-    { at: at + bytes.length, bytes: new Uint8Array(missing) },
-  ];
 }

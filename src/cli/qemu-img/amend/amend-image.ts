@@ -9,7 +9,7 @@ import {
   type OpenImage,
   type OpenOptions,
 } from '../../../index.js';
-import { completeHeader, planLazyRefcounts, planVersion } from '../../../internal.js';
+import { completeHeader, planDataFile, planLazyRefcounts, planVersion } from '../../../internal.js';
 import type { WantedOptions } from './amend-options.js';
 import { backingSizeOf } from '../create/backing-size.js';
 import type { QemuImgIo } from '../disks/io.js';
@@ -52,6 +52,8 @@ export async function amendImage(
   if (refcountBits !== geometry.refcountBits) {
     throw new Refusal(version < 3 ? AMEND.refcountBitsVersion : AMEND.otherRefcountBits);
   }
+  const { dataFile } = wanted;
+  if (dataFile !== undefined) await change((image) => planDataFile(image, dataFile));
   if (wanted.changesBacking) throw new Refusal(AMEND.backingFile);
   if (lazyRefcounts !== undefined && lazyRefcounts !== header.lazyRefcounts) {
     if (lazyRefcounts && version < 3) throw new Refusal(AMEND.lazyVersion);

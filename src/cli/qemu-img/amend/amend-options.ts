@@ -1,7 +1,7 @@
 /** `-o` of `amend`: what is asked of the image, and whether QEMU takes that. */
 import { backingFormat, type OpenImage } from '../../../index.js';
 import type { ArgvContext } from '../grammar/argv.js';
-import { byteString } from '../grammar/bytes.js';
+import { byteString, bytesOf } from '../grammar/bytes.js';
 import { AMEND } from '../messages/amend.js';
 import { NEW_IMAGE } from '../messages/create.js';
 import { KEY_SLOTS } from '../messages/encryption.js';
@@ -33,12 +33,19 @@ const OPTIONS: Readonly<Record<string, OptionType>> = {
   size: 'size',
 };
 
+/** What it is to say of its data file. */
+interface DataFile {
+  readonly name: Uint8Array | undefined;
+  readonly raw: false | undefined;
+}
+
 /** What an image is to be; undefined: as it is. */
 export interface WantedOptions {
   readonly version: 2 | 3 | undefined;
   readonly keySlots: KeySlotOptions | undefined;
   readonly refcountBits: number | undefined;
   readonly changesBacking: boolean;
+  readonly dataFile: DataFile | undefined;
   readonly lazyRefcounts: boolean | undefined;
   readonly diskSizeBytes: bigint | undefined;
 }
@@ -64,12 +71,13 @@ export function parseAmendOptions(
   const keySlots = keySlotOptions(given);
   if (keySlots !== undefined) refuseOtherEncryption(image);
   const refcountBits = refcountBitsOf(given);
-  refuseDataFile(given, image);
+  const dataFile = dataFileOf(given, image);
   const [lazy, size] = [given.get('lazy_refcounts'), given.get('size')];
   return {
     version,
     keySlots,
     refcountBits,
+    dataFile,
     changesBacking: changesBacking(given, image),
     lazyRefcounts: lazy === undefined ? undefined : isOn(lazy),
     // QEMU: no size at all.
@@ -97,13 +105,17 @@ function refcountBitsOf(given: GivenOptions): number | undefined {
   return Number(bits);
 }
 
-function refuseDataFile(given: GivenOptions, { header }: OpenImage): void {
-  if (given.has('data_file')) {
-    throw new Refusal(header.externalDataFile ? AMEND.dataFile : AMEND.noDataFile);
-  }
-  const raw = given.get('data_file_raw');
-  if (raw === undefined || isOn(raw) === header.rawExternalData) return;
-  throw new Refusal(isOn(raw) ? AMEND.rawDataFile : AMEND.noRawDataFile);
+function dataFileOf(given: GivenOptions, { header }: OpenImage): DataFile | undefined {
+  const [name, raw] = [given.get('data_file'), given.get('data_file_raw')];
+  if (name !== undefined && !header.externalDataFile) throw new Refusal(AMEND.noDataFile);
+  if (isOn(raw) && !header.rawExternalData) throw new Refusal(AMEND.rawDataFile);
+  if (name === '') throw new Refusal(AMEND.namelessDataFile);
+  const staysRaw = raw === undefined || isOn(raw) || !header.rawExternalData;
+  if (name === undefined && staysRaw) return undefined;
+  return {
+    name: name === undefined ? undefined : bytesOf(name),
+    raw: staysRaw ? undefined : false,
+  };
 }
 
 /** Whether a backing file is named that is not the one that there is, its format included. */

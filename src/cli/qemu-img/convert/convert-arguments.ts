@@ -11,6 +11,7 @@ import {
   parseSnapshotKeys,
   type SnapshotChoice,
 } from '../grammar/snapshot-choice.js';
+import { wholeNumber } from '../grammar/whole-number.js';
 
 export interface ConvertRequest {
   readonly sources: readonly string[];
@@ -40,6 +41,8 @@ export interface ConvertRequest {
 
   readonly compressed: boolean;
   readonly bitmaps: boolean;
+  /** Bitmaps that were not saved properly are left out, not refused. */
+  readonly skipBroken: boolean;
   /** Zeros at least this long are left out; 0: everything is written. */
   readonly sparseBytes: number;
   readonly progress: boolean;
@@ -166,17 +169,8 @@ function requestOf(
     options: given.lists.length === 0 ? undefined : given.lists.join(','),
     compressed: given.has('c'),
     bitmaps: given.has('bitmaps'),
+    skipBroken: given.has('skip-broken-bitmaps'),
     sparseBytes: given.sparseBytes ?? DEFAULT_SPARSE_BYTES,
     progress: given.has('p') && !given.has('q'),
   };
-}
-
-/** As the C library reads one: `0x` and a leading zero tell the base. NaN where it is none. */
-function wholeNumber(text: string): number {
-  const [, sign, digits] = /^\s*([-+]?)(0[xX][0-9a-fA-F]+|\d+)$/.exec(text) ?? [];
-  if (digits === undefined) return NaN;
-  const isOctal = /^0\d/.test(digits);
-  if (isOctal && /[89]/.test(digits)) return NaN;
-  const value = isOctal ? parseInt(digits, 8) : Number(digits);
-  return sign === '-' ? -value : value;
 }

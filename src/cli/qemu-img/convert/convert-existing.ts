@@ -11,6 +11,7 @@ import {
 } from '../../../index.js';
 import { overwriteDisk } from '../../../internal.js';
 import { fileIdentity } from '../../../node/index.js';
+import { addBitmaps, copiedBitmaps, refuseBitmaps } from './convert-bitmaps.js';
 import { isCacheMode } from '../grammar/cache-mode.js';
 import type { UseTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
@@ -37,8 +38,7 @@ export async function withExistingTarget(
 ): Promise<void> {
   const { output, outputFormat, targetImageOpts, targetIsZero, backing, cache } = request;
   if (targetIsZero && backing !== undefined) throw new Refusal(CONVERT.zeroWithBacking);
-  if (request.bitmaps && input.sources.length > 1) throw new Refusal(CONVERT.bitmapsOfOne);
-  if (request.bitmaps) throw new Refusal(CONVERT_REFUSED.bitmaps);
+  const copied = copiedBitmaps(request, input, io);
   if (cache !== undefined && !isCacheMode(cache)) throw new Refusal(CONVERT.cache(cache));
   if (targetImageOpts && outputFormat !== undefined) throw new Refusal(USAGE.imageOptsAndFormat);
   if (backing !== undefined) throw new Refusal(CONVERT_REFUSED.backingOfExisting);
@@ -50,14 +50,29 @@ export async function withExistingTarget(
     await refuseInputs(target.shown, await opened.file.identity(), input, isRead);
     warnAboutLock(opened.file, io);
     if (opened.kind === 'raw') {
+      if (request.bitmaps) throw new Refusal(CONVERT.noBitmapsIn('raw'));
       if (request.compressed) throw new Refusal(CONVERT.compressionOfRaw);
       await overRaw(opened.file, request, input, use);
       return;
     }
-    const options = await emptyImageOptions(opened.image);
-    if (options === undefined) return overHeld(opened, target, request, input, use, io);
-    if (options.diskSizeBytes < input.diskBytes) throw new Refusal(CONVERT.targetTooSmall);
-    await overEmpty(opened.file, options, !targetIsZero, use);
+    const { file, image } = opened;
+    const { version, diskSizeBytes } = image.header;
+    if (copied !== undefined && version === 2) throw new Refusal(CONVERT.noBitmapsIn('qcow2'));
+    const useAndAdd: UseTarget = async (to) => {
+      await use(to);
+      await addBitmaps(file, copied, io);
+    };
+    const options = await emptyImageOptions(image);
+    if (options === undefined) {
+      const useHeld: UseTarget = async (to) => {
+        await refuseBitmaps(image, copied);
+        await useAndAdd(to);
+      };
+      return overHeld(opened, target, request, input, useHeld, io);
+    }
+    if (diskSizeBytes < input.diskBytes) throw new Refusal(CONVERT.targetTooSmall);
+    await refuseBitmaps(image, copied);
+    await overEmpty(file, options, !targetIsZero, useAndAdd);
   });
 }
 

@@ -2,15 +2,20 @@
 import {
   isQsnapError,
   newQcow2Writer,
+  type BlockDevice,
   type CreateImageOptions,
+  type ImageWriter,
   type NewEncryption,
 } from '../../../index.js';
 import { checkCreateOptions } from '../../../internal.js';
 import { fileIdentity, type ReplaceableFile } from '../../../node/index.js';
 import { isCacheMode } from '../grammar/cache-mode.js';
+import { addBitmaps, copiedBitmaps } from './convert-bitmaps.js';
 import { knownFormat, type UseTarget } from './convert-target.js';
 import type { ConvertRequest } from './convert-arguments.js';
-import { pathOf, qcow2Reason, withNewFile } from '../create/create.js';
+import { qcow2Reason } from '../create/create.js';
+import { pathOf, withNewFile } from '../create/new-file.js';
+import { withDataFile, type RefuseFile } from '../create/data-file.js';
 import { refuseInputs, type ConvertInput } from './convert-input.js';
 import type { QemuImgIo } from '../disks/io.js';
 import { CONVERT, CONVERT_REFUSED } from '../messages/convert.js';
@@ -41,35 +46,55 @@ export async function withNewTarget(
   const at = pathOf(output, plain);
   const given = givenOptions(request, format, input.diskBytes);
   refuseContradictions(request, format, given, input);
+  const copied = copiedBitmaps(request, input, io);
   const fail = (reason: string): Refusal => plain(CONVERT.failed(output, format, reason));
   const options = format === 'qcow2' ? checkedOptions(given, io.behaviour, fail) : undefined;
-  const preallocation = preallocationOf(format, given, fail);
+  const preallocation = format === 'raw' ? rawPreallocation(given, fail) : 'off';
+  const keepsData = isOn(given.get('keep_data_file'));
   await refuseInputs(at.shown, await fileIdentity(at.path), input, fail);
-  if (request.bitmaps) throw plain(CONVERT_REFUSED.bitmaps);
   const { cache, compressed } = request;
   if (cache !== undefined && !isCacheMode(cache)) throw plain(CONVERT.cache(cache));
   if (compressed && format === 'raw') throw plain(CONVERT.compressionOfRaw);
   const backingBytes = await backingBytesOf(request, given, at.path, io);
+  if (copied !== undefined && options?.version !== 3) throw plain(CONVERT.noBitmapsIn(format));
   const encryption = await encryptionFor(request, given, io, fail);
   for (const hint of ignoredHints(given)) io.warn(NEW_IMAGE.hintIgnored(hint));
   // Its name may lead to another file by the time it is opened.
   const refuse = async (file: ReplaceableFile): Promise<void> =>
     refuseInputs(at.shown, await file.identity(), input, fail);
-  const write = async (file: ReplaceableFile): Promise<void> => {
+  // An encrypted disk does not read as zeros where nothing is written.
+  const isUnread = encryption !== undefined && (options?.preallocation ?? 'off') !== 'off';
+  const everything = preallocation !== 'off' || keepsData || isUnread;
+  const compressionType = options?.compressionType ?? 'zlib';
+  const write = async (
+    file: ReplaceableFile,
+    newWriter: () => Promise<ImageWriter>,
+  ): Promise<void> => {
     try {
-      const writer =
-        options === undefined
-          ? await newRawDiskWriter(file, input.diskBytes)
-          : await newQcow2Writer(file, { ...options, encryption });
-      const compressionType = options?.compressionType ?? 'zlib';
-      await use({ writer, compressionType, backingBytes, everything: preallocation !== 'off' });
+      await use({ writer: await newWriter(), compressionType, backingBytes, everything });
+      await addBitmaps(file, copied, io);
     } catch (error) {
       // Half a disk must not be taken for a whole one.
       if (file.growable) await file.truncate(0).catch(() => undefined);
       throw error;
     }
   };
-  await withNewFile(at, fail, io, write, refuse);
+  if (options === undefined) {
+    const writeRaw = (file: ReplaceableFile): Promise<void> =>
+      write(file, () => newRawDiskWriter(file, input.diskBytes));
+    return withNewFile(at, fail, io, writeRaw, refuse);
+  }
+  const refuseData: RefuseFile = async (shown, file) =>
+    refuseInputs(shown, await file.identity(), input, fail);
+  const writeQcow2 = (data: BlockDevice | undefined): Promise<void> =>
+    withNewFile(
+      at,
+      fail,
+      io,
+      (file) => write(file, () => newQcow2Writer(file, { ...options, encryption }, data)),
+      refuse,
+    );
+  await withDataFile({ at, options, keepsData }, fail, io, writeQcow2, refuseData);
 }
 
 function givenOptions(
@@ -110,8 +135,8 @@ function refuseContradictions(
     [compressed && isEncrypted, CONVERT.compressionAndEncryption],
     [compressed && isPreallocated, CONVERT.compressionAndPreallocation],
     [bitmaps && sources.length > 1, CONVERT.bitmapsOfOne],
-    [bitmaps && format === 'raw', CONVERT.bitmapsOfRaw],
-    [given.has('data_file'), CONVERT_REFUSED.dataFile],
+    [compressed && given.has('data_file'), CONVERT_REFUSED.compressedData],
+    [bitmaps && given.has('data_file'), CONVERT_REFUSED.bitmapsBeside],
   ];
   const found = wrong.find(([isWrong]) => isWrong);
   if (found !== undefined) throw plain(found[1]);
@@ -144,19 +169,11 @@ async function encryptionFor(
 }
 
 /** Room on the medium is taken by writing zeros, too. */
-function preallocationOf(
-  format: 'qcow2' | 'raw',
-  given: GivenOptions,
-  fail: (reason: string) => Refusal,
-): string {
+function rawPreallocation(given: GivenOptions, fail: (reason: string) => Refusal): string {
   const mode = given.get('preallocation') ?? 'off';
-  if (format === 'raw') {
-    if (!['off', 'metadata', 'falloc', 'full'].includes(mode))
-      throw fail(NEW_IMAGE.invalidValue(mode));
-    if (mode === 'metadata') throw fail(NEW_IMAGE.noPreallocation(mode));
-  } else if (mode !== 'off' && (mode === 'metadata' || given.has('backing_file'))) {
-    throw plain(CONVERT_REFUSED.preallocation(mode));
-  }
+  if (!['off', 'metadata', 'falloc', 'full'].includes(mode))
+    throw fail(NEW_IMAGE.invalidValue(mode));
+  if (mode === 'metadata') throw fail(NEW_IMAGE.noPreallocation(mode));
   return mode;
 }
 

@@ -7,21 +7,15 @@ import {
   type QsnapError,
 } from '../../../index.js';
 import { checkCreateOptions } from '../../../internal.js';
-import {
-  fileIdentity,
-  openFileForEdit,
-  openFileToReplace,
-  type ReplaceableFile,
-} from '../../../node/index.js';
 import { eachOption, type ArgvContext } from '../grammar/argv.js';
 import { grammarOf } from '../grammar/command-options.js';
 import type { Secrets } from '../grammar/option-strings.js';
 import { readSecrets } from '../disks/secrets.js';
-import { byteString, textOf } from '../grammar/bytes.js';
+import { byteString } from '../grammar/bytes.js';
 import type { Run } from '../run-command.js';
-import { isOtherFormat, isOtherProtocol } from '../disks/formats.js';
+import { isOtherFormat } from '../disks/formats.js';
 import type { QemuImgIo } from '../disks/io.js';
-import { OPEN_REASONS, sentenceOf, systemText } from '../messages.js';
+import { OPEN_REASONS, sentenceOf } from '../messages.js';
 import { NEW_IMAGE, optionHelp } from '../messages/create.js';
 import { encryptionOf, newEncryption, saysOfEncryption } from './encryption.js';
 import { ignoredHints, qcow2Options } from './new-image.js';
@@ -37,10 +31,9 @@ import {
 import { newBacking } from './new-image-size.js';
 import { byteCountOf } from '../grammar/size-argument.js';
 import { fillRaw } from './new-raw.js';
-import { openingReason, type EditableFile } from '../disks/opened.js';
 import { Refusal, UsageError } from '../refusal.js';
-import { warnAboutLock } from '../snapshot.js';
-import { fullBackingName, protocolOf } from '../disks/target.js';
+import { withDataFile } from './data-file.js';
+import { pathOf, withNewFile, type NewPath } from './new-file.js';
 
 interface CreateRequest {
   readonly name: string;
@@ -146,25 +139,6 @@ async function runCreate(request: CreateRequest, io: QemuImgIo): Promise<number>
   return 0;
 }
 
-/** A file to be made: as QEMU shows it, and its path. */
-export interface NewPath {
-  readonly shown: string;
-  readonly path: string;
-}
-
-export function pathOf(name: string, fail: (reason: string) => Refusal): NewPath {
-  const protocol = protocolOf(name);
-  if (protocol !== undefined && protocol !== 'file') {
-    const known = isOtherProtocol(protocol) && protocol !== 'json';
-    const { unsupportedProtocol, unknownProtocol } = OPEN_REASONS;
-    throw fail(known ? unsupportedProtocol(protocol) : unknownProtocol(protocol));
-  }
-  const shown = protocol === 'file' ? name.slice('file:'.length) : name;
-  const path = textOf(shown);
-  if (path === undefined) throw fail(OPEN_REASONS.pathNotUtf8);
-  return { shown, path };
-}
-
 /** Everything that the command line says of the image, by the names of `-o`. */
 function givenOptions(
   request: CreateRequest,
@@ -214,34 +188,9 @@ async function makeQcow2(
     return Promise.resolve();
   });
   const options = { ...asked, encryption: await encryption?.() };
-  const { dataFile, preallocation = 'off' } = options;
-  if (dataFile === undefined) {
-    await withNewFile(at, fail, io, (file) => wording(saying, () => createImage(file, options)));
-    return;
-  }
-  const name = byteString(dataFile.name);
-  const data = pathOf(name, fail);
-  // QEMU makes it where the process is, and looks for it beside the image afterwards.
-  const found = textOf(fullBackingName(at.shown, data.shown));
-  const isOwn = data.path === at.path || found === at.path || (await areOneFile(data, at));
-  if (isOwn) throw fail(NEW_IMAGE.ownDataFile);
-  // Where tables point at all of its clusters it has them whole.
-  const isMapped = preallocation !== 'off' || dataFile.raw;
-  const unit = isMapped ? options.clusterBytes : 1;
-  const bytes = Math.ceil(options.diskSizeBytes / unit) * unit;
-  const makeImage = (): Promise<void> =>
-    withNewFile(at, fail, io, (file) => wording(saying, () => createImage(file, options)));
-  if (keepsData) {
-    await withKeptFile(data, fail, async (kept) => {
-      if ((await kept.sizeBytes()) < bytes) await kept.truncate(bytes);
-      await makeImage();
-    });
-    return;
-  }
-  await withNewFile(data, fail, io, async (dataDevice) => {
-    await wording(saying, () => fillRaw(dataDevice, bytes, preallocation));
-    await makeImage();
-  });
+  await withDataFile({ at, options, keepsData }, fail, io, () =>
+    withNewFile(at, fail, io, (file) => wording(saying, () => createImage(file, options))),
+  );
 }
 
 async function wording(
@@ -253,32 +202,6 @@ async function wording(
   } catch (error) {
     throw isQsnapError(error) ? saying(error) : error;
   }
-}
-
-/** Opens a file whose content stays. */
-async function withKeptFile(
-  { shown, path }: NewPath,
-  fail: (reason: string) => Refusal,
-  use: (file: EditableFile) => Promise<void>,
-): Promise<void> {
-  let file: EditableFile;
-  try {
-    file = await openFileForEdit(path);
-  } catch (error) {
-    if (!isQsnapError(error)) throw error;
-    throw fail(openingReason(error, { operand: shown, shown, path, format: undefined }, true));
-  }
-  try {
-    await use(file);
-  } finally {
-    await file.close();
-  }
-}
-
-/** Whether both names lead to one file that is there. */
-async function areOneFile(a: NewPath, b: NewPath): Promise<boolean> {
-  const identity = await fileIdentity(a.path);
-  return identity !== undefined && identity === (await fileIdentity(b.path));
 }
 
 export function qcow2Reason(error: QsnapError, { backing }: CreateImageOptions): string {
@@ -315,42 +238,3 @@ async function makeRaw(
 
 /** As large as a file can be that is counted in whole sectors. */
 const LARGEST_RAW = BigInt(Number.MAX_SAFE_INTEGER - 511);
-
-/**
- * Opens a file for a new image and hands it over, empty. If it comes to nothing, a file that was
- * made for it goes away again.
- *
- * @param refuse looks at the open file before anything in it is lost.
- */
-export async function withNewFile(
-  { shown, path }: NewPath,
-  fail: (reason: string) => Refusal,
-  io: QemuImgIo,
-  use: (file: ReplaceableFile) => Promise<void>,
-  refuse?: (file: ReplaceableFile) => Promise<void>,
-): Promise<void> {
-  let file: ReplaceableFile;
-  try {
-    file = await openFileToReplace(path);
-  } catch (error) {
-    if (!isQsnapError(error)) throw error;
-    const text = systemText(error.details.systemCode ?? '');
-    if (error.code === 'OPEN_FAILED' && text !== undefined) {
-      throw fail(NEW_IMAGE.notCreated(shown, text));
-    }
-    const target = { operand: shown, shown, path, format: undefined };
-    const reason = openingReason(error, target, true);
-    const isDirectory = reason === `Could not open '${shown}': Is a directory`;
-    throw fail(isDirectory ? NEW_IMAGE.notCreated(shown, 'Is a directory') : reason);
-  }
-  try {
-    await refuse?.(file);
-    warnAboutLock(file, io);
-    if (file.growable) await file.truncate(0);
-    await use(file);
-  } catch (error) {
-    await file.abandon();
-    throw error;
-  }
-  await file.close();
-}

@@ -11,7 +11,7 @@ import {
 import { fileIdentity, type ReplaceableFile } from '../../../node/index.js';
 import type { ArgvContext } from '../grammar/argv.js';
 import { refuseInputs } from '../convert/convert-input.js';
-import { pathOf, withNewFile } from '../create/create.js';
+import { pathOf, withNewFile } from '../create/new-file.js';
 import { parseDdArguments, type DdRequest } from './dd-arguments.js';
 import { diskWith } from '../disks/disk-with.js';
 import { isOtherFormat } from '../disks/formats.js';

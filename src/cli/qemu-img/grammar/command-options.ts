@@ -17,6 +17,19 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<Form, string>>>> = {
     settled:
       'f: h o: p q t: help=h options=o format=f image-opts cache=t force progress=p quiet=q object:',
   },
+  bench: {
+    old:
+      'c: d: f: h i: n o: q s: t: w S: U help=h flush-interval: image-opts no-drain pattern: ' +
+      'force-share=U',
+    early:
+      'c: d: f: h i: n o: q s: t: w S: U help=h format=f image-opts cache=t count=c depth=d ' +
+      'offset=o buffer-size=s step-size=S aio=i native=n write=w pattern: flush-interval: ' +
+      'no-drain force-share=U',
+    settled:
+      'c: d: f: h i: n o: q s: t: w S: U help=h format=f image-opts cache=t count=c depth=d ' +
+      'offset=o buffer-size=s step-size=S write=w pattern: flush-interval: no-drain aio=i ' +
+      'native=n force-share=U quiet=q object:',
+  },
   bitmap: {
     old:
       'b: f: g: h F: help=h object: image-opts add remove clear enable disable merge: ' +

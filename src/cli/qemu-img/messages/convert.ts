@@ -45,7 +45,14 @@ export const CONVERT = {
   compressionAndPreallocation: 'Compression and preallocation not supported at the same time',
   cache: (mode: string) => `Invalid cache option: ${mode}`,
   sourceCache: (mode: string) => `Invalid source cache option: ${mode}`,
-  bitmapsOfRaw: "Format driver 'raw' does not support bitmaps",
+  noBitmapsThere: 'Source lacks bitmap support',
+  noBitmapsIn: (format: string) => `Format driver '${format}' does not support bitmaps`,
+  brokenBitmap: (name: string) =>
+    `Cannot copy inconsistent bitmap '${name}'\n` +
+    "Try --skip-broken-bitmaps, or use 'qemu-img bitmap --remove' to delete it",
+  skippedBitmap: (name: string) => `warning: Skipping inconsistent bitmap '${name}'`,
+  bitmapNotMade: (name: string, reason: string) => `Failed to create bitmap ${name}: ${reason}`,
+  bitmapNotFilled: (name: string, reason: string) => `Failed to populate bitmap ${name}: ${reason}`,
   failed: (shown: string, format: string, reason: string) =>
     `${shown}: error while converting ${format}: ${reason}`,
   couldNotCreate: (shown: string, reason: string) => `Could not create '${shown}': ${reason}`,
@@ -59,12 +66,12 @@ export const CONVERT = {
 
 /** What is refused by name where QEMU would do it. */
 export const CONVERT_REFUSED = {
-  bitmaps: '--bitmaps is not supported: use qemu-img to copy bitmaps',
+  bitmapsBeside: '--bitmaps does not go with an external data file here: use qemu-img for it',
+  bitmapsOfSnapshot:
+    '--bitmaps would copy those of the disk as it is now, and not as it was in the snapshot: leave -l or --bitmaps out',
   format: (name: string) =>
     `the output format '${name}' is not supported, only qcow2 and raw are: use qemu-img for it`,
-  dataFile: "the option 'data_file' is not supported by convert: use qemu-img for it",
-  preallocation: (mode: string) =>
-    `preallocation=${mode} is not supported by convert here: use qemu-img for it`,
+  compressedData: '-c has no place in an external data file: leave -c or data_file out',
   backingOfExisting: '-B with -n is not supported: use qemu-img for it',
   dataFileOfTarget: (shown: string) =>
     `'${shown}' has an external data file, into which -n does not write here: use qemu-img for it`,

@@ -13,8 +13,6 @@ export const USAGE = {
   noBackingName: 'Must specify backing file (-b) or use unsafe mode (-u)',
   noCommand: 'Not enough arguments',
   unknownCommand: (name: string) => `Command not found: ${name}`,
-  unsupportedCommand: (name: string) =>
-    `Command '${name}' is not supported here: use qemu-img for it`,
   unknownVersion: (text: string) =>
     `'${text}' is no version of qemu-img that is known here: use one of ${VERSIONS.join(', ')}`,
   oneFile: 'Expecting one image file name',

@@ -7,7 +7,7 @@ export type Version = (typeof VERSIONS)[number];
 
 /**
  * Since when qemu-img does so; of the versions above the first. Measured on 7.2.22, 10.0.13 of Debian and 11.1.3; between
- * them from QEMU's changelogs and manuals. Of `newSizes`, `detectedFormatEndsLine` and `objectIsUsage` it is not known in
+ * them from QEMU's changelogs and manuals. Of `newSizes`, `detectedFormatEndsLine`, `objectIsUsage` and `benchStaysInside` it is not known in
  * which version between the measured ones they came.
  */
 const SINCE = {
@@ -41,6 +41,8 @@ const SINCE = {
   objectIsUsage: '10.1',
   /** `info --limits` and `info -t`. */
   limits: '11.1',
+  /** `bench` goes back to the start where a request would not lie on the disk as a whole. */
+  benchStaysInside: '11.1',
   /** `create -o keep_data_file`. */
   keepDataFile: '11.1',
 } as const satisfies Readonly<Record<string, Version>>;

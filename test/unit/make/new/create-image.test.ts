@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkImage, createImage, openImage } from '../../../../src/index.js';
-import { checkCreateOptions } from '../../../../src/make/new/create-image.js';
+import { checkCreateOptions } from '../../../../src/make/new/create-options.js';
 import { PLAIN } from '../../../support/new-image.js';
 import { crashStates, recordingDevice } from '../../../support/recording-device.js';
 

@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { checkImage, newQcow2Writer, openGuestDisk, openImage } from '../../../../src/index.js';
+import {
+  checkImage,
+  newQcow2Writer,
+  openGuestDisk,
+  openImage,
+  type BlockDevice,
+  type Gate,
+  type GuestWrite,
+  type NewImageOptions,
+} from '../../../../src/index.js';
 import { nodeDecompressor } from '../../../../src/node/index.js';
 import { memoryDevice } from '../../../../src/io/memory.js';
-import { randomFrom } from '../../../support/model-random.js';
+import { randomFrom, type Random } from '../../../support/model-random.js';
 import {
   inBatches,
   packed,
@@ -24,6 +33,39 @@ async function written(seed: number, device = recordingDevice()) {
   return { device, disk, options };
 }
 
+/** A disk of two megabytes at most. */
+function smallOptions(random: Random): NewImageOptions {
+  const options = randomOptions(random);
+  return { ...options, diskSizeBytes: Math.min(options.diskSizeBytes, 2 ** 21 - 512) };
+}
+
+/** A random mix without compressed clusters. */
+function unpackedContent(options: NewImageOptions, random: Random) {
+  const { writes, disk } = randomContent(options, random);
+  const { clusterBytes, diskSizeBytes } = options;
+  const unpacked = writes.map((write): GuestWrite => {
+    if (write.kind !== 'compressed') return write;
+    const end = Math.min(diskSizeBytes, write.at + clusterBytes);
+    return { kind: 'data', at: write.at, bytes: disk.slice(write.at, end) };
+  });
+  return { writes: unpacked, disk };
+}
+
+async function contentOf(
+  device: BlockDevice,
+  diskBytes: number,
+  dataFile?: BlockDevice,
+): Promise<Buffer> {
+  const gate: Gate = {
+    openBacking: () => Promise.reject(new Error('there is none')),
+    openDataFile: () => Promise.resolve(dataFile!),
+  };
+  const guest = await openGuestDisk(await openImage(device), { gate });
+  const read = Buffer.alloc(diskBytes);
+  await guest.readBatch([{ at: 0, into: read }]);
+  return read;
+}
+
 describe('an image of guest data', () => {
   test.each(Array.from({ length: 12 }, (_, i) => SEED + i))('seed %d', async (seed) => {
     const { device, disk } = await written(seed);
@@ -34,6 +76,51 @@ describe('an image of guest data', () => {
     const read = new Uint8Array(disk.length);
     await guest.readBatch([{ at: 0, into: read }]);
     expect(Buffer.from(read).equals(disk)).toBe(true);
+  });
+
+  test.each(
+    (['metadata', 'falloc', 'full'] as const).flatMap((preallocation) =>
+      [false, true].flatMap((isDisk) => [1, 2].map((n) => ({ preallocation, isDisk, n }))),
+    ),
+  )('$preallocation, on a block device: $isDisk (seed $n)', async (how) => {
+    const { preallocation, isDisk, n } = how;
+    const random = randomFrom(SEED + n);
+    const options = { ...smallOptions(random), preallocation };
+    const { writes, disk } = unpackedContent(options, random);
+    const old = new Uint8Array(2 ** 22 + 2 ** 21).fill(0x51);
+    const device = isDisk ? memoryDevice(old, 'disk', { growable: false }) : recordingDevice();
+    const writer = await newQcow2Writer(device, options);
+    for (const batch of inBatches(writes, random)) await writer.writeBatch(batch);
+    await writer.finish();
+    const report = await checkImage(device);
+    expect(report.findings).toEqual([]);
+    const clusters = Math.ceil(options.diskSizeBytes / options.clusterBytes);
+    expect(report.totals.allocatedClusters).toBe(clusters);
+    expect(await contentOf(device, disk.length)).toEqual(Buffer.from(disk));
+  });
+
+  test.each([1, 2, 3, 4])('an external data file (seed %d)', async (n) => {
+    const random = randomFrom(SEED + n);
+    const options = {
+      ...smallOptions(random),
+      version: 3 as const,
+      dataFile: { name: Uint8Array.of(100), raw: random.chance(0.5) },
+    };
+    const { writes, disk } = unpackedContent(options, random);
+    const device = recordingDevice();
+    const isDisk = random.chance(0.5);
+    const data = memoryDevice(new Uint8Array(isDisk ? disk.length : 0), 'd', { growable: !isDisk });
+    const writer = await newQcow2Writer(device, options, data);
+    expect(writer.takesCompressed).toBe(false);
+    for (const batch of inBatches(writes, random)) await writer.writeBatch(batch);
+    await writer.finish();
+    expect((await checkImage(device)).findings).toEqual([]);
+    const read = await contentOf(device, disk.length, data);
+    expect(read).toEqual(Buffer.from(disk));
+    if (!options.dataFile.raw) return;
+    const raw = Buffer.alloc(disk.length);
+    raw.set(data.snapshotBytes().subarray(0, disk.length));
+    expect(raw).toEqual(Buffer.from(disk));
   });
 
   test('a block device is cleared where a header stood, and its rest does not show', async () => {
