@@ -41,7 +41,8 @@ export interface DiskWrite {
  *
  * ```ts
  * const changes = [{ at: 0, length: 65_536, kind: 'data' as const }];
- * const plan = await planWrite(await openImage(device), { changes, content: newBytes });
+ * const content = memoryDevice(new Uint8Array(65_536).fill(7));
+ * const plan = await planWrite(await openImage(device), { changes, content });
  * await executePlan(plan);
  * ```
  *
