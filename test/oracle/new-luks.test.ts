@@ -21,6 +21,12 @@ const HOW = [
   'encrypt.format=luks,encrypt.hash-alg=ripemd160,encrypt.ivgen-alg=essiv,preallocation=full',
   'encrypt.format=luks,encrypt.hash-alg=sha224,cluster_size=2M',
   'encrypt.format=luks,encrypt.hash-alg=sha384,encrypt.cipher-mode=cbc,encrypt.ivgen-alg=plain',
+  'encrypt.format=luks,preallocation=metadata',
+  'encrypt.format=luks,preallocation=metadata,extended_l2=on',
+  'encrypt.format=luks,preallocation=falloc,compat=0.10,cluster_size=4k',
+  'encrypt.format=luks,data_file=beside,preallocation=metadata',
+  'encrypt.format=luks,data_file=beside,data_file_raw=on,cluster_size=4k',
+  'encrypt.format=aes,preallocation=metadata',
   'encrypt.format=aes',
   'encrypt.format=aes,compat=0.10,cluster_size=512',
 ];

@@ -38,8 +38,10 @@ export class TablePlaces {
     this.mapsAll = preallocation !== 'off' || dataFile?.raw === true;
     this.zerosAreData = this.mapsAll && (this.isExternal || !extendedL2);
     const isWhole = preallocation === 'falloc' || preallocation === 'full';
-    const hasZeros = how.hasHoles && encryption === undefined;
-    this.#isFilled = this.mapsAll && !this.isExternal && (isWhole || !hasZeros);
+    // An encrypted disk does not read as zeros where the medium has them.
+    const isFilled = isWhole || !how.hasHoles || encryption !== undefined;
+    const isOwn = !this.isExternal || encryption !== undefined;
+    this.#isFilled = this.mapsAll && isOwn && isFilled;
     this.#clusters = clusters;
     this.#geometry = geometry;
     this.#unitBytes = how.unitBytes;

@@ -62,9 +62,7 @@ export async function withNewTarget(
   // Its name may lead to another file by the time it is opened.
   const refuse = async (file: ReplaceableFile): Promise<void> =>
     refuseInputs(at.shown, await file.identity(), input, fail);
-  // An encrypted disk does not read as zeros where nothing is written.
-  const isUnread = encryption !== undefined && (options?.preallocation ?? 'off') !== 'off';
-  const everything = preallocation !== 'off' || keepsData || isUnread;
+  const everything = preallocation !== 'off' || keepsData;
   const compressionType = options?.compressionType ?? 'zlib';
   const write = async (
     file: ReplaceableFile,
