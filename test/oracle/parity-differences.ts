@@ -102,6 +102,7 @@ export const DIFFERENCES = {
       qemu.stderr.includes('Lost persistent bitmaps') &&
       ours.stderr.includes('the bitmap takes'),
   },
+  'data-file-not-written': ourSentence('where nothing is written'),
   'data-file-not-resized': ourSentence('which would have to be resized with it'),
   'check-line-order': {
     shows: ({ qemu, ours }: Pair) =>

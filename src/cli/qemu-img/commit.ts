@@ -31,7 +31,7 @@ import { Refusal } from './refusal.js';
 import type { Run } from './run-command.js';
 import { readSecrets } from './disks/secrets.js';
 import { byteCountOf } from './grammar/size-argument.js';
-import { refuseUnwritable, warnAboutLock } from './snapshot.js';
+import { refuseDataFile, refuseUnwritable, warnAboutLock } from './snapshot.js';
 import { readingOf, withDiskOf, type DiskRequest } from './disks/source-disk.js';
 import { targetOf, type Target } from './disks/target.js';
 
@@ -94,6 +94,7 @@ async function runCommit(request: CommitRequest, io: QemuImgIo): Promise<number>
       throw new Refusal(COMMIT.snapshots(io.tell(target.shown), snapshots.length));
     }
     refuseUnwritable(opened.image, target);
+    if (!request.drop) refuseDataFile(opened.image, target, io);
     const progress = percentLines(io, request.progress, 1);
     try {
       await commitInto(below, opened, target, disk, progress, io);
@@ -130,9 +131,9 @@ function layerBelow(
     if (depth === undefined) {
       throw new Refusal(COMMIT.notInChain(request.base!, io.tell(target.shown)));
     }
-    if (!request.force) await refuseSnapshotsBetween(depth, source.shownAt, io);
+    if (!request.force) await refuseSnapshotsBetween(depth, source.imageAt, io);
     const layer = chain[depth - 1]!;
-    const shown = source.shownAt(depth);
+    const shown = source.imageAt(depth);
     const path = textOf(shown)!;
     const sizeBytes = await layer.sizeBytes();
     return {
@@ -146,11 +147,11 @@ function layerBelow(
 /** What lies between the overlay and the file that is written has snapshots that see that file, too. */
 async function refuseSnapshotsBetween(
   depth: number,
-  shownAt: (depth: number) => string,
+  imageAt: (depth: number) => string,
   io: QemuImgIo,
 ): Promise<void> {
   for (let between = 1; between < depth; between++) {
-    const shown = shownAt(between);
+    const shown = imageAt(between);
     const file = await openFile(textOf(shown)!, { forceShare: true });
     try {
       const { snapshots } = await openImage(file);
@@ -166,12 +167,12 @@ async function refuseSnapshotsBetween(
 async function depthOf(
   name: string,
   layers: number,
-  { shownAt }: { readonly shownAt: (depth: number) => string },
+  { imageAt }: { readonly imageAt: (depth: number) => string },
 ): Promise<number | undefined> {
   const wanted = await fileIdentity(textOf(name) ?? '');
   if (wanted === undefined) return undefined;
   for (let depth = 1; depth <= layers; depth++) {
-    const path = textOf(shownAt(depth));
+    const path = textOf(imageAt(depth));
     if (path !== undefined && (await fileIdentity(path)) === wanted) return depth;
   }
   return undefined;
@@ -187,6 +188,7 @@ async function commitInto(
 ): Promise<void> {
   await withEditableImage(baseTarget, async (base) => {
     warnAboutLock(base.file, io);
+    if (base.kind === 'qcow2') refuseDataFile(base.image, baseTarget, io);
     // The overlay is read as if nothing were in the file that is written.
     const empty: OpenedLayer = {
       source: zeroSource(base.file.label, sizeBytes),

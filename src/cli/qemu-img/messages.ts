@@ -256,6 +256,9 @@ export const ACTION_REASONS = {
   bitmaps: 'Device has active dirty bitmaps',
   noSnapshots: 'Block driver does not support snapshots',
   applyUnsupported: 'Failed to load snapshot: Operation not supported',
+  dataFile: (image: string) =>
+    `'${image}' keeps its guest data in an external data file, where nothing is written: ` +
+    'use qemu-img for it',
 } as const;
 
 /** Error numbers that QEMU shows when an edit fails. */

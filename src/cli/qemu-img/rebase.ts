@@ -24,7 +24,7 @@ import { percentLines, type PercentLines } from './percent-lines.js';
 import { Refusal, UsageError } from './refusal.js';
 import type { Run } from './run-command.js';
 import { readSecrets } from './disks/secrets.js';
-import { refuseUnwritable, warnAboutBitmaps, warnAboutLock } from './snapshot.js';
+import { refuseDataFile, refuseUnwritable, warnAboutBitmaps, warnAboutLock } from './snapshot.js';
 import { readingOf, withDiskOf, withSourceDisk } from './disks/source-disk.js';
 import { fullBackingName, targetOf, type Target } from './disks/target.js';
 
@@ -120,9 +120,10 @@ async function keepContent(
   io: QemuImgIo,
 ): Promise<void> {
   const { image, file } = opened;
+  refuseDataFile(image, target, io);
   const disk = { forceShare: request.forceShare, secrets: readSecrets(request.secrets) };
   const old = await withDiskOf(opened, target, disk, io, (source) =>
-    identitiesOf(source.disk, source.shownAt),
+    identitiesOf(source.disk, source.imageAt),
   );
   await withGround(request, target, io, async (ground) => {
     if (image.snapshots.length > 0 && !request.force) {
@@ -151,9 +152,9 @@ async function keepContent(
 /** What the layers below are, the next one first. */
 function identitiesOf(
   { chain }: GuestDisk,
-  shownAt: (depth: number) => string,
+  imageAt: (depth: number) => string,
 ): Promise<readonly (string | undefined)[]> {
-  return settled(chain.map((_, i) => fileIdentity(textOf(shownAt(i + 1)) ?? '')));
+  return settled(chain.map((_, i) => fileIdentity(textOf(imageAt(i + 1)) ?? '')));
 }
 
 interface Ground {

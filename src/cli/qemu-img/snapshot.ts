@@ -159,6 +159,11 @@ export function refuseUnwritable(image: Image, target: Target): void {
   throw couldNotOpen(target.operand, OPEN_REASONS.markedCorrupt);
 }
 
+/** Guest data is written by shadow and switch, which another file has not. */
+export function refuseDataFile(image: Image, { shown }: Target, io: QemuImgIo): void {
+  if (image.header.externalDataFile) throw new Refusal(ACTION_REASONS.dataFile(io.tell(shown)));
+}
+
 /** A raw disk can't have snapshots. QEMU opens it again to apply one, and warns again. */
 function editRaw(
   action: SnapshotAction,

@@ -52,6 +52,11 @@ export class OpenedChain implements Gate {
     this.#paths = [target.shown];
   }
 
+  imageAt(depth: number): string {
+    return this.#paths[depth]!;
+  }
+
+  /** Where the guest data of a layer lies: in its image, or beside it. */
   shownAt(depth: number): string {
     return this.#dataPaths[depth] ?? this.#paths[depth]!;
   }

@@ -48,6 +48,8 @@ export interface SourceDisk {
   readonly target: Target;
   /** The path of a file of the chain as QEMU shows it, by the layer's depth: a byte string. */
   readonly shownAt: (depth: number) => string;
+  /** The image of a layer, by its depth. */
+  readonly imageAt: (depth: number) => string;
 }
 
 /** Opens a source, hands it to `use`, and closes everything. */
@@ -75,7 +77,8 @@ export async function withDiskOf<File extends ReadableFile, Result>(
   if (opened.kind === 'raw') {
     const disk = await rawDisk(file, { tolerant: true });
     const sizeBytes = await disk.sizeBytes();
-    return use({ disk, sizeBytes, image: undefined, file, target, shownAt: () => target.shown });
+    const shownAt = (): string => target.shown;
+    return use({ disk, sizeBytes, image: undefined, file, target, shownAt, imageAt: shownAt });
   }
   const { image } = opened;
   const { disk, gate } = await inTheWordsOf(target, async () => {
@@ -88,7 +91,8 @@ export async function withDiskOf<File extends ReadableFile, Result>(
   try {
     const sizeBytes = await disk.sizeBytes();
     const shownAt = (depth: number): string => gate.shownAt(depth);
-    return await use({ disk, sizeBytes, image, file, target, shownAt });
+    const imageAt = (depth: number): string => gate.imageAt(depth);
+    return await use({ disk, sizeBytes, image, file, target, shownAt, imageAt });
   } finally {
     await disk.close();
   }
