@@ -7,8 +7,8 @@ const HINTS: Readonly<Record<HintCode, string>> = {
   'save-or-discard-changes': 'save them (--save-as NAME) or give them up (--discard-changes)',
   'list-snapshots': '`qsnap list` shows them all',
   'replace-file': 'choose another name, or replace the file with --force',
-  'remove-bitmaps': 'remove them first: `qemu-img bitmap --remove IMAGE NAME`',
-  'make-version-3': '`qemu-img amend -o compat=1.1` makes it a version 3 image',
+  'remove-bitmaps': 'remove them first: `qsnap-img bitmap --remove IMAGE NAME`',
+  'make-version-3': '`qsnap-img amend -o compat=1.1` makes it a version 3 image',
   'check-image': '`qsnap check` shows all that is wrong',
   'check-before-edit':
     'an edit could overwrite data that counts as free; `qsnap check` shows all that is wrong',

@@ -38,12 +38,12 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
   },
   QS1201: {
     remedy:
-      'qemu-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image',
+      'qsnap-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image',
     example: 'backing-file: error',
   },
   QS1202: {
     remedy:
-      'qemu-img convert -O qcow2 OLD NEW where the data file is to be trusted; else refuse the image',
+      'qsnap-img convert -O qcow2 OLD NEW where the data file is to be trusted; else refuse the image',
     example: 'data-file: error',
   },
   QS1203: {
@@ -64,7 +64,7 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
   },
   QS1207: {
     remedy:
-      'qsnap audit --backing IMAGE follows the chain; qemu-img rebase -b NEARER -F FORMAT IMAGE makes it shorter',
+      'qsnap audit --backing IMAGE follows the chain; qsnap-img rebase -b NEARER -F FORMAT IMAGE makes it shorter',
     example: 'chain-depth: { level: warning, max: 4 }',
   },
   QS1208: {
@@ -95,11 +95,11 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     example: 'corrupt: error',
   },
   QS1304: {
-    remedy: 'qemu-img amend -o lazy_refcounts=off IMAGE',
+    remedy: 'qsnap-img amend -o lazy_refcounts=off IMAGE',
     example: 'lazy-refcounts: warning',
   },
   QS1305: {
-    remedy: 'qemu-img amend -o compat=1.1 IMAGE, or qsnap compact --compat 0.10 IMAGE -o NEW',
+    remedy: 'qsnap-img amend -o compat=1.1 IMAGE, or qsnap compact --compat 0.10 IMAGE -o NEW',
     example: 'compat: { level: error, allow: ["1.1"] }',
   },
   QS1306: {
@@ -119,7 +119,7 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     example: 'compression-type: { level: warning, allow: [zlib] }',
   },
   QS1310: {
-    remedy: 'remove the bitmap with qemu-img bitmap --remove IMAGE NAME, and take a full backup',
+    remedy: 'remove the bitmap with qsnap-img bitmap --remove IMAGE NAME, and take a full backup',
     example: 'bitmaps: { level: warning }',
   },
   QS1401: {
@@ -135,7 +135,7 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     example: 'size-ratio: { level: error, max: 1000 }',
   },
   QS1501: {
-    remedy: 'qemu-img convert -O qcow2 -o encrypt.format=luks,… OLD NEW',
+    remedy: 'qsnap-img convert -O qcow2 -o encrypt.format=luks,… OLD NEW',
     example: 'encrypted: error',
   },
   QS1502: {
@@ -143,16 +143,16 @@ const RULE_HELP: Readonly<Record<string, RuleHelp>> = {
     example: 'not-encrypted: error',
   },
   QS1503: {
-    remedy: 'convert it to LUKS: qemu-img convert --object secret,… --image-opts … NEW',
+    remedy: 'convert it to LUKS: qsnap-img convert --object secret,… --image-opts … NEW',
     example: 'legacy-aes: error',
   },
   QS1504: {
     remedy:
-      'add a new passphrase with more time and remove the old one: qemu-img amend --object secret,… IMAGE',
+      'add a new passphrase with more time and remove the old one: qsnap-img amend --object secret,… IMAGE',
     example: 'luks-iterations: { level: error, min: 500000 }',
   },
   QS1505: {
-    remedy: 'qemu-img amend --object secret,… -o encrypt.state=inactive,… IMAGE',
+    remedy: 'qsnap-img amend --object secret,… -o encrypt.state=inactive,… IMAGE',
     example: 'luks-slots: { level: warning, max: 1 }',
   },
   QS1601: {

@@ -146,7 +146,9 @@ test('help names what is there', async () => {
   const { code, stdout, stderr } = await runInMemory(['--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/^qemu-img version 7\.2\.22 \(qsnap \d+\.\d+\.\d+\)\n/);
-  for (const command of Object.keys(COMMANDS)) expect(stdout).toContain(`\n  ${command} - `);
+  for (const command of Object.keys(COMMANDS)) expect(stdout).toContain(`\n  ${command} [`);
+  const newest = await runInMemory(['--qemu-version', '11.1', '--help']);
+  for (const command of Object.keys(COMMANDS)) expect(newest.stdout).toContain(`\n  ${command} - `);
 });
 
 test.each(Object.keys(COMMANDS))('%s --help has a text for every option', async (command) => {

@@ -16,7 +16,7 @@ test('as text: one line for each finding that counts', () => {
   const excepted = [{ ...finding(), exception }];
   const results = [{ path: 'a,b:c%.qcow2', report: { ...report, excepted } }, NOT_READ];
   expect(auditGithub(results)).toMatchInlineSnapshot(`
-    "::error file=a%2Cb%3Ac%25.qcow2,title=QS1201 backing-file::100%25, a:b (at 0x3c)%0Aqemu-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image
+    "::error file=a%2Cb%3Ac%25.qcow2,title=QS1201 backing-file::100%25, a:b (at 0x3c)%0Aqsnap-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image
     ::warning file=a%2Cb%3Ac%25.qcow2,title=QS1702 slack::two\\nlines%0Aqsnap scrub IMAGE
     ::notice file=a%2Cb%3Ac%25.qcow2,title=QS1702 slack::small%0Aqsnap scrub IMAGE
     ::error file=images/gone.qcow2,title=not audited (OPEN_FAILED)::no such file

@@ -25,7 +25,7 @@ test('as text: errors, warnings, exceptions, an image without flaws and one that
         <testcase classname="a &amp; b" name="QS1201 backing-file">
           <failure type="QS1201" message="the backing file &quot;base&quot; is not allowed, and 1 more">error at 0x3c: the backing file &quot;base&quot; is not allowed
     error: another &quot;one&quot;
-    qemu-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image</failure>
+    qsnap-img convert -O qcow2 OLD NEW where the chain is to be trusted; else refuse the image</failure>
         </testcase>
         <testcase classname="a &amp; b" name="QS1702 slack">
           <system-out>warning: a &lt; b
