@@ -177,6 +177,7 @@ export const OTHER_DIFFERENCES = [
   'preallocation-kept',
   'snapshot-own-size',
   'packed-over-backing',
+  'vm-state-not-resized',
   'terminal-escapes',
   'paths-are-utf8',
   'lock-warning',
