@@ -178,7 +178,6 @@ const EQUAL: readonly (readonly string[])[] = [
   ['-l', 'nosuch', 'a', 'out'],
   ['-l', '', 'a', 'out'],
   ['-l', 'one', 'a', 'out'],
-  ['-l', '1', 'a', 'out'],
   ['-l', '2', ...Q, 'a', 'out'],
   ['-l', 'snapshot.id=1', 'a', 'out'],
   ['-l', 'snapshot.id=3', 'a', 'out'],
@@ -294,6 +293,8 @@ const DIFFERENT: readonly DifferentLine[] = [
   ['other-protocols', 'a', 'nbd:foo'],
   ['devices-refused', 'a', '/dev/null'],
   ['zero-with-backing', '-n', '--target-is-zero', '-B', 'x', ...Q, 'a', 'target'],
+  // A snapshot of this id, and one of this name.
+  ['two-meanings-refused', '-l', '1', 'a', 'out'],
   ['packed-end', '-n', '-c', ...Q, 'odd', 'target'],
 ];
 
