@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { copyFixture } from '../support/fixture.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { describeWithQemu } from '../support/qemu.js';
+import { differencesOf } from './parity-differences.js';
 import { testDifferent, testEqual, type DifferentLine } from './parity-lines.js';
 import { editBoth } from './parity.js';
 
@@ -266,7 +267,11 @@ describeWithQemu('command lines', () => {
         for (const action of ['-a', '-d']) {
           const argv = ['snapshot', action, name, `${fixture}.qcow2`];
           const pair = await editBoth(argv, temporaryDirectory(), setUp);
-          expect(pair.ours, argv.join(' ')).toEqual(pair.qemu);
+          // Which one is applied is not guessed where a word means two: those lines have a test of their own.
+          const isRefused = differencesOf(pair).includes('two-meanings-refused');
+          if (!isRefused) expect(pair.ours, argv.join(' ')).toEqual(pair.qemu);
+          else
+            expect([fixture, action, /^[1-4]$/.test(name)]).toEqual(['names-like-ids', '-a', true]);
         }
       }
     }
