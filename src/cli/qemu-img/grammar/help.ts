@@ -252,13 +252,13 @@ const COMMANDS: Readonly<Record<string, CommandHelp>> = {
   },
   rebase: {
     operands: FILE,
-    summary: 'Records another backing file; the content stays as it is stored (-u)',
+    summary: 'Puts another backing file under an image, whose content stays',
     options: {
       b: ['FILE', 'the backing file; an empty name: none'],
       B: ['FMT', 'format of the backing file'],
-      c: ['', 'only without -u'],
+      c: ['', 'refused: what is copied is not compressed'],
       F: ['FMT', 'format of the backing file'],
-      u: ['', 'change the name alone: has to be given'],
+      u: ['', 'change the name alone: nothing is copied'],
     },
   },
   resize: {
