@@ -12,7 +12,14 @@ import { l1EntriesFor } from '../../qcow2/geometry.js';
 import { LIMITS } from '../../qcow2/limits.js';
 import type { Snapshot } from '../../qcow2/snapshot-table.js';
 import type { EditPlan } from '../tx/plan.js';
-import { copiedL1, diskRange, longer, namesOf, newEntry, type CreateOptions } from './create.js';
+import {
+  copiedL1,
+  diskRange,
+  l1WithVmState,
+  namesOf,
+  newEntry,
+  type CreateOptions,
+} from './create.js';
 import { describeSnapshot } from '../../qcow2/describe-snapshot.js';
 import { computeUnsavedChanges, type UnsavedChanges } from './unsaved.js';
 
@@ -66,7 +73,7 @@ export async function planApply<Source extends BlockSource>(
       const disk = diskRange(whole, diskSizeBytes, image.geometry);
       return {
         diskSizeBytes,
-        activeL1: options.withVmState === true ? longer(disk, whole) : disk,
+        activeL1: options.withVmState === true ? l1WithVmState(disk, whole) : disk,
         snapshots: [
           ...keptSnapshots(image),
           ...saved.map((entry) => ({ entry, l1: copiedL1(activeL1, image, options.saveAs) })),

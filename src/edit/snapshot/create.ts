@@ -92,11 +92,11 @@ export function copiedL1(
   { withVmState }: Pick<CreateOptions, 'withVmState'> = {},
 ): NextSnapshot['l1'] {
   const disk = diskRange(activeL1, header.diskSizeBytes, geometry);
-  return { kind: 'new', words: withVmState === true ? longer(disk, activeL1) : disk };
+  return { kind: 'new', words: withVmState === true ? l1WithVmState(disk, activeL1) : disk };
 }
 
 /** An L1 that maps the disk, and the VM state behind it where there is any. */
-export const longer = (disk: Uint32Array, whole: Uint32Array): Uint32Array =>
+export const l1WithVmState = (disk: Uint32Array, whole: Uint32Array): Uint32Array =>
   whole.length > disk.length ? whole.slice() : disk;
 
 /**
